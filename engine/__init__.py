@@ -1,0 +1,1 @@
+"""Everything that computes: text to activations to sparse autoencoders to the feature index."""

@@ -1,0 +1,1 @@
+"""What a person sees and types: the commands and the terminal app."""

@@ -1,0 +1,62 @@
+"""checkpoints/step-N.h5: named arrays and a JSON state; the last good one is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.errors import MonosemError
+from store.hdf5 import create_sealed, open_sealed, put, seal_holds
+
+_NAME = re.compile(r"step-(\d+)\.h5")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a training needs to go on exactly where it was."""
+
+    step: int
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Weights, optimizer moments, counters, random states, activations carried over."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """Position in the data, schedules: JSON values."""
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write step-N.h5, then remove the older ones."""
+    path = folder / f"step-{checkpoint.step}.h5"
+    with create_sealed(path, "checkpoint") as file:
+        file.attrs["step"] = checkpoint.step
+        put(file, "state", np.frombuffer(json.dumps(checkpoint.state).encode(), np.uint8))
+        arrays = file.create_group("arrays")
+        for name, values in checkpoint.arrays.items():
+            put(arrays, name, np.atleast_1d(values))
+    for older in folder.glob("step-*.h5"):
+        if older != path:
+            older.unlink()
+    return path
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest step-N.h5, or None."""
+    found = [(int(match[1]), path) for path in folder.glob("step-*.h5") if (match := _NAME.fullmatch(path.name))]
+    return max(found)[1] if found else None
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, every byte of it checked.
+
+    Raises:
+        MonosemError: it is truncated or damaged.
+    """
+    if not seal_holds(path):
+        raise MonosemError(f"{path} is damaged", "Remove it and start the training again.")
+    with open_sealed(path, "checkpoint") as file:
+        arrays = {name: dataset[()] for name, dataset in file["arrays"].items()}
+        return Checkpoint(int(file.attrs["step"]), arrays, json.loads(file["state"][()].tobytes()))

@@ -1,0 +1,61 @@
+"""The errors a person can act on: what went wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_HDF5_ERRNO = re.compile(r"errno = (\d+)")
+
+
+class MonosemError(Exception):
+    """Wrong use or bad input. Shown as one or two lines; the command exits with `exit_code`."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  {self.hint}" if self.hint else self.what
+
+
+class WorkFailed(MonosemError):
+    """The command was used rightly, but the work itself could not be finished."""
+
+    exit_code = 1
+
+
+def disk_errno(error: BaseException) -> int | None:
+    """The errno behind an I/O error; HDF5 hides it in the text of its own exceptions."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _HDF5_ERRNO.search(str(error))
+    return int(found.group(1)) if found else None
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a read-only folder, met while writing `path`, into a `MonosemError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        code = disk_errno(error)
+        if code in _FULL:
+            raise MonosemError(
+                f"no space left while writing {path}",
+                "What was finished is kept. Free some space, then run the same command with --resume.",
+            ) from error
+        if code in _DENIED:
+            raise MonosemError(
+                f"cannot write {path}: permission denied or read-only folder",
+                "Choose another folder with --out or --runs-dir.",
+            ) from error
+        raise

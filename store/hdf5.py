@@ -1,0 +1,170 @@
+"""Sealed HDF5 files: complete or absent, self-describing, and able to prove that no byte has changed.
+
+The first 512 bytes (HDF5's user block) are ours: one ASCII line with the kind of file, the schema version, the length
+and a SHA-256 of everything behind it. Each dataset also carries its own SHA-256, so damage can be named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.atomic import atomic_path
+from store.errors import MonosemError, disk_errors
+from store.schema import SCHEMA_VERSION, check_version
+
+SEAL_BYTES = 512
+_SEAL = re.compile(rb"monosem ([a-z]+) schema (\d+) bytes (\d+) sha256 ([0-9a-f]{64})\n\0*\Z")
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The line at the head of a sealed file."""
+
+    kind: str
+    schema_version: int
+    n_bytes: int
+    sha256: str
+
+
+@contextmanager
+def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise."""
+    with atomic_path(path) as temporary:
+        file = h5py.File(temporary, "w", userblock_size=SEAL_BYTES)
+        try:
+            file.attrs["kind"] = kind
+            file.attrs["schema_version"] = SCHEMA_VERSION
+            yield file
+            _digest_datasets(file)
+            file.close()
+        except BaseException:
+            # HDF5 refuses to close after a failed flush; what matters then is the first error.
+            with suppress(Exception):
+                file.close()
+            raise
+        _write_seal(temporary, kind)
+
+
+def read_seal(path: Path) -> Seal:
+    """Read the head of `path`.
+
+    Raises:
+        MonosemError: the file is missing, empty, truncated, not ours, or of a newer schema.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(SEAL_BYTES)
+            size = os.fstat(stream.fileno()).st_size
+    except FileNotFoundError:
+        raise MonosemError(f"{path} does not exist") from None
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    found = _SEAL.match(head) if len(head) == SEAL_BYTES else None
+    if found is None:
+        raise MonosemError(f"{path} is not a monosem file, or its head is damaged")
+    seal = Seal(found[1].decode(), int(found[2]), int(found[3]), found[4].decode())
+    check_version(seal.schema_version, path)
+    if size != seal.n_bytes:
+        raise MonosemError(
+            f"{path} is truncated: {size} of {seal.n_bytes} bytes", "Copy it again, or rebuild it with monosem index."
+        )
+    return seal
+
+
+def open_sealed(path: Path, kind: str) -> h5py.File:
+    """Open a sealed file for reading; its length and kind are checked, its digests are not (see `verify`)."""
+    seal = read_seal(path)
+    if seal.kind != kind:
+        raise MonosemError(f"{path} is a monosem {seal.kind} file, not a {kind} file")
+    try:
+        # The file never changes once it is sealed, and locks do not work on many network file systems.
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
+
+
+def seal_holds(path: Path) -> bool:
+    """Whether every byte behind the head is what was sealed. Reads the whole file."""
+    return read_seal(path).sha256 == _digest_file(path)
+
+
+def damaged_datasets(file: h5py.File) -> list[str]:
+    """Names of the datasets whose content no longer matches their digest. Reads the whole file."""
+    damaged = []
+    for name, dataset in _datasets(file):
+        try:
+            intact = dataset.attrs["sha256"] == _digest_dataset(dataset)
+        except (OSError, RuntimeError, KeyError):
+            intact = False
+        if not intact:
+            damaged.append(name)
+    return damaged
+
+
+def put(group: h5py.Group, name: str, values: NDArray[Any], *, packed: bool = False) -> h5py.Dataset:
+    """Write an array: contiguous where it is read at random, gzip (`packed`) where it is always read whole."""
+    if packed and values.size:
+        return group.create_dataset(name, data=values, compression="gzip", compression_opts=4, shuffle=True)
+    return group.create_dataset(name, data=values)
+
+
+def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
+    """Memory-map a contiguous dataset of a sealed file, read-only."""
+    offset = dataset.id.get_offset()
+    if offset is None:
+        return np.empty(dataset.shape, dataset.dtype)
+    return np.memmap(path, dtype=dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+
+
+def _write_seal(path: Path, kind: str) -> None:
+    digest, n_bytes = _digest_file(path), path.stat().st_size
+    line = f"monosem {kind} schema {SCHEMA_VERSION} bytes {n_bytes} sha256 {digest}\n".encode()
+    with disk_errors(path), path.open("r+b") as stream:
+        stream.write(line.ljust(SEAL_BYTES, b"\0"))
+
+
+def _digest_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        stream.seek(SEAL_BYTES)
+        while block := stream.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
+
+    def collect(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.append((name, item))
+
+    file.visititems(collect)
+    return found
+
+
+def _digest_dataset(dataset: h5py.Dataset) -> str:
+    digest = hashlib.sha256(f"{dataset.dtype.str}{dataset.shape}".encode())
+    if dataset.size:
+        rows = max(1, _CHUNK // max(1, dataset.nbytes // dataset.shape[0]))
+        for start in range(0, dataset.shape[0], rows):
+            digest.update(np.ascontiguousarray(dataset[start : start + rows]).tobytes())
+    return digest.hexdigest()
+
+
+def _digest_datasets(file: h5py.File) -> None:
+    file.flush()
+    for _, dataset in _datasets(file):
+        dataset.attrs["sha256"] = _digest_dataset(dataset)

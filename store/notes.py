@@ -1,0 +1,68 @@
+"""notes.jsonl: labels, bookmarks, comments and tags. User data: append-only, last line wins, never inside the HDF5."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from store.errors import disk_errors
+
+Field = Literal["label", "bookmark", "comment", "tags"]
+Value = str | bool | list[str]
+
+
+@dataclass
+class FeatureNotes:
+    """What a person has said about one feature."""
+
+    label: str = ""
+    bookmark: bool = False
+    comment: str = ""
+    tags: list[str] = field(default_factory=list)
+
+
+class Notes:
+    """The notes of one run. Several terminals may append at once: each line is written under a lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def set(self, feature: int, name: Field, value: Value) -> None:
+        """Append one statement about a feature; it survives a power cut once this returns."""
+        line = json.dumps({"feature": feature, name: value, "time": round(time.time(), 3)}) + "\n"
+        with disk_errors(self._path), self._path.open("ab+") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":  # a writer died inside its line: keep ours whole
+                    line = "\n" + line
+            stream.write(line.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def load(self) -> dict[int, FeatureNotes]:
+        """The present state by feature; damaged lines are skipped."""
+        notes: dict[int, FeatureNotes] = {}
+        if not self._path.is_file():
+            return notes
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                data = json.loads(line)
+                note = notes.setdefault(int(data["feature"]), FeatureNotes())
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+                continue
+            if isinstance(data.get("label"), str):
+                note.label = data["label"]
+            if isinstance(data.get("bookmark"), bool):
+                note.bookmark = data["bookmark"]
+            if isinstance(data.get("comment"), str):
+                note.comment = data["comment"]
+            if isinstance(data.get("tags"), list):
+                note.tags = [str(tag) for tag in data["tags"]]
+        return notes

@@ -1,0 +1,325 @@
+"""Reading the feature index: one class over features.h5 or over the segments written so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.errors import MonosemError
+from store.hdf5 import open_sealed
+from store.run import RunFolder
+from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
+from store.spec import SaeSpec, known_fields
+from store.vocab import Vocabulary
+from store.weights import SaeWeights
+
+
+class Postings(NamedTuple):
+    """Where one feature fires, descending by activation, ties by token."""
+
+    token: NDArray[np.int64]
+    """Place in the corpus, counted over all its tokens."""
+    act: NDArray[np.float32]
+
+
+class Weighted(NamedTuple):
+    """Ids (tokens or features) with a value each, the strongest first."""
+
+    id: NDArray[np.int32]
+    value: NDArray[np.float32]
+
+
+class LogitEffects(NamedTuple):
+    """Direct effect on the next token's logits of one unit of activation, before the final norm divides by its scale.
+
+    Values are relative to the mean over the vocabulary. Empty where the site does not lead to the logits.
+    """
+
+    top: Weighted
+    bottom: Weighted
+
+
+class Context(NamedTuple):
+    """One stretch of text as the model saw it."""
+
+    number: int
+    start: int
+    """Place in the corpus of its first token."""
+    length: int
+    document: int
+    """Document of its first token."""
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """One value a feature, over the indexed corpus."""
+
+    count_F: NDArray[np.int64]
+    """Tokens on which it fires."""
+    density_F: NDArray[np.float64]
+    """Share of counted tokens on which it fires."""
+    max_F: NDArray[np.float32]
+    mean_F: NDArray[np.float32]
+    """Mean over the tokens on which it fires; 0 where it never does."""
+    top_token_F: NDArray[np.int32]
+    """Vocabulary id it fires on most (see store.columns); -1 where it never fires."""
+    decoder_norm_F: NDArray[np.float32]
+
+
+class _Part:
+    """One file's share of the index: features.h5 whole, or one segment."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self.first_token = int(file.attrs["first_token"])
+        self.first_context = int(file.attrs["first_context"])
+        self.n_tokens = int(file.attrs["n_tokens"])
+        self.n_counted = int(file.attrs["n_counted"])
+        self.tokens = file["corpus/tokens"]
+        self.forward_indptr, self.forward_feature, self.forward_act = (
+            file["forward"][name] for name in ("indptr", "feature", "act")
+        )
+        self.inverted_indptr, self.inverted_token, self.inverted_act = (
+            file["inverted"][name] for name in ("indptr", "token", "act")
+        )
+        self.file = file
+
+    def column(self, name: str) -> NDArray[Any]:
+        return np.asarray(self.file[f"feature/{name}"][()])
+
+
+class FeatureStore:
+    """A dictionary of features and everything it does on a corpus. Needs neither the model nor its tokenizer.
+
+    Example:
+        >>> with FeatureStore.open(Path("runs/demo")) as store:
+        ...     store.columns.density_F.argsort()[-10:]
+        ...     store.postings(412, 0, 20)
+    """
+
+    def __init__(self, path: Path, common: h5py.File, parts: list[h5py.File]) -> None:
+        self.path = path
+        self._common = common
+        self._files = [common, *(file for file in parts if file is not common)]
+        with _reading(path):
+            self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
+            self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
+            self._parts = [_Part(file) for file in parts]
+
+    @classmethod
+    def open(cls, path: Path) -> FeatureStore:
+        """Open a run folder or a features.h5.
+
+        Raises:
+            MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
+        """
+        if path.is_file():
+            return cls._open_merged(path)
+        run = RunFolder(path)
+        if run.features.is_file():
+            return cls._open_merged(run.features)
+        found = complete_segments(run.index)
+        if not found:
+            raise MonosemError(f"{path} has no feature index yet", f"Make it with: monosem index {path}")
+        files = [open_sealed(segment_path(run.index, number), "segment") for number in range(found)]
+        return cls(run.index, open_sealed(common_path(run.index), "common"), files)
+
+    @classmethod
+    def _open_merged(cls, path: Path) -> FeatureStore:
+        file = open_sealed(path, "features")
+        return cls(path, file, [file])
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def d_sae(self) -> int:
+        """Number of features."""
+        return self.spec.d_sae
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the corpus, left-out positions included."""
+        return sum(part.n_tokens for part in self._parts)
+
+    @property
+    def n_counted(self) -> int:
+        """Tokens that densities are relative to."""
+        return sum(part.n_counted for part in self._parts)
+
+    @property
+    def n_contexts(self) -> int:
+        """Contexts indexed so far."""
+        return len(self._contexts[0])
+
+    @property
+    def complete(self) -> bool:
+        """Whether the index covers all that was planned."""
+        return self.n_contexts >= self.plan.n_contexts
+
+    @cached_property
+    def columns(self) -> FeatureColumns:
+        """The feature list's columns, [d_sae] each."""
+        with _reading(self.path):
+            count = np.sum([part.column("count") for part in self._parts], axis=0)
+            total = np.sum([part.column("sum") for part in self._parts], axis=0)
+            top_sums = np.stack([part.column("top_sum") for part in self._parts])
+            top_tokens = np.stack([part.column("top_token") for part in self._parts])
+            best = top_sums.argmax(axis=0)
+            return FeatureColumns(
+                count_F=count,
+                density_F=count / max(1, self.n_counted),
+                max_F=np.max([part.column("max") for part in self._parts], axis=0),
+                mean_F=(total / np.maximum(count, 1)).astype(np.float32),
+                top_token_F=np.take_along_axis(top_tokens, best[None], axis=0)[0],
+                decoder_norm_F=self._common["feature/decoder_norm"][()],
+            )
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of every token."""
+        with _reading(self.path):
+            return Vocabulary.read(self._common["vocab"])
+
+    def sae(self) -> SaeWeights:
+        """The autoencoder's weights, read from the store."""
+        with _reading(self.path):
+            return SaeWeights.read(self._common["sae"])
+
+    def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
+        """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
+        self._check_feature(feature)
+        with _reading(self.path):
+            pieces = [self._slice(part, feature, start, stop) for part in self._parts]
+        if len(pieces) == 1:
+            return pieces[0]
+        token = np.concatenate([piece.token for piece in pieces])
+        act = np.concatenate([piece.act for piece in pieces])
+        order = np.lexsort((token, -act))[start:stop]
+        return Postings(token[order], act[order])
+
+    def _slice(self, part: _Part, feature: int, start: int, stop: int | None) -> Postings:
+        first, last = (int(i) for i in part.inverted_indptr[feature : feature + 2])
+        if len(self._parts) == 1:
+            first, last = min(first + start, last), last if stop is None else min(first + stop, last)
+        elif stop is not None:
+            last = min(first + stop, last)  # whatever is among the first `stop` of all is among those of its part
+        return Postings(
+            part.inverted_token[first:last].astype(np.int64) + part.first_token,
+            part.inverted_act[first:last].astype(np.float32),
+        )
+
+    def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
+        """Vocabulary ids of corpus places start … stop-1."""
+        with _reading(self.path):
+            pieces = [part.tokens[a:b] for part, a, b in self._spans(start, stop)]
+        return np.concatenate([np.empty(0, np.int32), *pieces])
+
+    def rows(self, start: int, stop: int) -> SparseRows:
+        """The features that fire on each of corpus places start … stop-1, ascending by feature inside a token."""
+        indptr, features, acts = [np.zeros(1, np.int64)], [], []
+        with _reading(self.path):
+            for part, a, b in self._spans(start, stop):
+                edges = part.forward_indptr[a : b + 1]
+                features.append(part.forward_feature[edges[0] : edges[-1]].astype(np.int64))
+                acts.append(part.forward_act[edges[0] : edges[-1]].astype(np.float32))
+                indptr.append(edges[1:] - edges[0] + indptr[-1][-1])
+        empty = np.empty(0, np.float32)
+        return SparseRows(
+            np.concatenate(indptr), np.concatenate([empty.astype(np.int64), *features]), np.concatenate([empty, *acts])
+        )
+
+    def activations(self, feature: int, start: int, stop: int) -> NDArray[np.float32]:
+        """One feature's activation on each of corpus places start … stop-1; 0 where it does not fire."""
+        self._check_feature(feature)
+        rows = self.rows(start, stop)
+        acts = np.zeros(len(rows.indptr) - 1, np.float32)
+        hits = np.flatnonzero(rows.feature == feature)
+        acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
+        return acts
+
+    def context_of(self, token: int) -> Context:
+        """The context that a corpus place lies in."""
+        start, length, document = self._contexts
+        number = int(np.searchsorted(start, token, side="right")) - 1
+        return Context(number, int(start[number]), int(length[number]), int(document[number]))
+
+    def document_span(self, token: int) -> tuple[int, int]:
+        """First place and the place behind the last of the document's stretch that a corpus place lies in."""
+        start = self._documents
+        number = int(np.searchsorted(start, token, side="right")) - 1
+        stop = int(start[number + 1]) if number + 1 < len(start) else self.n_tokens
+        return int(start[number]), stop
+
+    def logits(self, feature: int) -> LogitEffects:
+        """The tokens that a feature raises and lowers most."""
+        self._check_feature(feature)
+        return LogitEffects(
+            self._weighted("logit_top", "value", feature), self._weighted("logit_bottom", "value", feature)
+        )
+
+    def neighbours(self, feature: int) -> Weighted:
+        """The features whose decoder directions are nearest, by cosine."""
+        self._check_feature(feature)
+        return self._weighted("neighbour", "cosine", feature)
+
+    def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
+        with _reading(self.path):
+            group = self._common["feature"]
+            return Weighted(group[f"{prefix}_id"][feature], group[f"{prefix}_{value}"][feature])
+
+    @cached_property
+    def _contexts(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+        with _reading(self.path):
+            groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
+            return (
+                np.concatenate([group["start"][()] + first for first, group in groups]),
+                np.concatenate([group["length"][()] for _, group in groups]),
+                np.concatenate([group["document"][()] for _, group in groups]),
+            )
+
+    @cached_property
+    def _documents(self) -> NDArray[np.int64]:
+        with _reading(self.path):
+            return np.concatenate([p.file["corpus/documents/start"][()] + p.first_token for p in self._parts])
+
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[_Part, int, int]]:
+        """The parts that corpus places start … stop-1 fall in, with places relative to each."""
+        for part in self._parts:
+            a, b = max(start - part.first_token, 0), min(stop - part.first_token, part.n_tokens)
+            if a < b:
+                yield part, a, b
+
+    def _check_feature(self, feature: int) -> None:
+        if not 0 <= feature < self.d_sae:
+            raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn HDF5's complaints about a damaged or vanished file into an error that names it."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
+        raise MonosemError(
+            f"{path} is damaged: {error}", "`monosem verify` says what is still readable; monosem index rebuilds it."
+        ) from error

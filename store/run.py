@@ -1,0 +1,219 @@
+"""A run folder: what is in it, what run.json says, and who is working on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from store.atomic import read_json, write_json
+from store.errors import MonosemError, disk_errors
+from store.schema import SCHEMA_VERSION, check_version
+from store.spec import SaeSpec, known_fields
+
+WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
+"""Statuses of a run that a process is working on now; "done", "stopped" and "failed" are the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a result came from, complete enough to repeat it."""
+
+    versions: dict[str, str] = field(default_factory=dict)
+    """Package name to version, Python included."""
+    model: str = ""
+    model_revision: str = ""
+    """Commit of the hub repository; empty for a local folder."""
+    model_digest: str = ""
+    """SHA-256 over the model's safetensors files."""
+    corpus: str = ""
+    corpus_digest: str = ""
+    """SHA-256 over the text that was read, or over names and sizes where the text is streamed."""
+    seed: int = 0
+    hardware: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """The numbers of a finished run that lists and headers show. None where not measured."""
+
+    tokens: int | None = None
+    """Tokens the SAE was trained on."""
+    explained_variance: float | None = None
+    l0: float | None = None
+    alive: int | None = None
+    ce_recovered_zero: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """The content of run.json."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str = ""
+    created: float = 0.0
+    """Seconds since the epoch."""
+    status: str = "new"
+    message: str = ""
+    """Why a run stopped or failed, in one sentence."""
+    pid: int = 0
+    host: str = ""
+    spec: SaeSpec = field(default_factory=SaeSpec)
+    provenance: Provenance = field(default_factory=Provenance)
+    results: Results = field(default_factory=Results)
+    config: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The resolved settings of each command that worked on the run, by command name."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """What `monosem eval --json` printed last."""
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> RunRecord:
+        """Read what `asdict` wrote; unknown keys are ignored."""
+        values = known_fields(cls, data)
+        for name, kind in (("spec", SaeSpec), ("provenance", Provenance), ("results", Results)):
+            values[name] = kind(**known_fields(kind, values.get(name) or {}))
+        return cls(**values)
+
+    def current_status(self) -> str:
+        """The status, corrected for a worker that died without a word (kill -9, power cut)."""
+        if self.status in WORKING and self.host == platform.node() and not _alive(self.pid):
+            return "stopped"
+        return self.status
+
+
+class RunFolder:
+    """Names of the files of one run, and its record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_json = path / "run.json"
+        self.events = path / "events.jsonl"
+        self.sae = path / "sae.h5"
+        self.checkpoints = path / "checkpoints"
+        self.activations = path / "activations"
+        self.index = path / "index"
+        self.features = path / "features.h5"
+        self.notes = path / "notes.jsonl"
+        self.model = path / "model"
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    def exists(self) -> bool:
+        """Whether a run lives here."""
+        return self.run_json.is_file()
+
+    def record(self) -> RunRecord:
+        """Read run.json.
+
+        Raises:
+            MonosemError: there is none, it is damaged, or it is of a newer schema.
+        """
+        if not self.exists():
+            raise MonosemError(
+                f"{self.path} is not a run: it has no run.json", "`monosem runs` lists the runs there are."
+            )
+        data = read_json(self.run_json)
+        if not isinstance(data, dict):
+            raise MonosemError(f"{self.run_json} is damaged: it is no JSON object")
+        check_version(int(data.get("schema_version", 0)), self.run_json)
+        try:
+            return RunRecord.from_dict(data)
+        except TypeError as error:
+            raise MonosemError(f"{self.run_json} is damaged: {error}") from error
+
+    def create(self, record: RunRecord) -> None:
+        """Write the first run.json."""
+        self._write(replace(record, name=self.name, created=record.created or time.time()))
+
+    def update(self, **changes: Any) -> RunRecord:
+        """Change fields of run.json, all or nothing. Callers hold `locked`."""
+        record = replace(self.record(), **changes)
+        self._write(record)
+        return record
+
+    def _write(self, record: RunRecord) -> None:
+        write_json(self.run_json, asdict(replace(record, schema_version=SCHEMA_VERSION)))
+
+    @contextmanager
+    def working(self, status: str) -> Iterator[None]:
+        """Mark the run as worked on by this process, and say truthfully how the work ended."""
+        self.update(status=status, message="", pid=os.getpid(), host=platform.node())
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._close("stopped", "interrupted")
+            raise
+        except MonosemError as error:
+            self._close("failed", error.what)
+            raise
+        except BaseException as error:
+            self._close("failed", f"{type(error).__name__}: {error}")
+            raise
+        self.update(status="done", pid=0)
+
+    def _close(self, status: str, message: str) -> None:
+        try:
+            self.update(status=status, message=message, pid=0)
+        except MonosemError:
+            return  # the disk is full: the first error is the one to show, and a dead pid reads as stopped
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for writing; a second process is refused at once."""
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / ".lock").open("w")
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MonosemError(
+                    f"another monosem is writing to {self.path}", "Wait for it, or choose another --out."
+                ) from None
+            yield
+
+
+def runs_root(given: str | None = None) -> Path:
+    """Where runs live: the flag, else $MONOSEM_RUNS, else ./runs."""
+    return Path(given or os.environ.get("MONOSEM_RUNS") or "runs")
+
+
+def find_run(name: str, root: Path) -> RunFolder:
+    """A run by folder path or by its name under `root`.
+
+    Raises:
+        MonosemError: neither is a run.
+    """
+    for path in (Path(name), root / name):
+        if (path / "run.json").is_file():
+            return RunFolder(path)
+    raise MonosemError(f"no run at {name} nor at {root / name}", "`monosem runs` lists the runs there are.")
+
+
+def list_runs(root: Path) -> list[RunFolder]:
+    """Every run under `root`, the newest first."""
+    if not root.is_dir():
+        return []
+    found = [RunFolder(path.parent) for path in root.glob("*/run.json")]
+    return sorted(found, key=lambda run: run.run_json.stat().st_mtime, reverse=True)
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,21 @@
+"""The version of everything that monosem writes, and what happens when a file is not of this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from store.errors import MonosemError
+
+SCHEMA_VERSION = 1
+
+
+def check_version(found: int, path: Path) -> None:
+    """Refuse a file of a newer schema; every older version still opens.
+
+    Version 1 is the first. When 2 comes, the reader of each kind of file migrates from 1 with one function.
+    """
+    if found > SCHEMA_VERSION:
+        raise MonosemError(
+            f"{path} has schema version {found}; this monosem reads up to {SCHEMA_VERSION}",
+            "Upgrade monosem to open it.",
+        )

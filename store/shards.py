@@ -1,0 +1,129 @@
+"""Activation shards: `activations/shard-00000.h5`, each complete or absent, each memory-mappable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.errors import MonosemError
+from store.hdf5 import create_sealed, mapped, open_sealed, put
+from store.spec import known_fields
+
+DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
+"""Kept dtype by name. numpy has no bfloat16: its bits are kept as uint16, and the shard says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardInfo:
+    """What a folder of shards was made from. Equal in every shard of a folder."""
+
+    model: str
+    model_digest: str
+    layer: int | None
+    site: str
+    d_in: int
+    dtype: str
+    """float32, float16 or bfloat16."""
+    data: str
+    corpus_digest: str
+    context: int
+    """Tokens a context."""
+    packing: str
+    seed: int
+    excluded: str
+    contexts_per_shard: int
+    n_contexts: int
+    """Contexts in all shards together, when the extraction is complete."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Activations with the place each was taken from. Rows are in corpus order."""
+
+    acts_ND: NDArray[Any]
+    token_N: NDArray[np.int32]
+    """Vocabulary id of the token."""
+    context_N: NDArray[np.int64]
+    """Number of the context in the stream of contexts."""
+    position_N: NDArray[np.int32]
+    """Position in the context, from 0."""
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """`folder/shard-00012.h5`."""
+    return folder / f"shard-{number:05d}.h5"
+
+
+def write_shard(folder: Path, number: int, info: ShardInfo, rows: Rows) -> Path:
+    """Write one shard, all or nothing."""
+    path = shard_path(folder, number)
+    with create_sealed(path, "activations") as file:
+        file.attrs["info"] = json.dumps(asdict(info))
+        file.attrs["dtype"] = info.dtype
+        put(file, "acts", np.ascontiguousarray(rows.acts_ND, DTYPES[info.dtype]))
+        put(file, "token", rows.token_N.astype(np.int32))
+        put(file, "context", rows.context_N.astype(np.int64))
+        put(file, "position", rows.position_N.astype(np.int32))
+    return path
+
+
+def complete_shards(folder: Path) -> int:
+    """Shards written so far, counted from shard 0 without a gap."""
+    number = 0
+    while shard_path(folder, number).is_file():
+        number += 1
+    return number
+
+
+class ShardReader:
+    """Memory-mapped reading of a folder of shards, addressed by context."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = [shard_path(folder, number) for number in range(complete_shards(folder))]
+        if not self._paths:
+            raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
+        with open_sealed(self._paths[0], "activations") as file:
+            self.info = ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+        self._open: dict[int, Rows] = {}
+
+    @property
+    def n_contexts(self) -> int:
+        """Contexts that can be read now."""
+        return min(self.info.n_contexts, len(self._paths) * self.info.contexts_per_shard)
+
+    def contexts(self, start: int, stop: int) -> Rows:
+        """The rows of contexts start … stop-1, copied out of the map."""
+        per = self.info.contexts_per_shard
+        pieces = []
+        for number in range(start // per, min(-(-stop // per), len(self._paths))):
+            rows = self._shard(number)
+            first, last = np.searchsorted(rows.context_N, (start, stop))
+            pieces.append(
+                Rows(*(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N)))
+            )
+        return _concatenate(pieces)
+
+    def _shard(self, number: int) -> Rows:
+        if number not in self._open:
+            path = self._paths[number]
+            with open_sealed(path, "activations") as file:
+                arrays = [mapped(path, file[name]) for name in ("acts", "token", "context", "position")]
+            self._open[number] = Rows(*arrays)
+        return self._open[number]
+
+
+def _concatenate(pieces: Sequence[Rows]) -> Rows:
+    if len(pieces) == 1:
+        return pieces[0]
+    return Rows(
+        np.concatenate([p.acts_ND for p in pieces]),
+        np.concatenate([p.token_N for p in pieces]),
+        np.concatenate([p.context_N for p in pieces]),
+        np.concatenate([p.position_N for p in pieces]),
+    )

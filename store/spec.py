@@ -1,0 +1,59 @@
+"""What a dictionary of features is a dictionary of: the one description shared by run.json, sae.h5 and the index."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def known_fields(cls: type[T], data: dict[str, Any]) -> dict[str, Any]:
+    """The entries of `data` that are fields of the dataclass `cls`: a file may hold keys of a later minor version."""
+    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    return {key: value for key, value in data.items() if key in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaeSpec:
+    """A sparse autoencoder and the place in a model it reads.
+
+    f = act(W_encᵀ(x - b_dec) + b_enc), x̂ = W_decᵀ f + b_dec; inputs are the model's own activations, unscaled.
+    """
+
+    model: str = ""
+    """Hub id or folder of the language model, as the user wrote it."""
+    layer: int | None = None
+    """Counted from 0; None for a raw module path."""
+    site: str = ""
+    """One of the sites of docs/architecture.md, or a raw module path."""
+    arch: str = ""
+    """Name in the registry of architectures."""
+    d_in: int = 0
+    """Width of the activations."""
+    d_sae: int = 0
+    """Number of features."""
+    k: int | None = None
+    """Active features a token, for architectures that fix it."""
+    l1: float | None = None
+    """Weight of the L1 penalty, for architectures that have one."""
+    excluded: str = "bos"
+    """Positions left out of training, index and metrics: "bos", "first" (no BOS token exists) or "none"."""
+
+    def to_json(self) -> str:
+        """One line of JSON, as kept in HDF5 attributes."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> SaeSpec:
+        """Read what `to_json` wrote."""
+        return cls(**known_fields(cls, json.loads(text)))
+
+    def title(self) -> str:
+        """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
+        place = f"{self.model.rstrip('/').split('/')[-1]} {self.site}" + (
+            "" if self.layer is None else f" {self.layer}"
+        )
+        size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
+        return f"{place} · {size}"

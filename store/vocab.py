@@ -1,0 +1,61 @@
+"""Token strings without a tokenizer: the raw bytes of every token, kept in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.hdf5 import put
+
+
+class Vocabulary:
+    """The bytes that each token id stands for.
+
+    Bytes and not text, because a token of a byte-level tokenizer may end in the middle of a character: joined with its
+    neighbours it is text again.
+    """
+
+    def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self._blob = blob.tobytes()
+        self._offsets = offsets
+
+    @classmethod
+    def from_tokens(cls, tokens: Sequence[bytes]) -> Vocabulary:
+        """From the bytes of token 0, 1, 2, …"""
+        offsets = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum([len(token) for token in tokens], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(tokens), np.uint8), offsets)
+
+    def write(self, group: h5py.Group) -> None:
+        """Into `vocab/strings` (all bytes, one behind the other) and `vocab/offsets` [vocab+1]."""
+        put(group, "strings", np.frombuffer(self._blob, np.uint8), packed=True)
+        put(group, "offsets", self._offsets, packed=True)
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> Vocabulary:
+        """What `write` wrote."""
+        return cls(group["strings"][()], group["offsets"][()])
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def token(self, token: int) -> bytes:
+        """The bytes of one token; ids outside the vocabulary (padded embeddings have them) read `<id>`."""
+        if 0 <= token < len(self):
+            return self._blob[self._offsets[token] : self._offsets[token + 1]]
+        return f"<{token}>".encode()
+
+    def tokens(self, ids: Iterable[int]) -> list[bytes]:
+        """The bytes of several tokens."""
+        return [self.token(int(i)) for i in ids]
+
+    def strings(self, ids: Iterable[int]) -> list[str]:
+        """One string a token, for JSON: bytes that are no UTF-8 by themselves are replaced."""
+        return [token.decode("utf-8", errors="replace") for token in self.tokens(ids)]
+
+    def text(self, ids: Iterable[int]) -> str:
+        """The text of a stretch of tokens, characters that span tokens made whole."""
+        return b"".join(self.tokens(ids)).decode("utf-8", errors="replace")

@@ -1,0 +1,45 @@
+"""sae.h5: the weights of a sparse autoencoder in float32, with what they are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.hdf5 import create_sealed, open_sealed, put
+from store.spec import SaeSpec
+
+
+@dataclass(frozen=True)
+class SaeWeights:
+    """Tensors by their names in the field: W_enc [d_in, d_sae], b_enc [d_sae], W_dec [d_sae, d_in], b_dec [d_in], …"""
+
+    spec: SaeSpec
+    tensors: dict[str, NDArray[np.float32]]
+
+    def write(self, group: h5py.Group) -> None:
+        """Into a group of an open file."""
+        group.attrs["spec"] = self.spec.to_json()
+        for name, values in sorted(self.tensors.items()):
+            put(group, name, np.ascontiguousarray(values, np.float32))
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> SaeWeights:
+        """What `write` wrote."""
+        tensors = {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset)}
+        return cls(SaeSpec.from_json(group.attrs["spec"]), tensors)
+
+
+def save_sae(path: Path, weights: SaeWeights) -> None:
+    """Write sae.h5, all or nothing."""
+    with create_sealed(path, "sae") as file:
+        weights.write(file)
+
+
+def load_sae(path: Path) -> SaeWeights:
+    """Read sae.h5."""
+    with open_sealed(path, "sae") as file:
+        return SaeWeights.read(file)
