@@ -124,10 +124,10 @@ class RunFolder:
         data = read_json(self.run_json)
         if not isinstance(data, dict):
             raise MonosemError(f"{self.run_json} is damaged: it is no JSON object")
-        check_version(int(data.get("schema_version", 0)), self.run_json)
         try:
+            check_version(int(data.get("schema_version", 0)), self.run_json)
             return RunRecord.from_dict(data)
-        except TypeError as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise MonosemError(f"{self.run_json} is damaged: {error}") from error
 
     def create(self, record: RunRecord) -> None:

@@ -1,0 +1,205 @@
+"""Activations in corpus order: from the model as it runs, or from HDF5 shards. Both give the same vectors.
+
+Shapes: N counted tokens, D = d_in, B contexts, T positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.contexts import ContextBatch, ContextStream, StreamPosition
+from engine.hooks import capture
+from engine.models import LanguageModel
+from engine.sites import Site
+from store.errors import MonosemError
+from store.shards import ShardReader
+
+FORWARD_TOKENS = 8192
+"""Tokens of one forward: enough to use the cores, few enough that attention's memory stays small."""
+
+
+class Captured(NamedTuple):
+    """Activations of the counted positions of a batch of contexts."""
+
+    batch: ContextBatch
+    acts_ND: torch.Tensor
+    """In the model's dtype, on the model's device; rows in corpus order."""
+
+
+def forward_contexts(context: int) -> int:
+    """Contexts of `context` tokens to put through the model at once."""
+    return max(1, FORWARD_TOKENS // context)
+
+
+def captured_batches(
+    lm: LanguageModel, site: Site, stream: ContextStream, limit: int | None = None
+) -> Iterator[Captured]:
+    """Run the model up to the site over the next `limit` contexts of a stream."""
+    for batch in stream.batches(forward_contexts(stream.settings.context), limit):
+        tokens_BT, mask_BT = batch.tensors(lm.device)
+        acts_BTD = capture(lm, site, tokens_BT, mask_BT)
+        yield Captured(batch, acts_BTD[torch.from_numpy(batch.counted_BT).to(lm.device)])
+
+
+class BlockSource(Protocol):
+    """Gives activations block by block; a block is a fixed number of consecutive contexts."""
+
+    @property
+    def d_in(self) -> int:
+        """Width of the activations."""
+
+    def next_block(self) -> list[torch.Tensor]:
+        """The next block's rows, in pieces of [n, D]."""
+
+    def position(self) -> dict[str, Any]:
+        """Where the next block begins, as JSON values."""
+
+    def seek(self, position: dict[str, Any]) -> None:
+        """Go on from a `position` of an earlier run."""
+
+
+@dataclass
+class ModelBlocks:
+    """Blocks made by running the model: nothing is kept on disk."""
+
+    lm: LanguageModel
+    site: Site
+    stream: ContextStream
+    contexts_per_block: int
+
+    @property
+    def d_in(self) -> int:
+        """Width of the site."""
+        return self.site.d_in
+
+    def next_block(self) -> list[torch.Tensor]:
+        """Run the model over the next contexts."""
+        pieces = [c.acts_ND for c in captured_batches(self.lm, self.site, self.stream, self.contexts_per_block)]
+        if not pieces:
+            raise MonosemError(f"{self.stream.corpus.spec} gave no further activations", "Use a larger corpus.")
+        return pieces
+
+    def position(self) -> dict[str, Any]:
+        """The stream's position."""
+        return asdict(self.stream.position)
+
+    def seek(self, position: dict[str, Any]) -> None:
+        """Start the stream anew at `position`."""
+        old = self.stream
+        self.stream = ContextStream(old.corpus, old.encoding, old.settings, StreamPosition(**position))
+
+
+class ShardBlocks:
+    """Blocks read from shards, over and over."""
+
+    def __init__(self, reader: ShardReader, contexts_per_block: int) -> None:
+        self._reader = reader
+        self._per_block = contexts_per_block
+        self._context = 0
+
+    @property
+    def d_in(self) -> int:
+        """Width of the stored rows."""
+        return self._reader.info.d_in
+
+    def next_block(self) -> list[torch.Tensor]:
+        """Read the next contexts; after the last comes the first."""
+        stop = min(self._context + self._per_block, self._reader.n_contexts)
+        acts_ND = to_tensor(self._reader.contexts(self._context, stop).acts_ND, self._reader.info.dtype)
+        self._context = stop if stop < self._reader.n_contexts else 0
+        return [acts_ND]
+
+    def position(self) -> dict[str, Any]:
+        """The next context."""
+        return {"context": self._context}
+
+    def seek(self, position: dict[str, Any]) -> None:
+        """Go to a context."""
+        self._context = int(position["context"])
+
+
+def to_tensor(acts_ND: NDArray[Any], dtype: str) -> torch.Tensor:
+    """Stored rows as a tensor; bfloat16 comes as the uint16 bits that numpy can hold."""
+    tensor = torch.from_numpy(acts_ND)
+    return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
+
+
+def to_array(acts_ND: torch.Tensor, dtype: str) -> NDArray[Any]:
+    """Rows in the dtype they are stored in (see `to_tensor`)."""
+    cast = acts_ND.to(getattr(torch, dtype)).cpu().contiguous()
+    return cast.view(torch.uint16).numpy() if dtype == "bfloat16" else cast.numpy()
+
+
+class BlockShuffle:
+    """Batches of activations in random order, reproducible and resumable.
+
+    Each block, together with the rows that the block before left over, is shuffled as one and given out in batches of
+    a fixed size. Nothing else is carried from block to block, so a checkpoint needs only the left-over rows (fewer
+    than a batch), the place where the block began, and how many of its batches were used.
+    """
+
+    def __init__(self, source: BlockSource, batch: int, seed: int) -> None:
+        self._source = source
+        self._batch = batch
+        self._seed = seed
+        self._block = 0
+        self._used = 0
+        self._begin: dict[str, Any] = source.position()
+        self._carry_ND = torch.empty(0, source.d_in)
+        self._pool_ND: torch.Tensor | None = None
+
+    def next_batch(self) -> torch.Tensor:
+        """The next batch [batch, D], float32."""
+        if self._pool_ND is None:
+            self._pool_ND = self._fill()
+        while (self._used + 1) * self._batch > len(self._pool_ND):
+            self._carry_ND = self._pool_ND[self._used * self._batch :].clone()
+            self._pool_ND = None  # let the used block go before the next one is laid out
+            self._block += 1
+            self._used = 0
+            self._begin = self._source.position()
+            self._pool_ND = self._fill()
+        start = self._used * self._batch
+        self._used += 1
+        return self._pool_ND[start : start + self._batch].float()
+
+    def _fill(self) -> torch.Tensor:
+        pieces = [self._carry_ND, *self._source.next_block()]
+        total = sum(len(piece) for piece in pieces)
+        generator = torch.Generator().manual_seed(_mix(self._seed, self._block))
+        order = torch.randperm(total, generator=generator).to(pieces[-1].device)
+        pool_ND = torch.empty(total, self._source.d_in, dtype=pieces[-1].dtype, device=pieces[-1].device)
+        at = 0
+        while pieces:
+            piece = pieces.pop(0)
+            pool_ND[order[at : at + len(piece)]] = piece.to(pool_ND)
+            at += len(piece)
+        return pool_ND
+
+    def peek(self, rows: int) -> torch.Tensor:
+        """Some rows of the present block [rows, D], float32, without using any of it."""
+        if self._pool_ND is None:
+            self._pool_ND = self._fill()
+        return self._pool_ND[:rows].float()
+
+    def state(self) -> tuple[dict[str, Any], NDArray[np.float32]]:
+        """JSON values and the left-over rows: what `restore` needs."""
+        values = {"begin": self._begin, "block": self._block, "used": self._used}
+        return values, self._carry_ND.float().cpu().numpy()
+
+    def restore(self, values: dict[str, Any], carry_ND: NDArray[np.float32]) -> None:
+        """Go on exactly where `state` was taken: the block is made again and its used batches passed over."""
+        self._source.seek(values["begin"])
+        self._begin, self._block, self._used = values["begin"], int(values["block"]), int(values["used"])
+        self._carry_ND = torch.from_numpy(np.ascontiguousarray(carry_ND))
+        self._pool_ND = None
+
+
+def _mix(seed: int, block: int) -> int:
+    return int(np.random.SeedSequence([seed, block]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,134 @@
+"""Data sets of the Hugging Face Hub, streamed with the optional `datasets` package; their code is never run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from engine.corpus.documents import Document, numbered
+from engine.corpus.faults import missing_field, not_text
+from store.errors import MonosemError, WorkFailed
+
+PREFIX = "hf:"
+SHAPE = "hf:NAME[:CONFIG][@SPLIT[:FIELD]]"
+
+_SPEC = re.compile(
+    r"hf:(?P<name>[^:@\s]+)(?::(?P<config>[^:@]+))?(?:@(?P<split>[^:@\[\]]+)(?::(?P<field>.+))?)?", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class HubDataset:
+    """One split of a data set: each row a document, rows whose text is null skipped."""
+
+    spec: str
+    name: str
+    config: str | None
+    split: str
+    field: str | None
+    """None: `text`, or the one field of text there is."""
+
+    @classmethod
+    def parse(cls, spec: str) -> HubDataset:
+        """From what the user wrote. Errors: MonosemError where it is not of the shape SHAPE."""
+        found = _SPEC.fullmatch(spec)
+        if found is None:
+            raise MonosemError(f"not a data set: {spec}", f"Write {SHAPE}, such as hf:roneneldan/TinyStories@train.")
+        return cls(spec, found["name"], found["config"], found["split"] or "train", found["field"])
+
+    def documents(self) -> Iterator[Document]:
+        """All documents, streamed. Errors: MonosemError as for any corpus; WorkFailed where the Hub is out of reach."""
+        return numbered(self._texts(), self.spec)
+
+    def describe(self) -> str:
+        """The data set, its split, and the field read."""
+        said = f"{self.name}{f', {self.config}' if self.config else ''}, split {self.split}, field {self._column}"
+        return said if self.field or self._column == "text" else f"{said} (the only one that holds text)"
+
+    def digest(self) -> str:
+        """SHA-256 over name, configuration, split, field, and the library's fingerprint of the revision."""
+        library = _library(self.spec)
+        try:
+            builder = library.load_dataset_builder(self.name, self.config)
+        except Exception as error:
+            raise _explained(error, self.spec) from error
+        parts = [self.name, self.config, self.split, self._column, getattr(builder, "hash", None)]
+        return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
+
+    @cached_property
+    def _rows(self) -> Any:
+        library = _library(self.spec)
+        try:
+            return library.load_dataset(self.name, self.config, split=self.split, streaming=True)
+        except Exception as error:  # The library and those below it raise dozens of kinds.
+            raise _explained(error, self.spec) from error
+
+    @cached_property
+    def _column(self) -> str:
+        fields = self._fields()
+        spell = f"hf:{self.name}{f':{self.config}' if self.config else ''}@{self.split}:FIELD"
+        wanted = self.field or "text"
+        if wanted in fields:
+            if not fields[wanted]:
+                raise not_text(self.spec, wanted, "something else", spell)
+            return wanted
+        of_text = [name for name, is_text in fields.items() if is_text]
+        if self.field is None and len(of_text) == 1:
+            return of_text[0]
+        raise missing_field(self.spec, wanted, of_text or fields, spell)
+
+    def _fields(self) -> dict[str, bool]:
+        """Every field, and whether it holds text: as declared, or else as the first row shows."""
+        if self._rows.features:
+            kinds = {name: getattr(kind, "dtype", None) for name, kind in self._rows.features.items()}
+            return {name: kind in ("string", "large_string") for name, kind in kinds.items()}
+        try:
+            row: dict[str, object] = next(iter(self._rows), {})
+        except Exception as error:
+            raise _explained(error, self.spec) from error
+        return {name: value is None or isinstance(value, str) for name, value in row.items()}
+
+    def _texts(self) -> Iterator[str]:
+        column = self._column
+        number = 0
+        try:
+            # No other column is decoded: images and sound need packages of their own.
+            for row in self._rows.select_columns([column]):
+                number += 1
+                if row[column] is not None:
+                    yield row[column]
+        except Exception as error:
+            raise WorkFailed(
+                f"reading {self.spec} broke off behind row {number}: {_first_line(error)}",
+                "Check the network and run the same command again.",
+            ) from error
+
+
+def _library(spec: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MonosemError(f"reading {spec} needs the datasets package", "pip install 'monosem[hub]'") from error
+    return datasets
+
+
+def _explained(error: Exception, spec: str) -> MonosemError:
+    """One sentence for what the library says."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return WorkFailed(
+            f"cannot reach the Hugging Face Hub to read {spec}",
+            "Check the network (and that HF_HUB_OFFLINE is not set), or name a file of text with --data.",
+        )
+    hint = (
+        "Check its name, or log in with: hf auth login" if isinstance(error, FileNotFoundError) else f"Write {SHAPE}."
+    )
+    return MonosemError(f"cannot read {spec}: {_first_line(error)}", hint)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(one if one.isprintable() else " " for one in lines[0])

@@ -1,0 +1,119 @@
+"""JSON Lines, plain or packed with Zstandard: one object a line, its text in one field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.corpus.blocks import BLOCK, blocks
+from engine.corpus.faults import missing_field, not_text, not_utf8
+from store.errors import MonosemError
+
+MAX_LINE = 1 << 28
+"""Bytes. A longer line means that the file is not one object a line, and memory is not to be spent on it."""
+
+_EXPECTED = 'Each line must be one JSON object, such as {"text": "Once upon a time"}.'
+
+
+def texts(path: Path, field: str) -> Iterator[str]:
+    """The texts of one .jsonl file. Blank lines, and objects whose field is null, are skipped.
+
+    Errors: MonosemError with file and line for what is not JSON, not an object, or has no such field of text.
+    """
+    return _texts(blocks(path), path, field)
+
+
+def packed_texts(path: Path, field: str) -> Iterator[str]:
+    """The same for .jsonl.zst. Errors: also for a file that is cut off, damaged or not Zstandard."""
+    return _texts(_unpacked(path), path, field)
+
+
+def note(path: Path, field: str) -> str:
+    """How documents are told apart, behind the name of the file."""
+    del path
+    return f", field {field}"
+
+
+def _texts(stream: Iterator[bytes], path: Path, field: str) -> Iterator[str]:
+    offset = 0
+    for number, line in enumerate(_lines(stream, path), 1):
+        where = f"{path}, line {number}"
+        try:
+            content = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, offset + error.start, f", line {number}") from error
+        offset += len(line) + 1
+        if content and not content.isspace():
+            text = _field(_object(content, where), field, where, path)
+            if text is not None:
+                yield text
+
+
+def _lines(stream: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size, number = 0, 1
+    for block in stream:
+        first, *others = block.split(b"\n")
+        held.append(first)
+        size += len(first)
+        if size > MAX_LINE:
+            raise MonosemError(f"{path}, line {number}: longer than {MAX_LINE >> 20} MiB", _EXPECTED)
+        if others:
+            yield b"".join(held)
+            yield from others[:-1]
+            number += len(others)
+            held, size = [others[-1]], len(others[-1])
+    yield b"".join(held)
+
+
+def _object(content: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise MonosemError(f"{where}: not JSON ({error.msg}, column {error.colno})", _EXPECTED) from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or objects nested a thousand deep.
+        raise MonosemError(f"{where}: JSON beyond what can be read ({error})", _EXPECTED) from error
+    if not isinstance(value, dict):
+        raise MonosemError(f"{where}: {_kind(value)}, not an object", _EXPECTED)
+    return value
+
+
+def _field(value: dict[str, Any], field: str, where: str, path: Path) -> str | None:
+    if field not in value:
+        raise missing_field(where, field, value, f"{path.name}:FIELD")
+    text = value[field]
+    if text is not None and not isinstance(text, str):
+        raise not_text(where, field, _kind(text), f"{path.name}:FIELD")
+    return text
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"}
+    return names.get(type(value), "an object")
+
+
+def _unpacked(path: Path) -> Iterator[bytes]:
+    import zstandard
+
+    # A file packed with `zstd --long=31` needs a window of 2 GiB; the library's own limit is 128 MiB.
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+    frame, offset = None, 0
+    for block in blocks(path, BLOCK // 4):
+        rest = block
+        while rest:
+            frame = frame or unpacker.decompressobj()
+            try:
+                yield frame.decompress(rest)
+            except zstandard.ZstdError as error:
+                raise MonosemError(
+                    f"{path}: not Zstandard data, or damaged, near byte {offset}", f"Check it: zstd --test {path.name}"
+                ) from error
+            rest, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+        offset += len(block)
+    if frame is not None:
+        raise MonosemError(f"{path}: cut off after {offset} bytes", "Copy or download it again.")

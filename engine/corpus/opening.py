@@ -1,0 +1,128 @@
+"""From what a user writes behind --data to a corpus."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.corpus import hub, jsonl, parquet, text
+from engine.corpus.blocks import blocks, digest_of
+from engine.corpus.documents import Corpus, Document, numbered
+from engine.corpus.faults import is_folder, reading
+from engine.corpus.stdlib import StandardLibrary
+from store.errors import MonosemError
+
+
+class Format(NamedTuple):
+    """How to read one kind of file."""
+
+    texts: Callable[[Path, str], Iterator[str]]
+    """The texts of a file, from the field of that name."""
+    note: Callable[[Path, str], str]
+    """What to tell the user of a file, behind its name."""
+    fields: bool
+    """Whether texts are in named fields."""
+
+
+FORMATS = {
+    ".txt": Format(text.texts, text.note, fields=False),
+    ".jsonl": Format(jsonl.texts, jsonl.note, fields=True),
+    ".jsonl.zst": Format(jsonl.packed_texts, jsonl.note, fields=True),
+    ".parquet": Format(parquet.texts, parquet.note, fields=True),
+}
+"""By the end of the file's name. A further format is a module with these two functions and a line here."""
+
+DEFAULT_FIELD = "text"
+
+_FIELD = re.compile(rf"(?P<path>.+?(?:{'|'.join(map(re.escape, FORMATS))})):(?P<field>.+)", re.IGNORECASE | re.DOTALL)
+_MAGIC = re.compile(r"[*?\[]")
+_KINDS = f"stdlib, a file or glob of {', '.join(FORMATS)} (:FIELD names the text field), or {hub.SHAPE}"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of text, one behind the other."""
+
+    spec: str
+    paths: tuple[Path, ...]
+    field: str = DEFAULT_FIELD
+
+    def documents(self) -> Iterator[Document]:
+        """All documents of all files."""
+        return numbered((text for path in self.paths for text in _format(path).texts(path, self.field)), self.spec)
+
+    def describe(self) -> str:
+        """The files, and how documents are told apart in them."""
+        if len(self.paths) == 1:
+            path = self.paths[0]
+            return path.name + _format(path).note(path, self.field)
+        kinds = Counter(_suffix(path) for path in self.paths)
+        counts = ", ".join(f"{count} file{'s' * (count > 1)} of {kind}" for kind, count in kinds.items())
+        field = f", field {self.field}" if any(FORMATS[kind].fields for kind in kinds) else ""
+        separated = f"; text files: documents separated by {text.END_OF_TEXT}, where a file has none by blank lines"
+        return counts + field + (separated if ".txt" in kinds else "")
+
+    def digest(self) -> str:
+        """SHA-256 over the bytes of the files: what `cat FILES | sha256sum` prints."""
+        return digest_of(self.paths)
+
+
+def open_corpus(spec: str) -> Corpus:
+    """The corpus that `spec` names: `stdlib`, a file or glob with an optional `:FIELD`, or `hf:NAME[:CONFIG][@SPLIT]`.
+
+    Errors: MonosemError where nothing is there, it may not be read, or its kind is not known.
+    """
+    if spec == "stdlib":
+        return StandardLibrary()
+    if spec.startswith(hub.PREFIX):
+        return hub.HubDataset.parse(spec)
+    paths, field = _matching(spec), None
+    named = _FIELD.fullmatch(spec)
+    if not paths and named:
+        paths, field = _matching(named["path"]), named["field"]
+    if not paths:
+        raise _nothing(named["path"] if named else spec)
+    for path in paths:
+        if field and not _format(path).fields:
+            raise MonosemError(f"{path} is plain text and has no field {field!r}", f"Leave the :{field} out.")
+        next(blocks(path, 1), b"")  # A file that may not be read is found here and not after hours.
+    return Files(spec, tuple(paths), field or DEFAULT_FIELD)
+
+
+def _matching(pattern: str) -> list[Path]:
+    """The file of that name, or those a glob matches, sorted; hidden ones are left out, as a shell does."""
+    path = Path(pattern).expanduser() if pattern.startswith("~/") else Path(pattern)
+    with reading(path):
+        if path.is_dir():
+            raise is_folder(path)
+        if path.exists():
+            found = [path]
+        else:
+            names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob takes hidden files too
+            found = sorted((Path(name) for name in names if not Path(name).is_dir()), key=Path.as_posix)
+    for one in found:
+        _format(one)
+    return found
+
+
+def _nothing(spec: str) -> MonosemError:
+    if _MAGIC.search(spec):
+        return MonosemError(f"no file matches {spec}", "Put a glob in quotes; ** goes into folders.")
+    return MonosemError(f"no such file: {spec}", f"--data takes {_KINDS}.")
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    known = [suffix for suffix in FORMATS if name.endswith(suffix)]
+    if not known:
+        raise MonosemError(f"cannot tell how to read {path}", f"The name must end in one of {', '.join(FORMATS)}.")
+    return known[0]
+
+
+def _format(path: Path) -> Format:
+    return FORMATS[_suffix(path)]

@@ -1,0 +1,61 @@
+"""Parquet files: one row a document, its text in one column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.corpus.blocks import blocks
+from engine.corpus.faults import missing_field, not_text
+from store.errors import MonosemError
+
+ROWS = 256
+"""Rows read at once."""
+
+
+def texts(path: Path, field: str) -> Iterator[str]:
+    """The texts of one column, no other column being read. Rows where it is null are skipped.
+
+    Errors: MonosemError for what is no Parquet file, is damaged, or has no such column of text.
+    """
+    import pyarrow as pa
+
+    next(blocks(path, 1), b"")  # A file that may not be read is told from one that is damaged.
+    row = 0
+    try:
+        with _opened(path) as file:
+            _check(file.schema_arrow, path, field)
+            for batch in file.iter_batches(batch_size=ROWS, columns=[field], use_threads=False):
+                yield from (text for text in batch.column(0).to_pylist() if text is not None)
+                row += batch.num_rows
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise MonosemError(f"{path}: damaged in or behind row {row + 1}", "Copy or download it again.") from error
+
+
+def note(path: Path, field: str) -> str:
+    """How documents are told apart, behind the name of the file."""
+    del path
+    return f", field {field}"
+
+
+def _opened(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Without pre_buffer a row group is read page by page instead of whole.
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowException, OSError) as error:
+        raise MonosemError(f"{path}: not a Parquet file, or cut off", "Copy or download it again.") from error
+
+
+def _check(schema: Any, path: Path, field: str) -> None:
+    import pyarrow as pa
+
+    if field not in schema.names:
+        raise missing_field(str(path), field, schema.names, f"{path.name}:FIELD")
+    kind = schema.field(field).type
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)):
+        raise not_text(str(path), field, str(kind), f"{path.name}:FIELD")

@@ -1,0 +1,186 @@
+"""The quality of an autoencoder on text: explained variance, L0, density, and what its reconstruction costs the model.
+
+Shapes: B contexts, T positions, N counted tokens, D = d_in, F = d_sae, V vocabulary.
+
+Definitions (docs/architecture.md has them in one place):
+
+- explained variance: 1 - Σ‖x - x̂‖² / Σ‖x - mean(x)‖² over the whole evaluation set; mse: Σ‖x - x̂‖² / (N · D).
+- a feature is dead when it never fires on the evaluation set.
+- CE: mean negative log-likelihood in nats of every next token inside a context, padding left out. `ce_sae`, `ce_zero`
+  and `ce_mean` put the reconstruction, zero, or the mean over the evaluation set in place of the site's activations at
+  counted positions; the others (BOS) keep theirs. CE recovered: (CE_abl - CE_sae) / (CE_abl - CE_clean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.activations import captured_batches
+from engine.contexts import ContextBatch
+from engine.corpus.order import Split
+from engine.hooks import logits, replaced
+from engine.index import ENCODE_BYTES
+from engine.models import LanguageModel
+from engine.progress import Progress
+from engine.sae.base import Sae
+from engine.sites import Site
+from engine.subject import Subject
+from store.errors import MonosemError
+from store.histogram import Histogram, density_histogram
+
+LOGIT_BYTES = 1 << 28
+"""Size of the logits [B, T, V] made at once."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `monosem eval --json` prints, by the same names."""
+
+    l0: float
+    explained_variance: float
+    mse: float
+    ce_clean: float
+    ce_sae: float
+    ce_zero: float
+    ce_mean: float
+    ce_recovered_zero: float
+    ce_recovered_mean: float
+    alive: int
+    dead: int
+    d_sae: int
+    tokens: int
+    """Counted tokens of the evaluation set."""
+    density_log10_histogram: Histogram
+    data: str
+    split: str
+    """"heldout", or "all" where a corpus of its own was given or nothing could be held out."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        histogram = self.density_log10_histogram
+        edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
+        return asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
+
+
+@dataclass(frozen=True)
+class _Reconstruction:
+    """Sums over the evaluation set that need no more than the site's activations."""
+
+    tokens: int
+    squared_error: float
+    variance: float
+    count_F: Tensor
+    mean_D: Tensor
+
+
+def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
+    """Measure an autoencoder on the first `tokens` tokens of a split, in seeded order.
+
+    Raises:
+        MonosemError: the split holds no token that counts.
+    """
+    site = subject.site()
+    contexts = max(1, -(-tokens // subject.context))
+    sums = _reconstruct(subject, site, sae, split, contexts, progress)
+    ce = _cross_entropies(subject, site, sae, split, contexts, sums.mean_D, progress)
+    alive = int((sums.count_F > 0).sum())
+    d_sae = sae.settings.d_sae
+    return Evaluation(
+        l0=float(sums.count_F.sum()) / sums.tokens,
+        explained_variance=1 - sums.squared_error / max(sums.variance, 1e-30),
+        mse=sums.squared_error / (sums.tokens * site.d_in),
+        ce_clean=ce["clean"],
+        ce_sae=ce["sae"],
+        ce_zero=ce["zero"],
+        ce_mean=ce["mean"],
+        ce_recovered_zero=_recovered(ce["zero"], ce),
+        ce_recovered_mean=_recovered(ce["mean"], ce),
+        alive=alive,
+        dead=d_sae - alive,
+        d_sae=d_sae,
+        tokens=sums.tokens,
+        density_log10_histogram=density_histogram((sums.count_F.double() / sums.tokens).cpu().numpy()),
+        data=subject.corpus.spec,
+        split=split,
+    )
+
+
+def _recovered(ablated: float, ce: dict[str, float]) -> float:
+    gap = ablated - ce["clean"]
+    return (ablated - ce["sae"]) / gap if gap else float("nan")
+
+
+def _reconstruct(
+    subject: Subject, site: Site, sae: Sae, split: Split, contexts: int, progress: Progress
+) -> _Reconstruction:
+    device = subject.lm.device
+    rows = max(1, ENCODE_BYTES // (4 * sae.settings.d_sae))
+    n, squared_error, squares = 0, 0.0, 0.0
+    sum_D = np.zeros(site.d_in, np.float64)
+    count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
+    with progress.task("reconstruction", contexts, "contexts") as bar:
+        for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
+            for x_ND in captured.acts_ND.float().split(rows):
+                acts = sae.encode(x_ND)
+                squared_error += (x_ND - sae.decode(acts)).square().sum().item()
+                count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
+                exact_ND = x_ND.cpu().numpy().astype(np.float64)
+                squares += float((exact_ND**2).sum())
+                sum_D += exact_ND.sum(0)
+                n += len(x_ND)
+            bar.advance(len(captured.batch.tokens_BT))
+    if n == 0:
+        raise MonosemError(f"{subject.corpus.spec} has no tokens to evaluate on", "Give other text with --data.")
+    mean_D = sum_D / n
+    variance = squares - n * float((mean_D**2).sum())
+    return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_D).float().to(device))
+
+
+def _cross_entropies(
+    subject: Subject, site: Site, sae: Sae, split: Split, contexts: int, mean_D: Tensor, progress: Progress
+) -> dict[str, float]:
+    """Mean next-token loss in nats: clean, and with the site's activations replaced in three ways."""
+    lm = subject.lm
+    size = max(1, LOGIT_BYTES // (4 * lm.vocab_size * subject.context))
+    totals = dict.fromkeys(("clean", "sae", "zero", "mean"), 0.0)
+    predicted = 0
+    with progress.task("cross-entropy", contexts, "contexts") as bar:
+        for batch in subject.stream(split).batches(size, contexts):
+            tokens_BT, mask_BT = batch.tensors(lm.device)
+            totals["clean"] += _next_token_loss(lm, batch, tokens_BT, mask_BT)
+            for name, substitute in (("sae", sae), ("zero", torch.zeros_like), ("mean", lambda x: mean_D.expand_as(x))):
+                with replaced(lm, site, _at_counted(batch, substitute, lm)):
+                    totals[name] += _next_token_loss(lm, batch, tokens_BT, mask_BT)
+            predicted += int(batch.mask_BT[:, 1:].sum())
+            bar.advance(len(batch.tokens_BT))
+    return {name: total / max(predicted, 1) for name, total in totals.items()}
+
+
+def _at_counted(
+    batch: ContextBatch, substitute: Callable[[Tensor], Tensor], lm: LanguageModel
+) -> Callable[[Tensor], Tensor]:
+    """Replace the rows of counted positions by what `substitute` makes of them [N, D]."""
+    counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
+
+    def put(acts_BTD: Tensor) -> Tensor:
+        changed_BTD = acts_BTD.clone()
+        changed_BTD[counted_BT] = substitute(acts_BTD[counted_BT].float()).to(acts_BTD.dtype)
+        return changed_BTD
+
+    return put
+
+
+@torch.no_grad()
+def _next_token_loss(lm: LanguageModel, batch: ContextBatch, tokens_BT: Tensor, mask_BT: Tensor | None) -> float:
+    """Sum of -log p over every next token of the batch."""
+    logits_BTV = logits(lm, tokens_BT, mask_BT)[:, :-1].float()
+    loss = functional.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
+    real = torch.from_numpy(batch.mask_BT[:, 1:].copy()).to(lm.device).flatten()
+    return float(loss[real].double().sum())

@@ -1,0 +1,148 @@
+"""`monosem extract`: activations of a site into HDF5 shards, each complete or absent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.activations import Captured, captured_batches, to_array
+from engine.contexts import ContextStream
+from engine.progress import Progress
+from engine.sites import Site
+from engine.subject import Subject, SubjectSettings, open_subject
+from store.errors import MonosemError
+from store.hdf5 import open_sealed
+from store.run import RunFolder, RunRecord
+from store.shards import DTYPES, Rows, ShardInfo, complete_shards, shard_path, write_shard
+from store.spec import SaeSpec, known_fields
+
+SHARD_BYTES = 1 << 28
+"""Activations a shard, about: few enough files, little enough to hold in memory and to lose when killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSettings(SubjectSettings):
+    """Settings of `monosem extract`."""
+
+    tokens: int = 2_000_000
+    keep: str = "float16"
+    """Dtype on disk: float32, float16 or bfloat16."""
+
+
+def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> ShardInfo:
+    """Write the activations of the training split into `run.activations`; gives what the shards hold.
+
+    Covers `tokens` tokens in the order in which streamed training would see them, over several epochs if need be, so
+    that training from the shards is the same training.
+
+    Raises:
+        MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
+    """
+    settings = ExtractSettings(**given)
+    if settings.keep not in DTYPES:
+        raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
+    with run.locked():
+        done = complete_shards(run.activations)
+        if done and not resume:
+            raise MonosemError(
+                f"{run.activations} already holds activations", "Go on by --resume, or choose another --out."
+            )
+        subject = open_subject(settings, progress)
+        site = subject.site()
+        info = _info(subject, site, settings)
+        if done:
+            _check_same(run, info)
+        _begin(run, subject, site, replace(settings, context=subject.context))
+        with run.working("extracting"):
+            _write(run, subject, site, info, done, progress)
+    return info
+
+
+def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
+    context = subject.context
+    n_contexts = max(1, -(-settings.tokens // context))
+    width = np.dtype(DTYPES[settings.keep]).itemsize
+    return ShardInfo(
+        model=settings.model,
+        model_digest=subject.lm.digest,
+        layer=site.layer,
+        site=site.name,
+        d_in=site.d_in,
+        dtype=settings.keep,
+        data=subject.corpus.spec,
+        corpus_digest=subject.corpus.digest(),
+        context=context,
+        packing=settings.packing,
+        seed=settings.seed,
+        excluded=subject.encoding.excluded,
+        contexts_per_shard=max(1, min(n_contexts, SHARD_BYTES // (width * site.d_in * context))),
+        n_contexts=n_contexts,
+    )
+
+
+def _check_same(run: RunFolder, info: ShardInfo) -> None:
+    with open_sealed(shard_path(run.activations, 0), "activations") as file:
+        found = ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+    differing = [name for name, value in asdict(info).items() if asdict(found)[name] != value]
+    if differing:
+        raise MonosemError(
+            f"{run.activations} was begun with another {', '.join(differing)}",
+            "Give the same settings to finish it, or choose another --out.",
+        )
+
+
+def _begin(run: RunFolder, subject: Subject, site: Site, settings: ExtractSettings) -> None:
+    if not run.exists():
+        run.create(RunRecord())
+    record = run.record()
+    spec = SaeSpec(
+        model=settings.model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=subject.encoding.excluded
+    )
+    run.update(
+        spec=record.spec if "train" in record.config else spec,
+        provenance=subject.provenance(),
+        config=record.config | {"extract": asdict(settings)},
+    )
+
+
+def _write(
+    run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: int, progress: Progress
+) -> None:
+    stream = subject.stream("train", epochs=None)
+    stream.skip(done * info.contexts_per_shard)
+    total = -(-info.n_contexts // info.contexts_per_shard)
+    task = progress.task("extracting", info.n_contexts, "contexts", min(done * info.contexts_per_shard, info.n_contexts))
+    with task as bar:
+        for number in range(done, total):
+            wanted = min(info.contexts_per_shard, info.n_contexts - number * info.contexts_per_shard)
+            rows = _shard(subject, site, stream, wanted, info.dtype)
+            write_shard(run.activations, number, info, rows)
+            bar.advance(wanted, shards=number + 1)
+
+
+def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> Rows:
+    captured = [_rows(one, dtype) for one in captured_batches(subject.lm, site, stream, contexts)]
+    return Rows(
+        np.concatenate([rows.acts_ND for rows in captured]),
+        np.concatenate([rows.token_N for rows in captured]),
+        np.concatenate([rows.context_N for rows in captured]),
+        np.concatenate([rows.position_N for rows in captured]),
+    )
+
+
+def _rows(captured: Captured, dtype: str) -> Rows:
+    batch = captured.batch
+    context_N, position_N = np.nonzero(batch.counted_BT)
+    acts_ND = captured.acts_ND
+    if dtype == "float16":
+        # A few outlier directions of large models exceed what float16 holds.
+        limit = torch.finfo(torch.float16).max
+        acts_ND = acts_ND.clamp(-limit, limit)
+    return Rows(
+        to_array(acts_ND, dtype), batch.tokens_BT[batch.counted_BT], context_N + batch.first, position_N.astype(np.int32)
+    )

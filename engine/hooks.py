@@ -1,0 +1,132 @@
+"""Reading a site's activations, and running the model with others in their place.
+
+Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from engine.models import LanguageModel
+from engine.sites import Site, input_tensor, tensor_in
+
+Replace = Callable[[torch.Tensor], torch.Tensor]
+
+
+class _Reached(BaseException):
+    """Ends a forward pass once everything wanted has been seen; no `except Exception` in a model can swallow it."""
+
+
+def capture(
+    lm: LanguageModel, site: Site, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The site's activations [B, T, D], in the model's dtype on its device; nothing behind the site is computed.
+
+    `mask_BT` is True where a token is real; padding may be on either side. What stands at padding means nothing.
+    """
+    return capture_all(lm, [site], tokens_BT, mask_BT)[0]
+
+
+def capture_all(
+    lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
+) -> list[torch.Tensor]:
+    """The activations of several sites from one forward pass, which ends at the last of them. See `capture`."""
+    found: dict[int, torch.Tensor] = {}
+
+    def keep(number: int) -> Callable[[torch.Tensor], None]:
+        def see(acts_BTD: torch.Tensor) -> None:
+            found.setdefault(number, acts_BTD)
+            if len(found) == len(sites):
+                raise _Reached
+
+        return see
+
+    with ExitStack() as hooks:
+        for number, site in enumerate(sites):
+            hooks.callback(_attach(lm, site, keep(number)).remove)
+        try:
+            _forward(lm, tokens_BT, mask_BT)
+        except _Reached:
+            return [found[number] for number in range(len(sites))]
+    missed = next(site.module for number, site in enumerate(sites) if number not in found)
+    raise RuntimeError(f"{missed} did not run, though resolve_site saw it run")
+
+
+@contextmanager
+def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
+    """Within this block every forward pass goes on with fn(acts_BTD) in place of the site's activations.
+
+    At resid_mid the block holds the stream twice, as the input of the norm that a hook can reach and as the sum to
+    which the MLP's output will be added. Both are one tensor, so its content is overwritten: the MLP and everything
+    behind it see the change, exactly. Elsewhere the module's input or output is exchanged.
+    """
+
+    def see(acts_BTD: torch.Tensor) -> torch.Tensor:
+        # What fn keeps of the stream must not change when the stream is overwritten.
+        changed = fn(acts_BTD.clone() if site.is_stream else acts_BTD)
+        if changed.shape != acts_BTD.shape:
+            raise ValueError(f"{site.name} is {list(acts_BTD.shape)}, its replacement {list(changed.shape)}")
+        return changed.to(acts_BTD.dtype)
+
+    handle = _attach(lm, site, see)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
+    """The model's logits [B, T, V] for the token after each position. `mask_BT` as in `capture`."""
+    logits_BTV: torch.Tensor = _forward(lm, tokens_BT, mask_BT).logits
+    return logits_BTV
+
+
+@torch.no_grad()
+def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> Any:
+    # no_grad rather than inference_mode: a trainer takes gradients of what it computes from these activations.
+    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.device), "use_cache": False}
+    if mask_BT is not None:
+        mask_BT = mask_BT.to(lm.device)
+        inputs["attention_mask"] = mask_BT.long()
+        if not mask_BT[:, 0].all():  # padding on the left: the first real token is at position 0 all the same
+            inputs["position_ids"] = (mask_BT.long().cumsum(1) - 1).clamp(min=0)
+    return lm.network(**inputs)
+
+
+def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
+    """Call `see` with the site's tensor in every forward pass; what it returns, if anything, takes its place."""
+    module: nn.Module = lm.network.get_submodule(site.module)
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        acts_BTD = _wanted(site, input_tensor(args, kwargs))
+        changed = see(acts_BTD)
+        if changed is None:
+            return None
+        if site.is_stream:
+            acts_BTD.copy_(changed)
+            return None
+        if args:
+            return (changed, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": changed}
+
+    def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+        changed = see(_wanted(site, tensor_in(output)))
+        if changed is None or isinstance(output, torch.Tensor):
+            return changed
+        return type(output)([changed, *output[1:]])
+
+    if site.side == "input":
+        return module.register_forward_pre_hook(before, with_kwargs=True)
+    return module.register_forward_hook(after)
+
+
+def _wanted(site: Site, acts_BTD: torch.Tensor | None) -> torch.Tensor:
+    if acts_BTD is None:
+        raise RuntimeError(f"the {site.side} of {site.module} is no tensor, though it was when the site was resolved")
+    return acts_BTD

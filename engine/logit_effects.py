@@ -1,0 +1,139 @@
+"""What a feature says about the next token, and which features point its way: both from the weights alone.
+
+The direct effect on the logits (Towards Monosemanticity, "Feature Activations and Logit Weights") carries a feature's
+decoder direction along the residual stream through the final norm's weight and the unembedding, leaving out whatever
+later layers make of it. The norm's scale, which depends on the token, is left out too: it is positive and the same for
+the whole vocabulary, so it changes no order. Gemma's soft-capping of logits keeps order as well, and is ignored.
+
+Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens or neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.models import LanguageModel
+from engine.sites import Family, Site, block_path, family_of, matrix_in_out
+
+SCRATCH = 1 << 26
+"""Numbers in the largest intermediate matrix (256 MiB in float32)."""
+VOCAB_BLOCK = 1 << 14
+"""Rows of the unembedding turned into float32 at a time, where the model is in half precision."""
+
+
+@dataclass(frozen=True)
+class LogitTable:
+    """Tokens each feature raises and lowers most, the strongest first; logits are relative to their mean over V.
+
+    T is the number asked for or the size of the vocabulary, and 0 where the site does not lead to the logits.
+    """
+
+    top_id_FT: NDArray[np.int32]
+    top_value_FT: NDArray[np.float32]
+    bottom_id_FT: NDArray[np.int32]
+    bottom_value_FT: NDArray[np.float32]
+
+
+def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> torch.Tensor | None:
+    """Each feature's direction in the final residual stream [F, M], float32; None for raw module paths.
+
+    What resid_*, attn_out and mlp_out hold is in, or added to, the stream as it is. mlp_act goes through the MLP's last
+    matrix and, in Gemma 2 and 3, the weight of the norm behind it.
+    """
+    family = family_of(lm)
+    if site.is_raw or family is None or site.layer is None:
+        return None
+    W_FD = W_dec_FD.detach().to(lm.device, torch.float32)
+    if site.name != "mlp_act":
+        return W_FD
+    W_FM = W_FD @ matrix_in_out(lm.network.get_submodule(site.module)).float()
+    if family.mlp_post_norm:
+        W_FM = W_FM * _norm_weight(lm, family, block_path(family, site.layer, family.mlp_post_norm))
+    return W_FM
+
+
+def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10) -> LogitTable:
+    """The `top` tokens each feature raises and lowers most when it writes one unit of its decoder row."""
+    n_features = W_dec_FD.shape[0]
+    directions_FM = logit_directions(lm, site, W_dec_FD)
+    family = family_of(lm)
+    if directions_FM is None or family is None:
+        return _table(n_features, 0)
+    unembedding_VM: torch.Tensor = lm.network.get_output_embeddings().weight.detach()
+    vocab = unembedding_VM.shape[0]
+    table = _table(n_features, min(top, vocab))
+    mean_M = _mean_row(unembedding_VM)
+    rows = max(1, SCRATCH // vocab)
+    for start in range(0, n_features, rows):
+        at = slice(start, start + rows)
+        read_FM = _through_final_norm(lm, family, directions_FM[at])
+        logits_FV = _times_transposed(read_FM, unembedding_VM) - (read_FM @ mean_M)[:, None]
+        for ids, values, largest in (
+            (table.top_id_FT, table.top_value_FT, True),
+            (table.bottom_id_FT, table.bottom_value_FT, False),
+        ):
+            found = logits_FV.topk(ids.shape[1], dim=1, largest=largest)
+            ids[at], values[at] = found.indices.cpu().numpy(), found.values.cpu().numpy()
+    return table
+
+
+def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Ids and cosines [F, T] of the features whose decoder rows point most nearly the same way, the nearest first.
+
+    A feature is not its own neighbour. Rows of zeros have no direction: they are nobody's neighbours, and in their own
+    lists every cosine is 0. T is `top`, or less where there are not so many other rows that have a direction.
+    """
+    W_FD = W_dec_FD.detach().float()
+    norm_F = W_FD.norm(dim=1)
+    unit_FD = torch.where(norm_F[:, None] > 0, W_FD / norm_F[:, None], 0.0)
+    n_features, directed = len(unit_FD), int((norm_F > 0).sum())
+    listed = max(0, min(top, directed - 1))
+    ids = np.zeros((n_features, listed), np.int32)
+    cosines = np.zeros((n_features, listed), np.float32)
+    rows = max(1, SCRATCH // max(1, n_features))
+    for start in range(0, n_features if listed else 0, rows):
+        at = slice(start, start + rows)
+        cosine_FF = unit_FD[at] @ unit_FD.T
+        cosine_FF[:, norm_F == 0] = -torch.inf
+        own = torch.arange(len(cosine_FF), device=cosine_FF.device)
+        cosine_FF[own, own + start] = -torch.inf
+        found = cosine_FF.topk(listed, dim=1)
+        ids[at] = found.indices.cpu().numpy()
+        cosines[at] = found.values.clamp(-1, 1).cpu().numpy()
+    return ids, cosines
+
+
+def _table(n_features: int, listed: int) -> LogitTable:
+    shape = n_features, listed
+    return LogitTable(
+        np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    )
+
+
+def _norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
+    weight_M: torch.Tensor = lm.network.get_submodule(path).get_parameter("weight").detach().float()
+    return weight_M + 1 if family.unit_offset else weight_M
+
+
+def _through_final_norm(lm: LanguageModel, family: Family, directions_FM: torch.Tensor) -> torch.Tensor:
+    if family.centred:
+        directions_FM = directions_FM - directions_FM.mean(1, keepdim=True)
+    return directions_FM * _norm_weight(lm, family, family.final_norm)
+
+
+def _mean_row(unembedding_VM: torch.Tensor) -> torch.Tensor:
+    starts = range(0, len(unembedding_VM), VOCAB_BLOCK)
+    sums = [unembedding_VM[start : start + VOCAB_BLOCK].float().sum(0) for start in starts]
+    return torch.stack(sums).sum(0) / len(unembedding_VM)
+
+
+def _times_transposed(read_FM: torch.Tensor, unembedding_VM: torch.Tensor) -> torch.Tensor:
+    logits_FV = read_FM.new_empty(len(read_FM), len(unembedding_VM))
+    for start in range(0, len(unembedding_VM), VOCAB_BLOCK):
+        at = slice(start, start + VOCAB_BLOCK)
+        logits_FV[:, at] = read_FM @ unembedding_VM[at].float().T
+    return logits_FV

@@ -1,0 +1,214 @@
+"""Language models: loading them quietly, and what the rest of the engine needs to know about them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.utils.tqdm import disable_progress_bars
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from engine.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
+from engine.progress import Progress, Silent
+from store.errors import MonosemError, WorkFailed
+
+__all__ = ["SHORT_NAMES", "LanguageModel", "load_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A causal language model, frozen and in evaluation mode, with its tokenizer."""
+
+    name: str
+    """As the user wrote it."""
+    network: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    """None where the model's folder has no tokenizer."""
+    device: torch.device
+    revision: str = ""
+    """Commit of the hub repository; empty for a local folder."""
+    weight_files: tuple[Path, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the safetensors files, one after another, sorted by name; empty for a model without files.
+
+        For a single file it is the digest that the hub and `sha256sum` show. Reads all weights, the first time.
+        """
+        if not self.weight_files:
+            return ""
+        digest = hashlib.sha256()
+        for path in sorted(self.weight_files, key=lambda file: file.name):
+            with path.open("rb") as stream:
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    @property
+    def text_config(self) -> Any:
+        """The configuration of the language part; for text-only models, the whole configuration."""
+        return self.network.config.get_text_config()
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.text_config.hidden_size)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return int(self.text_config.num_hidden_layers)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of logits, which may be more than the tokenizer has tokens."""
+        return int(self.text_config.vocab_size)
+
+    @property
+    def max_context(self) -> int | None:
+        """The longest context the model was made for, in tokens, where its configuration says."""
+        for key in ("max_position_embeddings", "n_positions"):
+            limit = getattr(self.text_config, key, None)
+            if isinstance(limit, int) and limit > 0:
+                return limit
+        return None
+
+    @property
+    def bos_id(self) -> int | None:
+        """The token that begins every context, where the model has one.
+
+        The tokenizer has the last word: Qwen's configuration names a BOS token that its tokenizer never uses.
+        """
+        return self._special("bos_token_id")
+
+    @property
+    def separator_id(self) -> int | None:
+        """The token between documents: BOS where there is one, else the end-of-text token."""
+        return self._special("eos_token_id") if self.bos_id is None else self.bos_id
+
+    def _special(self, key: str) -> int | None:
+        found = getattr(self.text_config if self.tokenizer is None else self.tokenizer, key, None)
+        if isinstance(found, list | tuple):  # configurations may list several end-of-text tokens
+            found = found[0] if found else None
+        return None if found is None else int(found)
+
+
+def load_model(
+    name: str, *, device: torch.device, dtype: torch.dtype, progress: Progress | None = None
+) -> LanguageModel:
+    """Load a folder, a run's own model, a short name or a hub id, without running any code that comes with it.
+
+    Silences what transformers and the hub's client would print, for the rest of the process: standard output belongs
+    to results, and the terminal may belong to the app.
+
+    Raises:
+        MonosemError: there is no such model, or it cannot be used; the message says which and what to do.
+        WorkFailed: it does not fit into the device's memory.
+    """
+    with _silence():
+        files = find_model(name, progress or Silent())
+        _check_config(files)
+        network = _load_network(files, dtype)
+        tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
+        network = _place(network, name, device)
+    return LanguageModel(name, network, tokenizer, device, files.revision, files.weights)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        disable_progress_bars()
+        yield
+
+
+def _check_config(files: ModelFiles) -> None:
+    """Refuse, with one clear sentence, a configuration that no causal language model can be built from."""
+    path = files.folder / "config.json"
+    try:
+        config = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # every architecture's own configuration class has its own ways to fail
+        if "trust_remote_code" in str(error):
+            raise MonosemError(
+                f"{files.folder} needs program code of its own to load; monosem never runs code from a model",
+                "Use a model whose architecture transformers knows.",
+            ) from None
+        if "does not recognize this architecture" in str(error):
+            raise MonosemError(
+                f"{path} names an architecture that transformers {transformers.__version__} does not know",
+                "A newer transformers may know it.",
+            ) from None
+        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        raise MonosemError(
+            f"{files.folder} is a {config.model_type} model, which has no causal language-model head",
+            "monosem needs a model that predicts the next token.",
+        )
+
+
+def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        network, info = AutoModelForCausalLM.from_pretrained(
+            files.folder,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # so that the report names the tensor
+            output_loading_info=True,
+        )
+    except Exception as error:  # any of transformers' hundreds of architectures, fed with files of any origin
+        raise MonosemError(f"cannot load the model in {files.folder}: {one_line(error)}") from error
+    _check_loaded(files, network, info)
+    return network.eval().requires_grad_(False)
+
+
+def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, Any]) -> None:
+    """Refuse weights that do not fill the network: transformers would make up the rest at random."""
+    missing, mismatched = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
+    head = next((name for name, part in network.named_modules() if part is network.get_output_embeddings()), "")
+    if f"{head}.weight" in missing:
+        raise MonosemError(
+            f"{files.folder} holds a model without its language-model head ({head}.weight is missing)",
+            "monosem needs a model that predicts the next token.",
+        )
+    if missing:
+        raise MonosemError(
+            f"{files.folder}: the weights lack {len(missing)} tensors that config.json asks for, first {missing[0]}",
+            "Fetch or copy the model again, all files together.",
+        )
+    if mismatched:
+        name, found, wanted = mismatched[0]
+        raise MonosemError(
+            f"{files.folder}: config.json wants {name} to be {list(wanted)}, but the weights have {list(found)}",
+            "Fetch or copy the model again, all files together.",
+        )
+
+
+def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a JSON error, a KeyError, a missing package: whatever the tokenizer's file provokes
+        raise MonosemError(f"the tokenizer in {files.folder} cannot be read: {one_line(error)}") from error
+
+
+def _place(network: PreTrainedModel, name: str, device: torch.device) -> PreTrainedModel:
+    try:
+        return network.to(device)
+    except torch.OutOfMemoryError as error:
+        raise WorkFailed(
+            f"{name} does not fit into the memory of {device}",
+            "Use --dtype bfloat16, a smaller model, or --device cpu.",
+        ) from error

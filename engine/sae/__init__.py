@@ -1,0 +1,1 @@
+"""Sparse autoencoders: one architecture a file, behind the interface of `base`."""

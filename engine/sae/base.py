@@ -1,0 +1,163 @@
+"""What every sparse autoencoder can do, and what each architecture must say for itself.
+
+f = act(W_encᵀ(x - b_dec) + b_enc), x̂ = W_decᵀ f + b_dec.
+
+Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from store.errors import MonosemError
+
+
+class SparseActs(NamedTuple):
+    """The active features of each token; entries of activation 0 are filling."""
+
+    act_BK: Tensor
+    feature_BK: Tensor
+
+
+class StepLoss(NamedTuple):
+    """What one training step needs to know of a batch."""
+
+    total: Tensor
+    """The scalar to differentiate."""
+    terms: dict[str, Tensor]
+    """Its parts by name, for the events; detached scalars, so that nothing waits for the device."""
+    squared_error: Tensor
+    """Σ‖x - x̂‖² over the batch."""
+    fired_F: Tensor
+    """True for features active on any token of the batch."""
+    n_active: Tensor
+    """Active features, summed over the tokens of the batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaeSettings:
+    """What fixes an architecture's shape and loss."""
+
+    d_in: int
+    d_sae: int
+    k: int | None = None
+    """Active features a token, for TopK-like architectures."""
+    l1: float | None = None
+    """Weight of the L1 penalty, for ReLU-like ones; inputs are scaled to E‖x - mean‖² = d_in."""
+    k_aux: int = 512
+    """Dead features in one token's auxiliary reconstruction; Gao et al. take about d_in / 2."""
+    aux_weight: float = 1 / 32
+
+    def __post_init__(self) -> None:
+        if self.d_sae < 1:
+            raise MonosemError(f"d_sae must be positive, not {self.d_sae}")
+        if self.k is not None and not 1 <= self.k <= self.d_sae:
+            raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change --k or --d-sae.")
+        if self.l1 is not None and self.l1 < 0:
+            raise MonosemError(f"l1 must not be negative: {self.l1}")
+
+
+class Sae(nn.Module, ABC):
+    """A sparse autoencoder. Parameters are float32; inputs of training are scaled and go in as [B, D]."""
+
+    arch: ClassVar[str]
+    """Name in the registry and on disk."""
+    fixed_k: ClassVar[bool] = False
+    """Whether `k` is part of the architecture (else L0 follows from a penalty)."""
+    resamples: ClassVar[bool] = False
+    """Whether dead features are re-initialised on schedule."""
+
+    def __init__(self, settings: SaeSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        d, f = settings.d_in, settings.d_sae
+        self.W_enc = nn.Parameter(torch.empty(d, f))
+        self.b_enc = nn.Parameter(torch.zeros(f))
+        self.W_dec = nn.Parameter(torch.empty(f, d))
+        self.b_dec = nn.Parameter(torch.zeros(d))
+
+    def initialise(self, mean_D: Tensor, generator: torch.Generator) -> None:
+        """Random unit decoder rows, the encoder their transpose (Gao et al. 2024, section 2.4), b_dec at the mean."""
+        rows_FD = torch.randn(self.W_dec.shape, generator=generator)
+        rows_FD /= rows_FD.norm(dim=1, keepdim=True)
+        with torch.no_grad():
+            self.W_dec.copy_(rows_FD)
+            self.W_enc.copy_(rows_FD.T)
+            self.b_dec.copy_(mean_D)
+
+    def pre_acts(self, x_BD: Tensor) -> Tensor:
+        """Encoder outputs before the activation function [B, F]."""
+        return torch.addmm(self.b_enc, x_BD - self.b_dec, self.W_enc)
+
+    @abstractmethod
+    def encode(self, x_BD: Tensor) -> SparseActs:
+        """The active features of each token."""
+
+    @abstractmethod
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+        """The training loss.
+
+        Args:
+            x_BD: inputs, scaled.
+            dead_F: True for features that have long been silent; None when there are none.
+            warmth: 0 to 1, how far the sparsity penalty has been warmed up.
+        """
+
+    def decode(self, acts: SparseActs) -> Tensor:
+        """Reconstructions [B, D] from active features alone: no product of size [B, F]."""
+        return decode_sparse(acts, self.W_dec) + self.b_dec
+
+    def forward(self, x_BD: Tensor) -> Tensor:
+        """Reconstructions [B, D]."""
+        return self.decode(self.encode(x_BD))
+
+    @torch.no_grad()
+    def project_gradient(self) -> None:
+        """Before the optimizer's step: take from W_dec's gradient what would change its rows' lengths."""
+        if self.W_dec.grad is not None:
+            along_F1 = (self.W_dec.grad * self.W_dec).sum(1, keepdim=True)
+            self.W_dec.grad.addcmul_(along_F1, self.W_dec, value=-1)
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """After the optimizer's step: bring decoder rows back to length 1."""
+        self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
+
+    @torch.no_grad()
+    def unscaled(self, scale: float) -> dict[str, Tensor]:
+        """The weights for raw inputs, when training saw inputs times `scale`.
+
+        Every activation function here satisfies act(c·z) = c·act(z), so dividing the biases by the scale is enough:
+        activations then come out in the units of the model's own activations, and decoder rows keep length 1.
+        """
+        return {
+            "W_enc": self.W_enc.clone(),
+            "b_enc": self.b_enc / scale,
+            "W_dec": self.W_dec.clone(),
+            "b_dec": self.b_dec / scale,
+        }
+
+
+def decode_sparse(acts: SparseActs, W_dec_FD: Tensor) -> Tensor:
+    """Σ_k act · W_dec[feature]: [B, D]."""
+    return functional.embedding_bag(acts.feature_BK, W_dec_FD, per_sample_weights=acts.act_BK, mode="sum")
+
+
+def fired_features(acts: SparseActs, d_sae: int) -> Tensor:
+    """True for features active on any token [F]."""
+    fired_F = torch.zeros(d_sae, dtype=torch.bool, device=acts.act_BK.device)
+    fired_F[acts.feature_BK[acts.act_BK > 0]] = True
+    return fired_F
+
+
+def positive_entries(dense_BF: Tensor) -> SparseActs:
+    """The positive entries of dense activations, padded to the token with most of them."""
+    most = max(1, int((dense_BF > 0).sum(1).max()))
+    act_BK, feature_BK = dense_BF.topk(most, dim=1)
+    return SparseActs(act_BK, feature_BK)

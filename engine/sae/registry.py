@@ -1,0 +1,32 @@
+"""Architectures by name, and autoencoders from their weights on disk."""
+
+from __future__ import annotations
+
+import torch
+
+from engine.sae.base import Sae, SaeSettings
+from engine.sae.relu import ReluSae
+from engine.sae.topk import TopKSae
+from store.errors import MonosemError
+from store.weights import SaeWeights
+
+ARCHITECTURES: dict[str, type[Sae]] = {sae.arch: sae for sae in (TopKSae, ReluSae)}
+
+
+def architecture(name: str) -> type[Sae]:
+    """The class of an architecture.
+
+    Raises:
+        MonosemError: there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise MonosemError(f"unknown architecture {name!r}", f"Choose one of: {', '.join(ARCHITECTURES)}.")
+    return ARCHITECTURES[name]
+
+
+def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
+    """The trained autoencoder, ready to encode raw activations. Nothing of it requires a gradient."""
+    spec = weights.spec
+    sae = architecture(spec.arch)(SaeSettings(d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, l1=spec.l1))
+    sae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
+    return sae.eval().requires_grad_(False).to(device)

@@ -1,0 +1,276 @@
+"""Where activations are read: six named sites in every block of the known families, or any module by its path.
+
+With resid_pre the residual stream as it enters a block, a block does
+
+    resid_mid = resid_pre + attn_out        attn_out = what attention adds
+    resid_post = resid_mid + mlp_out        mlp_out = what the MLP adds
+    mlp_act = the MLP's hidden layer after its nonlinearity; for a gated MLP the product, the input of its last matrix
+
+In Gemma 2 and 3 attention and MLP are followed by norms of their own: attn_out and mlp_out are what comes out of
+those, because that is what is added. Where attention and MLP run side by side (Pythia), resid_mid does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from engine.models import LanguageModel
+from store.errors import MonosemError
+
+SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "mlp_act")
+Side = Literal["input", "output"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One tensor in a model's forward pass: the input or the output of one of its modules."""
+
+    name: str
+    """One of SITES, or the raw module path as the user wrote it."""
+    layer: int | None
+    """Counted from 0; None for a raw module path."""
+    d_in: int
+    """Width of the activations."""
+    module: str
+    """Path of the module in the network."""
+    side: Side
+    is_stream: bool = False
+    """The tensor is the residual stream itself, which the block still holds beside the module that reads it here."""
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the user gave a module path."""
+        return self.name not in SITES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Where one architecture keeps things. Paths of a block's parts are relative to the block."""
+
+    blocks: str
+    attn_out: str
+    """Module whose output attention adds to the stream."""
+    mlp_out: str
+    """Module whose output the MLP adds to the stream."""
+    mlp_down: str
+    """The MLP's last matrix."""
+    mid_norm: str
+    """The norm that reads the stream between attention and MLP."""
+    final_norm: str
+    """The norm before the unembedding, from the root."""
+    centred: bool = False
+    """Norms subtract the mean (LayerNorm); otherwise they only scale (RMSNorm)."""
+    unit_offset: bool = False
+    """Norms multiply by 1 + weight."""
+    mlp_post_norm: str = ""
+    """The norm between the MLP's last matrix and the stream, where there is one."""
+    parallel_flag: str = ""
+    """Configuration entry that, when true, runs attention and MLP side by side."""
+
+
+_LLAMA = Family(
+    blocks="model.layers",
+    attn_out="self_attn",
+    mlp_out="mlp",
+    mlp_down="mlp.down_proj",
+    mid_norm="post_attention_layernorm",
+    final_norm="model.norm",
+)
+_GEMMA = replace(
+    _LLAMA,
+    attn_out="post_attention_layernorm",
+    mlp_out="post_feedforward_layernorm",
+    mid_norm="pre_feedforward_layernorm",
+    mlp_post_norm="post_feedforward_layernorm",
+    unit_offset=True,
+)
+FAMILIES = {
+    "gpt2": Family(
+        blocks="transformer.h",
+        attn_out="attn",
+        mlp_out="mlp",
+        mlp_down="mlp.c_proj",
+        mid_norm="ln_2",
+        final_norm="transformer.ln_f",
+        centred=True,
+    ),
+    "llama": _LLAMA,
+    "mistral": _LLAMA,
+    "mixtral": _LLAMA,
+    "qwen2": _LLAMA,
+    "qwen2_moe": _LLAMA,
+    "qwen3": _LLAMA,
+    "qwen3_moe": _LLAMA,
+    "gemma": replace(_LLAMA, unit_offset=True),
+    "gemma2": _GEMMA,
+    "gemma3_text": _GEMMA,
+    "gemma3": replace(_GEMMA, blocks="model.language_model.layers", final_norm="model.language_model.norm"),
+    "gpt_neox": Family(
+        blocks="gpt_neox.layers",
+        attn_out="attention",
+        mlp_out="mlp",
+        mlp_down="mlp.dense_4h_to_h",
+        mid_norm="post_attention_layernorm",
+        final_norm="gpt_neox.final_layer_norm",
+        centred=True,
+        parallel_flag="use_parallel_residual",
+    ),
+}
+"""Families by the `model_type` of their configuration."""
+
+
+class _Place(NamedTuple):
+    part: str
+    """Field of Family that names the module; empty for the block itself."""
+    side: Side
+
+
+_PLACES = {
+    "resid_pre": _Place("", "input"),
+    "resid_mid": _Place("mid_norm", "input"),
+    "resid_post": _Place("", "output"),
+    "attn_out": _Place("attn_out", "output"),
+    "mlp_out": _Place("mlp_out", "output"),
+    "mlp_act": _Place("mlp_down", "input"),
+}
+
+
+def family_of(lm: LanguageModel) -> Family | None:
+    """The model's family; None where only raw module paths work."""
+    return FAMILIES.get(lm.network.config.model_type)
+
+
+def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
+    """Find a site in a model.
+
+    `site` is one of SITES, with a layer, or the path of a module, without: its output, or with `:input` behind the
+    path its input.
+
+    Raises:
+        MonosemError: no such site, module or layer, or the architecture does not have it.
+    """
+    if site in SITES:
+        return _named_site(lm, site, layer)
+    path, _, side = site.partition(":")
+    known = path in _module_names(lm)
+    if not known and "." not in path:
+        raise MonosemError(
+            f"no site is called {site!r}",
+            f"Use {', '.join(SITES)}, or a module path{_nearest(lm, path)}.",
+        )
+    if side not in ("", "input", "output"):
+        raise MonosemError(f"{site!r}: a module has an input and an output, no {side!r}", f"Write {path}:input.")
+    if not known:
+        raise MonosemError(f"{lm.name} has no module {path}", f"Give the path of a module{_nearest(lm, path)}.")
+    if layer is not None:
+        raise MonosemError(f"{path} is a module path, which already says the layer", "Leave --layer out.")
+    return _raw_site(lm, site, path, "input" if side == "input" else "output")
+
+
+def block_path(family: Family, layer: int, part: str = "") -> str:
+    """Path of a block's part from the root."""
+    return f"{family.blocks}.{layer}" + (f".{part}" if part else "")
+
+
+def tensor_in(value: Any) -> torch.Tensor | None:
+    """The hidden states in what a module takes or gives: the tensor itself, or the first entry of a tuple."""
+    if isinstance(value, tuple | list) and value:
+        value = value[0]
+    return value if isinstance(value, torch.Tensor) else None
+
+
+def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
+    family = family_of(lm)
+    if family is None:
+        raise MonosemError(
+            f"{lm.name} is a {lm.network.config.model_type} model, in which monosem knows no named sites",
+            f"Give a module path as --site{_block_example(lm)}.",
+        )
+    if layer is None:
+        raise MonosemError(f"{site} needs a layer", f"Add --layer, from 0 to {lm.n_layers - 1}.")
+    if not 0 <= layer < lm.n_layers:
+        raise MonosemError(f"{lm.name} has no layer {layer}", f"Its layers are 0 to {lm.n_layers - 1}.")
+    if site == "resid_mid" and family.parallel_flag and getattr(lm.text_config, family.parallel_flag):
+        raise MonosemError(
+            f"{lm.name} has no resid_mid: its attention and MLP both read resid_pre and are added together",
+            "Use resid_pre, attn_out, mlp_out or resid_post.",
+        )
+    place = _PLACES[site]
+    path = block_path(family, layer, getattr(family, place.part) if place.part else "")
+    d_in = lm.d_model
+    if site == "mlp_act":
+        if path not in _module_names(lm):
+            raise MonosemError(
+                f"the MLP of layer {layer} of {lm.name} is a mixture of experts: it has no single mlp_act",
+                "Use mlp_out, or a module path inside the block.",
+            )
+        d_in = matrix_in_out(lm.network.get_submodule(path)).shape[0]
+    return Site(site, layer, d_in, path, place.side, is_stream=site == "resid_mid")
+
+
+def matrix_in_out(module: nn.Module) -> torch.Tensor:
+    """The weight of a linear layer as [d_in, d_out]; GPT-2's Conv1D keeps it so, nn.Linear the other way round."""
+    weight = module.get_parameter("weight")
+    return weight.T if isinstance(module, nn.Linear) else weight
+
+
+def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
+    """Run two short contexts to see what the module takes or gives: any other way would be a guess."""
+    tokens_BT = torch.zeros(2, 3, dtype=torch.long, device=lm.device)
+    seen: list[torch.Tensor | None] = []
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen.append(input_tensor(args, kwargs))
+
+    def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        seen.append(tensor_in(output))
+
+    module = lm.network.get_submodule(path)
+    handle = (
+        module.register_forward_pre_hook(before, with_kwargs=True)
+        if side == "input"
+        else module.register_forward_hook(after)
+    )
+    try:
+        with torch.no_grad():
+            lm.network(input_ids=tokens_BT, use_cache=False)
+    finally:
+        handle.remove()
+    if not seen:
+        raise MonosemError(f"{path} never runs in {lm.name}", f"Give a module that computes{_children(lm, path)}.")
+    acts = seen[0]
+    if acts is None or acts.ndim != 3 or acts.shape[:2] != tokens_BT.shape or not acts.is_floating_point():
+        shape = "no tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
+        raise MonosemError(f"the {side} of {path} is not one vector a token: {shape}", "Choose another module.")
+    return Site(site, None, acts.shape[2], path, side)
+
+
+def input_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
+    """The hidden states a module is called with: the first argument, or `hidden_states` where given by name."""
+    return tensor_in(args) if args else tensor_in(kwargs.get("hidden_states"))
+
+
+def _module_names(lm: LanguageModel) -> set[str]:
+    return {name for name, _ in lm.network.named_modules() if name}
+
+
+def _nearest(lm: LanguageModel, path: str) -> str:
+    near = get_close_matches(path, sorted(_module_names(lm)), n=3, cutoff=0.5)
+    return f"; the nearest: {', '.join(near)}" if near else ""
+
+
+def _children(lm: LanguageModel, path: str) -> str:
+    names = [name for name, _ in lm.network.get_submodule(path).named_children()]
+    return f", such as {path}.{names[0]}" if names else ""
+
+
+def _block_example(lm: LanguageModel) -> str:
+    for name, module in lm.network.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == lm.n_layers:
+            return f", such as {name}.{lm.n_layers // 2}"
+    return ""

@@ -1,0 +1,106 @@
+"""What a training run was asked for, and the rules that fill in the rest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from engine.sae.base import SaeSettings
+from engine.sae.registry import architecture
+from engine.subject import SubjectSettings
+from engine.training.trainer import TrainerSettings
+from store.errors import MonosemError
+
+LR_AT_UNIT = 3.84
+"""Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
+decoder entries shrink with √d_in, and the share of tokens a feature learns from with its number of rivals."""
+DEFAULT_K = 32
+DEFAULT_L1 = 5.0
+"""Templeton et al. 2024 and Conerly et al. 2024 use 5 with inputs scaled as ours are."""
+BUFFER_BYTES = 1 << 29
+MAX_BUFFER = 1 << 18
+"""Rows in the shuffle buffer at the most; more did not change explained variance (docs/log.md)."""
+MAX_DEAD_AFTER = 10_000_000
+"""Gao et al. 2024, section 2.4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(SubjectSettings):
+    """Settings of `monosem train`. None stands for a default that depends on the others; `resolved` fills them in."""
+
+    tokens: int = 2_000_000
+    activations: str | None = None
+    """Folder of shards to read instead of running the model."""
+    arch: str = "topk"
+    d_sae: int | None = None
+    expansion: int | None = None
+    """Features as a multiple of d_in; 16 where d_sae is not given either."""
+    k: int | None = None
+    l1: float | None = None
+    lr: float | None = None
+    batch: int | None = None
+    buffer: int | None = None
+    """Activations shuffled at a time."""
+    dead_after: int | None = None
+    """Tokens of silence after which a feature counts as dead while training."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; None for one every two minutes."""
+    index: bool = True
+    index_tokens: int = 1_000_000
+
+    def resolved(self, d_in: int) -> TrainSettings:
+        """The same with every default filled in.
+
+        Raises:
+            MonosemError: a value is impossible.
+        """
+        if self.d_sae is not None and self.expansion is not None:
+            raise MonosemError("--d-sae and --expansion say the same thing twice", "Give one of them.")
+        d_sae = self.d_sae or d_in * (self.expansion or 16)
+        batch = self.batch or _power_of_two(self.tokens / 2000, 256, 4096)
+        if batch > self.tokens:
+            raise MonosemError(f"--batch {batch} is more than --tokens {self.tokens}")
+        fixed_k = architecture(self.arch).fixed_k
+        if self.k is not None and not fixed_k:
+            raise MonosemError(f"--k has no meaning for {self.arch}", "Its L0 follows from --l1.")
+        if self.l1 is not None and fixed_k:
+            raise MonosemError(f"--l1 has no meaning for {self.arch}", "Its L0 is --k.")
+        resolved = replace(
+            self,
+            d_sae=d_sae,
+            expansion=None,
+            k=(self.k if self.k is not None else min(DEFAULT_K, d_sae)) if fixed_k else None,
+            l1=None if fixed_k else (self.l1 if self.l1 is not None else DEFAULT_L1),
+            lr=self.lr or LR_AT_UNIT / (d_in * d_sae) ** 0.5,
+            batch=batch,
+            buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * d_in))),
+            dead_after=self.dead_after or min(MAX_DEAD_AFTER, max(self.tokens // 4, 1)),
+        )
+        resolved.sae_settings(d_in)
+        return resolved
+
+    def sae_settings(self, d_in: int) -> SaeSettings:
+        """The autoencoder's own settings; of resolved settings only."""
+        assert self.d_sae is not None
+        return SaeSettings(d_in=d_in, d_sae=self.d_sae, k=self.k, l1=self.l1, k_aux=max(1, d_in // 2))
+
+    def trainer_settings(self, d_in: int) -> TrainerSettings:
+        """The trainer's settings; of resolved settings only."""
+        assert self.batch is not None and self.lr is not None and self.dead_after is not None
+        steps = max(1, self.tokens // self.batch)
+        return TrainerSettings(
+            arch=self.arch,
+            sae=self.sae_settings(d_in),
+            lr=self.lr,
+            batch=self.batch,
+            steps=steps,
+            warmup=max(1, steps // 20),
+            decay=max(1, steps // 2),
+            dead_after=self.dead_after,
+            seed=self.seed,
+        )
+
+
+def _power_of_two(wanted: float, low: int, high: int) -> int:
+    """The power of two nearest to `wanted` (by ratio), within bounds."""
+    return min(max(2 ** round(math.log2(max(wanted, 1))), low), high)

@@ -1,0 +1,175 @@
+"""One sparse autoencoder in training: a step, its counters, and all of its state as arrays.
+
+Shapes: B tokens of a batch, D = d_in, F = d_sae.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.sae.base import SaeSettings, StepLoss
+from engine.sae.registry import architecture
+from engine.training.resampling import resample
+from engine.training.schedule import lr_factor, resampling_steps, warmth
+
+ADAM_BETAS = (0.9, 0.999)
+MAX_GRAD_NORM = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """One autoencoder and how it is optimised."""
+
+    arch: str
+    sae: SaeSettings
+    lr: float
+    batch: int
+    steps: int
+    warmup: int
+    """Steps over which learning rate and sparsity penalty rise."""
+    decay: int
+    """Steps over which the learning rate falls to 0 at the end."""
+    dead_after: int
+    """Tokens of silence after which a feature counts as dead."""
+    seed: int
+
+
+Sum = Tensor | float
+"""A running sum, on the device while it grows: reading it waits for the device."""
+
+
+@dataclass
+class Tally:
+    """Sums over the steps since the last log line."""
+
+    steps: int = 0
+    loss: Sum = 0.0
+    squared_error: Sum = 0.0
+    variance: Sum = 0.0
+    n_active: Sum = 0
+    grad_norm: Sum = 0.0
+    terms: dict[str, Sum] = field(default_factory=dict)
+
+    def add(self, x_BD: Tensor, loss: StepLoss, grad_norm: Tensor) -> None:
+        """Add one step."""
+        self.steps += 1
+        self.loss = self.loss + loss.total.detach()
+        self.squared_error = self.squared_error + loss.squared_error
+        self.variance = self.variance + (x_BD - x_BD.mean(0)).square().sum()
+        self.n_active = self.n_active + loss.n_active
+        self.grad_norm = self.grad_norm + grad_norm
+        for name, value in loss.terms.items():
+            self.terms[name] = self.terms.get(name, 0.0) + value
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; a float32 sum survives exactly."""
+        sums = {name: _number(getattr(self, name)) for name in SUMS}
+        return sums | {"steps": self.steps, "terms": {name: _number(value) for name, value in self.terms.items()}}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Tally:
+        """What `to_json` gave."""
+        return cls(**values)
+
+
+def _number(value: Sum) -> float:
+    return value.item() if isinstance(value, Tensor) else value
+
+
+SUMS = ("loss", "squared_error", "variance", "n_active", "grad_norm")
+
+
+class SaeTrainer:
+    """Trains one autoencoder on batches of activations that someone else provides."""
+
+    def __init__(self, settings: TrainerSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self.step_count = 0
+        self.scale = 1.0
+        """Factor on inputs that brings them to E‖x - mean‖² = d_in; folded into the weights when they are saved."""
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.sae = architecture(settings.arch)(settings.sae).to(device)
+        self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=settings.lr, betas=ADAM_BETAS, fused=True)
+        self.silent_F = torch.zeros(settings.sae.d_sae, dtype=torch.int64, device=device)
+        """Tokens since each feature last fired."""
+        self.tally = Tally()
+        self._resampling = frozenset(resampling_steps(settings.steps)) if self.sae.resamples else frozenset()
+
+    def start(self, sample_ND: Tensor) -> None:
+        """Set scale, mean and random weights from a sample of activations, before the first step."""
+        mean_D = sample_ND.mean(0)
+        spread = (sample_ND - mean_D).square().sum(1).mean().item()
+        self.scale = (self.settings.sae.d_in / spread) ** 0.5 if spread > 0 else 1.0
+        self.sae.initialise(mean_D * self.scale, self.generator)
+
+    @property
+    def n_dead(self) -> int:
+        """Features silent for `dead_after` tokens."""
+        return int((self.silent_F >= self.settings.dead_after).sum())
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        s = self.settings
+        return s.lr * lr_factor(step, s.steps, s.warmup, s.decay)
+
+    def step(self, x_BD: Tensor) -> None:
+        """Take one optimizer step on raw activations."""
+        x_BD = x_BD.to(self.device) * self.scale
+        dead_F = self.silent_F >= self.settings.dead_after
+        loss = self.sae.loss(
+            x_BD, dead_F if bool(dead_F.any()) else None, warmth(self.step_count, self.settings.warmup)
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        self.sae.project_gradient()
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.sae.parameters(), MAX_GRAD_NORM)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr_at(self.step_count)
+        self.optimizer.step()
+        self.sae.constrain()
+        self.silent_F += len(x_BD)
+        self.silent_F[loss.fired_F] = 0
+        self.step_count += 1
+        if self.step_count in self._resampling:
+            self._resample(x_BD)
+        self.tally.add(x_BD, loss, grad_norm)
+
+    def _resample(self, x_BD: Tensor) -> None:
+        dead_F = self.silent_F >= self.settings.dead_after
+        resample(self.sae, self.optimizer, dead_F, x_BD, self.generator)
+        self.silent_F[dead_F] = 0
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The autoencoder's tensors for raw activations, by their names on disk."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.sae.unscaled(self.scale).items()}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Everything that the next step depends on: JSON values, and arrays by name."""
+        arrays = {f"sae.{name}": tensor.cpu().numpy() for name, tensor in self.sae.state_dict().items()}
+        for name, parameter in self.sae.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
+        arrays["silent"] = self.silent_F.cpu().numpy()
+        arrays["generator"] = self.generator.get_state().numpy()
+        return {"step": self.step_count, "scale": self.scale, "tally": self.tally.to_json()}, arrays
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Go on exactly where `state` was taken."""
+        self.step_count, self.scale = int(values["step"]), float(values["scale"])
+        self.tally = Tally.from_json(values["tally"])
+        self.sae.load_state_dict({name: torch.from_numpy(arrays[f"sae.{name}"]) for name in self.sae.state_dict()})
+        for name, parameter in self.sae.named_parameters():
+            self.optimizer.state[parameter] = {
+                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()),
+                "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
+                "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
+            }
+        self.silent_F = torch.from_numpy(arrays["silent"]).to(self.device)
+        self.generator.set_state(torch.from_numpy(arrays["generator"]))

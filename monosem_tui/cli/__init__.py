@@ -1,0 +1,1 @@
+"""The command line: typed signatures, the error frame, and everything that prints."""

@@ -1,0 +1,111 @@
+"""The error frame: every failure becomes one or two lines on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from monosem_tui.cli import output
+from monosem_tui.cli.config import CONFIG_FILE
+from store.errors import MonosemError
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+def run(command: Any, arguments: Sequence[str]) -> int:
+    """Run a Click command on `arguments`; its exit code.
+
+    `command` is what `typer.main.get_command` makes. Typer's own `main` is not used: it would turn an interrupt into
+    an exit code before we can say how to go on. `--debug` may stand anywhere in front of a `--`.
+    """
+    words = list(arguments)
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own or os.environ.get("MONOSEM_DEBUG", "0") not in ("", "0")
+    words = [word for word in own if word != "--debug"] + words[len(own) :]
+    context: Any = None
+    try:
+        context = command.make_context("monosem", words)
+        with context:
+            command.invoke(context)
+        code = DONE
+    except typer.Exit as leaving:
+        code = leaving.exit_code
+    except KeyboardInterrupt:
+        again = "; run the same command with --resume to go on" if _resumable(command, context) else ""
+        output.narrate(f"monosem: stopped{again}")
+        code = WRONG_USE
+    except Exception as error:
+        code = _explain(error, debug)
+    return _flushed(code)
+
+
+def _flushed(code: int) -> int:
+    """Send off what is left of the output; the exit code once that is done."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _close_stdout()
+        if code == DONE and not isinstance(error, BrokenPipeError):
+            output.complain(f"cannot write the output: {error.strerror}")
+            return FAILED
+    return code
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    """Say on stderr what went wrong; the exit code."""
+    if isinstance(error, BrokenPipeError) and _stdout_is_gone():
+        _close_stdout()
+        return DONE
+    if debug:
+        output.narrate("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, MonosemError):
+        output.complain(error.what, error.hint)
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        output.narrate("monosem: stopped")
+        return WRONG_USE
+    # Typer's class of usage errors has moved between its versions; what it can do has not.
+    if hasattr(error, "format_message"):
+        output.complain(*_usage(error))
+        return WRONG_USE
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
+        where = "" if error.filename is None else f"{error.filename}: "
+        output.complain(f"{where}{error.strerror}", "" if debug else "--debug shows where.")
+        return FAILED
+    output.complain(f"internal error: {type(error).__name__}: {error}; --debug shows the traceback")
+    return FAILED
+
+
+def _usage(error: Any) -> tuple[str, str]:
+    """What is wrong with a command line, and where to read how it is used."""
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
+    what = error.format_message()
+    if context is None:
+        return what, ""
+    source = context.get_parameter_source(parameter.name) if parameter is not None else None
+    if source is not None and source.name == "DEFAULT_MAP":
+        return f"{context.meta[CONFIG_FILE]}: {what}", ""
+    return what, f"`{context.command_path} --help` lists what it takes."
+
+
+def _resumable(command: Any, context: Any) -> bool:
+    name = context.invoked_subcommand if context is not None else None
+    return name is not None and any(parameter.name == "resume" for parameter in command.commands[name].params)
+
+
+def _stdout_is_gone() -> bool:
+    """Whether the reader of our output has left; other pipes may break too, and those are errors."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in watch.poll(0))
+
+
+def _close_stdout() -> None:
+    """Keep Python from complaining about unsent output when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

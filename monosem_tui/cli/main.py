@@ -1,0 +1,67 @@
+"""`monosem`: the list of commands and the console entry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import frame, output
+from monosem_tui.cli.commands.doctor import doctor
+from monosem_tui.cli.commands.runs import runs
+from monosem_tui.cli.commands.show import show
+from monosem_tui.cli.commands.tui import tui
+from monosem_tui.cli.commands.verify import verify
+
+COMMANDS: tuple[Callable[..., None], ...] = (tui, show, runs, verify, doctor)
+"""In the order of `monosem --help`: what makes a run first, then what opens it, then housekeeping."""
+
+app = typer.Typer(
+    name="monosem",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        output.emit_text(f"monosem {version('monosem')}")
+        raise typer.Exit
+
+
+# Flags only: typer imports pydantic, which takes longer than the rest of --help, for a first option with a value.
+@app.callback()
+def monosem(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; MONOSEM_DEBUG=1 does the same.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Look inside language models: train sparse autoencoders, browse every feature in a terminal."""
+    del debug, version
+    if context.invoked_subcommand is None:
+        output.narrate(context.get_help())
+        raise typer.Exit(2)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line in this process and return its exit code."""
+    return frame.run(typer.main.get_command(app), arguments)
+
+
+def main() -> None:
+    """The console entry."""
+    output.open_streams()
+    sys.exit(run(sys.argv[1:]))

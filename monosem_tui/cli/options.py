@@ -1,0 +1,107 @@
+"""The flags that commands share: one spelling, one meaning and one line of help for each.
+
+A command writes `tokens: o.Tokens = 2_000_000`; defaults are the command's own.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from monosem_tui.cli.config import read_config
+
+_COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
+
+
+def count(value: str | int) -> int:
+    """A whole number above zero, as people write large ones: 10_000, 500k, 1.5M, 2b.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    found = _COUNT.fullmatch(str(value).strip())
+    number = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
+    if number < 1 or number != number.to_integral_value():
+        raise typer.BadParameter(f"{str(value)!r} is no count; write 10_000, 500k or 1.5M.")
+    return int(number)
+
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under --runs-dir.")]
+
+Model = Annotated[
+    str,
+    typer.Option("--model", metavar="MODEL", help="Language model: gpt2, llama, gemma, a hub id, a folder or a run."),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="Text: stdlib, planted, a file or glob (.txt .jsonl .jsonl.zst .parquet, :FIELD), "
+        "or hf:NAME[:CONFIG][@SPLIT].",
+    ),
+]
+Layer = Annotated[int | None, typer.Option("--layer", metavar="N", help="Layer of the model, counted from 0.")]
+Site = Annotated[
+    str,
+    typer.Option(
+        "--site",
+        metavar="SITE",
+        help="resid_pre, resid_mid, resid_post, attn_out, mlp_out, mlp_act, or a module's path.",
+    ),
+]
+Tokens = Annotated[int, typer.Option("--tokens", metavar="COUNT", parser=count, help="Tokens to train on (500k, 2M).")]
+IndexTokens = Annotated[
+    int, typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over (500k, 2M).")
+]
+DSae = Annotated[int | None, typer.Option("--d-sae", metavar="COUNT", parser=count, help="Number of features.")]
+Expansion = Annotated[
+    int | None,
+    typer.Option("--expansion", metavar="N", min=1, help="Number of features as a multiple of the site's width."),
+]
+Arch = Annotated[str, typer.Option("--arch", metavar="NAME", help="Architecture of the autoencoder.")]
+K = Annotated[int | None, typer.Option("--k", metavar="N", min=1, help="Active features a token, where fixed.")]
+L1 = Annotated[
+    float | None, typer.Option("--l1", metavar="X", min=0, help="Weight of the L1 penalty, where there is one.")
+]
+Batch = Annotated[int, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
+Context = Annotated[int, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]
+Lr = Annotated[float | None, typer.Option("--lr", metavar="X", min=0, help="Peak learning rate.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of everything that is drawn at random.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="TYPE", help="Of matrix products: auto, float32, bfloat16 or float16.")
+]
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Where the run goes; a new name under --runs-dir if left out."),
+]
+RunsDir = Annotated[
+    str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it would need, then exit.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        is_eager=True,
+        callback=read_config,
+        help="Take flags from a file; those on the command line win.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Color = Annotated[
+    Literal["auto", "truecolor", "256", "16", "none"] | None,
+    typer.Option("--color", metavar="COLORS", help="auto, truecolor, 256, 16 or none; else $MONOSEM_COLOR, else auto."),
+]
+Mouse = Annotated[bool | None, typer.Option("--mouse/--no-mouse", help="Use the mouse; else on, but off over SSH.")]

@@ -1,0 +1,221 @@
+"""How the engine's progress looks: live bars on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from monosem_tui.cli import output
+from monosem_tui.text.bars import bar
+from monosem_tui.text.numbers import activation, compact
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+Fact = float | int | str
+
+SECONDS, SHARE = 10.0, 0.1
+"""A log gets a line after this long and this share of the work, so whichever is the rarer decides."""
+WINDOW = 20.0
+"""Seconds that speed is measured over: what a laptop does after it got warm is what counts for the time left."""
+LONG_BAR, SHORT_BAR = 20, 10
+"""Cells of a bar."""
+FRAMES = 4
+"""How often a second bars are drawn: every frame crosses the SSH line."""
+_NAMES = {"loss": "loss", "explained_variance": "EV", "l0": "L0", "dead": "dead", "lr": "lr"}
+"""Facts that come first, in this order, and what they are called; others follow under their own names."""
+_TOLD = ("tok_s", "step", "tokens")
+"""Facts that the line tells anyway."""
+
+
+class Stretch:
+    """One stretch of work: how far it is, how fast it goes and what was reported of it."""
+
+    def __init__(self, title: str, total: int | None, unit: str, done: int, clock: Callable[[], float]) -> None:
+        self.title = output.one_line(title)
+        self.total = total
+        self.unit = output.one_line(unit)
+        self.done = self.start = done
+        self.facts: dict[str, Fact] = {}
+        self._clock = clock
+        self._began = clock()
+        self._recent = deque([(self._began, done)])
+
+    def advance(self, amount: int, **facts: Fact) -> None:
+        """`amount` more units are done."""
+        self.done += amount
+        self.facts.update(facts)
+        now = self._clock()
+        self._recent.append((now, self.done))
+        while len(self._recent) > 2 and now - self._recent[0][0] > WINDOW:
+            self._recent.popleft()
+
+    @property
+    def share(self) -> float | None:
+        """How much of it is done, 0 to 1; None where nobody knows how much there is."""
+        return None if self.total is None else min(1.0, self.done / max(1, self.total))
+
+    def speed(self) -> float:
+        """Units a second of late; 0 before the first are done."""
+        (first, before), (last, after) = self._recent[0], self._recent[-1]
+        return (after - before) / (last - first) if last > first else 0.0
+
+    def amount(self) -> str:
+        """`120k of 1.0M tokens`."""
+        whole = "" if self.total is None else f" of {compact(self.total)}"
+        return f"{compact(self.done)}{whole} {self.unit}"
+
+    def pace(self) -> str:
+        """`18k/s, 48 s left`."""
+        speed = self.speed()
+        if speed <= 0:
+            return ""
+        left = "" if self.total is None else f", {duration(max(0, self.total - self.done) / speed)} left"
+        return f"{_speed(speed)}/s{left}"
+
+    def figures(self) -> str:
+        """`loss 0.412  EV 0.941  L0 32.0`."""
+        known = [name for name in _NAMES if name in self.facts]
+        others = [name for name in self.facts if name not in _NAMES and name not in _TOLD]
+        return "  ".join(f"{_NAMES.get(name, name)} {_figure(name, self.facts[name])}" for name in known + others)
+
+    def ending(self, finished: bool) -> str:
+        """`training: 1.0M tokens in 52 s (19k/s)  loss 0.412`, or where it stopped."""
+        if not finished:
+            return f"{self.title}: stopped at {self.amount()}"
+        seconds, done = self._clock() - self._began, self.done - self.start
+        pace = f" ({_speed(done / seconds)}/s)" if seconds >= 1 and done else ""
+        return "  ".join(
+            part
+            for part in (f"{self.title}: {compact(done)} {self.unit} in {duration(seconds)}{pace}", self.figures())
+            if part
+        )
+
+
+def _figure(name: str, value: Fact) -> str:
+    if isinstance(value, str):
+        return output.one_line(value)
+    if isinstance(value, int):
+        return compact(value)
+    if name == "explained_variance":
+        return f"{value:.3f}"
+    return f"{value:.3g}" if name in ("loss", "lr") and abs(value) < 1000 else activation(value)
+
+
+def _speed(value: float) -> str:
+    return compact(value) if value >= 10 else f"{value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `48 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class LoggedTask:
+    """Writes a line when enough time has passed and enough was done."""
+
+    def __init__(self, stretch: Stretch, clock: Callable[[], float]) -> None:
+        self._stretch, self._clock = stretch, clock
+        self._said_at, self._said_done = clock(), stretch.done
+
+    def advance(self, amount: int, **facts: Fact) -> None:
+        """`amount` more units are done."""
+        stretch = self._stretch
+        stretch.advance(amount, **facts)
+        enough = SHARE * stretch.total if stretch.total is not None else 0
+        if self._clock() - self._said_at < SECONDS or stretch.done - self._said_done < enough:
+            return
+        self._said_at, self._said_done = self._clock(), stretch.done
+        output.narrate(_log_line(stretch))
+
+
+def _log_line(stretch: Stretch) -> str:
+    share = "" if stretch.share is None else f" ({_percent(stretch.share)})"
+    pace = stretch.pace()
+    told = f"{stretch.title}: {stretch.amount()}{share}" + (f", {pace}" if pace else "")
+    return "  ".join(part for part in (told, stretch.figures()) if part)
+
+
+class ConsoleProgress:
+    """Shows progress on stderr. What `engine.progress.Progress` asks for, by shape: the engine is not imported."""
+
+    def __init__(self, *, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Live bars where stderr is a terminal, unless `live` says otherwise; `clock` tells seconds."""
+        self._live = output.is_screen(sys.stderr) if live is None else live
+        self._clock = clock
+        self._shown: list[Stretch] = []
+        self._screen: Live | None = None
+
+    def say(self, text: str) -> None:
+        """One finished sentence."""
+        output.narrate(text)
+
+    @contextmanager
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Stretch | LoggedTask]:
+        """Open a stretch of work; when the block ends, a line says how long it took or where it stopped."""
+        stretch = Stretch(title, total, unit, done, self._clock)
+        if not self._live:
+            output.narrate(_log_line(stretch))
+        finished = False
+        try:
+            if self._live:
+                self._show(stretch)
+            yield stretch if self._live else LoggedTask(stretch, self._clock)
+            finished = True
+        finally:
+            if self._live:
+                self._hide(stretch)
+            output.narrate(stretch.ending(finished))
+
+    def _show(self, stretch: Stretch) -> None:
+        self._shown.append(stretch)
+        if self._screen is None:
+            from rich.live import Live
+
+            terminal = output.console(sys.stderr)
+            # Whatever libraries print to stderr meanwhile goes above the bars; stdout is not ours to bend.
+            self._screen = Live(
+                console=terminal,
+                get_renderable=lambda: self._picture(terminal.width - 1),
+                refresh_per_second=FRAMES,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self._screen.start()
+
+    def _hide(self, stretch: Stretch) -> None:
+        self._shown.remove(stretch)
+        if not self._shown and self._screen is not None:
+            self._screen.stop()
+            self._screen = None
+
+    def _picture(self, cells: int) -> RenderableType:
+        from rich.console import Group
+
+        return Group(*(output.styled_text(bar_line(stretch, cells), sys.stderr) for stretch in list(self._shown)))
+
+
+def bar_line(stretch: Stretch, cells: int) -> Line:
+    """One task on one line of at most `cells` cells; where room is short, a short bar and percent do."""
+    share, rest = stretch.share, [text for text in (stretch.pace(), stretch.figures()) if text]
+    if share is None:
+        return crop(line(Span(stretch.title, Role.BOLD), "  " + "  ".join([stretch.amount(), *rest])), cells)
+    drawn: Line = ()
+    for size, done in ((LONG_BAR, stretch.amount()), (SHORT_BAR, _percent(share))):
+        drawn = line(Span(stretch.title, Role.BOLD), f"  {bar(share, size):·<{size}}  ", "  ".join([done, *rest]))
+        if width_of(drawn) <= cells:
+            break
+    return crop(drawn, cells)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,170 @@
+"""`monosem show RUN`: what a run is, where it came from, and its most telling features."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place, has_index
+from monosem_tui.cli.reports.feature import example_json, read_notes, rendering, shown, so_far
+from monosem_tui.text.bars import sparkline
+from monosem_tui.text.card import feature_name
+from monosem_tui.text.numbers import activation, count, share
+from monosem_tui.text.passage import frame, passage
+from monosem_tui.text.safe import fit, printable, width
+from monosem_tui.text.spans import Line, Role, Span, line, wrap
+from store.examples import Example, sections
+from store.histogram import density_histogram
+from store.notes import FeatureNotes
+from store.query import alive, sort_features
+from store.reader import FeatureColumns, FeatureStore
+from store.run import RunRecord
+
+COMMON = 0.1
+"""Features that fire on a larger share of tokens than this are about position or nothing in particular."""
+DIGEST, NAME, TOKEN = 12, 24, 8
+"""Characters of a digest, and the most and fewest cells for names of features."""
+
+
+def report(place: Place, *, top: int, width: int, json: bool) -> None:
+    """Print the summary of a run, or of a features.h5 by itself; `top` features for `width` columns."""
+    record = place.run.record() if place.run and place.run.exists() else None
+    if place.run and not has_index(place.run) and record is not None:
+        if json:
+            output.emit_json(_head_json(place, record))
+            return
+        output.emit_lines(_head(place, record, record.spec.title(), width))
+        output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
+        return
+    with FeatureStore.open(place.path) as store:
+        notes = read_notes(place)
+        ids = telling(store.columns, top)
+        best = {int(i): sections(store, int(i), top=1)[0].examples[0] for i in ids}
+        if json:
+            output.emit_json(_head_json(place, record) | _index_json(store, notes, best))
+            return
+        if not store.complete:
+            output.narrate(so_far(store))
+        title = record.spec.title() if record else store.spec.title()
+        lines = [*_head(place, record, title, width), *_index(store, width), (), *_features(store, notes, best, width)]
+        output.emit_lines(lines)
+
+
+def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
+    """The strongest features among those that fire at all but not everywhere, the strongest first."""
+    firing = alive(columns, np.arange(len(columns.count_F)))
+    rare = firing[columns.density_F[firing] <= COMMON]
+    return sort_features(columns, rare if len(rare) else firing, "max", descending=True)[:wanted]
+
+
+def _head(place: Place, record: RunRecord | None, title: str, width: int) -> list[Line]:
+    """Name, state, numbers and provenance; for a features.h5 by itself the name alone."""
+    lines = [line(Span(printable(place.name), Role.HEADING), f"  {printable(title)}")]
+    if record is None:
+        return lines
+    results, origin = record.results, record.provenance
+    made = datetime.fromtimestamp(record.created).astimezone().strftime("%Y-%m-%d %H:%M")
+    tokens = "" if results.tokens is None else f"trained on {count(results.tokens)} tokens"
+    digest = f"sha256 {origin.model_digest[:DIGEST]}" if origin.model_digest else ""
+    versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
+    lines += _named("status", [record.current_status(), record.message, f"created {made}", tokens], width)
+    lines += _named("numbers", _figures(record), width)
+    lines += _named("model", [origin.model, origin.model_revision[:DIGEST], digest], width)
+    lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
+    return lines + _named("made on", [origin.hardware, versions], width)
+
+
+def _figures(record: RunRecord) -> list[str]:
+    results = record.results
+    return [
+        "" if results.explained_variance is None else f"explained variance {results.explained_variance:.3f}",
+        "" if results.l0 is None else f"L0 {results.l0:.1f}",
+        "" if results.ce_recovered_zero is None else f"CE recovered {results.ce_recovered_zero:.3f}",
+        "" if results.alive is None else f"{count(results.alive)} of {count(record.spec.d_sae)} features alive",
+    ]
+
+
+def _named(name: str, parts: list[str], cells: int, indent: int = 9) -> list[Line]:
+    """What is known under a name in front; nothing where nothing is."""
+    rows = wrap([line(printable(part)) for part in parts if part], cells - indent, " · ")
+    return [line(Span(fit(name if i == 0 else "", indent), Role.DIM), *row) for i, row in enumerate(rows)]
+
+
+def _index(store: FeatureStore, cells: int) -> list[Line]:
+    columns = store.columns
+    dead = int((columns.count_F == 0).sum())
+    histogram = density_histogram(columns.density_F)
+    low = round(float(histogram.edges[0]))
+    parts = [f"{count(store.n_tokens)} tokens in {count(store.n_contexts)} contexts", store.plan.data]
+    silent = "every feature fires" if not dead else f"{count(dead)} of {count(store.d_sae)} features never fire"
+    return [
+        *_named("index", parts, cells),
+        line(Span(fit("density", 9), Role.DIM), f"1e{low} ", sparkline(histogram.counts), f" 1 · {silent}"),
+    ]
+
+
+def _features(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, Example], cells: int) -> list[Line]:
+    """One line a feature: its numbers, its name, and the place where it fires most."""
+    examples = {i: shown(store, example) for i, example in best.items()}
+    names = {i: feature_name(store, notes, i) for i in best}
+    digits = max([4, *(len(str(i)) for i in best)])
+    widest = min(NAME, max([TOKEN, *(width(name) for name in names.values())]))
+    where = frame(list(examples.values()), max(20, cells - digits - widest - 22))
+    drawn = rendering()
+    lines: list[Line] = [
+        line(Span(f"{'id':>{digits}}  density     max  {fit('fires on', widest)}  where it fires most", Role.DIM))
+    ]
+    for i, example in examples.items():
+        density, top = share(float(store.columns.density_F[i])), float(store.columns.max_F[i])
+        numbers = f"{i:>{digits}}  {density:>8}  {activation(top):>6}  {fit(names[i], widest)}  "
+        first, *rest = passage(example, top, drawn, where)
+        lines.append(line(numbers, *first))
+        lines += [line(" " * width(numbers), *spans) for spans in rest]
+    return lines
+
+
+def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
+    """What run.json says; None where there is no run.json."""
+    said = asdict(record) if record else {}
+    return {
+        "name": place.name,
+        "path": str(place.path),
+        "status": record.current_status() if record else None,
+        **{key: said.get(key) for key in ("message", "created", "spec", "results", "provenance")},
+    }
+
+
+def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, Example]) -> dict[str, Any]:
+    columns, densities = store.columns, density_histogram(store.columns.density_F)
+    return {
+        "spec": asdict(store.spec),
+        "index": {
+            "tokens": store.n_tokens,
+            "counted": store.n_counted,
+            "contexts": store.n_contexts,
+            "planned_contexts": store.plan.n_contexts,
+            "data": store.plan.data,
+        },
+        "alive": int((columns.count_F > 0).sum()),
+        "dead": int((columns.count_F == 0).sum()),
+        "d_sae": store.d_sae,
+        "density_log10_histogram": {"edges": densities.edges.tolist(), "counts": densities.counts.tolist()},
+        "features": [
+            {
+                "feature": i,
+                "label": notes.get(i, FeatureNotes()).label,
+                "n_active": int(columns.count_F[i]),
+                "density": float(columns.density_F[i]),
+                "max": float(columns.max_F[i]),
+                "mean": float(columns.mean_F[i]),
+                "top_token": store.vocabulary.strings([int(columns.top_token_F[i])])[0],
+                "example": example_json(store, example),
+            }
+            for i, example in best.items()
+        ],
+    }

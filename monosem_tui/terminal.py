@@ -1,0 +1,136 @@
+"""What the terminal can do, decided before textual is imported: it reads its settings from the environment, once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from store.errors import MonosemError
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": "standard"}
+"""What --color takes, beside `auto`, and textual's name for it."""
+MILLIONS = ("xterm-kitty", "xterm-ghostty", "ghostty", "alacritty", "foot", "wezterm", "contour", "rio", "iterm2")
+"""Values of TERM that promise 24-bit colour. Rich takes most of them for 16 colours, and SSH drops COLORTERM."""
+LOCAL_ESCAPE, REMOTE_ESCAPE = 25, 100
+"""Milliseconds until an escape character is the key and not the beginning of a sequence that a network has split."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """One terminal, as the app is to use it."""
+
+    color: str
+    """A key of `COLORS`."""
+    dark: bool
+    mouse: bool
+    escape_ms: int
+
+    @property
+    def colors(self) -> int:
+        """0, 16 or 256: colours beyond 256 are not used."""
+        return {"none": 0, "16": 16}.get(self.color, 256)
+
+    def settings(self) -> dict[str, str | None]:
+        """Environment variables that numpy and textual have to find; None is for one that must not be there."""
+        return {
+            "TEXTUAL_COLOR_SYSTEM": COLORS[self.color],
+            "TEXTUAL_ANIMATIONS": "none",
+            "TEXTUAL_SMOOTH_SCROLL": "0",
+            "ESCDELAY": str(self.escape_ms),
+            "NO_COLOR": "1" if self.color == "none" else None,
+            # Nothing here multiplies matrices; starting a pool of threads for it would cost 50 ms of processor time.
+            "OPENBLAS_NUM_THREADS": "1",
+            # Exported by some shells, they would hide every change of the window's size.
+            "COLUMNS": None,
+            "LINES": None,
+        }
+
+
+def require_terminal(environ: Mapping[str, str]) -> None:
+    """Refuse to draw where nobody could see it.
+
+    Raises:
+        MonosemError: standard input, output or error is not a terminal, or it is one without a cursor.
+    """
+    streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error": sys.__stderr__}
+    for name, stream in streams.items():
+        if stream is None or not stream.isatty():
+            raise MonosemError(
+                f"monosem tui needs a terminal, and standard {name} is not one",
+                "Run it without pipes and redirections; monosem show prints one feature as text.",
+            )
+    if environ.get("TERM") == "dumb":
+        raise MonosemError(
+            "monosem tui needs a terminal that can move its cursor, and TERM is dumb",
+            "monosem show prints one feature as text.",
+        )
+
+
+def decide(environ: Mapping[str, str], color: str | None = None, mouse: bool | None = None) -> Terminal:
+    """Choose colours, theme, mouse and the wait behind escape; what the person said wins over what can be guessed.
+
+    Args:
+        environ: the environment.
+        color: `auto`, `truecolor`, `256`, `16` or `none`; None leaves it to $MONOSEM_COLOR, then to $NO_COLOR.
+        mouse: None leaves it off over SSH, where each movement would cost a repaint, and on otherwise.
+
+    Raises:
+        MonosemError: a colour or theme of another name.
+    """
+    remote = bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
+    escape = environ.get("ESCDELAY", "")
+    return Terminal(
+        color=_color(environ, color),
+        dark=_dark(environ),
+        mouse=not remote if mouse is None else mouse,
+        escape_ms=int(escape) if escape.isdigit() else REMOTE_ESCAPE if remote else LOCAL_ESCAPE,
+    )
+
+
+def apply(settings: Mapping[str, str | None]) -> None:
+    """Put settings into this process's environment."""
+    for name, value in settings.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def leave_on_signals(loop: AbstractEventLoop, leave: Callable[[int], object]) -> None:
+    """Call `leave` with an exit code when the line drops or someone asks the process to end.
+
+    Otherwise either would end it at once: no clean-up would run, and the terminal would stay in the app's mode.
+    """
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        loop.add_signal_handler(number, leave, 128 + number)
+
+
+def _color(environ: Mapping[str, str], given: str | None) -> str:
+    asked = given or environ.get("MONOSEM_COLOR") or ("none" if environ.get("NO_COLOR") else "auto")
+    if asked in COLORS:
+        return asked
+    if asked != "auto":
+        raise MonosemError(f"there is no colour setting {asked!r}", f"It is one of: auto, {', '.join(COLORS)}.")
+    term = environ.get("TERM", "").lower()
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term.endswith(("-direct", "-truecolor")):
+        return "truecolor"
+    if term in MILLIONS:
+        return "truecolor"
+    return "256" if "256color" in term else "16"
+
+
+def _dark(environ: Mapping[str, str]) -> bool:
+    asked = environ.get("MONOSEM_THEME", "")
+    if asked not in ("", "dark", "light"):
+        raise MonosemError(f"there is no theme {asked!r}", "MONOSEM_THEME is dark or light.")
+    if asked:
+        return asked == "dark"
+    # Some terminals tell "foreground;background" as numbers of the 16 colours: 7 and 15 are white.
+    return environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15")

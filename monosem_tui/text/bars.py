@@ -1,0 +1,48 @@
+"""Bars and sparklines out of eighths of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+def bar(share: float, cells: int) -> str:
+    """A horizontal bar over `share` (0 to 1) of `cells` cells; anything above 0 shows at least an eighth.
+
+    Not padded: the caller knows what stands behind it.
+    """
+    eighths = round(min(max(share, 0.0), 1.0) * cells * 8)
+    if share > 0:
+        eighths = max(1, eighths)
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (EIGHTHS[rest] if rest else "")
+
+
+def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False) -> str:
+    """One column a count, as high as its share of the largest; a blank for exactly 0, at least `▁` for anything more.
+
+    Args:
+        counts: not negative.
+        log: heights by log(1 + count), so that rare values are seen beside frequent ones.
+    """
+    values = np.asarray(counts if isinstance(counts, np.ndarray) else list(counts), np.float64)
+    heights = np.log1p(values) if log else values
+    top = heights.max() if len(heights) else 0.0
+    if top <= 0:
+        return " " * len(heights)
+    levels = np.where(values > 0, np.maximum(1, np.rint(8 * heights / top)), 0).astype(int)
+    return "".join(LEVELS[level] for level in levels)
+
+
+def decades(value: float, low: float, high: float) -> float:
+    """Where a positive value lies between `low` and `high` on a logarithmic scale, 0 to 1."""
+    if value <= 0 or low <= 0:
+        return 0.0
+    if high <= low:
+        return 1.0
+    return float(np.clip(np.log(value / low) / np.log(high / low), 0.0, 1.0))

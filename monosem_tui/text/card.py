@@ -1,0 +1,144 @@
+"""All that a feature's page says, read from the store once and kept as strings and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monosem_tui.text.safe import printable
+from monosem_tui.text.tokens import display_token, display_tokens
+from store.examples import Example, sections
+from store.histogram import Histogram, activation_histogram
+from store.notes import FeatureNotes
+from store.reader import FeatureStore, Weighted
+
+TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES = 8, 4, 3
+BEFORE, AFTER = 60, 40
+"""Tokens of text around a peak: what a very wide terminal can show."""
+BINS = 32
+
+
+@dataclass(frozen=True)
+class ShownExample:
+    """One place where the feature fires, ready to be drawn. T tokens."""
+
+    tokens: list[str]
+    act_T: NDArray[np.float32]
+    peak: int
+    context: int
+    position: int
+
+    @property
+    def act(self) -> float:
+        """Activation at the peak."""
+        return float(self.act_T[self.peak])
+
+
+@dataclass(frozen=True)
+class ShownSection:
+    """Examples of one interval of a feature's activations."""
+
+    title: str
+    first_rank: int
+    n_entries: int
+    examples: list[ShownExample]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A feature whose decoder direction is near."""
+
+    feature: int
+    name: str
+    """Its label, else the token it fires on."""
+    cosine: float
+
+
+@dataclass(frozen=True)
+class FeatureCard:
+    """One feature, ready to be laid out at any width."""
+
+    feature: int
+    label: str
+    bookmark: bool
+    tags: list[str]
+    comment: str
+    count: int
+    density: float
+    max: float
+    mean: float
+    norm: float
+    n_counted: int
+    """Tokens that the density is relative to."""
+    histogram: Histogram
+    """Of its non-zero activations."""
+    sections: list[ShownSection]
+    raises: list[tuple[str, float]]
+    """Tokens and effect on their logits; empty where the site does not lead to the logits."""
+    lowers: list[tuple[str, float]]
+    near: list[Neighbour]
+
+    @property
+    def dead(self) -> bool:
+        """Whether it never fires on the indexed corpus."""
+        return self.count == 0
+
+
+def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> FeatureCard:
+    """Read one feature's page.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
+    logits, columns = store.logits(feature), store.columns
+    found = sections(
+        store, feature, top=TOP_EXAMPLES, intervals=INTERVALS, each=INTERVAL_EXAMPLES, before=BEFORE, after=AFTER
+    )
+    note = notes.get(feature, FeatureNotes())
+    return FeatureCard(
+        feature=feature,
+        label=printable(note.label),
+        bookmark=note.bookmark,
+        tags=[printable(tag) for tag in note.tags],
+        comment=printable(note.comment),
+        count=int(columns.count_F[feature]),
+        density=float(columns.density_F[feature]),
+        max=float(columns.max_F[feature]),
+        mean=float(columns.mean_F[feature]),
+        norm=float(columns.decoder_norm_F[feature]),
+        n_counted=store.n_counted,
+        histogram=activation_histogram(store, feature, BINS),
+        sections=[
+            ShownSection(s.title, s.first_rank, s.n_entries, [_shown(store, e) for e in s.examples]) for s in found
+        ],
+        raises=_effects(store, logits.top),
+        lowers=_effects(store, logits.bottom),
+        near=[
+            Neighbour(int(i), feature_name(store, notes, int(i)), float(value))
+            for i, value in zip(*store.neighbours(feature), strict=True)
+        ],
+    )
+
+
+def feature_name(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> str:
+    """A feature's label, else the token it fires on most, else nothing."""
+    note = notes.get(feature)
+    return printable(note.label) if note and note.label else top_token(store, feature)
+
+
+def top_token(store: FeatureStore, feature: int) -> str:
+    """The token a feature fires on most, spaces as `·`; empty where it never fires."""
+    token = int(store.columns.top_token_F[feature])
+    return display_token(store.vocabulary.token(token)) if token >= 0 else ""
+
+
+def _shown(store: FeatureStore, example: Example) -> ShownExample:
+    tokens = display_tokens(store.vocabulary.tokens(example.token_T))
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position)
+
+
+def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:
+    tokens = store.vocabulary.tokens(effects.id)
+    return [(display_token(token), float(value)) for token, value in zip(tokens, effects.value, strict=True)]

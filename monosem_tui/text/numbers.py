@@ -1,0 +1,65 @@
+"""Numbers as they are shown: few digits, ordinary spaces, the same everywhere."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "−"
+
+
+def count(number: int) -> str:
+    """`3 187`."""
+    return f"{number:,}".replace(",", " ")
+
+
+def compact(number: float) -> str:
+    """`950`, `131k`, `2.4M`, for places with no room for `count`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f}{letter}" if value < 10 and letter != "k" else f"{value:.0f}{letter}"
+    return f"{number:.0f}"
+
+
+def share(value: float) -> str:
+    """A share of one as percent, `0.31 %`; below a hundredth of a percent as a power of ten, `1e-5`.
+
+    What is not quite everything is never shown as 100 %.
+    """
+    if value <= 0:
+        return "0 %"
+    if value < 1e-4:
+        return tiny(value)
+    if value >= 1:
+        return "100 %"
+    if value >= 0.99995:
+        return "> 99.99 %"
+    return f"{100 * value:.1f} %" if 0.1 <= value < 0.9 else f"{100 * value:.2f} %"
+
+
+def tiny(value: float) -> str:
+    """`3e-6`."""
+    mantissa, exponent = f"{value:.0e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def activation(value: float) -> str:
+    """`11.8`, `0.42`, `128`."""
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if 0 < size < 0.005:
+        return tiny(value)
+    if size < 0.995:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if size < 99.95 else count(round(value))
+
+
+def signed(value: float) -> str:
+    """`+2.1`, `−0.42`."""
+    return ("+" if value >= 0 else MINUS) + activation(abs(value))
+
+
+def cosine(value: float) -> str:
+    """`0.41`, `−0.30`."""
+    return f"{value:.2f}".replace("-", MINUS)

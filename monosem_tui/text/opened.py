@@ -1,0 +1,88 @@
+"""A run opened for browsing: its store, its notes, and its name in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monosem_tui.text.numbers import count, share
+from monosem_tui.text.safe import printable
+from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from store.notes import FeatureNotes, Notes
+from store.reader import FeatureStore
+from store.run import RunFolder, RunRecord
+
+PROGRAM = "monosem"
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """What the screens of one run share."""
+
+    name: str
+    store: FeatureStore
+    notes: dict[int, FeatureNotes]
+    record: RunRecord | None
+    """None where a features.h5 was opened by itself."""
+
+
+def open_run(path: Path) -> OpenRun:
+    """Open a run folder, or a features.h5 wherever it lies.
+
+    Raises:
+        MonosemError: there is nothing to browse, or a file is damaged or of a newer schema.
+    """
+    store = FeatureStore.open(path)
+    run = RunFolder(path.parent if path.is_file() else path)
+    alone = path.is_file() and path != run.features
+    return OpenRun(
+        name=printable(path.name if alone else run.name),
+        store=store,
+        notes={} if alone else Notes(run.notes).load(),
+        record=run.record() if run.exists() and not alone else None,
+    )
+
+
+def headline(run: OpenRun, cells: int) -> Line:
+    """`monosem  stories · stories260K resid_post 2 · topk 1 024 k16 · EV 0.941 · L0 16.0`, as much as fits.
+
+    What goes first when it is narrow: the program's name, then what the SAE is; the run's own name stays last.
+    """
+    name, state, numbers = _name(run), _state(run), _numbers(run)
+    title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
+    program = line(Span(f" {PROGRAM} ", Role.DIM))
+    for parts in (
+        [program, name, *title, *state, *numbers],
+        [name, *title, *state, *numbers],
+        [name, title[0], *state, *numbers],
+        [name, *state, *numbers],
+        [name, *state],
+    ):
+        spans = tuple(span for part in parts for span in part)
+        if width_of(spans) <= cells:
+            return spans
+    return name
+
+
+def _name(run: OpenRun) -> Line:
+    return line(" ", Span(run.name, Role.BOLD))
+
+
+def _state(run: OpenRun) -> list[Line]:
+    """How much of the index is there while it is being written."""
+    if run.store.complete:
+        return []
+    done, planned = run.store.n_contexts, run.store.plan.n_contexts
+    return [
+        line(" · ", Span(f"index {share(done / planned)}: {count(done)} of {count(planned)} contexts", Role.WARNING))
+    ]
+
+
+def _numbers(run: OpenRun) -> list[Line]:
+    results = run.record.results if run.record else None
+    found = []
+    if results and results.explained_variance is not None:
+        found.append(line(f" · EV {results.explained_variance:.3f}"))
+    if results and results.l0 is not None:
+        found.append(line(f" · L0 {results.l0:.1f}"))
+    return found

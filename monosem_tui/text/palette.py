@@ -1,0 +1,90 @@
+"""Roles into styles: the terminal's own colours for everything but activation and the cursor.
+
+Colours are exact cells of xterm's cube, so they are the same with 256 colours and with millions. The heat ramps keep a
+text contrast of 4.5 or more on each step, rise strictly in luminance, and stay apart under the three common colour
+vision deficiencies (CIE ΔE of 9 or more between neighbours).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.color import Color
+from rich.style import Style
+
+from monosem_tui.text.spans import HEAT, Line, Role
+
+BLACK, WHITE = 16, 231
+DARK_RAMP = ((52, WHITE), (88, WHITE), (130, WHITE), (172, BLACK), (214, BLACK))
+"""Background and text of the five steps, weakest first, on a dark terminal."""
+LIGHT_RAMP = ((222, BLACK), (214, BLACK), (172, BLACK), (130, WHITE), (88, WHITE))
+SIXTEEN_RAMP = ((None, 3), (None, 3), (3, 0), (11, 0), (15, 0))
+"""With 16 colours, whose shades are the user's: text, bold text, then three backgrounds."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """How roles look on one terminal."""
+
+    dark: bool = True
+    colors: int = 256
+    """0, 16 or 256; millions are not needed."""
+
+    @property
+    def name(self) -> str:
+        """`dark`, `light` or `plain`."""
+        return ("dark" if self.dark else "light") if self.colors else "plain"
+
+    def style(self, role: Role) -> Style:
+        """The style of a role."""
+        return _styles(self)[role]
+
+
+@lru_cache(maxsize=8)
+def _styles(palette: Palette) -> dict[Role, Style]:
+    styles = {
+        Role.PLAIN: Style(),
+        Role.DIM: Style(dim=True),
+        Role.BOLD: Style(bold=True),
+        Role.HEADING: Style(bold=True),
+        Role.ACCENT: Style(bold=True),
+        Role.CURSOR: Style(reverse=True),
+        Role.UNDER: Style(underline=True),
+        Role.PEAK: Style(bold=True, underline=True),
+        Role.WARNING: Style(bold=True),
+    }
+    if palette.colors:
+        styles[Role.ACCENT] = Style(color=Color.from_ansi(6), bold=True)
+    if palette.colors >= 256:
+        background, text = (237, 255) if palette.dark else (253, 232)
+        styles[Role.CURSOR] = _style(background, text)
+    for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
+        # Without colours weight and underline still rise with the step.
+        styles[role] = style if palette.colors else Style(underline=True, bold=step >= 2, reverse=step >= 4)
+    return styles
+
+
+def _heat(palette: Palette) -> list[Style]:
+    if palette.colors >= 256:
+        return [_style(*step) for step in (DARK_RAMP if palette.dark else LIGHT_RAMP)]
+    return [_style(*step, bold=number > 0) for number, step in enumerate(SIXTEEN_RAMP)]
+
+
+def _style(background: int | None, text: int, *, bold: bool | None = None) -> Style:
+    return Style(
+        color=Color.from_ansi(text),
+        bgcolor=None if background is None else Color.from_ansi(background),
+        bold=bold,
+    )
+
+
+def paint(spans: Line, palette: Palette) -> list[tuple[str, Style]]:
+    """Text and style of each stretch of a line; neighbours of one role are joined, which saves bytes on the wire."""
+    joined: list[tuple[str, Role]] = []
+    for text, role in spans:
+        if joined and (joined[-1][1] is role):
+            joined[-1] = (joined[-1][0] + text, role)
+        else:
+            joined.append((text, role))
+    return [(text, palette.style(role)) for text, role in joined]

@@ -1,0 +1,86 @@
+"""A stretch of running text with a feature's activations drawn on it, cut to one line around a peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monosem_tui.text import heat
+from monosem_tui.text.card import ShownExample
+from monosem_tui.text.heat import Rendering
+from monosem_tui.text.numbers import activation
+from monosem_tui.text.safe import head, width
+from monosem_tui.text.spans import HEAT, Line, Role, Span, crop, crop_left, line
+
+MARKED = 3
+"""Tokens of a passage that are drawn bold where no colour tells the strongest."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where on the line a passage goes: peaks stand in one column, so that what surrounds them can be compared."""
+
+    cells: int
+    """Width of the whole."""
+    before: int
+    """Cells left of the peak."""
+
+
+def frame(examples: list[ShownExample], cells: int) -> Frame:
+    """The frame of examples shown under each other: three fifths before the peak, less where no text needs it.
+
+    More before than behind, because a model's activation can depend only on what came before.
+    """
+    longest = max((sum(map(width, e.tokens[: e.peak])) for e in examples), default=0)
+    return Frame(cells, min(longest, cells * 3 // 5))
+
+
+def passage(example: ShownExample, top: float, rendering: Rendering, where: Frame) -> list[Line]:
+    """The lines of one example: one, or two with a ruler.
+
+    Args:
+        example: tokens and activations.
+        top: activation that counts as full heat: the feature's maximum.
+        rendering: how activations are drawn.
+        where: the frame, shared by the examples of a section.
+    """
+    spans = _drawn(example, top, rendering)
+    lines = [_around(spans, example.peak, where)]
+    if rendering is Rendering.RULER:
+        cells = [width(token) for token in example.tokens]
+        marks = [Span(text, Role.DIM) for text in heat.ruler(example.act_T, top, cells)]
+        marks[example.peak] = Span(marks[example.peak].text)
+        lines.append(_without_marks_of_omission(_around(marks, example.peak, where)))
+    return lines
+
+
+def _drawn(example: ShownExample, top: float, rendering: Rendering) -> list[Span]:
+    """One span a token."""
+    steps = heat.bins(example.act_T, top).tolist()
+    if rendering is Rendering.BACKGROUND:
+        return [Span(token, HEAT[step]) for token, step in zip(example.tokens, steps, strict=True)]
+    if rendering is Rendering.RULER:
+        return [Span(t, Role.BOLD if i == example.peak else Role.PLAIN) for i, t in enumerate(example.tokens)]
+    bold = heat.strongest(example.act_T, MARKED) | {example.peak}
+    spans = [
+        Span(token, Role.PEAK if i in bold else Role.UNDER if step else Role.PLAIN)
+        for i, (token, step) in enumerate(zip(example.tokens, steps, strict=True))
+    ]
+    spans[example.peak] = Span(spans[example.peak].text + f"‹{activation(example.act)}›", Role.PEAK)
+    return spans
+
+
+def _around(spans: list[Span], peak: int, where: Frame) -> Line:
+    left = crop_left(spans[:peak], where.before)
+    return line(*left, *crop(spans[peak:], where.cells - where.before))
+
+
+def _without_marks_of_omission(spans: Line) -> Line:
+    """A ruler under text that was cut: blank where the text shows `…`."""
+    return tuple(Span(" ", span.role) if span.text == "…" else span for span in spans)
+
+
+def plain(example: ShownExample, cells: int) -> str:
+    """One line of plain text around the peak, for copying, the peak as `word‹12.1›`."""
+    spans = _drawn(example, 1.0, Rendering.MARKS)
+    shown = _around(spans, example.peak, frame([example], cells))
+    return head("".join(span.text for span in shown), cells).strip()

@@ -1,0 +1,104 @@
+"""The feature list's rows: which columns fit a width, and one feature as a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monosem_tui.text.bars import bar
+from monosem_tui.text.numbers import activation, share
+from monosem_tui.text.safe import fit
+from monosem_tui.text.spans import Line, Role, Span, line
+
+MARK = "▌"
+ARROWS = {True: "↓", False: "↑"}
+SHARE, VALUE = 7, 6
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Cells of each column; 0 leaves it out."""
+
+    id: int
+    bar: int
+    gap: int
+    values: tuple[str, ...]
+    """Numeric columns behind the density: of "max", "mean" and "norm"."""
+    token: int
+    label: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One feature of the list."""
+
+    feature: int
+    density: float
+    bar: float
+    """Density on the bar's scale, 0 to 1."""
+    values: tuple[float, ...]
+    token: str
+    label: str
+    bookmark: bool
+
+
+def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
+    """What fits `cells` cells.
+
+    Args:
+        cells: width of the list.
+        digits: of the largest feature number.
+        sort: column the list is sorted by; a narrow list shows it in place of `max`.
+        labels: whether any feature has a label; without one the tokens get the room.
+    """
+    number = max(4, digits)
+    gap = 2 if cells >= 58 else 1
+    values: tuple[str, ...] = (sort if sort in ("mean", "norm") else "max",)
+    if cells >= 96:
+        values = ("max", "mean", "norm")
+    bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 4
+    used = 1 + number + 1 + gap + bar_cells + 1 + SHARE + len(values) * (gap + VALUE) + 2
+    rest = max(0, cells - used)
+    if not labels:
+        return Columns(number, bar_cells, gap, values, min(rest, 40), 0)
+    token = min(16, max(8, rest // 3))
+    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap))
+
+
+def header(where: Columns, sort: str, *, descending: bool) -> Line:
+    """The names of the columns, the one that sorts with an arrow and in bold."""
+
+    def name(key: str, cells: int, align: str) -> Span:
+        text = f"{key} {ARROWS[descending]}" if key == sort else key
+        return Span(fit(text, cells, ">" if align == ">" else "<"), Role.BOLD if key == sort else Role.DIM)
+
+    parts: list[Span | str] = [" ", name("id", where.id, ">"), " " * (1 + where.gap)]
+    parts.append(name("density", where.bar + 1 + SHARE, "<"))
+    for key in where.values:
+        parts += [" " * where.gap, name(key, VALUE, ">")]
+    parts += ["  ", Span(fit("fires on", where.token), Role.DIM)]
+    if where.label:
+        parts += [" " * where.gap, Span(fit("label", where.label), Role.DIM)]
+    return line(*parts)
+
+
+def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
+    """One feature; under the cursor the whole row stands out where the keys go there, else only its mark."""
+    drawn = bar(entry.bar, where.bar)
+    parts: list[Span | str] = [
+        Span(MARK, Role.ACCENT) if cursor else " ",
+        fit(str(entry.feature), where.id, ">"),
+        "★" if entry.bookmark else " ",
+        " " * where.gap,
+        Span(drawn, Role.DIM),
+        " " * (where.bar - len(drawn) + 1),
+        fit(share(entry.density), SHARE, ">"),
+    ]
+    for value in entry.values:
+        parts += [" " * where.gap, fit(activation(value), VALUE, ">")]
+    parts += ["  ", fit(entry.token, where.token)]
+    if where.label:
+        parts += [" " * where.gap, fit(entry.label, where.label)]
+    spans = line(*parts)
+    if not (cursor and focus):
+        return spans
+    return (spans[0], *(Span(span.text, Role.CURSOR) for span in spans[1:]))

@@ -1,0 +1,117 @@
+"""A line of text as spans, each with the role it plays; a palette turns roles into styles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from monosem_tui.text import safe
+
+
+class Role(Enum):
+    """What a piece of text is, and so how it looks."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    """Secondary: rules, units, bars."""
+    BOLD = "bold"
+    HEADING = "heading"
+    ACCENT = "accent"
+    """The mark of the cursor."""
+    CURSOR = "cursor"
+    """The row under the cursor, where the keys go."""
+    UNDER = "under"
+    """A token that fires, where no colour says so."""
+    PEAK = "peak"
+    """One of the strongest of these."""
+    WARNING = "warning"
+    HEAT_1 = "heat 1"
+    HEAT_2 = "heat 2"
+    HEAT_3 = "heat 3"
+    HEAT_4 = "heat 4"
+    HEAT_5 = "heat 5"
+
+
+HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
+
+
+class Span(NamedTuple):
+    """A printable piece of a line."""
+
+    text: str
+    role: Role = Role.PLAIN
+
+
+Line = tuple[Span, ...]
+
+
+def line(*parts: Span | str) -> Line:
+    """A line of spans and plain strings; empty ones vanish."""
+    spans = (part if isinstance(part, Span) else Span(part) for part in parts)
+    return tuple(span for span in spans if span.text)
+
+
+def text_of(spans: Iterable[Span]) -> str:
+    """The text alone."""
+    return "".join(span.text for span in spans)
+
+
+def width_of(spans: Iterable[Span]) -> int:
+    """Cells of a line."""
+    return sum(safe.width(span.text) for span in spans)
+
+
+def spread(left: Line, right: Line, cells: int) -> Line:
+    """`left` and `right` at the two ends of `cells` cells; where both do not fit, `right` goes."""
+    gap = cells - width_of(left) - width_of(right)
+    return (*left, Span(" " * gap), *right) if right and gap > 1 else crop(left, cells)
+
+
+def crop(spans: Sequence[Span], cells: int) -> Line:
+    """The beginning of a line in at most `cells` cells; `…` where something is missing."""
+    if width_of(spans) <= cells:
+        return tuple(spans)
+    kept: list[Span] = []
+    room = cells - 1
+    for span in spans:
+        part = safe.head(span.text, room)
+        if part:
+            kept.append(Span(part, span.role))
+        room -= safe.width(part)
+        if part != span.text:
+            break
+    return (*kept, Span(safe.ELLIPSIS, Role.DIM)) if cells > 0 else ()
+
+
+def crop_left(spans: Sequence[Span], cells: int) -> Line:
+    """The end of a line in exactly `cells` cells: blanks before it, or `…` where something is missing."""
+    missing = cells - width_of(spans)
+    if missing >= 0:
+        return line(" " * missing, *spans)
+    kept: list[Span] = []
+    room = cells - 1
+    for span in reversed(spans):
+        part = safe.tail(span.text, room)
+        if part:
+            kept.append(Span(part, span.role))
+        room -= safe.width(part)
+        if part != span.text:
+            break
+    return line(Span(safe.ELLIPSIS, Role.DIM), " " * room, *reversed(kept)) if cells > 0 else ()
+
+
+def wrap(parts: Sequence[Line], cells: int, between: str, indent: int = 0) -> list[Line]:
+    """Unbreakable parts on as few lines as they need; lines but the first begin with `indent` blanks."""
+    lines: list[list[Span]] = []
+    used = 0
+    for part in parts:
+        size = width_of(part)
+        if lines and used + safe.width(between) + size <= cells:
+            lines[-1] += [Span(between, Role.DIM), *part]
+            used += safe.width(between) + size
+        else:
+            start = [Span(" " * indent)] if lines and indent else []
+            lines.append([*start, *part])
+            used = size + (indent if start else 0)
+    return [crop(spans, cells) for spans in lines]

@@ -1,0 +1,76 @@
+"""Token bytes as text. Bytes, because a token of a byte-level tokenizer may end in the middle of a character."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from monosem_tui.text.safe import cut, printable
+
+PART = "‥"
+"""Stands for the bytes of a token that begin or continue a character which a later token completes."""
+EMPTY = "⟨⟩"
+SPACE = "·"
+LONGEST = 40
+"""Cells after which a token is cut: whole lines of dashes are single tokens in some vocabularies."""
+
+_UTF8 = re.compile(
+    rb"""[\x00-\x7f]+ | (
+        [\xc2-\xdf][\x80-\xbf] | \xe0[\xa0-\xbf][\x80-\xbf] | [\xe1-\xec\xee\xef][\x80-\xbf]{2}
+        | \xed[\x80-\x9f][\x80-\xbf] | \xf0[\x90-\xbf][\x80-\xbf]{2} | [\xf1-\xf3][\x80-\xbf]{3}
+        | \xf4[\x80-\x8f][\x80-\xbf]{2}
+    ) | ([\x80-\xff])""",
+    re.VERBOSE,
+)
+
+
+def display_tokens(tokens: Sequence[bytes], *, listed: bool = False, longest: int = LONGEST) -> list[str]:
+    """One printable string a token, for tokens that stand next to each other.
+
+    A character that spans tokens is shown whole at the token that completes it, which is where the model knows it;
+    each token before it shows `‥`. So every token has at least one cell to carry its activation. Bytes that are no
+    UTF-8 even with their neighbours show as `⟨0xC3⟩`.
+
+    Args:
+        tokens: consecutive tokens of a text; for unrelated tokens use `display_token`.
+        listed: the tokens stand alone in a list: spaces at their ends become `·`.
+        longest: cells after which a token is cut with `…`.
+    """
+    raw = _assign(tokens)
+    shown = [cut(printable(text), longest) or EMPTY for text in raw]
+    return [dotted(text) for text in shown] if listed else shown
+
+
+def display_token(token: bytes, *, listed: bool = True, longest: int = LONGEST) -> str:
+    """One token that stands alone."""
+    return display_tokens([token], listed=listed, longest=longest)[0]
+
+
+def dotted(text: str) -> str:
+    """Spaces at both ends as `·`, so that they can be seen."""
+    inner = text.strip(" ")
+    if not inner:
+        return SPACE * len(text)
+    before = len(text) - len(text.lstrip(" "))
+    return SPACE * before + inner + SPACE * (len(text) - before - len(inner))
+
+
+def _assign(tokens: Sequence[bytes]) -> list[str]:
+    """The characters of the joined bytes, each given to the token that holds its last byte."""
+    if all(token.isascii() for token in tokens):
+        return [token.decode("ascii") for token in tokens]
+    texts: list[list[str]] = [[] for _ in tokens]
+    owner = [number for number, token in enumerate(tokens) for _ in token]
+    for found in _UTF8.finditer(b"".join(tokens)):
+        first, last = found.span()
+        if found[1]:
+            for number in dict.fromkeys(owner[first : last - 1]):
+                if number != owner[last - 1]:
+                    texts[number].append(PART)
+            texts[owner[last - 1]].append(found[1].decode())
+        elif found[2]:
+            texts[owner[first]].append(f"⟨0x{found[2][0]:02X}⟩")
+        else:
+            for place in range(first, last):
+                texts[owner[place]].append(chr(found[0][place - first]))
+    return ["".join(text) for text in texts]

@@ -1,0 +1,187 @@
+"""The feature list: any number of features, of which only the rows on the screen exist."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from textual import events
+from textual.message import Message
+
+from monosem_tui.text.bars import decades
+from monosem_tui.text.card import top_token
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.rows import Columns, Row, columns, header, row
+from monosem_tui.text.safe import printable
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.widgets.actions import Where, bindings
+from monosem_tui.widgets.line_view import LineView
+from store.notes import FeatureNotes
+
+RULE = "─"
+_NO_NOTES = FeatureNotes()
+
+
+class FeatureList(LineView):
+    """Rows of `order`, with a cursor that is always on the screen."""
+
+    HEAD = 2
+    BINDINGS = bindings(Where.LIST)
+
+    class Highlighted(Message):
+        """The cursor came to another feature."""
+
+    class Opened(Message):
+        """The feature under the cursor is to be opened."""
+
+    def __init__(self, run: OpenRun, palette: Palette) -> None:
+        super().__init__(palette)
+        self._run = run
+        self._table = run.store.columns
+        self._lowest = 1 / max(1, run.store.n_counted)
+        self._highest = float(self._table.density_F.max(initial=0.0))
+        self._labels = any(note.label for note in run.notes.values())
+        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._cursor = 0
+        self._title, self._empty = "", ""
+        self._sort, self._descending = "", True
+        self._active = True
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The features shown, in order."""
+        return self._order
+
+    @property
+    def cursor(self) -> int:
+        """Row of the cursor."""
+        return self._cursor
+
+    @property
+    def feature(self) -> int | None:
+        """The feature under the cursor; None in an empty list."""
+        return int(self._order[self._cursor]) if len(self._order) else None
+
+    @property
+    def active(self) -> bool:
+        """Whether keys move the cursor; else it shows only where it was."""
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active != self._active:
+            self._active = active
+            self.refresh()
+
+    def rearrange(
+        self, order: NDArray[np.int64], *, title: str, empty: str, sort: str, descending: bool, feature: int | None
+    ) -> None:
+        """Show other features, or the same otherwise.
+
+        Args:
+            order: their numbers.
+            title: what they are, for the line at the top.
+            empty: what to say where there are none.
+            sort: the column they are sorted by.
+            descending: whether from large to small.
+            feature: where the cursor goes, if that is among them; else it goes to the first row.
+        """
+        before = self.feature
+        self._order, self._title, self._empty = order, title, empty
+        self._sort, self._descending = sort, descending
+        found = np.flatnonzero(order == feature) if feature is not None else np.zeros(0, np.int64)
+        self._cursor = int(found[0]) if len(found) else 0
+        self.rows = max(1, len(order))
+        self._keep_cursor_visible()
+        self.refresh()
+        if self.feature != before:
+            self.post_message(self.Highlighted())
+
+    def go(self, number: int) -> None:
+        """Move the cursor to a row, or to the nearest there is."""
+        number = max(0, min(number, len(self._order) - 1))
+        if number != self._cursor:
+            self._cursor = number
+            self._keep_cursor_visible()
+            self.refresh()
+            self.post_message(self.Highlighted())
+
+    def action_move(self, rows: int) -> None:
+        """Up or down."""
+        self.go(self._cursor + rows)
+
+    def action_turn(self, screens: float) -> None:
+        """By a part of what is visible, the cursor staying where it is on the screen."""
+        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
+        first = self.first + (step if screens > 0 else -step)
+        target = self._cursor + (step if screens > 0 else -step)
+        self.jump(first)
+        self.go(target)
+
+    def action_end(self, side: int) -> None:
+        """First or last row."""
+        self.go(len(self._order) - 1 if side > 0 else 0)
+
+    def action_open(self) -> None:
+        """Open what is under the cursor."""
+        if self.feature is not None:
+            self.post_message(self.Opened())
+
+    def _keep_cursor_visible(self) -> None:
+        """Scroll where the cursor has left the screen: by half of it, so that the next steps repaint two rows each."""
+        if not self.first <= self._cursor < self.first + self.room:
+            self.jump(self._cursor - self.room // 2)
+        elif self.first > max(0, self.rows - self.room):
+            self.jump(self.first)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """A mouse wheel moves the screen; the cursor comes along."""
+        super().watch_scroll_y(old_value, new_value)
+        kept = min(max(self._cursor, self.first), self.first + self.room - 1)
+        self.go(kept)
+
+    def on_resize(self) -> None:
+        """Keep the cursor visible."""
+        super().on_resize()
+        self._keep_cursor_visible()
+
+    def on_click(self, event: events.Click) -> None:
+        """To the row clicked; a second click opens it."""
+        number = event.y - self.HEAD + self.first
+        if event.y >= self.HEAD and number < len(self._order):
+            self.go(number)
+            if event.chain == 2:
+                self.action_open()
+
+    def head(self, y: int) -> Line:
+        """The title rule, then the names of the columns."""
+        width = self.size.width
+        if y == 1:
+            return header(self._columns(), self._sort, descending=self._descending)
+        left = line(Span(f"{RULE} ", Role.DIM), Span(self._title, Role.BOLD if self._active else Role.DIM), " ")
+        left = crop(left, width)
+        return (*left, Span(RULE * (width - width_of(left)), Role.DIM))
+
+    def row(self, number: int) -> Line:
+        """One feature."""
+        if not len(self._order):
+            return line(" ", Span(self._empty, Role.DIM))
+        feature = int(self._order[number])
+        note = self._run.notes.get(feature, _NO_NOTES)
+        where, table = self._columns(), self._table
+        by_name = {"max": table.max_F, "mean": table.mean_F, "norm": table.decoder_norm_F}
+        density = float(table.density_F[feature])
+        entry = Row(
+            feature=feature,
+            density=density,
+            bar=decades(density, self._lowest, self._highest),
+            values=tuple(float(by_name[name][feature]) for name in where.values),
+            token=top_token(self._run.store, feature),
+            label=printable(note.label),
+            bookmark=note.bookmark,
+        )
+        return row(entry, where, cursor=number == self._cursor, focus=self._active)
+
+    def _columns(self) -> Columns:
+        digits = len(str(self._run.store.d_sae - 1))
+        return columns(self.size.width, digits, self._sort, labels=self._labels)

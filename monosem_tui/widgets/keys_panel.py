@@ -1,0 +1,59 @@
+"""The help panel: the keys of what has the focus, above the bottom line."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.widgets.actions import Action, entries
+from monosem_tui.widgets.line_view import to_strip
+
+RULE = "─"
+Listed = list[tuple[Action, bool]]
+"""Actions, and whether each does something now."""
+
+
+class KeysPanel(Widget):
+    """As many columns of keys as fit; as high as they need."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "KeysPanel { display: none; height: 1; }"
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self.palette = palette
+        self._lines: list[Line] = []
+
+    def show(self, title: str, actions: Listed, cells: int) -> None:
+        """Show the keys of some actions in `cells` cells."""
+        drawn = lines(title, actions, cells)
+        if drawn != self._lines:
+            self._lines = drawn
+            self.styles.height = len(drawn)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line."""
+        spans = self._lines[y] if y < len(self._lines) else ()
+        return to_strip(spans, self.palette, self.size.width)
+
+
+def lines(title: str, actions: Listed, cells: int) -> list[Line]:
+    """A rule with a title, then keys and what they do; what does nothing now is dim."""
+    listed, does = entries(action for action, _ in actions), dict(actions)
+    keys = max(len(entry.keys) for entry in listed) + 2
+    size = keys + max(len(entry.description) for entry in listed) + 2
+    n_rows = -(-len(listed) // max(1, (cells + 1) // size))
+    head = line(Span(f"{RULE} ", Role.DIM), Span(title, Role.BOLD), " ")
+    drawn = [line(*head, Span(RULE * (cells - width_of(head)), Role.DIM))]
+    for number in range(n_rows):
+        parts = [Span(" ")]
+        for entry in listed[number::n_rows]:
+            on = does[entry.action]
+            parts.append(Span(entry.keys.ljust(keys), Role.BOLD if on else Role.DIM))
+            parts.append(Span(entry.description.ljust(size - keys), Role.PLAIN if on else Role.DIM))
+        parts[-1] = Span(parts[-1].text.rstrip(), parts[-1].role)
+        drawn.append(tuple(parts))
+    return drawn

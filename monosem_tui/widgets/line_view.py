@@ -1,0 +1,154 @@
+"""Lines drawn on demand: what is shown is computed when it is shown, and only what changed is sent."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monosem_tui.text.palette import Palette, paint
+from monosem_tui.text.spans import Line, crop
+from store.errors import MonosemError
+
+
+def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
+    """A line as Textual draws it, in exactly `cells` cells."""
+    segments = [Segment(text, style) for text, style in paint(crop(spans, cells), palette)]
+    return Strip(segments).adjust_cell_length(cells)
+
+
+class Trouble(Message):
+    """The store could not be read while drawing."""
+
+    def __init__(self, error: MonosemError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class OneLine(Widget):
+    """A line that changes only when it is told something different."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "OneLine { height: 1; width: 1fr; }"
+
+    def __init__(self, palette: Palette, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.palette = palette
+        self._spans: Line = ()
+
+    @property
+    def spans(self) -> Line:
+        """What it shows."""
+        return self._spans
+
+    def show(self, spans: Line) -> None:
+        """Show a line; nothing is sent if it is the one that is there."""
+        if spans != self._spans:
+            self._spans = spans
+            self.refresh()
+
+    def render_line(self, _y: int) -> Strip:
+        """Draw it."""
+        return to_strip(self._spans, self.palette, self.size.width)
+
+
+class LineView(ScrollView, can_focus=True):
+    """A scrollable pane of lines below a few that stay: subclasses say what each line is.
+
+    It keeps no rows but those on the screen, and these to compare: a refresh repaints the lines that have changed.
+    """
+
+    ALLOW_SELECT = False
+    HEAD = 1
+    """Lines at the top that do not scroll."""
+    DEFAULT_CSS = "LineView { height: 1fr; scrollbar-size: 0 0; overflow-x: hidden; overflow-y: scroll; }"
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self._palette = palette
+        self.rows = 0
+        """Number of rows."""
+        self._drawn: dict[int, Line] = {}
+        self._troubled = False
+
+    def head(self, y: int, /) -> Line:
+        """Line `y` of those that stay."""
+        raise NotImplementedError
+
+    def row(self, number: int) -> Line:
+        """Row `number`, 0 being the first of all."""
+        raise NotImplementedError
+
+    def blank(self) -> Line:
+        """A line below the last row."""
+        return ()
+
+    @property
+    def palette(self) -> Palette:
+        """How roles look."""
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        self._palette = palette
+        self._drawn.clear()
+        self.refresh()
+
+    @property
+    def max_scroll_y(self) -> int:
+        """How far the rows scroll. Said here: a change of `virtual_size` would lay out and repaint everything."""
+        return max(0, self.rows - self.room)
+
+    @property
+    def first(self) -> int:
+        """The first row on the screen."""
+        return self.scroll_offset.y
+
+    @property
+    def room(self) -> int:
+        """Rows that fit."""
+        return max(1, self.size.height - self.HEAD)
+
+    def jump(self, first: int) -> None:
+        """Make `first` the first row on the screen, as far as there are rows to fill it."""
+        self.scroll_to(y=max(0, min(first, self.rows - self.room)), animate=False, immediate=True, force=True)
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Repaint, unless told more precisely, the lines that differ from what is on the screen."""
+        if repaint and self._drawn and not (regions or layout or recompose):
+            changed = [y for y, drawn in self._drawn.items() if self._line(y) != drawn]
+            if not changed:
+                return self
+            regions = tuple(Region(0, y, self.size.width, 1) for y in changed)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Repaint when the rows have moved."""
+        if round(old_value) != round(new_value):
+            self.refresh()
+
+    def on_resize(self) -> None:
+        """Forget lines that are not on the screen any more."""
+        self._drawn = {y: spans for y, spans in self._drawn.items() if y < self.size.height}
+
+    def render_line(self, y: int) -> Strip:
+        """Draw line `y` of the widget."""
+        spans = self._drawn[y] = self._line(y)
+        return to_strip(spans, self._palette, self.size.width)
+
+    def _line(self, y: int) -> Line:
+        try:
+            if y < self.HEAD:
+                return self.head(y)
+            number = y - self.HEAD + self.first
+            return self.row(number) if number < self.rows else self.blank()
+        except MonosemError as error:
+            if not self._troubled:  # one broken file breaks every row: say it once
+                self._troubled = True
+                self.post_message(Trouble(error))
+            return ()

@@ -1,0 +1,223 @@
+"""Every failure is one or two plain lines on stderr and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+from monosem_tui.cli import frame
+from store.errors import MonosemError, WorkFailed
+from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
+
+FAILURES: dict[str, BaseException] = {
+    "wrong": MonosemError("no run at \x1b[31mx", "List\x07 them.\nThen choose."),
+    "work": WorkFailed("the disk is full"),
+    "bug": ValueError("not [bold]ours[/bold]\x1b]0;title\x07\nsecond line"),
+    "denied": PermissionError(13, "Permission denied", "runs/\x1b[2Jx/run.json"),
+    "interrupt": KeyboardInterrupt(),
+    "exit": typer.Exit(7),
+    "abort": typer.Abort(),
+}
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+    @app.callback()
+    def group(debug: Annotated[bool, typer.Option("--debug")] = False) -> None:
+        """As in monosem."""
+
+    @app.command()
+    def fail(kind: str, number: Annotated[int, typer.Option("--number")] = 0) -> None:
+        """Fail in one way."""
+        raise FAILURES[kind]
+
+    @app.command()
+    def work(kind: str, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
+        """Fail, but resumably."""
+        raise FAILURES[kind]
+
+    @app.command()
+    def echo(text: str) -> None:
+        """Say it."""
+        typer.echo(text)
+
+    return app
+
+
+def _run(arguments: Sequence[str]) -> int:
+    return frame.run(typer.main.get_command(_app()), arguments)
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert not any(ord(character) < 32 and character != "\n" for character in captured.err)
+    return captured.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "lines"),
+    [
+        ("wrong", 2, ["monosem: no run at ⟨0x1B⟩[31mx", "  List⟨0x07⟩ them. Then choose."]),
+        ("work", 1, ["monosem: the disk is full"]),
+        (
+            "bug",
+            1,
+            [
+                "monosem: internal error: ValueError: not [bold]ours[/bold]⟨0x1B⟩]0;title⟨0x07⟩ second line; "
+                "--debug shows the traceback"
+            ],
+        ),
+        ("denied", 1, ["monosem: runs/⟨0x1B⟩[2Jx/run.json: Permission denied", "  --debug shows where."]),
+        ("interrupt", 2, ["monosem: stopped"]),
+        ("abort", 2, ["monosem: stopped"]),
+        ("exit", 7, []),
+    ],
+)
+def test_failures(kind: str, code: int, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["fail", kind]) == code
+    assert _lines(capsys) == lines
+
+
+def test_interrupt_of_resumable_work_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["work", "interrupt"]) == 2
+    assert _lines(capsys) == ["monosem: stopped; run the same command with --resume to go on"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "nothing"),
+        (["fial", "bug"], "fail"),
+        (["fail", "bug", "--nubmer", "3"], "--number"),
+        (["fail"], "KIND"),
+        (["fail", "bug", "--number", "three"], "--number"),
+        (["fail", "bug", "more"], "more"),
+        (["fail", "bug", "--\x1b[31m"], "31m"),
+    ],
+)
+def test_wrong_use_is_two_plain_lines(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(arguments) == 2
+    first, second = _lines(capsys)
+    assert first.startswith("monosem: ")
+    assert said.lower() in first.lower()
+    assert "--help" in second
+    assert not set(first + second) & set("╭╮╰╯│─")
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "fail", "bug"], ["fail", "bug", "--debug"]])
+def test_debug_shows_the_traceback(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(arguments) == 1
+    lines = _lines(capsys)
+    assert lines[0] == "Traceback (most recent call last):"
+    assert any("test_frame.py" in line for line in lines)
+    assert lines[-1].startswith("monosem: internal error: ValueError")
+
+
+def test_debug_by_environment(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MONOSEM_DEBUG", "1")
+    _run(["fail", "wrong"])
+    assert _lines(capsys)[0].startswith("Traceback")
+    monkeypatch.setenv("MONOSEM_DEBUG", "0")
+    _run(["fail", "wrong"])
+    assert len(_lines(capsys)) == 2
+
+
+def test_debug_behind_two_dashes_is_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["echo", "--", "--debug"]) == 0
+    assert capsys.readouterr().out == "--debug\n"
+
+
+def test_a_pipe_that_broke_elsewhere_is_an_error(tmp_path: Path) -> None:
+    script = (
+        "import sys, typer\n"
+        "from monosem_tui.cli import frame\n"
+        "app = typer.Typer(rich_markup_mode=None)\n"
+        "@app.command()\n"
+        "def one() -> None:\n"
+        "    raise BrokenPipeError(32, 'Broken pipe')\n"
+        "@app.command()\n"
+        "def two() -> None: ...\n"
+        "sys.exit(frame.run(typer.main.get_command(app), ['one']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=clean_environment(), cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"monosem: internal error: BrokenPipeError")
+
+
+def test_an_interrupted_process_leaves_no_traceback() -> None:
+    script = (
+        "import signal, sys, typer\n"
+        "from monosem_tui.cli import frame\n"
+        "app = typer.Typer(rich_markup_mode=None)\n"
+        "@app.command()\n"
+        "def train(resume: bool = False) -> None:\n"
+        "    print('ready', flush=True)\n"
+        "    signal.pause()\n"
+        "@app.command()\n"
+        "def other() -> None: ...\n"
+        "sys.exit(frame.run(typer.main.get_command(app), ['train']))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+        cwd=ROOT,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=60)
+    assert child.returncode == 2
+    assert errors == b"monosem: stopped; run the same command with --resume to go on\n"
+
+
+def test_output_that_cannot_be_written(runs: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with Path("/dev/full").open("wb") as full:
+        for arguments in (["runs"], ["show", "stories", "0"], ["--help"]):
+            done = subprocess.run(
+                [sys.executable, "-c", ENTRY, *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=clean_environment(MONOSEM_RUNS=str(runs)),
+                cwd=ROOT,
+            )
+            assert done.returncode == 1, arguments
+            assert b"No space left on device" in done.stderr
+            assert len(done.stderr.splitlines()) <= 2
+
+
+def test_without_a_command_help_goes_to_stderr() -> None:
+    done = monosem()
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert b"Commands:" in done.stderr
+
+
+def test_output_that_nobody_reads_to_its_end(runs: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        for arguments in (["show", "stories", "3"], ["show", "stories", "--json"], ["runs"], ["--help"]):
+            done = subprocess.run(
+                [sys.executable, "-c", ENTRY, *arguments],
+                stdout=write,
+                stderr=subprocess.PIPE,
+                env=clean_environment(MONOSEM_RUNS=str(runs)),
+                cwd=ROOT,
+            )
+            assert (done.returncode, done.stderr) == (0, b""), arguments
+    finally:
+        os.close(write)

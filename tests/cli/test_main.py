@@ -1,0 +1,79 @@
+"""The whole command: its help, its version, and what a shell sees of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.cli.main import COMMANDS, run
+from tests.cli.running import monosem
+from tests.sample_run import Sample
+
+ORDER = ["demo", "lm", "extract", "train", "index", "eval", "tui", "show", "runs", "verify", "doctor"]
+"""How the commands that exist are ordered in the help: making a run, opening it, housekeeping."""
+
+
+def test_help_lists_the_commands_in_order_and_plainly() -> None:
+    done = monosem("--help")
+    text = done.stdout.decode()
+    assert (done.returncode, done.stderr) == (0, b"")
+    listed = re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE)
+    assert listed == [command.__name__ for command in COMMANDS]
+    known = [name for name in listed if name in ORDER]
+    assert known == [name for name in ORDER if name in known]
+    assert {"tui", "show", "runs", "verify", "doctor"} <= set(listed)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert f"Usage: monosem {command}" in captured.out
+    assert "\x1b" not in captured.out
+    for line in captured.out.split("Options:")[1].splitlines():
+        assert not re.fullmatch(r"\s+--?\S+( \S+)?", line), f"{line.strip()} has no help"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"monosem {version('monosem')}\n"
+
+
+def test_stdout_is_data_alone(runs: Path) -> None:
+    """Narration goes to stderr: with --json every byte of stdout is JSON, whatever there was to say."""
+    for arguments in (["runs"], ["show", "stories"], ["show", "stories", "0"], ["verify", "stories"]):
+        done = monosem(*arguments, "--json", MONOSEM_RUNS=str(runs))
+        assert (done.returncode, done.stderr) == (0, b""), arguments
+        json.loads(done.stdout)
+        assert done.stdout.isascii()
+
+
+def test_plain_bytes_when_piped(runs: Path) -> None:
+    for arguments in (["runs"], ["show", "stories"], ["show", "stories", "0"], ["verify", "stories"]):
+        done = monosem(*arguments, MONOSEM_RUNS=str(runs))
+        assert (done.returncode, done.stderr) == (0, b""), arguments
+        assert b"\x1b" not in done.stdout
+        assert done.stdout.endswith(b"\n")
+
+
+def test_an_ascii_terminal_gets_question_marks(sample: Sample) -> None:
+    done = monosem("show", str(sample.run.path), "0", PYTHONIOENCODING="ascii:strict")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"?" in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_errors_reach_the_shell(tmp_path: Path) -> None:
+    done = monosem("show", "nothing", "--runs-dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().splitlines() == [
+        f"monosem: no run at nothing nor at {tmp_path}/nothing",
+        "  `monosem runs` lists the runs there are.",
+    ]

@@ -1,0 +1,210 @@
+"""Counts as people write them, and flags from a file."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from monosem_tui.cli import frame
+from monosem_tui.cli import options as o
+
+SCALES = {"": 0, "k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("500k", 500_000),
+        ("2M", 2_000_000),
+        ("1.5M", 1_500_000),
+        ("10_000", 10_000),
+        ("1b", 10**9),
+        (" 7 ", 7),
+        ("2.0", 2),
+        (4096, 4096),
+    ],
+)
+def test_counts(text: str | int, number: int) -> None:
+    assert o.count(text) == number
+
+
+@given(st.integers(1, 10**15), st.sampled_from(sorted(SCALES)), st.booleans())
+def test_every_way_to_write_a_count_reads_the_same(number: int, unit: str, grouped: bool) -> None:
+    scaled = Decimal(number).scaleb(-SCALES[unit])
+    text = format(scaled, "f")
+    if grouped:
+        whole, point, rest = text.partition(".")
+        text = f"{int(whole):_}{point}{rest}"
+    assert o.count(text + unit) == number
+
+
+@given(st.text(max_size=12))
+def test_anything_else_is_refused(text: str) -> None:
+    assume(not re.fullmatch(r"\s*\d[\d_]*(\.\d+)?[kKmMbB]?\s*", text))
+    with pytest.raises(typer.BadParameter, match="is no count"):
+        o.count(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0k", "1.5", "1.2345k", "-3", "", "k", "1e6", "2 M", "1,000", "0.0001k", "½"])
+def test_fractions_zero_and_signs_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        o.count(text)
+
+
+Settings = dict[str, object]
+
+
+def _run(arguments: list[str]) -> tuple[int, Settings]:
+    """The exit code and what the command was given."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    given: Settings = {}
+
+    @app.command()
+    def train(
+        model: o.Model = "gpt2",
+        layer: o.Layer = None,
+        tokens: o.Tokens = 1_000_000,
+        d_sae: o.DSae = None,
+        lr: o.Lr = None,
+        runs_dir: o.RunsDir = None,
+        out: o.Out = None,
+        resume: o.Resume = False,
+        index: bool = True,
+        clamp: list[str] | None = None,
+        config: o.Config = None,
+    ) -> None:
+        given.update(
+            model=model,
+            layer=layer,
+            tokens=tokens,
+            d_sae=d_sae,
+            lr=lr,
+            runs_dir=runs_dir,
+            out=out,
+            resume=resume,
+            index=index,
+            clamp=list(clamp or []),
+        )
+
+    @app.command()
+    def index(k: o.K = None, seed: o.Seed = 0, config: o.Config = None) -> None:
+        given.update(k=k, seed=seed)
+
+    return frame.run(typer.main.get_command(app), arguments), given
+
+
+def _file(folder: Path, text: str) -> str:
+    (folder / "run.toml").write_text(text, encoding="utf-8")
+    return str(folder / "run.toml")
+
+
+FILE = """
+model = "llama"
+layer = 3
+tokens = "2M"
+seed = 5
+
+[train]
+layer = 8
+d-sae = "32k"
+runs_dir = "somewhere"
+lr = 3e-4
+resume = true
+no-index = true
+clamp = ["412=max*4", "88=off"]
+
+[index]
+k = 64
+"""
+
+
+def test_a_file_fills_what_the_command_line_leaves_out(tmp_path: Path) -> None:
+    code, given = _run(["train", "--config", _file(tmp_path, FILE)])
+    assert code == 0
+    assert given == {
+        "model": "llama",
+        "layer": 8,
+        "tokens": 2_000_000,
+        "d_sae": 32_000,
+        "lr": 3e-4,
+        "runs_dir": "somewhere",
+        "out": None,
+        "resume": True,
+        "index": False,
+        "clamp": ["412=max*4", "88=off"],
+    }
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_command_line_wins(tmp_path: Path, first: bool) -> None:
+    flags = ["--layer", "1", "--tokens", "10_000", "--index", "--clamp", "1=off"]
+    config = ["--config", _file(tmp_path, FILE)]
+    _, given = _run(["train", *(config + flags if first else flags + config)])
+    assert (given["layer"], given["tokens"], given["index"], given["clamp"]) == (1, 10_000, True, ["1=off"])
+    assert given["model"] == "llama"
+
+
+def test_each_command_takes_its_own_table_and_what_it_knows_of_the_rest(tmp_path: Path) -> None:
+    code, given = _run(["index", "--config", _file(tmp_path, FILE)])
+    assert (code, given) == (0, {"k": 64, "seed": 5})
+
+
+def test_without_a_file_defaults_hold() -> None:
+    _, given = _run(["train"])
+    assert (given["model"], given["tokens"], given["index"]) == ("gpt2", 1_000_000, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("modle = 'gpt2'", "'modle'; did you mean 'model'"),
+        ("[train]\nlayers = 3", "monosem train does not take 'layers'; did you mean 'layer'"),
+        ("[train]\nk = 3", "monosem train does not take 'k'"),
+        ("[trian]\nlayer = 3", "[trian] is no command; did you mean 'train'"),
+        ("[index]\nlayer = 3", "monosem index does not take 'layer'"),
+        ("config = 'other.toml'", "'config'"),
+        ("layer = 'two'", "--layer"),
+        ("layer = 2.5", "--layer"),
+        ("layer = true", "layer takes one number or text, not True"),
+        ("layer = [1, 2]", "layer takes one number or text"),
+        ("tokens = 'many'", "--tokens"),
+        ("tokens = 0", "--tokens"),
+        ("resume = 'yes'", "resume = true or false"),
+        ("resume = 1", "resume = true or false"),
+        ("lr = 2025-01-01", "lr takes one number or text"),
+        ("lr = -1.0", "--lr"),
+        ("layer 3", "is no TOML"),
+        ("a = \x1b", "is no TOML"),
+        ("a = '\x1b[31m'", "is no TOML"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line(
+    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _file(tmp_path, text)
+    code, given = _run(["train", "--config", path])
+    captured = capsys.readouterr()
+    assert (code, given, captured.out) == (2, {}, "")
+    assert captured.err.startswith("monosem: ")
+    assert path in captured.err
+    assert said in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert "\x1b" not in captured.err
+
+
+def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
+    assert _run(["train", "--config", str(tmp_path / "run.toml")])[0] == 2
+    assert "is no TOML" in capsys.readouterr().err
+
+
+def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path / "none.toml", tmp_path):
+        assert _run(["train", "--config", str(path)])[0] == 2
+        assert f"cannot read {path}" in capsys.readouterr().err

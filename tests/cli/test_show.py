@@ -1,0 +1,250 @@
+"""`monosem show`: pages and summaries against the dense truth the sample run was made from."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+
+from monosem_tui.cli.main import run
+from store.notes import Notes
+from store.run import RunFolder, RunRecord
+from store.spec import SaeSpec
+from store.vocab import Vocabulary
+from tests.cli.test_output import HARMFUL, HOSTILE, SGR
+from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample
+
+FEATURE_KEYS = [
+    "feature", "label", "n_active", "density", "max", "mean", "histogram", "logits", "neighbours", "examples",
+]  # fmt: skip
+EXAMPLE_KEYS = ["interval", "tokens", "activations", "peak", "context", "position"]
+INTERVALS = ["top", "75–100 %", "50–75 %", "25–50 %", "0–25 %"]
+CONTEXT = 32
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert run(["show", *arguments, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def _text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(["show", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+@pytest.mark.parametrize("feature", [0, 1, 5, 46])
+def test_numbers_follow_from_the_activations(sample: Sample, feature: int, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, str(sample.run.path), str(feature))
+    act_N = sample.dense_NF[:, feature]
+    firing = act_N[act_N > 0]
+    assert list(found) == FEATURE_KEYS
+    assert (found["feature"], found["label"]) == (feature, "")
+    assert found["n_active"] == len(firing)
+    assert found["density"] == pytest.approx(len(firing) / sample.counted_N.sum())
+    assert found["max"] == firing.max()
+    assert found["mean"] == pytest.approx(firing.mean(dtype=np.float64), rel=1e-5)
+    edges, counts = found["histogram"]["edges"], found["histogram"]["counts"]
+    assert (edges[0], edges[-1], len(edges)) == (0.0, firing.max(), len(counts) + 1)
+    assert counts == np.histogram(firing, edges)[0].tolist()
+
+
+def test_examples_are_where_it_fires(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, str(sample.run.path), "0", "--top", "5")
+    act_N = sample.dense_NF[:, 0]
+    vocabulary = Vocabulary.from_tokens(VOCAB)
+    by_interval: dict[str, list[float]] = {name: [] for name in INTERVALS}
+    for example in found["examples"]:
+        assert list(example) == EXAMPLE_KEYS
+        peak = example["context"] * CONTEXT + example["position"]
+        start = peak - example["peak"]
+        stop = start + len(example["tokens"])
+        assert start // CONTEXT == (stop - 1) // CONTEXT == example["context"]
+        assert example["tokens"] == vocabulary.strings(sample.token_N[start:stop])
+        assert example["activations"] == act_N[start:stop].tolist()
+        by_interval[example["interval"]].append(act_N[peak])
+    strongest = np.sort(act_N.reshape(-1, CONTEXT).max(axis=1))[::-1][:5]
+    assert by_interval["top"] == strongest.tolist()
+    firing = act_N[act_N > 0]
+    for i, name in enumerate(INTERVALS[1:]):
+        low, high = np.quantile(firing, [0.75 - i / 4, 1 - i / 4])
+        assert len(by_interval[name]) == 3
+        assert all(low - 0.05 <= act <= high + 0.05 for act in by_interval[name])
+
+
+def test_logits_and_neighbours(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, str(sample.run.path), "1")
+    top, bottom = found["logits"]["top"], found["logits"]["bottom"]
+    words = {f" {word}" for word in CONCEPTS[1]}
+    assert words <= {entry["token"] for entry in top}
+    assert all(set(entry) == {"token", "value"} for entry in top + bottom)
+    assert [e["value"] for e in top] == sorted((e["value"] for e in top), reverse=True)
+    assert [e["value"] for e in bottom] == sorted(e["value"] for e in bottom)
+    assert top[-1]["value"] > bottom[-1]["value"]
+    near = found["neighbours"]
+    assert all(set(entry) == {"feature", "cosine"} and entry["feature"] != 1 for entry in near)
+    assert [e["cosine"] for e in near] == sorted((e["cosine"] for e in near), reverse=True)
+
+
+def test_a_dead_feature(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    last = str(sample.dense_NF.shape[1] - 1)
+    found = _json(capsys, str(sample.run.path), last)
+    assert (found["n_active"], found["density"], found["max"], found["examples"]) == (0, 0.0, 0.0, [])
+    assert sum(found["histogram"]["counts"]) == 0
+    assert "Dead" in _text(capsys, str(sample.run.path), last)
+
+
+def test_the_page_marks_peaks_when_it_is_plain(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    out = _text(capsys, str(sample.run.path), "0", "--top", "6", "--width", "90")
+    act_N = sample.dense_NF[:, 0]
+    assert f"max {act_N.max():.1f}" in out
+    top = out.split("TOP")[1].split("RAISES")[0]
+    strongest = np.sort(act_N.reshape(-1, CONTEXT).max(axis=1))[::-1][:6]
+    assert re.findall(r"‹([\d.]+)›", top) == [f"{act:.1f}" for act in strongest]
+    words = re.findall(r"(\w+)‹", top)
+    assert set(words) <= set(CONCEPTS[0])
+    for part in ("RAISES", "LOWERS", "NEAR", *INTERVALS[1:]):
+        assert part in out
+    assert max(map(cell_len, out.splitlines())) <= 90
+    assert "\x1b" not in out
+
+
+def test_colour_carries_activation_on_a_terminal(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = _text(capsys, str(sample.run.path), "0", "--width", "90")
+    assert "48;5;214m" in out
+    assert "‹" not in out
+    assert not HARMFUL.search(SGR.sub("", out))
+    assert max(cell_len(line) for line in SGR.sub("", out).splitlines()) <= 90
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = _text(capsys, str(sample.run.path), "0")
+    assert "\x1b" not in out
+    assert "‹" in out
+
+
+def test_notes_are_shown(sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(sample.run.path, tmp_path / "copy"))
+    notes = Notes(copy / "notes.jsonl")
+    notes.set(0, "label", "water, boats")
+    notes.set(0, "bookmark", True)
+    notes.set(0, "tags", ["place"])
+    notes.set(0, "comment", "seen in stories")
+    assert _json(capsys, str(copy), "0")["label"] == "water, boats"
+    out = _text(capsys, str(copy), "0")
+    for said in ("feature 0  water, boats", "★", "#place", "seen in stories"):
+        assert said in out
+    # A features.h5 in its run has the run's notes; carried elsewhere it has none.
+    assert _json(capsys, str(copy / "features.h5"), "0")["label"] == "water, boats"
+    alone = shutil.copy(copy / "features.h5", tmp_path / "home.h5")
+    assert _json(capsys, str(alone), "0")["label"] == ""
+
+
+def test_the_summary(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, str(sample.run.path), "--top", "4")
+    dense = sample.dense_NF
+    density = (dense > 0).sum(axis=0) / sample.counted_N.sum()
+    order = [i for i in np.argsort(-dense.max(axis=0), kind="stable") if 0 < density[i] <= 0.1]
+    assert [entry["feature"] for entry in found["features"]] == order[:4]
+    for entry in found["features"]:
+        act_N = dense[:, entry["feature"]]
+        example = entry["example"]
+        assert example["activations"][example["peak"]] == entry["max"] == act_N.max()
+        assert entry["n_active"] == (act_N > 0).sum()
+    assert (found["name"], found["status"], found["path"]) == ("stories", "done", str(sample.run.path))
+    assert (found["alive"], found["dead"]) == ((density > 0).sum(), (density == 0).sum())
+    assert found["index"]["tokens"] == len(sample.token_N)
+    assert found["index"]["counted"] == sample.counted_N.sum()
+    histogram = found["density_log10_histogram"]
+    assert sum(histogram["counts"]) == found["alive"]
+    assert found["spec"]["d_sae"] == dense.shape[1]
+    assert found["results"]["explained_variance"] == 0.91
+
+
+def test_the_summary_for_people(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    out = _text(capsys, "stories", "--runs-dir", str(sample.run.path.parent), "--width", "80")
+    for said in ("stories", "sample resid_post 2 · topk 48 k4", "explained variance 0.910", "47 of 48 features alive"):
+        assert said in out
+    assert f"{len(sample.token_N):,} tokens".replace(",", " ") in out
+    rows = out.split("where it fires most\n")[1].splitlines()
+    assert len(rows) == 10
+    assert all(re.search(r"‹[\d.]+›", row) for row in rows)
+    assert max(map(cell_len, out.splitlines())) <= 80
+
+
+def test_a_run_without_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = RunFolder(tmp_path / "bare")
+    bare.create(RunRecord(status="stopped", message="interrupted", spec=SaeSpec(model="gpt2", site="mlp_out", layer=3)))
+    assert run(["show", str(bare.path)]) == 0
+    captured = capsys.readouterr()
+    assert "gpt2 mlp_out 3" in captured.out
+    assert "interrupted" in captured.out
+    assert f"monosem index {bare.path}" in captured.err
+    assert _json(capsys, str(bare.path))["status"] == "stopped"
+    assert run(["show", str(bare.path), "0"]) == 2
+    assert "no feature index yet" in capsys.readouterr().err
+
+
+def test_an_index_that_is_still_being_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = build_sample(tmp_path / "filling", n_features=8, n_contexts=6, segments=3, merged=False)
+    (small.run.index / "seg-00002.h5").unlink()
+    for arguments in (["show", str(small.run.path)], ["show", str(small.run.path), "0"]):
+        assert run(arguments) == 0
+        captured = capsys.readouterr()
+        assert captured.err == "the index is unfinished: 4 of 6 contexts so far\n"
+    found = _json(capsys, str(small.run.path), "0")
+    assert found["n_active"] == (small.dense_NF[: 4 * CONTEXT, 0] > 0).sum()
+
+
+@pytest.mark.parametrize("feature", ["48", "99999"])
+def test_a_feature_that_is_not_there(sample: Sample, feature: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for mode in ([], ["--json"]):
+        assert run(["show", str(sample.run.path), feature, *mode]) == 2
+        assert capsys.readouterr().err.splitlines() == [
+            f"monosem: there is no feature {feature}",
+            "  Features of this run are 0 to 47.",
+        ]
+    assert run(["show", str(sample.run.path), "--", "-1"]) == 2
+    assert "there is no feature -1" in capsys.readouterr().err
+
+
+def test_damage_is_a_sentence(sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = sample.run.features.read_bytes()
+    for name, broken in (("cut.h5", content[:-9]), ("empty.h5", b""), ("text.h5", b"hello\n" * 200)):
+        (tmp_path / name).write_bytes(broken)
+        assert run(["show", str(tmp_path / name), "0"]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert 1 <= len(captured.err.splitlines()) <= 2
+        assert name in captured.err
+
+
+def test_hostile_tokens_labels_and_names_stay_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = HOSTILE.replace("/", "")
+    monkeypatch.setattr("tests.sample_run.VOCAB", [*VOCAB[:7], *(token + evil.encode() for token in VOCAB[7:])])
+    monkeypatch.setattr(
+        "tests.sample_run.word_ids", lambda words: np.array([VOCAB.index(b" " + word.encode()) for word in words])
+    )
+    bad = build_sample(tmp_path / evil, n_features=8, n_contexts=8)
+    bad.run.update(spec=SaeSpec(model=evil, site=evil, d_sae=8), message=evil)
+    for field in ("label", "comment"):
+        Notes(bad.run.notes).set(0, field, HOSTILE)
+    Notes(bad.run.notes).set(0, "tags", [HOSTILE])
+    for force in ("", "1"):
+        monkeypatch.setenv("FORCE_COLOR", force)
+        for arguments in ([], ["0"], ["2"], ["0", "--width", "40"]):
+            out = SGR.sub("", _text(capsys, str(bad.run.path), *arguments))
+            assert "evil" in out
+            assert not HARMFUL.search(out)
+    assert _json(capsys, str(bad.run.path), "0")["label"] == HOSTILE

@@ -1,0 +1,86 @@
+"""`monosem tui`: which run it opens, and how."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.cli.main import run
+from store.run import RunFolder, RunRecord
+from tests.cli.running import monosem
+from tests.sample_run import build_sample
+
+Opened = list[tuple[Path, str | None, bool | None]]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """What was to be browsed, instead of browsing."""
+    calls: Opened = []
+
+    def browse(path: Path, *, color: str | None = None, mouse: bool | None = None) -> int:
+        calls.append((path, color, mouse))
+        return 0
+
+    monkeypatch.setattr("monosem_tui.launch.browse", browse)
+    return calls
+
+
+def _aged(folder: RunFolder, seconds: int) -> None:
+    os.utime(folder.run_json, (10_000 - seconds, 10_000 - seconds))
+
+
+def test_without_a_name_the_newest_run_that_has_an_index(tmp_path: Path, opened: Opened) -> None:
+    for name, age in (("old", 50), ("filling", 20)):
+        small = build_sample(tmp_path / name, n_features=8, n_contexts=3, merged=name == "old")
+        _aged(small.run, age)
+    bare = RunFolder(tmp_path / "newest")
+    bare.create(RunRecord(status="training"))
+    _aged(bare, 1)
+    assert run(["tui", "--runs-dir", str(tmp_path)]) == 0
+    assert opened == [(tmp_path / "filling", None, None)]
+
+
+def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:
+    assert run(["tui", "stories", "--runs-dir", str(runs), "--no-mouse"]) == 0
+    assert run(["tui", str(runs / "stories"), "--color", "256", "--mouse"]) == 0
+    assert run(["tui", str(runs / "stories" / "features.h5"), "--color", "none"]) == 0
+    assert opened == [
+        (runs / "stories", None, False),
+        (runs / "stories", "256", True),
+        (runs / "stories" / "features.h5", "none", None),
+    ]
+
+
+def test_no_runs(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"monosem: there are no runs in {tmp_path}",
+        "  `monosem demo` makes one in a few minutes.",
+    ]
+    RunFolder(tmp_path / "bare").create(RunRecord())
+    assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
+    assert f"monosem index {tmp_path / 'bare'}" in capsys.readouterr().err
+    assert opened == []
+
+
+def test_the_exit_code_of_the_app_is_ours(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("monosem_tui.launch.browse", lambda path, **how: 129)
+    assert run(["tui", "stories", "--runs-dir", str(runs)]) == 129
+
+
+def test_a_wrong_colour_is_refused(runs: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tui", "stories", "--runs-dir", str(runs), "--color", "pink"]) == 2
+    assert "--color" in capsys.readouterr().err
+    assert opened == []
+
+
+def test_a_pipe_is_refused_with_a_sentence(runs: Path) -> None:
+    done = monosem("tui", "stories", MONOSEM_RUNS=str(runs))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"monosem: monosem tui needs a terminal")
+    assert len(done.stderr.splitlines()) == 2

@@ -1,0 +1,133 @@
+"""Resolving sites: the width each promises, and what is said to a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import OPTConfig, OPTForCausalLM
+
+from engine.models import LanguageModel
+from engine.sites import FAMILIES, SITES, Site, resolve_site
+from store.errors import MonosemError
+from tests.engine.tiny_models import D_MLP, D_MODEL, tiny
+
+
+def refusal(lm: LanguageModel, site: str, layer: int | None) -> str:
+    with pytest.raises(MonosemError) as caught:
+        resolve_site(lm, site, layer)
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value).splitlines()) <= 2
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "gemma3", "gpt_neox_sequential"])
+def test_widths(family: str) -> None:
+    lm = tiny(family)
+    widths = {site: resolve_site(lm, site, 1).d_in for site in SITES}
+    assert widths == {site: D_MODEL for site in SITES} | {"mlp_act": D_MLP}
+
+
+def test_the_default_width_of_gpt2s_mlp() -> None:
+    lm = tiny("gpt2")
+    assert lm.network.config.n_inner == D_MLP
+    lm.network.config.n_inner = None  # the width comes from the weights, not from the configuration
+    assert resolve_site(lm, "mlp_act", 0).d_in == D_MLP
+
+
+def test_a_named_site_is_what_it_says() -> None:
+    assert resolve_site(tiny("gemma2"), "attn_out", 1) == Site(
+        "attn_out", 1, D_MODEL, "model.layers.1.post_attention_layernorm", "output"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "d_in"),
+    [
+        ("model.layers.1", D_MODEL),
+        ("model.layers.1.mlp.gate_proj", D_MLP),
+        ("model.layers.1.mlp.down_proj:input", D_MLP),
+        ("model.layers.0.self_attn.k_proj", D_MODEL // 2),
+        ("model.layers.0.self_attn:input", D_MODEL),
+        ("lm_head:input", D_MODEL),
+        ("lm_head:output", 67),
+    ],
+)
+def test_raw_paths(path: str, d_in: int) -> None:
+    site = resolve_site(tiny("llama"), path, None)
+    assert (site.name, site.layer, site.d_in) == (path, None, d_in)
+    assert site.is_raw
+
+
+def test_layers() -> None:
+    lm = tiny("llama")
+    for layer in (2, -1):
+        message = refusal(lm, "resid_post", layer)
+        assert f"no layer {layer}" in message
+        assert "0 to 1" in message
+    assert "needs a layer" in refusal(lm, "resid_post", None)
+    assert "Leave --layer out" in refusal(lm, "model.layers.0", 0)
+
+
+def test_unknown_sites_list_the_known() -> None:
+    message = refusal(tiny("llama"), "residual", 0)
+    assert "'residual'" in message
+    assert ", ".join(SITES) in message
+
+
+def test_unknown_paths_name_the_nearest() -> None:
+    message = refusal(tiny("llama"), "model.layer.1.mlp", None)
+    assert "no module model.layer.1.mlp" in message
+    assert "model.layers.1.mlp" in message.splitlines()[1]
+    assert "no 'outside'" in refusal(tiny("llama"), "model.layers.1:outside", None)
+
+
+def test_modules_that_never_run() -> None:
+    message = refusal(tiny("llama"), "model.layers", None)
+    assert "never runs" in message
+    assert "model.layers.0" in message
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "shape"),
+    [
+        ("gpt2", "transformer", "no tensor"),
+        ("gpt2", "transformer.wpe", "[1, 3, 32]"),
+        ("gpt2", "transformer.wte:input", "[2, 3]"),
+        ("mixtral", "model.layers.0.mlp.gate", "[6, 4]"),
+    ],
+)
+def test_modules_without_a_vector_a_token(family: str, path: str, shape: str) -> None:
+    assert shape in refusal(tiny(family), path, None)
+
+
+def test_side_by_side_there_is_no_middle() -> None:
+    message = refusal(tiny("gpt_neox"), "resid_mid", 0)
+    assert "no resid_mid" in message
+    assert "both read resid_pre" in message
+
+
+def test_experts_have_no_single_hidden_layer() -> None:
+    assert "mixture of experts" in refusal(tiny("mixtral"), "mlp_act", 0)
+    lm = tiny("qwen3_moe")
+    assert resolve_site(lm, "mlp_act", 0).d_in == D_MLP
+    assert "layer 1" in refusal(lm, "mlp_act", 1)
+
+
+def test_an_unknown_family_takes_paths_only() -> None:
+    config = OPTConfig(
+        vocab_size=30,
+        hidden_size=16,
+        word_embed_proj_dim=16,
+        num_hidden_layers=2,
+        ffn_dim=24,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+    )
+    lm = LanguageModel("an-opt", OPTForCausalLM(config).eval(), None, torch.device("cpu"))
+    assert "opt" not in FAMILIES
+    message = refusal(lm, "resid_post", 0)
+    assert "opt model" in message
+    assert "model.decoder.layers.1" in message
+    assert resolve_site(lm, "model.decoder.layers.1", None).d_in == 16
+    assert resolve_site(lm, "model.decoder.layers.1.self_attn.k_proj:input", None).d_in == 16
+    assert "[6, 24]" in refusal(lm, "model.decoder.layers.1.fc1", None)  # OPT flattens contexts there

@@ -1,0 +1,139 @@
+"""Who may import whom, seen from outside: a fresh interpreter imports, then looks at what has come along.
+
+import-linter reads the source; this sees what really happens, imports inside functions at module level included.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+SCREEN = ("textual", "rich", "typer", "click")
+MODEL = ("torch", "transformers", "tokenizers", "safetensors")
+SHARED_LEAF = (*SCREEN, *MODEL, "engine", "monosem_tui", "pyarrow", "zstandard", "datasets")
+HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
+"""What `monosem --help` can do without; together they take seconds."""
+
+LOOK = """
+import importlib, sys
+modules, forbidden = sys.argv[1].split(","), sys.argv[2].split(",")
+for name in modules:
+    importlib.import_module(name)
+    for banned in forbidden:
+        if banned in sys.modules:
+            sys.exit(f"{name} imports {banned}")
+"""
+HELP = """
+import sys
+from monosem_tui.cli.main import run
+code = run(sys.argv[2].split())
+found = [name for name in sys.argv[1].split(",") if name in sys.modules]
+sys.exit(code or (f"imports {', '.join(found)}" if found else 0))
+"""
+
+
+def modules(package: str) -> list[str]:
+    """A package and every module in it."""
+    found = pkgutil.walk_packages([str(ROOT / package)], f"{package}.", onerror=lambda name: None)
+    return [package, *(module.name for module in found)]
+
+
+def _fresh(script: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `script` in a fresh interpreter that finds our packages, and those in `path`."""
+    where = os.pathsep.join(str(folder) for folder in (path, ROOT) if folder)
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": where, "MONOSEM_DEBUG": "1"},
+        timeout=300,
+        check=False,
+    )
+
+
+def came_along(names: list[str], forbidden: tuple[str, ...], path: Path | None = None) -> str:
+    """Import modules one by one in a fresh interpreter; the first forbidden import as a sentence, or ""."""
+    done = _fresh(LOOK, ",".join(names), ",".join(forbidden), path=path)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+
+def test_every_module_is_looked_at() -> None:
+    """Discovery walks into packages: a module that is not found is not checked."""
+    for package in ("store", "engine", "monosem_tui"):
+        files = {path.with_suffix("") for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py"}
+        expected = {".".join(path.relative_to(ROOT).parts) for path in files}
+        assert expected <= set(modules(package))
+
+
+def test_store_is_the_shared_leaf() -> None:
+    assert came_along(modules("store"), SHARED_LEAF) == ""
+
+
+def test_engine_never_shows() -> None:
+    """click comes with huggingface_hub, so it says nothing about us."""
+    assert came_along(modules("engine"), ("textual", "rich", "typer", "monosem_tui")) == ""
+
+
+def test_engine_progress_is_light() -> None:
+    assert came_along(["engine.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
+
+
+def test_the_terminal_needs_no_model() -> None:
+    assert came_along(modules("monosem_tui"), (*MODEL, "engine")) == ""
+
+
+@pytest.mark.parametrize("arguments", ["--help", "train --help", "show --help", "--version"])
+def test_help_is_light(arguments: str) -> None:
+    done = _fresh(HELP, ",".join(HEAVY), arguments)
+    if "No such command" in done.stderr:
+        pytest.skip(f"there is no monosem {arguments.split()[0]}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import colorsys",
+        "from colorsys import rgb_to_hls",
+        "def load():\n    import colorsys\nload()",
+        "import importlib\nimportlib.import_module('colorsys')",
+    ],
+)
+def test_the_check_can_fail(tmp_path: Path, source: str) -> None:
+    """A module of a package that does import the forbidden thing is found out."""
+    package = tmp_path / "innocent"
+    (package / "inner").mkdir(parents=True)
+    for name in ("__init__.py", "inner/__init__.py"):
+        (package / name).write_text("")
+    (package / "inner" / "guilty.py").write_text(source)
+    names = [module.name for module in pkgutil.walk_packages([str(package)], "innocent.")]
+    assert "innocent.inner" in names
+    assert came_along(["innocent", "innocent.inner"], ("colorsys",), path=tmp_path) == ""
+    assert came_along(["innocent", "innocent.inner.guilty"], ("colorsys",), path=tmp_path) == (
+        "innocent.inner.guilty imports colorsys"
+    )
+
+
+def test_a_module_that_cannot_be_imported_fails_the_check(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise ImportError('no such thing')")
+    assert "no such thing" in came_along(["broken"], ("colorsys",), path=tmp_path)
+
+
+def test_help_needs_no_pydantic() -> None:
+    """typer brings it in for values; the flags of `monosem` itself have none."""
+    done = _fresh(HELP, "pydantic", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_help_check_can_fail() -> None:
+    """Help needs typer: forbid it, and the check must say so."""
+    done = _fresh(HELP, "typer", "--help")
+    assert done.returncode == 1
+    assert "imports typer" in done.stderr

@@ -1,0 +1,120 @@
+"""The real app in a pseudo-terminal whose bytes are counted: what a slow line would have to carry."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).parents[2]
+_LAUNCH = """
+import sys
+from pathlib import Path
+from monosem_tui.launch import browse
+sys.exit(browse(Path(sys.argv[1])))
+"""
+PATIENCE = 20.0
+"""Seconds after which something that should have come will not come any more."""
+
+
+class PtyApp:
+    """`monosem tui` on a run, as a child on its own pseudo-terminal that answers no queries.
+
+    Example:
+        >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:
+        ...     start = app.read_until(b"features")
+        ...     step = app.press(b"j")
+    """
+
+    def __init__(self, run: Path, width: int, height: int, **environ: str) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
+        environ = {k: v for k, v in os.environ.items() if k not in dropped} | environ
+
+        def own_terminal() -> None:
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _LAUNCH, str(run)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=ROOT,
+            env=environ,
+            preexec_fn=own_terminal,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> PtyApp:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.hang_up()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def press(self, keys: bytes, quiet: float = 0.3) -> bytes:
+        """Send keys; everything written until nothing comes for `quiet` seconds."""
+        os.write(self._master, keys)
+        return self.read(quiet)
+
+    def read(self, quiet: float) -> bytes:
+        """Everything written until nothing comes for `quiet` seconds."""
+        found = b""
+        while select.select([self._master], [], [], quiet)[0]:
+            piece = self._read()
+            if not piece:
+                break
+            found += piece
+        return found
+
+    def read_until(self, awaited: bytes) -> bytes:
+        """Everything written up to and including the piece that holds `awaited`."""
+        found, deadline = b"", time.monotonic() + PATIENCE
+        while awaited not in found:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+                raise AssertionError(f"{awaited!r} never came; what did: {found[-2000:]!r}")
+            piece = self._read()
+            if not piece:
+                raise AssertionError(f"the app ended before {awaited!r}: {found[-2000:]!r}")
+            found += piece
+        return found
+
+    def resize(self, width: int, height: int) -> None:
+        """Change the window's size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+
+    def wait(self) -> int:
+        """The exit code, once the app has ended; reads on meanwhile, so that it can."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.read(0.05)
+        return self.process.wait(timeout=1)
+
+    def hang_up(self) -> None:
+        """The line drops."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._master, 65536)
+        except OSError:  # Linux says EIO where the other side has closed
+            return b""
