@@ -127,7 +127,7 @@ def _reconstruct(
     count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
     with progress.task("reconstruction", contexts, "contexts") as bar:
         for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
-            for x_ND in captured.acts_ND.float().split(rows):
+            for x_ND in torch.split(captured.acts_ND.float(), rows):
                 acts = sae.encode(x_ND)
                 squared_error += (x_ND - sae.decode(acts)).square().sum().item()
                 count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))

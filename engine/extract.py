@@ -14,7 +14,7 @@ from engine.activations import Captured, captured_batches, to_array
 from engine.contexts import ContextStream
 from engine.progress import Progress
 from engine.sites import Site
-from engine.subject import Subject, SubjectSettings, open_subject
+from engine.subject import Subject, SubjectSettings, open_subject, pinned
 from store.errors import MonosemError
 from store.hdf5 import open_sealed
 from store.run import RunFolder, RunRecord
@@ -43,7 +43,7 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
     Raises:
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
-    settings = ExtractSettings(**given)
+    settings = ExtractSettings(**pinned(given))
     if settings.keep not in DTYPES:
         raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
     with run.locked():
@@ -110,14 +110,12 @@ def _begin(run: RunFolder, subject: Subject, site: Site, settings: ExtractSettin
     )
 
 
-def _write(
-    run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: int, progress: Progress
-) -> None:
+def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: int, progress: Progress) -> None:
     stream = subject.stream("train", epochs=None)
     stream.skip(done * info.contexts_per_shard)
     total = -(-info.n_contexts // info.contexts_per_shard)
-    task = progress.task("extracting", info.n_contexts, "contexts", min(done * info.contexts_per_shard, info.n_contexts))
-    with task as bar:
+    before = min(done * info.contexts_per_shard, info.n_contexts)
+    with progress.task("extracting", info.n_contexts, "contexts", before) as bar:
         for number in range(done, total):
             wanted = min(info.contexts_per_shard, info.n_contexts - number * info.contexts_per_shard)
             rows = _shard(subject, site, stream, wanted, info.dtype)
@@ -144,5 +142,8 @@ def _rows(captured: Captured, dtype: str) -> Rows:
         limit = torch.finfo(torch.float16).max
         acts_ND = acts_ND.clamp(-limit, limit)
     return Rows(
-        to_array(acts_ND, dtype), batch.tokens_BT[batch.counted_BT], context_N + batch.first, position_N.astype(np.int32)
+        acts_ND=to_array(acts_ND, dtype),
+        token_N=batch.tokens_BT[batch.counted_BT],
+        context_N=context_N + batch.first,
+        position_N=position_N.astype(np.int32),
     )

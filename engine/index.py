@@ -120,9 +120,7 @@ def token_rows(batch: ContextBatch) -> TokenRows:
     )
 
 
-def _sweep(
-    run: RunFolder, subject: Subject, plan: IndexPlan, site: Site, sae: Sae, progress: Progress
-) -> None:
+def _sweep(run: RunFolder, subject: Subject, plan: IndexPlan, site: Site, sae: Sae, progress: Progress) -> None:
     stream = subject.stream("all")
     done = complete_segments(run.index)
     first_token = _tokens_before(run.index, done)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,7 +17,7 @@ from engine.corpus.order import Split
 from engine.devices import hardware, pick_device, pick_dtype, versions
 from engine.models import LanguageModel, load_model
 from engine.progress import Progress
-from engine.sites import Site, resolve_site
+from engine.sites import SITES, Site, resolve_site
 from store.errors import MonosemError
 from store.run import Provenance
 
@@ -47,8 +51,11 @@ class Subject:
     context: int
 
     def site(self) -> Site:
-        """The place in the model."""
-        return resolve_site(self.lm, self.settings.site, self.settings.layer)
+        """The place in the model; without a layer, a named site of the middle one."""
+        name, layer = self.settings.site, self.settings.layer
+        if layer is None and name in SITES:
+            layer = self.lm.n_layers // 2
+        return resolve_site(self.lm, name, layer)
 
     def stream(self, split: Split, *, epochs: int | None = 1) -> ContextStream:
         """The contexts of one split of the corpus, in seeded order."""
@@ -73,6 +80,18 @@ class Subject:
             seed=self.settings.seed,
             hardware=hardware(self.lm.device),
         )
+
+
+def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with their paths made absolute, so that a run can be worked on from another folder."""
+    found = dict(given)
+    for name in ("model", "activations"):
+        if name in found and Path(found[name]).exists():
+            found[name] = str(Path(found[name]).absolute())
+    data = found.get("data")
+    if data is not None and data not in ("stdlib", "planted") and not data.startswith("hf:"):
+        found["data"] = os.path.abspath(data)  # noqa: PTH100 - a glob or PATH:FIELD, not always a path
+    return found
 
 
 def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from engine.evaluate import Evaluation, evaluate
 from engine.index import build_index
 from engine.progress import Progress
 from engine.sae.registry import from_weights
-from engine.subject import Subject, device_of, open_subject
+from engine.subject import Subject, device_of, open_subject, pinned
 from engine.training.loop import TrainLoop
 from engine.training.settings import TrainSettings
 from engine.training.trainer import SaeTrainer
@@ -51,7 +51,7 @@ def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resum
         MonosemError: a setting is impossible, or the folder already holds a training.
         KeyboardInterrupt: stopped on request, after a checkpoint.
     """
-    settings = _settings(run, given, resume=resume)
+    settings = _settings(run, pinned(given), resume=resume)
     with run.locked():
         if resume and run.sae.is_file():
             progress.say(f"{run.path} is trained already")
@@ -113,7 +113,8 @@ def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
 
 
 def _cached_source(settings: TrainSettings) -> _Source:
-    reader = ShardReader(Path(str(settings.activations)))
+    folder = Path(str(settings.activations))
+    reader = ShardReader(RunFolder(folder).activations if RunFolder(folder).exists() else folder)
     info = reader.info
     resolved = settings.resolved(info.d_in)
     assert resolved.buffer is not None
@@ -178,7 +179,3 @@ def evaluate_run(run: RunFolder, subject: Subject, split: Split, tokens: int, pr
             evaluation=evaluation.to_json(),
         )
     return evaluation
-
-
-FIELDS = tuple(field.name for field in fields(TrainSettings))
-"""Names of the settings that a command line or a TOML file may give."""

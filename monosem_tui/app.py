@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App
@@ -11,6 +12,15 @@ from textual.app import App
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.palette import Palette
+
+
+@runtime_checkable
+class TakesKeys(Protocol):
+    """A screen that may have a line of text to type into."""
+
+    def take_key(self, event: events.Key) -> bool:
+        """Take a key; False leaves it to the bindings."""
+
 
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
 
@@ -40,11 +50,20 @@ class MonosemApp(App[None]):
         """The feature list."""
         return BrowseScreen(self._run_opened, self._palette)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Offer each key to the screen's line of text first, in the order of the keys."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            screen = self.screen
+            if isinstance(screen, TakesKeys) and screen.take_key(event):
+                return
+        await super().on_event(event)
+
     def on_app_blur(self, event: events.AppBlur) -> None:
         """Another window has the keyboard: nothing here looks different for it, so nothing is repainted."""
         event.prevent_default()
 
     def on_mount(self) -> None:
-        """Hand the loop to whoever launched the app."""
+        """Draw again whenever the shell gives the terminal back, and hand the loop to whoever launched the app."""
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh())
         if self._on_start is not None:
             self._on_start(asyncio.get_running_loop(), lambda code: self.exit(return_code=code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,6 +143,16 @@ class FeatureStore:
         """Close the files."""
         for file in self._files:
             file.close()
+
+    def check_lengths(self) -> None:
+        """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.
+
+        Raises:
+            MonosemError: a file has another length than when it was opened.
+        """
+        for file in self._files:
+            if os.fstat(file.id.get_vfd_handle()).st_size != file.id.get_filesize():
+                raise MonosemError(f"{file.filename} has changed while it was open", "Open the run again.")
 
     def __enter__(self) -> FeatureStore:
         return self

@@ -23,9 +23,11 @@ from store.spec import SaeSpec
 from store.vocab import Vocabulary
 from store.weights import SaeWeights, save_sae
 
-WORDS = """the a and to was she he said mom dog cat sea boat water fish swim ocean beach tree park ball big small red blue
-happy sad one day little girl boy named Lily Tim played with her his they saw in on it friend house bird fly sky rain
-sun run jump cake eat hungry bed sleep night moon star toy car box door open went found lost help""".split()
+WORDS = (
+    "the a and to was she he said mom dog cat sea boat water fish swim ocean beach tree park ball big small red blue "
+    "happy sad one day little girl boy named Lily Tim played with her his they saw in on it friend house bird fly sky "
+    "rain sun run jump cake eat hungry bed sleep night moon star toy car box door open went found lost help"
+).split(" ")
 BOS = 0
 VOCAB: list[bytes] = [b"<|endoftext|>", b"\n", b".", b",", "é".encode()[:1], "é".encode()[1:], "日本".encode()] + [
     b" " + word.encode() for word in WORDS

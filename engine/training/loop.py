@@ -132,4 +132,10 @@ class TrainLoop:
 
 def _facts(event: TrainEvent) -> dict[str, float | int | str]:
     """What a progress line shows."""
-    return {"loss": event.loss, "EV": event.explained_variance, "L0": event.l0, "dead": event.dead}
+    return {
+        "loss": event.loss,
+        "explained_variance": event.explained_variance,
+        "l0": event.l0,
+        "dead": event.dead,
+        "tok_s": event.tok_s,
+    }

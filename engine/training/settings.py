@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+from engine.numbers import nearest_power_of_two
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
 from engine.subject import SubjectSettings
@@ -57,7 +57,7 @@ class TrainSettings(SubjectSettings):
         if self.d_sae is not None and self.expansion is not None:
             raise MonosemError("--d-sae and --expansion say the same thing twice", "Give one of them.")
         d_sae = self.d_sae or d_in * (self.expansion or 16)
-        batch = self.batch or _power_of_two(self.tokens / 2000, 256, 4096)
+        batch = self.batch or nearest_power_of_two(self.tokens / 2000, 256, 4096)
         if batch > self.tokens:
             raise MonosemError(f"--batch {batch} is more than --tokens {self.tokens}")
         fixed_k = architecture(self.arch).fixed_k
@@ -99,8 +99,3 @@ class TrainSettings(SubjectSettings):
             dead_after=self.dead_after,
             seed=self.seed,
         )
-
-
-def _power_of_two(wanted: float, low: int, high: int) -> int:
-    """The power of two nearest to `wanted` (by ratio), within bounds."""
-    return min(max(2 ** round(math.log2(max(wanted, 1))), low), high)

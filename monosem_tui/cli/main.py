@@ -9,13 +9,31 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import frame, output
+from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
+from monosem_tui.cli.commands.eval import evaluate
+from monosem_tui.cli.commands.extract import extract
+from monosem_tui.cli.commands.index import index
+from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
+from monosem_tui.cli.commands.train import train
 from monosem_tui.cli.commands.tui import tui
 from monosem_tui.cli.commands.verify import verify
 
-COMMANDS: tuple[Callable[..., None], ...] = (tui, show, runs, verify, doctor)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "lm": lm,
+    "extract": extract,
+    "train": train,
+    "index": index,
+    "eval": evaluate,
+    "tui": tui,
+    "show": show,
+    "runs": runs,
+    "verify": verify,
+    "doctor": doctor,
+}
 """In the order of `monosem --help`: what makes a run first, then what opens it, then housekeeping."""
 
 app = typer.Typer(
@@ -26,8 +44,8 @@ app = typer.Typer(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in COMMANDS:
-    app.command()(_command)
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _version(wanted: bool) -> None:

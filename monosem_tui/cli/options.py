@@ -1,6 +1,6 @@
 """The flags that commands share: one spelling, one meaning and one line of help for each.
 
-A command writes `tokens: o.Tokens = 2_000_000`; defaults are the command's own.
+A flag that is not given is None: defaults are the engine's, where they can depend on the model.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,51 +31,79 @@ def count(value: str | int) -> int:
     return int(number)
 
 
+DEFAULT_MODEL = "gpt2"
+
+
+def given(values: dict[str, Any], *others: str) -> dict[str, Any]:
+    """The flags that the user gave: a command's parameters, those left out and `others` dropped."""
+    return {name: value for name, value in values.items() if value is not None and name not in others}
+
+
+def run_name(flags: dict[str, Any]) -> str:
+    """A name for a new run that says what it is of: `gpt2-resid_post-6-topk`."""
+    source = str(flags.get("activations") or flags.get("model", DEFAULT_MODEL)).rstrip("/")
+    words = [source.split("/")[-1], flags.get("site", "resid_post"), flags.get("layer"), flags.get("arch", "topk")]
+    return "-".join(re.sub(r"[^\w.]+", "_", str(word)) for word in words if word is not None)
+
+
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under --runs-dir.")]
 
 Model = Annotated[
-    str,
+    str | None,
     typer.Option("--model", metavar="MODEL", help="Language model: gpt2, llama, gemma, a hub id, a folder or a run."),
 ]
 Data = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--data",
         metavar="DATA",
-        help="Text: stdlib, planted, a file or glob (.txt .jsonl .jsonl.zst .parquet, :FIELD), "
-        "or hf:NAME[:CONFIG][@SPLIT].",
+        help="Text: stdlib, a file or glob (.txt .jsonl .jsonl.zst .parquet, :FIELD), or hf:NAME[:CONFIG][@SPLIT].",
     ),
 ]
-Layer = Annotated[int | None, typer.Option("--layer", metavar="N", help="Layer of the model, counted from 0.")]
+Layer = Annotated[
+    int | None, typer.Option("--layer", metavar="N", help="Layer of the model, counted from 0; else the middle one.")
+]
 Site = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--site",
         metavar="SITE",
         help="resid_pre, resid_mid, resid_post, attn_out, mlp_out, mlp_act, or a module's path.",
     ),
 ]
-Tokens = Annotated[int, typer.Option("--tokens", metavar="COUNT", parser=count, help="Tokens to train on (500k, 2M).")]
+Tokens = Annotated[
+    int | None, typer.Option("--tokens", metavar="COUNT", parser=count, help="Tokens to work on (500k, 2M).")
+]
+Index = Annotated[bool | None, typer.Option("--index/--no-index", help="Index and evaluate at the end.")]
 IndexTokens = Annotated[
-    int, typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over (500k, 2M).")
+    int | None,
+    typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over [1M]."),
 ]
 DSae = Annotated[int | None, typer.Option("--d-sae", metavar="COUNT", parser=count, help="Number of features.")]
 Expansion = Annotated[
     int | None,
     typer.Option("--expansion", metavar="N", min=1, help="Number of features as a multiple of the site's width."),
 ]
-Arch = Annotated[str, typer.Option("--arch", metavar="NAME", help="Architecture of the autoencoder.")]
+Arch = Annotated[
+    str | None, typer.Option("--arch", metavar="NAME", help="Architecture of the autoencoder: topk or relu.")
+]
 K = Annotated[int | None, typer.Option("--k", metavar="N", min=1, help="Active features a token, where fixed.")]
 L1 = Annotated[
     float | None, typer.Option("--l1", metavar="X", min=0, help="Weight of the L1 penalty, where there is one.")
 ]
-Batch = Annotated[int, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
-Context = Annotated[int, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]
+Batch = Annotated[int | None, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
+Context = Annotated[int | None, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]
+Packing = Annotated[
+    Literal["packed", "documents"] | None,
+    typer.Option("--packing", help="Lay documents end to end, or give each its own contexts [packed]."),
+]
 Lr = Annotated[float | None, typer.Option("--lr", metavar="X", min=0, help="Peak learning rate.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of everything that is drawn at random.")]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything that is drawn at random.")
+]
+Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[
-    str, typer.Option("--dtype", metavar="TYPE", help="Of matrix products: auto, float32, bfloat16 or float16.")
+    str | None, typer.Option("--dtype", metavar="TYPE", help="Of matrix products: auto, float32, bfloat16 or float16.")
 ]
 
 Out = Annotated[
@@ -86,8 +114,6 @@ RunsDir = Annotated[
     str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is already there.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it would need, then exit.")]
 Config = Annotated[
     Path | None,
     typer.Option(

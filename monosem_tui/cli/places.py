@@ -41,6 +41,23 @@ def find_place(name: str, root: Path) -> Place:
     return Place(found.path, found)
 
 
+def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
+    """The folder for new work: --out (a bare name lies under `root`), else `root`/`name`, else with a number behind.
+
+    Raises:
+        MonosemError: --resume without --out, where there is nothing of that name to go on with.
+    """
+    if out is not None:
+        return RunFolder(root / out if len(out.parts) == 1 and not out.is_absolute() else out)
+    if resume:
+        if RunFolder(root / name).exists():
+            return RunFolder(root / name)
+        raise MonosemError("--resume needs --out, to say which run", "`monosem runs` lists the runs there are.")
+    taken = {path.name for path in root.glob(f"{name}*")}
+    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return RunFolder(root / next(free for free in (name, *numbered) if free not in taken))
+
+
 def newest_indexed(root: Path) -> Place:
     """The newest run under `root` that can be browsed.
 

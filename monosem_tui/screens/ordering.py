@@ -15,7 +15,7 @@ from store.query import SORT_KEYS, Ids, SortKey, alive, matching, sort_features
 
 @dataclass(frozen=True)
 class Ordering:
-    """What the list was asked for."""
+    """What the list is asked for."""
 
     sort: SortKey = "max"
     descending: bool = True
@@ -30,34 +30,69 @@ class Ordering:
         return replace(self, sort=key, descending=key != "id")
 
 
-def sorted_ids(run: OpenRun, ordering: Ordering) -> Ids:
-    """Everything but the filter: it changes with each letter typed, the rest does not."""
-    ids = np.arange(run.store.d_sae, dtype=np.int64)
-    if not ordering.dead:
-        ids = alive(run.store.columns, ids)
-    return sort_features(run.store.columns, ids, ordering.sort, descending=ordering.descending)
+class Catalogue:
+    """The features of a run under an ordering; each letter typed into the filter costs only what it leaves over."""
 
+    def __init__(self, run: OpenRun) -> None:
+        self._run = run
+        self._columns = run.store.columns
+        self.ordering = Ordering()
+        self._sorted = self._sort()
+        self._matches: tuple[str, Ids] = ("", self._sorted)
 
-def filtered(run: OpenRun, ids: Ids, text: str) -> Ids:
-    """Those of `ids` that match, in the same order.
+    @property
+    def ids(self) -> Ids:
+        """The features, in order."""
+        return self._matches[1]
 
-    Raises:
-        MonosemError: the vocabulary cannot be read.
-    """
-    return matching(run.store.columns, run.store.vocabulary, run.notes, ids, text) if text else ids
+    @property
+    def n_dead(self) -> int:
+        """Features that never fire."""
+        return int((self._columns.count_F == 0).sum())
 
+    def order(self, ordering: Ordering) -> None:
+        """Take another ordering.
 
-def title(run: OpenRun, ordering: Ordering, found: int) -> str:
-    """`1 013 of 1 024 features · max ↓`."""
-    parts = [f"{count(found)} of {count(run.store.d_sae)} features", f"{ordering.sort} {ARROWS[ordering.descending]}"]
-    if ordering.text:
-        parts.insert(1, f"/{printable(ordering.text)}")
-    return " · ".join(parts)
+        Raises:
+            MonosemError: the vocabulary, which the filter looks into, cannot be read; the order stays as it was.
+        """
+        filter_only = replace(ordering, text=self.ordering.text) == self.ordering
+        before, self.ordering = self.ordering, ordering
+        rows = self._sorted if filter_only else self._sort()
+        known, matches = self._matches if filter_only else ("", rows)
+        # What matches a longer text is among what matches its beginning.
+        among = matches if ordering.text.startswith(known) else rows
+        try:
+            found = self._filter(among)
+        except BaseException:
+            self.ordering = before
+            raise
+        self._sorted, self._matches = rows, (ordering.text, found)
 
+    def title(self) -> str:
+        """`1 013 of 1 024 features · max ↓`."""
+        ordering, total = self.ordering, count(self._run.store.d_sae)
+        parts = [f"{count(len(self.ids))} of {total} features", f"{ordering.sort} {ARROWS[ordering.descending]}"]
+        if ordering.text:
+            parts.insert(1, f"/{printable(ordering.text)}")
+        return " · ".join(parts)
 
-def nothing(run: OpenRun, ordering: Ordering) -> str:
-    """Why the list is empty."""
-    hidden = "" if ordering.dead else " that fires (d shows the dead ones too)"
-    if ordering.text:
-        return f"no feature{hidden} has “{printable(ordering.text)}” in its number, label or token"
-    return f"none of {count(run.store.d_sae)} features has fired; d shows them"
+    def nothing(self) -> list[str]:
+        """Why the list is empty, and what to do about it."""
+        found = []
+        if self.ordering.text:
+            text = printable(self.ordering.text)
+            found.append(f"no number begins with “{text}”, and no label or token has it")
+        if self.n_dead and not self.ordering.dead:
+            found.append(f"{count(self.n_dead)} dead features are hidden; d shows them")
+        return found
+
+    def _sort(self) -> Ids:
+        ids = np.arange(self._run.store.d_sae, dtype=np.int64)
+        if not self.ordering.dead:
+            ids = alive(self._columns, ids)
+        return sort_features(self._columns, ids, self.ordering.sort, descending=self.ordering.descending)
+
+    def _filter(self, ids: Ids) -> Ids:
+        text = self.ordering.text
+        return matching(self._columns, self._run.store.vocabulary, self._run.notes, ids, text) if text else ids

@@ -17,7 +17,7 @@ def bar(share: float, cells: int) -> str:
     Not padded: the caller knows what stands behind it.
     """
     eighths = round(min(max(share, 0.0), 1.0) * cells * 8)
-    if share > 0:
+    if share > 0 and cells > 0:
         eighths = max(1, eighths)
     whole, rest = divmod(eighths, 8)
     return "█" * whole + (EIGHTHS[rest] if rest else "")

@@ -92,6 +92,7 @@ def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int)
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
+    store.check_lengths()
     logits, columns = store.logits(feature), store.columns
     found = sections(
         store, feature, top=TOP_EXAMPLES, intervals=INTERVALS, each=INTERVAL_EXAMPLES, before=BEFORE, after=AFTER

@@ -49,6 +49,7 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         Role.BOLD: Style(bold=True),
         Role.HEADING: Style(bold=True),
         Role.ACCENT: Style(bold=True),
+        Role.CARET: Style(reverse=True),
         Role.CURSOR: Style(reverse=True),
         Role.UNDER: Style(underline=True),
         Role.PEAK: Style(bold=True, underline=True),

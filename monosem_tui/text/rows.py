@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from monosem_tui.text.bars import bar
 from monosem_tui.text.numbers import activation, share
@@ -48,33 +49,36 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
         cells: width of the list.
         digits: of the largest feature number.
         sort: column the list is sorted by; a narrow list shows it in place of `max`.
-        labels: whether any feature has a label; without one the tokens get the room.
+        labels: whether any feature has a label; then a narrow list leaves out the bar, else the tokens get the room.
     """
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
     values: tuple[str, ...] = (sort if sort in ("mean", "norm") else "max",)
     if cells >= 96:
         values = ("max", "mean", "norm")
-    bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 4
-    used = 1 + number + 1 + gap + bar_cells + 1 + SHARE + len(values) * (gap + VALUE) + 2
+    bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
+    used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
     rest = max(0, cells - used)
     if not labels:
         return Columns(number, bar_cells, gap, values, min(rest, 40), 0)
-    token = min(16, max(8, rest // 3))
+    token = min(16, max(8, rest * 2 // 5))
     return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap))
 
 
 def header(where: Columns, sort: str, *, descending: bool) -> Line:
     """The names of the columns, the one that sorts with an arrow and in bold."""
 
-    def name(key: str, cells: int, align: str) -> Span:
+    def name(key: str, cells: int, align: Literal["<", ">"] = ">") -> Span:
         text = f"{key} {ARROWS[descending]}" if key == sort else key
-        return Span(fit(text, cells, ">" if align == ">" else "<"), Role.BOLD if key == sort else Role.DIM)
+        return Span(fit(text, cells, align), Role.BOLD if key == sort else Role.DIM)
 
-    parts: list[Span | str] = [" ", name("id", where.id, ">"), " " * (1 + where.gap)]
-    parts.append(name("density", where.bar + 1 + SHARE, "<"))
+    parts: list[Span | str] = [" ", name("id", where.id)]
+    if where.bar:
+        parts += [" " * (1 + where.gap), name("density", where.bar + 1 + SHARE, "<")]
+    else:
+        parts.append(name("density", 1 + where.gap + SHARE))
     for key in where.values:
-        parts += [" " * where.gap, name(key, VALUE, ">")]
+        parts += [" " * where.gap, name(key, VALUE)]
     parts += ["  ", Span(fit("fires on", where.token), Role.DIM)]
     if where.label:
         parts += [" " * where.gap, Span(fit("label", where.label), Role.DIM)]
@@ -90,11 +94,11 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
         "★" if entry.bookmark else " ",
         " " * where.gap,
         Span(drawn, Role.DIM),
-        " " * (where.bar - len(drawn) + 1),
+        " " * (where.bar - len(drawn) + (where.bar > 0)),
         fit(share(entry.density), SHARE, ">"),
     ]
-    for value in entry.values:
-        parts += [" " * where.gap, fit(activation(value), VALUE, ">")]
+    for name, value in zip(where.values, entry.values, strict=True):
+        parts += [" " * where.gap, fit(f"{value:.2f}" if name == "norm" else activation(value), VALUE, ">")]
     parts += ["  ", fit(entry.token, where.token)]
     if where.label:
         parts += [" " * where.gap, fit(entry.label, where.label)]

@@ -19,6 +19,8 @@ class Role(Enum):
     HEADING = "heading"
     ACCENT = "accent"
     """The mark of the cursor."""
+    CARET = "caret"
+    """Where the next letter goes."""
     CURSOR = "cursor"
     """The row under the cursor, where the keys go."""
     UNDER = "under"

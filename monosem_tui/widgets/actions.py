@@ -15,7 +15,8 @@ class Where(Enum):
 
     LIST = "in the list"
     PAGE = "on the page"
-    INPUT = "while typing"
+    INPUT = "while filtering"
+    NUMBER = "while typing a number"
     SCREEN = "everywhere"
 
 
@@ -45,7 +46,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn(-1)", ("pageup",), "", Where.LIST),
     Action("end(-1)", ("g", "home"), "first, last", Where.LIST),
     Action("end(1)", ("G", "end"), "", Where.LIST),
-    Action("open", ("enter",), "open its page", Where.LIST, "⏎ page"),
+    Action("screen.open", ("enter",), "open its page", Where.LIST, "⏎ page"),
     Action("scroll(1)", ("j", "down"), "down, up", Where.PAGE, "j/k scroll"),
     Action("scroll(-1)", ("k", "up"), "", Where.PAGE),
     Action("turn(0.5)", ("ctrl+d",), "half a screen", Where.PAGE),
@@ -55,9 +56,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("end(-1)", ("g", "home"), "top, end", Where.PAGE),
     Action("end(1)", ("G", "end"), "", Where.PAGE),
     Action("keep", ("enter",), "keep it", Where.INPUT, "⏎ keep"),
-    Action("leave", ("escape",), "clear it", Where.INPUT, "esc clear"),
-    Action("screen.step(1)", ("down",), "next, previous", Where.INPUT),
-    Action("screen.step(-1)", ("up",), "", Where.INPUT),
+    Action("leave", ("escape", "ctrl+c"), "clear it", Where.INPUT, "esc clear"),
+    Action("keep", ("enter",), "go there", Where.NUMBER, "⏎ go"),
+    Action("leave", ("escape", "ctrl+c"), "stay here", Where.NUMBER, "esc back"),
+    Action("next", ("down", "ctrl+n"), "next, previous", Where.INPUT),
+    Action("previous", ("up", "ctrl+p"), "", Where.INPUT),
     Action("filter", ("/",), "filter the list", Where.SCREEN, "/ filter"),
     Action("goto", (":",), "go to a number", Where.SCREEN, ": go to"),
     Action("step(1)", ("J",), "another feature", Where.SCREEN, "J/K next"),
@@ -70,6 +73,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom", ("z",), "the whole width", Where.SCREEN, "z zoom"),
     Action("switch", ("tab", "shift+tab"), "the other pane", Where.SCREEN),
     Action("theme", ("t",), "dark, light theme", Where.SCREEN),
+    Action("redraw", ("ctrl+l",), "draw anew", Where.SCREEN),
     Action("app.suspend_process", ("ctrl+z",), "suspend", Where.SCREEN),
     Action("copy", ("y",), "copy the page", Where.SCREEN, "y copy"),
     Action("back", ("escape",), "back", Where.SCREEN, "esc back"),
@@ -84,9 +88,12 @@ def at(*places: Where) -> list[Action]:
 
 
 def bindings(where: Where) -> list[BindingType]:
-    """What a widget or screen puts into its BINDINGS."""
+    """What a widget or screen puts into its BINDINGS.
+
+    All have priority: textual then runs them in the order of the keys, even where several arrive in one packet.
+    """
     return [
-        Binding(",".join(map(_textual_key, action.keys)), action.name, action.description, show=False)
+        Binding(",".join(map(_textual_key, action.keys)), action.name, action.description, show=False, priority=True)
         for action in at(where)
     ]
 

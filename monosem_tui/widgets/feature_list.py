@@ -13,12 +13,16 @@ from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.rows import Columns, Row, columns, header, row
 from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
 from monosem_tui.widgets.actions import Where, bindings
 from monosem_tui.widgets.line_view import LineView
+from store.errors import MonosemError
 from store.notes import FeatureNotes
 
 RULE = "─"
+UNKNOWN = "?"
+EXPLANATION = 8
+"""Lines that saying why there are no features may take."""
 _NO_NOTES = FeatureNotes()
 
 
@@ -43,7 +47,7 @@ class FeatureList(LineView):
         self._labels = any(note.label for note in run.notes.values())
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._cursor = 0
-        self._title, self._empty = "", ""
+        self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
         self._active = True
 
@@ -74,7 +78,14 @@ class FeatureList(LineView):
             self.refresh()
 
     def rearrange(
-        self, order: NDArray[np.int64], *, title: str, empty: str, sort: str, descending: bool, feature: int | None
+        self,
+        order: NDArray[np.int64],
+        *,
+        title: str,
+        empty: list[str],
+        sort: str,
+        descending: bool,
+        feature: int | None,
     ) -> None:
         """Show other features, or the same otherwise.
 
@@ -91,7 +102,7 @@ class FeatureList(LineView):
         self._sort, self._descending = sort, descending
         found = np.flatnonzero(order == feature) if feature is not None else np.zeros(0, np.int64)
         self._cursor = int(found[0]) if len(found) else 0
-        self.rows = max(1, len(order))
+        self.rows = len(order) or EXPLANATION
         self._keep_cursor_visible()
         self.refresh()
         if self.feature != before:
@@ -122,13 +133,10 @@ class FeatureList(LineView):
         """First or last row."""
         self.go(len(self._order) - 1 if side > 0 else 0)
 
-    def action_open(self) -> None:
-        """Open what is under the cursor."""
-        if self.feature is not None:
-            self.post_message(self.Opened())
-
     def _keep_cursor_visible(self) -> None:
         """Scroll where the cursor has left the screen: by half of it, so that the next steps repaint two rows each."""
+        if not self.display:
+            return  # it has no height now; it gets one, and a resize event, when it is shown
         if not self.first <= self._cursor < self.first + self.room:
             self.jump(self._cursor - self.room // 2)
         elif self.first > max(0, self.rows - self.room):
@@ -151,7 +159,7 @@ class FeatureList(LineView):
         if event.y >= self.HEAD and number < len(self._order):
             self.go(number)
             if event.chain == 2:
-                self.action_open()
+                self.post_message(self.Opened())
 
     def head(self, y: int) -> Line:
         """The title rule, then the names of the columns."""
@@ -165,7 +173,7 @@ class FeatureList(LineView):
     def row(self, number: int) -> Line:
         """One feature."""
         if not len(self._order):
-            return line(" ", Span(self._empty, Role.DIM))
+            return dict(enumerate(self._explanation())).get(number, ())
         feature = int(self._order[number])
         note = self._run.notes.get(feature, _NO_NOTES)
         where, table = self._columns(), self._table
@@ -176,11 +184,23 @@ class FeatureList(LineView):
             density=density,
             bar=decades(density, self._lowest, self._highest),
             values=tuple(float(by_name[name][feature]) for name in where.values),
-            token=top_token(self._run.store, feature),
+            token=self._token(feature),
             label=printable(note.label),
             bookmark=note.bookmark,
         )
         return row(entry, where, cursor=number == self._cursor, focus=self._active)
+
+    def _explanation(self) -> list[Line]:
+        cells = self.size.width - 2
+        wrapped = [wrap([line(word) for word in text.split()], cells, " ") for text in self._empty]
+        return [line(" ", *(Span(span.text, Role.DIM) for span in spans)) for part in wrapped for spans in part]
+
+    def _token(self, feature: int) -> str:
+        try:
+            return top_token(self._run.store, feature)
+        except MonosemError as error:  # numbers and labels are there all the same
+            self.complain_once(error)
+            return UNKNOWN
 
     def _columns(self) -> Columns:
         digits = len(str(self._run.store.d_sae - 1))

@@ -142,13 +142,13 @@ class LineView(ScrollView, can_focus=True):
         return to_strip(spans, self._palette, self.size.width)
 
     def _line(self, y: int) -> Line:
-        try:
-            if y < self.HEAD:
-                return self.head(y)
-            number = y - self.HEAD + self.first
-            return self.row(number) if number < self.rows else self.blank()
-        except MonosemError as error:
-            if not self._troubled:  # one broken file breaks every row: say it once
-                self._troubled = True
-                self.post_message(Trouble(error))
-            return ()
+        if y < self.HEAD:
+            return self.head(y)
+        number = y - self.HEAD + self.first
+        return self.row(number) if number < self.rows else self.blank()
+
+    def complain_once(self, error: MonosemError) -> None:
+        """Tell the screen; once, as one broken file breaks every row."""
+        if not self._troubled:
+            self._troubled = True
+            self.post_message(Trouble(error))

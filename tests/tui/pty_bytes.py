@@ -17,9 +17,14 @@ from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
 _LAUNCH = """
-import sys
+import os, sys
 from pathlib import Path
+from monosem_tui import terminal
 from monosem_tui.launch import browse
+if len(sys.argv) > 2:
+    terminal.apply(terminal.decide(os.environ).settings())
+    import monosem_tui.screens.browse as screen
+    screen.DEBOUNCE = float(sys.argv[2])
 sys.exit(browse(Path(sys.argv[1])))
 """
 PATIENCE = 20.0
@@ -29,13 +34,16 @@ PATIENCE = 20.0
 class PtyApp:
     """`monosem tui` on a run, as a child on its own pseudo-terminal that answers no queries.
 
+    `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
+    costs, however busy the machine is.
+
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:
         ...     start = app.read_until(b"features")
         ...     step = app.press(b"j")
     """
 
-    def __init__(self, run: Path, width: int, height: int, **environ: str) -> None:
+    def __init__(self, run: Path, width: int, height: int, debounce: float | None = None, **environ: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
@@ -46,7 +54,7 @@ class PtyApp:
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, str(run)],
+            [sys.executable, "-c", _LAUNCH, str(run), *([] if debounce is None else [str(debounce)])],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -55,6 +55,13 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
         output.emit_lines(lines)
 
 
+def features(place: Place, wanted: int, width: int) -> None:
+    """Print some telling features of an indexed run, each with the place where it fires most."""
+    with FeatureStore.open(place.path) as store:
+        best = {int(i): sections(store, int(i), top=1)[0].examples[0] for i in telling(store.columns, wanted)}
+        output.emit_lines(_features(store, read_notes(place), best, width))
+
+
 def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
     """The strongest features among those that fire at all but not everywhere, the strongest first."""
     firing = alive(columns, np.arange(len(columns.count_F)))

@@ -1,0 +1,43 @@
+"""`monosem demo`: the whole of monosem on a small scale, from the text that every Python brings along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.lm.train import LmReport, train_lm
+from engine.progress import Progress
+from engine.train import train
+from store.run import RunFolder
+
+LM: dict[str, Any] = {"data": "stdlib", "tokens": 4_000_000, "context": 128}
+"""The one-layer transformer of Bricken et al. 2023; about two minutes on two cores."""
+SAE: dict[str, Any] = {
+    "data": "stdlib",
+    "layer": 0,
+    "site": "mlp_act",
+    "arch": "topk",
+    "d_sae": 2048,
+    "k": 16,
+    "tokens": 2_000_000,
+    "index_tokens": 500_000,
+}
+"""Features of its MLP, as in the paper."""
+
+
+def make_demo(run: RunFolder, progress: Progress) -> LmReport | None:
+    """Fill a run folder with model, autoencoder, evaluation and index; what is there already is kept.
+
+    Interrupted at any moment, the next call goes on. Gives the model's report where it was trained by this call.
+    """
+    report = None
+    if not run.model.is_dir():
+        begun = run.exists() and "lm" in run.record().config
+        report = train_lm(run, {} if begun else LM, progress, resume=begun)
+        progress.say(
+            f"the model's held-out loss is {report.held_out_loss:.2f} nats a token; "
+            f"knowing only token frequencies, it would be {report.unigram_entropy:.2f}"
+        )
+    if not run.features.is_file():
+        begun = "train" in run.record().config
+        train(run, {} if begun else SAE | {"model": str(run.path)}, progress, resume=begun)
+    return report

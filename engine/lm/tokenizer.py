@@ -1,0 +1,44 @@
+"""A byte-level BPE tokenizer, trained on the corpus that the model will read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from engine.corpus.documents import Document
+
+END_OF_TEXT = "<|endoftext|>"
+TRAINING_CHARACTERS = 64 << 20
+"""Text that merges are learnt from, at the most."""
+
+
+def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int) -> PreTrainedTokenizerFast:
+    """Learn merges from the documents. One special token, `<|endoftext|>`, opens and closes texts, as GPT-2's does."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_texts(documents), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _texts(documents: Iterable[Document]) -> Iterator[str]:
+    left = TRAINING_CHARACTERS
+    for document in documents:
+        if left <= 0:
+            return
+        left -= len(document.text)
+        yield document.text

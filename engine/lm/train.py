@@ -1,0 +1,242 @@
+"""`monosem lm`: a corpus to a tokenizer and a language model in `model/` of a run folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from engine.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
+from engine.corpus.documents import Corpus
+from engine.corpus.opening import open_corpus
+from engine.corpus.order import Split, ordered
+from engine.devices import hardware, pick_device, versions
+from engine.interrupt import StopRequest, stop_request
+from engine.lm.settings import LmSettings
+from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
+from engine.lm.trainer import LmTrainer, next_token_loss
+from engine.progress import Progress, Task
+from store.atomic import atomic_path, fsync_folder
+from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from store.errors import MonosemError, WorkFailed, disk_errors
+from store.run import Provenance, RunFolder, RunRecord
+
+HELD_OUT_CONTEXTS = 400
+CHECKPOINT_SECONDS = 120.0
+LOG_EVERY = 10
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class LmReport:
+    """How good the model is. Losses in nats a token."""
+
+    tokens: int
+    """Tokens trained on."""
+    parameters: int
+    held_out_loss: float
+    unigram_entropy: float
+    """Of the same held-out tokens: what a model that knows only token frequencies would reach."""
+    held_out_tokens: int
+    seconds: float
+    samples: list[str]
+
+
+def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> LmReport:
+    """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
+
+    Raises:
+        MonosemError: a setting is impossible, the corpus is too small, or the folder already holds a model.
+        KeyboardInterrupt: stopped on request, after a checkpoint.
+    """
+    settings = _settings(run, given, resume=resume)
+    with run.locked():
+        if run.model.is_dir():
+            raise MonosemError(f"{run.model} already holds a model", "Choose another --out.")
+        corpus = open_corpus(settings.data)
+        progress.say(corpus.describe())
+        device = pick_device(settings.device)
+        _begin(run, settings, corpus, device)
+        with run.working("training lm"):
+            tokenizer = _tokenizer(run, settings, corpus, progress)
+            return _train(run, settings, corpus, tokenizer, device, progress)
+
+
+def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
+    begun = run.exists() and "lm" in run.record().config
+    if begun and not resume:
+        raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")
+    if resume and not begun:
+        raise MonosemError(f"{run.path} holds no model to resume", "Leave --resume out to begin one.")
+    if not resume:
+        return LmSettings(**given)
+    stored = run.record().config["lm"]
+    for name, value in given.items():
+        if name != "device" and stored.get(name) != value:
+            raise MonosemError(f"{run.path} was begun with --{name.replace('_', '-')} {stored.get(name)}, not {value}")
+    return LmSettings(**(stored | {name: value for name, value in given.items() if name == "device"}))
+
+
+def _begin(run: RunFolder, settings: LmSettings, corpus: Corpus, device: torch.device) -> None:
+    if not run.exists():
+        run.create(RunRecord())
+    record = run.record()
+    run.update(
+        config=record.config | {"lm": asdict(settings)},
+        provenance=Provenance(
+            versions=versions(),
+            model="trained here",
+            corpus=corpus.spec,
+            corpus_digest=corpus.digest(),
+            seed=settings.seed,
+            hardware=hardware(device),
+        ),
+    )
+
+
+def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: Progress) -> PreTrainedTokenizerFast:
+    """Learn the tokenizer, or take the one that an earlier, stopped call has learnt."""
+    kept = run.checkpoints / "lm" / TOKENIZER
+    if kept.is_file():
+        return PreTrainedTokenizerFast(
+            tokenizer_file=str(kept),
+            bos_token=END_OF_TEXT,
+            eos_token=END_OF_TEXT,
+            model_max_length=settings.context,
+            clean_up_tokenization_spaces=False,
+        )
+    progress.say(f"learning a vocabulary of {settings.vocab:,} tokens")
+    documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
+    tokenizer = train_tokenizer(documents, settings.vocab, settings.context)
+    with atomic_path(kept) as temporary:
+        tokenizer.backend_tokenizer.save(str(temporary))
+    return tokenizer
+
+
+def _train(
+    run: RunFolder,
+    settings: LmSettings,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerFast,
+    device: torch.device,
+    progress: Progress,
+) -> LmReport:
+    torch.manual_seed(settings.seed)
+    end_of_text = int(tokenizer.convert_tokens_to_ids(END_OF_TEXT))
+    network = GPT2LMHeadModel(settings.network_config(len(tokenizer), end_of_text))
+    trainer = LmTrainer(network, settings, device)
+    encoding = Encoding(tokenizer, end_of_text, end_of_text)
+    began = time.perf_counter()
+    _fit(run, trainer, corpus, encoding, progress)
+    loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device)
+    network.eval()
+    _save(run, network, tokenizer)
+    shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+    return LmReport(
+        tokens=settings.steps * settings.batch_tokens,
+        parameters=sum(p.numel() for p in network.parameters()),
+        held_out_loss=loss,
+        unigram_entropy=entropy,
+        held_out_tokens=n,
+        seconds=time.perf_counter() - began,
+        samples=[sample(network, tokenizer, settings.seed + i) for i in range(settings.samples)],
+    )
+
+
+def _stream(
+    settings: LmSettings, corpus: Corpus, encoding: Encoding, split: Split, position: StreamPosition | None = None
+) -> ContextStream:
+    epochs = None if split == "train" else 1
+    wanted = ContextSettings(settings.context, "packed", settings.seed, split, epochs)
+    return ContextStream(corpus, encoding, wanted, position)
+
+
+def _fit(run: RunFolder, trainer: LmTrainer, corpus: Corpus, encoding: Encoding, progress: Progress) -> None:
+    settings, folder = trainer.settings, run.checkpoints / "lm"
+    position = None
+    if found := latest_checkpoint(folder):
+        checkpoint = load_checkpoint(found)
+        trainer.restore(checkpoint.step, checkpoint.arrays)
+        position = StreamPosition(**checkpoint.state["position"])
+        progress.say(f"resumed at step {checkpoint.step} of {settings.steps}")
+    stream = _stream(settings, corpus, encoding, "train", position)
+    task = progress.task(
+        "training the model",
+        settings.steps * settings.batch_tokens,
+        "tokens",
+        trainer.step_count * settings.batch_tokens,
+    )
+    with stop_request() as request, task as bar:
+        _steps(run, trainer, stream, request, bar)
+
+
+def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: StopRequest, bar: Task) -> None:
+    settings = trainer.settings
+    saved = time.perf_counter()
+    shown = trainer.step_count
+    for batch in stream.batches(settings.batch_tokens // settings.context):
+        loss = trainer.step(batch)
+        step = trainer.step_count
+        if step % LOG_EVERY == 0 or step == settings.steps:
+            if not torch.isfinite(loss):
+                raise WorkFailed(f"the model's loss is {loss.item()} at step {step}", "Lower --lr.")
+            bar.advance((step - shown) * settings.batch_tokens, loss=loss.item())
+            shown = step
+        due = (
+            time.perf_counter() - saved >= CHECKPOINT_SECONDS
+            if settings.checkpoint_every is None
+            else step % settings.checkpoint_every == 0
+        )
+        if due or request.asked:
+            state = {"position": asdict(stream.position)}
+            save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state))
+            saved = time.perf_counter()
+        if request.asked:
+            raise KeyboardInterrupt
+        if step >= settings.steps:
+            return
+
+
+@torch.no_grad()
+def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -> tuple[float, float, int]:
+    """Mean held-out loss, entropy of the same tokens' frequencies, and how many there were."""
+    trainer.network.eval()
+    counts = np.zeros(trainer.network.config.vocab_size, np.int64)
+    total = 0.0
+    for batch in stream.batches(trainer.settings.batch_tokens // trainer.settings.context, HELD_OUT_CONTEXTS):
+        total += float(next_token_loss(trainer.network, batch, device).double().sum())
+        counts += np.bincount(batch.tokens_BT[:, 1:][batch.mask_BT[:, 1:]], minlength=len(counts))
+    n = int(counts.sum())
+    share = counts[counts > 0] / max(n, 1)
+    return total / max(n, 1), float(-(share * np.log(share)).sum()), n
+
+
+def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write model/, all or nothing."""
+    temporary = run.path / f".model.tmp-{os.getpid()}"
+    try:
+        with disk_errors(run.model):
+            network.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+            temporary.rename(run.model)
+            fsync_folder(run.path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@torch.no_grad()
+def sample(network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int = 80) -> str:
+    """Text drawn from the model at temperature 0.8, from the start of a document."""
+    torch.manual_seed(seed)
+    start = torch.tensor([[network.config.bos_token_id]], device=network.device)
+    ids = network.generate(
+        start, attention_mask=torch.ones_like(start), do_sample=True, temperature=0.8, top_k=0, max_new_tokens=tokens
+    )
+    return str(tokenizer.decode(ids[0, 1:], skip_special_tokens=True)).strip()

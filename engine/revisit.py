@@ -1,0 +1,85 @@
+"""Working on a trained run again: index it, or measure it, on its own text or on other text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.corpus.order import has_held_out
+from engine.evaluate import Evaluation, evaluate
+from engine.index import build_index
+from engine.progress import Progress
+from engine.sae.registry import from_weights
+from engine.subject import Subject, open_subject, pinned
+from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
+from store.errors import MonosemError
+from store.run import RunFolder
+from store.segment import complete_segments
+from store.weights import load_sae
+
+
+def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool, overwrite: bool) -> None:
+    """Build features.h5 of a trained run.
+
+    Args:
+        run: a run with sae.h5.
+        given: model, data, tokens, device and dtype where they are to differ from the training's.
+        progress: who is told.
+        resume: finish an index that was interrupted.
+        overwrite: replace an index, finished or not.
+
+    Raises:
+        MonosemError: there is an index already and neither was asked for, or the run cannot be indexed.
+    """
+    _need_sae(run)
+    if not overwrite:
+        if run.features.is_file():
+            raise MonosemError(f"{run.path} has an index already", "--overwrite replaces it once the new one is done.")
+        if complete_segments(run.index) and not resume:
+            raise MonosemError(
+                f"{run.path} holds an unfinished index", "--resume finishes it, --overwrite begins anew."
+            )
+    with run.locked():
+        subject = reopen(run, given, progress)
+        if overwrite and not resume:
+            shutil.rmtree(run.index, ignore_errors=True)
+        with run.working("indexing"):
+            build_index(run, subject, given.get("tokens", trained_settings(run).index_tokens), progress)
+
+
+def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:
+    """Measure a trained run: on all of `given["data"]`, else on what its own corpus holds out.
+
+    Only the latter is noted in run.json, whose figures are those that lists of runs compare.
+    """
+    _need_sae(run)
+    tokens = given.get("tokens", EVAL_TOKENS)
+    subject = reopen(run, given, progress)
+    if "data" in given:
+        return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
+    if not has_held_out(subject.corpus):
+        progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
+    if not os.access(run.path, os.W_OK):
+        return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
+    with run.locked():
+        return evaluate_run(run, subject, "heldout", tokens, progress)
+
+
+def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subject:
+    """The model, site and corpus that a run was trained on, with some of it changed.
+
+    A model trained in the run's own folder is found there, wherever the folder has been moved to.
+    """
+    settings = trained_settings(run)
+    if run.model.is_dir():
+        settings = replace(settings, model=str(run.path))
+    changes = {name: value for name, value in pinned(given).items() if name in ("model", "data", "device", "dtype")}
+    return open_subject(replace(settings, **changes), progress)
+
+
+def _need_sae(run: RunFolder) -> None:
+    if not run.sae.is_file():
+        raise MonosemError(f"{run.path} has no trained autoencoder", "Finish its training with monosem train --resume.")

@@ -1,0 +1,27 @@
+"""`monosem eval`."""
+
+from __future__ import annotations
+
+from monosem_tui.cli import options as o
+
+
+def evaluate(
+    run: o.Run,
+    data: o.Data = None,
+    tokens: o.Tokens = None,
+    model: o.Model = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    runs_dir: o.RunsDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+) -> None:
+    """Measure an autoencoder on held-out text."""
+    given = o.given(locals(), "run", "runs_dir", "config", "json")
+    from engine.revisit import evaluate_again
+    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli.reports.evaluation import report
+    from store.run import find_run, runs_root
+
+    folder = find_run(run, runs_root(runs_dir))
+    report(folder, evaluate_again(folder, given, ConsoleProgress()).to_json(), json=json)

@@ -1,0 +1,43 @@
+"""`monosem extract`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+
+
+def extract(
+    model: o.Model = None,
+    data: o.Data = None,
+    layer: o.Layer = None,
+    site: o.Site = None,
+    tokens: o.Tokens = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="TYPE", help="On disk: float16, bfloat16 or float32 [float16].")
+    ] = None,
+    context: o.Context = None,
+    packing: o.Packing = None,
+    seed: o.Seed = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    out: o.Out = None,
+    runs_dir: o.RunsDir = None,
+    resume: o.Resume = False,
+    config: o.Config = None,
+) -> None:
+    """Write a model's activations into HDF5 shards."""
+    given = o.given(locals(), "out", "runs_dir", "resume", "config")
+    from engine.extract import extract as write
+    from monosem_tui.cli import output
+    from monosem_tui.cli.places import run_to_write
+    from monosem_tui.cli.progress import ConsoleProgress
+    from store.run import runs_root
+
+    given.setdefault("model", o.DEFAULT_MODEL)
+    run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
+    write(run, given, ConsoleProgress(), resume=resume)
+    output.emit_text(str(run.path))
+    output.narrate(f"train from them with: monosem train --activations {run.path}")

@@ -1,0 +1,21 @@
+"""What `monosem demo` prints where it cannot open the app."""
+
+from __future__ import annotations
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place
+from monosem_tui.cli.reports import summary
+from monosem_tui.cli.reports.evaluation import figures
+from store.run import RunFolder
+
+FEATURES = 10
+
+
+def report(run: RunFolder) -> None:
+    """Print the run's folder, its figures, ten features with their strongest examples, and how to browse it."""
+    output.emit_text(f"{run.path}  {run.record().spec.title()}\n")
+    for line in figures(run.record().evaluation):
+        output.emit_text(line)
+    output.emit_text("")
+    summary.features(Place(run.path, run), FEATURES, output.page_width())
+    output.emit_text(f"\nbrowse it with: monosem tui {run.path}")

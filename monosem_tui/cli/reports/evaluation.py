@@ -1,0 +1,41 @@
+"""What `monosem eval` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monosem_tui.cli import output
+from monosem_tui.text.bars import sparkline
+from monosem_tui.text.numbers import count
+from store.run import RunFolder
+
+
+def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
+    """Print an evaluation: for people the main figures in words, with `json` all of them."""
+    if json:
+        output.emit_json(evaluation)
+        return
+    output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
+    for line in figures(evaluation):
+        output.emit_text(line)
+
+
+def figures(evaluation: dict[str, Any]) -> list[str]:
+    """The main figures of an evaluation, a line each."""
+    e = evaluation
+    histogram = e["density_log10_histogram"]
+    low = round(histogram["edges"][0])
+    return [
+        f"explained variance  {e['explained_variance']:.4f}",
+        f"L0                  {e['l0']:.2f}",
+        f"features alive      {count(e['alive'])} of {count(e['d_sae'])} ({100 * e['alive'] / e['d_sae']:.1f} %), "
+        f"on {count(e['tokens'])} tokens",
+        f"CE, nats a token    {e['ce_clean']:.3f} clean, {e['ce_sae']:.3f} with reconstructions, "
+        f"{e['ce_zero']:.3f} with zeros, {e['ce_mean']:.3f} with the mean",
+        f"CE recovered        {e['ce_recovered_zero']:.4f} of zero-ablation, {e['ce_recovered_mean']:.4f} of mean",
+        f"density             1e{low} {sparkline(histogram['counts'])} 1",
+    ]
+
+
+def _split(evaluation: dict[str, Any]) -> str:
+    return "text held out of training" if evaluation["split"] == "heldout" else "all of it"

@@ -1,0 +1,57 @@
+"""Which of list and page are on the screen, and which of them has the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+WIDE = 110
+"""Cells from which list and page stand side by side."""
+LARGEST_LIST = 72
+
+Pane = Literal["list", "page"]
+
+
+@dataclass(frozen=True)
+class Panes:
+    """Two panes side by side, or one at a time where it is narrow or one was given the whole width."""
+
+    width: int = 0
+    front: Pane = "list"
+    """The pane with the keys."""
+    zoomed: Pane | None = None
+    """The pane that was given the whole width; the other may be opened over it."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for both."""
+        return self.width >= WIDE
+
+    @property
+    def split(self) -> bool:
+        """Whether both are on the screen."""
+        return self.wide and self.zoomed is None
+
+    @property
+    def list_width(self) -> int:
+        """Cells of the list beside the page."""
+        return min(LARGEST_LIST, self.width * 2 // 5)
+
+    def shows(self, pane: Pane) -> bool:
+        """Whether a pane is on the screen."""
+        return self.split or self.front == pane
+
+    def zoom(self) -> Panes:
+        """The pane with the keys alone, or both again."""
+        return replace(self, zoomed=None if self.zoomed else self.front)
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether something was opened that can be closed."""
+        return self.front == "page" or (self.zoomed is not None and self.wide)
+
+    def back(self) -> Panes:
+        """Close what was opened last: a pane over the zoomed one, the zoom, the page."""
+        if self.zoomed and self.wide:
+            return replace(self, front=self.zoomed) if self.front != self.zoomed else self.zoom()
+        return replace(self, front="list")

@@ -1,0 +1,126 @@
+"""One line to type a filter or a number into."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.safe import printable
+from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
+from monosem_tui.widgets.actions import Where, at
+from monosem_tui.widgets.line_view import OneLine
+from monosem_tui.widgets.status import hints
+
+Kind = Literal["/", ":"]
+LONGEST = 200
+"""Characters: more is a paste that went wrong."""
+
+
+class Typed(Enum):
+    """What a key did."""
+
+    CHANGED = "changed"
+    KEEP = "keep"
+    LEAVE = "leave"
+    NEXT = "next"
+    PREVIOUS = "previous"
+    NOTHING = "nothing"
+
+
+_ACTIONS = {key: Typed(action.name) for action in at(Where.INPUT, Where.NUMBER) for key in action.keys}
+
+
+class FilterInput(OneLine):
+    """A line that is edited key by key, in the order of the keys, with a cursor that does not blink.
+
+    Textual's own Input learns of a key some messages later. By then the keys behind it, which come in the same packet
+    on a slow line, have gone to what had the focus before.
+    """
+
+    DEFAULT_CSS = "FilterInput { display: none; }"
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette)
+        self.kind: Kind = "/"
+        self._before, self._after = "", ""
+        self._right = ""
+
+    @property
+    def where(self) -> Where:
+        """What is being typed, for the footer and the help panel."""
+        return Where.INPUT if self.kind == "/" else Where.NUMBER
+
+    @property
+    def text(self) -> str:
+        """What has been typed."""
+        return self._before + self._after
+
+    def open(self, kind: Kind, text: str) -> None:
+        """Begin with `text`, the cursor at its end."""
+        self.kind, self._before, self._after = kind, text, ""
+        self.display = True
+        self._redraw()
+
+    def close(self) -> None:
+        """Stop."""
+        self.display = False
+
+    def tell(self, right: str) -> None:
+        """Say what the text finds, beside the keys that end typing."""
+        self._right = right
+        self._redraw()
+
+    def insert(self, text: str) -> Typed:
+        """Put text at the cursor: of a paste, its first line."""
+        first = text.partition("\n")[0]
+        wanted = "".join(c for c in first if (c.isprintable() if self.kind == "/" else c in "0123456789"))
+        wanted = wanted[: LONGEST - len(self.text)]
+        self._before += wanted
+        return self._changed(bool(wanted))
+
+    def feed(self, key: str, character: str | None) -> Typed:
+        """Take one key.
+
+        Args:
+            key: as Textual names it.
+            character: what it types, if it does.
+        """
+        if key in _ACTIONS:
+            return _ACTIONS[key]
+        before, after = self._before, self._after
+        edited = {
+            "backspace": (before[:-1], after),
+            "delete": (before, after[1:]),
+            "left": (before[:-1], before[-1:] + after),
+            "right": (before + after[:1], after[1:]),
+            "home": ("", before + after),
+            "ctrl+a": ("", before + after),
+            "end": (before + after, ""),
+            "ctrl+e": (before + after, ""),
+            "ctrl+u": ("", after),
+            "ctrl+k": (before, ""),
+            "ctrl+w": (before[: before.rstrip().rfind(" ") + 1], after),
+        }.get(key)
+        if edited is None:
+            return self.insert(character) if character else Typed.NOTHING
+        self._before, self._after = edited
+        return self._changed(self.text != before + after)
+
+    def on_resize(self) -> None:
+        """Draw for the new width."""
+        self._redraw()
+
+    def _changed(self, changed: bool) -> Typed:
+        self._redraw()
+        return Typed.CHANGED if changed else Typed.NOTHING
+
+    def _redraw(self) -> None:
+        cells = self.size.width
+        right = hints(at(self.where), self._right, min(36, cells // 2))
+        room = cells - width_of(right) - 5
+        after = printable(self._after)
+        typed: Line = (Span(printable(self._before)), Span(after[:1] or " ", Role.CARET), Span(after[1:]))
+        missing = room - width_of(typed)
+        shown = line(*typed, " " * missing) if missing >= 0 else crop_left(typed, room)
+        self.show(line(" ", Span(self.kind, Role.BOLD), " ", *shown, "  ", *right))

@@ -1,0 +1,78 @@
+"""What is on the screen, as text; and waiting until it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from rich.style import Style
+from textual.pilot import Pilot
+
+from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.spans import Role
+
+GOLDENS = Path(__file__).parent / "goldens"
+MEANINGFUL = [role for role in Role if role.name.startswith("HEAT")] + [Role.CURSOR, Role.CARET, Role.UNDER, Role.PEAK]
+"""Roles whose look says something that the text does not."""
+Look = tuple[int | None, int | None, bool, bool, bool]
+
+
+def browse_screen(pilot: Pilot[None]) -> BrowseScreen:
+    """The screen under test."""
+    return cast(BrowseScreen, pilot.app.screen)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys, and wait until the page has followed."""
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until the page shows the feature under the cursor, where there is a page to show it."""
+    screen = browse_screen(pilot)
+    for _ in range(500):
+        await pilot.pause(0.01)
+        shown = screen.page.card.feature if screen.page.card else None
+        if not screen.page.display or shown == screen.features.feature or (shown is None and screen.page.rows > 1):
+            return
+    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.features.feature}")
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """The screen as plain text. The only place that reads Textual's compositor."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "".join(f"{strip.text.rstrip()}\n" for strip in strips)
+
+
+def style_digest(pilot: Pilot[None], palette: Palette) -> str:
+    """Where styles carry meaning: `line column+cells role`."""
+    roles = {_look(palette.style(role)): role.value for role in reversed(MEANINGFUL)}
+    found = []
+    for y, strip in enumerate(pilot.app.screen._compositor.render_strips()):
+        x = 0
+        for segment in strip:
+            role = roles.get(_look(segment.style or Style()))
+            if role and (role != "caret" or segment.text.strip() == ""):
+                found.append(f"{y:2d} {x:3d}+{segment.cell_length} {role}\n")
+            x += segment.cell_length
+    return "".join(found)
+
+
+def _look(style: Style) -> Look:
+    def number(color: Any) -> int | None:
+        return None if color is None or color.is_default else color.number
+
+    return number(style.color), number(style.bgcolor), bool(style.bold), bool(style.underline), bool(style.reverse)
+
+
+def assert_golden(name: str, found: str) -> None:
+    """Compare with goldens/NAME.txt; with UPDATE_GOLDENS=1, write it."""
+    path = GOLDENS / f"{name}.txt"
+    if os.environ.get("UPDATE_GOLDENS") == "1":
+        GOLDENS.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+    assert path.is_file(), f"{path} is missing: UPDATE_GOLDENS=1 writes it"
+    assert found == path.read_text(encoding="utf-8")

@@ -1,0 +1,351 @@
+"""Every key of the registry, pressed: what changes, and that nothing else does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+from monosem_tui.screens.clipboard import copy_path
+from monosem_tui.screens.ordering import Ordering
+from monosem_tui.text.heat import Rendering
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.widgets.actions import ACTIONS, Where
+from tests.sample_run import Sample, word_ids
+from tests.tui.conftest import MakeApp
+from tests.tui.screens import browse_screen, press, screen_text, settle
+
+
+class State(NamedTuple):
+    """What keys change."""
+
+    cursor: int
+    first: int
+    feature: int | None
+    lines: int
+    front: str
+    zoomed: str | None
+    ordering: Ordering
+    rendering: Rendering
+    log: bool
+    typing: str
+    help: bool
+    dark: bool
+
+
+def state(pilot: Pilot[None]) -> State:
+    screen = browse_screen(pilot)
+    return State(
+        screen.features.cursor,
+        screen.features.first,
+        screen.features.feature,
+        screen.page.first,
+        screen.panes.front,
+        screen.panes.zoomed,
+        screen.catalogue.ordering,
+        screen.page.rendering,
+        screen.page.log_counts,
+        screen.input.kind + screen.input.text if screen.typing else "",
+        bool(screen.keys.display),
+        screen.features.palette.dark,
+    )
+
+
+LIST, PAGE, FILTER, NUMBER, ANY = Where.LIST, Where.PAGE, Where.INPUT, Where.NUMBER, Where.SCREEN
+BY_MAX = Ordering()
+SEA = Ordering(text="sea")
+# At 80×24 there is room for 20 rows of the list and 21 lines of a page; the list holds 46 features, page 0 42 lines.
+EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
+    (LIST, "move(1)"): ("", {"cursor": 1}),
+    (LIST, "move(-1)"): ("jj", {"cursor": 1}),
+    (LIST, "turn(0.5)"): ("", {"cursor": 10, "first": 10}),
+    (LIST, "turn(-0.5)"): ("G", {"cursor": 35, "first": 16}),
+    (LIST, "turn(1)"): ("", {"cursor": 19, "first": 19}),
+    (LIST, "turn(-1)"): ("G", {"cursor": 26, "first": 7}),
+    (LIST, "end(-1)"): ("G", {"cursor": 0, "first": 0}),
+    (LIST, "end(1)"): ("", {"cursor": 45, "first": 26}),
+    (LIST, "screen.open"): ("", {"front": "page"}),
+    (PAGE, "scroll(1)"): ("⏎", {"lines": 1}),
+    (PAGE, "scroll(-1)"): ("⏎jj", {"lines": 1}),
+    (PAGE, "turn(0.5)"): ("⏎", {"lines": 10}),
+    (PAGE, "turn(-0.5)"): ("⏎G", {"lines": 9}),
+    (PAGE, "turn(1)"): ("⏎", {"lines": 19}),
+    (PAGE, "turn(-1)"): ("⏎G", {"lines": 0}),
+    (PAGE, "end(-1)"): ("⏎G", {"lines": 0}),
+    (PAGE, "end(1)"): ("⏎", {"lines": 19}),
+    (FILTER, "keep"): ("/sea", {"typing": ""}),
+    (FILTER, "leave"): ("/sea", {"typing": "", "ordering": BY_MAX}),
+    (FILTER, "next"): ("/sea", {"cursor": 1}),
+    (FILTER, "previous"): ("/seaGj", {}),
+    (NUMBER, "keep"): (":3", {"typing": "", "cursor": 3}),
+    (NUMBER, "leave"): (":3", {"typing": ""}),
+    (ANY, "filter"): ("", {"typing": "/"}),
+    (ANY, "goto"): ("", {"typing": ":"}),
+    (ANY, "step(1)"): ("⏎", {"cursor": 1}),
+    (ANY, "step(-1)"): ("j⏎", {"cursor": 0}),
+    (ANY, "sort"): ("", {"ordering": replace(BY_MAX, sort="mean")}),
+    (ANY, "reverse"): ("", {"ordering": replace(BY_MAX, descending=False), "cursor": 45}),
+    (ANY, "dead"): ("", {"ordering": replace(BY_MAX, dead=True)}),
+    (ANY, "heat"): ("⏎", {"rendering": Rendering.RULER}),
+    (ANY, "log"): ("⏎", {"log": True}),
+    (ANY, "zoom"): ("", {}),
+    (ANY, "switch"): ("", {"front": "page"}),
+    (ANY, "theme"): ("", {"dark": False}),
+    (ANY, "redraw"): ("", {}),
+    (ANY, "copy"): ("", {}),
+    (ANY, "back"): ("⏎", {"front": "list"}),
+    (ANY, "help"): ("", {"help": True}),
+}
+MOVES_FEATURE = {"cursor", "ordering"}
+NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "⏎": "enter"}
+
+
+def named(keys: str) -> list[str]:
+    return [NAMES.get(key, key) for key in keys]
+
+
+def test_every_action_is_expected() -> None:
+    ends_the_app = {(ANY, "app.quit"), (ANY, "app.suspend_process")}
+    assert {(action.where, action.name) for action in ACTIONS} == set(EXPECTED) | ends_the_app
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "key"),
+    [(a.where, a.name, key) for a in ACTIONS if (a.where, a.name) in EXPECTED for key in a.keys],
+    ids=str,
+)
+async def test_key(where: Where, name: str, key: str, make_app: MakeApp) -> None:
+    before_keys, changes = EXPECTED[where, name]
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, *named(before_keys))
+        before = state(pilot)
+        await press(pilot, NAMES.get(key, key))
+        after = state(pilot)
+    for field in State._fields:
+        if field in changes:
+            assert getattr(after, field) == changes[field], field
+        elif not (field == "first" and "ordering" in changes) and not (field == "feature" and "cursor" in changes):
+            if field == "cursor" and MOVES_FEATURE & set(changes):
+                continue
+            assert getattr(after, field) == getattr(before, field), field
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_quit(key: str, make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+    assert not app.is_running
+    assert app.return_code in (None, 0)
+
+
+async def test_quit_keys_are_letters_while_typing(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *named("/q"))
+        assert app.is_running
+        assert state(pilot).typing == "/q"
+
+
+async def test_filter_finds_labels_numbers_and_tokens(make_app: MakeApp, sample: Sample) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await press(pilot, *named("/wat"))
+        labelled = {0}
+        on_token = set(np.flatnonzero(screen.run.store.columns.top_token_F == word_ids(("water",))[0]))
+        assert set(screen.features.order.tolist()) == labelled | on_token
+        await press(pilot, "escape", *named("/1⏎"))
+        numbers = {i for i in range(48) if str(i).startswith("1")}
+        assert set(screen.features.order.tolist()) == numbers
+        assert screen.catalogue.ordering.text == "1"
+
+
+async def test_filter_keeps_the_cursor_on_its_feature(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, *named(":17⏎"))
+        assert state(pilot).feature == 17
+        await press(pilot, *named("/sea"))
+        assert state(pilot).feature == 17
+        await press(pilot, *named("⏎"))
+        await press(pilot, "escape")
+        assert state(pilot).feature == 17
+        assert state(pilot).ordering == BY_MAX
+
+
+async def test_escape_never_quits_and_unwinds_in_order(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *named("/sea⏎z⏎?"))
+        seen = []
+        for _ in range(7):
+            await press(pilot, "escape")
+            now = state(pilot)
+            seen.append((now.help, now.front, now.zoomed, now.ordering.text))
+        assert app.is_running
+    assert seen == [
+        (False, "page", "list", "sea"),
+        (False, "list", "list", "sea"),
+        (False, "list", None, "sea"),
+        *[(False, "list", None, "")] * 4,
+    ]
+
+
+async def test_zoom_gives_either_pane_the_whole_width(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = browse_screen(pilot)
+        await settle(pilot)
+        assert (screen.features.size.width, screen.page.size.width) == (48, 72)
+        await press(pilot, "z")
+        assert (screen.features.size.width, bool(screen.page.display)) == (120, False)
+        await press(pilot, "z", "tab", "z")
+        assert (screen.page.size.width, bool(screen.features.display)) == (120, False)
+        await press(pilot, "z")
+        assert (screen.features.size.width, screen.page.size.width) == (48, 72)
+
+
+async def test_the_terminal_may_change_its_size_at_any_time(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await press(pilot, "G")
+        await pilot.resize_terminal(130, 12)
+        await settle(pilot)
+        assert screen.page.card is not None
+        assert screen.page.card.feature == state(pilot).feature
+        assert screen.features.first <= screen.features.cursor < screen.features.first + screen.features.room
+        await pilot.resize_terminal(60, 40)
+        await settle(pilot)
+        assert not screen.page.display
+        assert screen.features.first <= screen.features.cursor < screen.features.first + screen.features.room
+
+
+async def test_going_to_a_hidden_feature_shows_it(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, *named("/said⏎:47⏎"))
+        assert state(pilot).feature == 47
+        assert state(pilot).ordering == replace(BY_MAX, dead=True)
+        assert "filter cleared, dead features shown" in screen_text(pilot)
+        await press(pilot, *named(":48⏎"))
+        assert "there is no feature 48: they are 0 to 47" in screen_text(pilot)
+        assert state(pilot).feature == 47
+
+
+async def test_the_order_is_that_of_the_columns(make_app: MakeApp, sample: Sample) -> None:
+    dense = sample.dense_NF
+    norm = np.ones(48)
+    truth = {
+        "mean": dense.sum(0) / np.maximum((dense > 0).sum(0), 1),
+        "norm": norm,
+        "id": -np.arange(48.0),
+        "density": (dense > 0).mean(0),
+        "max": dense.max(0),
+    }
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        for key, values in truth.items():
+            await press(pilot, "s")
+            assert state(pilot).ordering.sort == key
+            shown = browse_screen(pilot).features.order
+            assert (np.diff(values[shown]) <= 1e-6).all()
+            assert len(shown) == 46
+
+
+async def test_copy_leaves_plain_text_in_a_file_and_in_the_terminal(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "y")
+        text = copy_path().read_text()
+        assert str(copy_path()).startswith(os.environ["XDG_STATE_HOME"])
+        assert app.clipboard == text
+        assert text.startswith("feature 0  water, boats, the sea  ★ #place\n")
+        assert "fires on 16.5 % of tokens (153)" in text
+        assert "sea‹9.0›" in text
+        assert "\x1b" not in text
+        assert "copied" in screen_text(pilot)
+        await press(pilot, "j")
+        assert "copied" not in screen_text(pilot)
+
+
+async def test_copy_where_no_file_can_be_written(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "y")
+        assert app.clipboard.startswith("feature 0")
+        assert "copied · no file: " in screen_text(pilot)
+
+
+async def test_a_held_key_reads_one_page_only(
+    make_app: MakeApp, opened: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    original = type(opened.store).logits
+    monkeypatch.setattr(type(opened.store), "logits", lambda self, i: (read.append(i), original(self, i))[1])
+    monkeypatch.setattr("monosem_tui.screens.browse.DEBOUNCE", 0.5)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        read.clear()
+        await press(pilot, *"jjjjjjjjjj")
+        assert read == [state(pilot).feature]
+        assert state(pilot).cursor == 10
+
+
+async def test_the_footer_names_keys_that_do_something(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(200, 20)) as pilot:
+        await settle(pilot)
+        footer = screen_text(pilot).splitlines()[-1]
+        assert "esc back" not in footer
+        assert "z zoom" in footer
+        await pilot.resize_terminal(100, 20)
+        await settle(pilot)
+        assert "z zoom" not in screen_text(pilot)
+        await press(pilot, *named("/qqq⏎"))
+        footer = screen_text(pilot).splitlines()[-1]
+        assert "esc back" in footer
+        assert "j/k move" not in footer
+        assert "y copy" not in footer
+
+
+async def test_a_click_moves_and_a_double_click_opens(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        features = browse_screen(pilot).features
+        await pilot.click(features, offset=(10, 5))
+        await settle(pilot)
+        assert state(pilot).cursor == 3
+        await pilot.click(features, offset=(10, 5), times=2)
+        await settle(pilot)
+        assert state(pilot).front == "page"
+
+
+async def test_a_wheel_moves_the_screen_and_the_cursor_comes_along(make_app: MakeApp) -> None:
+    def wheel(widget: Widget, kind: type[events.MouseEvent]) -> None:
+        widget.post_message(kind(widget, 5, 5, 0, 0, 0, False, False, False, 5, 5))
+
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        features = browse_screen(pilot).features
+        wheel(features, events.MouseScrollDown)
+        await settle(pilot)
+        down = state(pilot)
+        assert down.first > 0
+        assert down.cursor == down.first
+        wheel(features, events.MouseScrollUp)
+        await settle(pilot)
+        assert (state(pilot).first, state(pilot).cursor) == (0, down.cursor)
+
+
+async def test_paste_while_filtering(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "slash")
+        pilot.app.screen.post_message(events.Paste("sea\nrm -rf"))
+        await settle(pilot)
+        assert state(pilot).typing == "/sea"
+        assert state(pilot).ordering == SEA

@@ -1,0 +1,142 @@
+"""The page and the rows as lines, without a screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+
+from monosem_tui.text.card import ShownExample, feature_name, read_card
+from monosem_tui.text.heat import Rendering
+from monosem_tui.text.numbers import activation
+from monosem_tui.text.opened import OpenRun, headline
+from monosem_tui.text.page import as_text, page
+from monosem_tui.text.passage import frame, passage
+from monosem_tui.text.rows import Row, columns, header, row
+from monosem_tui.text.spans import Role, text_of, width_of
+from store.segment import IndexPlan
+from store.spec import SaeSpec
+from tests.sample_run import Sample
+from tests.tui.test_safe import HOSTILE, assert_harmless
+
+
+@pytest.mark.parametrize("rendering", Rendering)
+@pytest.mark.parametrize("cells", [40, 57, 79, 120, 198])
+def test_no_line_is_wider_than_the_page(cells: int, rendering: Rendering, opened: OpenRun) -> None:
+    for feature in (0, 1, 5, 46, 47):
+        card = read_card(opened.store, opened.notes, feature)
+        for log in (False, True):
+            for spans in page(card, cells, rendering, log=log):
+                assert width_of(spans) <= cells
+                assert_harmless(text_of(spans))
+
+
+def test_a_card_says_what_the_store_was_made_from(opened: OpenRun, sample: Sample) -> None:
+    dense = sample.dense_NF[:, 0]
+    card = read_card(opened.store, opened.notes, 0)
+    fires = dense[dense > 0]
+    assert card.count == len(fires)
+    assert card.density == pytest.approx(len(fires) / sample.counted_N.sum())
+    assert (card.max, card.mean) == (pytest.approx(fires.max()), pytest.approx(fires.mean(), rel=1e-6))
+    assert card.histogram.counts.sum() == len(fires)
+    text = as_text(card)
+    assert f"max {activation(fires.max())}" in text
+    assert f"the strongest 8 of {len(fires)}" in text
+    strongest = [example.act for example in card.sections[0].examples]
+    assert strongest == sorted(strongest, reverse=True)
+    assert strongest[0] == fires.max()
+
+
+def test_a_dead_feature_says_so_in_words(opened: OpenRun) -> None:
+    text = as_text(read_card(opened.store, opened.notes, 47))
+    assert "Dead: it fires on none of the 930 tokens of the index." in text
+    assert "TOP" not in text
+    assert "RAISES" in text
+
+
+def test_a_site_that_leads_nowhere_says_so(opened: OpenRun) -> None:
+    card = replace(read_card(opened.store, opened.notes, 0), raises=[], lowers=[])
+    lines = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
+    assert any(text.startswith("RAISES  nothing by itself") for text in lines)
+    assert not any(text.startswith("LOWERS") for text in lines)
+
+
+def test_comments_and_tags_are_shown(opened: OpenRun) -> None:
+    card = replace(read_card(opened.store, opened.notes, 0), comment="see also 412 " * 20)
+    lines = [text_of(spans) for spans in page(card, 60, Rendering.MARKS, log=False)]
+    assert sum("see also" in text for text in lines) >= 4
+
+
+def test_neighbours_go_by_label_then_by_token(opened: OpenRun) -> None:
+    assert feature_name(opened.store, opened.notes, 0) == "water, boats, the sea"
+    assert feature_name(opened.store, opened.notes, 1) == "·said"
+    assert feature_name(opened.store, opened.notes, 47) == ""
+
+
+def _example(before: str, peak: str, after: str) -> ShownExample:
+    tokens = [*before, peak, *after]
+    act = np.zeros(len(tokens), np.float32)
+    act[len(before)] = 2.0
+    return ShownExample(tokens, act, len(before), 0, len(before))
+
+
+@pytest.mark.parametrize("rendering", Rendering)
+def test_peaks_stand_in_one_column(rendering: Rendering) -> None:
+    examples = [_example("a" * n, "PEAK", "z" * 50) for n in (0, 3, 20, 90)] + [_example("日本" * 9, "PEAK", "")]
+    where = frame(examples, 60)
+    for example in examples:
+        first, *_ = passage(example, 2.0, rendering, where)
+        text = text_of(first)
+        assert width_of(first) <= 60
+        assert cell_len(text[: text.index("PEAK")]) == 36
+
+
+def test_frame_is_no_wider_than_the_text_before_needs() -> None:
+    assert frame([_example("abc", "X", "d")], 60).before == 3
+    assert frame([], 60).before == 0
+
+
+def test_three_renderings_of_one_passage() -> None:
+    example = ShownExample([" a", " b", " c"], np.array([0.0, 4.0, 1.0], np.float32), 1, 0, 1)
+    where = frame([example], 30)
+    (background,) = passage(example, 4.0, Rendering.BACKGROUND, where)
+    assert [span.role for span in background] == [Role.PLAIN, Role.HEAT_5, Role.HEAT_3]
+    text, ruler = passage(example, 4.0, Rendering.RULER, where)
+    assert (text_of(text), text_of(ruler)) == (" a b c", "  ██▄▄")
+    (marks,) = passage(example, 4.0, Rendering.MARKS, where)
+    assert text_of(marks) == " a b‹4.0› c"
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("cells", [44, 48, 60, 72, 80, 100, 200])
+@pytest.mark.parametrize("digits", [2, 6])
+def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool) -> None:
+    for sort in ("id", "density", "max", "mean", "norm"):
+        where = columns(cells, digits, sort, labels=labels)
+        assert width_of(header(where, sort, descending=True)) <= cells
+        assert "↓" in text_of(header(where, sort, descending=True))
+        for token in [*HOSTILE[3:5], "x" * 50]:
+            entry = Row(10**digits - 1, 0.5, 0.5, (1234.0,) * len(where.values), token, "日本" * 30, True)
+            for cursor in (False, True):
+                spans = row(entry, where, cursor=cursor, focus=True)
+                assert width_of(spans) <= cells
+                assert str(10**digits - 1) in text_of(spans)
+
+
+def test_headline_keeps_the_name_longest(opened: OpenRun) -> None:
+    wide = text_of(headline(opened, 120))
+    assert wide == " monosem  sample · sample resid_post 2 · topk 48 k4 · EV 0.910 · L0 4.0"
+    for cells in range(7, 120):
+        assert width_of(headline(opened, cells)) <= max(cells, 7)
+        assert "sample" in text_of(headline(opened, cells))
+
+
+def test_headline_says_how_much_of_the_index_is_there(opened: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = opened.store.plan
+    monkeypatch.setattr(opened.store, "plan", IndexPlan(**{**plan.__dict__, "n_contexts": 40}))
+    monkeypatch.setattr(opened.store, "spec", SaeSpec(model="m\x1b[31m", site="resid_post", arch="topk", d_sae=48))
+    text = text_of(headline(opened, 140))
+    assert "index 75.0 %: 30 of 40 contexts" in text
+    assert_harmless(text)

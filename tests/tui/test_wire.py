@@ -1,0 +1,161 @@
+"""The real app in a pseudo-terminal: bytes on the wire, keys that come together, lines that drop."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sample_run import Sample, build_sample
+from tests.tui.pty_bytes import PtyApp
+
+pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
+REST = 0.5
+"""Seconds without a byte after which a screen counts as finished."""
+LONG = 1.0
+"""A wait before the page follows the cursor that outlasts REST."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return build_sample(tmp_path_factory.mktemp("wire") / "sample", n_features=200, n_contexts=60)
+
+
+def started(run: Sample, *size: int, debounce: float | None = None) -> PtyApp:
+    return PtyApp(run.run.path, *size, debounce=debounce, TERM="xterm-256color")
+
+
+@pytest.fixture
+def app(run: Sample) -> Iterator[PtyApp]:
+    with started(run, 200, 50) as there:
+        there.read_until(b"RAISES")
+        there.read(REST)
+        yield there
+
+
+def text(written: bytes) -> str:
+    """What was written, escape sequences left out."""
+    return re.sub(r"\x1b(\[[0-9;?<>]*[a-zA-Z$]|\][^\x07]*\x07|[=>])", " ", written.decode())
+
+
+def test_start_and_rest(run: Sample) -> None:
+    with started(run, 200, 50) as app:
+        start = app.read_until(b"RAISES") + app.read(REST)
+        assert len(start) <= 90_000
+        assert app.read(2.0) == b""
+        assert app.press(b"\x1b[O\x1b[I", REST) == b""  # another window takes the keyboard, and gives it back
+
+
+def test_a_step_costs_two_rows(run: Sample) -> None:
+    with started(run, 200, 50, debounce=LONG) as app:
+        app.read_until(b"RAISES")
+        app.read(REST)
+        for _ in range(5):
+            assert 0 < len(app.press(b"j", 0.2)) <= 1_500
+        held = sum(len(app.press(b"j", 0.03)) for _ in range(60))  # over the edge of the screen, too
+        page = len(app.read_until(b"RAISES") + app.read(REST))
+        assert (held + page) / 60 <= 1_500
+        assert app.read(2.0) == b""
+
+
+def test_keys_that_arrive_in_one_packet_keep_their_order(app: PtyApp) -> None:
+    found = text(app.press(b"/sea\rjj:3\r\tz", REST))
+    assert "keys" in found
+    assert re.search(r"─ +3 ", found), found[-3000:]
+    assert "RAISES" in found
+
+
+def test_nothing_but_known_sequences_is_written(app: PtyApp) -> None:
+    written = app.press(b"?", REST) + app.press(b"?mmG\x0c", REST) + app.press(b"/\x1b", REST)
+    assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", text(written))
+    assert b"\x1b[5m" not in written  # nothing blinks
+
+
+def test_quitting_gives_the_terminal_back(app: PtyApp) -> None:
+    written = app.press(b"q", REST)
+    assert app.wait() == 0
+    assert b"\x1b[?1049l" in written
+    assert b"\x1b[?25h" in written
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signals_end_it_in_good_order(app: PtyApp, number: signal.Signals) -> None:
+    app.process.send_signal(number)
+    written = app.read(REST)
+    assert app.wait() == 128 + number
+    assert b"\x1b[?1049l" in written
+
+
+def test_a_dropped_line_ends_it(app: PtyApp) -> None:
+    app.hang_up()
+    assert app.process.wait(timeout=10) == 128 + signal.SIGHUP
+
+
+def test_a_new_size_is_taken(app: PtyApp) -> None:
+    app.resize(80, 24)
+    found = text(app.read(REST))
+    assert "features" in found
+    app.resize(130, 24)
+    assert "RAISES" in text(app.read_until(b"RAISES"))
+
+
+def colours(written: bytes) -> set[str]:
+    """The kinds of colours that SGR sequences ask for."""
+    kinds = set()
+    for sequence in re.findall(rb"\x1b\[([0-9;]+)m", written):
+        codes = iter(map(int, sequence.split(b";")))
+        for code in codes:
+            if code in (38, 48):
+                kinds.add({5: "cube", 2: "rgb"}[next(codes)])
+                next(codes)
+            elif (30 <= code <= 47 and code != 39) or 90 <= code <= 107:
+                kinds.add("sixteen")
+    return kinds
+
+
+@pytest.mark.parametrize(
+    ("environ", "kinds"),
+    [
+        ({"TERM": "xterm-256color"}, {"cube", "sixteen"}),
+        ({"TERM": "xterm-ghostty"}, {"cube", "sixteen"}),
+        ({"TERM": "xterm"}, {"sixteen"}),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, set()),
+    ],
+    ids=["256", "truecolor", "16", "none"],
+)
+def test_colours_are_those_of_the_terminal(run: Sample, environ: dict[str, str], kinds: set[str]) -> None:
+    with PtyApp(run.run.path, 120, 40, **environ) as app:
+        assert colours(app.read_until(b"RAISES") + app.read(REST)) == kinds
+
+
+def test_over_ssh_no_mouse_is_asked_for(run: Sample) -> None:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color", SSH_CONNECTION="a 1 b 2") as app:
+        assert b"\x1b[?1003h" not in app.read_until(b"features")
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as app:
+        assert b"\x1b[?1003h" in app.read_until(b"features")
+
+
+def test_a_damaged_store_is_a_sentence_before_the_screen_is_taken(tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "sample")
+    with sample.run.features.open("r+b") as stream:
+        stream.truncate(1000)
+    with PtyApp(sample.run.path, 80, 24, TERM="xterm-256color") as app:
+        written = app.read_until(b"MonosemError")
+        written += app.read(REST)
+        assert app.wait() == 1
+    assert b"1049" not in written
+    assert b"features.h5" in written
+
+
+def test_stopping_and_going_on_draws_everything_again(app: PtyApp) -> None:
+    app.press(b"\x1a", REST)
+    status = Path(f"/proc/{app.process.pid}/status")
+    if status.exists():
+        assert "State:\tT" in status.read_text()
+    app.process.send_signal(signal.SIGCONT)
+    found = text(app.read_until(b"RAISES") + app.read(REST))
+    assert "monosem" in found
+    assert app.process.poll() is None
