@@ -9,8 +9,9 @@ from engine.progress import Progress
 from engine.train import train
 from store.run import RunFolder
 
-LM: dict[str, Any] = {"data": "stdlib", "tokens": 4_000_000, "context": 128}
-"""The one-layer transformer of Bricken et al. 2023; about two minutes on two cores."""
+LM: dict[str, Any] = {"data": "stdlib", "vocab": 2048, "tokens": 3_600_000, "context": 128}
+"""The one-layer transformer of Bricken et al. 2023. At this size a small vocabulary learns more a second: 1.32 nats a
+character after two minutes on two cores, against 1.33 with 4 096 tokens (docs/log.md)."""
 SAE: dict[str, Any] = {
     "data": "stdlib",
     "layer": 0,
@@ -18,8 +19,8 @@ SAE: dict[str, Any] = {
     "arch": "topk",
     "d_sae": 2048,
     "k": 16,
-    "tokens": 2_000_000,
-    "index_tokens": 500_000,
+    "tokens": 1_200_000,
+    "index_tokens": 400_000,
 }
 """Features of its MLP, as in the paper."""
 

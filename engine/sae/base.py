@@ -50,8 +50,8 @@ class SaeSettings:
     """Active features a token, for TopK-like architectures."""
     l1: float | None = None
     """Weight of the L1 penalty, for ReLU-like ones; inputs are scaled to E‖x - mean‖² = d_in."""
-    k_aux: int = 512
-    """Dead features in one token's auxiliary reconstruction; Gao et al. take about d_in / 2."""
+    k_aux: int = 32
+    """Dead features in one token's auxiliary reconstruction."""
     aux_weight: float = 1 / 32
 
     def __post_init__(self) -> None:

@@ -16,7 +16,9 @@ class TopKSae(Sae):
 
     Loss (sections 2.3 and 2.4): L = Σ‖x - x̂‖² / Σ‖x - mean(x)‖² + α · ‖e - ê‖² / ‖e‖², where e = x - x̂ is what was not
     explained, and ê its reconstruction by the `k_aux` dead features with the largest pre-activations; α = 1/32. The
-    second term exists only while there are dead features.
+    second term exists only while there are dead features. Differing from the paper, ê takes pre-activations as they
+    are, without ReLU: a dead feature whose pre-activations are all negative would else get no gradient and stay dead
+    (docs/log.md: 52 % of 8 192 features alive with it, 100 % without).
     """
 
     arch = "topk"
@@ -59,6 +61,6 @@ class TopKSae(Sae):
         dead_A = dead_F.nonzero().squeeze(1)
         pre_BA = pre_BF.index_select(1, dead_A)
         act_BK, place_BK = pre_BA.topk(min(self.settings.k_aux, len(dead_A)), dim=1, sorted=False)
-        guess_BD = decode_sparse(SparseActs(act_BK.relu(), dead_A[place_BK]), self.W_dec)
+        guess_BD = decode_sparse(SparseActs(act_BK, dead_A[place_BK]), self.W_dec)
         loss = (error_BD - guess_BD).square().sum() / error_BD.square().sum()
         return torch.nan_to_num(loss, posinf=0.0)  # a perfect reconstruction leaves nothing to explain

@@ -74,7 +74,7 @@ class TrainSettings(SubjectSettings):
             lr=self.lr or LR_AT_UNIT / (d_in * d_sae) ** 0.5,
             batch=batch,
             buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * d_in))),
-            dead_after=self.dead_after or min(MAX_DEAD_AFTER, max(self.tokens // 4, 1)),
+            dead_after=self.dead_after or min(MAX_DEAD_AFTER, max(self.tokens // 10, 1)),
         )
         resolved.sae_settings(d_in)
         return resolved
@@ -82,7 +82,7 @@ class TrainSettings(SubjectSettings):
     def sae_settings(self, d_in: int) -> SaeSettings:
         """The autoencoder's own settings; of resolved settings only."""
         assert self.d_sae is not None
-        return SaeSettings(d_in=d_in, d_sae=self.d_sae, k=self.k, l1=self.l1, k_aux=max(1, d_in // 2))
+        return SaeSettings(d_in=d_in, d_sae=self.d_sae, k=self.k, l1=self.l1, k_aux=self.k or SaeSettings.k_aux)
 
     def trainer_settings(self, d_in: int) -> TrainerSettings:
         """The trainer's settings; of resolved settings only."""

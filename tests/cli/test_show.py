@@ -13,7 +13,9 @@ import pytest
 from rich.cells import cell_len
 
 from monosem_tui.cli.main import run
+from monosem_tui.cli.reports.summary import telling
 from store.notes import Notes
+from store.reader import FeatureColumns
 from store.run import RunFolder, RunRecord
 from store.spec import SaeSpec
 from store.vocab import Vocabulary
@@ -153,8 +155,9 @@ def test_the_summary(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None
     found = _json(capsys, str(sample.run.path), "--top", "4")
     dense = sample.dense_NF
     density = (dense > 0).sum(axis=0) / sample.counted_N.sum()
-    order = [i for i in np.argsort(-dense.max(axis=0), kind="stable") if 0 < density[i] <= 0.1]
-    assert [entry["feature"] for entry in found["features"]] == order[:4]
+    shown = [entry["feature"] for entry in found["features"]]
+    assert len(shown) == len(set(shown)) == len({entry["top_token"] for entry in found["features"]}) == 4
+    assert [density[i] for i in shown] == sorted((density[i] for i in shown), reverse=True)
     for entry in found["features"]:
         act_N = dense[:, entry["feature"]]
         example = entry["example"]
@@ -168,6 +171,18 @@ def test_the_summary(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None
     assert sum(histogram["counts"]) == found["alive"]
     assert found["spec"]["d_sae"] == dense.shape[1]
     assert found["results"]["explained_variance"] == 0.91
+
+
+def test_telling_features_are_neither_common_nor_rare_nor_weak_nor_alike() -> None:
+    #                 dead  everywhere  rare  weak  common  same token, stronger  rarest
+    count = np.array([0, 900, 3, 400, 200, 100, 100, 50])
+    top = np.array([0, 9, 9, 1, 5, 4, 6, 7], np.float32)
+    token = np.array([-1, 1, 2, 3, 4, 5, 5, 6], np.int32)
+    columns = FeatureColumns(count, count / 20_000, top, top / 2, token, np.ones(8, np.float32))
+    assert telling(columns, 10).tolist() == [4, 6, 7]
+    assert telling(columns, 2).tolist() == [4, 7]
+    none = np.zeros(8, np.int64)
+    assert len(telling(FeatureColumns(none, none / 1.0, top * 0, top * 0, token, top), 10)) == 0
 
 
 def test_the_summary_for_people(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:

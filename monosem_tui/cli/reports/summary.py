@@ -25,8 +25,8 @@ from store.query import alive, sort_features
 from store.reader import FeatureColumns, FeatureStore
 from store.run import RunRecord
 
-COMMON = 0.1
-"""Features that fire on a larger share of tokens than this are about position or nothing in particular."""
+COMMON, FEW = 0.02, 50
+"""Density above which, and number of tokens below which, a feature is not shown as a telling one."""
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
 
@@ -63,10 +63,23 @@ def features(place: Place, wanted: int, width: int) -> None:
 
 
 def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
-    """The strongest features among those that fire at all but not everywhere, the strongest first."""
+    """Some features that are likely to be legible, from the common to the rare.
+
+    Left out are features that fire often enough to be about position or nothing in particular, too rarely to tell what
+    they are about, or weakly; of those that fire on the same token only the strongest is taken. What remains is spread
+    evenly over densities.
+    """
     firing = alive(columns, np.arange(len(columns.count_F)))
-    rare = firing[columns.density_F[firing] <= COMMON]
-    return sort_features(columns, rare if len(rare) else firing, "max", descending=True)[:wanted]
+    if not len(firing):
+        return firing
+    typical = np.median(columns.max_F[firing])
+    legible = (columns.density_F <= COMMON) & (columns.count_F >= FEW) & (columns.max_F >= typical)
+    chosen = firing[legible[firing]]
+    chosen = sort_features(columns, chosen if len(chosen) else firing, "max", descending=True)
+    chosen = chosen[np.sort(np.unique(columns.top_token_F[chosen], return_index=True)[1])]
+    by_density = sort_features(columns, chosen, "density", descending=True)
+    places = np.linspace(0, len(by_density) - 1, min(wanted, len(by_density)))
+    return by_density[np.rint(places).astype(np.int64)]
 
 
 def _head(place: Place, record: RunRecord | None, title: str, width: int) -> list[Line]:
