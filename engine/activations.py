@@ -1,5 +1,8 @@
 """Activations in corpus order: from the model as it runs, or from HDF5 shards. Both give the same vectors.
 
+They are the same to the bit, because one forward always takes the same contexts, whoever asks and for however many:
+those from a multiple of `forward_contexts` on. How many rows a matrix product has may change how each of them rounds.
+
 Shapes: N counted tokens, D = d_in, B contexts, T positions.
 """
 
@@ -37,14 +40,26 @@ def forward_contexts(context: int) -> int:
     return max(1, FORWARD_TOKENS // context)
 
 
-def captured_batches(
-    lm: LanguageModel, site: Site, stream: ContextStream, limit: int | None = None
-) -> Iterator[Captured]:
-    """Run the model up to the site over the next `limit` contexts of a stream."""
-    for batch in stream.batches(forward_contexts(stream.settings.context), limit):
+def whole_forwards(contexts: int, context: int) -> int:
+    """`contexts`, lowered to a multiple of what goes through the model at once; one forward at the least."""
+    size = forward_contexts(context)
+    return max(size, contexts - contexts % size)
+
+
+def captured_batches(lm: LanguageModel, site: Site, stream: ContextStream, contexts: int) -> Iterator[Captured]:
+    """Run the model up to the site over the next `contexts` contexts of a stream.
+
+    Where these are no whole number of forwards, the stream is left behind the end of the last forward.
+    """
+    size = forward_contexts(stream.settings.context)
+    for batch in stream.batches(size, -(-contexts // size) * size):
+        if batch.first % size:
+            raise ValueError(f"context {batch.first} is not the first of a forward of {size}")
         tokens_BT, mask_BT = batch.tensors(lm.device)
         acts_BTD = capture(lm, site, tokens_BT, mask_BT)
-        yield Captured(batch, acts_BTD[torch.from_numpy(batch.counted_BT).to(lm.device)])
+        wanted = batch.head(contexts)
+        contexts -= len(wanted.tokens_BT)
+        yield Captured(wanted, acts_BTD[: len(wanted.tokens_BT)][torch.from_numpy(wanted.counted_BT).to(lm.device)])
 
 
 class BlockSource(Protocol):
@@ -54,8 +69,8 @@ class BlockSource(Protocol):
     def d_in(self) -> int:
         """Width of the activations."""
 
-    def next_block(self) -> list[torch.Tensor]:
-        """The next block's rows, in pieces of [n, D]."""
+    def next_block(self, rows: int) -> list[torch.Tensor]:
+        """The next block's rows in pieces of [n, D], or the first `rows` of them; behind a cut block comes no other."""
 
     def position(self) -> dict[str, Any]:
         """Where the next block begins, as JSON values."""
@@ -72,15 +87,21 @@ class ModelBlocks:
     site: Site
     stream: ContextStream
     contexts_per_block: int
+    """A whole number of forwards."""
 
     @property
     def d_in(self) -> int:
         """Width of the site."""
         return self.site.d_in
 
-    def next_block(self) -> list[torch.Tensor]:
-        """Run the model over the next contexts."""
-        pieces = [c.acts_ND for c in captured_batches(self.lm, self.site, self.stream, self.contexts_per_block)]
+    def next_block(self, rows: int) -> list[torch.Tensor]:
+        """Run the model over the next contexts, as far as `rows` asks for."""
+        pieces: list[torch.Tensor] = []
+        for captured in captured_batches(self.lm, self.site, self.stream, self.contexts_per_block):
+            pieces.append(captured.acts_ND[:rows])
+            rows -= len(pieces[-1])
+            if rows == 0:
+                break
         if not pieces:
             raise MonosemError(f"{self.stream.corpus.spec} gave no further activations", "Use a larger corpus.")
         return pieces
@@ -108,12 +129,12 @@ class ShardBlocks:
         """Width of the stored rows."""
         return self._reader.info.d_in
 
-    def next_block(self) -> list[torch.Tensor]:
+    def next_block(self, rows: int) -> list[torch.Tensor]:
         """Read the next contexts; after the last comes the first."""
         stop = min(self._context + self._per_block, self._reader.n_contexts)
         acts_ND = to_tensor(self._reader.contexts(self._context, stop).acts_ND, self._reader.info.dtype)
         self._context = stop if stop < self._reader.n_contexts else 0
-        return [acts_ND]
+        return [acts_ND[:rows]]
 
     def position(self) -> dict[str, Any]:
         """The next context."""
@@ -139,15 +160,21 @@ def to_array(acts_ND: torch.Tensor, dtype: str) -> NDArray[Any]:
 class BlockShuffle:
     """Batches of activations in random order, reproducible and resumable.
 
-    Each block, together with the rows that the block before left over, is shuffled as one and given out in batches of
-    a fixed size. Nothing else is carried from block to block, so a checkpoint needs only the left-over rows (fewer
-    than a batch), the place where the block began, and how many of its batches were used.
+    Gives out the source's first `rows` activations, a whole number of batches. Each block, together with the rows that
+    the block before left over, is shuffled as one and given out in batches of a fixed size. Nothing else is carried
+    from block to block, so a checkpoint needs only the left-over rows (fewer than a batch), the place where the block
+    began, and how many of its batches were used.
     """
 
-    def __init__(self, source: BlockSource, batch: int, seed: int) -> None:
+    def __init__(self, source: BlockSource, batch: int, seed: int, rows: int) -> None:
+        if rows % batch:
+            raise ValueError(f"{rows} rows are no whole number of batches of {batch}")
         self._source = source
         self._batch = batch
         self._seed = seed
+        self._rows = rows
+        self._taken = 0
+        """Rows that came out of the source before the present block."""
         self._block = 0
         self._used = 0
         self._begin: dict[str, Any] = source.position()
@@ -155,10 +182,11 @@ class BlockShuffle:
         self._pool_ND: torch.Tensor | None = None
 
     def next_batch(self) -> torch.Tensor:
-        """The next batch [batch, D], float32."""
+        """The next batch [batch, D], float32. ValueError behind the last one."""
         if self._pool_ND is None:
             self._pool_ND = self._fill()
         while (self._used + 1) * self._batch > len(self._pool_ND):
+            self._taken += len(self._pool_ND) - len(self._carry_ND)
             self._carry_ND = self._pool_ND[self._used * self._batch :].clone()
             self._pool_ND = None  # let the used block go before the next one is laid out
             self._block += 1
@@ -170,7 +198,9 @@ class BlockShuffle:
         return self._pool_ND[start : start + self._batch].float()
 
     def _fill(self) -> torch.Tensor:
-        pieces = [self._carry_ND, *self._source.next_block()]
+        if self._taken >= self._rows:
+            raise ValueError(f"all {self._rows} activations were given out")
+        pieces = [self._carry_ND, *self._source.next_block(self._rows - self._taken)]
         total = sum(len(piece) for piece in pieces)
         generator = torch.Generator().manual_seed(_mix(self._seed, self._block))
         order = torch.randperm(total, generator=generator).to(pieces[-1].device)
@@ -190,13 +220,14 @@ class BlockShuffle:
 
     def state(self) -> tuple[dict[str, Any], NDArray[np.float32]]:
         """JSON values and the left-over rows: what `restore` needs."""
-        values = {"begin": self._begin, "block": self._block, "used": self._used}
+        values = {"begin": self._begin, "block": self._block, "used": self._used, "taken": self._taken}
         return values, self._carry_ND.float().cpu().numpy()
 
     def restore(self, values: dict[str, Any], carry_ND: NDArray[np.float32]) -> None:
         """Go on exactly where `state` was taken: the block is made again and its used batches passed over."""
         self._source.seek(values["begin"])
-        self._begin, self._block, self._used = values["begin"], int(values["block"]), int(values["used"])
+        self._begin, self._taken = values["begin"], int(values["taken"])
+        self._block, self._used = int(values["block"]), int(values["used"])
         self._carry_ND = torch.from_numpy(np.ascontiguousarray(carry_ND))
         self._pool_ND = None
 

@@ -18,7 +18,7 @@ The rules, for every command alike:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -50,11 +50,14 @@ class Encoding:
         return "bos" if self.bos_id is not None else "first"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, no special tokens added or recognised."""
+        """Token ids of each text, whole, no special tokens added or recognised."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
-            return [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+            plain = {"add_special_tokens": False, "split_special_tokens": True}
+            return [self.tokenizer.encode(text, **plain) for text in texts]
         backend.encode_special_tokens = True
+        backend.no_truncation()  # tokenizer.json may ask for either
+        backend.no_padding()
         return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def frame(self, ids: list[int]) -> list[int]:
@@ -62,6 +65,15 @@ class Encoding:
         if self.bos_id is not None:
             return [self.bos_id, *ids]
         return [*ids, self.separator_id] if self.separator_id is not None else ids
+
+    def counted(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of a context's tokens count; the last axis of `tokens` runs over positions."""
+        counted = np.ones(tokens.shape, bool)
+        if self.bos_id is not None:
+            counted[tokens == self.bos_id] = False
+        else:
+            counted[..., 0] = False
+        return counted
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,16 @@ class ContextBatch:
     counted_BT: NDArray[np.bool_]
     document_BT: NDArray[np.int64]
     """Document each token is from; that of the first token for the padding."""
+
+    def head(self, contexts: int) -> ContextBatch:
+        """The first contexts of the batch."""
+        return replace(
+            self,
+            tokens_BT=self.tokens_BT[:contexts],
+            mask_BT=self.mask_BT[:contexts],
+            counted_BT=self.counted_BT[:contexts],
+            document_BT=self.document_BT[:contexts],
+        )
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Token ids [B, T], and the attention mask [B, T] or None where nothing is padded."""
@@ -159,24 +181,34 @@ class ContextStream:
         """Pass over `count` contexts; gives how many there were."""
         return sum(1 for _ in islice(self._contexts, count))
 
+    def skip_tokens(self, tokens: int, *, counted: bool = False) -> int:
+        """Pass over as many contexts as hold `tokens` tokens, or as many that count; gives how many contexts."""
+        seen = contexts = 0
+        while seen < tokens and (context := next(self._contexts, None)) is not None:
+            seen += int(self.encoding.counted(context.ids).sum()) if counted else len(context.ids)
+            contexts += 1
+        return contexts
+
     def _run(self, start: StreamPosition) -> Iterator[_Context]:
         epoch, position = start.epoch, start
         while self.settings.epochs is None or epoch < self.settings.epochs:
-            found = False
+            counts = position.documents > 0
             order = ordered(self.corpus, split=self.settings.split, seed=self.settings.seed, epoch=epoch)
             chunks = _chunks(islice(order, position.documents, None))
             for chunk, is_last in chunks:
-                found = True
                 contexts, carry = self._pack(chunk, position, flush=is_last)
+                counts = counts or any(self.encoding.counted(context.ids).any() for context in contexts)
                 for done, context in enumerate(contexts[position.skip :], position.skip + 1):
-                    self.position = StreamPosition(**(asdict(position) | {"skip": done}))
+                    self.position = replace(position, skip=done)
                     yield context
                 position = StreamPosition(
                     epoch, position.documents + len(chunk), position.contexts + len(contexts), 0, *carry
                 )
                 self.position = position
-            if not found and position.documents == 0:
-                raise MonosemError(f"{self.corpus.spec} holds no documents")
+            if not counts:  # a further epoch would be no better, and who waits for activations would wait for ever
+                raise MonosemError(
+                    f"{self.corpus.spec} holds no token that counts, once encoded", "Use other text, or another model."
+                )
             epoch += 1
             position = StreamPosition(epoch, 0, position.contexts)
             self.position = position
@@ -229,12 +261,7 @@ class ContextStream:
             tokens[row, :n], mask[row, :n] = context.ids, True
             document[row] = context.documents[0]
             document[row, :n] = context.documents
-        counted = mask.copy()
-        if self.encoding.bos_id is not None:
-            counted &= tokens != self.encoding.bos_id
-        else:
-            counted[:, 0] = False
-        return ContextBatch(first, tokens, mask, counted, document)
+        return ContextBatch(first, tokens, mask, mask & self.encoding.counted(tokens), document)
 
 
 def _chunks(documents: Iterator[Document]) -> Iterator[tuple[list[Document], bool]]:

@@ -22,21 +22,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.activations import captured_batches
+from engine.activations import captured_batches, forward_contexts
 from engine.contexts import ContextBatch
 from engine.corpus.order import Split
 from engine.hooks import logits, replaced
-from engine.index import ENCODE_BYTES
 from engine.models import LanguageModel
 from engine.progress import Progress
-from engine.sae.base import Sae
+from engine.sae.base import Sae, encoded_rows
 from engine.sites import Site
 from engine.subject import Subject
 from store.errors import MonosemError
 from store.histogram import Histogram, density_histogram
 
 LOGIT_BYTES = 1 << 28
-"""Size of the logits [B, T, V] made at once."""
+"""Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""
+NO_TOKEN = -100
+"""Marks positions behind which there is nothing to predict."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ class _Reconstruction:
 
 
 def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
-    """Measure an autoencoder on the first `tokens` tokens of a split, in seeded order.
+    """Measure an autoencoder on the first `tokens` tokens of a split, in seeded order; contexts are taken whole.
 
     Raises:
         MonosemError: the split holds no token that counts.
     """
     site = subject.site()
-    contexts = max(1, -(-tokens // subject.context))
+    contexts = subject.stream(split).skip_tokens(tokens)
     sums = _reconstruct(subject, site, sae, split, contexts, progress)
     ce = _cross_entropies(subject, site, sae, split, contexts, sums.mean_D, progress)
     alive = int((sums.count_F > 0).sum())
@@ -106,7 +107,7 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
         dead=d_sae - alive,
         d_sae=d_sae,
         tokens=sums.tokens,
-        density_log10_histogram=density_histogram((sums.count_F.double() / sums.tokens).cpu().numpy()),
+        density_log10_histogram=density_histogram(sums.count_F.cpu().numpy() / sums.tokens),
         data=subject.corpus.spec,
         split=split,
     )
@@ -121,13 +122,12 @@ def _reconstruct(
     subject: Subject, site: Site, sae: Sae, split: Split, contexts: int, progress: Progress
 ) -> _Reconstruction:
     device = subject.lm.device
-    rows = max(1, ENCODE_BYTES // (4 * sae.settings.d_sae))
     n, squared_error, squares = 0, 0.0, 0.0
     sum_D = np.zeros(site.d_in, np.float64)
     count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
     with progress.task("reconstruction", contexts, "contexts") as bar:
         for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
-            for x_ND in torch.split(captured.acts_ND.float(), rows):
+            for x_ND in torch.split(captured.acts_ND.float(), encoded_rows(sae)):
                 acts = sae.encode(x_ND)
                 squared_error += (x_ND - sae.decode(acts)).square().sum().item()
                 count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
@@ -148,16 +148,22 @@ def _cross_entropies(
 ) -> dict[str, float]:
     """Mean next-token loss in nats: clean, and with the site's activations replaced in three ways."""
     lm = subject.lm
-    size = max(1, LOGIT_BYTES // (4 * lm.vocab_size * subject.context))
-    totals = dict.fromkeys(("clean", "sae", "zero", "mean"), 0.0)
+    fitting = LOGIT_BYTES // (4 * lm.vocab_size * subject.context)
+    size = max(1, min(fitting, forward_contexts(subject.context)))
+    substitutes: dict[str, Callable[[Tensor], Tensor]] = {
+        "sae": lambda x_ND: torch.cat([sae(some_ND) for some_ND in torch.split(x_ND, encoded_rows(sae))]),
+        "zero": torch.zeros_like,
+        "mean": lambda x_ND: mean_D.expand_as(x_ND),
+    }
+    totals = dict.fromkeys(("clean", *substitutes), 0.0)
     predicted = 0
     with progress.task("cross-entropy", contexts, "contexts") as bar:
         for batch in subject.stream(split).batches(size, contexts):
             tokens_BT, mask_BT = batch.tensors(lm.device)
-            totals["clean"] += _next_token_loss(lm, batch, tokens_BT, mask_BT)
-            for name, substitute in (("sae", sae), ("zero", torch.zeros_like), ("mean", lambda x: mean_D.expand_as(x))):
+            totals["clean"] += _next_token_loss(lm, tokens_BT, mask_BT)
+            for name, substitute in substitutes.items():
                 with replaced(lm, site, _at_counted(batch, substitute, lm)):
-                    totals[name] += _next_token_loss(lm, batch, tokens_BT, mask_BT)
+                    totals[name] += _next_token_loss(lm, tokens_BT, mask_BT)
             predicted += int(batch.mask_BT[:, 1:].sum())
             bar.advance(len(batch.tokens_BT))
     return {name: total / max(predicted, 1) for name, total in totals.items()}
@@ -178,9 +184,18 @@ def _at_counted(
 
 
 @torch.no_grad()
-def _next_token_loss(lm: LanguageModel, batch: ContextBatch, tokens_BT: Tensor, mask_BT: Tensor | None) -> float:
+def _next_token_loss(lm: LanguageModel, tokens_BT: Tensor, mask_BT: Tensor | None) -> float:
     """Sum of -log p over every next token of the batch."""
-    logits_BTV = logits(lm, tokens_BT, mask_BT)[:, :-1].float()
-    loss = functional.cross_entropy(logits_BTV.flatten(0, 1), tokens_BT[:, 1:].flatten(), reduction="none")
-    real = torch.from_numpy(batch.mask_BT[:, 1:].copy()).to(lm.device).flatten()
-    return float(loss[real].double().sum())
+    following_BT = torch.full_like(tokens_BT, NO_TOKEN)
+    following_BT[:, :-1] = tokens_BT[:, 1:]
+    if mask_BT is not None:
+        following_BT[:, :-1][~mask_BT[:, 1:]] = NO_TOKEN
+    logits_NV = logits(lm, tokens_BT, mask_BT).flatten(0, 1)
+    rows = max(1, LOGIT_BYTES // (4 * logits_NV.shape[1]))
+    total = 0.0
+    # In parts, so that a large vocabulary is turned into float32 bit by bit.
+    parts = zip(torch.split(logits_NV, rows), torch.split(following_BT.flatten(), rows), strict=True)
+    for some_NV, following_N in parts:
+        loss_N = functional.cross_entropy(some_NV.float(), following_N, ignore_index=NO_TOKEN, reduction="none")
+        total += float(loss_N.cpu().double().sum())
+    return total

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.activations import Captured, captured_batches, to_array
+from engine.activations import Captured, captured_batches, to_array, whole_forwards
 from engine.contexts import ContextStream
 from engine.progress import Progress
+from engine.resuming import agreeing, has_begun
 from engine.sites import Site
 from engine.subject import Subject, SubjectSettings, open_subject, pinned
 from store.errors import MonosemError
@@ -30,6 +31,7 @@ class ExtractSettings(SubjectSettings):
     """Settings of `monosem extract`."""
 
     tokens: int = 2_000_000
+    """Activations to keep, at the least: contexts are kept whole."""
     keep: str = "float16"
     """Dtype on disk: float32, float16 or bfloat16."""
 
@@ -37,13 +39,22 @@ class ExtractSettings(SubjectSettings):
 def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> ShardInfo:
     """Write the activations of the training split into `run.activations`; gives what the shards hold.
 
-    Covers `tokens` tokens in the order in which streamed training would see them, over several epochs if need be, so
-    that training from the shards is the same training.
+    Covers `tokens` activations in the order in which streamed training would see them, over several epochs if need be,
+    so that training from the shards on as many tokens is the same training (to the bit where they are kept in the
+    model's own dtype).
+
+    Args:
+        run: the folder.
+        given: the fields of `ExtractSettings` that the user set.
+        progress: who is told.
+        resume: go on behind the shards in the folder. Settings must agree with those it began with.
 
     Raises:
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
-    settings = ExtractSettings(**pinned(given))
+    settings = _settings(run, pinned(given), resume=resume)
+    if settings.tokens < 1:
+        raise MonosemError(f"--tokens must be positive, not {settings.tokens}")
     if settings.keep not in DTYPES:
         raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
     with run.locked():
@@ -57,15 +68,21 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
         info = _info(subject, site, settings)
         if done:
             _check_same(run, info)
-        _begin(run, subject, site, replace(settings, context=subject.context))
+        _begin(run, subject, site, replace(settings, context=subject.context, layer=site.layer))
         with run.working("extracting"):
             _write(run, subject, site, info, done, progress)
     return info
 
 
+def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
+    if not has_begun(run, "extract", resume=resume) or not resume:
+        return ExtractSettings(**given)
+    stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))
+    return agreeing(stored, given, run, free={"device"})
+
+
 def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
     context = subject.context
-    n_contexts = max(1, -(-settings.tokens // context))
     width = np.dtype(DTYPES[settings.keep]).itemsize
     return ShardInfo(
         model=settings.model,
@@ -80,8 +97,8 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
         packing=settings.packing,
         seed=settings.seed,
         excluded=subject.encoding.excluded,
-        contexts_per_shard=max(1, min(n_contexts, SHARD_BYTES // (width * site.d_in * context))),
-        n_contexts=n_contexts,
+        contexts_per_shard=whole_forwards(SHARD_BYTES // (width * site.d_in * context), context),
+        n_contexts=subject.stream("train", epochs=None).skip_tokens(settings.tokens, counted=True),
     )
 
 
@@ -103,9 +120,10 @@ def _begin(run: RunFolder, subject: Subject, site: Site, settings: ExtractSettin
     spec = SaeSpec(
         model=settings.model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=subject.encoding.excluded
     )
+    trained = "train" in record.config
     run.update(
-        spec=record.spec if "train" in record.config else spec,
-        provenance=subject.provenance(),
+        spec=record.spec if trained else spec,
+        provenance=record.provenance if trained else subject.provenance(),
         config=record.config | {"extract": asdict(settings)},
     )
 
@@ -140,7 +158,7 @@ def _rows(captured: Captured, dtype: str) -> Rows:
     if dtype == "float16":
         # A few outlier directions of large models exceed what float16 holds.
         limit = torch.finfo(torch.float16).max
-        acts_ND = acts_ND.clamp(-limit, limit)
+        acts_ND = acts_ND.float().clamp(-limit, limit)  # in bfloat16 the limit itself would be rounded up
     return Rows(
         acts_ND=to_array(acts_ND, dtype),
         token_N=batch.tokens_BT[batch.counted_BT],

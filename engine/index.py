@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from engine.activations import Captured, captured_batches
+from engine.activations import Captured, captured_batches, whole_forwards
 from engine.contexts import ContextBatch
 from engine.logit_effects import logit_effects, neighbours
 from engine.models import LanguageModel
 from engine.progress import Progress
-from engine.sae.base import Sae, SparseActs
+from engine.sae.base import Sae, encoded_rows
 from engine.sae.registry import from_weights
 from engine.sites import Site
 from engine.subject import Subject
@@ -43,22 +43,14 @@ from store.weights import SaeWeights, load_sae
 
 SEGMENT_TOKENS = 1 << 17
 """Tokens a segment: at 32 active features its sort needs about 300 MB."""
-ENCODE_BYTES = 1 << 28
-"""Size of the pre-activations [N, F] made at once."""
 LISTED = 10
 """Tokens and neighbours kept a feature."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexSettings:
-    """How much of the corpus to index."""
-
-    tokens: int
-    split: str = "all"
-
-
 def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progress) -> None:
     """Make features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
+
+    Tokens are counted with BOS; contexts are taken whole.
 
     Goes on behind the segments that an earlier, killed call with the same settings has finished; the result is the
     same to the byte. The caller holds the run's lock.
@@ -71,7 +63,7 @@ def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progres
     check_width(weights, site, subject.lm)
     plan = _plan(run, subject, tokens)
     sae = from_weights(weights, subject.lm.device)
-    if common_path(run.index).is_file():
+    if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
         write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, site, sae))
@@ -92,10 +84,9 @@ def check_width(weights: SaeWeights, site: Site, lm: LanguageModel) -> None:
 
 def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: np.ndarray) -> SparseRows:
     """Active features of consecutive tokens; `acts_ND` holds the counted ones of them."""
-    rows = max(1, ENCODE_BYTES // (4 * sae.settings.d_sae))
     counts, features, acts = [], [], []
-    for start in range(0, len(acts_ND), rows):
-        found: SparseActs = sae.encode(acts_ND[start : start + rows].float())
+    for some_ND in torch.split(acts_ND, encoded_rows(sae)):
+        found = sae.encode(some_ND.float())
         active_BK = found.act_BK > 0
         counts.append(active_BK.sum(1).cpu().numpy())
         features.append(found.feature_BK[active_BK].cpu().numpy())
@@ -156,7 +147,6 @@ def _tokens_before(index: Path, segments: int) -> int:
 
 
 def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
-    wanted = max(1, -(-tokens // subject.context))
     settings = subject.settings
     return IndexPlan(
         data=subject.corpus.spec,
@@ -165,8 +155,9 @@ def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
         packing=settings.packing,
         context=subject.context,
         seed=settings.seed,
-        n_contexts=subject.stream("all").skip(wanted),
-        contexts_per_segment=max(1, SEGMENT_TOKENS // subject.context),
+        n_contexts=subject.stream("all").skip_tokens(tokens),
+        contexts_per_segment=whole_forwards(SEGMENT_TOKENS // subject.context, subject.context),
+        model_digest=subject.lm.digest,
     )
 
 

@@ -20,6 +20,9 @@ from store.run import RunFolder
 from store.segment import complete_segments
 from store.weights import load_sae
 
+CHANGEABLE = ("model", "data", "device", "dtype")
+"""What a trained run may be looked at with, other than what it was trained with."""
+
 
 def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool, overwrite: bool) -> None:
     """Build features.h5 of a trained run.
@@ -47,7 +50,10 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
         if overwrite and not resume:
             shutil.rmtree(run.index, ignore_errors=True)
         with run.working("indexing"):
-            build_index(run, subject, given.get("tokens", trained_settings(run).index_tokens), progress)
+            tokens = given.get("tokens", trained_settings(run).index_tokens)
+            build_index(run, subject, tokens, progress)
+            used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
+            run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
 
 
 def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:
@@ -76,7 +82,7 @@ def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subj
     settings = trained_settings(run)
     if run.model.is_dir():
         settings = replace(settings, model=str(run.path))
-    changes = {name: value for name, value in pinned(given).items() if name in ("model", "data", "device", "dtype")}
+    changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
     return open_subject(replace(settings, **changes), progress)
 
 

@@ -90,7 +90,9 @@ def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = str(Path(found[name]).absolute())
     data = found.get("data")
     if data is not None and data not in ("stdlib", "planted") and not data.startswith("hf:"):
-        found["data"] = os.path.abspath(data)  # noqa: PTH100 - a glob or PATH:FIELD, not always a path
+        if data.startswith("~/"):
+            data = os.path.expanduser(data)  # noqa: PTH111 - a glob or PATH:FIELD, not always a path
+        found["data"] = os.path.abspath(data)  # noqa: PTH100
     return found
 
 

@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.activations import BlockShuffle, BlockSource, ModelBlocks, ShardBlocks
+from engine.activations import BlockShuffle, BlockSource, ModelBlocks, ShardBlocks, whole_forwards
 from engine.corpus.order import Split, has_held_out
+from engine.devices import hardware, versions
 from engine.evaluate import Evaluation, evaluate
 from engine.index import build_index
 from engine.progress import Progress
+from engine.resuming import agreeing, check_unchanged, has_begun
 from engine.sae.registry import from_weights
 from engine.subject import Subject, device_of, open_subject, pinned
 from engine.training.loop import TrainLoop
 from engine.training.settings import TrainSettings
 from engine.training.trainer import SaeTrainer
 from store.errors import MonosemError
-from store.run import Results, RunFolder, RunRecord
+from store.run import Provenance, RunFolder, RunRecord
 from store.shards import ShardReader
 from store.spec import SaeSpec, known_fields
 from store.weights import SaeWeights, load_sae, save_sae
@@ -36,16 +38,18 @@ class _Source:
     """Without the autoencoder's own fields."""
     settings: TrainSettings
     """With the source's own model, site and corpus filled in."""
+    provenance: Provenance
 
 
 def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Evaluation | None:
-    """Train one autoencoder in a run folder; gives its evaluation, or None where the index was not wanted.
+    """Train one autoencoder in a run folder; gives its evaluation, or None where this call made none.
 
     Args:
         run: the folder; it may hold a model or activations made earlier, but no other training unless `resume`.
         given: the fields of `TrainSettings` that the user set.
         progress: who is told.
-        resume: go on with the training that is in the folder. Settings must agree with those it began with.
+        resume: go on with the training that is in the folder, or make what a finished one lacks. Settings must agree
+            with those it began with, and so must model and text.
 
     Raises:
         MonosemError: a setting is impossible, or the folder already holds a training.
@@ -53,16 +57,22 @@ def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resum
     """
     settings = _settings(run, pinned(given), resume=resume)
     with run.locked():
+        subject = None
         if resume and run.sae.is_file():
             progress.say(f"{run.path} is trained already")
-            return _finish(run, settings, progress) if settings.index and not run.features.is_file() else None
-        subject = None if settings.activations else open_subject(settings, progress)
-        source = _cached_source(settings) if subject is None else _model_source(subject, settings)
-        settings = source.settings.resolved(source.blocks.d_in)
-        _begin(run, settings, source, subject, progress)
-        with run.working("training"):
-            _fit(run, settings, source, progress, resume=resume)
-        return _finish(run, settings, progress, subject) if settings.index else None
+            with run.working("training"):
+                _tidy(run, settings)
+        else:
+            subject = None if settings.activations else open_subject(settings, progress)
+            source = _cached_source(settings, progress) if subject is None else _model_source(subject, settings)
+            settings = source.settings.resolved(source.blocks.d_in)
+            _begin(run, settings, source, subject, progress, resume=resume)
+            with run.working("training"):
+                _fit(run, settings, source, progress, resume=resume)
+                _tidy(run, settings)
+        if not settings.index or (run.features.is_file() and run.record().evaluation):
+            return None
+        return _finish(run, subject or _reopen(run, settings, progress), settings, progress)
 
 
 def trained_settings(run: RunFolder) -> TrainSettings:
@@ -78,25 +88,35 @@ def trained_settings(run: RunFolder) -> TrainSettings:
 
 
 def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
-    begun = run.exists() and "train" in run.record().config
-    if not resume:
-        if begun:
-            raise MonosemError(
-                f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
-            )
-        return TrainSettings(**given)
+    begun = has_begun(run, "train", resume=resume)
+    if begun and not resume:
+        raise MonosemError(
+            f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
+        )
     if not begun:
-        raise MonosemError(f"{run.path} holds no training to resume", "Leave --resume out to begin one.")
-    stored = trained_settings(run)
+        return TrainSettings(**(_of_shards(given) if given.get("activations") else given))
+    wanted = dict(given)
+    if "expansion" in wanted:
+        wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
+    return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens"})
+
+
+def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those filled in that the activations were made with. Model and text may lie elsewhere by now."""
+    info = _reader(given["activations"]).info
+    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
     for name, value in given.items():
-        if getattr(stored, name) != value and name not in ("device", "index", "index_tokens", "expansion"):
-            flag = "--" + name.replace("_", "-")
+        if name not in ("model", "data") and same.get(name, value) != value:
             raise MonosemError(
-                f"{run.path} was begun with {flag} {getattr(stored, name)}, not {value}",
-                "Leave the flag out to resume, or choose another --out.",
+                f"{given['activations']} holds activations of --{name} {same[name]}, not {value}",
+                "Leave the flag out, or extract others.",
             )
-    changeable = {name: value for name, value in given.items() if name in ("device", "index", "index_tokens")}
-    return replace(stored, **changeable)
+    return same | dict(given)
+
+
+def _reader(activations: str) -> ShardReader:
+    run = RunFolder(Path(activations))
+    return ShardReader(run.activations if run.exists() else run.path)
 
 
 def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
@@ -104,62 +124,93 @@ def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
     resolved = settings.resolved(site.d_in)
     assert resolved.buffer is not None
     blocks = ModelBlocks(
-        subject.lm, site, subject.stream("train", epochs=None), max(1, resolved.buffer // subject.context)
+        subject.lm,
+        site,
+        subject.stream("train", epochs=None),
+        whole_forwards(resolved.buffer // subject.context, subject.context),
     )
     spec = SaeSpec(
         model=settings.model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=subject.encoding.excluded
     )
-    return _Source(blocks, spec, replace(settings, context=subject.context))
+    known = replace(settings, context=subject.context, layer=site.layer)
+    return _Source(blocks, spec, known, subject.provenance())
 
 
-def _cached_source(settings: TrainSettings) -> _Source:
-    folder = Path(str(settings.activations))
-    reader = ShardReader(RunFolder(folder).activations if RunFolder(folder).exists() else folder)
+def _cached_source(settings: TrainSettings, progress: Progress) -> _Source:
+    reader = _reader(str(settings.activations))
     info = reader.info
+    if reader.n_contexts < info.n_contexts:
+        progress.say(f"{settings.activations} is unfinished: {reader.n_contexts} of {info.n_contexts} contexts")
     resolved = settings.resolved(info.d_in)
     assert resolved.buffer is not None
-    spec = SaeSpec(model=info.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
-    same = {name: getattr(info, name) for name in ("model", "layer", "site", "data", "context", "packing")}
-    blocks = ShardBlocks(reader, max(1, resolved.buffer // info.context))
-    return _Source(blocks, spec, replace(settings, **same))
+    spec = SaeSpec(model=settings.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
+    blocks = ShardBlocks(reader, whole_forwards(resolved.buffer // info.context, info.context))
+    provenance = Provenance(
+        versions=versions(),
+        model=settings.model,
+        model_digest=info.model_digest,
+        corpus=settings.data,
+        corpus_digest=info.corpus_digest,
+        seed=settings.seed,
+        hardware=hardware(device_of(settings)),
+    )
+    return _Source(blocks, spec, settings, provenance)
 
 
 def _begin(
-    run: RunFolder, settings: TrainSettings, source: _Source, subject: Subject | None, progress: Progress
+    run: RunFolder,
+    settings: TrainSettings,
+    source: _Source,
+    subject: Subject | None,
+    progress: Progress,
+    *,
+    resume: bool,
 ) -> None:
     """Write what the run is before any work is done."""
     spec = replace(source.spec, arch=settings.arch, d_sae=settings.d_sae or 0, k=settings.k, l1=settings.l1)
+    if subject is not None and not has_held_out(subject.corpus):
+        progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
     if not run.exists():
         run.create(RunRecord())
-    record = run.record()
-    changes: dict[str, Any] = {"spec": spec, "config": record.config | {"train": asdict(settings)}}
-    if subject is not None:
-        changes["provenance"] = subject.provenance()
-        if not has_held_out(subject.corpus):
-            progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
-    run.update(**changes)
+    elif resume and "train" in run.record().config:
+        check_unchanged(run, source.provenance)
+    config = run.record().config | {"train": asdict(settings)}
+    run.update(spec=spec, config=config, provenance=source.provenance)
 
 
 def _fit(run: RunFolder, settings: TrainSettings, source: _Source, progress: Progress, *, resume: bool) -> None:
     trainer_settings = settings.trainer_settings(source.blocks.d_in)
     trainer = SaeTrainer(trainer_settings, device_of(settings))
-    shuffle = BlockShuffle(source.blocks, trainer_settings.batch, settings.seed)
+    shuffle = BlockShuffle(source.blocks, trainer_settings.batch, settings.seed, trainer_settings.tokens)
     loop = TrainLoop(run, trainer, shuffle, settings.checkpoint_every, progress)
     if resume:
         loop.resume()
     loop.finish()
     save_sae(run.sae, SaeWeights(run.record().spec, trainer.weights()))
+
+
+def _tidy(run: RunFolder, settings: TrainSettings) -> None:
+    """Behind the training: note its size, and remove what nobody will resume from."""
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
-    run.update(results=Results(tokens=trainer_settings.steps * trainer_settings.batch))
+    record = run.record()
+    run.update(results=replace(record.results, tokens=settings.trainer_settings(record.spec.d_in).tokens))
 
 
-def _finish(run: RunFolder, settings: TrainSettings, progress: Progress, subject: Subject | None = None) -> Evaluation:
-    """Evaluate on held-out text, then index."""
-    subject = subject or open_subject(settings, progress)
-    evaluation = evaluate_run(run, subject, "heldout", EVAL_TOKENS, progress)
-    with run.working("indexing"):
-        build_index(run, subject, settings.index_tokens, progress)
+def _reopen(run: RunFolder, settings: TrainSettings, progress: Progress) -> Subject:
+    subject = open_subject(settings, progress)
+    check_unchanged(run, subject.provenance())
+    return subject
+
+
+def _finish(run: RunFolder, subject: Subject, settings: TrainSettings, progress: Progress) -> Evaluation | None:
+    """Evaluate on held-out text, then index, whichever is still to be done."""
+    evaluation = None
+    if not run.record().evaluation:
+        evaluation = evaluate_run(run, subject, "heldout", EVAL_TOKENS, progress)
+    if not run.features.is_file():
+        with run.working("indexing"):
+            build_index(run, subject, settings.index_tokens, progress)
     return evaluation
 
 

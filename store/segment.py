@@ -41,6 +41,8 @@ class IndexPlan:
     n_contexts: int
     """Contexts the finished index will cover."""
     contexts_per_segment: int
+    model_digest: str = ""
+    """SHA-256 over the model's safetensors files; empty where it has none."""
 
     @property
     def n_segments(self) -> int:

@@ -165,5 +165,3 @@ def _columns(rng: np.random.Generator, weights: SaeWeights, listed: int = 10) ->
         neighbour_id_FT=near,
         neighbour_cosine_FT=np.take_along_axis(cosine, near, 1).astype(np.float32),
     )
-
-

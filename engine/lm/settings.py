@@ -10,6 +10,7 @@ from engine.numbers import nearest_power_of_two
 from store.errors import MonosemError
 
 ACTIVATIONS = ("relu", "gelu_new", "gelu", "silu")
+DTYPES = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class LmSettings:
     lr: float | None = None
     """Peak learning rate; None for 0.002 at a width of 128, falling with its root (docs/log.md)."""
     batch: int | None = None
-    """Tokens a step; None for about 3 000 steps, within 1 024 and 65 536 tokens."""
+    """Tokens a step, about; None for about 3 000 steps, within 1 024 and 65 536 tokens."""
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"
@@ -47,9 +48,11 @@ class LmSettings:
             raise MonosemError(f"--d-model {self.d_model} does not divide into {self.n_heads} heads", "Change --heads.")
         if self.activation not in ACTIVATIONS:
             raise MonosemError(f"unknown activation {self.activation!r}", f"Choose one of: {', '.join(ACTIVATIONS)}.")
-        if not 2 <= self.context <= self.batch_tokens <= self.tokens:
+        if self.dtype not in DTYPES:
+            raise MonosemError(f"a model cannot be trained in {self.dtype}", f"Choose one of: {', '.join(DTYPES)}.")
+        if not 2 <= self.context <= self._wanted_batch <= self.tokens:
             raise MonosemError(
-                f"--context {self.context}, --batch {self.batch_tokens} and --tokens {self.tokens} do not fit together",
+                f"--context {self.context}, --batch {self._wanted_batch}, --tokens {self.tokens} do not fit together",
                 "Each must be at most the next.",
             )
         if self.seed < 0:
@@ -66,8 +69,17 @@ class LmSettings:
         return self.tokens // self.batch_tokens
 
     @property
+    def batch_contexts(self) -> int:
+        """Contexts a step."""
+        return self._wanted_batch // self.context
+
+    @property
     def batch_tokens(self) -> int:
-        """Tokens a step, the default filled in."""
+        """Tokens a step: whole contexts."""
+        return self.batch_contexts * self.context
+
+    @property
+    def _wanted_batch(self) -> int:
         return self.batch or nearest_power_of_two(self.tokens / 3000, max(1024, self.context), 65_536)
 
     @property

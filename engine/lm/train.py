@@ -11,22 +11,26 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from engine.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
 from engine.corpus.documents import Corpus
 from engine.corpus.opening import open_corpus
-from engine.corpus.order import Split, ordered
+from engine.corpus.order import Split, has_held_out, ordered
 from engine.devices import hardware, pick_device, versions
 from engine.interrupt import StopRequest, stop_request
 from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
 from engine.lm.trainer import LmTrainer, next_token_loss
 from engine.progress import Progress, Task
+from engine.resuming import agreeing, check_unchanged, has_begun
+from engine.subject import pinned
 from store.atomic import atomic_path, fsync_folder
 from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.errors import MonosemError, WorkFailed, disk_errors
 from store.run import Provenance, RunFolder, RunRecord
+from store.spec import known_fields
 
 HELD_OUT_CONTEXTS = 400
 CHECKPOINT_SECONDS = 120.0
@@ -52,53 +56,57 @@ class LmReport:
 def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> LmReport:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
+    Args:
+        run: the folder; it may hold no model.
+        given: the fields of `LmSettings` that the user set.
+        progress: who is told.
+        resume: go on with the training that is in the folder. Settings must agree with those it began with.
+
     Raises:
         MonosemError: a setting is impossible, the corpus is too small, or the folder already holds a model.
         KeyboardInterrupt: stopped on request, after a checkpoint.
     """
-    settings = _settings(run, given, resume=resume)
+    settings = _settings(run, pinned(given), resume=resume)
     with run.locked():
         if run.model.is_dir():
             raise MonosemError(f"{run.model} already holds a model", "Choose another --out.")
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
-        _begin(run, settings, corpus, device)
+        _begin(run, settings, corpus, device, progress, resume=resume)
         with run.working("training lm"):
             tokenizer = _tokenizer(run, settings, corpus, progress)
             return _train(run, settings, corpus, tokenizer, device, progress)
 
 
 def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
-    begun = run.exists() and "lm" in run.record().config
+    begun = has_begun(run, "lm", resume=resume)
     if begun and not resume:
         raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")
-    if resume and not begun:
-        raise MonosemError(f"{run.path} holds no model to resume", "Leave --resume out to begin one.")
-    if not resume:
+    if not begun:
         return LmSettings(**given)
-    stored = run.record().config["lm"]
-    for name, value in given.items():
-        if name != "device" and stored.get(name) != value:
-            raise MonosemError(f"{run.path} was begun with --{name.replace('_', '-')} {stored.get(name)}, not {value}")
-    return LmSettings(**(stored | {name: value for name, value in given.items() if name == "device"}))
+    stored = LmSettings(**known_fields(LmSettings, run.record().config["lm"]))
+    return agreeing(stored, given, run, free={"device"})
 
 
-def _begin(run: RunFolder, settings: LmSettings, corpus: Corpus, device: torch.device) -> None:
+def _begin(
+    run: RunFolder, settings: LmSettings, corpus: Corpus, device: torch.device, progress: Progress, *, resume: bool
+) -> None:
+    if not has_held_out(corpus):
+        progress.say("fewer than 20 documents: nothing can be held out, so the loss at the end is on the training text")
+    provenance = Provenance(
+        versions=versions(),
+        model="trained here",
+        corpus=corpus.spec,
+        corpus_digest=corpus.digest(),
+        seed=settings.seed,
+        hardware=hardware(device),
+    )
     if not run.exists():
         run.create(RunRecord())
-    record = run.record()
-    run.update(
-        config=record.config | {"lm": asdict(settings)},
-        provenance=Provenance(
-            versions=versions(),
-            model="trained here",
-            corpus=corpus.spec,
-            corpus_digest=corpus.digest(),
-            seed=settings.seed,
-            hardware=hardware(device),
-        ),
-    )
+    elif resume and "lm" in run.record().config:
+        check_unchanged(run, provenance)
+    run.update(config=run.record().config | {"lm": asdict(settings)}, provenance=provenance)
 
 
 def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: Progress) -> PreTrainedTokenizerFast:
@@ -135,6 +143,8 @@ def _train(
     encoding = Encoding(tokenizer, end_of_text, end_of_text)
     began = time.perf_counter()
     _fit(run, trainer, corpus, encoding, progress)
+    if not trainer.is_sound():
+        raise _failure(run, "the model's weights are not all finite numbers any more")
     loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device)
     network.eval()
     _save(run, network, tokenizer)
@@ -181,12 +191,12 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
     settings = trainer.settings
     saved = time.perf_counter()
     shown = trainer.step_count
-    for batch in stream.batches(settings.batch_tokens // settings.context):
+    for batch in stream.batches(settings.batch_contexts, (settings.steps - shown) * settings.batch_contexts):
         loss = trainer.step(batch)
         step = trainer.step_count
         if step % LOG_EVERY == 0 or step == settings.steps:
             if not torch.isfinite(loss):
-                raise WorkFailed(f"the model's loss is {loss.item()} at step {step}", "Lower --lr.")
+                raise _failure(run, f"the model's loss is {loss.item()} at step {step}")
             bar.advance((step - shown) * settings.batch_tokens, loss=loss.item())
             shown = step
         due = (
@@ -195,13 +205,22 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
             else step % settings.checkpoint_every == 0
         )
         if due or request.asked:
+            if not trainer.is_sound():
+                raise _failure(run, f"the model's weights are not all finite numbers at step {step}")
             state = {"position": asdict(stream.position)}
             save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state))
             saved = time.perf_counter()
         if request.asked:
             raise KeyboardInterrupt
-        if step >= settings.steps:
-            return
+
+
+def _failure(run: RunFolder, what: str) -> WorkFailed:
+    kept = latest_checkpoint(run.checkpoints / "lm")
+    return WorkFailed(
+        what,
+        "Begin again with a lower --lr and another --out. "
+        + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
+    )
 
 
 @torch.no_grad()
@@ -210,8 +229,8 @@ def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -
     trainer.network.eval()
     counts = np.zeros(trainer.network.config.vocab_size, np.int64)
     total = 0.0
-    for batch in stream.batches(trainer.settings.batch_tokens // trainer.settings.context, HELD_OUT_CONTEXTS):
-        total += float(next_token_loss(trainer.network, batch, device).double().sum())
+    for batch in stream.batches(trainer.settings.batch_contexts, HELD_OUT_CONTEXTS):
+        total += float(next_token_loss(trainer.network, batch, device).cpu().double().sum())
         counts += np.bincount(batch.tokens_BT[:, 1:][batch.mask_BT[:, 1:]], minlength=len(counts))
     n = int(counts.sum())
     share = counts[counts > 0] / max(n, 1)
@@ -220,11 +239,17 @@ def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -
 
 def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write model/, all or nothing."""
+    transformers.utils.logging.disable_progress_bar()
     temporary = run.path / f".model.tmp-{os.getpid()}"
+    for stale in run.path.glob(".model.tmp-*"):
+        shutil.rmtree(stale, ignore_errors=True)
     try:
         with disk_errors(run.model):
             network.save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
+            for file in temporary.iterdir():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
             temporary.rename(run.model)
             fsync_folder(run.path)
     finally:
@@ -233,8 +258,9 @@ def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokeniz
 
 @torch.no_grad()
 def sample(network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int = 80) -> str:
-    """Text drawn from the model at temperature 0.8, from the start of a document."""
+    """Text drawn from the model at temperature 0.8, from the start of a document, no longer than a context."""
     torch.manual_seed(seed)
+    tokens = min(tokens, network.config.n_positions - 1)
     start = torch.tensor([[network.config.bos_token_id]], device=network.device)
     ids = network.generate(
         start, attention_mask=torch.ones_like(start), do_sample=True, temperature=0.8, top_k=0, max_new_tokens=tokens

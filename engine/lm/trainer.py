@@ -60,6 +60,10 @@ class LmTrainer:
         self.step_count += 1
         return loss.detach()
 
+    def is_sound(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and optimizer moments by name."""
         arrays: dict[str, NDArray[Any]] = {}
@@ -76,7 +80,7 @@ class LmTrainer:
         for name, parameter in self.network.named_parameters():
             parameter.copy_(torch.from_numpy(arrays[f"network.{name}"]))
             self.optimizer.state[parameter] = {
-                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()),
+                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()).to(self.device),
                 "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
                 "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
             }

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from store.errors import MonosemError
 
+ENCODE_BYTES = 1 << 28
+"""Size of the pre-activations made at once where nothing is trained."""
+
 
 class SparseActs(NamedTuple):
     """The active features of each token; entries of activation 0 are filling."""
@@ -144,6 +147,11 @@ class Sae(nn.Module, ABC):
         }
 
 
+def encoded_rows(sae: Sae) -> int:
+    """Tokens to encode at once, so that the pre-activations [N, F] stay within ENCODE_BYTES."""
+    return max(1, ENCODE_BYTES // (4 * sae.settings.d_sae))
+
+
 def decode_sparse(acts: SparseActs, W_dec_FD: Tensor) -> Tensor:
     """Σ_k act · W_dec[feature]: [B, D]."""
     return functional.embedding_bag(acts.feature_BK, W_dec_FD, per_sample_weights=acts.act_BK, mode="sum")
@@ -158,6 +166,7 @@ def fired_features(acts: SparseActs, d_sae: int) -> Tensor:
 
 def positive_entries(dense_BF: Tensor) -> SparseActs:
     """The positive entries of dense activations, padded to the token with most of them."""
-    most = max(1, int((dense_BF > 0).sum(1).max()))
+    active_B = (dense_BF > 0).sum(1)
+    most = max(1, int(active_B.max())) if len(active_B) else 1
     act_BK, feature_BK = dense_BF.topk(most, dim=1)
     return SparseActs(act_BK, feature_BK)

@@ -62,5 +62,6 @@ class TopKSae(Sae):
         pre_BA = pre_BF.index_select(1, dead_A)
         act_BK, place_BK = pre_BA.topk(min(self.settings.k_aux, len(dead_A)), dim=1, sorted=False)
         guess_BD = decode_sparse(SparseActs(act_BK, dead_A[place_BK]), self.W_dec)
-        loss = (error_BD - guess_BD).square().sum() / error_BD.square().sum()
-        return torch.nan_to_num(loss, posinf=0.0)  # a perfect reconstruction leaves nothing to explain
+        missed, energy = (error_BD - guess_BD).square().sum(), error_BD.square().sum()
+        # A perfect reconstruction leaves nothing to explain, and must not make the gradient 0 / 0.
+        return torch.where(energy > 0, missed, 0.0) / torch.where(energy > 0, energy, 1.0)

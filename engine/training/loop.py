@@ -34,6 +34,8 @@ class TrainLoop:
     progress: Progress
     seconds: float = 0.0
     """Time spent in training before this process took over."""
+    logged_at: float = 0.0
+    """How much of it was spent when the last line was logged."""
 
     def resume(self) -> bool:
         """Go back to the latest checkpoint; False when there is none and training starts from the beginning."""
@@ -45,7 +47,7 @@ class TrainLoop:
         checkpoint = load_checkpoint(path)
         self.trainer.restore(checkpoint.state["trainer"], checkpoint.arrays)
         self.shuffle.restore(checkpoint.state["shuffle"], checkpoint.arrays[CARRY])
-        self.seconds = float(checkpoint.state["seconds"])
+        self.seconds, self.logged_at = float(checkpoint.state["seconds"]), float(checkpoint.state["logged_at"])
         log.rewind(checkpoint.step)
         self.progress.say(f"resumed at step {checkpoint.step} of {self.trainer.settings.steps}")
         return True
@@ -55,16 +57,18 @@ class TrainLoop:
 
         Raises:
             KeyboardInterrupt: someone asked to stop; a checkpoint was written.
-            WorkFailed: the loss is no number; the last good checkpoint is named.
+            WorkFailed: loss or weights are no numbers; the last good checkpoint is named.
         """
         trainer, batch = self.trainer, self.trainer.settings.batch
+        began = time.perf_counter() - self.seconds
         if trainer.step_count == 0:
             trainer.start(self.shuffle.peek(SAMPLE_ROWS))
-        began = time.perf_counter() - self.seconds
-        total = trainer.settings.steps * batch
+        total = trainer.settings.tokens
         task = self.progress.task("training", total, "tokens", trainer.step_count * batch)
         with stop_request() as request, task as bar:
             self._steps(request, bar, began)
+        if not trainer.is_sound():
+            raise self._failure("the weights are not all finite numbers any more")
         self.seconds = time.perf_counter() - began
         EventLog(self.run.events).append(
             EndEvent(tokens=total, seconds=self.seconds, tok_s=total / max(self.seconds, 1e-9))
@@ -73,7 +77,8 @@ class TrainLoop:
     def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
         trainer, settings = self.trainer, self.trainer.settings
         log_every = max(1, settings.steps // LOG_POINTS)
-        logged = saved = time.perf_counter()
+        logged = began + self.logged_at
+        saved = time.perf_counter()
         shown = trainer.step_count
         while trainer.step_count < settings.steps:
             trainer.step(self.shuffle.next_batch())
@@ -83,9 +88,9 @@ class TrainLoop:
                 bar.advance((step - shown) * settings.batch, **_facts(event))
                 logged, shown = now, step
             if request.asked or self._checkpoint_due(step, now - saved):
-                self.seconds = now - began
+                self.seconds, self.logged_at = now - began, logged - began
                 self.save()
-                saved = now
+                saved = time.perf_counter()
             if request.asked:
                 raise KeyboardInterrupt
 
@@ -95,10 +100,16 @@ class TrainLoop:
         return step % self.checkpoint_every == 0
 
     def save(self) -> None:
-        """Write a checkpoint of this very step."""
+        """Write a checkpoint of this very step.
+
+        Raises:
+            WorkFailed: its weights are worthless; the last good checkpoint stays.
+        """
+        if not self.trainer.is_sound():
+            raise self._failure("the weights are not all finite numbers any more")
         values, arrays = self.trainer.state()
         shuffle, carry_ND = self.shuffle.state()
-        state = {"trainer": values, "shuffle": shuffle, "seconds": self.seconds}
+        state = {"trainer": values, "shuffle": shuffle, "seconds": self.seconds, "logged_at": self.logged_at}
         save_checkpoint(self.run.checkpoints, Checkpoint(self.trainer.step_count, arrays | {CARRY: carry_ND}, state))
 
     def _log(self, seconds: float) -> TrainEvent:
@@ -119,15 +130,17 @@ class TrainLoop:
             terms={name: float(value) / tally.steps for name, value in tally.terms.items()},
         )
         if not math.isfinite(event.loss):
-            kept = latest_checkpoint(self.run.checkpoints)
-            raise WorkFailed(
-                f"the loss is {event.loss} at step {event.step}",
-                f"Lower --lr. The last good checkpoint is {kept}."
-                if kept
-                else "Lower --lr; no checkpoint was taken yet.",
-            )
+            raise self._failure(f"the loss is {event.loss}")
         EventLog(self.run.events).append(event)
         return event
+
+    def _failure(self, what: str) -> WorkFailed:
+        kept = latest_checkpoint(self.run.checkpoints)
+        return WorkFailed(
+            f"{what} at step {self.trainer.step_count}",
+            "Begin again with a lower --lr and another --out. "
+            + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
+        )
 
 
 def _facts(event: TrainEvent) -> dict[str, float | int | str]:

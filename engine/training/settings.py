@@ -57,7 +57,13 @@ class TrainSettings(SubjectSettings):
         if self.d_sae is not None and self.expansion is not None:
             raise MonosemError("--d-sae and --expansion say the same thing twice", "Give one of them.")
         d_sae = self.d_sae or d_in * (self.expansion or 16)
-        batch = self.batch or nearest_power_of_two(self.tokens / 2000, 256, 4096)
+        if self.tokens < 1:
+            raise MonosemError(f"--tokens must be positive, not {self.tokens}")
+        if self.lr is not None and self.lr <= 0:
+            raise MonosemError(f"--lr must be positive, not {self.lr}")
+        batch = self.batch or min(nearest_power_of_two(self.tokens / 2000, 256, 4096), self.tokens)
+        if batch < 2:
+            raise MonosemError(f"a training step needs at least 2 tokens, not {batch}", "Raise --batch and --tokens.")
         if batch > self.tokens:
             raise MonosemError(f"--batch {batch} is more than --tokens {self.tokens}")
         fixed_k = architecture(self.arch).fixed_k

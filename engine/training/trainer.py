@@ -5,6 +5,7 @@ Shapes: B tokens of a batch, D = d_in, F = d_sae.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
 from engine.training.resampling import resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
+from store.errors import WorkFailed
 
 ADAM_BETAS = (0.9, 0.999)
 MAX_GRAD_NORM = 1.0
@@ -38,6 +40,11 @@ class TrainerSettings:
     dead_after: int
     """Tokens of silence after which a feature counts as dead."""
     seed: int
+
+    @property
+    def tokens(self) -> int:
+        """Activations of all steps together."""
+        return self.steps * self.batch
 
 
 Sum = Tensor | float
@@ -103,11 +110,23 @@ class SaeTrainer:
         self._resampling = frozenset(resampling_steps(settings.steps)) if self.sae.resamples else frozenset()
 
     def start(self, sample_ND: Tensor) -> None:
-        """Set scale, mean and random weights from a sample of activations, before the first step."""
+        """Set scale, mean and random weights from a sample of activations, before the first step.
+
+        Raises:
+            WorkFailed: the activations are not finite, or all the same.
+        """
         mean_D = sample_ND.mean(0)
         spread = (sample_ND - mean_D).square().sum(1).mean().item()
-        self.scale = (self.settings.sae.d_in / spread) ** 0.5 if spread > 0 else 1.0
+        if not math.isfinite(spread):
+            raise WorkFailed("the model's activations are not all finite numbers", "Use --dtype float32 or bfloat16.")
+        if spread == 0:
+            raise WorkFailed("the activations are the same for every token: there is nothing to learn")
+        self.scale = (self.settings.sae.d_in / spread) ** 0.5
         self.sae.initialise(mean_D * self.scale, self.generator)
+
+    def is_sound(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.sae.parameters())
 
     @property
     def n_dead(self) -> int:
@@ -167,7 +186,7 @@ class SaeTrainer:
         self.sae.load_state_dict({name: torch.from_numpy(arrays[f"sae.{name}"]) for name in self.sae.state_dict()})
         for name, parameter in self.sae.named_parameters():
             self.optimizer.state[parameter] = {
-                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()),
+                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()).to(self.device),
                 "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
                 "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
             }

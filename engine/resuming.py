@@ -1,0 +1,58 @@
+"""Work that is resumed goes on with what it began with: the same settings, the same model, the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from store.errors import MonosemError
+from store.run import Provenance, RunFolder
+
+S = TypeVar("S")
+
+
+def has_begun(run: RunFolder, command: str, *, resume: bool) -> bool:
+    """Whether a command has written its settings into a run.
+
+    Raises:
+        MonosemError: it is to be resumed, but there is no such folder. (One without settings is what a command leaves
+            behind that was stopped right at its start: resuming it is beginning.)
+    """
+    if resume and not run.path.is_dir():
+        raise MonosemError(f"there is nothing to resume: {run.path} does not exist", "Leave --resume out to begin.")
+    return run.exists() and command in run.record().config
+
+
+def agreeing(stored: S, given: Mapping[str, Any], run: RunFolder, *, free: Set[str]) -> S:
+    """The stored settings (a dataclass), those named in `free` changed to what is given.
+
+    Raises:
+        MonosemError: another one is given with another value than it was stored with.
+    """
+    for name, value in given.items():
+        begun = getattr(stored, name)
+        if begun != value and name not in free:
+            flag = "--" + name.replace("_", "-")
+            raise MonosemError(
+                f"{run.path} was begun with {f'{flag} {begun}' if begun is not None else f'no {flag}'}, not {value}",
+                "Leave the flag out to resume, or choose another --out.",
+            )
+    return replace(stored, **{name: value for name, value in given.items() if name in free})  # type: ignore[type-var]
+
+
+def check_unchanged(run: RunFolder, found: Provenance) -> None:
+    """Refuse to go on with another model or text than the run's, though it goes by the same name.
+
+    Raises:
+        MonosemError: a digest differs from the one in run.json.
+    """
+    begun = run.record().provenance
+    for name, old, new in (
+        (found.model, begun.model_digest, found.model_digest),
+        (found.corpus, begun.corpus_digest, found.corpus_digest),
+    ):
+        if old and old != new:
+            raise MonosemError(
+                f"{name} is not what {run.path} was begun with: its content has changed", "Choose another --out."
+            )

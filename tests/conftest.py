@@ -1,0 +1,44 @@
+"""What every test has: no network, no leftovers from the developer's own environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a very small trained language model, made by `monosem lm` itself."""
+    from engine.lm.train import train_lm
+    from engine.progress import Silent
+    from store.run import RunFolder
+    from tests.tiny_text import write_corpus
+
+    folder = tmp_path_factory.mktemp("lm")
+    text = write_corpus(folder / "text.txt")
+    run = RunFolder(folder / "tiny")
+    settings = {
+        "data": str(text),
+        "vocab": 300,
+        "layers": 2,
+        "d_model": 16,
+        "heads": 2,
+        "context": 32,
+        "tokens": 30_000,
+    }
+    train_lm(run, settings | {"samples": 0, "device": "cpu"}, Silent(), resume=False)
+    return run.path
+
+
+@pytest.fixture
+def tiny_text(tmp_path: Path) -> Iterator[Path]:
+    """A text file of sixty short documents."""
+    from tests.tiny_text import write_corpus
+
+    yield write_corpus(tmp_path / "text.txt")
