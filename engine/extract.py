@@ -75,7 +75,7 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
 
 
 def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
-    if not has_begun(run, "extract", resume=resume) or not resume:
+    if not has_begun(run, "extract", given, resume=resume) or not resume:
         return ExtractSettings(**given)
     stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))
     return agreeing(stored, given, run, free={"device"})

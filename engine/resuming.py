@@ -12,16 +12,19 @@ from store.run import Provenance, RunFolder
 S = TypeVar("S")
 
 
-def has_begun(run: RunFolder, command: str, *, resume: bool) -> bool:
+def has_begun(run: RunFolder, command: str, given: Mapping[str, Any], *, resume: bool) -> bool:
     """Whether a command has written its settings into a run.
 
+    Work that was stopped before it wrote anything is resumed by beginning it; `given` says what it is to be.
+
     Raises:
-        MonosemError: it is to be resumed, but there is no such folder. (One without settings is what a command leaves
-            behind that was stopped right at its start: resuming it is beginning.)
+        MonosemError: it is to be resumed, but neither the folder nor the user says what.
     """
-    if resume and not run.path.is_dir():
-        raise MonosemError(f"there is nothing to resume: {run.path} does not exist", "Leave --resume out to begin.")
-    return run.exists() and command in run.record().config
+    if run.exists() and command in run.record().config:
+        return True
+    if resume and not given.keys() - {"device"}:
+        raise MonosemError(f"there is nothing to resume in {run.path}", "Leave --resume out to begin.")
+    return False
 
 
 def agreeing(stored: S, given: Mapping[str, Any], run: RunFolder, *, free: Set[str]) -> S:

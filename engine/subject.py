@@ -28,7 +28,7 @@ DEFAULT_CONTEXT = 256
 class SubjectSettings:
     """Settings that every command on a model shares."""
 
-    model: str
+    model: str = "gpt2"
     layer: int | None = None
     site: str = "resid_post"
     data: str = "stdlib"

@@ -88,7 +88,7 @@ def trained_settings(run: RunFolder) -> TrainSettings:
 
 
 def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
-    begun = has_begun(run, "train", resume=resume)
+    begun = has_begun(run, "train", given, resume=resume)
     if begun and not resume:
         raise MonosemError(
             f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."

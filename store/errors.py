@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_HDF5_ERRNO = re.compile(r"errno = (\d+)")
+_MISPLACED = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 class MonosemError(Exception):
@@ -33,29 +32,24 @@ class WorkFailed(MonosemError):
     exit_code = 1
 
 
-def disk_errno(error: BaseException) -> int | None:
-    """The errno behind an I/O error; HDF5 hides it in the text of its own exceptions."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    found = _HDF5_ERRNO.search(str(error))
-    return int(found.group(1)) if found else None
-
-
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a read-only folder, met while writing `path`, into a `MonosemError`."""
+    """Turn a full disk, a read-only folder or an impossible path, met in writing `path`, into a `MonosemError`."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        code = disk_errno(error)
-        if code in _FULL:
+    except OSError as error:
+        if error.errno in _FULL:
             raise MonosemError(
                 f"no space left while writing {path}",
                 "What was finished is kept. Free some space, then run the same command with --resume.",
             ) from error
-        if code in _DENIED:
+        if error.errno in _DENIED:
             raise MonosemError(
                 f"cannot write {path}: permission denied or read-only folder",
                 "Choose another folder with --out or --runs-dir.",
+            ) from error
+        if error.errno in _MISPLACED:
+            raise MonosemError(
+                f"cannot write {path}: {error.strerror}: {error.filename}", "Choose another folder with --out."
             ) from error
         raise

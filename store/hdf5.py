@@ -7,13 +7,14 @@ and a SHA-256 of everything behind it. Each dataset also carries its own SHA-256
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,6 +23,9 @@ from numpy.typing import NDArray
 from store.atomic import atomic_path
 from store.errors import MonosemError, disk_errors
 from store.schema import SCHEMA_VERSION, check_version
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 SEAL_BYTES = 512
 _SEAL = re.compile(rb"monosem ([a-z]+) schema (\d+) bytes (\d+) sha256 ([0-9a-f]{64})\n\0*\Z")
@@ -38,22 +42,54 @@ class Seal:
     sha256: str
 
 
+class _Disk(io.FileIO):
+    """What HDF5 writes through: the first error is kept, and what comes after it goes nowhere.
+
+    HDF5 cannot close a file that it could not write, and prints a traceback for each of its parts until the process
+    ends. So it never meets a full disk; who opened the file asks for the error.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """All of it, or from the first error on nothing."""
+        rest = memoryview(data).cast("B")
+        n_bytes = len(rest)
+        try:
+            while self.error is None and rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return n_bytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Like `write`."""
+        try:
+            return super().truncate(size) if self.error is None else 0
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def check(self) -> None:
+        """Raise the first error."""
+        if self.error is not None:
+            raise self.error
+
+
 @contextmanager
 def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise."""
     with atomic_path(path) as temporary:
-        file = h5py.File(temporary, "w", userblock_size=SEAL_BYTES)
-        try:
-            file.attrs["kind"] = kind
-            file.attrs["schema_version"] = SCHEMA_VERSION
-            yield file
-            _digest_datasets(file)
-            file.close()
-        except BaseException:
-            # HDF5 refuses to close after a failed flush; what matters then is the first error.
-            with suppress(Exception):
-                file.close()
-            raise
+        with _Disk(temporary, "w+") as disk:
+            try:
+                with h5py.File(disk, "w", userblock_size=SEAL_BYTES) as file:
+                    file.attrs["kind"] = kind
+                    file.attrs["schema_version"] = SCHEMA_VERSION
+                    yield file
+                    disk.check()
+                    _digest_datasets(file)
+            finally:
+                disk.check()  # whatever else went wrong came of it
         _write_seal(temporary, kind)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from store.atomic import read_json, write_json
-from store.errors import MonosemError, disk_errors
+from store.atomic import atomic_path, read_json, write_json
+from store.errors import MonosemError, WorkFailed, disk_errors
 from store.schema import SCHEMA_VERSION, check_version
 from store.spec import SaeSpec, known_fields
 
@@ -101,6 +102,7 @@ class RunFolder:
         self.features = path / "features.h5"
         self.notes = path / "notes.jsonl"
         self.model = path / "model"
+        self._lock = path / ".lock"
 
     @property
     def name(self) -> str:
@@ -168,10 +170,15 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for writing; a second process is refused at once."""
+        """Hold the run for writing; a second process is refused at once.
+
+        Wrong use that shows before anything was made, such as an empty corpus, leaves the run as it was, and no folder
+        where there was none.
+        """
+        is_new = not self.path.exists()
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = (self.path / ".lock").open("w")
+            stream = self._lock.open("w")
         with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,7 +186,30 @@ class RunFolder:
                 raise MonosemError(
                     f"another monosem is writing to {self.path}", "Wait for it, or choose another --out."
                 ) from None
-            yield
+            before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
+            try:
+                yield
+            except WorkFailed:
+                raise
+            except MonosemError:
+                if self._work() == before:
+                    self._forget(known, is_new)
+                raise
+
+    def _work(self) -> dict[Path, int]:
+        """Every file of the run but its record, with its size."""
+        found = (path for path in self.path.rglob("*") if path not in (self.run_json, self._lock))
+        return {path: path.stat().st_size for path in found if path.is_file()}
+
+    def _forget(self, record: bytes | None, is_new: bool) -> None:
+        """Take back what this process wrote into run.json."""
+        if record is not None:
+            with atomic_path(self.run_json) as temporary:
+                temporary.write_bytes(record)
+            return
+        self.run_json.unlink(missing_ok=True)
+        if is_new:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def runs_root(given: str | None = None) -> Path:

@@ -80,7 +80,7 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
 
 
 def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
-    begun = has_begun(run, "lm", resume=resume)
+    begun = has_begun(run, "lm", given, resume=resume)
     if begun and not resume:
         raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")
     if not begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -82,4 +83,7 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> None:
     """The console entry."""
     output.open_streams()
-    sys.exit(run(sys.argv[1:]))
+    command = typer.main.get_command(app)
+    # Silent until here (monosem_tui.entry); from here on the frame has something to say about an interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(frame.run(command, sys.argv[1:]))

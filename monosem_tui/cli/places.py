@@ -42,20 +42,16 @@ def find_place(name: str, root: Path) -> Place:
 
 
 def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
-    """The folder for new work: --out (a bare name lies under `root`), else `root`/`name`, else with a number behind.
+    """The folder to work in: --out (a bare name lies under `root`), else `root`/`name`, else with a number behind.
 
-    Raises:
-        MonosemError: --resume without --out, where there is nothing of that name to go on with.
+    New work takes the first free number, --resume the last one taken: that of the same command before.
     """
     if out is not None:
         return RunFolder(root / out if len(out.parts) == 1 and not out.is_absolute() else out)
-    if resume:
-        if RunFolder(root / name).exists():
-            return RunFolder(root / name)
-        raise MonosemError("--resume needs --out, to say which run", "`monosem runs` lists the runs there are.")
     taken = {path.name for path in root.glob(f"{name}*")}
-    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
-    return RunFolder(root / next(free for free in (name, *numbered) if free not in taken))
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+    free = next(place for place, one in enumerate(names) if one not in taken)
+    return RunFolder(root / names[max(free - 1, 0) if resume else free])
 
 
 def newest_indexed(root: Path) -> Place:

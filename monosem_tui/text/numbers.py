@@ -15,9 +15,9 @@ def count(number: int) -> str:
 def compact(number: float) -> str:
     """`950`, `131k`, `2.4M`, for places with no room for `count`."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            value = number / size
-            return f"{value:.1f}{letter}" if value < 10 and letter != "k" else f"{value:.0f}{letter}"
+        value = number / size
+        if value >= 0.9995:  # what would be rounded up to 1000 of the smaller unit
+            return f"{value:.1f}{letter}" if value < 9.95 and letter != "k" else f"{value:.0f}{letter}"
     return f"{number:.0f}"
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ENTRY = "from monosem_tui.cli.main import main; main()"
+ENTRY = "from monosem_tui.entry import main; main()"
 _OURS = ("MONOSEM", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "SSH_", "TMUX")
 
 

@@ -36,7 +36,6 @@ def extract(
     from monosem_tui.cli.progress import ConsoleProgress
     from store.run import runs_root
 
-    given.setdefault("model", o.DEFAULT_MODEL)
     run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
     write(run, given, ConsoleProgress(), resume=resume)
     output.emit_text(str(run.path))

@@ -53,8 +53,6 @@ def train(
     from monosem_tui.cli.reports.training import report
     from store.run import runs_root
 
-    if activations is None and not resume:
-        given.setdefault("model", o.DEFAULT_MODEL)
     run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
     fit(run, given, ConsoleProgress(), resume=resume)
     report(run, json=json)

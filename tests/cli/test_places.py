@@ -1,0 +1,34 @@
+"""Which folder a command works in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.cli.places import run_to_write
+
+
+@pytest.mark.parametrize(
+    ("taken", "new", "resumed"),
+    [
+        ([], "lm", "lm"),
+        (["lm"], "lm-2", "lm"),
+        (["lm", "lm-2"], "lm-3", "lm-2"),
+        (["lm-2"], "lm", "lm"),
+        (["lmx"], "lm", "lm"),
+    ],
+)
+def test_without_out_new_work_takes_a_free_number_and_resuming_the_last(
+    taken: list[str], new: str, resumed: str, tmp_path: Path
+) -> None:
+    for name in taken:
+        (tmp_path / name).mkdir()
+    assert run_to_write(None, tmp_path, "lm", resume=False).path == tmp_path / new
+    assert run_to_write(None, tmp_path, "lm", resume=True).path == tmp_path / resumed
+
+
+def test_a_bare_name_lies_under_the_root(tmp_path: Path) -> None:
+    for resume in (False, True):
+        assert run_to_write(Path("mine"), tmp_path, "lm", resume=resume).path == tmp_path / "mine"
+        assert run_to_write(Path("here/mine"), tmp_path, "lm", resume=resume).path == Path("here/mine")

@@ -1,0 +1,285 @@
+"""What a user can do wrong, and what may go wrong under way: one or two lines, exit code 2, nothing half-written.
+
+Each case is a row of CASES: what is prepared, the command line, and what the message must say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.cli.main import run as monosem
+from store.hdf5 import SEAL_BYTES
+from tests.sample_run import build_sample
+
+SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--index-tokens", "1k", "--device", "cpu")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case happens."""
+
+    folder: Path
+    model: Path
+    """A run with a tiny language model of 2 layers and width 16."""
+    text: Path
+    """A good corpus."""
+
+    @property
+    def out(self) -> Path:
+        """Where the command is told to write."""
+        return self.folder / "runs" / "out"
+
+
+Arguments = Callable[[Place], list[str]]
+
+
+def train(*flags: str, model: str = "", data: str = "") -> Arguments:
+    """A small training with one thing wrong; in flags, {folder} is the case's folder."""
+
+    def arguments(place: Place) -> list[str]:
+        filled = [flag.format(folder=place.folder) for flag in flags]
+        text = data.format(folder=place.folder) or str(place.text)
+        named = model.format(folder=place.folder) or str(place.model)
+        return ["train", "--model", named, "--data", text, "--out", str(place.out), *SMALL, *filled]
+
+    return arguments
+
+
+def lm(data: str, *flags: str) -> Arguments:
+    """A small language model to be trained."""
+    return lambda place: ["lm", "--data", data.format(folder=place.folder), "--out", str(place.out), *flags]
+
+
+def extract(*flags: str) -> Arguments:
+    """A small extraction."""
+    return lambda place: [
+        *("extract", "--model", str(place.model), "--data", str(place.text), "--out", str(place.out)),
+        *("--tokens", "1k", *flags),
+    ]
+
+
+def on(command: str, *more: str) -> Arguments:
+    """A reading command on the file or run that was prepared at {folder}/it."""
+    return lambda place: [command, str(place.folder / "it"), *more]
+
+
+def nothing(place: Place) -> None:
+    """Nothing to prepare."""
+
+
+def write(name: str, content: bytes) -> Callable[[Place], None]:
+    """A file in the case's folder."""
+    return lambda place: _written(place.folder / name, content)
+
+
+def _written(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def empty_model_folder(place: Place) -> None:
+    """A folder that is no model."""
+    (place.folder / "model").mkdir()
+
+
+def pickled_model(place: Place) -> None:
+    """A model with pickled weights only."""
+    shutil.copytree(place.model / "model", place.folder / "model")
+    (place.folder / "model" / "model.safetensors").rename(place.folder / "model" / "pytorch_model.bin")
+
+
+def finished_run(place: Place) -> None:
+    """A run that was trained already."""
+    assert monosem(train("--no-index")(place)) == 0
+
+
+def sample(place: Place) -> None:
+    """A good run at {folder}/it."""
+    build_sample(place.folder / "it")
+
+
+def lm_run(place: Place) -> None:
+    """A run at {folder}/it that holds a language model and nothing else."""
+    shutil.copytree(place.model, place.folder / "it")
+
+
+def newer_store(place: Place) -> None:
+    """A store of a schema from the future."""
+    sample(place)
+    path = place.folder / "it" / "features.h5"
+    content = path.read_bytes()
+    head = content[:SEAL_BYTES].replace(b"schema 1 ", b"schema 9 ")
+    path.write_bytes(head + content[SEAL_BYTES:])
+
+
+def truncated_store(place: Place) -> None:
+    """A store of which the copy broke off."""
+    sample(place)
+    path = place.folder / "it" / "features.h5"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def no_hdf5(place: Place) -> None:
+    """Something else by the name of a store."""
+    sample(place)
+    (place.folder / "it" / "features.h5").write_bytes(b"PK\x03\x04 not at all" * 100)
+
+
+def newer_run(place: Place) -> None:
+    """A run.json of a schema from the future."""
+    sample(place)
+    path = place.folder / "it" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 9}))
+
+
+def damaged_sae(place: Place) -> None:
+    """A trained run whose weights were cut off."""
+    finished_run(place)
+    place.out.rename(place.folder / "it")
+    path = place.folder / "it" / "sae.h5"
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
+    "missing corpus": (nothing, train(data="{folder}/none.txt"), "none.txt"),
+    "glob without a match": (nothing, train(data="{folder}/*.jsonl"), "*.jsonl"),
+    "empty corpus": (write("a.txt", b" \n\n "), train(data="{folder}/a.txt"), "a.txt"),
+    "non-UTF-8": (write("a.txt", b"fine\n\nna\xefve"), train(data="{folder}/a.txt"), "UTF-8"),
+    "jsonl without the field": (write("a.jsonl", b'{"body": "x"}\n'), train(data="{folder}/a.jsonl"), "body"),
+    "broken jsonl": (write("a.jsonl", b'{"text": "x"}\n{"te'), train(data="{folder}/a.jsonl"), "a.jsonl"),
+    "unknown file type": (write("a.pdf", b"%PDF"), train(data="{folder}/a.pdf"), "a.pdf"),
+    "unknown model": (nothing, train(model="nobody/nothing"), "nobody/nothing"),
+    "folder without a model": (empty_model_folder, train(model="{folder}/model"), "model"),
+    "pickled weights": (pickled_model, train(model="{folder}/model"), "safetensors"),
+    "layer out of range": (nothing, train("--layer", "7"), "layer"),
+    "unknown site": (nothing, train("--site", "resid_past"), "resid_past"),
+    "unknown module path": (nothing, train("--site", "transformer.h.0.mpl"), "transformer.h.0.mpl"),
+    "k above d_sae": (nothing, train("--k", "33"), "k must lie"),
+    "unknown architecture": (nothing, train("--arch", "spline"), "spline"),
+    "context beyond the model": (nothing, train("--context", "64"), "64"),
+    "batch above tokens": (nothing, train("--batch", "4k"), "--batch"),
+    "device that is not there": (nothing, train("--device", "cuda:7"), "cuda"),
+    "no number": (nothing, train("--tokens", "many"), "many"),
+    "run that holds a model only": (
+        lm_run,
+        lambda place: [*train(data="{folder}/none.txt")(place), "--out", str(place.folder / "it")],
+        "none.txt",
+    ),
+    "lm without a corpus": (nothing, lm("{folder}/none.txt"), "none.txt"),
+    "lm on an empty corpus": (write("a.txt", b"\n"), lm("{folder}/a.txt"), "a.txt"),
+    "lm with odd heads": (nothing, lm("stdlib", "--heads", "3"), "3 heads"),
+    "lm twice": (lm_run, lambda place: ["lm", "--out", str(place.folder / "it")], "--resume"),
+    "extract at an unknown site": (nothing, extract("--site", "resid_past"), "resid_past"),
+    "extract from broken jsonl": (
+        write("a.jsonl", b'{"te'),
+        lambda place: [*extract()(place), "--data", str(place.folder / "a.jsonl")],
+        "a.jsonl",
+    ),
+    "nothing to resume": (nothing, lambda place: ["train", "--resume", "--out", str(place.out)], "nothing to resume"),
+    "existing run": (finished_run, train(), "--resume"),
+    "resumed otherwise": (finished_run, train("--resume", "--k", "5"), "--k"),
+    "newer store": (newer_store, on("show", "0"), "schema version 9"),
+    "newer store in the app": (newer_store, on("tui"), ""),
+    "newer run": (newer_run, on("show"), "schema version 9"),
+    "truncated store": (truncated_store, on("show", "0"), "truncated"),
+    "no HDF5": (no_hdf5, on("show", "0"), "not a monosem file"),
+    "damaged weights": (damaged_sae, on("eval"), "truncated"),
+    "no such feature": (sample, on("show", "480"), "480"),
+    "no such run": (nothing, on("show", "0"), "it"),
+    "read-only folder": (nothing, lambda place: [*train()(place), "--out", "/sys/monosem/run"], "/sys/monosem"),
+    "a file where the run should be": (
+        write("file", b""),
+        lambda place: [*train()(place), "--out", str(place.folder / "file" / "run")],
+        "file",
+    ),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
+    """A folder, a model and a corpus."""
+    return Place(tmp_path, tiny_lm, tiny_text)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    prepare, arguments, said = CASES[name]
+    prepare(place)
+    before = _contents(place.folder)
+    capfd.readouterr()
+    code = monosem(arguments(place))
+    captured = capfd.readouterr()
+    lines = captured.err.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("monosem: "))
+    assert code == 2
+    assert captured.out == ""
+    assert len(lines[first:]) <= 2, captured.err
+    assert said in "\n".join(lines[first:])
+    assert "Traceback" not in captured.err
+    assert _contents(place.folder) == before
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder; the lock of a run is no content."""
+    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def _child(place: Place, *flags: str, limit: int = 0) -> subprocess.Popen[bytes]:
+    """`monosem train` as a process of its own, files limited to `limit` bytes as on a disk that is full."""
+
+    def full_disk() -> None:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-c", "from monosem_tui.entry import main; main()", *train(*flags)(place)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=full_disk if limit else None,
+    )
+
+
+def _complaint(stderr: bytes) -> list[str]:
+    lines = stderr.decode().splitlines()
+    assert "Traceback" not in stderr.decode()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("monosem: ")) :]
+
+
+def test_no_space_left(place: Place) -> None:
+    out, err = (child := _child(place, "--d-sae", "512", limit=40_000)).communicate(timeout=120)
+    complaint = _complaint(err)
+    assert child.returncode == 2, err.decode()
+    assert out == b""
+    assert len(complaint) == 2
+    assert "no space left" in complaint[0]
+    assert not list(place.folder.rglob("*.tmp-*"))
+    assert not (place.out / "sae.h5").exists()
+    assert monosem(train("--d-sae", "512", "--resume")(place)) == 0
+    assert (place.out / "features.h5").is_file()
+
+
+@pytest.mark.parametrize("moment", [b"documents separated", b"training: 0 of", b"reconstruction: 0 of"])
+def test_interrupted_then_resumed(moment: bytes, place: Place) -> None:
+    child = _child(place, "--tokens", "40k")
+    assert child.stderr is not None
+    while moment not in (line := child.stderr.readline()):
+        assert line, "the command ended before it could be interrupted"
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 2, err.decode()
+    assert out == b""
+    assert _complaint(err) == ["monosem: stopped; run the same command with --resume to go on"]
+    assert monosem(train("--tokens", "40k", "--resume")(place)) == 0
+    assert (place.out / "features.h5").is_file()
