@@ -8,7 +8,7 @@ from monosem_tui.cli.reports import summary
 from monosem_tui.cli.reports.evaluation import figures
 from store.run import RunFolder
 
-FEATURES = 10
+FEATURES, EXAMPLES = 10, 3
 
 
 def report(run: RunFolder) -> None:
@@ -17,5 +17,5 @@ def report(run: RunFolder) -> None:
     for line in figures(run.record().evaluation):
         output.emit_text(line)
     output.emit_text("")
-    summary.features(Place(run.path, run), FEATURES, output.page_width())
+    summary.features(Place(run.path, run), FEATURES, EXAMPLES, output.page_width())
     output.emit_text(f"\nbrowse it with: monosem tui {run.path}")

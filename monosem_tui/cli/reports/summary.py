@@ -18,6 +18,7 @@ from monosem_tui.text.numbers import activation, count, share
 from monosem_tui.text.passage import frame, passage
 from monosem_tui.text.safe import fit, printable, width
 from monosem_tui.text.spans import Line, Role, Span, line, wrap
+from monosem_tui.text.tokens import display_tokens
 from store.examples import Example, sections
 from store.histogram import density_histogram
 from store.notes import FeatureNotes
@@ -44,7 +45,7 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
         ids = telling(store.columns, top)
-        best = {int(i): sections(store, int(i), top=1)[0].examples[0] for i in ids}
+        best = _best(store, ids, 1)
         if json:
             output.emit_json(_head_json(place, record) | _index_json(store, notes, best))
             return
@@ -55,11 +56,16 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
         output.emit_lines(lines)
 
 
-def features(place: Place, wanted: int, width: int) -> None:
-    """Print some telling features of an indexed run, each with the place where it fires most."""
+def features(place: Place, wanted: int, examples: int, width: int) -> None:
+    """Print some telling features of an indexed run, each with the places where it fires most."""
     with FeatureStore.open(place.path) as store:
-        best = {int(i): sections(store, int(i), top=1)[0].examples[0] for i in telling(store.columns, wanted)}
+        best = _best(store, telling(store.columns, wanted), examples)
         output.emit_lines(_features(store, read_notes(place), best, width))
+
+
+def _best(store: FeatureStore, ids: NDArray[np.int64], examples: int) -> dict[int, list[Example]]:
+    """The strongest examples of features."""
+    return {int(i): sections(store, int(i), top=examples)[0].examples[:examples] for i in ids}
 
 
 def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
@@ -128,24 +134,34 @@ def _index(store: FeatureStore, cells: int) -> list[Line]:
     ]
 
 
-def _features(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, Example], cells: int) -> list[Line]:
-    """One line a feature: its numbers, its name, and the place where it fires most."""
-    examples = {i: shown(store, example) for i, example in best.items()}
+def _features(
+    store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]], cells: int
+) -> list[Line]:
+    """A feature's numbers, its name, and the places where it fires most, one a line."""
+    examples = {i: [shown(store, example) for example in found] for i, found in best.items()}
     names = {i: feature_name(store, notes, i) for i in best}
     digits = max([4, *(len(str(i)) for i in best)])
     widest = min(NAME, max([TOKEN, *(width(name) for name in names.values())]))
-    where = frame(list(examples.values()), max(20, cells - digits - widest - 22))
+    where = frame([one for found in examples.values() for one in found], max(20, cells - digits - widest - 22))
     drawn = rendering()
     lines: list[Line] = [
         line(Span(f"{'id':>{digits}}  density     max  {fit('fires on', widest)}  where it fires most", Role.DIM))
     ]
-    for i, example in examples.items():
+    for i, found in examples.items():
         density, top = share(float(store.columns.density_F[i])), float(store.columns.max_F[i])
         numbers = f"{i:>{digits}}  {density:>8}  {activation(top):>6}  {fit(names[i], widest)}  "
-        first, *rest = passage(example, top, drawn, where)
+        first, *rest = [spans for example in found for spans in passage(example, top, drawn, where)]
         lines.append(line(numbers, *first))
-        lines += [line(" " * width(numbers), *spans) for spans in rest]
+        margins = [_raises(store, i, width(numbers)), *[" " * width(numbers)] * len(rest)]
+        lines += [line(Span(margin, Role.DIM), *spans) for margin, spans in zip(margins, rest, strict=False)]
     return lines
+
+
+def _raises(store: FeatureStore, feature: int, cells: int) -> str:
+    """The tokens that a feature makes likelier, as many as fit beside an example."""
+    ids = store.logits(feature).top.id
+    tokens = display_tokens(store.vocabulary.tokens(ids)) if len(ids) else []
+    return fit("  raises " + "  ".join(tokens), cells - 2) + "  " if tokens else " " * cells
 
 
 def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
@@ -159,7 +175,7 @@ def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
     }
 
 
-def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, Example]) -> dict[str, Any]:
+def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]]) -> dict[str, Any]:
     columns, densities = store.columns, density_histogram(store.columns.density_F)
     return {
         "spec": asdict(store.spec),
@@ -183,8 +199,8 @@ def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[
                 "max": float(columns.max_F[i]),
                 "mean": float(columns.mean_F[i]),
                 "top_token": store.vocabulary.strings([int(columns.top_token_F[i])])[0],
-                "example": example_json(store, example),
+                "example": example_json(store, found[0]),
             }
-            for i, example in best.items()
+            for i, found in best.items()
         ],
     }
