@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monosem_tui.cli.reports import demo
+from monosem_tui.text.tokens import display_token
 from store.reader import FeatureStore
 from tests.sample_run import Sample
 
@@ -40,5 +41,5 @@ def test_features_stand_with_their_strongest_places(
             feature = int(rows[place].split()[0])
             strongest = np.sort(sample.dense_NF[:, feature])[::-1][0]
             assert f"‹{strongest:.1f}›" in rows[place]
-            first = store.vocabulary.token(int(store.logits(feature).top.id[0])).decode().strip()
-            assert rows[place + 1].split()[:2] == ["raises", first]
+            first = display_token(store.vocabulary.token(int(store.logits(feature).top.id[0])))
+            assert rows[place + 1].startswith(f"  raises {first}")

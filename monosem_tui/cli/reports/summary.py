@@ -18,7 +18,7 @@ from monosem_tui.text.numbers import activation, count, share
 from monosem_tui.text.passage import frame, passage
 from monosem_tui.text.safe import fit, printable, width
 from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.tokens import display_tokens
+from monosem_tui.text.tokens import display_token
 from store.examples import Example, sections
 from store.histogram import density_histogram
 from store.notes import FeatureNotes
@@ -159,8 +159,7 @@ def _features(
 
 def _raises(store: FeatureStore, feature: int, cells: int) -> str:
     """The tokens that a feature makes likelier, as many as fit beside an example."""
-    ids = store.logits(feature).top.id
-    tokens = display_tokens(store.vocabulary.tokens(ids)) if len(ids) else []
+    tokens = [display_token(token) for token in store.vocabulary.tokens(store.logits(feature).top.id)]
     return fit("  raises " + "  ".join(tokens), cells - 2) + "  " if tokens else " " * cells
 
 
