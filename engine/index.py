@@ -56,7 +56,7 @@ def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progres
     same to the byte. The caller holds the run's lock.
 
     Raises:
-        MonosemError: the run has no sae.h5, or unfinished segments come from other settings.
+        MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments come from other settings.
     """
     weights = load_sae(run.sae)
     site = subject.site()
@@ -147,6 +147,8 @@ def _tokens_before(index: Path, segments: int) -> int:
 
 
 def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
+    if tokens < 1:
+        raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise --tokens or --index-tokens.")
     settings = subject.settings
     return IndexPlan(
         data=subject.corpus.spec,

@@ -40,7 +40,10 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
     _need_sae(run)
     if not overwrite:
         if run.features.is_file():
-            raise MonosemError(f"{run.path} has an index already", "--overwrite replaces it once the new one is done.")
+            begun = " --overwrite --resume finishes the one begun." if complete_segments(run.index) else ""
+            raise MonosemError(
+                f"{run.path} has an index already", f"--overwrite replaces it once the new one is done.{begun}"
+            )
         if complete_segments(run.index) and not resume:
             raise MonosemError(
                 f"{run.path} holds an unfinished index", "--resume finishes it, --overwrite begins anew."
@@ -59,7 +62,8 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
 def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:
     """Measure a trained run: on all of `given["data"]`, else on what its own corpus holds out.
 
-    Only the latter is noted in run.json, whose figures are those that lists of runs compare.
+    Only the latter is noted in run.json, whose figures are those that lists of runs compare; and only where model and
+    text are, to the byte, what the run was trained with.
     """
     _need_sae(run)
     tokens = given.get("tokens", EVAL_TOKENS)
@@ -68,7 +72,10 @@ def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress)
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
-    if not os.access(run.path, os.W_OK):
+    strange = _strange(run, subject)
+    if strange:
+        progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")
+    if strange or not os.access(run.path, os.W_OK):
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
     with run.locked():
         return evaluate_run(run, subject, "heldout", tokens, progress)
@@ -84,6 +91,16 @@ def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subj
         settings = replace(settings, model=str(run.path))
     changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
     return open_subject(replace(settings, **changes), progress)
+
+
+def _strange(run: RunFolder, subject: Subject) -> str:
+    """What of model and text differs from the training's, though it may go by the same name; "" if nothing does."""
+    trained, found = run.record().provenance, subject.provenance()
+    if trained.model_digest and trained.model_digest != found.model_digest:
+        return found.model
+    if trained.corpus_digest and trained.corpus_digest != found.corpus_digest:
+        return found.corpus
+    return ""
 
 
 def _need_sae(run: RunFolder) -> None:

@@ -42,6 +42,10 @@ class LmSettings:
     """Steps between checkpoints; None for one every two minutes."""
 
     def __post_init__(self) -> None:
+        for name in ("layers", "d_model", "heads", "d_mlp", "lr", "batch", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise MonosemError(f"--{name.replace('_', '-')} must be positive, not {value}")
         if self.vocab < 257:
             raise MonosemError(f"--vocab {self.vocab} is too small", "256 bytes and one special token need 257.")
         if self.d_model % self.n_heads:
@@ -55,8 +59,9 @@ class LmSettings:
                 f"--context {self.context}, --batch {self._wanted_batch}, --tokens {self.tokens} do not fit together",
                 "Each must be at most the next.",
             )
-        if self.seed < 0:
-            raise MonosemError(f"the seed must not be negative: {self.seed}")
+        for what, number in (("seed", self.seed), ("number of samples", self.samples)):
+            if number < 0:
+                raise MonosemError(f"the {what} must not be negative: {number}")
 
     @property
     def n_heads(self) -> int:

@@ -1,0 +1,304 @@
+"""Every figure of an evaluation against the formulas of docs/architecture.md, written out in float64.
+
+Shapes: N counted tokens, D = d_in, F = d_sae, T positions of a context, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engine import evaluate as module
+from engine.corpus.order import Split
+from engine.evaluate import Evaluation, evaluate
+from engine.progress import Silent
+from engine.sae import base
+from engine.sae.registry import from_weights
+from engine.subject import Subject
+from store.errors import MonosemError
+from store.spec import SaeSpec
+from store.weights import SaeWeights
+from tests.engine.small import Texts, random_texts, subject_of, words
+from tests.engine.tiny_models import tiny
+from tests.engine.trained import (
+    ALL,
+    CONTEXT,
+    F64,
+    brute_force,
+    contexts_of,
+    decode_by_hand,
+    double,
+    encode_by_hand,
+    llama_topk_packed,
+    logits_by_hand,
+    random_weights,
+    small_forwards,
+    small_subject,
+)
+
+CPU = torch.device("cpu")
+Swap = Callable[[F64], F64]
+
+
+def measured(subject: Subject, weights: SaeWeights, split: Split = "all", tokens: int = ALL) -> Evaluation:
+    return evaluate(subject, from_weights(weights, CPU), split, tokens, Silent())
+
+
+def losses(logits_TV: F64, tokens_T: NDArray[np.int32]) -> F64:
+    """-log p of every token behind the first."""
+    largest = logits_TV.max(1, keepdims=True)
+    log_p_TV = logits_TV - largest - np.log(np.exp(logits_TV - largest).sum(1, keepdims=True))
+    picked: F64 = -log_p_TV[np.arange(len(tokens_T) - 1), tokens_T[1:]]
+    return picked
+
+
+def mean_loss(subject: Subject, split: Split, count: int | None, swap: Swap | None) -> float:
+    """CE over all contexts, the site's rows at counted positions going through `swap`."""
+    lm, settings = double(subject.lm), subject.settings
+    found = []
+    for one in contexts_of(subject, split, count):
+        tokens_T, counted_T = one.tokens_BT[0], torch.from_numpy(one.counted_BT[0])
+
+        def change(acts_BTD: torch.Tensor, counted_T: torch.Tensor = counted_T) -> torch.Tensor:
+            assert swap is not None
+            out = acts_BTD.clone()
+            out[0, counted_T] = torch.from_numpy(swap(acts_BTD[0, counted_T].numpy()))
+            return out
+
+        place = (settings.site, int(settings.layer or 0))
+        logits_TV = logits_by_hand(lm, tokens_T, place if swap else None, change if swap else None)
+        found.append(losses(logits_TV, tokens_T))
+    return float(np.concatenate(found).mean())
+
+
+def by_hand(subject: Subject, weights: SaeWeights, split: Split, count: int | None) -> dict[str, Any]:
+    """All figures, by the names of `Evaluation`."""
+    truth = brute_force(subject, weights, split, count)
+    x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
+    mean_D = x_ND.mean(0)
+    error = ((x_ND - decode_by_hand(weights, dense_NF)) ** 2).sum()
+    swaps: dict[str, Swap | None] = {
+        "clean": None,
+        "sae": lambda x: decode_by_hand(weights, encode_by_hand(weights, x)),
+        "zero": np.zeros_like,
+        "mean": lambda x: np.broadcast_to(mean_D, x.shape).copy(),
+    }
+    ce = {name: mean_loss(subject, split, count, swap) for name, swap in swaps.items()}
+    fires = (dense_NF > 0).any(0)
+    return {
+        "l0": (dense_NF > 0).sum(1).mean(),
+        "explained_variance": 1 - error / ((x_ND - mean_D) ** 2).sum(),
+        "mse": error / x_ND.size,
+        "ce_recovered_zero": (ce["zero"] - ce["sae"]) / (ce["zero"] - ce["clean"]),
+        "ce_recovered_mean": (ce["mean"] - ce["sae"]) / (ce["mean"] - ce["clean"]),
+        "alive": int(fires.sum()),
+        "dead": int((~fires).sum()),
+        "d_sae": dense_NF.shape[1],
+        "tokens": len(x_ND),
+        "density_F": (dense_NF > 0).mean(0),
+    } | {f"ce_{name}": value for name, value in ce.items()}
+
+
+def assert_same(found: Evaluation, wanted: dict[str, Any]) -> None:
+    density_F = wanted.pop("density_F")
+    for name, value in wanted.items():
+        assert getattr(found, name) == pytest.approx(value, rel=2e-4, abs=2e-6), name
+    logs = np.log10(density_F[density_F > 0])
+    histogram = found.density_log10_histogram
+    assert histogram.counts.sum() == len(logs)
+    assert histogram.edges[0] <= logs.min()
+    assert histogram.edges[-1] == 0
+    np.testing.assert_array_equal(histogram.counts, np.histogram(logs, histogram.edges)[0])
+
+
+def gpt2_subject(**settings: Any) -> Subject:
+    """No BOS: the first position of each context is left out, and keeps its activation when others are replaced."""
+    return subject_of(tiny("gpt2"), random_texts(60, longest=30), "eos", context=CONTEXT, layer=1, **settings)
+
+
+@pytest.mark.parametrize("split", ["heldout", "train"])
+@pytest.mark.parametrize("arch", ["topk", "relu"])
+@pytest.mark.parametrize("site", ["resid_post", "resid_mid", "mlp_act"])
+def test_every_figure(site: str, arch: str, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_forwards(monkeypatch)
+    subject = small_subject(site=site)
+    weights = random_weights(subject, arch=arch)
+    assert_same(measured(subject, weights, split, 300), by_hand(subject, weights, split, contexts_for(subject, split)))
+
+
+@pytest.mark.parametrize("site", ["resid_pre", "attn_out", "mlp_out"])
+def test_every_figure_without_bos_and_with_padding(site: str) -> None:
+    """Contexts of one document each: what a padded batch gives is what each context gives on its own."""
+    subject = gpt2_subject(site=site, packing="documents")
+    weights = random_weights(subject)
+    lengths = {one.tokens_BT.shape[1] for one in contexts_of(subject, "heldout")}
+    assert len(lengths) > 1
+    assert_same(measured(subject, weights, "heldout"), by_hand(subject, weights, "heldout", None))
+
+
+def contexts_for(subject: Subject, split: Split, tokens: int = 300) -> int:
+    """How many whole contexts it takes to reach that many tokens, BOS included."""
+    lengths = [one.tokens_BT.shape[1] for one in contexts_of(subject, split)]
+    return next((n for n in range(len(lengths) + 1) if sum(lengths[:n]) >= tokens), len(lengths))
+
+
+@pytest.mark.parametrize("tokens", [1, CONTEXT, CONTEXT + 1, 100])
+def test_tokens_take_whole_contexts(tokens: int) -> None:
+    subject, weights = llama_topk_packed()
+    contexts = contexts_of(subject, "all", contexts_for(subject, "all", tokens))
+    assert measured(subject, weights, "all", tokens).tokens == sum(one.counted_BT.sum() for one in contexts)
+
+
+def dictionary(subject: Subject, **tensors: F64) -> SaeWeights:
+    """Weights made by hand, k so large that nothing is cut off."""
+    d_in, d_sae = tensors["W_enc"].shape
+    settings = subject.settings
+    spec = SaeSpec(
+        model=settings.model, layer=0, site=settings.site, arch="topk", d_in=d_in, d_sae=d_sae, k=d_sae, excluded="bos"
+    )
+    return SaeWeights(spec, {name: values.astype(np.float32) for name, values in tensors.items()})
+
+
+def test_a_perfect_dictionary_explains_and_recovers_all() -> None:
+    """relu(x) - relu(-x) is x: one feature for each direction of each axis."""
+    subject = small_subject(site="resid_post")
+    eye = np.eye(subject.site().d_in)
+    both = np.concatenate([eye, -eye])
+    weights = dictionary(subject, W_enc=both.T, b_enc=np.zeros(64), W_dec=both, b_dec=np.zeros(32))
+    found = measured(subject, weights)
+    assert found.explained_variance == pytest.approx(1, abs=1e-12)
+    assert found.mse == pytest.approx(0, abs=1e-12)
+    assert found.ce_sae == pytest.approx(found.ce_clean, rel=1e-7)
+    assert found.ce_recovered_zero == pytest.approx(1, abs=1e-6)
+    assert found.ce_recovered_mean == pytest.approx(1, abs=1e-6)
+    assert found.l0 == 32
+    assert (found.alive, found.dead) == (64, 0)
+
+
+def silent(subject: Subject, b_dec: F64) -> SaeWeights:
+    """A dictionary that reconstructs everything as `b_dec`."""
+    zeros = np.zeros((32, 40))
+    return dictionary(subject, W_enc=zeros, b_enc=np.zeros(40), W_dec=zeros.T, b_dec=b_dec)
+
+
+def test_a_dictionary_of_zeros_is_zero_ablation() -> None:
+    subject = small_subject(site="resid_post")
+    x_ND = site_rows(subject)
+    found = measured(subject, silent(subject, np.zeros(32)))
+    spread = ((x_ND - x_ND.mean(0)) ** 2).sum()
+    assert found.explained_variance == pytest.approx(1 - (x_ND**2).sum() / spread, abs=1e-6)
+    assert found.explained_variance < 0
+    assert found.ce_sae == found.ce_zero
+    assert found.ce_recovered_zero == 0
+    assert (found.l0, found.alive, found.dead) == (0, 0, 40)
+    assert found.density_log10_histogram.counts.sum() == 0
+
+
+def test_a_dictionary_that_knows_the_mean_only_is_mean_ablation() -> None:
+    subject = small_subject(site="resid_post")
+    found = measured(subject, silent(subject, site_rows(subject).mean(0)))
+    assert found.explained_variance == pytest.approx(0, abs=1e-6)
+    assert found.ce_sae == pytest.approx(found.ce_mean, rel=1e-6)
+    assert found.ce_recovered_mean == pytest.approx(0, abs=1e-5)
+
+
+def site_rows(subject: Subject) -> F64:
+    truth = brute_force(subject, random_weights(subject), "all")
+    return truth.x_ND[truth.counted_N]
+
+
+def test_a_mean_far_from_zero_costs_no_accuracy() -> None:
+    """Variance is a small difference of large sums when activations have a large mean."""
+    subject = small_subject(site="resid_post")
+    with torch.no_grad():
+        subject.lm.network.get_input_embeddings().weight.add_(300)
+    weights = random_weights(subject)
+    truth = brute_force(subject, weights, "all")
+    x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
+    assert abs(x_ND.mean()) > 50 * (x_ND - x_ND.mean(0)).std()
+    error = ((x_ND - decode_by_hand(weights, dense_NF)) ** 2).sum()
+    wanted = 1 - error / ((x_ND - x_ND.mean(0)) ** 2).sum()
+    assert measured(subject, weights).explained_variance == pytest.approx(wanted, rel=1e-3)
+
+
+def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = small_subject(site="resid_post", packing="documents")
+    weights = random_weights(subject, arch="relu")
+    whole = asdict(measured(subject, weights))
+    small_forwards(monkeypatch, 40)
+    monkeypatch.setattr(module, "LOGIT_BYTES", 4 * 67 * 5)  # five rows of the vocabulary
+    monkeypatch.setattr(base, "ENCODE_BYTES", 4 * 40 * 3)  # three tokens
+    pieces = asdict(measured(subject, weights))
+    for name in ("alive", "dead", "d_sae", "tokens", "l0"):
+        assert pieces.pop(name) == whole.pop(name)
+    histograms = whole.pop("density_log10_histogram"), pieces.pop("density_log10_histogram")
+    np.testing.assert_array_equal(*(one["counts"] for one in histograms))
+    assert (pieces.pop("data"), pieces.pop("split")) == (whole.pop("data"), whole.pop("split"))
+    assert pieces == pytest.approx(whole, rel=1e-5)
+
+
+def split_corpora() -> tuple[Texts, Texts, Texts]:
+    """A corpus; the same with other training text; the same with other held-out text."""
+    texts, others = random_texts(60, longest=30), random_texts(60, longest=30, seed=9)
+    held = [number % 20 == 19 for number in range(60)]
+
+    def mixed(pick_held: Texts, pick_train: Texts) -> Texts:
+        both = zip(held, pick_held.texts, pick_train.texts, strict=True)
+        return Texts(tuple(a if is_held else b for is_held, a, b in both))
+
+    return texts, mixed(texts, others), mixed(others, texts)
+
+
+def test_held_out_figures_depend_on_held_out_text_alone() -> None:
+    subject, weights = llama_topk_packed()
+    plain, other_train, other_held = (replace(subject, corpus=corpus) for corpus in split_corpora())
+    found = measured(plain, weights, "heldout").to_json()
+    assert measured(other_train, weights, "heldout").to_json() == found
+    assert measured(other_held, weights, "heldout").mse != found["mse"]
+    assert measured(other_held, weights, "train").to_json() == measured(plain, weights, "train").to_json()
+
+
+def test_the_splits_share_no_document_and_together_are_all() -> None:
+    """One word a document, so that tokens name documents."""
+    corpus = Texts(tuple(words([number]) for number in range(60)))
+    subject = subject_of(tiny("llama"), corpus, context=CONTEXT, site="resid_post")
+    weights = random_weights(subject)
+    counted = [measured(subject, weights, split).tokens for split in ("train", "heldout", "all")]
+    assert counted == [57, 3, 60]
+    held = {int(token) for one in contexts_of(subject, "heldout") for token in one.tokens_BT[one.counted_BT]}
+    assert held == {19 + 3, 39 + 3, 59 + 3}
+
+
+def test_what_the_json_says() -> None:
+    subject, weights = llama_topk_packed()
+    found = measured(subject, weights, "heldout")
+    values = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    wanted = "l0 explained_variance mse ce_clean ce_sae ce_zero ce_mean ce_recovered_zero ce_recovered_mean alive dead"
+    assert {*wanted.split(), "d_sae", "tokens", "density_log10_histogram", "data", "split"} == set(values)
+    assert set(values["density_log10_histogram"]) == {"edges", "counts"}
+    assert (values["data"], values["split"]) == ("texts", "heldout")
+    assert values["alive"] + values["dead"] == values["d_sae"] == 40
+
+
+def test_text_without_a_token_that_counts_is_refused() -> None:
+    subject, weights = llama_topk_packed()
+    with pytest.raises(MonosemError) as caught:
+        measured(replace(subject, corpus=Texts(("",) * 30)), weights)
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    """No hook stays behind, and no weight changes."""
+    subject, weights = llama_topk_packed()
+    tokens = torch.arange(3, 12)[None]
+    before = subject.lm.network(tokens).logits
+    measured(subject, weights, "heldout")
+    assert torch.equal(subject.lm.network(tokens).logits, before)
