@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -233,53 +232,67 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
-def _child(place: Place, *flags: str, limit: int = 0) -> subprocess.Popen[bytes]:
-    """`monosem train` as a process of its own, files limited to `limit` bytes as on a disk that is full."""
+ENTRY = "from monosem_tui.entry import main; main()"
+INTERRUPTED = """
+import os, signal
+from monosem_tui.cli import output
+told = output.narrate
+def narrate(text):
+    told(text)
+    if {moment!r} in text:
+        os.kill(os.getpid(), signal.SIGINT)
+output.narrate = narrate
+"""
+"""Ctrl-C right behind a line that says how far the work is."""
+
+
+def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.CompletedProcess[str]:
+    """A process of its own, its files limited to `limit` bytes as on a disk that is full."""
 
     def full_disk() -> None:
         import resource
 
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    return subprocess.Popen(
-        [sys.executable, "-c", "from monosem_tui.entry import main; main()", *train(*flags)(place)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=full_disk if limit else None,
     )
 
 
-def _complaint(stderr: bytes) -> list[str]:
-    lines = stderr.decode().splitlines()
-    assert "Traceback" not in stderr.decode()
+def _complaint(stderr: str) -> list[str]:
+    lines = stderr.splitlines()
+    assert "Traceback" not in stderr
     return lines[next(i for i, line in enumerate(lines) if line.startswith("monosem: ")) :]
 
 
-def test_no_space_left(place: Place) -> None:
-    out, err = (child := _child(place, "--d-sae", "512", limit=40_000)).communicate(timeout=120)
-    complaint = _complaint(err)
-    assert child.returncode == 2, err.decode()
-    assert out == b""
+@pytest.mark.parametrize("limit", [300, 40_000, 100_000])
+def test_no_space_left(limit: int, place: Place) -> None:
+    found = _process(ENTRY, train("--d-sae", "512")(place), limit)
+    complaint = _complaint(found.stderr)
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
     assert len(complaint) == 2
     assert "no space left" in complaint[0]
     assert not list(place.folder.rglob("*.tmp-*"))
-    assert not (place.out / "sae.h5").exists()
+    assert not (place.out / "features.h5").exists()
     assert monosem(train("--d-sae", "512", "--resume")(place)) == 0
     assert (place.out / "features.h5").is_file()
 
 
-@pytest.mark.parametrize("moment", [b"documents separated", b"training: 0 of", b"reconstruction: 0 of"])
-def test_interrupted_then_resumed(moment: bytes, place: Place) -> None:
-    child = _child(place, "--tokens", "40k")
-    assert child.stderr is not None
-    while moment not in (line := child.stderr.readline()):
-        assert line, "the command ended before it could be interrupted"
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=120)
-    assert child.returncode == 2, err.decode()
-    assert out == b""
-    assert _complaint(err) == ["monosem: stopped; run the same command with --resume to go on"]
-    assert monosem(train("--tokens", "40k", "--resume")(place)) == 0
+@pytest.mark.parametrize(
+    "moment", ["documents separated", "training: 0 of", "reconstruction: 0 of", "indexing: 0 of", "merging"]
+)
+def test_interrupted_then_resumed(moment: str, place: Place) -> None:
+    found = _process(INTERRUPTED.format(moment=moment) + ENTRY, train()(place))
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
+    assert _complaint(found.stderr) == ["monosem: stopped; run the same command with --resume to go on"]
+    assert monosem(train("--resume")(place)) == 0
     assert (place.out / "features.h5").is_file()
+    assert not list(place.out.rglob("*.tmp-*"))

@@ -7,6 +7,7 @@ Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -62,8 +63,8 @@ class SaeSettings:
             raise MonosemError(f"d_sae must be positive, not {self.d_sae}")
         if self.k is not None and not 1 <= self.k <= self.d_sae:
             raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change --k or --d-sae.")
-        if self.l1 is not None and self.l1 < 0:
-            raise MonosemError(f"l1 must not be negative: {self.l1}")
+        if self.l1 is not None and not 0 <= self.l1 < math.inf:
+            raise MonosemError(f"l1 must be a number from 0 on, not {self.l1}")
 
 
 class Sae(nn.Module, ABC):

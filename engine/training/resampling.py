@@ -27,7 +27,9 @@ def resample(sae: Sae, optimizer: Optimizer, dead_F: Tensor, x_ND: Tensor, gener
     if not len(dead_A) or len(dead_A) == len(dead_F):
         return 0
     loss_N = (x_ND - sae(x_ND)).square().sum(1)
-    weight_N = loss_N.square().cpu().double() + 1e-30
+    weight_N = loss_N.cpu().double().square() + 1e-30
+    if not weight_N.isfinite().all():  # a training that has diverged: its loop says so at the next log line
+        return 0
     chosen = torch.multinomial(weight_N, len(dead_A), replacement=len(dead_A) > len(x_ND), generator=generator)
     rows_AD = x_ND[chosen.to(x_ND.device)] - sae.b_dec
     rows_AD = rows_AD / rows_AD.norm(dim=1, keepdim=True).clamp_min(1e-12)

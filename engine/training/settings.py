@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from engine.numbers import nearest_power_of_two
@@ -54,13 +55,10 @@ class TrainSettings(SubjectSettings):
         Raises:
             MonosemError: a value is impossible.
         """
+        self._check_positive()
         if self.d_sae is not None and self.expansion is not None:
             raise MonosemError("--d-sae and --expansion say the same thing twice", "Give one of them.")
         d_sae = self.d_sae or d_in * (self.expansion or 16)
-        if self.tokens < 1:
-            raise MonosemError(f"--tokens must be positive, not {self.tokens}")
-        if self.lr is not None and self.lr <= 0:
-            raise MonosemError(f"--lr must be positive, not {self.lr}")
         batch = self.batch or min(nearest_power_of_two(self.tokens / 2000, 256, 4096), self.tokens)
         if batch < 2:
             raise MonosemError(f"a training step needs at least 2 tokens, not {batch}", "Raise --batch and --tokens.")
@@ -84,6 +82,12 @@ class TrainSettings(SubjectSettings):
         )
         resolved.sae_settings(d_in)
         return resolved
+
+    def _check_positive(self) -> None:
+        for name in ("tokens", "d_sae", "expansion", "lr", "batch", "buffer", "dead_after", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise MonosemError(f"--{name.replace('_', '-')} must be positive, not {value}")
 
     def sae_settings(self, d_in: int) -> SaeSettings:
         """The autoencoder's own settings; of resolved settings only."""

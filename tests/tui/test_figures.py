@@ -46,8 +46,21 @@ def test_activation(value: float, shown: str) -> None:
 def test_other_numbers() -> None:
     assert numbers.count(3187) == "3 187"
     assert [numbers.compact(n) for n in (950, 131_072, 2_400_000, 24e6, 3e9)] == ["950", "131k", "2.4M", "24M", "3.0G"]
+    rounded_up = (999, 999.6, 999_499, 999_999, 9_949_999, 9_960_000, 999_400_000, 999_999_999)
+    shown = ["999", "1k", "999k", "1.0M", "9.9M", "10M", "999M", "1.0G"]
+    assert [numbers.compact(n) for n in rounded_up] == shown
     assert (numbers.signed(2.1), numbers.signed(-0.42)) == ("+2.1", "−0.42")
     assert (numbers.cosine(0.41), numbers.cosine(-0.3)) == ("0.41", "−0.30")
+
+
+@given(st.floats(0, 9.99e11))
+def test_compact_takes_four_places_and_is_nearly_right(number: float) -> None:
+    shown = numbers.compact(number)
+    assert len(shown) <= 4
+    sizes = {"k": 1e3, "M": 1e6, "G": 1e9}
+    value = float(shown[:-1]) * sizes[shown[-1]] if shown[-1] in sizes else float(shown)
+    last_place = sizes.get(shown[-1], 1) / (10 if "." in shown else 1)
+    assert abs(value - number) <= last_place / 2 * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

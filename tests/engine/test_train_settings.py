@@ -1,0 +1,104 @@
+"""Settings of a training and its schedules, against values worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.numbers import nearest_power_of_two
+from engine.training.schedule import lr_factor, resampling_steps, warmth
+from engine.training.settings import TrainSettings
+from store.errors import MonosemError
+
+
+def test_the_learning_rate_at_its_corners() -> None:
+    rates = [lr_factor(step, 100, 10, 50) for step in range(101)]
+    assert rates[:11] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0])
+    assert rates[10:51] == [1.0] * 41
+    assert rates[51:] == pytest.approx([share / 50 for share in range(49, -1, -1)])
+    assert [lr_factor(step, 100, 0, 0) for step in (0, 50, 99)] == [1.0, 1.0, 1.0]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 500))
+def test_every_step_learns_something(steps: int, warmup: int, decay: int) -> None:
+    rates = [lr_factor(step, steps, warmup, decay) for step in range(steps)]
+    assert all(0 < rate <= 1 for rate in rates)
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_the_penalty_rises_and_stays() -> None:
+    assert [warmth(step, 4) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert warmth(0, 0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(200_000, (25_000, 50_000, 75_000, 100_000)), (8, (1, 2, 3, 4)), (3, (1,)), (1, ())],
+)
+def test_resampling_steps(steps: int, expected: tuple[int, ...]) -> None:
+    assert resampling_steps(steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(300, 256), (362, 256), (363, 512), (1, 256), (10**9, 4096), (2900, 4096), (0.0, 256)]
+)
+def test_nearest_power_of_two(wanted: float, expected: int) -> None:
+    assert nearest_power_of_two(wanted, 256, 4096) == expected
+
+
+def test_defaults_follow_from_the_rest() -> None:
+    settings = TrainSettings(model="m").resolved(64)
+    assert (settings.d_sae, settings.k, settings.l1, settings.batch) == (1024, 32, None, 1024)  # 2M / 2000, rounded
+    assert settings.lr == pytest.approx(0.015)
+    assert settings.dead_after == 200_000
+    assert settings.buffer == 1 << 18
+    assert settings.resolved(64) == settings
+    trainer = settings.trainer_settings(64)
+    assert (trainer.steps, trainer.warmup, trainer.decay) == (1953, 97, 976)
+    assert trainer.tokens == 1953 * 1024
+    assert (trainer.sae.k, trainer.sae.k_aux, trainer.sae.l1) == (32, 32, None)
+    relu = TrainSettings(model="m", arch="relu", expansion=2, tokens=300).resolved(8)
+    assert (relu.d_sae, relu.k, relu.l1, relu.batch) == (16, None, 5.0, 256)
+    assert relu.trainer_settings(8).steps == 1
+    wide = TrainSettings(model="m", tokens=10**9).resolved(8192)
+    assert (wide.batch, wide.dead_after, wide.buffer) == (4096, 10_000_000, 8 * 4096)
+    assert TrainSettings(model="m", d_sae=20).resolved(4).k == 20  # no more than there are features
+    assert TrainSettings(model="m", tokens=40).resolved(4).batch == 40
+
+
+@pytest.mark.parametrize(
+    ("given_", "what"),
+    [
+        ({"d_sae": 64, "expansion": 4}, "--d-sae and --expansion"),
+        ({"tokens": 0}, "--tokens must be positive, not 0"),
+        ({"lr": 0.0}, "--lr must be positive, not 0.0"),
+        ({"lr": float("nan")}, "--lr must be positive, not nan"),
+        ({"lr": float("inf")}, "--lr must be positive, not inf"),
+        ({"batch": 1}, "at least 2 tokens, not 1"),
+        ({"tokens": 1}, "at least 2 tokens, not 1"),
+        ({"batch": 512, "tokens": 500}, "--batch 512 is more than --tokens 500"),
+        ({"arch": "relu", "k": 4}, "--k has no meaning for relu"),
+        ({"l1": 4.0}, "--l1 has no meaning for topk"),
+        ({"arch": "relu", "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
+        ({"k": 0}, "k must lie between 1"),
+        ({"k": 2000, "d_sae": 100}, "k must lie between 1 and d_sae = 100, not 2000"),
+        ({"arch": "gated"}, "unknown architecture 'gated'"),
+    ],
+)
+def test_impossible_settings_are_refused(given_: dict[str, Any], what: str) -> None:
+    with pytest.raises(MonosemError, match=what):
+        TrainSettings(model="m", **given_).resolved(16)
+
+
+@pytest.mark.parametrize("name", ["d_sae", "expansion", "batch", "buffer", "dead_after", "checkpoint_every"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_a_count_of_nothing_is_no_default(name: str, value: int) -> None:
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(MonosemError, match=f"--{name.replace('_', '-')} must be positive, not {value}"):
+        TrainSettings(model="m", **wrong).resolved(16)
