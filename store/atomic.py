@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.tmp-*"):
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
             stale.unlink(missing_ok=True)
     temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
     try:
@@ -63,5 +64,7 @@ def read_json(path: Path) -> Any:
     """Parse `path`; a damaged file is a `MonosemError` that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise MonosemError(f"{path} is damaged: {error}", "Restore it from a copy, or train the run again.") from error

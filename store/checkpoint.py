@@ -29,17 +29,17 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write step-N.h5, then remove the older ones."""
+    """Write step-N.h5, then remove every other one, and what writers that were killed have left."""
     path = folder / f"step-{checkpoint.step}.h5"
     with create_sealed(path, "checkpoint") as file:
         file.attrs["step"] = checkpoint.step
         put(file, "state", np.frombuffer(json.dumps(checkpoint.state).encode(), np.uint8))
         arrays = file.create_group("arrays")
         for name, values in checkpoint.arrays.items():
-            put(arrays, name, np.atleast_1d(values))
-    for older in folder.glob("step-*.h5"):
-        if older != path:
-            older.unlink()
+            put(arrays, name, np.atleast_1d(values)).attrs["scalar"] = np.ndim(values) == 0
+    for other in [*folder.glob("step-*.h5"), *folder.glob(".step-*.h5.tmp-*")]:
+        if other != path:
+            other.unlink()
     return path
 
 
@@ -58,5 +58,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not seal_holds(path):
         raise MonosemError(f"{path} is damaged", "Remove it and start the training again.")
     with open_sealed(path, "checkpoint") as file:
-        arrays = {name: dataset[()] for name, dataset in file["arrays"].items()}
+        arrays = {
+            name: dataset[()].reshape(()) if dataset.attrs.get("scalar") else dataset[()]
+            for name, dataset in file["arrays"].items()
+        }
         return Checkpoint(int(file.attrs["step"]), arrays, json.loads(file["state"][()].tobytes()))

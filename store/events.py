@@ -50,12 +50,13 @@ class EventLog:
         """Add one line."""
         head = {"event": "end"} if isinstance(event, EndEvent) else {}
         line = json.dumps(head | asdict(event)) + "\n"
-        with disk_errors(self._path):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                os.write(descriptor, line.encode())
-            finally:
-                os.close(descriptor)
+        with disk_errors(self._path), self._path.open("ab+") as stream:
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":  # a full disk cut the line before: keep ours whole
+                    line = "\n" + line
+            stream.write(line.encode())
 
     def rewind(self, step: int) -> None:
         """Drop lines behind `step`, as when training resumes from a checkpoint taken there."""
@@ -68,11 +69,11 @@ def read_events(path: Path) -> list[TrainEvent | EndEvent]:
     if not path.is_file():
         return []
     events: list[TrainEvent | EndEvent] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             data: dict[str, Any] = json.loads(line)
             kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent
             events.append(kind(**known_fields(kind, data)))
-        except (json.JSONDecodeError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             continue
     return events

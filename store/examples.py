@@ -64,7 +64,11 @@ def sections(
 
     Quantiles are of the feature's non-zero activations, the strongest interval first. Inside an interval the examples
     are evenly spaced by rank, so the same page comes out every time. A context appears once in a section.
+
+    Raises:
+        MonosemError: there is no such feature.
     """
+    store.check_feature(feature)
     n = int(store.columns.count_F[feature])
     if n == 0:
         return []
@@ -100,24 +104,25 @@ def _top(store: FeatureStore, feature: int, n: int, wanted: int, before: int, af
     """The strongest entry of each of the `wanted` contexts with the strongest entries."""
     places: dict[int, int] = {}
     size, start = 4 * wanted, 0
+    wanted = min(wanted, store.n_contexts)
     while len(places) < wanted and start < n:
-        for token in store.postings(feature, start, start + size).token:
-            places.setdefault(store.context_of(int(token)).number, int(token))
-            if len(places) == wanted:
-                break
+        token = store.postings(feature, start, start + size).token
+        number = store.contexts_of(token)
+        for i in np.sort(np.unique(number, return_index=True)[1]):
+            if len(places) < wanted:
+                places.setdefault(int(number[i]), int(token[i]))
         start, size = start + size, 2 * size
     return [window(store, feature, place, TOP, before, after) for place in places.values()]
 
 
 def _spaced(
-    store: FeatureStore, feature: int, ranks: tuple[int, int], wanted: int, name: str, before: int, after: int
+    store: FeatureStore, feature: int, interval: tuple[int, int], wanted: int, name: str, before: int, after: int
 ) -> list[Example]:
-    """Entries evenly spaced over the ranks first … last-1, one a context."""
-    first, last = ranks
-    places: dict[int, int] = {}
-    for rank in np.unique(np.linspace(first, last - 1, min(wanted * 3, last - first)).astype(int)):
-        token = int(store.postings(feature, int(rank), int(rank) + 1).token[0])
-        places.setdefault(store.context_of(token).number, token)
-    chosen = list(places.values())
+    """Entries evenly spaced over the ranks `interval` = (first, behind the last), one a context."""
+    first, last = interval
+    ranks = np.unique(np.linspace(first, last - 1, min(wanted * 3, last - first)).astype(np.int64))
+    token = store.at_ranks(feature, ranks).token
+    _, strongest = np.unique(store.contexts_of(token), return_index=True)
+    chosen = token[np.sort(strongest)].tolist()
     spread = sorted({round(i) for i in np.linspace(0, len(chosen) - 1, min(wanted, len(chosen)))})
     return [window(store, feature, chosen[i], name, before, after) for i in spread]

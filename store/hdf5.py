@@ -114,7 +114,7 @@ def read_seal(path: Path) -> Seal:
     check_version(seal.schema_version, path)
     if size != seal.n_bytes:
         raise MonosemError(
-            f"{path} is truncated: {size} of {seal.n_bytes} bytes", "Copy it again, or rebuild it with monosem index."
+            f"{path} is truncated: {size} of {seal.n_bytes} bytes", "Copy it again, or make it again."
         )
     return seal
 

@@ -20,6 +20,8 @@ MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can name."""
 BYTES_PER_ENTRY = 64
 """Working memory of one non-zero in the merge: key, token, activation, and the copies that sorting makes."""
+ROWS = 1 << 22
+"""Rows copied at once where nothing has to be sorted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def merge(index: Path, target: Path, memory: int = 1 << 30) -> None:
 
     Args:
         index: folder with common.h5 and every segment of its plan.
-        memory: bytes of working memory to stay under, beyond a few arrays of [d_sae].
+        memory: bytes of working memory to stay under, beyond a byte a token and an array of [d_sae] a segment.
 
     Raises:
         MonosemError: a segment is missing.
@@ -98,23 +100,27 @@ def _merge_corpus(out: h5py.File, segments: Sequence[Segment]) -> None:
 
 def _merge_forward(out: h5py.File, segments: Sequence[Segment]) -> None:
     forward = out.create_group("forward")
-    pieces, offset = [np.zeros(1, np.int64)], 0
+    n_tokens = sum(len(segment.tokens) for segment in segments)
+    indptr = forward.create_dataset("indptr", (n_tokens + 1,), np.int64)
+    indptr[0] = at = offset = 0
     for segment in segments:
-        indptr = segment.file["forward/indptr"][()]
-        pieces.append(indptr[1:] + offset)
-        offset += int(indptr[-1])
-    put(forward, "indptr", np.concatenate(pieces))
+        source = segment.file["forward/indptr"]
+        for start in range(1, len(source), ROWS):
+            block = source[start : start + ROWS] + offset
+            indptr[at + 1 : at + 1 + len(block)] = block
+            at += len(block)
+        offset += int(source[-1])
     for name in ("feature", "act"):
         _append(forward, name, [s.file[f"forward/{name}"] for s in segments])
 
 
-def _append(group: h5py.Group, name: str, sources: Sequence[h5py.Dataset], rows: int = 1 << 22) -> None:
+def _append(group: h5py.Group, name: str, sources: Sequence[h5py.Dataset]) -> None:
     total = sum(len(source) for source in sources)
     target = group.create_dataset(name, (total,), sources[0].dtype)
     at = 0
     for source in sources:
-        for start in range(0, len(source), rows):
-            block = source[start : start + rows]
+        for start in range(0, len(source), ROWS):
+            block = source[start : start + ROWS]
             target[at : at + len(block)] = block
             at += len(block)
 
@@ -185,12 +191,13 @@ def _value_cuts(
     runs = [s.act[a:b].view(np.uint16) for s, (a, b) in zip(segments, bounds, strict=True)]
     per_value = np.zeros(1 << 16, np.int64)
     for run in runs:
-        per_value += np.bincount(run, minlength=1 << 16)
+        for start in range(0, len(run), budget):
+            per_value += np.bincount(run[start : start + budget], minlength=1 << 16)
     ends = [0 for _ in runs]
     values = np.flatnonzero(per_value)[::-1]
     for _, group_last in feature_groups(per_value[values], budget):
-        lowest = values[group_last - 1]
-        starts, ends = ends, [int(np.searchsorted(-run.astype(np.int32), -int(lowest), side="right")) for run in runs]
+        lowest = np.uint16(values[group_last - 1])
+        starts, ends = ends, [len(run) - int(np.searchsorted(run[::-1], lowest)) for run in runs]
         yield [(a + s, a + e) for (a, _), s, e in zip(bounds, starts, ends, strict=True)]
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from store.errors import disk_errors
+from store.atomic import fsync_folder
+from store.errors import MonosemError, disk_errors
 
 Field = Literal["label", "bookmark", "comment", "tags"]
 Value = str | bool | list[str]
@@ -38,25 +39,38 @@ class Notes:
         with disk_errors(self._path), self._path.open("ab+") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.seek(0, os.SEEK_END)
-            if stream.tell():
+            is_new = not stream.tell()
+            if not is_new:
                 stream.seek(-1, os.SEEK_END)
                 if stream.read(1) != b"\n":  # a writer died inside its line: keep ours whole
                     line = "\n" + line
             stream.write(line.encode())
             stream.flush()
             os.fsync(stream.fileno())
+        if is_new:
+            fsync_folder(self._path.parent)
 
     def load(self) -> dict[int, FeatureNotes]:
-        """The present state by feature; damaged lines are skipped."""
+        """The present state by feature; damaged lines are skipped.
+
+        Raises:
+            MonosemError: the file is there but may not be read.
+        """
         notes: dict[int, FeatureNotes] = {}
         if not self._path.is_file():
             return notes
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise MonosemError(f"cannot read {self._path}: {error.strerror}") from error
+        for line in text.split("\n"):  # and not at U+2028 and its like, which other programs leave inside strings
             try:
                 data = json.loads(line)
-                note = notes.setdefault(int(data["feature"]), FeatureNotes())
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            except (ValueError, RecursionError):
                 continue
+            if not isinstance(data, dict) or type(data.get("feature")) is not int:
+                continue
+            note = notes.setdefault(data["feature"], FeatureNotes())
             if isinstance(data.get("label"), str):
                 note.label = data["label"]
             if isinstance(data.get("bookmark"), bool):

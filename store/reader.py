@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -18,19 +18,12 @@ from numpy.typing import NDArray
 
 from store.errors import MonosemError
 from store.hdf5 import open_sealed
+from store.part import Part, Postings, merged_entries
 from store.run import RunFolder
 from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
 from store.spec import SaeSpec, known_fields
 from store.vocab import Vocabulary
 from store.weights import SaeWeights
-
-
-class Postings(NamedTuple):
-    """Where one feature fires, descending by activation, ties by token."""
-
-    token: NDArray[np.int64]
-    """Place in the corpus, counted over all its tokens."""
-    act: NDArray[np.float32]
 
 
 class Weighted(NamedTuple):
@@ -77,25 +70,8 @@ class FeatureColumns:
     decoder_norm_F: NDArray[np.float32]
 
 
-class _Part:
-    """One file's share of the index: features.h5 whole, or one segment."""
-
-    def __init__(self, file: h5py.File) -> None:
-        self.first_token = int(file.attrs["first_token"])
-        self.first_context = int(file.attrs["first_context"])
-        self.n_tokens = int(file.attrs["n_tokens"])
-        self.n_counted = int(file.attrs["n_counted"])
-        self.tokens = file["corpus/tokens"]
-        self.forward_indptr, self.forward_feature, self.forward_act = (
-            file["forward"][name] for name in ("indptr", "feature", "act")
-        )
-        self.inverted_indptr, self.inverted_token, self.inverted_act = (
-            file["inverted"][name] for name in ("indptr", "token", "act")
-        )
-        self.file = file
-
-    def column(self, name: str) -> NDArray[Any]:
-        return np.asarray(self.file[f"feature/{name}"][()])
+_AT_ONCE = 1 << 16
+"""Entries that one read may bring although only some of them are wanted."""
 
 
 class FeatureStore:
@@ -114,7 +90,8 @@ class FeatureStore:
         with _reading(path):
             self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
-            self._parts = [_Part(file) for file in parts]
+            self._parts = [Part(file) for file in parts]
+        self._merged: tuple[int, Postings] | None = None
 
     @classmethod
     def open(cls, path: Path) -> FeatureStore:
@@ -218,26 +195,49 @@ class FeatureStore:
 
     def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
         """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
-        self._check_feature(feature)
+        self.check_feature(feature)
+        start = max(start, 0)
         with _reading(self.path):
-            pieces = [self._slice(part, feature, start, stop) for part in self._parts]
-        if len(pieces) == 1:
-            return pieces[0]
-        token = np.concatenate([piece.token for piece in pieces])
-        act = np.concatenate([piece.act for piece in pieces])
-        order = np.lexsort((token, -act))[start:stop]
-        return Postings(token[order], act[order])
+            if len(self._parts) > 1:
+                every = self._merge(feature)
+                return Postings(every.token[start:stop], every.act[start:stop])
+            first, last = self._parts[0].span(feature)
+            end = last if stop is None else min(first + stop, last)
+            return self._parts[0].entries(min(first + start, end), end)
 
-    def _slice(self, part: _Part, feature: int, start: int, stop: int | None) -> Postings:
-        first, last = (int(i) for i in part.inverted_indptr[feature : feature + 2])
-        if len(self._parts) == 1:
-            first, last = min(first + start, last), last if stop is None else min(first + stop, last)
-        elif stop is not None:
-            last = min(first + stop, last)  # whatever is among the first `stop` of all is among those of its part
-        return Postings(
-            part.inverted_token[first:last].astype(np.int64) + part.first_token,
-            part.inverted_act[first:last].astype(np.float32),
-        )
+    def at_ranks(self, feature: int, ranks_R: NDArray[np.int64]) -> Postings:
+        """The entries of some ranks of a feature, in the order of `ranks_R`.
+
+        Raises:
+            ValueError: a rank is not below the feature's count.
+        """
+        self.check_feature(feature)
+        if not len(ranks_R):
+            return self.postings(feature, 0, 0)
+        low, high = int(ranks_R.min()), int(ranks_R.max()) + 1
+        if low < 0 or high > self.columns.count_F[feature]:
+            raise ValueError(f"feature {feature} has no ranks {low} to {high - 1}")
+        if len(self._parts) > 1 or high - low <= _AT_ONCE:
+            block = self.postings(feature, low, high)
+            return Postings(block.token[ranks_R - low], block.act[ranks_R - low])
+        pieces = [self.postings(feature, int(rank), int(rank) + 1) for rank in ranks_R]
+        return Postings(np.concatenate([p.token for p in pieces]), np.concatenate([p.act for p in pieces]))
+
+    def falling_acts(self, feature: int) -> NDArray[np.float16]:
+        """Every activation of a feature as stored, the strongest first."""
+        self.check_feature(feature)
+        with _reading(self.path):
+            if len(self._parts) > 1:
+                return self._merge(feature).act.astype(np.float16)
+            first, last = self._parts[0].span(feature)
+            return np.asarray(self._parts[0].inverted_act[first:last])
+
+    def _merge(self, feature: int) -> Postings:
+        """One feature's entries of all segments; the last feature's are kept, as a page asks for them often."""
+        kept = self._merged
+        if kept is None or kept[0] != feature:
+            self._merged = kept = (feature, merged_entries(self._parts, feature))
+        return kept[1]
 
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         """Vocabulary ids of corpus places start … stop-1."""
@@ -261,7 +261,7 @@ class FeatureStore:
 
     def activations(self, feature: int, start: int, stop: int) -> NDArray[np.float32]:
         """One feature's activation on each of corpus places start … stop-1; 0 where it does not fire."""
-        self._check_feature(feature)
+        self.check_feature(feature)
         rows = self.rows(start, stop)
         acts = np.zeros(len(rows.indptr) - 1, np.float32)
         hits = np.flatnonzero(rows.feature == feature)
@@ -269,13 +269,28 @@ class FeatureStore:
         return acts
 
     def context_of(self, token: int) -> Context:
-        """The context that a corpus place lies in."""
+        """The context that a corpus place lies in.
+
+        Raises:
+            MonosemError: there is no such place.
+        """
+        self._check_place(token)
         start, length, document = self._contexts
         number = int(np.searchsorted(start, token, side="right")) - 1
         return Context(number, int(start[number]), int(length[number]), int(document[number]))
 
+    def contexts_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of the context that each of some corpus places lies in."""
+        number_N: NDArray[np.int64] = np.searchsorted(self._contexts[0], token_N, side="right") - 1
+        return number_N
+
     def document_span(self, token: int) -> tuple[int, int]:
-        """First place and the place behind the last of the document's stretch that a corpus place lies in."""
+        """First place and the place behind the last of the document's stretch that a corpus place lies in.
+
+        Raises:
+            MonosemError: there is no such place.
+        """
+        self._check_place(token)
         start = self._documents
         number = int(np.searchsorted(start, token, side="right")) - 1
         stop = int(start[number + 1]) if number + 1 < len(start) else self.n_tokens
@@ -283,20 +298,25 @@ class FeatureStore:
 
     def logits(self, feature: int) -> LogitEffects:
         """The tokens that a feature raises and lowers most."""
-        self._check_feature(feature)
+        self.check_feature(feature)
         return LogitEffects(
             self._weighted("logit_top", "value", feature), self._weighted("logit_bottom", "value", feature)
         )
 
     def neighbours(self, feature: int) -> Weighted:
         """The features whose decoder directions are nearest, by cosine."""
-        self._check_feature(feature)
+        self.check_feature(feature)
         return self._weighted("neighbour", "cosine", feature)
 
     def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
         with _reading(self.path):
-            group = self._common["feature"]
-            return Weighted(group[f"{prefix}_id"][feature], group[f"{prefix}_{value}"][feature])
+            ids, values = self._static[f"{prefix}_id"], self._static[f"{prefix}_{value}"]
+            return Weighted(ids[feature], values[feature])
+
+    @cached_property
+    def _static(self) -> dict[str, h5py.Dataset]:
+        """The columns of common.h5, looked up once: finding a name costs more than reading a row."""
+        return dict(self._common["feature"].items())
 
     @cached_property
     def _contexts(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
@@ -311,18 +331,33 @@ class FeatureStore:
     @cached_property
     def _documents(self) -> NDArray[np.int64]:
         with _reading(self.path):
-            return np.concatenate([p.file["corpus/documents/start"][()] + p.first_token for p in self._parts])
+            groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
+            start: NDArray[np.int64] = np.concatenate([group["start"][()] + first for first, group in groups])
+            ids = np.concatenate([group["id"][()] for _, group in groups])
+            begins: NDArray[np.int64] = start[np.diff(ids, prepend=ids[:1] - 1) != 0]
+            return begins  # a document that goes on in the next segment begins once
 
-    def _spans(self, start: int, stop: int) -> Iterator[tuple[_Part, int, int]]:
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
         """The parts that corpus places start … stop-1 fall in, with places relative to each."""
         for part in self._parts:
             a, b = max(start - part.first_token, 0), min(stop - part.first_token, part.n_tokens)
             if a < b:
                 yield part, a, b
 
-    def _check_feature(self, feature: int) -> None:
+    def check_feature(self, feature: int) -> None:
+        """Refuse a number that is no feature's.
+
+        Raises:
+            MonosemError: it is negative or not below d_sae.
+        """
         if not 0 <= feature < self.d_sae:
             raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
+
+    def _check_place(self, token: int) -> None:
+        if not 0 <= token < self.n_tokens:
+            raise MonosemError(
+                f"there is no token {token} in the indexed corpus", f"Its tokens are 0 to {self.n_tokens - 1}."
+            )
 
 
 @contextmanager

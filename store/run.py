@@ -233,16 +233,24 @@ def list_runs(root: Path) -> list[RunFolder]:
     """Every run under `root`, the newest first."""
     if not root.is_dir():
         return []
-    found = [RunFolder(path.parent) for path in root.glob("*/run.json")]
-    return sorted(found, key=lambda run: run.run_json.stat().st_mtime, reverse=True)
+    found = [(_changed(path), RunFolder(path.parent)) for path in root.glob("*/run.json")]
+    return [run for _, run in sorted(found, key=lambda one: one[0], reverse=True)]
+
+
+def _changed(path: Path) -> float:
+    """When a file was last written; 0 where it has vanished meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _alive(pid: int) -> bool:
-    if pid <= 0:
+    if not isinstance(pid, int) or pid <= 0:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -137,7 +137,7 @@ class SegmentBuilder:
         self._features: list[NDArray[np.unsignedinteger[Any]]] = []
         self._acts: list[NDArray[np.float16]] = []
         self.clipped = 0
-        """Activations above what float16 holds, stored as its maximum."""
+        """Activations above what float16 holds, stored as its maximum; those of left-out positions are not stored."""
 
     @property
     def n_tokens(self) -> int:
@@ -149,10 +149,10 @@ class SegmentBuilder:
 
         An activation counts as active when it is above zero as float16, so that what is counted is what is stored.
         """
-        self.clipped += int((active.act > MAX_ACT).sum())
         act = np.minimum(active.act, MAX_ACT).astype(np.float16)
         row_of = np.repeat(np.arange(len(rows.token_N)), np.diff(active.indptr))
         keep = (act > 0) & rows.counted_N[row_of]
+        self.clipped += int((active.act[keep] > MAX_ACT).sum())
         order = np.lexsort((active.feature[keep], row_of[keep]))
         self._rows.append(rows)
         self._counts.append(np.bincount(row_of[keep], minlength=len(rows.token_N)))

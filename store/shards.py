@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,7 +90,7 @@ class ShardReader:
         if not self._paths:
             raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
         with open_sealed(self._paths[0], "activations") as file:
-            self.info = ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+            self.info = _info(file)
         self._open: dict[int, Rows] = {}
 
     @property
@@ -98,24 +99,33 @@ class ShardReader:
         return min(self.info.n_contexts, len(self._paths) * self.info.contexts_per_shard)
 
     def contexts(self, start: int, stop: int) -> Rows:
-        """The rows of contexts start … stop-1, copied out of the map."""
+        """The rows of contexts start … stop-1 as far as they are there, copied out of the map.
+
+        Raises:
+            MonosemError: a shard is damaged, or from another extraction than the first.
+        """
         per = self.info.contexts_per_shard
-        pieces = []
-        for number in range(start // per, min(-(-stop // per), len(self._paths))):
-            rows = self._shard(number)
-            first, last = np.searchsorted(rows.context_N, (start, stop))
-            pieces.append(
-                Rows(*(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N)))
-            )
-        return _concatenate(pieces)
+        numbers = range(start // per, min(-(-stop // per), len(self._paths)))
+        return _concatenate([self._cut(number, start, stop) for number in numbers] or [self._cut(0, 0, 0)])
+
+    def _cut(self, number: int, start: int, stop: int) -> Rows:
+        rows = self._shard(number)
+        first, last = np.searchsorted(rows.context_N, (start, stop))
+        return Rows(*(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N)))
 
     def _shard(self, number: int) -> Rows:
         if number not in self._open:
             path = self._paths[number]
             with open_sealed(path, "activations") as file:
+                if _info(file) != self.info:
+                    raise MonosemError(f"{path} is from another extraction than {self._paths[0]}", "Extract again.")
                 arrays = [mapped(path, file[name]) for name in ("acts", "token", "context", "position")]
             self._open[number] = Rows(*arrays)
         return self._open[number]
+
+
+def _info(file: h5py.File) -> ShardInfo:
+    return ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
 
 
 def _concatenate(pieces: Sequence[Rows]) -> Rows:

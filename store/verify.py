@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-import numpy as np
-
+from store.crosscheck import index_problem
 from store.errors import MonosemError
 from store.hdf5 import damaged_datasets, open_sealed, read_seal, seal_holds
 from store.run import RunFolder
@@ -26,7 +24,7 @@ class Finding:
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check every sealed file of a run. Reads all of them, whole."""
     sealed = [run.sae, run.features, *sorted(run.index.glob("*.h5"))]
-    sealed += [*sorted(run.checkpoints.glob("*.h5")), *sorted(run.activations.glob("*.h5"))]
+    sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
 
@@ -45,37 +43,6 @@ def verify_file(path: Path) -> Finding:
                 return Finding(path, False, problem)
             return Finding(path, True, f"digests hold, both orders hold the same {len(file['forward/act']):,} entries")
     return Finding(path, True, "digests hold")
-
-
-def index_problem(file: h5py.File) -> str:
-    """What is inconsistent inside an index file, or "".
-
-    Both orders must hold the same (token, feature, activation) entries, each feature's slice must fall, and the
-    columns must follow from it.
-    """
-    feature = file["forward/feature"][()].astype(np.int64)
-    act = file["forward/act"][()].view(np.uint16)
-    token = np.repeat(np.arange(len(file["corpus/tokens"])), np.diff(file["forward/indptr"][()]))
-    indptr = file["inverted/indptr"][()]
-    inverted_feature = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    inverted_token = file["inverted/token"][()].astype(np.int64)
-    inverted_act = file["inverted/act"][()].view(np.uint16)
-    if len(act) != len(inverted_act):
-        return f"the forward order holds {len(act)} entries, the inverted order {len(inverted_act)}"
-    by_token = np.lexsort((inverted_feature, inverted_token))
-    for name, ours, theirs in (
-        ("tokens", token, inverted_token),
-        ("features", feature, inverted_feature),
-        ("activations", act, inverted_act),
-    ):
-        if not np.array_equal(ours, theirs[by_token]):
-            return f"the two orders differ in their {name}"
-    same = np.diff(inverted_feature) == 0
-    if (np.diff(inverted_act.astype(np.int32))[same] > 0).any():
-        return "inverted/act does not fall inside a feature"
-    if not np.array_equal(file["feature/count"][()], np.diff(indptr)):
-        return "feature/count does not follow from the activations"
-    return ""
 
 
 def _damage(path: Path, kind: str) -> str:

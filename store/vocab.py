@@ -50,7 +50,13 @@ class Vocabulary:
 
     def tokens(self, ids: Iterable[int]) -> list[bytes]:
         """The bytes of several tokens."""
-        return [self.token(int(i)) for i in ids]
+        wanted = np.fromiter(ids, np.int64)
+        known = (wanted >= 0) & (wanted < len(self))
+        if not known.all():
+            return [self.token(int(i)) for i in wanted]
+        blob = self._blob
+        starts, stops = self._offsets[wanted].tolist(), self._offsets[wanted + 1].tolist()
+        return [blob[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
     def strings(self, ids: Iterable[int]) -> list[str]:
         """One string a token, for JSON: bytes that are no UTF-8 by themselves are replaced."""

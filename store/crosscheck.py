@@ -1,0 +1,184 @@
+"""The two orders of an index file against each other, in memory that does not grow with the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.columns import CorpusColumns
+from store.hdf5 import mapped
+from store.merge import feature_groups
+
+BLOCK = 1 << 21
+"""Entries looked at together."""
+_TOKENS = 1 << 20
+"""Tokens whose rows are looked up together."""
+
+
+class Entries(NamedTuple):
+    """Consecutive entries of one of the orders."""
+
+    token: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    act: NDArray[np.float16]
+
+    def bits(self) -> NDArray[np.uint16]:
+        """The activations as integers, which rise with them."""
+        return self.act.view(np.uint16)
+
+
+@dataclass
+class _Digest:
+    """A sum over entries of numbers drawn from their first fields: the same for any order of the same entries.
+
+    Two different sets agree with a probability of 2⁻⁶⁴.
+    """
+
+    fields: int
+    """1: tokens; 2: tokens and features; 3: all of an entry."""
+    total: int = 0
+
+    def take(self, entries: Entries) -> None:
+        drawn = np.zeros(len(entries.token), np.uint64)
+        for values in (entries.token, entries.feature, entries.bits())[: self.fields]:
+            drawn = _mixed(drawn ^ values.astype(np.uint64))
+        self.total = (self.total + int(drawn.sum(dtype=np.uint64))) % (1 << 64)
+
+
+def index_problem(file: h5py.File, block: int = BLOCK) -> str:
+    """What is inconsistent inside an index file, or "".
+
+    Both orders must hold the same (token, feature, activation) entries, each sorted as it promises, and the columns
+    must follow from them.
+    """
+    n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
+    if n != n_inverted:
+        return f"the forward order holds {n} entries, the inverted order {n_inverted}"
+    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"])) or _bad_pointers(
+        file, "inverted", len(file["feature/count"])
+    )
+    if problem:
+        return problem
+    forward, inverted = _Digest(3), _Digest(3)
+    problem = _forward_problem(file, block, forward)
+    inverted_problem = _inverted_problem(file, block, inverted)
+    if forward.total != inverted.total:
+        return f"the two orders differ in their {_differing(file, block)}"
+    return problem or inverted_problem
+
+
+def _differing(file: h5py.File, block: int) -> str:
+    for fields, name in ((1, "tokens"), (2, "features")):
+        forward, inverted = _Digest(fields), _Digest(fields)
+        for entries in _forward(file, block):
+            forward.take(entries)
+        for entries in _inverted(file, block):
+            inverted.take(entries)
+        if forward.total != inverted.total:
+            return name
+    return "activations"
+
+
+def _bad_pointers(file: h5py.File, order: str, rows: int) -> str:
+    """indptr must rise from 0 to the number of entries, one step a row."""
+    indptr, n = file[f"{order}/indptr"], len(file[f"{order}/act"])
+    sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == n
+    for start in range(0, rows, _TOKENS):
+        sound = sound and bool((np.diff(indptr[start : start + _TOKENS + 1]) >= 0).all())
+    return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
+
+
+def _forward(file: h5py.File, block: int) -> Iterator[Entries]:
+    indptr, feature, act = (file["forward"][name] for name in ("indptr", "feature", "act"))
+    for first in range(0, len(indptr) - 1, _TOKENS):
+        edges = indptr[first : first + _TOKENS + 1]
+        for start in range(int(edges[0]), int(edges[-1]), block):
+            stop = min(start + block, int(edges[-1]))
+            token = first + _rows(edges, start, stop)
+            yield Entries(token, feature[start:stop].astype(np.int64), act[start:stop])
+
+
+def _inverted(file: h5py.File, block: int) -> Iterator[Entries]:
+    """Blocks of whole features, or pieces of a single one."""
+    indptr = file["inverted/indptr"][()]
+    token, act = file["inverted/token"], file["inverted/act"]
+    for first, last in feature_groups(np.diff(indptr), block):
+        edges = indptr[first : last + 1]
+        for start in range(int(edges[0]), int(edges[-1]), block):
+            stop = min(start + block, int(edges[-1]))
+            feature = first + _rows(edges, start, stop)
+            yield Entries(token[start:stop].astype(np.int64), feature, act[start:stop])
+
+
+def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
+    """The row of each of the entries start … stop-1, counted from the row of edges[0]."""
+    inside = np.clip(edges, start, stop)
+    return np.repeat(np.arange(len(edges) - 1), inside[1:] - inside[:-1])
+
+
+def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
+    problem, before = "", (-1, -1)
+    for entries in _forward(file, block):
+        digest.take(entries)
+        token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
+        if ((np.diff(token) == 0) & (np.diff(feature) <= 0)).any():
+            problem = "forward/feature does not rise inside a token"
+        before = int(token[-1]), int(feature[-1])
+    return problem
+
+
+def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
+    count_F = np.diff(file["inverted/indptr"][()])
+    columns, at, problem = CorpusColumns.empty(count_F), 0, ""
+    vocab = mapped(Path(file.filename), file["corpus/tokens"])
+    before = (-1, -1, 0)
+    for entries in _inverted(file, block):
+        digest.take(entries)
+        if entries.token.max() >= len(vocab):
+            return ""  # tokens that the corpus does not hold: the digests differ
+        columns.take(entries.feature, entries.act, vocab[entries.token], at)
+        at += len(entries.token)
+        token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
+        bits = _after(before[2], entries.bits().astype(np.int64))
+        same, step = np.diff(feature) == 0, np.diff(bits)
+        if (step[same] > 0).any():
+            problem = "inverted/act does not fall inside a feature"
+        elif (np.diff(token)[same & (step == 0)] <= 0).any():
+            problem = problem or "inverted/token does not rise among equal activations"
+        before = int(token[-1]), int(feature[-1]), int(bits[-1])
+    return problem or _column_problem(file, columns)
+
+
+def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
+    expected: dict[str, NDArray[Any]] = {
+        "count": columns.count_F,
+        "max": columns.max_F,
+        "sum": columns.sum_F,
+        "quantiles": columns.quantiles_FQ,
+        "top_token": columns.top_token_F,
+        "top_sum": columns.top_sum_F,
+    }
+    for name, values in expected.items():
+        # Sums of many numbers depend on the order they were added in.
+        if not np.allclose(file[f"feature/{name}"][()], values, rtol=1e-12, atol=0.0):
+            return f"feature/{name} does not follow from the activations"
+    return ""
+
+
+def _after(before: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`values` behind the one that the block before them ended with."""
+    return np.concatenate([np.array([before], np.int64), values])
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

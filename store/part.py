@@ -1,0 +1,61 @@
+"""One file's share of the feature index, and where one feature fires in several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Postings(NamedTuple):
+    """Where one feature fires, descending by activation, ties by token."""
+
+    token: NDArray[np.int64]
+    """Place in the corpus, counted over all its tokens."""
+    act: NDArray[np.float32]
+
+
+class Part:
+    """features.h5 whole, or one segment."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self.first_token = int(file.attrs["first_token"])
+        self.first_context = int(file.attrs["first_context"])
+        self.n_tokens = int(file.attrs["n_tokens"])
+        self.n_counted = int(file.attrs["n_counted"])
+        self.tokens = file["corpus/tokens"]
+        self.forward_indptr, self.forward_feature, self.forward_act = (
+            file["forward"][name] for name in ("indptr", "feature", "act")
+        )
+        self.inverted_indptr, self.inverted_token, self.inverted_act = (
+            file["inverted"][name] for name in ("indptr", "token", "act")
+        )
+        self.file = file
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One value a feature, over this part's tokens."""
+        return np.asarray(self.file[f"feature/{name}"][()])
+
+    def span(self, feature: int) -> tuple[int, int]:
+        """The feature's entries in the inverted order: the first, and the one behind the last."""
+        first, last = self.inverted_indptr[feature : feature + 2]
+        return int(first), int(last)
+
+    def entries(self, first: int, last: int) -> Postings:
+        """Entries first … last-1 of the inverted order."""
+        token = self.inverted_token[first:last].astype(np.int64)
+        return Postings(token + self.first_token, self.inverted_act[first:last].astype(np.float32))
+
+
+def merged_entries(parts: Sequence[Part], feature: int) -> Postings:
+    """Every entry of a feature in segments that follow each other."""
+    pieces = [part.entries(*part.span(feature)) for part in parts]
+    token = np.concatenate([piece.token for piece in pieces])
+    act = np.concatenate([piece.act for piece in pieces])
+    # Segments cover rising tokens, so a stable sort leaves equal activations in token order.
+    falling = np.uint16(0xFFFF) - act.astype(np.float16).view(np.uint16)
+    order = np.argsort(falling, kind="stable")
+    return Postings(token[order], act[order])

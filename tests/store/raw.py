@@ -1,0 +1,205 @@
+"""Rows of activations as plain Python, the index built from them, and the truth about it counted by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.merge import merge
+from store.run import RunFolder
+from store.segment import (
+    IndexPlan,
+    SegmentBuilder,
+    SparseRows,
+    StaticColumns,
+    TokenRows,
+    segment_path,
+    write_common,
+)
+from store.spec import SaeSpec
+from store.vocab import Vocabulary
+from store.weights import SaeWeights
+
+N_VOCAB = 12
+LISTED = 3
+
+
+class RawToken(NamedTuple):
+    """One token of a context."""
+
+    id: int
+    document: int
+    counted: bool
+    acts: dict[int, float]
+    """Activation by feature, as an autoencoder gives it: any float32."""
+
+
+class Entry(NamedTuple):
+    """One activation that the index must hold."""
+
+    place: int
+    feature: int
+    act: float
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Contexts of any lengths."""
+
+    d_sae: int
+    contexts: list[list[RawToken]]
+
+    @property
+    def tokens(self) -> list[RawToken]:
+        """All of them, one context behind the other."""
+        return [token for context in self.contexts for token in context]
+
+    def entries(self) -> list[Entry]:
+        """What is stored of the activations: those that are above zero as float16, on counted tokens."""
+        return [
+            Entry(place, feature, stored)
+            for place, token in enumerate(self.tokens)
+            for feature, act in sorted(token.acts.items())
+            if token.counted and (stored := float(np.float16(min(act, 65504.0)))) > 0
+        ]
+
+    def falling(self, feature: int) -> list[Entry]:
+        """A feature's entries, the strongest first, ties by place."""
+        return sorted((e for e in self.entries() if e.feature == feature), key=lambda e: (-e.act, e.place))
+
+    def top_token(self, feature: int, pool: int) -> int:
+        """The token with the largest total among the strongest `pool` entries; ties by id; -1 without entries."""
+        totals: Counter[int] = Counter()
+        for entry in self.falling(feature)[:pool]:
+            totals[self.tokens[entry.place].id] += entry.act  # type: ignore[assignment]
+        return min(totals, key=lambda token: (-totals[token], token), default=-1)
+
+    def context_starts(self) -> list[int]:
+        """Place of the first token of each context."""
+        return [sum(len(c) for c in self.contexts[:i]) for i in range(len(self.contexts))]
+
+
+ACTS = (0.5, 1.0, 1.0009765625, 1.0004, 2.0, 3.75, 7.0, 6e-8, 2.9e-8, 1e-9, 0.0, 65504.0, 65519.0, 1e6)
+"""Values that tie, that float16 rounds, underflows and overflows."""
+
+
+def random_raw(seed: int, *, d_sae: int = 9, n_contexts: int = 14, longest: int = 9, rate: float = 0.35) -> Raw:
+    """Feature 0 is dense, d_sae-2 fires once, d_sae-1 never; the others at random, with many ties."""
+    rng = np.random.default_rng(seed)
+    contexts, place = [], 0
+    for _ in range(n_contexts):
+        context = []
+        for position in range(int(rng.integers(1, longest + 1))):
+            acts = {f: float(rng.choice(ACTS)) for f in range(1, d_sae - 2) if rng.random() < rate}
+            acts[0] = float(rng.exponential(2.0))
+            context.append(RawToken(int(rng.integers(N_VOCAB)), place // 7, position > 0 or rng.random() < 0.3, acts))
+            place += 1
+        contexts.append(context)
+    once = RawToken(3, contexts[-1][-1].document, True, {d_sae - 2: 1.5})
+    contexts[-1].append(once)
+    return Raw(d_sae, contexts)
+
+
+def build_index(folder: Path, raw: Raw, per_segment: int, *, per_add: int = 2) -> Path:
+    """Write common.h5 and all segments; returns the index folder."""
+    index = RunFolder(folder).index
+    write_common(index, plan_of(raw, per_segment), vocabulary(), weights(raw.d_sae), static_columns(raw.d_sae))
+    first_token = 0
+    for number, first in enumerate(range(0, len(raw.contexts), per_segment)):
+        contexts = raw.contexts[first : first + per_segment]
+        builder = SegmentBuilder(raw.d_sae)
+        for start in range(0, len(contexts), per_add):
+            builder.add(*as_rows(contexts[start : start + per_add]))
+        builder.seal(segment_path(index, number), first_token, first)
+        first_token += builder.n_tokens
+    return index
+
+
+def build_store(folder: Path, raw: Raw, per_segment: int, *, merged: bool) -> RunFolder:
+    """A run folder that can be browsed."""
+    run = RunFolder(folder)
+    build_index(folder, raw, per_segment)
+    if merged:
+        merge(run.index, run.features)
+    return run
+
+
+def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
+    """What the engine would hand to `SegmentBuilder.add`; features inside a token in no order."""
+    tokens = [token for context in contexts for token in context]
+    pairs = [pair for token in tokens for pair in reversed(token.acts.items())]
+    rows = TokenRows(
+        token_N=np.array([token.id for token in tokens], np.int32),
+        counted_N=np.array([token.counted for token in tokens], bool),
+        document_N=np.array([token.document for token in tokens], np.int64),
+        length_C=np.array([len(context) for context in contexts], np.int32),
+    )
+    active = SparseRows(
+        indptr=np.array([0, *np.cumsum([len(token.acts) for token in tokens])], np.int64),
+        feature=np.array([feature for feature, _ in pairs], np.int64),
+        act=np.array([act for _, act in pairs], np.float32),
+    )
+    return rows, active
+
+
+def plan_of(raw: Raw, per_segment: int) -> IndexPlan:
+    """The plan of an index over all of `raw`."""
+    return IndexPlan(
+        data="raw",
+        corpus_digest="c",
+        sae_digest="s",
+        packing="packed",
+        context=max(len(context) for context in raw.contexts),
+        seed=0,
+        n_contexts=len(raw.contexts),
+        contexts_per_segment=per_segment,
+    )
+
+
+def vocabulary() -> Vocabulary:
+    """Twelve tokens."""
+    return Vocabulary.from_tokens([f" w{i}".encode() for i in range(N_VOCAB)])
+
+
+def weights(d_sae: int) -> SaeWeights:
+    """Any autoencoder of that size."""
+    rng = np.random.default_rng(d_sae)
+    spec = SaeSpec(model="raw", layer=0, site="resid_post", arch="relu", d_in=4, d_sae=d_sae)
+    shapes = {"W_enc": (4, d_sae), "b_enc": (d_sae,), "W_dec": (d_sae, 4), "b_dec": (4,)}
+    return SaeWeights(spec, {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()})
+
+
+def static_columns(d_sae: int) -> StaticColumns:
+    """Numbers that name their feature and place in it."""
+    ids = (np.arange(d_sae)[:, None] * LISTED + np.arange(LISTED)).astype(np.int32)
+    values = ids.astype(np.float32)
+    return StaticColumns(
+        decoder_norm_F=np.arange(d_sae, dtype=np.float32) + 0.5,
+        logit_top_id_FT=ids,
+        logit_top_value_FT=values + 0.1,
+        logit_bottom_id_FT=ids + 100,
+        logit_bottom_value_FT=values - 0.1,
+        neighbour_id_FT=ids + 200,
+        neighbour_cosine_FT=values + 0.2,
+    )
+
+
+def datasets(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Every dataset of a file by name."""
+    found: dict[str, NDArray[np.generic]] = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def flip(path: Path, at: int) -> None:
+    """Change every bit of one byte."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0xFF
+    path.write_bytes(content)

@@ -1,0 +1,179 @@
+"""Sealed files: complete or absent, and no changed byte goes unnoticed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from store.errors import MonosemError
+from store.hdf5 import (
+    SEAL_BYTES,
+    create_sealed,
+    damaged_datasets,
+    mapped,
+    open_sealed,
+    put,
+    read_seal,
+    seal_holds,
+)
+from store.schema import SCHEMA_VERSION, check_version
+from tests.store.raw import flip
+
+VALUES = np.arange(3000, dtype=np.float32)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A sealed file with two contiguous datasets, a packed one and an empty one."""
+    made = tmp_path / "it.h5"
+    with create_sealed(made, "sae") as file:
+        put(file, "a", VALUES)
+        put(file.create_group("in"), "b", VALUES[:10].astype(np.int64))
+        put(file, "packed", VALUES, packed=True)
+        put(file, "empty", VALUES[:0].reshape(0, 4))
+    return made
+
+
+def offset_of(path: Path, values: np.ndarray) -> int:
+    return path.read_bytes().index(values.tobytes())
+
+
+def test_the_documented_head(path: Path) -> None:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content[512:]).hexdigest()
+    head = f"monosem sae schema {SCHEMA_VERSION} bytes {len(content)} sha256 {digest}\n".encode()
+    assert content[:512] == head + bytes(512 - len(head))
+    seal = read_seal(path)
+    assert (seal.kind, seal.schema_version, seal.n_bytes, seal.sha256) == ("sae", SCHEMA_VERSION, len(content), digest)
+    with h5py.File(path) as file:  # any HDF5 program reads it
+        assert file.attrs["kind"] == "sae"
+        assert file["a"].attrs["sha256"] == hashlib.sha256(b"<f4(3000,)" + VALUES.tobytes()).hexdigest()
+
+
+def test_a_sound_file(path: Path) -> None:
+    assert seal_holds(path)
+    with open_sealed(path, "sae") as file:
+        assert damaged_datasets(file) == []
+        for name in ("a", "packed"):
+            np.testing.assert_array_equal(file[name][()], VALUES)
+        assert mapped(path, file["a"]).tobytes() == VALUES.tobytes()
+        assert mapped(path, file["in/b"]).tolist() == list(range(10))
+        assert mapped(path, file["empty"]).shape == (0, 4)
+
+
+def test_the_same_content_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    contents = set()
+    for name in ("x.h5", "y.h5"):
+        with create_sealed(tmp_path / name, "sae") as file:
+            put(file, "a", VALUES)
+        contents.add((tmp_path / name).read_bytes())
+    assert len(contents) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 1, SEAL_BYTES - 1, SEAL_BYTES, 600, -1])
+def test_truncated(path: Path, kept: int) -> None:
+    path.write_bytes(path.read_bytes()[:kept])
+    wanted = "is truncated" if kept >= SEAL_BYTES or kept == -1 else "not a monosem file, or its head is damaged"
+    for read in (read_seal, seal_holds, lambda p: open_sealed(p, "sae")):
+        with pytest.raises(MonosemError, match=rf"it\.h5 (is )?{wanted.removeprefix('is ')}"):
+            read(path)
+
+
+def test_something_behind_the_end(path: Path) -> None:
+    with path.open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(MonosemError, match=r"it\.h5"):
+        open_sealed(path, "sae")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" * 300, b"\x89HDF\r\n\x1a\n" * 200, bytes(5000)])
+def test_another_kind_of_file(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(MonosemError, match=r"it\.h5 is not a monosem file"):
+        open_sealed(path, "sae")
+
+
+def test_an_ordinary_hdf5_file(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["a"] = VALUES
+    with pytest.raises(MonosemError, match="not a monosem file"):
+        open_sealed(path, "sae")
+
+
+def test_missing_or_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(MonosemError, match="does not exist"):
+        open_sealed(tmp_path / "none.h5", "sae")
+    with pytest.raises(MonosemError, match="directory"):
+        open_sealed(tmp_path, "sae")
+
+
+def test_another_kind(path: Path) -> None:
+    with pytest.raises(MonosemError, match="is a monosem sae file, not a features file"):
+        open_sealed(path, "features")
+
+
+@pytest.mark.parametrize("at", [0, 8, 20, 40, 60, 100, 500])
+def test_a_flipped_byte_in_the_head(path: Path, at: int) -> None:
+    flip(path, at)
+    with pytest.raises(MonosemError, match=r"it\.h5"):
+        open_sealed(path, "sae")
+
+
+def test_any_flipped_byte_behind_the_head_is_found(path: Path) -> None:
+    size = path.stat().st_size
+    for at in [SEAL_BYTES, SEAL_BYTES + 8, *range(SEAL_BYTES + 100, size, 611), size - 1]:
+        flip(path, at)
+        assert not seal_holds(path), at
+        flip(path, at)
+    assert seal_holds(path)
+
+
+def test_the_damaged_dataset_is_named(path: Path) -> None:
+    flip(path, offset_of(path, VALUES) + 4000)
+    with open_sealed(path, "sae") as file:
+        assert damaged_datasets(file) == ["a"]
+    flip(path, offset_of(path, VALUES[:10].astype(np.int64)) + 3)
+    with open_sealed(path, "sae") as file:
+        assert damaged_datasets(file) == ["a", "in/b"]
+
+
+def test_a_damaged_superblock(path: Path) -> None:
+    flip(path, SEAL_BYTES)  # the signature of HDF5 itself
+    with pytest.raises(MonosemError, match=r"it\.h5 is damaged"):
+        open_sealed(path, "sae")
+
+
+def test_a_failure_leaves_the_old_file(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(KeyError), create_sealed(path, "sae") as file:
+        put(file, "a", VALUES)
+        raise KeyError("stop")
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_newer_schema_is_refused_and_an_older_one_opens(path: Path) -> None:
+    content = path.read_bytes()
+    ours = f"schema {SCHEMA_VERSION} ".encode()
+    assert content.count(ours) >= 1
+    path.write_bytes(content.replace(ours, b"schema 0 ", 1))
+    assert read_seal(path).schema_version == 0
+    with open_sealed(path, "sae") as file:
+        assert len(file["a"]) == 3000
+    path.write_bytes(content.replace(ours, b"schema 8 ", 1))
+    with pytest.raises(MonosemError) as raised:
+        open_sealed(path, "sae")
+    assert raised.value.what == f"{path} has schema version 8; this monosem reads up to {SCHEMA_VERSION}"
+    assert re.search("Upgrade monosem", raised.value.hint)
+
+
+def test_versions() -> None:
+    for version in range(SCHEMA_VERSION + 1):
+        check_version(version, Path("x"))
+    with pytest.raises(MonosemError, match=f"x has schema version {SCHEMA_VERSION + 1}"):
+        check_version(SCHEMA_VERSION + 1, Path("x"))

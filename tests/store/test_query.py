@@ -1,0 +1,78 @@
+"""Sorting and filtering the feature list."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.notes import FeatureNotes
+from store.query import SORT_KEYS, SortKey, alive, matching, sort_features
+from store.reader import FeatureColumns
+from store.vocab import Vocabulary
+
+VOCAB = Vocabulary.from_tokens([b" sea", b" Straw", "É".encode(), b"\xff", b"12", " straße".encode()])
+VALUES = st.sampled_from([0.0, 0.25, 0.5, 3.0])
+
+
+def columns(values: list[tuple[float, float, float, float]], top: list[int] | None = None) -> FeatureColumns:
+    """Density, maximum, mean and norm of each feature."""
+    table = np.array(values, np.float64).reshape(-1, 4)
+    return FeatureColumns(
+        count_F=(table[:, 0] * 8).astype(np.int64),
+        density_F=table[:, 0],
+        max_F=table[:, 1].astype(np.float32),
+        mean_F=table[:, 2].astype(np.float32),
+        top_token_F=np.array(top or [-1] * len(table), np.int32),
+        decoder_norm_F=table[:, 3].astype(np.float32),
+    )
+
+
+@given(
+    values=st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), max_size=12),
+    key=st.sampled_from(SORT_KEYS),
+    descending=st.booleans(),
+    data=st.data(),
+)
+def test_sorting_is_stable_by_id(
+    values: list[tuple[float, float, float, float]], key: SortKey, descending: bool, data: st.DataObject
+) -> None:
+    ids = data.draw(st.permutations([i for i in range(len(values)) if data.draw(st.booleans())]))
+    found = sort_features(columns(values), np.array(ids, np.int64), key, descending=descending)
+    sign = -1 if descending else 1
+    place = {"density": 0, "max": 1, "mean": 2, "norm": 3}
+    expected = sorted(ids, key=lambda i: (sign * (i if key == "id" else values[i][place[key]]), i))
+    assert found.tolist() == expected
+
+
+def test_dead_features_are_left_out() -> None:
+    some = columns([(0.0, 0, 0, 0), (0.5, 1, 1, 1), (0.0, 0, 0, 0), (1.0, 1, 1, 1)])
+    assert alive(some, np.array([3, 2, 1])).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [0, 1, 2, 3, 4, 5, 6, 12]),
+        ("sea", [0, 6]),
+        ("STRA", [1, 5]),
+        ("é", [2]),
+        ("strasse", [5]),
+        ("1", [1, 4, 12]),
+        ("12", [4, 12]),
+        ("²", []),
+        ("<-1>", []),
+        ("Boats", [6]),
+        ("nowhere", []),
+        (".*", []),
+    ],
+)
+def test_filter(text: str, expected: list[int]) -> None:
+    """By the start of the number, inside the label, inside the top token; case does not matter."""
+    some = columns([(0.5, 1, 1, 1)] * 13, top=[0, 1, 2, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1])
+    notes = {6: FeatureNotes(label="boats at SEA"), 99: FeatureNotes(label="sea, of another run")}
+    ids = np.array([0, 1, 2, 3, 4, 5, 6, 12])
+    assert matching(some, VOCAB, notes, ids, text).tolist() == expected
+    assert matching(some, VOCAB, notes, ids[::-1], text).tolist() == expected[::-1]
+    assert matching(some, VOCAB, notes, ids[:0], text).tolist() == []

@@ -1,0 +1,227 @@
+"""run.json, who works on a run, and how runs are found."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from store.errors import MonosemError, WorkFailed
+from store.run import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
+from store.schema import SCHEMA_VERSION
+from store.spec import SaeSpec
+
+RECORD = RunRecord(
+    created=12.5,
+    status="done",
+    message="“odd” \n text",
+    spec=SaeSpec(model="m", layer=3, site="mlp_out", arch="topk", d_in=8, d_sae=64, k=4),
+    provenance=Provenance(versions={"python": "3.11"}, model="m", corpus="c", seed=7, hardware="cpu"),
+    results=Results(tokens=1000, explained_variance=0.9, alive=60),
+    config={"train": {"lr": 1e-3, "data": ["a", "b"], "k": None}},
+    evaluation={"l0": 4.0},
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run that has a record."""
+    made = RunFolder(tmp_path / "demo")
+    made.create(RECORD)
+    return made
+
+
+def edit(run: RunFolder, **changes: object) -> None:
+    run.run_json.write_text(json.dumps(json.loads(run.run_json.read_text()) | changes))
+
+
+def test_round_trip(run: RunFolder) -> None:
+    assert run.record() == replace(RECORD, name="demo")
+    assert run.update(status="stopped") == replace(RECORD, name="demo", status="stopped") == run.record()
+    assert json.loads(run.run_json.read_text())["schema_version"] == SCHEMA_VERSION
+
+
+def test_created_now_unless_said(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "new")
+    assert not run.exists()
+    run.create(RunRecord())
+    assert run.exists()
+    assert abs(run.record().created - run.run_json.stat().st_mtime) < 60
+
+
+def test_keys_of_a_later_version_are_ignored(run: RunFolder) -> None:
+    nested = {name: asdict(getattr(RECORD, name)) | {"later": 1} for name in ("spec", "provenance", "results")}
+    edit(run, later={"x": 1}, **nested)
+    assert run.record() == replace(RECORD, name="demo")
+
+
+def test_keys_of_an_earlier_version_may_be_missing(run: RunFolder) -> None:
+    run.run_json.write_text('{"name": "demo", "spec": null}')
+    assert run.record() == RunRecord(name="demo")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "3", '{"spec": [1]}', '{"schema_version": null}', '{"results": "none"}', "\xff"]
+)
+def test_damaged(run: RunFolder, text: str) -> None:
+    run.run_json.write_bytes(text.encode("latin-1"))
+    with pytest.raises(MonosemError, match=r"run\.json is damaged"):
+        run.record()
+
+
+def test_of_a_newer_schema(run: RunFolder) -> None:
+    edit(run, schema_version=SCHEMA_VERSION + 1)
+    with pytest.raises(MonosemError, match="has schema version 2"):
+        run.record()
+
+
+def test_no_run(tmp_path: Path) -> None:
+    with pytest.raises(MonosemError, match=r"is not a run: it has no run\.json"):
+        RunFolder(tmp_path).record()
+
+
+def dead_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    child.wait()
+    return child.pid
+
+
+@pytest.mark.parametrize("status", WORKING)
+def test_a_worker_that_died_reads_as_stopped(run: RunFolder, status: str) -> None:
+    here = {"status": status, "host": platform.node()}
+    assert run.update(**here, pid=os.getpid()).current_status() == status
+    assert run.update(**here, pid=dead_pid()).current_status() == "stopped"
+    assert run.update(**here, pid=0).current_status() == "stopped"
+    assert run.update(status=status, host="elsewhere", pid=dead_pid()).current_status() == status
+
+
+@pytest.mark.parametrize("status", ["done", "failed", "stopped", "new"])
+def test_what_has_ended_stays_as_it_ended(run: RunFolder, status: str) -> None:
+    assert run.update(status=status, host=platform.node(), pid=dead_pid()).current_status() == status
+
+
+def test_working_says_how_it_ended(run: RunFolder) -> None:
+    with run.working("training"):
+        record = run.record()
+        assert (record.status, record.pid, record.host) == ("training", os.getpid(), platform.node())
+    assert (run.record().status, run.record().pid) == ("done", 0)
+    for error, status, message in (
+        (KeyboardInterrupt(), "stopped", "interrupted"),
+        (WorkFailed("the loss is nan", "lower --lr"), "failed", "the loss is nan"),
+        (ZeroDivisionError("division by zero"), "failed", "ZeroDivisionError: division by zero"),
+    ):
+        with pytest.raises(type(error)), run.working("training"):
+            raise error
+        assert (run.record().status, run.record().message, run.record().pid) == (status, message, 0)
+    with run.working("indexing"):
+        assert run.record().message == ""
+
+
+def _lock_it(path: Path, answer: multiprocessing.Queue[str]) -> None:
+    try:
+        with RunFolder(path).locked():
+            answer.put("held")
+    except MonosemError as error:
+        answer.put(error.what)
+
+
+def from_another_process(path: Path) -> str:
+    context = multiprocessing.get_context("fork")
+    answer: multiprocessing.Queue[str] = context.Queue()
+    child = context.Process(target=_lock_it, args=(path, answer))
+    child.start()
+    child.join()
+    return answer.get(timeout=10)
+
+
+def test_a_second_writer_is_refused_at_once(run: RunFolder) -> None:
+    before = run.run_json.read_bytes()
+    with run.locked():
+        assert from_another_process(run.path) == f"another monosem is writing to {run.path}"
+        with pytest.raises(MonosemError, match="Wait for it"), RunFolder(run.path).locked():
+            pass
+    assert run.run_json.read_bytes() == before
+    assert from_another_process(run.path) == "held"
+
+
+def test_a_lock_makes_the_folder(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "a" / "b").locked():
+        assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_where_runs_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MONOSEM_RUNS", raising=False)
+    assert runs_root() == Path("runs")
+    monkeypatch.setenv("MONOSEM_RUNS", "/elsewhere")
+    assert runs_root() == Path("/elsewhere")
+    assert runs_root("given") == Path("given")
+
+
+def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "none") == []
+    for name, age in (("a", 30), ("b", 10), ("c", 20)):
+        run = RunFolder(tmp_path / name)
+        run.create(RunRecord())
+        os.utime(run.run_json, (1e9 - age, 1e9 - age))
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "file").write_text("")
+    assert [run.name for run in list_runs(tmp_path)] == ["b", "c", "a"]
+
+
+def test_finding_a_run(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_run("demo", tmp_path).path == run.path
+    assert find_run(str(run.path), Path("/nowhere")).path == run.path
+    monkeypatch.chdir(run.path)
+    assert find_run(".", Path("/nowhere")).name == "demo"
+    monkeypatch.chdir(tmp_path)
+    RunFolder(tmp_path / "root" / "demo").create(RunRecord(status="failed"))
+    assert find_run("demo", tmp_path / "root").record().status == "done"  # a path goes before a name
+    with pytest.raises(MonosemError, match=r"no run at other nor at .*root/other"):
+        find_run("other", tmp_path / "root")
+
+
+@pytest.mark.parametrize("pid", [2**80, "12", None, -1])
+def test_a_damaged_pid_reads_as_stopped(run: RunFolder, pid: object) -> None:
+    run.update(status="training", host=platform.node(), pid=pid)
+    assert run.record().current_status() == "stopped"
+
+
+def test_wrong_use_before_any_work_leaves_no_folder(tmp_path: Path) -> None:
+    made = RunFolder(tmp_path / "runs" / "new")
+    with pytest.raises(MonosemError, match="empty corpus"), made.locked():
+        made.create(RECORD)
+        raise MonosemError("empty corpus")
+    assert not made.path.exists()
+
+
+def test_wrong_use_before_any_work_leaves_the_record_as_it_was(run: RunFolder) -> None:
+    before = run.run_json.read_bytes()
+    with pytest.raises(MonosemError), run.locked(), run.working("training"):
+        run.update(config={"train": {}})
+        raise MonosemError("empty corpus")
+    assert run.run_json.read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [WorkFailed("the loss is nan"), KeyboardInterrupt()])
+def test_other_ends_are_kept(error: BaseException, tmp_path: Path) -> None:
+    made = RunFolder(tmp_path / "new")
+    with pytest.raises(type(error)), made.locked():
+        made.create(RECORD)
+        with made.working("training"):
+            raise error
+    assert made.record().status == ("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+
+
+def test_a_failure_behind_some_work_is_kept(run: RunFolder) -> None:
+    with pytest.raises(MonosemError), run.locked(), run.working("training"):
+        run.events.write_text("{}\n")
+        raise MonosemError("a bad line far behind")
+    assert (run.record().status, run.record().message) == ("failed", "a bad line far behind")
+    assert run.events.is_file()

@@ -1,0 +1,149 @@
+"""A segment holds both orders of the activations it was given, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store import columns, segment
+from store.errors import MonosemError
+from store.segment import SegmentBuilder, complete_segments, feature_dtype, read_plan, segment_path
+from tests.store.raw import ACTS, N_VOCAB, Raw, RawToken, as_rows, build_index, datasets, plan_of, random_raw
+
+TOKENS = st.builds(
+    RawToken,
+    id=st.integers(0, N_VOCAB - 1),
+    document=st.integers(0, 2),
+    counted=st.booleans(),
+    acts=st.dictionaries(st.integers(0, 4), st.sampled_from(ACTS) | st.floats(0, 70_000, width=32), max_size=5),
+)
+RAWS = st.builds(Raw, st.just(5), st.lists(st.lists(TOKENS, min_size=1, max_size=5), min_size=1, max_size=5))
+
+
+def assert_both_orders(path: Path, raw: Raw) -> None:
+    """Forward and inverted order of a file, and the columns, against the truth."""
+    found = datasets(path)
+    entries = raw.entries()
+    per_token = [sum(e.place == place for e in entries) for place in range(len(raw.tokens))]
+    assert found["forward/indptr"].tolist() == [0, *np.cumsum(per_token)]
+    assert found["forward/feature"].tolist() == [e.feature for e in entries]
+    assert found["forward/act"].tolist() == [e.act for e in entries]
+    falling = [raw.falling(feature) for feature in range(raw.d_sae)]
+    assert found["inverted/indptr"].tolist() == [0, *np.cumsum([len(f) for f in falling])]
+    assert found["inverted/token"].tolist() == [e.place for f in falling for e in f]
+    assert found["inverted/act"].tolist() == [e.act for f in falling for e in f]
+    assert_columns(found, raw)
+
+
+def assert_columns(found: dict[str, np.ndarray], raw: Raw) -> None:
+    for feature in range(raw.d_sae):
+        acts = [e.act for e in raw.falling(feature)]
+        assert found["feature/count"][feature] == len(acts)
+        assert found["feature/max"][feature] == max(acts, default=0.0)
+        assert found["feature/sum"][feature] == pytest.approx(math.fsum(acts), rel=1e-12)
+        assert found["feature/top_token"][feature] == raw.top_token(feature, columns.TOP_TOKEN_POOL)
+        for q, value in zip(columns.QUANTILES, found["feature/quantiles"][feature], strict=True):
+            assert value == (acts[round((1 - q) * (len(acts) - 1))] if acts else 0.0)
+
+
+def assert_corpus(path: Path, raw: Raw) -> None:
+    found = datasets(path)
+    documents = [token.document for token in raw.tokens]
+    begins = [i for i, d in enumerate(documents) if i == 0 or documents[i - 1] != d]
+    assert found["corpus/tokens"].tolist() == [token.id for token in raw.tokens]
+    assert found["corpus/counted"].tolist() == [token.counted for token in raw.tokens]
+    assert found["corpus/contexts/start"].tolist() == raw.context_starts()
+    assert found["corpus/contexts/length"].tolist() == [len(context) for context in raw.contexts]
+    assert found["corpus/contexts/document"].tolist() == [context[0].document for context in raw.contexts]
+    assert found["corpus/documents/start"].tolist() == begins
+    assert found["corpus/documents/id"].tolist() == [documents[i] for i in begins]
+
+
+@settings(max_examples=25, deadline=None)
+@given(raw=RAWS, per_add=st.integers(1, 3))
+def test_any_rows(raw: Raw, per_add: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = segment_path(build_index(Path(folder), raw, len(raw.contexts), per_add=per_add), 0)
+        assert_both_orders(path, raw)
+        assert_corpus(path, raw)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_rows(seed: int, tmp_path: Path) -> None:
+    raw = random_raw(seed, n_contexts=30)
+    path = segment_path(build_index(tmp_path, raw, 30), 0)
+    assert_both_orders(path, raw)
+    assert_corpus(path, raw)
+
+
+def test_activations_are_rounded_to_float16_and_what_vanishes_is_not_active(tmp_path: Path) -> None:
+    acts = {0: 1.0004, 1: 2.9e-8, 2: 6e-8, 3: 65519.0, 4: 1e6}
+    raw = Raw(5, [[RawToken(1, 0, True, acts), RawToken(1, 0, False, acts)]])
+    path = segment_path(build_index(tmp_path, raw, 1), 0)
+    found = datasets(path)
+    assert found["forward/feature"].tolist() == [0, 2, 3, 4]
+    assert found["forward/act"].tolist() == [1.0, 2.0**-24, 65504.0, 65504.0]
+    with h5py.File(path, "r") as file:
+        assert file.attrs["clipped"] == 2  # those of the token that is left out are not stored at all
+        assert file.attrs["n_counted"] == 1
+
+
+def test_no_activation_at_all(tmp_path: Path) -> None:
+    raw = Raw(5, [[RawToken(1, 0, False, {0: 1.0})], [RawToken(2, 0, True, {})]])
+    path = segment_path(build_index(tmp_path, raw, 2), 0)
+    assert_both_orders(path, raw)
+    assert datasets(path)["feature/top_token"].tolist() == [-1] * 5
+
+
+def test_top_token_looks_at_the_strongest_entries_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "TOP_TOKEN_POOL", 3)
+    acts = [(5, 9.0), (6, 8.0), (6, 0.5), (7, 7.0), (6, 0.5), (7, 0.5), (7, 0.5)]
+    raw = Raw(5, [[RawToken(token, 0, True, {0: act}) for token, act in acts]])
+    found = datasets(segment_path(build_index(tmp_path, raw, 1), 0))
+    assert found["feature/top_token"][0] == 5
+    assert found["feature/top_sum"][0] == 9.0
+
+
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert feature_dtype(1 << 16) is np.uint16
+    assert feature_dtype((1 << 16) + 1) is np.uint32
+    with pytest.raises(MonosemError, match="16777216 features"):
+        SegmentBuilder(1 << 24)
+    monkeypatch.setattr(segment, "MAX_SEGMENT_TOKENS", 4)
+    builder = SegmentBuilder(5)
+    builder.add(*as_rows([[RawToken(1, 0, True, {})] * 5]))
+    with pytest.raises(ValueError, match="4 tokens"):
+        builder.seal(tmp_path / "seg.h5", 0, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_features_than_16_bits_name(tmp_path: Path) -> None:
+    d_sae = (1 << 16) + 9
+    raw = Raw(d_sae, [[RawToken(1, 0, True, {65_535: 1.0, 65_544: 2.0, 0: 3.0}), RawToken(2, 0, True, {65_544: 5.0})]])
+    found = datasets(segment_path(build_index(tmp_path, raw, 1), 0))
+    assert found["forward/feature"].tolist() == [0, 65_535, 65_544, 65_544]
+    first, last = found["inverted/indptr"][65_544:65_546]
+    assert found["inverted/token"][first:last].tolist() == [1, 0]
+
+
+def test_segments_are_counted_up_to_the_first_gap(tmp_path: Path) -> None:
+    index = build_index(tmp_path, random_raw(0, n_contexts=8), 2)
+    assert complete_segments(index) == 4
+    segment_path(index, 2).unlink()
+    assert complete_segments(index) == 2
+    assert complete_segments(tmp_path / "none") == 0
+
+
+def test_the_plan_comes_back(tmp_path: Path) -> None:
+    raw = random_raw(0, n_contexts=7)
+    index = build_index(tmp_path, raw, 3)
+    assert read_plan(index / "common.h5") == plan_of(raw, 3)
+    assert plan_of(raw, 3).n_segments == 3
+    assert plan_of(raw, 7).n_segments == 1
