@@ -113,9 +113,7 @@ def read_seal(path: Path) -> Seal:
     seal = Seal(found[1].decode(), int(found[2]), int(found[3]), found[4].decode())
     check_version(seal.schema_version, path)
     if size != seal.n_bytes:
-        raise MonosemError(
-            f"{path} is truncated: {size} of {seal.n_bytes} bytes", "Copy it again, or make it again."
-        )
+        raise MonosemError(f"{path} is truncated: {size} of {seal.n_bytes} bytes", "Copy it again, or make it again.")
     return seal
 
 
