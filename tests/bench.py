@@ -25,6 +25,7 @@ from engine.sae.base import SaeSettings
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from monosem_tui.text.card import read_card
 from store.reader import FeatureStore
+from tests.large_store import build_large
 from tests.sample_run import build_sample
 from tests.tui.pty_bytes import PtyApp
 
@@ -171,7 +172,9 @@ def main() -> None:
         run, what = Path("runs/demo"), "the demo's store"
         if not (run / "features.h5").is_file():
             run, what = build_sample(Path(folder) / "run", n_features=2048, n_contexts=400).run.path, "a sample store"
-        rows = [help_time(), first_paint(run, what), page_reads(run, what), index_size(run, what), *sae_steps()]
+        large, size = build_large(Path(folder) / "large").path, "131 072 features, 1M tokens"
+        rows = [help_time(), first_paint(run, what), first_paint(large, size)]
+        rows += [page_reads(run, what), page_reads(large, size), index_size(run, what), *sae_steps()]
     text = PAGE.read_text(encoding="utf-8")
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
     measured = table(rows)
