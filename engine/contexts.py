@@ -51,14 +51,34 @@ class Encoding:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, whole, no special tokens added or recognised."""
-        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        backend = self._plain_backend()
         if backend is None:
             plain = {"add_special_tokens": False, "split_special_tokens": True}
             return [self.tokenizer.encode(text, **plain) for text in texts]
-        backend.encode_special_tokens = True
-        backend.no_truncation()  # tokenizer.json may ask for either
-        backend.no_padding()
         return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """First character, and the one behind the last, of each token that `encode` gives for a text.
+
+        Errors: MonosemError for a tokenizer that is not made with the `tokenizers` library.
+        """
+        backend = self._plain_backend()
+        if backend is None:
+            raise MonosemError(
+                f"{type(self.tokenizer).__name__} does not say where in a text its tokens stand",
+                "Use a model whose folder holds a tokenizer.json.",
+            )
+        offsets: list[tuple[int, int]] = backend.encode(text, add_special_tokens=False).offsets
+        return offsets
+
+    def _plain_backend(self) -> Any:
+        """The fast tokenizer, set to neither add, recognise, cut nor pad; None where there is none."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is not None:
+            backend.encode_special_tokens = True
+            backend.no_truncation()  # tokenizer.json may ask for either
+            backend.no_padding()
+        return backend
 
     def frame(self, ids: list[int]) -> list[int]:
         """One document's ids with its BOS, or with its closing token where there is no BOS."""

@@ -23,10 +23,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.activations import captured_batches, forward_contexts
+from engine.concepts import ConceptMeans, ConceptScore, concept_means, concept_scores
 from engine.contexts import ContextBatch
 from engine.corpus.order import Split
 from engine.hooks import logits, replaced
 from engine.models import LanguageModel
+from engine.planted.corpus import PlantedCorpus
 from engine.progress import Progress
 from engine.sae.base import Sae, encoded_rows
 from engine.sites import Site
@@ -62,12 +64,16 @@ class Evaluation:
     data: str
     split: str
     """"heldout", or "all" where a corpus of its own was given or nothing could be held out."""
+    concepts: list[ConceptScore] | None = None
+    """On the planted corpus only."""
+    concept_means: list[ConceptMeans] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         histogram = self.density_log10_histogram
         edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
-        return asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
+        values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,9 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
     contexts = subject.stream(split).skip_tokens(tokens)
     sums = _reconstruct(subject, site, sae, split, contexts, progress)
     ce = _cross_entropies(subject, site, sae, split, contexts, sums.mean_D, progress)
+    concepts = None
+    if isinstance(subject.corpus, PlantedCorpus):
+        concepts = concept_scores(subject, subject.corpus, sae, split, contexts, progress)
     alive = int((sums.count_F > 0).sum())
     d_sae = sae.settings.d_sae
     return Evaluation(
@@ -110,6 +119,8 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
         density_log10_histogram=density_histogram(sums.count_F.cpu().numpy() / sums.tokens),
         data=subject.corpus.spec,
         split=split,
+        concepts=concepts,
+        concept_means=None if concepts is None else concept_means(concepts),
     )
 
 

@@ -16,6 +16,7 @@ from engine.corpus.opening import open_corpus
 from engine.corpus.order import Split
 from engine.devices import hardware, pick_device, pick_dtype, versions
 from engine.models import LanguageModel, load_model
+from engine.planted.corpus import is_planted
 from engine.progress import Progress
 from engine.sites import SITES, Site, resolve_site
 from store.errors import MonosemError
@@ -89,7 +90,7 @@ def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
         if name in found and Path(found[name]).exists():
             found[name] = str(Path(found[name]).absolute())
     data = found.get("data")
-    if data is not None and data not in ("stdlib", "planted") and not data.startswith("hf:"):
+    if data is not None and data != "stdlib" and not data.startswith("hf:") and not is_planted(data):
         if data.startswith("~/"):
             data = os.path.expanduser(data)  # noqa: PTH111 - a glob or PATH:FIELD, not always a path
         found["data"] = os.path.abspath(data)  # noqa: PTH100

@@ -15,6 +15,7 @@ from engine.corpus.blocks import blocks, digest_of
 from engine.corpus.documents import Corpus, Document, numbered
 from engine.corpus.faults import is_folder, reading
 from engine.corpus.stdlib import StandardLibrary
+from engine.planted.corpus import PlantedCorpus, is_planted
 from store.errors import MonosemError
 
 
@@ -41,7 +42,7 @@ DEFAULT_FIELD = "text"
 
 _FIELD = re.compile(rf"(?P<path>.+?(?:{'|'.join(map(re.escape, FORMATS))})):(?P<field>.+)", re.IGNORECASE | re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
-_KINDS = f"stdlib, a file or glob of {', '.join(FORMATS)} (:FIELD names the text field), or {hub.SHAPE}"
+_KINDS = f"stdlib, planted, a file or glob of {', '.join(FORMATS)} (:FIELD names the text field), or {hub.SHAPE}"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,16 @@ class Files:
 
 
 def open_corpus(spec: str) -> Corpus:
-    """The corpus that `spec` names: `stdlib`, a file or glob with an optional `:FIELD`, or `hf:NAME[:CONFIG][@SPLIT]`.
+    """The corpus that `spec` names.
+
+    `stdlib`, `planted[:DOCUMENTS]`, a file or glob with an optional `:FIELD`, or `hf:NAME[:CONFIG][@SPLIT]`.
 
     Errors: MonosemError where nothing is there, it may not be read, or its kind is not known.
     """
     if spec == "stdlib":
         return StandardLibrary()
+    if is_planted(spec):
+        return PlantedCorpus.parse(spec)
     if spec.startswith(hub.PREFIX):
         return hub.HubDataset.parse(spec)
     paths, field = _matching(spec), None

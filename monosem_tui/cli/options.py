@@ -58,7 +58,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DATA",
-        help="Text: stdlib, a file or glob (.txt .jsonl .jsonl.zst .parquet, :FIELD), or hf:NAME[:CONFIG][@SPLIT].",
+        help="Text: stdlib, planted, files, globs (.txt .jsonl .jsonl.zst .parquet; :FIELD), hf:NAME[:CONFIG][@SPLIT].",
     ),
 ]
 Layer = Annotated[

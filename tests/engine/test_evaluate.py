@@ -241,6 +241,8 @@ def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     histograms = whole.pop("density_log10_histogram"), pieces.pop("density_log10_histogram")
     np.testing.assert_array_equal(*(one["counts"] for one in histograms))
     assert (pieces.pop("data"), pieces.pop("split")) == (whole.pop("data"), whole.pop("split"))
+    for name in ("concepts", "concept_means"):
+        assert pieces.pop(name) is whole.pop(name) is None
     assert pieces == pytest.approx(whole, rel=1e-5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
+from monosem_tui.cli.reports import concepts
 from monosem_tui.text.bars import sparkline
 from monosem_tui.text.numbers import count
 from store.run import RunFolder
@@ -18,6 +19,7 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
     output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
     for line in figures(evaluation):
         output.emit_text(line)
+    concepts.report(evaluation)
 
 
 def figures(evaluation: dict[str, Any]) -> list[str]:

@@ -1,0 +1,91 @@
+"""From spans of characters to concepts of tokens, for any tokenizer and any stream of contexts.
+
+The rule: a token has a concept if at least one of its characters lies in a span of it. The characters are those that
+the fast tokenizer's offset mapping gives: a token that is part of a character has that character, and the space in
+front of a word belongs to the word's token where the tokenizer puts it there. Tokens without characters (BOS, what
+closes a document) have no concept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.contexts import ContextBatch, Encoding
+from engine.planted.corpus import ConceptSpan, PlantedCorpus
+
+TokenConcepts = tuple[int, ...]
+"""Numbers of the concepts that one token has, ascending."""
+
+
+def token_concepts(offsets: Sequence[tuple[int, int]], spans: Sequence[ConceptSpan]) -> list[TokenConcepts]:
+    """The concepts of each token of one document.
+
+    Args:
+        offsets: first character and the one behind the last, per token.
+        spans: in any order; they may overlap.
+    """
+    of_character: dict[int, set[int]] = {}
+    for span in spans:
+        for character in range(span.start, span.end):
+            of_character.setdefault(character, set()).add(span.concept)
+    nothing: set[int] = set()
+    return [
+        tuple(sorted(set().union(*(of_character.get(character, nothing) for character in range(start, end)))))
+        for start, end in offsets
+    ]
+
+
+class _Open(NamedTuple):
+    """A document of which tokens may be still to come."""
+
+    ids: list[int]
+    concepts: list[TokenConcepts]
+
+
+class Labeller:
+    """Gives the concepts of the tokens of packed contexts, batch after batch from the beginning of the stream."""
+
+    def __init__(self, corpus: PlantedCorpus, encoding: Encoding) -> None:
+        self._corpus = corpus
+        self._encoding = encoding
+        self._open: dict[int, _Open] = {}
+        self._done: dict[int, int] = {}
+
+    def label(self, batch: ContextBatch) -> list[TokenConcepts]:
+        """The concepts of each counted token of a batch, in the order of its activations.
+
+        Errors: ValueError where the tokens are not those of the corpus in packed order.
+        """
+        found: list[TokenConcepts] = []
+        rows = zip(batch.tokens_BT, batch.mask_BT, batch.counted_BT, batch.document_BT, strict=True)
+        for tokens_T, mask_T, counted_T, document_T in rows:
+            for token, counted, number in zip(
+                tokens_T[mask_T].tolist(), counted_T[mask_T].tolist(), document_T[mask_T].tolist(), strict=True
+            ):
+                if token == self._encoding.bos_id:
+                    continue
+                concepts = self._next(number, token)
+                if counted:
+                    found.append(concepts)
+        return found
+
+    def _next(self, number: int, token: int) -> TokenConcepts:
+        """The concepts of a document's next token."""
+        if number not in self._open:
+            self._open[number] = self._encoded(number)
+        document, at = self._open[number], self._done.get(number, 0)
+        if at >= len(document.ids) or document.ids[at] != token:
+            raise ValueError(f"token {at} of document {number} is not {token}: not the planted corpus in packed order")
+        self._done[number] = at + 1
+        if at + 1 == len(document.ids):
+            del self._open[number], self._done[number]
+        return document.concepts[at]
+
+    def _encoded(self, number: int) -> _Open:
+        text = self._corpus.text(number)
+        ids = self._encoding.frame(self._encoding.encode([text])[0])
+        concepts = token_concepts(self._encoding.offsets(text), self._corpus.spans(number))
+        if self._encoding.bos_id is not None:
+            ids = ids[1:]
+        return _Open(ids, concepts + [()] * (len(ids) - len(concepts)))

@@ -1,0 +1,138 @@
+"""`--data planted`: a generated corpus, the same on every machine, of any length, with no files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from engine.corpus.documents import Document
+from engine.planted.grammar import Span, write
+from engine.planted.lexicon import CLASS_CONCEPTS, CLASSES, STATES, TOPICS, WORDS
+from store.errors import MonosemError
+
+NAME = "planted"
+DEFAULT_DOCUMENTS = 36_000
+"""About 3 million tokens of a vocabulary learnt from it. A training that wants more reads them again, reordered."""
+
+Kind = Literal["word", "class", "state"]
+_SPEC = re.compile(rf"{NAME}(?::(?P<count>[1-9]\d{{0,11}}))?")
+
+
+class Concept(NamedTuple):
+    """Something that holds of some tokens and not of others."""
+
+    name: str
+    kind: Kind
+
+
+CONCEPTS: tuple[Concept, ...] = (
+    *(Concept(word, "word") for word in sorted(WORDS, key=str.lower)),
+    *(Concept(name, "class") for name in CLASS_CONCEPTS),
+    *(Concept(name, "state") for name in STATES),
+    *(Concept(f"topic {name}", "state") for name in TOPICS),
+)
+"""All concepts; their numbers are their places here."""
+
+
+def is_planted(spec: str) -> bool:
+    """Whether --data means this corpus."""
+    return spec.split(":", 1)[0] == NAME
+
+
+_NUMBER = {concept: number for number, concept in enumerate(CONCEPTS)}
+_OF_WORD: dict[str, tuple[int, ...]] = {}
+for _word in WORDS:
+    _OF_WORD[_word] = (_NUMBER[Concept(_word, "word")],)
+for _name, _sets in CLASS_CONCEPTS.items():
+    for _word in (word for one in _sets for word in CLASSES[one]):
+        _OF_WORD[_word] = (*_OF_WORD.get(_word, ()), _NUMBER[Concept(_name, "class")])
+
+
+class ConceptSpan(NamedTuple):
+    """Characters of a document of which a concept holds."""
+
+    concept: int
+    """Place in CONCEPTS."""
+    start: int
+    end: int
+    """Behind the last character."""
+
+
+@dataclass(frozen=True)
+class PlantedCorpus:
+    """Documents 0 to `count` - 1; document n is drawn from the seed n and from nothing else."""
+
+    count: int = DEFAULT_DOCUMENTS
+
+    @classmethod
+    def parse(cls, spec: str) -> PlantedCorpus:
+        """`planted`, or `planted:DOCUMENTS`.
+
+        Errors: MonosemError for anything else behind the colon.
+        """
+        found = _SPEC.fullmatch(spec)
+        if found is None:
+            raise MonosemError(f"{spec} is no planted corpus", f"Write {NAME}, or {NAME}:100000 for so many documents.")
+        return cls(int(found["count"] or DEFAULT_DOCUMENTS))
+
+    @property
+    def spec(self) -> str:
+        """As the user may write it."""
+        return NAME if self.count == DEFAULT_DOCUMENTS else f"{NAME}:{self.count}"
+
+    def documents(self) -> Iterator[Document]:
+        """All documents."""
+        return (Document(number, _text(number)) for number in range(self.count))
+
+    def describe(self) -> str:
+        """How many documents and concepts."""
+        return f"the planted corpus: {self.count:,} generated documents, {len(CONCEPTS)} concepts"
+
+    def digest(self) -> str:
+        """SHA-256 over the documents' texts, each ended by a zero byte."""
+        return _digest(self.count)
+
+    def text(self, number: int) -> str:
+        """The text of document `number`."""
+        return _text(number)
+
+    def spans(self, number: int) -> list[ConceptSpan]:
+        """Where each concept holds in document `number`: a word from its first letter to its last, a state as below.
+
+        A quotation from its opening mark to the character before the closing one; what stands between the brackets of
+        a parenthesis; a list from its first bullet to the end of its last item; the second language, a letter and a
+        question from their first character to their last, the full stop or question mark included where there is one;
+        a topic all of the document.
+        """
+        _, words, states = write(number)
+        found = [
+            ConceptSpan(concept, start, start + len(word)) for word, start in words for concept in _concepts_of(word)
+        ]
+        found += [ConceptSpan(_state(span), span.start, span.end) for span in states]
+        return sorted(found, key=lambda span: (span.start, span.end, span.concept))
+
+
+def _concepts_of(word: str) -> tuple[int, ...]:
+    return _OF_WORD.get(word, ())
+
+
+def _state(span: Span) -> int:
+    return _NUMBER[Concept(span.concept, "state")]
+
+
+@lru_cache(maxsize=DEFAULT_DOCUMENTS)
+def _text(number: int) -> str:
+    """Kept, because a command reads the corpus several times: some 15 MB."""
+    return write(number)[0]
+
+
+@lru_cache(maxsize=8)
+def _digest(count: int) -> str:
+    total = hashlib.sha256()
+    for number in range(count):
+        total.update(_text(number).encode() + b"\0")
+    return total.hexdigest()
