@@ -1,4 +1,4 @@
-"""`monosem train`: a model and a corpus, or cached activations, to a trained, indexed and evaluated run."""
+"""`monosem train`: a model and a corpus, cached activations, or an array, to a trained, indexed and evaluated run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.activations import BlockShuffle, BlockSource, ModelBlocks, ShardBlocks, whole_forwards
+from engine.array_runs import array_blocks, array_provenance, array_settings, is_of_array, note_measure
+from engine.arrays import names_array, open_array
 from engine.corpus.order import Split, has_held_out
 from engine.devices import hardware, versions
 from engine.evaluate import Evaluation, evaluate
@@ -64,14 +66,17 @@ def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resum
                 _tidy(run, settings)
         else:
             subject = None if settings.activations else open_subject(settings, progress)
-            source = _cached_source(settings, progress) if subject is None else _model_source(subject, settings)
+            source = _stored_source(settings, progress) if subject is None else _model_source(subject, settings)
             settings = source.settings.resolved(source.blocks.d_in)
             _begin(run, settings, source, subject, progress, resume=resume)
             with run.working("training"):
                 _fit(run, settings, source, progress, resume=resume)
                 _tidy(run, settings)
-        if not settings.index or (run.features.is_file() and run.record().evaluation):
+        if not settings.index or (run.record().evaluation and (run.features.is_file() or is_of_array(settings))):
             return None
+        if is_of_array(settings):
+            progress.say("no index is made: an index needs a model and text")
+            return note_measure(run, open_array(str(settings.activations)), EVAL_TOKENS, settings, progress)
         return _finish(run, subject or _reopen(run, settings, progress), settings, progress)
 
 
@@ -94,11 +99,19 @@ def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> Trai
             f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
         )
     if not begun:
-        return TrainSettings(**(_of_shards(given) if given.get("activations") else given))
+        return TrainSettings(**_filled(given))
     wanted = dict(given)
     if "expansion" in wanted:
         wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
     return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens"})
+
+
+def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with what follows from where the activations come from."""
+    activations = given.get("activations")
+    if not activations:
+        return dict(given)
+    return array_settings(given) if names_array(activations) else _of_shards(given)
 
 
 def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +147,17 @@ def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
     )
     known = replace(settings, context=subject.context, layer=site.layer)
     return _Source(blocks, spec, known, subject.provenance())
+
+
+def _stored_source(settings: TrainSettings, progress: Progress) -> _Source:
+    return (_array_source if is_of_array(settings) else _cached_source)(settings, progress)
+
+
+def _array_source(settings: TrainSettings, progress: Progress) -> _Source:
+    array = open_array(str(settings.activations))
+    blocks = array_blocks(array, settings, progress)
+    provenance = array_provenance(array, array.digest(progress), settings)
+    return _Source(blocks, SaeSpec(d_in=array.d_in, excluded="none"), settings, provenance)
 
 
 def _cached_source(settings: TrainSettings, progress: Progress) -> _Source:

@@ -14,7 +14,11 @@ def train(
     data: o.Data = None,
     activations: Annotated[
         str | None,
-        typer.Option("--activations", metavar="FOLDER", help="Read them from a run of monosem extract, not the model."),
+        typer.Option(
+            "--activations",
+            metavar="PATH",
+            help="Read them, with no model: a run of monosem extract, or an array (.npy, .h5:DATASET, .safetensors).",
+        ),
     ] = None,
     layer: o.Layer = None,
     site: o.Site = None,
