@@ -11,8 +11,10 @@ from typing import Any
 from engine.array_runs import is_of_array, measure_again
 from engine.corpus.order import has_held_out
 from engine.evaluate import Evaluation, evaluate
+from engine.forecast import index_plan
 from engine.index import build_index
 from engine.progress import Progress
+from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
 from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
@@ -56,10 +58,11 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
             )
     with run.locked():
         subject = reopen(run, given, progress)
+        tokens = given.get("tokens", trained_settings(run).index_tokens)
+        check_room(index_plan(load_sae(run.sae).spec, subject, tokens), run.path, subject.lm.device)
         if overwrite and not resume:
             shutil.rmtree(run.index, ignore_errors=True)
         with run.working("indexing"):
-            tokens = given.get("tokens", trained_settings(run).index_tokens)
             build_index(run, subject, tokens, progress)
             used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
             run.update(config=run.record().config | {"index": used | {"tokens": tokens}})

@@ -119,6 +119,9 @@ RunsDir = Annotated[
     str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would take in disk, memory and time, and do nothing.")
+]
 Config = Annotated[
     Path | None,
     typer.Option(
