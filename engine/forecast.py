@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import torch
 
 from engine.arrays import Array
 from engine.corpus.documents import Corpus
 from engine.corpus.opening import Files
-from engine.corpus.order import WINDOW_BYTES
+from engine.corpus.order import HELD_OUT_EVERY, WINDOW_BYTES
 from engine.lm.settings import LmSettings
 from engine.planning import (
     LmWork,
@@ -35,7 +37,8 @@ from store.spec import SaeSpec
 PACKED = (".zst", ".gz", ".parquet")
 UNPACKED_TIMES = 4
 """How much larger text is than a packed file of it, about."""
-HELD_OUT_SHARE = 20
+SAMPLED, MARGIN = 100, 1.1
+"""Documents that the number of tokens is judged by, and what is added because they may not be like the rest."""
 
 
 def training_plan(
@@ -60,6 +63,7 @@ def training_plan(
     )
     steps = settings.tokens // settings.batch * settings.batch
     stages = [Stage("training", steps, steps * sae.step_flops)]
+    index_tokens = settings.index_tokens
     disk, host, work = list(training_disk(sae)), [], list(training_needs(sae))
     if subject is not None:
         model = model_work(subject, subject.site())
@@ -67,13 +71,16 @@ def training_plan(
         work.append(Need("a forward", model.forward_bytes, "--context"))
         host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"))
         if settings.index:
-            stages.append(_evaluation_stage(sae, model, min(eval_tokens, held_out_bound(subject.corpus))))
-            stages.append(_index_stage(sae, model, settings.index_tokens))
-            work += looking_needs(sae, model, eval_tokens, "evaluating")
-            work += looking_needs(sae, model, settings.index_tokens, "indexing")
-            host += index_needs(sae, settings.index_tokens)
+            there = tokens_in(subject)
+            index_tokens = min(index_tokens, there or index_tokens)
+            held_out = min(eval_tokens, there // HELD_OUT_EVERY + 1 if there else eval_tokens)
+            stages.append(_evaluation_stage(sae, model, held_out))
+            stages.append(_index_stage(sae, model, index_tokens))
+            work += looking_needs(sae, model, held_out, "evaluating")
+            work += looking_needs(sae, model, index_tokens, "indexing")
+            host += index_needs(sae, index_tokens)
     if settings.index and not isinstance(source, Array):
-        disk += index_disk(sae, settings.index_tokens)
+        disk += index_disk(sae, index_tokens)
     return _plan("train", disk, host, work, stages, settings.device)
 
 
@@ -81,6 +88,7 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int) -> Plan:
     """What `monosem index` takes."""
     sae = SaeWork(arch=spec.arch, d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, batch=0, buffer=0, row_bytes=0)
     model = model_work(subject, subject.site())
+    tokens = min(tokens, tokens_in(subject) or tokens)
     host = [
         Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"),
         *index_needs(sae, tokens),
@@ -145,9 +153,14 @@ def text_bytes(corpus: Corpus) -> int:
     return sum(path.stat().st_size * (UNPACKED_TIMES if path.suffix in PACKED else 1) for path in corpus.paths)
 
 
-def held_out_bound(corpus: Corpus) -> int:
-    """Tokens that can be held out, at most: one a byte of a twentieth of the text, where its size is known."""
-    return max(1, text_bytes(corpus) // HELD_OUT_SHARE) if isinstance(corpus, Files) else 1 << 62
+def tokens_in(subject: Subject) -> int | None:
+    """Tokens of a corpus, about, by those of its first documents; None where nobody knows its size."""
+    if not isinstance(subject.corpus, Files):
+        return None
+    texts = [document.text for document in islice(subject.corpus.documents(), SAMPLED)]
+    read = sum(len(text.encode()) for text in texts)
+    found = sum(len(ids) + 1 for ids in subject.encoding.encode(texts))
+    return max(1, round(MARGIN * text_bytes(subject.corpus) * found / max(read, 1)))
 
 
 def _evaluation_stage(sae: SaeWork, model: ModelWork, tokens: int) -> Stage:
