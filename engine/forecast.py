@@ -35,6 +35,8 @@ from store.shards import DTYPES, ShardInfo
 from store.spec import SaeSpec
 
 PACKED = (".zst", ".gz", ".parquet")
+LIBRARY_BYTES = 100_000_000
+"""What a process grows by when work begins, and does not give back in between (docs/benchmarks.md)."""
 UNPACKED_TIMES = 4
 """How much larger text is than a packed file of it, about."""
 SAMPLED, MARGIN = 100, 1.1
@@ -177,6 +179,7 @@ def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], st
     """Work is done in the device's memory, or in the machine's where the processor does it."""
     on_device = device.startswith(("cuda", "mps")) or (device == "auto" and torch.cuda.is_available())
     taken = Need("Python, libraries and what is loaded", resident(), present=True)
+    host = [Need("libraries coming into use", LIBRARY_BYTES), *host]
     here = [taken, *host] if on_device else [taken, *host, *work]
     return Plan(command, tuple(disk), tuple(here), tuple(work) if on_device else (), tuple(stages))
 
