@@ -13,8 +13,8 @@ Definitions (docs/architecture.md has them in one place):
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,13 @@ class Evaluation:
     l0: float
     explained_variance: float
     mse: float
-    ce_clean: float
-    ce_sae: float
-    ce_zero: float
-    ce_mean: float
-    ce_recovered_zero: float
-    ce_recovered_mean: float
+    ce_clean: float | None
+    """None, like every other CE, where there are activations but no model."""
+    ce_sae: float | None
+    ce_zero: float | None
+    ce_mean: float | None
+    ce_recovered_zero: float | None
+    ce_recovered_mean: float | None
     alive: int
     dead: int
     d_sae: int
@@ -95,32 +96,52 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
     """
     site = subject.site()
     contexts = subject.stream(split).skip_tokens(tokens)
-    sums = _reconstruct(subject, site, sae, split, contexts, progress)
+
+    def batches() -> Iterator[Tensor]:
+        with progress.task("reconstruction", contexts, "contexts") as bar:
+            for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
+                yield captured.acts_ND
+                bar.advance(len(captured.batch.tokens_BT))
+
+    sums = _reconstruct(batches(), sae, subject.corpus.spec)
     ce = _cross_entropies(subject, site, sae, split, contexts, sums.mean_D, progress)
-    concepts = None
-    if isinstance(subject.corpus, PlantedCorpus):
-        concepts = concept_scores(subject, subject.corpus, sae, split, contexts, progress)
-    alive = int((sums.count_F > 0).sum())
-    d_sae = sae.settings.d_sae
+    recovered = {f"ce_recovered_{name}": _recovered(ce[name], ce) for name in ("zero", "mean")}
+    found = {f"ce_{name}": value for name, value in ce.items()} | recovered
+    evaluation = _evaluation(sums, found, subject.corpus.spec, split)
+    if not isinstance(subject.corpus, PlantedCorpus):
+        return evaluation
+    concepts = concept_scores(subject, subject.corpus, sae, split, contexts, progress)
+    return replace(evaluation, concepts=concepts, concept_means=concept_means(concepts))
+
+
+def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
+    """Measure an autoencoder on batches of activations [n, D]; what only a model could tell is None.
+
+    Raises:
+        MonosemError: there are none.
+    """
+    return _evaluation(_reconstruct(batches, sae, data), {}, data, split)
+
+
+def _evaluation(sums: _Reconstruction, ce: dict[str, float], data: str, split: Split) -> Evaluation:
+    alive, d_sae = int((sums.count_F > 0).sum()), len(sums.count_F)
     return Evaluation(
         l0=float(sums.count_F.sum()) / sums.tokens,
         explained_variance=1 - sums.squared_error / max(sums.variance, 1e-30),
-        mse=sums.squared_error / (sums.tokens * site.d_in),
-        ce_clean=ce["clean"],
-        ce_sae=ce["sae"],
-        ce_zero=ce["zero"],
-        ce_mean=ce["mean"],
-        ce_recovered_zero=_recovered(ce["zero"], ce),
-        ce_recovered_mean=_recovered(ce["mean"], ce),
+        mse=sums.squared_error / (sums.tokens * len(sums.mean_D)),
+        ce_clean=ce.get("ce_clean"),
+        ce_sae=ce.get("ce_sae"),
+        ce_zero=ce.get("ce_zero"),
+        ce_mean=ce.get("ce_mean"),
+        ce_recovered_zero=ce.get("ce_recovered_zero"),
+        ce_recovered_mean=ce.get("ce_recovered_mean"),
         alive=alive,
         dead=d_sae - alive,
         d_sae=d_sae,
         tokens=sums.tokens,
         density_log10_histogram=density_histogram(sums.count_F.cpu().numpy() / sums.tokens),
-        data=subject.corpus.spec,
+        data=data,
         split=split,
-        concepts=concepts,
-        concept_means=None if concepts is None else concept_means(concepts),
     )
 
 
@@ -129,26 +150,23 @@ def _recovered(ablated: float, ce: dict[str, float]) -> float:
     return (ablated - ce["sae"]) / gap if gap else float("nan")
 
 
-def _reconstruct(
-    subject: Subject, site: Site, sae: Sae, split: Split, contexts: int, progress: Progress
-) -> _Reconstruction:
-    device = subject.lm.device
+def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruction:
+    device = sae.W_dec.device
     n, squared_error, squares = 0, 0.0, 0.0
-    sum_D = np.zeros(site.d_in, np.float64)
+    sum_D = np.zeros(sae.settings.d_in, np.float64)
     count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
-    with progress.task("reconstruction", contexts, "contexts") as bar:
-        for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
-            for x_ND in torch.split(captured.acts_ND.float(), encoded_rows(sae)):
-                acts = sae.encode(x_ND)
-                squared_error += (x_ND - sae.decode(acts)).square().sum().item()
-                count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
-                exact_ND = x_ND.cpu().numpy().astype(np.float64)
-                squares += float((exact_ND**2).sum())
-                sum_D += exact_ND.sum(0)
-                n += len(x_ND)
-            bar.advance(len(captured.batch.tokens_BT))
+    for batch_ND in batches:
+        for some_ND in torch.split(batch_ND, encoded_rows(sae)):
+            x_ND = some_ND.to(device).float()
+            acts = sae.encode(x_ND)
+            squared_error += (x_ND - sae.decode(acts)).square().sum().item()
+            count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
+            exact_ND = x_ND.cpu().numpy().astype(np.float64)
+            squares += float((exact_ND**2).sum())
+            sum_D += exact_ND.sum(0)
+            n += len(x_ND)
     if n == 0:
-        raise MonosemError(f"{subject.corpus.spec} has no tokens to evaluate on", "Give other text with --data.")
+        raise MonosemError(f"{data} has no tokens to evaluate on", "Give other text with --data.")
     mean_D = sum_D / n
     variance = squares - n * float((mean_D**2).sum())
     return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_D).float().to(device))

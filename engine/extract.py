@@ -12,8 +12,10 @@ import torch
 
 from engine.activations import Captured, captured_batches, to_array, whole_forwards
 from engine.contexts import ContextStream
+from engine.forecast import extraction_plan
 from engine.progress import Progress
 from engine.resuming import agreeing, has_begun
+from engine.room import check_room
 from engine.sites import Site
 from engine.subject import Subject, SubjectSettings, open_subject, pinned
 from store.errors import MonosemError
@@ -52,7 +54,7 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
     Raises:
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
-    settings = _settings(run, pinned(given), resume=resume)
+    settings = wanted_settings(run, pinned(given), resume=resume)
     if settings.tokens < 1:
         raise MonosemError(f"--tokens must be positive, not {settings.tokens}")
     if settings.keep not in DTYPES:
@@ -68,13 +70,15 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
         info = _info(subject, site, settings)
         if done:
             _check_same(run, info)
+        plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
+        check_room(plan, run.path, subject.lm.device)
         _begin(run, subject, site, replace(settings, context=subject.context, layer=site.layer))
         with run.working("extracting"):
             _write(run, subject, site, info, done, progress)
     return info
 
 
-def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
+def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
     if not has_begun(run, "extract", given, resume=resume) or not resume:
         return ExtractSettings(**given)
     stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))

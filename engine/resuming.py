@@ -54,6 +54,7 @@ def check_unchanged(run: RunFolder, found: Provenance) -> None:
     for name, old, new in (
         (found.model, begun.model_digest, found.model_digest),
         (found.corpus, begun.corpus_digest, found.corpus_digest),
+        (found.array, begun.array_digest, found.array_digest),
     ):
         if old and old != new:
             raise MonosemError(

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from engine.array_runs import is_of_array, measure_again
 from engine.corpus.order import has_held_out
 from engine.evaluate import Evaluation, evaluate
+from engine.forecast import index_plan
 from engine.index import build_index
 from engine.progress import Progress
+from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
 from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
@@ -38,6 +41,11 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
         MonosemError: there is an index already and neither was asked for, or the run cannot be indexed.
     """
     _need_sae(run)
+    if run.record().provenance.array:
+        raise MonosemError(
+            f"{run.path} was trained on an array: an index needs a model and text",
+            "monosem train --model indexes what it trains.",
+        )
     if not overwrite:
         if run.features.is_file():
             begun = " --overwrite --resume finishes the one begun." if complete_segments(run.index) else ""
@@ -50,23 +58,27 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
             )
     with run.locked():
         subject = reopen(run, given, progress)
+        tokens = given.get("tokens", trained_settings(run).index_tokens)
+        check_room(index_plan(load_sae(run.sae).spec, subject, tokens), run.path, subject.lm.device)
         if overwrite and not resume:
             shutil.rmtree(run.index, ignore_errors=True)
         with run.working("indexing"):
-            tokens = given.get("tokens", trained_settings(run).index_tokens)
             build_index(run, subject, tokens, progress)
             used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
             run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
 
 
 def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:
-    """Measure a trained run: on all of `given["data"]`, else on what its own corpus holds out.
+    """Measure a trained run: on all of `given["data"]` or `given["activations"]`, else on what was held out.
 
     Only the latter is noted in run.json, whose figures are those that lists of runs compare; and only where model and
     text are, to the byte, what the run was trained with.
     """
     _need_sae(run)
-    tokens = given.get("tokens", EVAL_TOKENS)
+    given, tokens = pinned(given), given.get("tokens", EVAL_TOKENS)
+    settings = trained_settings(run)
+    if "activations" in given or is_of_array(settings):
+        return measure_again(run, settings, given, tokens, progress)
     subject = reopen(run, given, progress)
     if "data" in given:
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from engine.arrays import names_array, split_spec
 from engine.contexts import ContextSettings, ContextStream, Encoding, Packing
 from engine.corpus.documents import Corpus
 from engine.corpus.opening import open_corpus
@@ -89,6 +90,9 @@ def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("model", "activations"):
         if name in found and Path(found[name]).exists():
             found[name] = str(Path(found[name]).absolute())
+        elif name == "activations" and name in found and names_array(found[name]):
+            path, within = split_spec(found[name])
+            found[name] = f"{path.absolute()}:{within}" if within else str(path.absolute())
     data = found.get("data")
     if data is not None and data != "stdlib" and not data.startswith("hf:") and not is_planted(data):
         if data.startswith("~/"):

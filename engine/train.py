@@ -1,4 +1,4 @@
-"""`monosem train`: a model and a corpus, or cached activations, to a trained, indexed and evaluated run."""
+"""`monosem train`: a model and a corpus, cached activations, or an array, to a trained, indexed and evaluated run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.activations import BlockShuffle, BlockSource, ModelBlocks, ShardBlocks, whole_forwards
+from engine.array_runs import array_blocks, array_provenance, array_settings, is_of_array, note_measure
+from engine.arrays import Array, names_array, open_array
 from engine.corpus.order import Split, has_held_out
 from engine.devices import hardware, versions
 from engine.evaluate import Evaluation, evaluate
+from engine.forecast import training_plan
 from engine.index import build_index
 from engine.progress import Progress
 from engine.resuming import agreeing, check_unchanged, has_begun
+from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, device_of, open_subject, pinned
 from engine.training.loop import TrainLoop
@@ -21,7 +25,7 @@ from engine.training.settings import TrainSettings
 from engine.training.trainer import SaeTrainer
 from store.errors import MonosemError
 from store.run import Provenance, RunFolder, RunRecord
-from store.shards import ShardReader
+from store.shards import ShardInfo, ShardReader
 from store.spec import SaeSpec, known_fields
 from store.weights import SaeWeights, load_sae, save_sae
 
@@ -39,6 +43,8 @@ class _Source:
     settings: TrainSettings
     """With the source's own model, site and corpus filled in."""
     provenance: Provenance
+    stored: ShardInfo | Array | None = None
+    """What they are read from; None where the model makes them."""
 
 
 def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Evaluation | None:
@@ -55,7 +61,7 @@ def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resum
         MonosemError: a setting is impossible, or the folder already holds a training.
         KeyboardInterrupt: stopped on request, after a checkpoint.
     """
-    settings = _settings(run, pinned(given), resume=resume)
+    settings = wanted_settings(run, pinned(given), resume=resume)
     with run.locked():
         subject = None
         if resume and run.sae.is_file():
@@ -64,14 +70,19 @@ def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resum
                 _tidy(run, settings)
         else:
             subject = None if settings.activations else open_subject(settings, progress)
-            source = _cached_source(settings, progress) if subject is None else _model_source(subject, settings)
+            source = _stored_source(settings, progress) if subject is None else _model_source(subject, settings)
             settings = source.settings.resolved(source.blocks.d_in)
+            plan = training_plan(settings, source.blocks.d_in, subject or source.stored, EVAL_TOKENS)
+            check_room(plan, run.path, device_of(settings))
             _begin(run, settings, source, subject, progress, resume=resume)
             with run.working("training"):
                 _fit(run, settings, source, progress, resume=resume)
                 _tidy(run, settings)
-        if not settings.index or (run.features.is_file() and run.record().evaluation):
+        if not settings.index or (run.record().evaluation and (run.features.is_file() or is_of_array(settings))):
             return None
+        if is_of_array(settings):
+            progress.say("no index is made: an index needs a model and text")
+            return note_measure(run, open_array(str(settings.activations)), EVAL_TOKENS, settings, progress)
         return _finish(run, subject or _reopen(run, settings, progress), settings, progress)
 
 
@@ -87,23 +98,31 @@ def trained_settings(run: RunFolder) -> TrainSettings:
     return TrainSettings(**known_fields(TrainSettings, config))
 
 
-def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
+def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
     begun = has_begun(run, "train", given, resume=resume)
     if begun and not resume:
         raise MonosemError(
             f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
         )
     if not begun:
-        return TrainSettings(**(_of_shards(given) if given.get("activations") else given))
+        return TrainSettings(**_filled(given))
     wanted = dict(given)
     if "expansion" in wanted:
         wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
     return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens"})
 
 
+def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with what follows from where the activations come from."""
+    activations = given.get("activations")
+    if not activations:
+        return dict(given)
+    return array_settings(given) if names_array(activations) else _of_shards(given)
+
+
 def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with those filled in that the activations were made with. Model and text may lie elsewhere by now."""
-    info = _reader(given["activations"]).info
+    info = shard_reader(given["activations"]).info
     same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
     for name, value in given.items():
         if name not in ("model", "data") and same.get(name, value) != value:
@@ -114,7 +133,7 @@ def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
     return same | dict(given)
 
 
-def _reader(activations: str) -> ShardReader:
+def shard_reader(activations: str) -> ShardReader:
     run = RunFolder(Path(activations))
     return ShardReader(run.activations if run.exists() else run.path)
 
@@ -136,8 +155,19 @@ def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
     return _Source(blocks, spec, known, subject.provenance())
 
 
+def _stored_source(settings: TrainSettings, progress: Progress) -> _Source:
+    return (_array_source if is_of_array(settings) else _cached_source)(settings, progress)
+
+
+def _array_source(settings: TrainSettings, progress: Progress) -> _Source:
+    array = open_array(str(settings.activations))
+    blocks = array_blocks(array, settings, progress)
+    provenance = array_provenance(array, array.digest(progress), settings)
+    return _Source(blocks, SaeSpec(d_in=array.d_in, excluded="none"), settings, provenance, array)
+
+
 def _cached_source(settings: TrainSettings, progress: Progress) -> _Source:
-    reader = _reader(str(settings.activations))
+    reader = shard_reader(str(settings.activations))
     info = reader.info
     if reader.n_contexts < info.n_contexts:
         progress.say(f"{settings.activations} is unfinished: {reader.n_contexts} of {info.n_contexts} contexts")
@@ -154,7 +184,7 @@ def _cached_source(settings: TrainSettings, progress: Progress) -> _Source:
         seed=settings.seed,
         hardware=hardware(device_of(settings)),
     )
-    return _Source(blocks, spec, settings, provenance)
+    return _Source(blocks, spec, settings, provenance, info)
 
 
 def _begin(

@@ -20,7 +20,9 @@ MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can name."""
 BYTES_PER_ENTRY = 64
 """Working memory of one non-zero in the merge: key, token, activation, and the copies that sorting makes."""
-ROWS = 1 << 22
+MERGE_BYTES = 1 << 27
+"""Working memory of a merge, about: larger parts are sorted no faster (docs/benchmarks.md)."""
+ROWS = 1 << 20
 """Rows copied at once where nothing has to be sorted."""
 
 
@@ -36,7 +38,7 @@ class Segment:
     file: h5py.File
 
 
-def merge(index: Path, target: Path, memory: int = 1 << 30) -> None:
+def merge(index: Path, target: Path, memory: int = MERGE_BYTES) -> None:
     """Write `target` (features.h5) from a complete index folder.
 
     Args:

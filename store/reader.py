@@ -107,6 +107,10 @@ class FeatureStore:
             return cls._open_merged(run.features)
         found = complete_segments(run.index)
         if not found:
+            if run.exists() and run.record().provenance.array:
+                raise MonosemError(
+                    f"{path} was trained on an array, so it has no feature index", "An index needs a model and text."
+                )
             raise MonosemError(f"{path} has no feature index yet", f"Make it with: monosem index {path}")
         files = [open_sealed(segment_path(run.index, number), "segment") for number in range(found)]
         return cls(run.index, open_sealed(common_path(run.index), "common"), files)

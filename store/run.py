@@ -36,6 +36,12 @@ class Provenance:
     corpus: str = ""
     corpus_digest: str = ""
     """SHA-256 over the text that was read, or over names and sizes where the text is streamed."""
+    array: str = ""
+    """File, and dataset in it, of activations that were given as they are; model and corpus are then empty."""
+    array_shape: list[int] = field(default_factory=list)
+    """Rows and width."""
+    array_digest: str = ""
+    """SHA-256 over dtype, shape and all rows."""
     seed: int = 0
     hardware: str = ""
 

@@ -23,7 +23,7 @@ class SaeSpec:
     """
 
     model: str = ""
-    """Hub id or folder of the language model, as the user wrote it."""
+    """Hub id or folder of the language model, as the user wrote it; empty where only activations are known."""
     layer: int | None = None
     """Counted from 0; None for a raw module path."""
     site: str = ""
@@ -56,4 +56,4 @@ class SaeSpec:
             "" if self.layer is None else f" {self.layer}"
         )
         size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
-        return f"{place} · {size}"
+        return f"{place} · {size}" if place.strip() else f"{size} of {self.d_in} values"

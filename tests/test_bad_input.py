@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from monosem_tui.cli.main import run as monosem
@@ -148,6 +150,55 @@ def damaged_sae(place: Place) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
 
+def array(name: str, values: np.ndarray) -> Callable[[Place], None]:
+    """An .npy file in the case's folder."""
+    return lambda place: np.save(place.folder / name, values, allow_pickle=True)
+
+
+def on_array(name: str, *flags: str) -> Arguments:
+    """A small training on an array in the case's folder."""
+    small = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--device", "cpu")
+    return lambda place: [
+        *("train", "--activations", str(place.folder / name), "--out", str(place.out), *small, *flags)
+    ]
+
+
+ROWS = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
+
+
+def rows_with_nan(place: Place) -> None:
+    """One value of row 123 is missing."""
+    rows = ROWS.copy()
+    rows[123, 5] = np.nan
+    np.save(place.folder / "a.npy", rows)
+
+
+def truncated_array(place: Place) -> None:
+    """An .npy file of which the copy broke off."""
+    np.save(place.folder / "a.npy", ROWS)
+    path = place.folder / "a.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def two_datasets(place: Place) -> None:
+    """An HDF5 file in which two datasets could be meant."""
+    with h5py.File(place.folder / "a.h5", "w") as file:
+        file["early"], file["late"], file["step"] = ROWS, ROWS, np.arange(400)
+
+
+def run_on_array(place: Place) -> None:
+    """A run at {folder}/it that was trained on an array, and another array of another width."""
+    np.save(place.folder / "a.npy", ROWS)
+    assert monosem(on_array("a.npy")(place)) == 0
+    place.out.rename(place.folder / "it")
+    np.save(place.folder / "b.npy", ROWS[:, :15])
+
+
+def eval_on(name: str) -> Arguments:
+    """The run at {folder}/it measured on an array."""
+    return lambda place: ["eval", str(place.folder / "it"), "--activations", str(place.folder / name)]
+
+
 CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "missing corpus": (nothing, train(data="{folder}/none.txt"), "none.txt"),
     "glob without a match": (nothing, train(data="{folder}/*.jsonl"), "*.jsonl"),
@@ -195,6 +246,27 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "no such feature": (sample, on("show", "480"), "480"),
     "no such run": (nothing, on("show", "0"), "it"),
     "read-only folder": (nothing, lambda place: [*train()(place), "--out", "/sys/monosem/run"], "/sys/monosem"),
+    "array that is not there": (nothing, on_array("none.npy"), "none.npy"),
+    "array of one dimension": (array("a.npy", ROWS[0]), on_array("a.npy"), "[16]"),
+    "array of integers": (array("a.npy", np.ones((40, 4), int)), on_array("a.npy"), "int64"),
+    "pickled array": (array("a.npy", np.array([[{}]])), on_array("a.npy"), "a.npy"),
+    "archive of arrays": (write("a.npy", b"PK\x03\x04" + bytes(100)), on_array("a.npy"), "a.npy"),
+    "empty array": (array("a.npy", ROWS[:0]), on_array("a.npy"), "empty"),
+    "empty file of an array": (write("a.npy", b""), on_array("a.npy"), "a.npy"),
+    "array with NaN": (rows_with_nan, on_array("a.npy"), "row 123"),
+    "array beyond float32": (array("a.npy", np.full((40, 4), 1e300)), on_array("a.npy"), "row 0"),
+    "truncated array": (truncated_array, on_array("a.npy"), "a.npy"),
+    "no safetensors": (write("a.safetensors", b"\x08" + bytes(40)), on_array("a.safetensors"), "a.safetensors"),
+    "two datasets": (two_datasets, on_array("a.h5"), "early [400, 16], late [400, 16]"),
+    "missing dataset": (two_datasets, on_array("a.h5:middle"), "middle"),
+    "dataset of one dimension": (two_datasets, on_array("a.h5:step"), "[400]"),
+    "array and a model": (array("a.npy", ROWS), on_array("a.npy", "--model", "gpt2"), "--model"),
+    "array to be indexed": (array("a.npy", ROWS), on_array("a.npy", "--index"), "index"),
+    "index of a run on an array": (run_on_array, on("index"), "needs a model and text"),
+    "feature of a run on an array": (run_on_array, on("show", "3"), "array"),
+    "text for a run on an array": (run_on_array, on("eval", "--data", "stdlib"), "--data"),
+    "array of another width": (run_on_array, eval_on("b.npy"), "15"),
+    "folder instead of an array": (run_on_array, eval_on("it"), "no array"),
     "a file where the run should be": (
         write("file", b""),
         lambda place: [*train()(place), "--out", str(place.folder / "file" / "run")],

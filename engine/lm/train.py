@@ -19,12 +19,14 @@ from engine.corpus.documents import Corpus
 from engine.corpus.opening import open_corpus
 from engine.corpus.order import Split, has_held_out, ordered
 from engine.devices import hardware, pick_device, versions
+from engine.forecast import lm_plan
 from engine.interrupt import StopRequest, stop_request
 from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.lm.trainer import LmTrainer, next_token_loss
+from engine.lm.trainer import LmTrainer, next_token_loss, trains_in_bfloat16
 from engine.progress import Progress, Task
 from engine.resuming import agreeing, check_unchanged, has_begun
+from engine.room import check_room
 from engine.subject import pinned
 from store.atomic import atomic_path, fsync_folder
 from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
@@ -66,20 +68,22 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
         MonosemError: a setting is impossible, the corpus is too small, or the folder already holds a model.
         KeyboardInterrupt: stopped on request, after a checkpoint.
     """
-    settings = _settings(run, pinned(given), resume=resume)
+    settings = wanted_settings(run, pinned(given), resume=resume)
     with run.locked():
         if run.model.is_dir():
             raise MonosemError(f"{run.model} already holds a model", "Choose another --out.")
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
+        plan = lm_plan(settings, corpus, bf16=trains_in_bfloat16(settings, device))
+        check_room(plan, run.path, device)
         _begin(run, settings, corpus, device, progress, resume=resume)
         with run.working("training lm"):
             tokenizer = _tokenizer(run, settings, corpus, progress)
             return _train(run, settings, corpus, tokenizer, device, progress)
 
 
-def _settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
+def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
     begun = has_begun(run, "lm", given, resume=resume)
     if begun and not resume:
         raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")

@@ -15,6 +15,8 @@ import typer
 from monosem_tui.cli.config import read_config
 
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
+_ARRAY = re.compile(r"(.+)\.(?:npy|h5|hdf5|safetensors)(?::.*)?", re.IGNORECASE)
+"""The last part of a path to a user's own activations, as engine.arrays takes it."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
@@ -43,6 +45,8 @@ def given(values: dict[str, Any], *others: str) -> dict[str, Any]:
 def run_name(flags: dict[str, Any]) -> str:
     """A name for a new run that says what it is of: `gpt2-resid_post-6-topk`."""
     source = str(flags.get("activations") or flags.get("model", DEFAULT_MODEL)).rstrip("/")
+    if array := _ARRAY.fullmatch(source.split("/")[-1]):
+        return re.sub(r"[^\w.-]+", "_", f"{array[1]}-{flags.get('arch', 'topk')}")
     words = [source.split("/")[-1], flags.get("site", "resid_post"), flags.get("layer"), flags.get("arch", "topk")]
     return "-".join(re.sub(r"[^\w.]+", "_", str(word)) for word in words if word is not None)
 
@@ -115,6 +119,9 @@ RunsDir = Annotated[
     str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would take in disk, memory and time, and do nothing.")
+]
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from monosem_tui.cli import options as o
 
 
 def evaluate(
     run: o.Run,
     data: o.Data = None,
+    activations: Annotated[
+        str | None,
+        typer.Option(
+            "--activations", metavar="FILE", help="Measure on an array: .npy, .h5:DATASET, .safetensors:NAME."
+        ),
+    ] = None,
     tokens: o.Tokens = None,
     model: o.Model = None,
     device: o.Device = None,
@@ -16,7 +26,7 @@ def evaluate(
     config: o.Config = None,
     json: o.Json = False,
 ) -> None:
-    """Measure an autoencoder on held-out text."""
+    """Measure an autoencoder on held-out text or activations."""
     given = o.given(locals(), "run", "runs_dir", "config", "json")
     from engine.revisit import evaluate_again
     from monosem_tui.cli.progress import ConsoleProgress

@@ -26,10 +26,12 @@ def extract(
     out: o.Out = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
+    dry_run: o.DryRun = False,
     config: o.Config = None,
+    json: o.Json = False,
 ) -> None:
     """Write a model's activations into HDF5 shards."""
-    given = o.given(locals(), "out", "runs_dir", "resume", "config")
+    given = o.given(locals(), "out", "runs_dir", "resume", "config", "dry_run", "json")
     from engine.extract import extract as write
     from monosem_tui.cli import output
     from monosem_tui.cli.places import run_to_write
@@ -37,6 +39,15 @@ def extract(
     from store.run import runs_root
 
     run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
+    if dry_run:
+        from engine.dry_run import forecast_extraction
+        from monosem_tui.cli.reports.plan import report as show
+
+        show(run, forecast_extraction(run, given, ConsoleProgress(), resume=resume), json=json)
+        return
     write(run, given, ConsoleProgress(), resume=resume)
-    output.emit_text(str(run.path))
+    if json:
+        output.emit_json({"name": run.name, "path": str(run.path), "activations": str(run.activations)})
+    else:
+        output.emit_text(str(run.path))
     output.narrate(f"train from them with: monosem train --activations {run.path}")

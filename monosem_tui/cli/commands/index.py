@@ -21,16 +21,27 @@ def index(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the index there is, once the new one is complete.")
     ] = False,
+    dry_run: o.DryRun = False,
     config: o.Config = None,
+    json: o.Json = False,
 ) -> None:
     """Record every activation of every feature on a corpus."""
-    given = o.given(locals(), "run", "runs_dir", "resume", "overwrite", "config")
+    given = o.given(locals(), "run", "runs_dir", "resume", "overwrite", "config", "dry_run", "json")
     from engine.revisit import index_run
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress
     from store.run import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
+    if dry_run:
+        from engine.dry_run import forecast_index
+        from monosem_tui.cli.reports.plan import report as show
+
+        show(folder, forecast_index(folder, given, ConsoleProgress()), json=json)
+        return
     index_run(folder, given, ConsoleProgress(), resume=resume, overwrite=overwrite)
-    output.emit_text(str(folder.features))
+    if json:
+        output.emit_json({"name": folder.name, "path": str(folder.path), "features": str(folder.features)})
+    else:
+        output.emit_text(str(folder.features))
     output.narrate(f"browse it with: monosem tui {folder.path}")

@@ -33,11 +33,12 @@ def lm(
     out: o.Out = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
+    dry_run: o.DryRun = False,
     config: o.Config = None,
     json: o.Json = False,
 ) -> None:
     """Train a small language model from scratch."""
-    given = o.given(locals(), "out", "runs_dir", "resume", "config", "json")
+    given = o.given(locals(), "out", "runs_dir", "resume", "config", "json", "dry_run")
     from engine.lm.train import train_lm
     from monosem_tui.cli.places import run_to_write
     from monosem_tui.cli.progress import ConsoleProgress
@@ -45,4 +46,10 @@ def lm(
     from store.run import runs_root
 
     run = run_to_write(out, runs_root(runs_dir), "lm", resume=resume)
+    if dry_run:
+        from engine.dry_run import forecast_lm
+        from monosem_tui.cli.reports.plan import report as show
+
+        show(run, forecast_lm(run, given, ConsoleProgress(), resume=resume), json=json)
+        return
     report(run, train_lm(run, given, ConsoleProgress(), resume=resume), json=json)

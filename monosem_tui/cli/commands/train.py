@@ -14,7 +14,11 @@ def train(
     data: o.Data = None,
     activations: Annotated[
         str | None,
-        typer.Option("--activations", metavar="FOLDER", help="Read them from a run of monosem extract, not the model."),
+        typer.Option(
+            "--activations",
+            metavar="PATH",
+            help="Read them, with no model: a run of monosem extract, or an array (.npy, .h5:DATASET, .safetensors).",
+        ),
     ] = None,
     layer: o.Layer = None,
     site: o.Site = None,
@@ -42,11 +46,12 @@ def train(
     out: o.Out = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
+    dry_run: o.DryRun = False,
     config: o.Config = None,
     json: o.Json = False,
 ) -> None:
     """Train a sparse autoencoder, evaluate and index it."""
-    given = o.given(locals(), "out", "runs_dir", "resume", "config", "json")
+    given = o.given(locals(), "out", "runs_dir", "resume", "config", "json", "dry_run")
     from engine.train import train as fit
     from monosem_tui.cli.places import run_to_write
     from monosem_tui.cli.progress import ConsoleProgress
@@ -54,5 +59,11 @@ def train(
     from store.run import runs_root
 
     run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
+    if dry_run:
+        from engine.dry_run import forecast_training
+        from monosem_tui.cli.reports.plan import report as show
+
+        show(run, forecast_training(run, given, ConsoleProgress(), resume=resume), json=json)
+        return
     fit(run, given, ConsoleProgress(), resume=resume)
     report(run, json=json)

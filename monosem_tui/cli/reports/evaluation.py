@@ -27,17 +27,22 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
     e = evaluation
     histogram = e["density_log10_histogram"]
     low = round(histogram["edges"][0])
-    return [
+    found = [
         f"explained variance  {e['explained_variance']:.4f}",
         f"L0                  {e['l0']:.2f}",
         f"features alive      {count(e['alive'])} of {count(e['d_sae'])} ({100 * e['alive'] / e['d_sae']:.1f} %), "
         f"on {count(e['tokens'])} tokens",
-        f"CE, nats a token    {e['ce_clean']:.3f} clean, {e['ce_sae']:.3f} with reconstructions, "
-        f"{e['ce_zero']:.3f} with zeros, {e['ce_mean']:.3f} with the mean",
-        f"CE recovered        {e['ce_recovered_zero']:.4f} of zero-ablation, {e['ce_recovered_mean']:.4f} of mean",
-        f"density             1e{low} {sparkline(histogram['counts'])} 1",
     ]
+    if e["ce_clean"] is not None:  # where there is no model, there is none
+        found += [
+            f"CE, nats a token    {e['ce_clean']:.3f} clean, {e['ce_sae']:.3f} with reconstructions, "
+            f"{e['ce_zero']:.3f} with zeros, {e['ce_mean']:.3f} with the mean",
+            f"CE recovered        {e['ce_recovered_zero']:.4f} of zero-ablation, {e['ce_recovered_mean']:.4f} of mean",
+        ]
+    return [*found, f"density             1e{low} {sparkline(histogram['counts'])} 1"]
 
 
 def _split(evaluation: dict[str, Any]) -> str:
-    return "text held out of training" if evaluation["split"] == "heldout" else "all of it"
+    if evaluation["split"] != "heldout":
+        return "all of it"
+    return f"{'rows' if evaluation['ce_clean'] is None else 'text'} held out of training"

@@ -40,7 +40,10 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
             output.emit_json(_head_json(place, record))
             return
         output.emit_lines(_head(place, record, record.spec.title(), width))
-        output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
+        if record.provenance.array:
+            output.narrate("there is no feature index: it was trained on an array, and an index needs a model and text")
+        else:
+            output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
         return
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
@@ -101,7 +104,11 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
     lines += _named("status", [record.current_status(), record.message, f"created {made}", tokens], width)
     lines += _named("numbers", _figures(record), width)
     lines += _named("model", [origin.model, origin.model_revision[:DIGEST], digest], width)
-    lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
+    if origin.array:
+        shape, array_digest = " × ".join(count(size) for size in origin.array_shape), origin.array_digest[:DIGEST]
+        lines += _named("array", [origin.array, shape, f"sha256 {array_digest}", f"seed {origin.seed}"], width)
+    else:
+        lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
     return lines + _named("made on", [origin.hardware, versions], width)
 
 

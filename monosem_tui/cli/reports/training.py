@@ -23,5 +23,7 @@ def report(run: RunFolder, *, json: bool) -> None:
         output.emit_text(line)
     if run.features.is_file():
         output.narrate(f"browse it with: monosem tui {run.path}")
+    elif record.provenance.array:
+        output.narrate(f"measure it on other activations with: monosem eval {run.path} --activations FILE")
     else:
         output.narrate(f"index it with: monosem index {run.path}")

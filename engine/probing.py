@@ -1,0 +1,160 @@
+"""How fast this machine is: a few real forward passes and training steps, timed.
+
+Shapes: N tokens, D = d_in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import GPT2LMHeadModel
+
+from engine.activations import BlockSource, captured_batches, forward_contexts
+from engine.contexts import ContextBatch
+from engine.hooks import logits
+from engine.index import encode_rows, token_rows
+from engine.lm.settings import LmSettings
+from engine.lm.trainer import LmTrainer
+from engine.sae.base import Sae
+from engine.subject import Subject
+from engine.training.loop import SAMPLE_ROWS
+from engine.training.settings import TrainSettings
+from engine.training.trainer import SaeTrainer
+from store.segment import SegmentBuilder
+
+SECONDS = 2.0
+"""Spent on each kind of work, about; one pass of it at the least."""
+MOST = 20
+"""Passes timed of each kind, at the most."""
+PROBED_ROWS = 8192
+SORTED = 1 << 20
+SORTS = 12
+"""What becomes of a non-zero behind its encoding (both orders, columns, merge, digests) in sorts of a 64-bit key."""
+
+
+def rate(work: Callable[[], int], device: torch.device) -> float:
+    """Units a second of `work`, which does some and says how many; its first pass is not counted."""
+    work()
+    _settled(device)
+    done, began = 0, time.perf_counter()
+    for _ in range(MOST):
+        done += work()
+        _settled(device)
+        if time.perf_counter() - began >= SECONDS:
+            break
+    return done / max(time.perf_counter() - began, 1e-9)
+
+
+def source_rate(blocks: BlockSource, device: torch.device) -> tuple[float, torch.Tensor]:
+    """Rows a second that a source gives, and some of them [N, D] in float32."""
+    kept: list[torch.Tensor] = []
+
+    def work() -> int:
+        pieces = blocks.next_block(PROBED_ROWS)
+        if sum(len(piece) for piece in kept) < SAMPLE_ROWS:
+            kept.extend(piece.float() for piece in pieces)
+        return sum(len(piece) for piece in pieces)
+
+    return rate(work, device), torch.cat(kept)
+
+
+def step_rate(settings: TrainSettings, sample_ND: torch.Tensor, device: torch.device) -> float:
+    """Tokens a second of an autoencoder's training steps; of resolved settings."""
+    wanted = settings.trainer_settings(sample_ND.shape[1])
+    trainer = SaeTrainer(wanted, device)
+    trainer.start(sample_ND)
+    rows_BD = sample_ND.repeat(-(-wanted.batch // len(sample_ND)), 1)[: wanted.batch]
+
+    def work() -> int:
+        trainer.step(rows_BD)
+        return wanted.batch
+
+    return rate(work, device)
+
+
+@torch.no_grad()
+def evaluation_rate(subject: Subject, sae: Sae) -> float:
+    """Tokens a second of an evaluation: to the site, the reconstruction, and four times through the whole model."""
+    site, stream = subject.site(), subject.stream("train", epochs=None)
+    contexts = forward_contexts(subject.context)
+
+    def work() -> int:
+        done = 0
+        for captured in captured_batches(subject.lm, site, stream, contexts):
+            sae(captured.acts_ND.float())
+            tokens_BT, mask_BT = captured.batch.tensors(subject.lm.device)
+            for _ in range(4):
+                logits(subject.lm, tokens_BT, mask_BT).float().log_softmax(-1)
+            sae(captured.acts_ND.float())
+            done += tokens_BT.numel()
+        return done
+
+    return rate(work, subject.lm.device)
+
+
+class IndexRate(NamedTuple):
+    """How fast an index fills."""
+
+    tokens: float
+    """A second, from text to sparse rows."""
+    active: float
+    """Features a token."""
+    entries: float
+    """Sorted and written, a second."""
+
+    def seconds(self, tokens: int) -> float:
+        """For so many tokens."""
+        return tokens / self.tokens + tokens * self.active / self.entries
+
+
+@torch.no_grad()
+def index_rate(subject: Subject, sae: Sae) -> IndexRate:
+    """How fast this model and autoencoder fill an index."""
+    site, stream = subject.site(), subject.stream("all", epochs=None)
+    contexts, counts = forward_contexts(subject.context), [0, 0]
+
+    def work() -> int:
+        builder, done = SegmentBuilder(sae.settings.d_sae), 0
+        for captured in captured_batches(subject.lm, site, stream, contexts):
+            rows = token_rows(captured.batch)
+            active = encode_rows(sae, captured.acts_ND, rows.counted_N)
+            builder.add(rows, active)
+            counts[0] += len(active.feature)
+            counts[1] += len(rows.token_N)
+            done += len(rows.token_N)
+        return done
+
+    return IndexRate(rate(work, subject.lm.device), counts[0] / max(counts[1], 1), _sort_rate() / SORTS)
+
+
+def lm_rate(settings: LmSettings, device: torch.device) -> float:
+    """Tokens a second of a language model's training steps, on random tokens."""
+    network = GPT2LMHeadModel(settings.network_config(settings.vocab, 0))
+    trainer = LmTrainer(network, settings, device)
+    shape = (settings.batch_contexts, settings.context)
+    tokens = np.random.default_rng(0).integers(0, settings.vocab, shape).astype(np.int32)
+    whole = np.ones(shape, bool)
+    batch = ContextBatch(0, tokens, whole, whole, np.zeros(shape, np.int64))
+
+    def work() -> int:
+        trainer.step(batch)
+        return settings.batch_tokens
+
+    return rate(work, device)
+
+
+def _sort_rate() -> float:
+    """64-bit keys sorted a second."""
+    keys = np.random.default_rng(0).integers(0, 1 << 62, SORTED, np.int64)
+    began = time.perf_counter()
+    keys.sort()
+    return SORTED / (time.perf_counter() - began)
+
+
+def _settled(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

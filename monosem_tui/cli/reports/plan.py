@@ -1,0 +1,89 @@
+"""What `--dry-run` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from monosem_tui.cli import output
+from monosem_tui.cli.progress import duration
+from monosem_tui.text.numbers import compact
+from store.run import RunFolder
+
+if TYPE_CHECKING:
+    from engine.dry_run import Forecast
+    from engine.planning import Need
+
+
+def report(run: RunFolder, forecast: Forecast, *, json: bool) -> None:
+    """Print disk, memory, work and time; behind them why it would be refused, if it would."""
+    if json:
+        output.emit_json(_json(run, forecast))
+        return
+    from engine.planning import peak
+
+    plan, room = forecast.plan, forecast.room
+    output.emit_text(f"{plan.command} in {run.path}")
+    for title, needs, free in (
+        ("disk", plan.disk, room.disk),
+        ("memory", plan.host, room.host),
+        ("device memory", plan.device, room.device),
+    ):
+        if needs:
+            _needs(title, needs, peak(needs), free)
+    total = "" if plan.seconds is None else f", {duration(plan.seconds)}"
+    output.emit_text(f"work{_flops(plan.flops):>22}{total}")
+    for stage in plan.stages:
+        seconds = "" if stage.seconds is None else f", {duration(stage.seconds)}"
+        output.emit_text(f"  {_flops(stage.flops):>22}  {stage.name}, {compact(stage.tokens)} tokens{seconds}")
+    for error in forecast.refusals:
+        output.emit_text(f"it would be refused: {error.what}")
+        output.emit_text(f"  {error.hint}")
+
+
+def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> None:
+    available = "" if free is None else f" of {_bytes(free)} free"
+    kept = sum(need.kept for need in needs)
+    stays = f", {_bytes(kept)} in the end" if kept else ""
+    output.emit_text(f"{title:<14}{_bytes(most):>12}  at the most{stays}{available}")
+    for need in needs:
+        when = f", while {need.phase}" if need.phase else ""
+        flags = f" ({need.flags})" if need.flags else ""
+        output.emit_text(f"  {_bytes(need.n_bytes):>24}  {need.what}{when}{flags}")
+
+
+def _bytes(n_bytes: int) -> str:
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.1f} {unit}"
+    return f"{n_bytes / 1000:.1f} kB"
+
+
+def _flops(flops: int) -> str:
+    return f"{flops:.1e} FLOP"
+
+
+def _json(run: RunFolder, forecast: Forecast) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from engine.planning import peak
+
+    plan, room = forecast.plan, forecast.room
+    return {
+        "command": plan.command,
+        "path": str(run.path),
+        "fits": not forecast.refusals,
+        "refusals": [{"what": error.what, "hint": error.hint} for error in forecast.refusals],
+        **{
+            name: {"peak": peak(needs), "free": free, "items": [asdict(need) for need in needs]}
+            for name, needs, free in (
+                ("disk", plan.disk, room.disk),
+                ("memory", plan.host, room.host),
+                ("device_memory", plan.device, room.device),
+            )
+        },
+        "disk_kept": sum(need.kept for need in plan.disk),
+        "flops": plan.flops,
+        "seconds": plan.seconds,
+        "stages": [asdict(stage) for stage in plan.stages],
+    }
