@@ -76,6 +76,8 @@ class Sae(nn.Module, ABC):
     """Whether `k` is part of the architecture (else L0 follows from a penalty)."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
+    product_dtype: torch.dtype | None = None
+    """Of the encoder's product while training, where it is not the weights'; all else is in theirs."""
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__()
@@ -98,6 +100,14 @@ class Sae(nn.Module, ABC):
     def pre_acts(self, x_BD: Tensor) -> Tensor:
         """Encoder outputs before the activation function [B, F]."""
         return torch.addmm(self.b_enc, x_BD - self.b_dec, self.W_enc)
+
+    @torch.no_grad()
+    def product(self, x_BD: Tensor) -> Tensor:
+        """`pre_acts` without gradients [B, F], in the dtype that products are made in."""
+        dtype = self.product_dtype
+        if dtype is None:
+            return self.pre_acts(x_BD)
+        return torch.addmm(self.b_enc.to(dtype), (x_BD - self.b_dec).to(dtype), self.W_enc.to(dtype))
 
     @abstractmethod
     def encode(self, x_BD: Tensor) -> SparseActs:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, decode_sparse, fired_features
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features
+from engine.sae.sparse import Entries, decode, largest, pre_acts_at
 
 
 class TopKSae(Sae):
@@ -32,36 +33,39 @@ class TopKSae(Sae):
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The `k` largest pre-activations of each token, negatives set to 0."""
-        return self._select(self.pre_acts(x_BD))
-
-    def _select(self, pre_BF: Tensor) -> SparseActs:
-        act_BK, feature_BK = pre_BF.topk(self.k, dim=1, sorted=False)
+        act_BK, feature_BK = self.pre_acts(x_BD).topk(self.k, dim=1, sorted=False)
         return SparseActs(act_BK.relu(), feature_BK)
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
         """See the class."""
         del warmth
-        pre_BF = self.pre_acts(x_BD)
-        acts = self._select(pre_BF)
-        error_BD = x_BD - self.decode(acts)
+        pre_BF = self.product(x_BD)
+        known_BK, feature_BK = largest(pre_BF, self.k)
+        entries = Entries(feature_BK, self.settings.d_sae)
+        act_BK = self._pre_acts_at(x_BD, entries, known_BK).relu()
+        error_BD = x_BD - self.b_dec - decode(act_BK, self.W_dec, entries)
         squared_error = error_BD.square().sum()
         variance = (x_BD - x_BD.mean(0)).square().sum()
         unexplained = squared_error / variance
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:
-            aux = self._auxiliary(pre_BF, error_BD.detach(), dead_F)
+            aux = self._auxiliary(x_BD, pre_BF, error_BD.detach(), dead_F)
             terms["aux"] = aux.detach()
             total = total + self.settings.aux_weight * aux
-        active_BK = acts.act_BK.detach()
-        fired_F = fired_features(SparseActs(active_BK, acts.feature_BK), self.settings.d_sae)
+        active_BK = act_BK.detach()
+        fired_F = fired_features(SparseActs(active_BK, feature_BK), self.settings.d_sae)
         return StepLoss(total, terms, squared_error.detach(), fired_F, (active_BK > 0).sum())
 
-    def _auxiliary(self, pre_BF: Tensor, error_BD: Tensor, dead_F: Tensor) -> Tensor:
+    def _pre_acts_at(self, x_BD: Tensor, entries: Entries, known_BK: Tensor) -> Tensor:
+        return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.b_dec, entries, known_BK)
+
+    def _auxiliary(self, x_BD: Tensor, pre_BF: Tensor, error_BD: Tensor, dead_F: Tensor) -> Tensor:
         dead_A = dead_F.nonzero().squeeze(1)
-        pre_BA = pre_BF.index_select(1, dead_A)
-        act_BK, place_BK = pre_BA.topk(min(self.settings.k_aux, len(dead_A)), dim=1, sorted=False)
-        guess_BD = decode_sparse(SparseActs(act_BK, dead_A[place_BK]), self.W_dec)
+        k = min(self.settings.k_aux, len(dead_A))
+        known_BK, place_BK = pre_BF.index_select(1, dead_A).topk(k, dim=1, sorted=False)
+        entries = Entries(dead_A[place_BK], self.settings.d_sae)
+        guess_BD = decode(self._pre_acts_at(x_BD, entries, known_BK), self.W_dec, entries)
         missed, energy = (error_BD - guess_BD).square().sum(), error_BD.square().sum()
         # A perfect reconstruction leaves nothing to explain, and must not make the gradient 0 / 0.
         return torch.where(energy > 0, missed, 0.0) / torch.where(energy > 0, energy, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from engine.devices import multiplies_bfloat16, pick_device
 from engine.numbers import nearest_power_of_two
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
@@ -108,4 +109,10 @@ class TrainSettings(SubjectSettings):
             decay=max(1, steps // 2),
             dead_after=self.dead_after,
             seed=self.seed,
+            products=self._products(),
         )
+
+    def _products(self) -> str:
+        if self.dtype == "auto":
+            return "bfloat16" if multiplies_bfloat16(pick_device(self.device)) else "float32"
+        return "bfloat16" if self.dtype == "bfloat16" else "float32"

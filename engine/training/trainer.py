@@ -40,6 +40,8 @@ class TrainerSettings:
     dead_after: int
     """Tokens of silence after which a feature counts as dead."""
     seed: int
+    products: str = "float32"
+    """Dtype of the encoder's product: float32, or bfloat16 where that is faster. Weights and all else are float32."""
 
     @property
     def tokens(self) -> int:
@@ -103,6 +105,7 @@ class SaeTrainer:
         """Factor on inputs that brings them to E‖x - mean‖² = d_in; folded into the weights when they are saved."""
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.sae = architecture(settings.arch)(settings.sae).to(device)
+        self.sae.product_dtype = torch.bfloat16 if settings.products == "bfloat16" else None
         self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=settings.lr, betas=ADAM_BETAS, fused=True)
         self.silent_F = torch.zeros(settings.sae.d_sae, dtype=torch.int64, device=device)
         """Tokens since each feature last fired."""
