@@ -1,14 +1,14 @@
 """TopK with the auxiliary loss of Gao et al. 2024, *Scaling and evaluating sparse autoencoders* (arXiv 2406.04093).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, A dead features in the auxiliary loss.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, decode_sparse, fired_features
+from engine.sae.auxiliary import auxiliary_loss
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features
 
 
 class TopKSae(Sae):
@@ -22,13 +22,11 @@ class TopKSae(Sae):
     """
 
     arch = "topk"
-    fixed_k = True
+    steered_by = ("k",)
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        if settings.k is None:
-            raise ValueError("TopK needs k")
-        self.k = settings.k
+        self.k = settings.needed_k()
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The `k` largest pre-activations of each token, negatives set to 0."""
@@ -50,18 +48,9 @@ class TopKSae(Sae):
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:
-            aux = self._auxiliary(pre_BF, error_BD.detach(), dead_F)
+            aux = auxiliary_loss(pre_BF, self.W_dec, error_BD.detach(), dead_F, self.settings.k_aux)
             terms["aux"] = aux.detach()
             total = total + self.settings.aux_weight * aux
         active_BK = acts.act_BK.detach()
         fired_F = fired_features(SparseActs(active_BK, acts.feature_BK), self.settings.d_sae)
         return StepLoss(total, terms, squared_error.detach(), fired_F, (active_BK > 0).sum())
-
-    def _auxiliary(self, pre_BF: Tensor, error_BD: Tensor, dead_F: Tensor) -> Tensor:
-        dead_A = dead_F.nonzero().squeeze(1)
-        pre_BA = pre_BF.index_select(1, dead_A)
-        act_BK, place_BK = pre_BA.topk(min(self.settings.k_aux, len(dead_A)), dim=1, sorted=False)
-        guess_BD = decode_sparse(SparseActs(act_BK, dead_A[place_BK]), self.W_dec)
-        missed, energy = (error_BD - guess_BD).square().sum(), error_BD.square().sum()
-        # A perfect reconstruction leaves nothing to explain, and must not make the gradient 0 / 0.
-        return torch.where(energy > 0, missed, 0.0) / torch.where(energy > 0, energy, 1.0)

@@ -88,7 +88,9 @@ def test_defaults_follow_from_the_rest() -> None:
         ({"arch": "relu", "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
         ({"k": 0}, "k must lie between 1"),
         ({"k": 2000, "d_sae": 100}, "k must lie between 1 and d_sae = 100, not 2000"),
-        ({"arch": "gated"}, "unknown architecture 'gated'"),
+        ({"arch": "jumprelu", "k": 4, "l1": 1.0}, "--k and --l1 both"),
+        ({"arch": "gated", "k": 4}, "--k has no meaning for gated\n  Its L0 follows from --l1."),
+        ({"arch": "vanilla"}, "unknown architecture 'vanilla'"),
     ],
 )
 def test_impossible_settings_are_refused(given_: dict[str, Any], what: str) -> None:
