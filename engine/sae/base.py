@@ -88,10 +88,10 @@ class Sae(nn.Module, ABC):
     """Name in the registry and on disk."""
     steered_by: ClassVar[tuple[Sparsity, ...]]
     """The settings of which one, and one only, decides the sparsity; the first is the default."""
-    default_l1: ClassVar[float] = 5.0
-    """Templeton et al. 2024 and Conerly et al. 2024 use 5 with inputs scaled as ours are."""
+    l1_at_unit: ClassVar[float] = 1 / 16
+    """Default `l1`, divided by √d_in: activations grow like it with inputs of E‖x - mean‖² = d_in (docs/log.md)."""
     lr_share: ClassVar[float] = 1.0
-    """Best learning rate, as a multiple of TopK's (docs/log.md)."""
+    """Default learning rate, as a multiple of TopK's."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
     in_input_units: ClassVar[frozenset[str]] = frozenset({"b_enc", "b_dec"})

@@ -69,7 +69,7 @@ class TrainSettings(SubjectSettings):
             d_sae=d_sae,
             expansion=None,
             k=(min(DEFAULT_K, d_sae) if self.k is None else self.k) if steer == "k" else None,
-            l1=(sae.default_l1 if self.l1 is None else self.l1) if steer == "l1" else None,
+            l1=(sae.l1_at_unit * d_in**0.5 if self.l1 is None else self.l1) if steer == "l1" else None,
             lr=self.lr or sae.lr_share * LR_AT_UNIT / (d_in * d_sae) ** 0.5,
             batch=batch,
             buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * d_in))),

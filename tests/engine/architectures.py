@@ -112,6 +112,7 @@ def plain_loss(
     acts_BF, terms = activations(arch, s, w, x_BD, pre_BF)
     x_hat_BD = acts_BF @ w["W_dec"] + w["b_dec"]
     error_BD = x_BD - x_hat_BD
+    variance = ((x_BD - x_BD.mean(0)) ** 2).sum()
     if arch in ("relu", "l1-norm", "gated"):
         assert s.l1 is not None
         lengths_F = w["W_dec"].norm(dim=1) if arch == "l1-norm" else torch.ones_like(w["b_enc"])
@@ -120,29 +121,38 @@ def plain_loss(
         total = terms["mse"] + warmth * s.l1 * terms["l1"]
         if arch == "gated":
             frozen_BD = gate_BF @ w["W_dec"].detach() + w["b_dec"].detach()
-            terms["aux"] = ((x_BD - frozen_BD) ** 2).sum(1).mean()
-            total = total + terms["aux"]
-        return PlainLoss(total, acts_BF, x_hat_BD, terms)
-    variance = ((x_BD - x_BD.mean(0)) ** 2).sum()
-    d_sae = len(w["b_enc"])
-    ends = [d_sae]
-    if arch == "matryoshka":
-        ends = sorted({round(d_sae * share / 32) for share in (1, 3, 7, 15, 32)} - {0})
-    errors = [((x_BD - acts_BF[:, :m] @ w["W_dec"][:m] - w["b_dec"]) ** 2).sum() for m in ends]
-    terms["unexplained"] = torch.stack(errors).mean() / variance
-    total = terms["unexplained"] + warmth * terms.get("penalty", torch.zeros(()))
-    if dead_F is not None and dead_F.any():
-        left_BD = error_BD.detach()
-        ranked_BF = pre_BF.masked_fill(~dead_F, -torch.inf)
-        n_aux = min(s.k_aux, int(dead_F.sum()))
-        kept_BF = ranked_BF >= ranked_BF.sort(dim=1, descending=True).values[:, n_aux - 1 : n_aux]
-        terms["aux"] = ((left_BD - (pre_BF * kept_BF) @ w["W_dec"]) ** 2).sum() / (left_BD**2).sum()
-        total = total + s.aux_weight * terms["aux"]
+            terms["frozen"] = ((x_BD - frozen_BD) ** 2).sum(1).mean()
+            total = total + terms["frozen"]
+        unit = variance / len(x_BD)
+    else:
+        errors = [
+            ((x_BD - acts_BF[:, :m] @ w["W_dec"][:m] - w["b_dec"]) ** 2).sum() for m in prefixes(arch, len(w["b_enc"]))
+        ]
+        terms["unexplained"] = torch.stack(errors).mean() / variance
+        total = terms["unexplained"] + warmth * terms.get("penalty", torch.zeros(()))
+        unit = torch.ones(())
+    if dead_F is not None and dead_F.any() and arch not in ("relu", "l1-norm"):
+        terms["aux"] = auxk(pre_BF, w["W_dec"], error_BD.detach(), dead_F, s.k_aux)
+        total = total + s.aux_weight * unit * terms["aux"]
         if arch == "jumprelu":
-            gap_BF = (w["threshold"] - pre_BF.detach())[:, dead_F].clamp_min(0)
-            terms["pull"] = gap_BF.sum(1).mean()
+            terms["pull"] = (w["threshold"] - pre_BF.detach())[:, dead_F].clamp_min(0).sum(1).mean()
             total = total + PULL * terms["pull"]
     return PlainLoss(total, acts_BF, x_hat_BD, terms)
+
+
+def prefixes(arch: str, d_sae: int) -> list[int]:
+    """Sizes of the nested dictionaries that must each reconstruct."""
+    if arch != "matryoshka":
+        return [d_sae]
+    return sorted({round(d_sae * share / 32) for share in (1, 3, 7, 15, 32)} - {0})
+
+
+def auxk(pre_BF: Tensor, W_dec_FD: Tensor, left_BD: Tensor, dead_F: Tensor, k_aux: int) -> Tensor:
+    """What dead features leave unexplained of the error, as a share of it."""
+    ranked_BF = pre_BF.masked_fill(~dead_F, -torch.inf)
+    n_aux = min(k_aux, int(dead_F.sum()))
+    kept_BF = ranked_BF >= ranked_BF.sort(dim=1, descending=True).values[:, n_aux - 1 : n_aux]
+    return ((left_BD - (pre_BF * kept_BF) @ W_dec_FD) ** 2).sum() / (left_BD**2).sum()
 
 
 def activations(

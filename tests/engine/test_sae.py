@@ -262,7 +262,7 @@ def test_a_token_is_encoded_alone_as_in_any_batch(arch: str) -> None:
 
 def test_architectures_by_name() -> None:
     assert {name: architecture(name) for name in ("topk", "relu")} == {"topk": TopKSae, "relu": ReluSae}
-    assert {name for name, sae in ARCHITECTURES.items() if sae.resamples} == {"relu", "gated"}
+    assert {name for name, sae in ARCHITECTURES.items() if sae.resamples} == {"relu"}
     names = "topk, batchtopk, jumprelu, matryoshka, gated, l1-norm, relu"
     with pytest.raises(MonosemError, match=f"unknown architecture 'vanilla'\n  Choose one of: {names}"):
         architecture("vanilla")
