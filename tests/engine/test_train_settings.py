@@ -66,7 +66,7 @@ def test_defaults_follow_from_the_rest() -> None:
     relu = TrainSettings(model="m", arch="relu", expansion=2, tokens=300).resolved(8)
     assert (relu.d_sae, relu.k, relu.l1, relu.batch) == (16, None, pytest.approx(8**0.5 / 16), 256)
     gated = TrainSettings(model="m", arch="gated").resolved(64)
-    assert (gated.k, gated.l1, gated.trainer_settings(64).sae.k_aux) == (None, 1.5, 32)
+    assert (gated.k, gated.l1, gated.trainer_settings(64).sae.k_aux) == (None, 1.0, 32)
     assert gated.lr == pytest.approx(0.006)
     for given_, steered in (({}, (32, None)), ({"k": 7}, (7, None)), ({"l1": 2.0}, (None, 2.0))):
         jumprelu = TrainSettings(model="m", arch="jumprelu", **given_).resolved(64)
