@@ -12,7 +12,7 @@ from torch.nn import functional
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries
 
-THRESHOLD_RATE = 0.01
+THRESHOLD_RATE = 0.05
 """Weight of one batch in the running mean of the smallest activation kept."""
 
 
