@@ -74,7 +74,8 @@ class Evaluation:
         histogram = self.density_log10_histogram
         edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
         values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
-        return {name: value for name, value in values.items() if value is not None}
+        of_planted_text = ("concepts", "concept_means")
+        return {name: value for name, value in values.items() if value is not None or name not in of_planted_text}
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,10 @@ class SaeWork:
 
     @property
     def step_flops(self) -> int:
-        """Of one token's step. TopK: encoder and its gradient 4·D·F, decoder 6·K·D. Dense ones: 10·D·F."""
-        if self.k is not None:
-            return 4 * self.d_in * self.d_sae + 6 * self.k * self.d_in
+        """Of one token's step. TopK: the encoder's product 2·D·F, the rest 8·K·D. Others at the most: 10·D·F."""
+        if self.arch == "topk":
+            assert self.k is not None
+            return 2 * self.d_in * self.d_sae + 8 * self.k * self.d_in
         return 10 * self.d_in * self.d_sae
 
     @property

@@ -35,9 +35,9 @@ class SaeSpec:
     d_sae: int = 0
     """Number of features."""
     k: int | None = None
-    """Active features a token, for architectures that fix it."""
+    """Active features a token, for architectures that fix or aim at it."""
     l1: float | None = None
-    """Weight of the L1 penalty, for architectures that have one."""
+    """Weight of the sparsity penalty, for architectures that have one."""
     excluded: str = "bos"
     """Positions left out of training, index and metrics: "bos", "first" (no BOS token exists) or "none"."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from store.errors import MonosemError
 
+Sparsity = Literal["k", "l1"]
+"""Settings that can decide how many features are active."""
 ENCODE_BYTES = 1 << 28
 """Size of the pre-activations made at once where nothing is trained."""
 
@@ -51,9 +53,9 @@ class SaeSettings:
     d_in: int
     d_sae: int
     k: int | None = None
-    """Active features a token, for TopK-like architectures."""
+    """Active features a token, for architectures that fix or aim at them."""
     l1: float | None = None
-    """Weight of the L1 penalty, for ReLU-like ones; inputs are scaled to E‖x - mean‖² = d_in."""
+    """Weight of the sparsity penalty, for those that have one; inputs are scaled to E‖x - mean‖² = d_in."""
     k_aux: int = 32
     """Dead features in one token's auxiliary reconstruction."""
     aux_weight: float = 1 / 32
@@ -66,18 +68,36 @@ class SaeSettings:
         if self.l1 is not None and not 0 <= self.l1 < math.inf:
             raise MonosemError(f"l1 must be a number from 0 on, not {self.l1}")
 
+    def needed_k(self) -> int:
+        """`k`, where it cannot be done without."""
+        if self.k is None:
+            raise ValueError("this architecture needs k")
+        return self.k
+
+    def needed_l1(self) -> float:
+        """`l1`, where it cannot be done without."""
+        if self.l1 is None:
+            raise ValueError("this architecture needs l1")
+        return self.l1
+
 
 class Sae(nn.Module, ABC):
     """A sparse autoencoder. Parameters are float32; inputs of training are scaled and go in as [B, D]."""
 
     arch: ClassVar[str]
     """Name in the registry and on disk."""
-    fixed_k: ClassVar[bool] = False
-    """Whether `k` is part of the architecture (else L0 follows from a penalty)."""
+    steered_by: ClassVar[tuple[Sparsity, ...]]
+    """The settings of which one, and one only, decides the sparsity; the first is the default."""
+    l1_at_unit: ClassVar[float] = 1 / 16
+    """Default `l1`, divided by √d_in: activations grow like it with inputs of E‖x - mean‖² = d_in (docs/log.md)."""
+    lr_share: ClassVar[float] = 1.0
+    """Default learning rate, as a multiple of TopK's."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
     product_dtype: torch.dtype | None = None
     """Of the encoder's product while training, where it is not the weights'; all else is in theirs."""
+    in_input_units: ClassVar[frozenset[str]] = frozenset({"b_enc", "b_dec"})
+    """The tensors that grow in proportion when inputs do."""
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__()
@@ -147,14 +167,13 @@ class Sae(nn.Module, ABC):
     def unscaled(self, scale: float) -> dict[str, Tensor]:
         """The weights for raw inputs, when training saw inputs times `scale`.
 
-        Every activation function here satisfies act(c·z) = c·act(z), so dividing the biases by the scale is enough:
-        activations then come out in the units of the model's own activations, and decoder rows keep length 1.
+        Every activation function here satisfies act(c·z) = c·act(z) once its thresholds are multiplied by c too, so
+        dividing biases and thresholds by the scale is enough: activations then come out in the units of the model's own
+        activations, and decoder rows keep length 1.
         """
         return {
-            "W_enc": self.W_enc.clone(),
-            "b_enc": self.b_enc / scale,
-            "W_dec": self.W_dec.clone(),
-            "b_dec": self.b_dec / scale,
+            name: tensor / scale if name in self.in_input_units else tensor.clone()
+            for name, tensor in self.state_dict().items()
         }
 
 
@@ -166,6 +185,12 @@ def encoded_rows(sae: Sae) -> int:
 def decode_sparse(acts: SparseActs, W_dec_FD: Tensor) -> Tensor:
     """Σ_k act · W_dec[feature]: [B, D]."""
     return functional.embedding_bag(acts.feature_BK, W_dec_FD, per_sample_weights=acts.act_BK, mode="sum")
+
+
+def explained_parts(x_BD: Tensor, error_BD: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ‖x - x̂‖², and its share of Σ‖x - mean(x)‖²: the fraction of variance unexplained."""
+    squared_error = error_BD.square().sum()
+    return squared_error, squared_error / (x_BD - x_BD.mean(0)).square().sum()
 
 
 def fired_features(acts: SparseActs, d_sae: int) -> Tensor:

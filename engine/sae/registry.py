@@ -5,12 +5,19 @@ from __future__ import annotations
 import torch
 
 from engine.sae.base import Sae, SaeSettings
+from engine.sae.batchtopk import BatchTopKSae
+from engine.sae.gated import GatedSae
+from engine.sae.jumprelu import JumpReluSae
+from engine.sae.l1_norm import L1NormSae
+from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.relu import ReluSae
 from engine.sae.topk import TopKSae
 from store.errors import MonosemError
 from store.weights import SaeWeights
 
-ARCHITECTURES: dict[str, type[Sae]] = {sae.arch: sae for sae in (TopKSae, ReluSae)}
+ARCHITECTURES: dict[str, type[Sae]] = {
+    sae.arch: sae for sae in (TopKSae, BatchTopKSae, JumpReluSae, MatryoshkaSae, GatedSae, L1NormSae, ReluSae)
+}
 
 
 def architecture(name: str) -> type[Sae]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries
+from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries
 
 
 class ReluSae(Sae):
@@ -19,13 +19,8 @@ class ReluSae(Sae):
     """
 
     arch = "relu"
+    steered_by = ("l1",)
     resamples = True
-
-    def __init__(self, settings: SaeSettings) -> None:
-        super().__init__(settings)
-        if settings.l1 is None:
-            raise ValueError("ReLU needs l1")
-        self.l1 = settings.l1
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Every feature with a positive pre-activation."""
@@ -39,7 +34,7 @@ class ReluSae(Sae):
         squared_error = (x_BD - reconstruction_BD).square().sum()
         mse = squared_error / len(x_BD)
         l1 = acts_BF.sum() / len(x_BD)
-        total = mse + warmth * self.l1 * l1
+        total = mse + warmth * self.settings.needed_l1() * l1
         active_BF = acts_BF.detach() > 0
         terms = {"mse": mse.detach(), "l1": l1.detach()}
         return StepLoss(total, terms, squared_error.detach(), active_BF.any(0), active_BF.sum())

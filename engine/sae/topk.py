@@ -1,13 +1,13 @@
 """TopK with the auxiliary loss of Gao et al. 2024, *Scaling and evaluating sparse autoencoders* (arXiv 2406.04093).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, A dead features in the auxiliary loss.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from engine.sae.auxiliary import dead_entries, share_missed
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features
 from engine.sae.sparse import Entries, decode, largest, pre_acts_at
 
@@ -23,13 +23,11 @@ class TopKSae(Sae):
     """
 
     arch = "topk"
-    fixed_k = True
+    steered_by = ("k",)
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        if settings.k is None:
-            raise ValueError("TopK needs k")
-        self.k = settings.k
+        self.k = settings.needed_k()
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The `k` largest pre-activations of each token, negatives set to 0."""
@@ -61,11 +59,7 @@ class TopKSae(Sae):
         return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.b_dec, entries, known_BK)
 
     def _auxiliary(self, x_BD: Tensor, pre_BF: Tensor, error_BD: Tensor, dead_F: Tensor) -> Tensor:
-        dead_A = dead_F.nonzero().squeeze(1)
-        k = min(self.settings.k_aux, len(dead_A))
-        known_BK, place_BK = pre_BF.index_select(1, dead_A).topk(k, dim=1, sorted=False)
-        entries = Entries(dead_A[place_BK], self.settings.d_sae)
+        known_BK, feature_BK = dead_entries(pre_BF, dead_F, self.settings.k_aux)
+        entries = Entries(feature_BK, self.settings.d_sae)
         guess_BD = decode(self._pre_acts_at(x_BD, entries, known_BK), self.W_dec, entries)
-        missed, energy = (error_BD - guess_BD).square().sum(), error_BD.square().sum()
-        # A perfect reconstruction leaves nothing to explain, and must not make the gradient 0 / 0.
-        return torch.where(energy > 0, missed, 0.0) / torch.where(energy > 0, energy, 1.0)
+        return share_missed(error_BD, guess_BD)

@@ -20,8 +20,8 @@ def resample(sae: Sae, optimizer: Optimizer, dead_F: Tensor, x_ND: Tensor, gener
     """Point each dead feature at an input that is badly reconstructed; gives how many there were.
 
     Inputs are drawn with probability proportional to the square of their loss. The decoder row becomes the input's
-    direction (from b_dec) at length 1, the encoder column the same direction at 0.2 of the living ones' mean norm, the
-    bias 0, and Adam's moments of what was changed are cleared.
+    direction (from b_dec) at length 1, the encoder column the same direction at 0.2 of the living ones' mean norm, what
+    there is of one number a feature (biases, a gate's scale) 0, and Adam's moments of what was changed are cleared.
     """
     dead_A = dead_F.nonzero().squeeze(1)
     if not len(dead_A) or len(dead_A) == len(dead_F):
@@ -36,10 +36,12 @@ def resample(sae: Sae, optimizer: Optimizer, dead_F: Tensor, x_ND: Tensor, gener
     living_norm = sae.W_enc[:, ~dead_F].norm(dim=0).mean()
     sae.W_dec[dead_A] = rows_AD
     sae.W_enc[:, dead_A] = rows_AD.T * living_norm * ENCODER_SHARE
-    sae.b_enc[dead_A] = 0.0
     _clear(optimizer, sae.W_dec, (dead_A,))
     _clear(optimizer, sae.W_enc, (slice(None), dead_A))
-    _clear(optimizer, sae.b_enc, (dead_A,))
+    for one_F in (parameter for parameter in sae.parameters() if parameter.shape == dead_F.shape):
+        if one_F is not sae.b_dec:
+            one_F[dead_A] = 0.0
+            _clear(optimizer, one_F, (dead_A,))
     return len(dead_A)
 
 

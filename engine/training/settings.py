@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from engine.devices import multiplies_bfloat16, pick_device
 from engine.numbers import nearest_power_of_two
-from engine.sae.base import SaeSettings
+from engine.sae.base import Sae, SaeSettings, Sparsity
 from engine.sae.registry import architecture
 from engine.subject import SubjectSettings
 from engine.training.trainer import TrainerSettings
@@ -17,8 +17,6 @@ LR_AT_UNIT = 3.84
 """Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
 decoder entries shrink with √d_in, and the share of tokens a feature learns from with its number of rivals."""
 DEFAULT_K = 32
-DEFAULT_L1 = 5.0
-"""Templeton et al. 2024 and Conerly et al. 2024 use 5 with inputs scaled as ours are."""
 BUFFER_BYTES = 1 << 29
 MAX_BUFFER = 1 << 18
 """Rows in the shuffle buffer at the most; more did not change explained variance (docs/log.md)."""
@@ -65,24 +63,36 @@ class TrainSettings(SubjectSettings):
             raise MonosemError(f"a training step needs at least 2 tokens, not {batch}", "Raise --batch and --tokens.")
         if batch > self.tokens:
             raise MonosemError(f"--batch {batch} is more than --tokens {self.tokens}")
-        fixed_k = architecture(self.arch).fixed_k
-        if self.k is not None and not fixed_k:
-            raise MonosemError(f"--k has no meaning for {self.arch}", "Its L0 follows from --l1.")
-        if self.l1 is not None and fixed_k:
-            raise MonosemError(f"--l1 has no meaning for {self.arch}", "Its L0 is --k.")
+        sae = architecture(self.arch)
+        steer = self._steering(sae)
         resolved = replace(
             self,
             d_sae=d_sae,
             expansion=None,
-            k=(self.k if self.k is not None else min(DEFAULT_K, d_sae)) if fixed_k else None,
-            l1=None if fixed_k else (self.l1 if self.l1 is not None else DEFAULT_L1),
-            lr=self.lr or LR_AT_UNIT / (d_in * d_sae) ** 0.5,
+            k=(min(DEFAULT_K, d_sae) if self.k is None else self.k) if steer == "k" else None,
+            l1=(sae.l1_at_unit * d_in**0.5 if self.l1 is None else self.l1) if steer == "l1" else None,
+            lr=self.lr or sae.lr_share * LR_AT_UNIT / (d_in * d_sae) ** 0.5,
             batch=batch,
             buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * d_in))),
             dead_after=self.dead_after or min(MAX_DEAD_AFTER, max(self.tokens // 10, 1)),
         )
         resolved.sae_settings(d_in)
         return resolved
+
+    def _steering(self, sae: type[Sae]) -> Sparsity:
+        """Which setting decides the sparsity: the one that was given, else the architecture's default."""
+        given: list[Sparsity] = []
+        if self.k is not None:
+            given.append("k")
+        if self.l1 is not None:
+            given.append("l1")
+        for name in given:
+            if name not in sae.steered_by:
+                flags = " or ".join(f"--{other}" for other in sae.steered_by)
+                raise MonosemError(f"--{name} has no meaning for {self.arch}", f"Its L0 follows from {flags}.")
+        if len(given) > 1:
+            raise MonosemError("--k and --l1 both decide how sparse features are", "Give one of them.")
+        return given[0] if given else sae.steered_by[0]
 
     def _check_positive(self) -> None:
         for name in ("tokens", "d_sae", "expansion", "lr", "batch", "buffer", "dead_after", "checkpoint_every"):

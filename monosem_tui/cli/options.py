@@ -90,11 +90,25 @@ Expansion = Annotated[
     typer.Option("--expansion", metavar="N", min=1, help="Number of features as a multiple of the site's width."),
 ]
 Arch = Annotated[
-    str | None, typer.Option("--arch", metavar="NAME", help="Architecture of the autoencoder: topk or relu.")
+    str | None,
+    typer.Option(
+        "--arch",
+        metavar="NAME",
+        help="Architecture of the autoencoder: topk, batchtopk, jumprelu, matryoshka, gated, l1-norm or relu.",
+    ),
 ]
-K = Annotated[int | None, typer.Option("--k", metavar="N", min=1, help="Active features a token, where fixed.")]
+K = Annotated[
+    int | None,
+    typer.Option("--k", metavar="N", min=1, help="Active features a token: topk, batchtopk, matryoshka, jumprelu."),
+]
 L1 = Annotated[
-    float | None, typer.Option("--l1", metavar="X", min=0, help="Weight of the L1 penalty, where there is one.")
+    float | None,
+    typer.Option(
+        "--l1",
+        metavar="X",
+        min=0,
+        help="Weight of the sparsity penalty: gated, l1-norm, relu; jumprelu without --k.",
+    ),
 ]
 Batch = Annotated[int | None, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
 Context = Annotated[int | None, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]

@@ -124,7 +124,7 @@ def gpt2_subject(**settings: Any) -> Subject:
 
 
 @pytest.mark.parametrize("split", ["heldout", "train"])
-@pytest.mark.parametrize("arch", ["topk", "relu"])
+@pytest.mark.parametrize("arch", ["topk", "relu", "batchtopk", "jumprelu"])
 @pytest.mark.parametrize("site", ["resid_post", "resid_mid", "mlp_act"])
 def test_every_figure(site: str, arch: str, split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     small_forwards(monkeypatch)

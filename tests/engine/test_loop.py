@@ -26,6 +26,7 @@ from store.checkpoint import latest_checkpoint, load_checkpoint
 from store.errors import WorkFailed
 from store.events import EndEvent, TrainEvent, read_events
 from store.run import RunFolder, RunRecord
+from tests.engine.architectures import each_architecture, sparsity
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 
 CPU = torch.device("cpu")
@@ -57,7 +58,6 @@ class Noise:
 
 
 def settings_of(arch: str, **changes: Any) -> TrainerSettings:
-    sparsity: dict[str, Any] = {"k": 3, "k_aux": 4} if arch == "topk" else {"l1": 2.0}
     known: dict[str, Any] = {
         "lr": 0.05,
         "batch": 16,
@@ -67,7 +67,7 @@ def settings_of(arch: str, **changes: Any) -> TrainerSettings:
         "dead_after": 64,
         "seed": 3,
     }
-    return TrainerSettings(arch=arch, sae=SaeSettings(d_in=6, d_sae=20, **sparsity), **(known | changes))
+    return TrainerSettings(arch=arch, sae=SaeSettings(d_in=6, d_sae=20, **sparsity(arch, l1=2.0)), **(known | changes))
 
 
 def loop_in(
@@ -161,7 +161,7 @@ def weights_of(made: TrainLoop) -> dict[str, NDArray[np.float32]]:
     return made.trainer.weights()
 
 
-@pytest.mark.parametrize("arch", ["topk", "relu"])
+@each_architecture
 @pytest.mark.parametrize("stop", [1, 5, 6, 23, 39, 40])
 def test_a_loop_that_was_stopped_goes_on_as_if_it_had_not_been(
     tmp_path: Path, arch: str, stop: int, monkeypatch: pytest.MonkeyPatch
@@ -184,7 +184,7 @@ def test_a_loop_that_was_stopped_goes_on_as_if_it_had_not_been(
     assert seconds[0] > broken.seconds > 0
 
 
-@pytest.mark.parametrize("arch", ["topk", "relu"])
+@each_architecture
 def test_a_loop_that_was_killed_goes_back_to_its_checkpoint(tmp_path: Path, arch: str) -> None:
     whole = loop_in(tmp_path / "whole", arch)
     whole.finish()

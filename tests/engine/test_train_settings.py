@@ -64,7 +64,14 @@ def test_defaults_follow_from_the_rest() -> None:
     assert trainer.tokens == 1953 * 1024
     assert (trainer.sae.k, trainer.sae.k_aux, trainer.sae.l1) == (32, 32, None)
     relu = TrainSettings(model="m", arch="relu", expansion=2, tokens=300).resolved(8)
-    assert (relu.d_sae, relu.k, relu.l1, relu.batch) == (16, None, 5.0, 256)
+    assert (relu.d_sae, relu.k, relu.l1, relu.batch) == (16, None, pytest.approx(8**0.5 / 16), 256)
+    gated = TrainSettings(model="m", arch="gated").resolved(64)
+    assert (gated.k, gated.l1, gated.trainer_settings(64).sae.k_aux) == (None, 1.0, 32)
+    assert gated.lr == pytest.approx(0.006)
+    for given_, steered in (({}, (32, None)), ({"k": 7}, (7, None)), ({"l1": 2.0}, (None, 2.0))):
+        jumprelu = TrainSettings(model="m", arch="jumprelu", **given_).resolved(64)
+        assert (jumprelu.k, jumprelu.l1) == steered
+        assert jumprelu.resolved(64) == jumprelu
     assert relu.trainer_settings(8).steps == 1
     wide = TrainSettings(model="m", tokens=10**9).resolved(8192)
     assert (wide.batch, wide.dead_after, wide.buffer) == (4096, 10_000_000, 8 * 4096)
@@ -88,7 +95,9 @@ def test_defaults_follow_from_the_rest() -> None:
         ({"arch": "relu", "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
         ({"k": 0}, "k must lie between 1"),
         ({"k": 2000, "d_sae": 100}, "k must lie between 1 and d_sae = 100, not 2000"),
-        ({"arch": "gated"}, "unknown architecture 'gated'"),
+        ({"arch": "jumprelu", "k": 4, "l1": 1.0}, "--k and --l1 both"),
+        ({"arch": "gated", "k": 4}, "--k has no meaning for gated\n  Its L0 follows from --l1."),
+        ({"arch": "vanilla"}, "unknown architecture 'vanilla'"),
     ],
 )
 def test_impossible_settings_are_refused(given_: dict[str, Any], what: str) -> None:

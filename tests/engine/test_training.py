@@ -19,6 +19,7 @@ from store.events import TrainEvent, read_events
 from store.run import RunFolder
 from store.shards import ShardReader
 from store.weights import load_sae
+from tests.engine.architectures import AIMED
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 from tests.tiny_text import write_corpus
 
@@ -60,7 +61,7 @@ class Place:
 
     def settings(self, arch: str = "topk", **changes: Any) -> dict[str, Any]:
         """A training of 93 steps over more than one epoch of the text."""
-        sparsity: dict[str, Any] = {"k": 4} if arch == "topk" else {"l1": 3.0, "dead_after": 200}
+        sparsity: dict[str, Any] = {"k": 4} if arch in AIMED else {"l1": 3.0, "dead_after": 200}
         known = {"arch": arch, "tokens": 6000, "batch": 64, "d_sae": 48, "buffer": 700, "index": False}
         return self.subject(**(known | sparsity | changes))
 
@@ -149,7 +150,7 @@ def test_another_seed_is_another_training(place: Place) -> None:
 
 
 @pytest.mark.parametrize("source", ["streamed", "cached"])
-@pytest.mark.parametrize("arch", ["topk", "relu"])
+@pytest.mark.parametrize("arch", ["topk", "relu", "batchtopk"])
 def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(
     place: Place, arch: str, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

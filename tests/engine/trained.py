@@ -93,6 +93,8 @@ def encode_by_hand(weights: SaeWeights, x_ND: F64) -> F64:
         assert weights.spec.k is not None
         ranks_NF = np.argsort(np.argsort(-pre_NF, axis=1), axis=1)
         pre_NF = np.where(ranks_NF < weights.spec.k, pre_NF, 0)
+    if "threshold" in w:
+        pre_NF = np.where(pre_NF > w["threshold"], pre_NF, 0)
     return np.maximum(pre_NF, 0)
 
 
@@ -128,6 +130,8 @@ def random_weights(subject: Subject, d_sae: int = 40, arch: str = "topk", k: int
         "W_dec": rows_FD * rng.uniform(0.5, 2, (d_sae, 1)) + 0.1 * rng.standard_normal((d_sae, d_in)),
         "b_dec": 0.1 * rng.standard_normal(d_in),
     }
+    if arch in ("batchtopk", "jumprelu"):
+        tensors["threshold"] = rng.uniform(0.1, 1, 1 if arch == "batchtopk" else d_sae)
     spec = SaeSpec(
         model=settings.model,
         layer=settings.layer,

@@ -1,0 +1,69 @@
+"""ReLU with an L1 penalty weighted by decoder norms: Conerly et al. 2024, *Update on how we train SAEs* (Anthropic,
+Circuits Updates, April 2024); the recipe of Templeton et al. 2024, *Scaling Monosemanticity*.
+
+Shapes: B tokens of a batch, D = d_in, F = d_sae.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries
+
+START_NORM = 0.1
+
+
+class L1NormSae(Sae):
+    """f = ReLU(W_encᵀ(x - b_dec) + b_enc), decoder rows of any length. Its authors gave it no name; "L1 norm" is ours.
+
+    Loss: L = mean over tokens of ‖x - x̂‖² + λ · Σ_i f_i · ‖W_dec[i]‖, λ = `l1`, warmed up over the first steps. The
+    penalty cannot be escaped by longer rows, so they need no constraint; nothing is resampled. Rows begin at length
+    0.1, the encoder as their transpose, b_enc at 0. Differing from its source, b_dec is taken from inputs as everywhere
+    here, and begins at the mean.
+
+    Saved, activations are multiplied by their row's length and rows brought to length 1: the same function of x.
+    """
+
+    arch = "l1-norm"
+    steered_by = ("l1",)
+
+    def initialise(self, mean_D: Tensor, generator: torch.Generator) -> None:
+        """Random rows of length 0.1, the encoder their transpose."""
+        super().initialise(mean_D, generator)
+        with torch.no_grad():
+            self.W_dec.mul_(START_NORM)
+            self.W_enc.mul_(START_NORM)
+
+    def encode(self, x_BD: Tensor) -> SparseActs:
+        """Every feature with a positive pre-activation."""
+        return positive_entries(self.pre_acts(x_BD).relu())
+
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+        """See the class. Dense: while it learns, a ReLU autoencoder is not sparse."""
+        del dead_F
+        acts_BF = self.pre_acts(x_BD).relu()
+        squared_error = (x_BD - acts_BF @ self.W_dec - self.b_dec).square().sum()
+        mse = squared_error / len(x_BD)
+        l1 = (acts_BF @ self.W_dec.norm(dim=1)).sum() / len(x_BD)
+        total = mse + warmth * self.settings.needed_l1() * l1
+        active_BF = acts_BF.detach() > 0
+        terms = {"mse": mse.detach(), "l1": l1.detach()}
+        return StepLoss(total, terms, squared_error.detach(), active_BF.any(0), active_BF.sum())
+
+    def project_gradient(self) -> None:
+        """Nothing: the length of decoder rows is free."""
+
+    def constrain(self) -> None:
+        """Nothing: the length of decoder rows is free."""
+
+    @torch.no_grad()
+    def unscaled(self, scale: float) -> dict[str, Tensor]:
+        """The weights for raw inputs, with decoder rows of length 1 and activations in proportion."""
+        weights = super().unscaled(scale)
+        length_F = self.W_dec.norm(dim=1).clamp_min(1e-12)
+        return weights | {
+            "W_enc": weights["W_enc"] * length_F,
+            "b_enc": weights["b_enc"] * length_F,
+            "W_dec": weights["W_dec"] / length_F[:, None],
+        }

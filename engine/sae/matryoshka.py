@@ -1,0 +1,30 @@
+"""Matryoshka BatchTopK: Bussmann, Nabeshima, Karvonen, Nanda 2025, *Learning Multi-Level Features with Matryoshka
+Sparse Autoencoders* (arXiv 2503.17547).
+
+Shapes: D = d_in, F = d_sae.
+"""
+
+from __future__ import annotations
+
+from engine.sae.batchtopk import BatchTopKSae
+
+PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
+"""Shares of the features in each prefix but the whole: each group twice the one before (the paper's 2 048, 6 144,
+14 336 and 30 720 of 65 536)."""
+
+
+class MatryoshkaSae(BatchTopKSae):
+    """BatchTopK whose first m features must reconstruct by themselves, for each m of nested prefixes.
+
+    Loss (section 3): L = mean over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec,
+    for m = 1/32, 3/32, 7/32, 15/32 and all of F (the paper has the sum over m). The activations are selected once, over
+    all features; AuxK explains what all of them left. So general features come first, and are not split up or absorbed
+    when there is room for more special ones.
+    """
+
+    arch = "matryoshka"
+
+    def group_starts(self) -> list[int]:
+        """0, and the end of each prefix; fewer where there are too few features to tell them apart."""
+        d_sae = self.settings.d_sae
+        return sorted({0} | {round(d_sae * share) for share in PREFIXES})
