@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.devices import hardware, versions
+from engine.devices import hardware, multiplies_bfloat16, versions
 from engine.sae.base import SaeSettings
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from monosem_tui.text.card import read_card
@@ -106,9 +106,9 @@ def index_size(run: Path, what: str) -> Row:
 
 
 def sae_steps() -> list[Row]:
-    """TopK training steps beside the same SAE written densely for autograd, in turn, float32, two threads."""
+    """TopK training steps beside the same SAE written densely for autograd in float32, in turn, two threads."""
     rows = []
-    for d_in, d_sae, k, batch in ((64, 1024, 16, 512), (512, 4096, 32, 2048)):
+    for d_in, d_sae, k, batch in ((64, 1024, 16, 512), (128, 4096, 32, 4096), (768, 24_576, 32, 4096)):
         ours, dense = _topk_step(d_in, d_sae, k, batch), _dense_step(d_in, d_sae, k, batch)
         pairs = [(seconds(ours, 3), seconds(dense, 3)) for _ in range(5)]
         speed = batch / statistics.median(a for a, _ in pairs)
@@ -129,6 +129,7 @@ def _topk_step(d_in: int, d_sae: int, k: int, batch: int) -> Callable[[], object
         decay=1,
         dead_after=10**12,
         seed=0,
+        products="bfloat16" if multiplies_bfloat16(torch.device("cpu")) else "float32",
     )
     trainer = SaeTrainer(settings, torch.device("cpu"))
     x_BD = torch.randn(batch, d_in)

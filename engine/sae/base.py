@@ -103,7 +103,8 @@ class Sae(nn.Module, ABC):
         super().__init__()
         self.settings = settings
         d, f = settings.d_in, settings.d_sae
-        self.W_enc = nn.Parameter(torch.empty(d, f))
+        # Laid out feature by feature: what one feature reads, and its gradient, is one stretch of memory.
+        self.W_enc = nn.Parameter(torch.empty(f, d).T)
         self.b_enc = nn.Parameter(torch.zeros(f))
         self.W_dec = nn.Parameter(torch.empty(f, d))
         self.b_dec = nn.Parameter(torch.zeros(d))
@@ -127,7 +128,7 @@ class Sae(nn.Module, ABC):
         dtype = self.product_dtype
         if dtype is None:
             return self.pre_acts(x_BD)
-        return torch.addmm(self.b_enc.to(dtype), (x_BD - self.b_dec).to(dtype), self.W_enc.to(dtype))
+        return functional.linear((x_BD - self.b_dec).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
 
     @abstractmethod
     def encode(self, x_BD: Tensor) -> SparseActs:

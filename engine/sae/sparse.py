@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-WIDE = 8192
+WIDE = 4096
 """Rows from which on looking at groups first pays."""
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
+from engine.training.optimizer import Adam, like
 from engine.training.resampling import resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.errors import WorkFailed
@@ -106,7 +107,7 @@ class SaeTrainer:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.sae = architecture(settings.arch)(settings.sae).to(device)
         self.sae.product_dtype = torch.bfloat16 if settings.products == "bfloat16" else None
-        self.optimizer = torch.optim.Adam(self.sae.parameters(), lr=settings.lr, betas=ADAM_BETAS, fused=True)
+        self.optimizer = Adam(self.sae.parameters(), lr=settings.lr, betas=ADAM_BETAS, fused=True)
         self.silent_F = torch.zeros(settings.sae.d_sae, dtype=torch.int64, device=device)
         """Tokens since each feature last fired."""
         self.tally = Tally()
@@ -182,6 +183,7 @@ class SaeTrainer:
         arrays["generator"] = self.generator.get_state().numpy()
         return {"step": self.step_count, "scale": self.scale, "tally": self.tally.to_json()}, arrays
 
+    @torch.no_grad()
     def restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Go on exactly where `state` was taken."""
         self.step_count, self.scale = int(values["step"]), float(values["scale"])
@@ -190,8 +192,8 @@ class SaeTrainer:
         for name, parameter in self.sae.named_parameters():
             self.optimizer.state[parameter] = {
                 "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()).to(self.device),
-                "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
-                "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
+                "exp_avg": like(parameter, torch.from_numpy(arrays[f"adam.exp_avg.{name}"])),
+                "exp_avg_sq": like(parameter, torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"])),
             }
         self.silent_F = torch.from_numpy(arrays["silent"]).to(self.device)
         self.generator.set_state(torch.from_numpy(arrays["generator"]))
