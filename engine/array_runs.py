@@ -15,7 +15,7 @@ import torch
 from engine.arrays import Array, ArrayBlocks, names_array, open_array, sample_spans
 from engine.corpus.order import Split
 from engine.devices import hardware, pick_device, versions
-from engine.evaluate import Evaluation, evaluate_rows
+from engine.evaluate import Evaluation, evaluate_rows, note
 from engine.progress import Progress
 from engine.sae.registry import from_weights
 from engine.training.settings import TrainSettings
@@ -109,10 +109,7 @@ def note_measure(run: RunFolder, array: Array, tokens: int, settings: TrainSetti
     """`measure` on the held-out rows, the figures noted in run.json. The caller holds the run's lock."""
     with run.working("evaluating"):
         found = measure(run, array, "heldout", tokens, settings, progress)
-        results = replace(
-            run.record().results, explained_variance=found.explained_variance, l0=found.l0, alive=found.alive
-        )
-        run.update(results=results, evaluation=found.to_json())
+        note(run, found)
     return found
 
 

@@ -95,6 +95,11 @@ def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def products_in_bfloat16(dtype: str, device: torch.device) -> bool:
+    """Whether training makes its matrix products in bfloat16: where `--dtype` says so, or leaves it to the device."""
+    return dtype == "bfloat16" or (dtype == "auto" and multiplies_bfloat16(device))
+
+
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are faster than in float32 on this device."""
     if device.type == "cuda":

@@ -12,12 +12,11 @@ from engine.activations import BlockSource, ModelBlocks, ShardBlocks, forward_co
 from engine.array_runs import is_of_array
 from engine.arrays import Array, ArrayBlocks, open_array
 from engine.corpus.opening import open_corpus
-from engine.devices import pick_device
+from engine.devices import pick_device, products_in_bfloat16
 from engine.extract import SHARD_BYTES
 from engine.extract import wanted_settings as extraction_settings
 from engine.forecast import extraction_plan, index_plan, lm_plan, training_plan
 from engine.lm.train import wanted_settings as lm_settings
-from engine.lm.trainer import trains_in_bfloat16
 from engine.planning import Plan, Stage
 from engine.probing import PROBED_ROWS, evaluation_rate, index_rate, lm_rate, source_rate, step_rate
 from engine.progress import Progress
@@ -136,7 +135,7 @@ def forecast_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *,
     """`monosem lm --dry-run`."""
     settings = lm_settings(run, pinned(given), resume=resume)
     corpus, device = open_corpus(settings.data), pick_device(settings.device)
-    found = _forecast(lm_plan(settings, corpus, bf16=trains_in_bfloat16(settings, device)), run, device)
+    found = _forecast(lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device)), run, device)
     if found.refusals:
         return found
     progress.say("trying a few steps")

@@ -35,6 +35,7 @@ from engine.sites import Site
 from engine.subject import Subject
 from store.errors import MonosemError
 from store.histogram import Histogram, density_histogram
+from store.run import RunFolder
 
 LOGIT_BYTES = 1 << 28
 """Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""
@@ -113,6 +114,18 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
         return evaluation
     concepts = concept_scores(subject, subject.corpus, sae, split, contexts, progress)
     return replace(evaluation, concepts=concepts, concept_means=concept_means(concepts))
+
+
+def note(run: RunFolder, evaluation: Evaluation) -> None:
+    """Write an evaluation into run.json. The caller holds the run's lock."""
+    results = replace(
+        run.record().results,
+        explained_variance=evaluation.explained_variance,
+        l0=evaluation.l0,
+        alive=evaluation.alive,
+        ce_recovered_zero=evaluation.ce_recovered_zero,
+    )
+    run.update(results=results, evaluation=evaluation.to_json())
 
 
 def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:

@@ -79,6 +79,11 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
 
 
 def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
+    """The settings that were given, or those of the extraction that is to go on.
+
+    Raises:
+        MonosemError: `resume` is asked for and does not agree with it.
+    """
     if not has_begun(run, "extract", given, resume=resume) or not resume:
         return ExtractSettings(**given)
     stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))

@@ -44,12 +44,8 @@ def agreeing(stored: S, given: Mapping[str, Any], run: RunFolder, *, free: Set[s
     return replace(stored, **{name: value for name, value in given.items() if name in free})  # type: ignore[type-var]
 
 
-def check_unchanged(run: RunFolder, found: Provenance) -> None:
-    """Refuse to go on with another model or text than the run's, though it goes by the same name.
-
-    Raises:
-        MonosemError: a digest differs from the one in run.json.
-    """
+def changed(run: RunFolder, found: Provenance) -> str:
+    """Which of model, text and array differs from the run's, though it may go by the same name; "" if none does."""
     begun = run.record().provenance
     for name, old, new in (
         (found.model, begun.model_digest, found.model_digest),
@@ -57,6 +53,18 @@ def check_unchanged(run: RunFolder, found: Provenance) -> None:
         (found.array, begun.array_digest, found.array_digest),
     ):
         if old and old != new:
-            raise MonosemError(
-                f"{name} is not what {run.path} was begun with: its content has changed", "Choose another --out."
-            )
+            return name
+    return ""
+
+
+def check_unchanged(run: RunFolder, found: Provenance) -> None:
+    """Refuse to go on with another model or text than the run's.
+
+    Raises:
+        MonosemError: a digest differs from the one in run.json.
+    """
+    name = changed(run, found)
+    if name:
+        raise MonosemError(
+            f"{name} is not what {run.path} was begun with: its content has changed", "Choose another --out."
+        )

@@ -14,6 +14,7 @@ from engine.evaluate import Evaluation, evaluate
 from engine.forecast import index_plan
 from engine.index import build_index
 from engine.progress import Progress
+from engine.resuming import changed
 from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
@@ -84,7 +85,7 @@ def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress)
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
-    strange = _strange(run, subject)
+    strange = changed(run, subject.provenance())
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")
     if strange or not os.access(run.path, os.W_OK):
@@ -103,16 +104,6 @@ def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subj
         settings = replace(settings, model=str(run.path))
     changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
     return open_subject(replace(settings, **changes), progress)
-
-
-def _strange(run: RunFolder, subject: Subject) -> str:
-    """What of model and text differs from the training's, though it may go by the same name; "" if nothing does."""
-    trained, found = run.record().provenance, subject.provenance()
-    if trained.model_digest and trained.model_digest != found.model_digest:
-        return found.model
-    if trained.corpus_digest and trained.corpus_digest != found.corpus_digest:
-        return found.corpus
-    return ""
 
 
 def _need_sae(run: RunFolder) -> None:

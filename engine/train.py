@@ -12,7 +12,7 @@ from engine.array_runs import array_blocks, array_provenance, array_settings, is
 from engine.arrays import Array, names_array, open_array
 from engine.corpus.order import Split, has_held_out
 from engine.devices import hardware, versions
-from engine.evaluate import Evaluation, evaluate
+from engine.evaluate import Evaluation, evaluate, note
 from engine.forecast import training_plan
 from engine.index import build_index
 from engine.progress import Progress
@@ -99,6 +99,11 @@ def trained_settings(run: RunFolder) -> TrainSettings:
 
 
 def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
+    """The settings that were given, what follows from the activations filled in, or those of the training to go on.
+
+    Raises:
+        MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
+    """
     begun = has_begun(run, "train", given, resume=resume)
     if begun and not resume:
         raise MonosemError(
@@ -134,6 +139,7 @@ def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shard_reader(activations: str) -> ShardReader:
+    """The shards in a run, or in a folder by themselves."""
     run = RunFolder(Path(activations))
     return ShardReader(run.activations if run.exists() else run.path)
 
@@ -249,14 +255,5 @@ def evaluate_run(run: RunFolder, subject: Subject, split: Split, tokens: int, pr
     sae = from_weights(load_sae(run.sae), subject.lm.device)
     with run.working("evaluating"):
         evaluation = evaluate(subject, sae, split, tokens, progress)
-        run.update(
-            results=replace(
-                run.record().results,
-                explained_variance=evaluation.explained_variance,
-                l0=evaluation.l0,
-                alive=evaluation.alive,
-                ce_recovered_zero=evaluation.ce_recovered_zero,
-            ),
-            evaluation=evaluation.to_json(),
-        )
+        note(run, evaluation)
     return evaluation

@@ -18,12 +18,12 @@ from engine.contexts import ContextSettings, ContextStream, Encoding, StreamPosi
 from engine.corpus.documents import Corpus
 from engine.corpus.opening import open_corpus
 from engine.corpus.order import Split, has_held_out, ordered
-from engine.devices import hardware, pick_device, versions
+from engine.devices import hardware, pick_device, products_in_bfloat16, versions
 from engine.forecast import lm_plan
 from engine.interrupt import StopRequest, stop_request
 from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.lm.trainer import LmTrainer, next_token_loss, trains_in_bfloat16
+from engine.lm.trainer import LmTrainer, next_token_loss
 from engine.progress import Progress, Task
 from engine.resuming import agreeing, check_unchanged, has_begun
 from engine.room import check_room
@@ -75,7 +75,7 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
-        plan = lm_plan(settings, corpus, bf16=trains_in_bfloat16(settings, device))
+        plan = lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device))
         check_room(plan, run.path, device)
         _begin(run, settings, corpus, device, progress, resume=resume)
         with run.working("training lm"):
@@ -84,6 +84,11 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
 
 
 def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
+    """The settings that were given, or those of the training that is to go on.
+
+    Raises:
+        MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
+    """
     begun = has_begun(run, "lm", given, resume=resume)
     if begun and not resume:
         raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")

@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers import GPT2LMHeadModel
 
 from engine.contexts import ContextBatch
-from engine.devices import multiplies_bfloat16
+from engine.devices import products_in_bfloat16
 from engine.lm.settings import LmSettings
 
 BETAS = (0.9, 0.95)
@@ -32,7 +32,7 @@ class LmTrainer:
         self.settings = settings
         self.device = device
         self.step_count = 0
-        self.bf16 = trains_in_bfloat16(settings, device)
+        self.bf16 = products_in_bfloat16(settings.dtype, device)
         matrices = [p for p in network.parameters() if p.dim() > 1]
         others = [p for p in network.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
@@ -84,11 +84,6 @@ class LmTrainer:
                 "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
                 "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
             }
-
-
-def trains_in_bfloat16(settings: LmSettings, device: torch.device) -> bool:
-    """Whether matrix products are to be in bfloat16."""
-    return settings.dtype == "bfloat16" or (settings.dtype == "auto" and multiplies_bfloat16(device))
 
 
 def next_token_loss(network: GPT2LMHeadModel, batch: ContextBatch, device: torch.device) -> Tensor:

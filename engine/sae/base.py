@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.sae.sparse import weighted_rows
 from store.errors import MonosemError
 
 Sparsity = Literal["k", "l1"]
@@ -185,7 +186,7 @@ def encoded_rows(sae: Sae) -> int:
 
 def decode_sparse(acts: SparseActs, W_dec_FD: Tensor) -> Tensor:
     """Σ_k act · W_dec[feature]: [B, D]."""
-    return functional.embedding_bag(acts.feature_BK, W_dec_FD, per_sample_weights=acts.act_BK, mode="sum")
+    return weighted_rows(acts.act_BK, W_dec_FD, acts.feature_BK)
 
 
 def explained_parts(x_BD: Tensor, error_BD: Tensor) -> tuple[Tensor, Tensor]:

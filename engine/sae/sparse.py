@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 WIDE = 4096
-"""Rows from which on looking at groups first pays."""
+"""Length of a row from which on looking at groups first pays."""
 
 
 class ByFeature(NamedTuple):

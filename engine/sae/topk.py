@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from engine.sae.auxiliary import dead_entries, share_missed
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, explained_parts, fired_features
 from engine.sae.sparse import Entries, decode, largest, pre_acts_at
 
 
@@ -42,9 +42,7 @@ class TopKSae(Sae):
         entries = Entries(feature_BK, self.settings.d_sae)
         act_BK = self._pre_acts_at(x_BD, entries, known_BK).relu()
         error_BD = x_BD - self.b_dec - decode(act_BK, self.W_dec, entries)
-        squared_error = error_BD.square().sum()
-        variance = (x_BD - x_BD.mean(0)).square().sum()
-        unexplained = squared_error / variance
+        squared_error, unexplained = explained_parts(x_BD, error_BD)
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:

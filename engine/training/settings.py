@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from engine.devices import multiplies_bfloat16, pick_device
+from engine.devices import pick_device, products_in_bfloat16
 from engine.numbers import nearest_power_of_two
 from engine.sae.base import Sae, SaeSettings, Sparsity
 from engine.sae.registry import architecture
@@ -119,10 +119,5 @@ class TrainSettings(SubjectSettings):
             decay=max(1, steps // 2),
             dead_after=self.dead_after,
             seed=self.seed,
-            products=self._products(),
+            products="bfloat16" if products_in_bfloat16(self.dtype, pick_device(self.device)) else "float32",
         )
-
-    def _products(self) -> str:
-        if self.dtype == "auto":
-            return "bfloat16" if multiplies_bfloat16(pick_device(self.device)) else "float32"
-        return "bfloat16" if self.dtype == "bfloat16" else "float32"
