@@ -20,6 +20,7 @@ class SaeSpec:
     """A sparse autoencoder and the place in a model it reads.
 
     f = act(W_encᵀ(x - b_dec) + b_enc), x̂ = W_decᵀ f + b_dec; inputs are the model's own activations, unscaled.
+    A transcoder reads one site and explains another: f = act(W_encᵀ(x - b_in) + b_enc), ŷ = W_decᵀ f + b_dec.
     """
 
     model: str = ""
@@ -28,6 +29,12 @@ class SaeSpec:
     """Counted from 0; None for a raw module path."""
     site: str = ""
     """One of the sites of docs/architecture.md, or a raw module path."""
+    layer_out: int | None = None
+    """Of a transcoder: the layer it explains."""
+    site_out: str = ""
+    """Of a transcoder: the site it explains; empty for an autoencoder, which explains what it reads."""
+    d_out: int | None = None
+    """Of a transcoder: width of what it explains."""
     arch: str = ""
     """Name in the registry of architectures."""
     d_in: int = 0
@@ -52,8 +59,12 @@ class SaeSpec:
 
     def title(self) -> str:
         """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
-        place = f"{self.model.rstrip('/').split('/')[-1]} {self.site}" + (
-            "" if self.layer is None else f" {self.layer}"
-        )
+        place = f"{self.model.rstrip('/').split('/')[-1]} {_place(self.site, self.layer)}"
+        if self.site_out:
+            place += f" → {_place(self.site_out, self.layer_out)}"
         size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
         return f"{place} · {size}" if place.strip() else f"{size} of {self.d_in} values"
+
+
+def _place(site: str, layer: int | None) -> str:
+    return site if layer is None else f"{site} {layer}"

@@ -2,7 +2,11 @@
 
 f = act(W_encᵀ(x - b_dec) + b_enc), x̂ = W_decᵀ f + b_dec.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
+A transcoder (Dunefsky, Chlenski, Nanda 2024, *Transcoders Find Interpretable LLM Feature Circuits*, arXiv 2406.11944)
+explains y, the activations of another site, by features of x: f = act(W_encᵀ(x - b_in) + b_enc), ŷ = W_decᵀ f + b_dec.
+Where a loss says x and x̂ of what is explained, read y and ŷ.
+
+Shapes: B tokens of a batch, D = d_in, O = d_out (D, but in a transcoder), F = d_sae, K entries kept a token.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ class StepLoss(NamedTuple):
     """Its parts by name, for the events; detached scalars, so that nothing waits for the device."""
     squared_error: Tensor
     """Σ‖x - x̂‖² over the batch."""
+    variance: Tensor
+    """Σ‖x - mean(x)‖² over the batch."""
     fired_F: Tensor
     """True for features active on any token of the batch."""
     n_active: Tensor
@@ -60,6 +66,8 @@ class SaeSettings:
     k_aux: int = 32
     """Dead features in one token's auxiliary reconstruction."""
     aux_weight: float = 1 / 32
+    d_out: int | None = None
+    """Width of what a transcoder explains; None for an autoencoder, which explains what it reads."""
 
     def __post_init__(self) -> None:
         if self.d_sae < 1:
@@ -95,6 +103,8 @@ class Sae(nn.Module, ABC):
     """Default learning rate, as a multiple of TopK's."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
+    transcodes: ClassVar[bool] = False
+    """Whether it can explain another site than the one it reads."""
     product_dtype: torch.dtype | None = None
     """Of the encoder's product while training, where it is not the weights'; all else is in theirs."""
     in_input_units: ClassVar[frozenset[str]] = frozenset({"b_enc", "b_dec"})
@@ -107,21 +117,37 @@ class Sae(nn.Module, ABC):
         # Laid out feature by feature: what one feature reads, and its gradient, is one stretch of memory.
         self.W_enc = nn.Parameter(torch.empty(f, d).T)
         self.b_enc = nn.Parameter(torch.zeros(f))
-        self.W_dec = nn.Parameter(torch.empty(f, d))
-        self.b_dec = nn.Parameter(torch.zeros(d))
+        self.W_dec = nn.Parameter(torch.empty(f, settings.d_out or d))
+        self.b_dec = nn.Parameter(torch.zeros(settings.d_out or d))
+        if settings.d_out is not None:
+            # Not learnt: whatever it could learn, b_enc does.
+            self.register_buffer("b_in", torch.zeros(d))
 
-    def initialise(self, mean_D: Tensor, generator: torch.Generator) -> None:
-        """Random unit decoder rows, the encoder their transpose (Gao et al. 2024, section 2.4), b_dec at the mean."""
-        rows_FD = torch.randn(self.W_dec.shape, generator=generator)
+    @property
+    def centre_D(self) -> Tensor:
+        """What is taken from inputs: b_dec, or b_in of a transcoder."""
+        return self.b_dec if self.settings.d_out is None else self.get_buffer("b_in")
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit encoder columns, the decoder their transpose (Gao et al. 2024, section 2.4), b_dec at the mean.
+
+        A transcoder's decoder rows are random as well, its b_dec the mean of y (docs/log.md: better than the encoder's
+        columns carried over by the best linear map).
+        """
+        rows_FD = torch.randn(self.W_enc.T.shape, generator=generator)
         rows_FD /= rows_FD.norm(dim=1, keepdim=True)
-        with torch.no_grad():
-            self.W_dec.copy_(rows_FD)
-            self.W_enc.copy_(rows_FD.T)
-            self.b_dec.copy_(mean_D)
+        self.W_enc.copy_(rows_FD.T)
+        self.centre_D.copy_(mean_D)
+        if mean_O is not None:
+            self.b_dec.copy_(mean_O)
+            rows_FD = torch.randn(self.W_dec.shape, generator=generator)
+            rows_FD /= rows_FD.norm(dim=1, keepdim=True)
+        self.W_dec.copy_(rows_FD)
 
     def pre_acts(self, x_BD: Tensor) -> Tensor:
         """Encoder outputs before the activation function [B, F]."""
-        return torch.addmm(self.b_enc, x_BD - self.b_dec, self.W_enc)
+        return torch.addmm(self.b_enc, x_BD - self.centre_D, self.W_enc)
 
     @torch.no_grad()
     def product(self, x_BD: Tensor) -> Tensor:
@@ -129,28 +155,29 @@ class Sae(nn.Module, ABC):
         dtype = self.product_dtype
         if dtype is None:
             return self.pre_acts(x_BD)
-        return functional.linear((x_BD - self.b_dec).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
+        return functional.linear((x_BD - self.centre_D).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
 
     @abstractmethod
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The active features of each token."""
 
     @abstractmethod
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """The training loss.
 
         Args:
             x_BD: inputs, scaled.
             dead_F: True for features that have long been silent; None when there are none.
             warmth: 0 to 1, how far the sparsity penalty has been warmed up.
+            y_BO: what a transcoder is to explain, scaled; None for an autoencoder.
         """
 
     def decode(self, acts: SparseActs) -> Tensor:
-        """Reconstructions [B, D] from active features alone: no product of size [B, F]."""
+        """Reconstructions [B, O] from active features alone: no product of size [B, F]."""
         return decode_sparse(acts, self.W_dec) + self.b_dec
 
     def forward(self, x_BD: Tensor) -> Tensor:
-        """Reconstructions [B, D]."""
+        """Reconstructions [B, O]."""
         return self.decode(self.encode(x_BD))
 
     @torch.no_grad()
@@ -166,17 +193,22 @@ class Sae(nn.Module, ABC):
         self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
 
     @torch.no_grad()
-    def unscaled(self, scale: float) -> dict[str, Tensor]:
-        """The weights for raw inputs, when training saw inputs times `scale`.
+    def unscaled(self, scale: float, y_scale: float | None = None) -> dict[str, Tensor]:
+        """The weights for raw activations, where training saw x times `scale`, and a transcoder's y times `y_scale`.
 
         Every activation function here satisfies act(c·z) = c·act(z) once its thresholds are multiplied by c too, so
         dividing biases and thresholds by the scale is enough: activations then come out in the units of the model's own
-        activations, and decoder rows keep length 1.
+        activations, and decoder rows keep length 1. A transcoder's activations come out in the units of y: its encoder
+        takes the ratio of the two.
         """
-        return {
-            name: tensor / scale if name in self.in_input_units else tensor.clone()
+        out = scale if y_scale is None else y_scale
+        weights = {
+            name: tensor / out if name in self.in_input_units else tensor.clone()
             for name, tensor in self.state_dict().items()
         }
+        if y_scale is not None:
+            weights |= {"W_enc": weights["W_enc"] * (scale / y_scale), "b_in": weights["b_in"] / scale}
+        return weights
 
 
 def encoded_rows(sae: Sae) -> int:
@@ -189,10 +221,9 @@ def decode_sparse(acts: SparseActs, W_dec_FD: Tensor) -> Tensor:
     return weighted_rows(acts.act_BK, W_dec_FD, acts.feature_BK)
 
 
-def explained_parts(x_BD: Tensor, error_BD: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ‖x - x̂‖², and its share of Σ‖x - mean(x)‖²: the fraction of variance unexplained."""
-    squared_error = error_BD.square().sum()
-    return squared_error, squared_error / (x_BD - x_BD.mean(0)).square().sum()
+def variance_of(y_BO: Tensor) -> Tensor:
+    """Σ‖y - mean(y)‖² over a batch."""
+    return (y_BO - y_BO.mean(0)).square().sum()
 
 
 def fired_features(acts: SparseActs, d_sae: int) -> Tensor:

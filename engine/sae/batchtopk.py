@@ -1,6 +1,6 @@
 """BatchTopK: Bussmann, Leask, Nanda 2024, *BatchTopK Sparse Autoencoders* (arXiv 2412.06410).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, N entries kept in a whole batch, G groups of features.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, N entries kept in a whole batch, G groups of features.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 
 THRESHOLD_RATE = 0.05
 """Weight of one batch in the running mean of the smallest activation kept."""
@@ -29,6 +29,7 @@ class BatchTopKSae(Sae):
 
     arch = "batchtopk"
     steered_by = ("k",)
+    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
     threshold: Tensor
 
@@ -45,19 +46,20 @@ class BatchTopKSae(Sae):
         pre_BF = self.pre_acts(x_BD)
         return positive_entries(pre_BF.masked_fill(pre_BF <= self.threshold, 0.0))
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. In training mode it also moves the threshold."""
         del warmth
         pre_BF = self.pre_acts(x_BD)
         act_N, place_N = self._largest(pre_BF)
-        error_GBD = x_BD - self._prefix_reconstructions(act_N, place_N, len(x_BD))
-        variance = (x_BD - x_BD.mean(0)).square().sum()
-        squared_error_G = error_GBD.square().sum((1, 2))
+        y_BO = x_BD if y_BO is None else y_BO
+        error_GBO = y_BO - self._prefix_reconstructions(act_N, place_N, len(x_BD))
+        variance = variance_of(y_BO)
+        squared_error_G = error_GBO.square().sum((1, 2))
         unexplained = squared_error_G.mean() / variance
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:
-            aux = auxiliary_loss(pre_BF, self.W_dec, error_GBD[-1].detach(), dead_F, self.settings.k_aux)
+            aux = auxiliary_loss(pre_BF, self.W_dec, error_GBO[-1].detach(), dead_F, self.settings.k_aux)
             terms["aux"] = aux.detach()
             total = total + self.settings.aux_weight * aux
         active_N = act_N.detach() > 0
@@ -65,7 +67,7 @@ class BatchTopKSae(Sae):
             self._follow(act_N.detach())
         fired_F = torch.zeros_like(self.b_enc, dtype=torch.bool)
         fired_F[(place_N % self.settings.d_sae)[active_N]] = True
-        return StepLoss(total, terms, squared_error_G[-1].detach(), fired_F, active_N.sum())
+        return StepLoss(total, terms, squared_error_G[-1].detach(), variance, fired_F, active_N.sum())
 
     def _largest(self, pre_BF: Tensor) -> tuple[Tensor, Tensor]:
         """The batch's largest activations [N] and their places in [B · F], by place."""
@@ -75,7 +77,7 @@ class BatchTopKSae(Sae):
         return acts[place_N], place_N
 
     def _prefix_reconstructions(self, act_N: Tensor, place_N: Tensor, tokens: int) -> Tensor:
-        """x̂ from the first group, the first two, …, all of them: [G, B, D]."""
+        """x̂ from the first group, the first two, …, all of them: [G, B, O]."""
         d_sae = self.settings.d_sae
         start_G = torch.tensor(self.group_starts(), device=place_N.device)
         start_BG = torch.arange(tokens, device=place_N.device)[:, None] * d_sae + start_G

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 
 
 class GatedSae(Sae):
@@ -43,13 +43,14 @@ class GatedSae(Sae):
         magnitude_BF = ((gate_BF - self.b_enc) * self.r_mag.exp() + self.b_mag).relu()
         return magnitude_BF * (gate_BF > 0)
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. Dense: while it learns, the gate's own ReLU is not sparse."""
+        del y_BO
         gate_BF = self.pre_acts(x_BD)
         acts_BF, open_BF = self._acts(gate_BF), gate_BF.relu()
         error_BD = x_BD - acts_BF @ self.W_dec - self.b_dec
         squared_error = error_BD.square().sum()
-        variance = (x_BD - x_BD.mean(0)).square().sum() / len(x_BD)
+        variance = variance_of(x_BD)
         mse = squared_error / len(x_BD)
         l1 = open_BF.sum() / len(x_BD)
         frozen_BD = open_BF @ self.W_dec.detach() + self.b_dec.detach()
@@ -59,6 +60,6 @@ class GatedSae(Sae):
         if dead_F is not None:
             aux = auxiliary_loss(gate_BF, self.W_dec, error_BD.detach(), dead_F, self.settings.k_aux)
             terms["aux"] = aux.detach()
-            total = total + self.settings.aux_weight * variance * aux
+            total = total + self.settings.aux_weight * variance / len(x_BD) * aux
         active_BF = acts_BF.detach() > 0
-        return StepLoss(total, terms, squared_error.detach(), active_BF.any(0), active_BF.sum())
+        return StepLoss(total, terms, squared_error.detach(), variance, active_BF.any(0), active_BF.sum())

@@ -1,6 +1,6 @@
 """JumpReLU: Rajamanoharan et al. 2024, *Jumping Ahead* (arXiv 2407.14435).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, explained_parts, positive_entries
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 
 BANDWIDTH = 1.0
 """ε of the straight-through estimator, with inputs scaled so that a random direction of them has variance 1."""
@@ -37,6 +37,7 @@ class JumpReluSae(Sae):
 
     arch = "jumprelu"
     steered_by = ("k", "l1")
+    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
 
     def __init__(self, settings: SaeSettings) -> None:
@@ -48,22 +49,24 @@ class JumpReluSae(Sae):
         pre_BF = self.pre_acts(x_BD)
         return positive_entries(pre_BF.masked_fill(pre_BF <= self.threshold, 0.0))
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. Dense: a threshold learns from pre-activations on either side of it."""
         pre_BF = self.pre_acts(x_BD)
         acts_BF, active_BF = jump(pre_BF, self.threshold)
-        error_BD = x_BD - acts_BF @ self.W_dec - self.b_dec
-        squared_error, unexplained = explained_parts(x_BD, error_BD)
+        y_BO = x_BD if y_BO is None else y_BO
+        error_BO = y_BO - acts_BF @ self.W_dec - self.b_dec
+        squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
+        unexplained = squared_error / variance
         penalty = self._penalty(active_BF.sum() / len(x_BD))
         terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach()}
         total = unexplained + warmth * penalty
         if dead_F is not None:
-            aux = auxiliary_loss(pre_BF, self.W_dec, error_BD.detach(), dead_F, self.settings.k_aux)
+            aux = auxiliary_loss(pre_BF, self.W_dec, error_BO.detach(), dead_F, self.settings.k_aux)
             pull = ((self.threshold - pre_BF.detach()).relu().sum(0) * dead_F).sum() / len(x_BD)
             terms |= {"aux": aux.detach(), "pull": pull.detach()}
             total = total + self.settings.aux_weight * aux + PULL * pull
         fired_BF = active_BF.detach() > 0
-        return StepLoss(total, terms, squared_error.detach(), fired_BF.any(0), fired_BF.sum())
+        return StepLoss(total, terms, squared_error.detach(), variance, fired_BF.any(0), fired_BF.sum())
 
     def _penalty(self, l0: Tensor) -> Tensor:
         if self.settings.k is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries
+from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
 
 START_NORM = 0.1
 
@@ -28,28 +28,28 @@ class L1NormSae(Sae):
     arch = "l1-norm"
     steered_by = ("l1",)
 
-    def initialise(self, mean_D: Tensor, generator: torch.Generator) -> None:
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
         """Random rows of length 0.1, the encoder their transpose."""
-        super().initialise(mean_D, generator)
-        with torch.no_grad():
-            self.W_dec.mul_(START_NORM)
-            self.W_enc.mul_(START_NORM)
+        super().initialise(mean_D, generator, mean_O)
+        self.W_dec.mul_(START_NORM)
+        self.W_enc.mul_(START_NORM)
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Every feature with a positive pre-activation."""
         return positive_entries(self.pre_acts(x_BD).relu())
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. Dense: while it learns, a ReLU autoencoder is not sparse."""
-        del dead_F
+        del dead_F, y_BO
         acts_BF = self.pre_acts(x_BD).relu()
         squared_error = (x_BD - acts_BF @ self.W_dec - self.b_dec).square().sum()
         mse = squared_error / len(x_BD)
         l1 = (acts_BF @ self.W_dec.norm(dim=1)).sum() / len(x_BD)
         total = mse + warmth * self.settings.needed_l1() * l1
-        active_BF = acts_BF.detach() > 0
+        active_BF, variance = acts_BF.detach() > 0, variance_of(x_BD)
         terms = {"mse": mse.detach(), "l1": l1.detach()}
-        return StepLoss(total, terms, squared_error.detach(), active_BF.any(0), active_BF.sum())
+        return StepLoss(total, terms, squared_error.detach(), variance, active_BF.any(0), active_BF.sum())
 
     def project_gradient(self) -> None:
         """Nothing: the length of decoder rows is free."""
@@ -58,9 +58,9 @@ class L1NormSae(Sae):
         """Nothing: the length of decoder rows is free."""
 
     @torch.no_grad()
-    def unscaled(self, scale: float) -> dict[str, Tensor]:
+    def unscaled(self, scale: float, y_scale: float | None = None) -> dict[str, Tensor]:
         """The weights for raw inputs, with decoder rows of length 1 and activations in proportion."""
-        weights = super().unscaled(scale)
+        weights = super().unscaled(scale, y_scale)
         length_F = self.W_dec.norm(dim=1).clamp_min(1e-12)
         return weights | {
             "W_enc": weights["W_enc"] * length_F,

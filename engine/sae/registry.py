@@ -34,6 +34,6 @@ def architecture(name: str) -> type[Sae]:
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
     """The trained autoencoder, ready to encode raw activations. Nothing of it requires a gradient."""
     spec = weights.spec
-    sae = architecture(spec.arch)(SaeSettings(d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, l1=spec.l1))
+    sae = architecture(spec.arch)(SaeSettings(d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, l1=spec.l1, d_out=spec.d_out))
     sae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
     return sae.eval().requires_grad_(False).to(device)

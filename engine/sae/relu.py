@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries
+from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
 
 
 class ReluSae(Sae):
@@ -26,15 +26,15 @@ class ReluSae(Sae):
         """Every feature with a positive pre-activation."""
         return positive_entries(self.pre_acts(x_BD).relu())
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. Dense: while it learns, a ReLU autoencoder is not sparse."""
-        del dead_F
+        del dead_F, y_BO
         acts_BF = self.pre_acts(x_BD).relu()
         reconstruction_BD = acts_BF @ self.W_dec + self.b_dec
         squared_error = (x_BD - reconstruction_BD).square().sum()
         mse = squared_error / len(x_BD)
         l1 = acts_BF.sum() / len(x_BD)
         total = mse + warmth * self.settings.needed_l1() * l1
-        active_BF = acts_BF.detach() > 0
+        active_BF, variance = acts_BF.detach() > 0, variance_of(x_BD)
         terms = {"mse": mse.detach(), "l1": l1.detach()}
-        return StepLoss(total, terms, squared_error.detach(), active_BF.any(0), active_BF.sum())
+        return StepLoss(total, terms, squared_error.detach(), variance, active_BF.any(0), active_BF.sum())

@@ -91,13 +91,13 @@ def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: Entries) -> T
 
 
 class _PreActs(torch.autograd.Function):
-    """(x[b] - b_dec) · W_enc[:, feature] + b_enc[feature] for the entries alone. Gives x no gradient."""
+    """(x[b] - centre) · W_enc[:, feature] + b_enc[feature] for the entries alone. Gives x no gradient."""
 
     @staticmethod
     def forward(
-        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, b_dec_D: Tensor, entries: Entries, known_BK: Tensor
+        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(x_BD - b_dec_D, W_enc_DF)
+        ctx.save_for_backward(x_BD - centre_D, W_enc_DF)
         ctx.entries = entries
         return known_BK.to(b_enc_F.dtype, copy=True)
 
@@ -107,7 +107,8 @@ class _PreActs(torch.autograd.Function):
         centred_BD, W_enc_DF = ctx.saved_tensors
         W_grad_FD = summed_by_feature(grad_BK, centred_BD, ctx.entries)
         b_grad_F = torch.zeros_like(W_enc_DF[0]).index_add_(0, ctx.entries.feature_BK.flatten(), grad_BK.flatten())
-        return None, W_grad_FD.T, b_grad_F, -(W_enc_DF @ b_grad_F), None, None
+        centre_grad_D = -(W_enc_DF @ b_grad_F) if ctx.needs_input_grad[3] else None
+        return None, W_grad_FD.T, b_grad_F, centre_grad_D, None, None
 
 
 class _Decode(torch.autograd.Function):
@@ -128,13 +129,13 @@ class _Decode(torch.autograd.Function):
 
 
 def pre_acts_at(
-    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, b_dec_D: Tensor, entries: Entries, known_BK: Tensor
+    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
 ) -> Tensor:
     """Pre-activations of chosen entries [B, K], differentiable in weights and biases.
 
     `known_BK` is what the encoder's product gave for them: it is not computed again.
     """
-    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, b_dec_D, entries, known_BK)  # type: ignore[no-any-return, no-untyped-call]
+    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, centre_D, entries, known_BK)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def decode(act_BK: Tensor, W_dec_FD: Tensor, entries: Entries) -> Tensor:

@@ -1,6 +1,6 @@
 """TopK with the auxiliary loss of Gao et al. 2024, *Scaling and evaluating sparse autoencoders* (arXiv 2406.04093).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, K entries kept a token.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from engine.sae.auxiliary import dead_entries, share_missed
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, explained_parts, fired_features
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features, variance_of
 from engine.sae.sparse import Entries, decode, largest, pre_acts_at
 
 
@@ -24,6 +24,7 @@ class TopKSae(Sae):
 
     arch = "topk"
     steered_by = ("k",)
+    transcodes = True
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
@@ -34,30 +35,32 @@ class TopKSae(Sae):
         act_BK, feature_BK = self.pre_acts(x_BD).topk(self.k, dim=1, sorted=False)
         return SparseActs(act_BK.relu(), feature_BK)
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float) -> StepLoss:
+    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class."""
         del warmth
         pre_BF = self.product(x_BD)
         known_BK, feature_BK = largest(pre_BF, self.k)
         entries = Entries(feature_BK, self.settings.d_sae)
         act_BK = self._pre_acts_at(x_BD, entries, known_BK).relu()
-        error_BD = x_BD - self.b_dec - decode(act_BK, self.W_dec, entries)
-        squared_error, unexplained = explained_parts(x_BD, error_BD)
+        y_BO = x_BD if y_BO is None else y_BO
+        error_BO = y_BO - self.b_dec - decode(act_BK, self.W_dec, entries)
+        squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
+        unexplained = squared_error / variance
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:
-            aux = self._auxiliary(x_BD, pre_BF, error_BD.detach(), dead_F)
+            aux = self._auxiliary(x_BD, pre_BF, error_BO.detach(), dead_F)
             terms["aux"] = aux.detach()
             total = total + self.settings.aux_weight * aux
         active_BK = act_BK.detach()
         fired_F = fired_features(SparseActs(active_BK, feature_BK), self.settings.d_sae)
-        return StepLoss(total, terms, squared_error.detach(), fired_F, (active_BK > 0).sum())
+        return StepLoss(total, terms, squared_error.detach(), variance, fired_F, (active_BK > 0).sum())
 
     def _pre_acts_at(self, x_BD: Tensor, entries: Entries, known_BK: Tensor) -> Tensor:
-        return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.b_dec, entries, known_BK)
+        return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_BK)
 
-    def _auxiliary(self, x_BD: Tensor, pre_BF: Tensor, error_BD: Tensor, dead_F: Tensor) -> Tensor:
+    def _auxiliary(self, x_BD: Tensor, pre_BF: Tensor, error_BO: Tensor, dead_F: Tensor) -> Tensor:
         known_BK, feature_BK = dead_entries(pre_BF, dead_F, self.settings.k_aux)
         entries = Entries(feature_BK, self.settings.d_sae)
-        guess_BD = decode(self._pre_acts_at(x_BD, entries, known_BK), self.W_dec, entries)
-        return share_missed(error_BD, guess_BD)
+        guess_BO = decode(self._pre_acts_at(x_BD, entries, known_BK), self.W_dec, entries)
+        return share_missed(error_BO, guess_BO)

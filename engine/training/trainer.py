@@ -1,6 +1,6 @@
 """One sparse autoencoder in training: a step, its counters, and all of its state as arrays.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae.
+Shapes: B tokens of a batch, N of a sample, D = d_in, O = d_out, F = d_sae.
 """
 
 from __future__ import annotations
@@ -50,6 +50,17 @@ class TrainerSettings:
         return self.steps * self.batch
 
 
+def _mean_and_scale(sample_ND: Tensor) -> tuple[Tensor, float]:
+    """Mean of raw activations, and the factor that brings them to E‖x - mean‖² = d."""
+    mean_D = sample_ND.mean(0)
+    spread = (sample_ND - mean_D).square().sum(1).mean().item()
+    if not math.isfinite(spread):
+        raise WorkFailed("the model's activations are not all finite numbers", "Use --dtype float32 or bfloat16.")
+    if spread == 0:
+        raise WorkFailed("the activations are the same for every token: there is nothing to learn")
+    return mean_D, (sample_ND.shape[1] / spread) ** 0.5
+
+
 Sum = Tensor | float
 """A running sum, on the device while it grows: reading it waits for the device."""
 
@@ -66,12 +77,12 @@ class Tally:
     grad_norm: Sum = 0.0
     terms: dict[str, Sum] = field(default_factory=dict)
 
-    def add(self, x_BD: Tensor, loss: StepLoss, grad_norm: Tensor) -> None:
+    def add(self, loss: StepLoss, grad_norm: Tensor) -> None:
         """Add one step."""
         self.steps += 1
         self.loss = self.loss + loss.total.detach()
         self.squared_error = self.squared_error + loss.squared_error
-        self.variance = self.variance + (x_BD - x_BD.mean(0)).square().sum()
+        self.variance = self.variance + loss.variance
         self.n_active = self.n_active + loss.n_active
         self.grad_norm = self.grad_norm + grad_norm
         for name, value in loss.terms.items():
@@ -104,6 +115,8 @@ class SaeTrainer:
         self.step_count = 0
         self.scale = 1.0
         """Factor on inputs that brings them to E‖x - mean‖² = d_in; folded into the weights when they are saved."""
+        self.y_scale: float | None = None
+        """The same for what a transcoder explains, E‖y - mean‖² = d_out."""
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.sae = architecture(settings.arch)(settings.sae).to(device)
         self.sae.product_dtype = torch.bfloat16 if settings.products == "bfloat16" else None
@@ -113,20 +126,22 @@ class SaeTrainer:
         self.tally = Tally()
         self._resampling = frozenset(resampling_steps(settings.steps)) if self.sae.resamples else frozenset()
 
-    def start(self, sample_ND: Tensor) -> None:
+    def start(self, sample_ND: Tensor, y_NO: Tensor | None = None) -> None:
         """Set scale, mean and random weights from a sample of activations, before the first step.
+
+        Args:
+            sample_ND: inputs, raw.
+            y_NO: what a transcoder explains of the same tokens, raw.
 
         Raises:
             WorkFailed: the activations are not finite, or all the same.
         """
-        mean_D = sample_ND.mean(0)
-        spread = (sample_ND - mean_D).square().sum(1).mean().item()
-        if not math.isfinite(spread):
-            raise WorkFailed("the model's activations are not all finite numbers", "Use --dtype float32 or bfloat16.")
-        if spread == 0:
-            raise WorkFailed("the activations are the same for every token: there is nothing to learn")
-        self.scale = (self.settings.sae.d_in / spread) ** 0.5
-        self.sae.initialise(mean_D * self.scale, self.generator)
+        mean_D, self.scale = _mean_and_scale(sample_ND)
+        scaled_O = None
+        if y_NO is not None:
+            mean_O, self.y_scale = _mean_and_scale(y_NO)
+            scaled_O = mean_O * self.y_scale
+        self.sae.initialise(mean_D * self.scale, self.generator, scaled_O)
 
     def is_sound(self) -> bool:
         """Whether every weight is a finite number."""
@@ -142,13 +157,15 @@ class SaeTrainer:
         s = self.settings
         return s.lr * lr_factor(step, s.steps, s.warmup, s.decay)
 
-    def step(self, x_BD: Tensor) -> None:
-        """Take one optimizer step on raw activations."""
+    def step(self, x_BD: Tensor, y_BO: Tensor | None = None) -> None:
+        """Take one optimizer step on raw activations; `y_BO` is what a transcoder explains."""
         x_BD = x_BD.to(self.device) * self.scale
+        if y_BO is not None:
+            assert self.y_scale is not None
+            y_BO = y_BO.to(self.device) * self.y_scale
         dead_F = self.silent_F >= self.settings.dead_after
-        loss = self.sae.loss(
-            x_BD, dead_F if bool(dead_F.any()) else None, warmth(self.step_count, self.settings.warmup)
-        )
+        warm = warmth(self.step_count, self.settings.warmup)
+        loss = self.sae.loss(x_BD, dead_F if bool(dead_F.any()) else None, warm, y_BO)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         self.sae.project_gradient()
@@ -162,7 +179,7 @@ class SaeTrainer:
         self.step_count += 1
         if self.step_count in self._resampling:
             self._resample(x_BD)
-        self.tally.add(x_BD, loss, grad_norm)
+        self.tally.add(loss, grad_norm)
 
     def _resample(self, x_BD: Tensor) -> None:
         dead_F = self.silent_F >= self.settings.dead_after
@@ -171,7 +188,7 @@ class SaeTrainer:
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The autoencoder's tensors for raw activations, by their names on disk."""
-        return {name: tensor.cpu().numpy() for name, tensor in self.sae.unscaled(self.scale).items()}
+        return {name: tensor.cpu().numpy() for name, tensor in self.sae.unscaled(self.scale, self.y_scale).items()}
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Everything that the next step depends on: JSON values, and arrays by name."""
@@ -181,12 +198,13 @@ class SaeTrainer:
                 arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
         arrays["silent"] = self.silent_F.cpu().numpy()
         arrays["generator"] = self.generator.get_state().numpy()
-        return {"step": self.step_count, "scale": self.scale, "tally": self.tally.to_json()}, arrays
+        values = {"step": self.step_count, "scale": self.scale, "tally": self.tally.to_json()}
+        return values | {"y_scale": self.y_scale}, arrays
 
     @torch.no_grad()
     def restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Go on exactly where `state` was taken."""
-        self.step_count, self.scale = int(values["step"]), float(values["scale"])
+        self.step_count, self.scale, self.y_scale = int(values["step"]), float(values["scale"]), values.get("y_scale")
         self.tally = Tally.from_json(values["tally"])
         self.sae.load_state_dict({name: torch.from_numpy(arrays[f"sae.{name}"]) for name in self.sae.state_dict()})
         for name, parameter in self.sae.named_parameters():

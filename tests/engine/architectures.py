@@ -21,8 +21,10 @@ F64 = NDArray[np.float64]
 D, F, B = 6, 20, 9
 AIMED = ("topk", "batchtopk", "matryoshka", "jumprelu")
 """Architectures that are given k; the others have a penalty by default."""
+TRANSCODING = ("topk", "batchtopk", "matryoshka", "jumprelu")
 UNIT_ROWS = tuple(sorted(set(ARCHITECTURES) - {"l1-norm"}))
 each_architecture = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+each_transcoding = pytest.mark.parametrize("arch", TRANSCODING)
 each_with_unit_rows = pytest.mark.parametrize("arch", UNIT_ROWS)
 
 
@@ -105,11 +107,22 @@ class PlainLoss(NamedTuple):
 
 
 def plain_loss(
-    arch: str, s: SaeSettings, w: dict[str, Tensor], x_BD: Tensor, dead_F: Tensor | None, warmth: float
+    arch: str,
+    s: SaeSettings,
+    w: dict[str, Tensor],
+    x_BD: Tensor,
+    dead_F: Tensor | None,
+    warmth: float,
+    y_BO: Tensor | None = None,
 ) -> PlainLoss:
-    """The loss of any architecture, all dense; gradients are autograd's but where a paper defines its own."""
-    pre_BF = (x_BD - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
+    """The loss of any architecture, all dense; gradients are autograd's but where a paper defines its own.
+
+    With `y_BO` that of a transcoder, which reads x but must explain y.
+    """
+    pre_BF = (x_BD - w["b_dec" if y_BO is None else "b_in"]) @ w["W_enc"] + w["b_enc"]
     acts_BF, terms = activations(arch, s, w, x_BD, pre_BF)
+    if y_BO is not None:
+        x_BD = y_BO
     x_hat_BD = acts_BF @ w["W_dec"] + w["b_dec"]
     error_BD = x_BD - x_hat_BD
     variance = ((x_BD - x_BD.mean(0)) ** 2).sum()

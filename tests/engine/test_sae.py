@@ -114,11 +114,17 @@ def test_a_quarter_of_a_gibibyte_is_encoded_at_once() -> None:
 
 
 def check_loss(
-    arch: str, sae: Sae, weights: dict[str, Tensor], x_BD: Tensor, dead_F: Tensor | None, warmth: float
+    arch: str,
+    sae: Sae,
+    weights: dict[str, Tensor],
+    x_BD: Tensor,
+    dead_F: Tensor | None,
+    warmth: float,
+    y_BO: Tensor | None = None,
 ) -> None:
     """Loss, its terms, every gradient and the counters against the plain formulas."""
-    expected = plain_loss(arch, sae.settings, weights, x_BD, dead_F, warmth)
-    loss = sae.loss(x_BD, dead_F, warmth)
+    expected = plain_loss(arch, sae.settings, weights, x_BD, dead_F, warmth, y_BO)
+    loss = sae.loss(x_BD, dead_F, warmth, y_BO)
     backward(expected.total)
     backward(loss.total)
     torch.testing.assert_close(loss.total, expected.total, rtol=1e-9, atol=1e-12)
@@ -126,8 +132,11 @@ def check_loss(
     for name, parameter in sae.named_parameters():
         wanted = weights[name].grad if weights[name].grad is not None else torch.zeros_like(parameter)
         torch.testing.assert_close(grad_of(parameter), wanted, rtol=1e-6, atol=1e-9, msg=name)
-    squared_error = ((x_BD - expected.x_hat_BD) ** 2).sum().detach()
+    explained_BO = x_BD if y_BO is None else y_BO
+    squared_error = ((explained_BO - expected.x_hat_BD) ** 2).sum().detach()
     torch.testing.assert_close(loss.squared_error, squared_error, rtol=1e-9, atol=1e-12)
+    variance = ((explained_BO - explained_BO.mean(0)) ** 2).sum()
+    torch.testing.assert_close(loss.variance, variance, rtol=1e-9, atol=1e-12)
     assert loss.fired_F.tolist() == (expected.acts_BF > 0).any(0).tolist()
     assert loss.n_active.item() == (expected.acts_BF > 0).sum()
     assert not loss.squared_error.requires_grad
