@@ -3,12 +3,14 @@
 They are the same to the bit, because one forward always takes the same contexts, whoever asks and for however many:
 those from a multiple of `forward_contexts` on. How many rows a matrix product has may change how each of them rounds.
 
-Shapes: N counted tokens, D = d_in, B contexts, T positions.
+What lies at several sites comes side by side, one row a token: one forward pass feeds whatever reads any of them.
+
+Shapes: N counted tokens, D width of the row, B contexts, T positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -17,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.contexts import ContextBatch, ContextStream, StreamPosition
-from engine.hooks import capture
+from engine.hooks import capture_all
 from engine.models import LanguageModel
 from engine.sites import Site
 from store.errors import MonosemError
@@ -46,8 +48,10 @@ def whole_forwards(contexts: int, context: int) -> int:
     return max(size, contexts - contexts % size)
 
 
-def captured_batches(lm: LanguageModel, site: Site, stream: ContextStream, contexts: int) -> Iterator[Captured]:
-    """Run the model up to the site over the next `contexts` contexts of a stream.
+def captured_batches(
+    lm: LanguageModel, sites: Sequence[Site], stream: ContextStream, contexts: int
+) -> Iterator[Captured]:
+    """Run the model up to the last of the sites over the next `contexts` contexts of a stream.
 
     Where these are no whole number of forwards, the stream is left behind the end of the last forward.
     """
@@ -56,10 +60,36 @@ def captured_batches(lm: LanguageModel, site: Site, stream: ContextStream, conte
         if batch.first % size:
             raise ValueError(f"context {batch.first} is not the first of a forward of {size}")
         tokens_BT, mask_BT = batch.tensors(lm.device)
-        acts_BTD = capture(lm, site, tokens_BT, mask_BT)
+        found = capture_all(lm, sites, tokens_BT, mask_BT)
         wanted = batch.head(contexts)
         contexts -= len(wanted.tokens_BT)
-        yield Captured(wanted, acts_BTD[: len(wanted.tokens_BT)][torch.from_numpy(wanted.counted_BT).to(lm.device)])
+        counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
+        rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
+        yield Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
+
+
+class Columns(NamedTuple):
+    """The parts of a row that one autoencoder is trained on."""
+
+    read: slice
+    explained: slice | None = None
+    """Of a transcoder; an autoencoder explains what it reads."""
+
+    def of(self, rows_ND: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What is read, and what else is to be explained."""
+        return rows_ND[:, self.read], None if self.explained is None else rows_ND[:, self.explained]
+
+    def join(self, rows_ND: NDArray[Any]) -> NDArray[Any]:
+        """Both side by side, as a training on its own would have them."""
+        parts = [rows_ND[:, part] for part in self if part is not None]
+        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+    def spread(self, joined_ND: NDArray[Any], rows_ND: NDArray[Any]) -> None:
+        """Put what `join` gave back into whole rows."""
+        split = joined_ND.shape[1] if self.explained is None else self.read.stop - self.read.start
+        rows_ND[:, self.read] = joined_ND[:, :split]
+        if self.explained is not None:
+            rows_ND[:, self.explained] = joined_ND[:, split:]
 
 
 class BlockSource(Protocol):
@@ -84,20 +114,20 @@ class ModelBlocks:
     """Blocks made by running the model: nothing is kept on disk."""
 
     lm: LanguageModel
-    site: Site
+    sites: Sequence[Site]
     stream: ContextStream
     contexts_per_block: int
     """A whole number of forwards."""
 
     @property
     def d_in(self) -> int:
-        """Width of the site."""
-        return self.site.d_in
+        """Width of all sites together."""
+        return sum(site.d_in for site in self.sites)
 
     def next_block(self, rows: int) -> list[torch.Tensor]:
         """Run the model over the next contexts, as far as `rows` asks for."""
         pieces: list[torch.Tensor] = []
-        for captured in captured_batches(self.lm, self.site, self.stream, self.contexts_per_block):
+        for captured in captured_batches(self.lm, self.sites, self.stream, self.contexts_per_block):
             pieces.append(captured.acts_ND[:rows])
             rows -= len(pieces[-1])
             if rows == 0:
@@ -180,6 +210,11 @@ class BlockShuffle:
         self._begin: dict[str, Any] = source.position()
         self._carry_ND = torch.empty(0, source.d_in)
         self._pool_ND: torch.Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self._source.d_in
 
     def next_batch(self) -> torch.Tensor:
         """The next batch [batch, D], float32. ValueError behind the last one."""

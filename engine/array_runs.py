@@ -23,7 +23,7 @@ from store.errors import MonosemError
 from store.run import Provenance, RunFolder
 from store.weights import load_sae
 
-OF_TEXT = ("model", "data", "layer", "site", "context", "packing", "index_tokens")
+OF_TEXT = ("model", "data", "layer", "site", "layer_out", "site_out", "context", "packing", "index_tokens")
 """Settings without a meaning where there are only activations."""
 
 
@@ -63,7 +63,7 @@ def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> A
         progress.say(f"it is stored in chunks of {array.chunk} rows: a contiguous copy would be read faster")
     if not array.has_held_out:
         progress.say("fewer than 20 rows: nothing can be held out, so evaluation is on the training rows")
-    return ArrayBlocks(array, resolved.buffer, settings.seed)
+    return ArrayBlocks(array, resolved.buffer, settings.order_seed)
 
 
 def array_provenance(array: Array, digest: str, settings: TrainSettings) -> Provenance:
@@ -94,7 +94,7 @@ def measure(
         )
     if split == "heldout" and not array.has_held_out:
         split = "all"
-    spans = sample_spans(array, split, tokens, settings.seed)
+    spans = sample_spans(array, split, tokens, settings.order_seed)
 
     def batches() -> Iterator[torch.Tensor]:
         with progress.task("reconstruction", sum(stop - start for start, stop in spans), "rows") as bar:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from engine.activations import BlockSource, ModelBlocks, ShardBlocks, forward_contexts
-from engine.array_runs import is_of_array
-from engine.arrays import Array, ArrayBlocks, open_array
+from engine.activations import ModelBlocks, forward_contexts
 from engine.corpus.opening import open_corpus
 from engine.devices import pick_device, products_in_bfloat16
 from engine.extract import SHARD_BYTES
@@ -18,18 +16,17 @@ from engine.extract import wanted_settings as extraction_settings
 from engine.forecast import extraction_plan, index_plan, lm_plan, training_plan
 from engine.lm.train import wanted_settings as lm_settings
 from engine.planning import Plan, Stage
-from engine.probing import PROBED_ROWS, evaluation_rate, index_rate, lm_rate, source_rate, step_rate
+from engine.probing import evaluation_rate, index_rate, lm_rate, source_rate, step_rate
 from engine.progress import Progress
 from engine.revisit import reopen
 from engine.room import Room, room_for, shortages, written
 from engine.sae.registry import architecture, from_weights
+from engine.sources import Source, open_source
 from engine.subject import Subject, device_of, open_subject, pinned
-from engine.train import EVAL_TOKENS, shard_reader, trained_settings
+from engine.train import EVAL_TOKENS, Job, trained_settings
 from engine.train import wanted_settings as training_settings
-from engine.training.settings import TrainSettings
 from store.errors import MonosemError
 from store.run import RunFolder
-from store.shards import ShardInfo
 from store.weights import load_sae
 
 
@@ -43,50 +40,41 @@ class Forecast:
     """Why the work would be refused, an error each."""
 
 
-def forecast_training(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Forecast:
-    """`monosem train --dry-run`."""
-    settings = training_settings(run, pinned(given), resume=resume)
-    device = device_of(settings)
-    source: Subject | ShardInfo | Array
-    blocks: BlockSource
-    if is_of_array(settings):
-        source = array = open_array(str(settings.activations))
-        d_in, blocks = array.d_in, ArrayBlocks(array, PROBED_ROWS, settings.seed)
-    elif settings.activations:
-        reader = shard_reader(settings.activations)
-        source, d_in = reader.info, reader.info.d_in
-        blocks = ShardBlocks(reader, forward_contexts(reader.info.context))
-    else:
-        source = subject = open_subject(settings, progress)
-        site = subject.site()
-        d_in = site.d_in
-        stream = subject.stream("train", epochs=None)
-        blocks = ModelBlocks(subject.lm, site, stream, forward_contexts(subject.context))
-    settings = settings.resolved(d_in)
-    plan = training_plan(settings, d_in, source, EVAL_TOKENS)
-    found = _forecast(plan, run, device)
+def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> Forecast:
+    """`monosem train --dry-run`, of one autoencoder or of several on one pass."""
+    wanted = [training_settings(job.run, pinned(job.given), resume=resume) for job in jobs]
+    device = device_of(wanted[0])
+    source = open_source(wanted, progress)
+    found = _forecast(training_plan(source.readers, source.origin, EVAL_TOKENS), jobs[0].run, device)
     if found.refusals:
         return found
     progress.say("trying a few steps")
-    return replace(found, plan=_timed_training(plan, settings, source, blocks, device))
+    return replace(found, plan=_timed_training(found.plan, source, device))
 
 
-def _timed_training(
-    plan: Plan, settings: TrainSettings, source: Subject | ShardInfo | Array, blocks: BlockSource, device: torch.device
-) -> Plan:
+def _timed_training(plan: Plan, source: Source, device: torch.device) -> Plan:
+    subject = source.subject
+    blocks = source.blocks
+    if isinstance(blocks, ModelBlocks) and subject is not None:
+        blocks = replace(blocks, contexts_per_block=forward_contexts(subject.context))
     read, sample_ND = source_rate(blocks, device)
-    steps = step_rate(settings, sample_ND, device)
-    seconds = {}
-    for stage in plan.stages:
-        if stage.name == "activations":
-            seconds[stage.name] = stage.tokens / read
-        elif stage.name == "training":
-            reading = 0.0 if isinstance(source, Subject) else stage.tokens / read
-            seconds[stage.name] = reading + stage.tokens / steps
-    if isinstance(source, Subject) and settings.index:
-        sae = architecture(settings.arch)(settings.sae_settings(sample_ND.shape[1])).to(device)
-        sae.initialise(sample_ND.mean(0).cpu(), torch.Generator().manual_seed(0))
-        seconds |= _timed_looking(plan, source, sae.requires_grad_(False))
+    seconds: dict[str, float] = {}
+    for reader in source.readers:
+        rows = reader.columns.of(sample_ND)
+        steps = step_rate(reader.settings, *rows, device)
+        for stage in plan.stages:
+            if stage.name == "activations":
+                seconds[stage.name] = stage.tokens / read
+            elif stage.name == "training":
+                reading = 0.0 if subject is not None or seconds else stage.tokens / read
+                seconds[stage.name] = seconds.get(stage.name, 0.0) + reading + stage.tokens / steps
+        if subject is not None and reader.settings.index:
+            sae = architecture(reader.settings.arch)(reader.settings.sae_settings(reader.spec.d_in, reader.spec.d_out))
+            mean_O = None if rows[1] is None else rows[1].mean(0).cpu()
+            sae.initialise(rows[0].mean(0).cpu(), torch.Generator().manual_seed(0), mean_O)
+            own = _timed_looking(plan, subject.on(reader.settings), sae.to(device).requires_grad_(False))
+            for name, spent in own.items():
+                seconds[name] = seconds.get(name, 0.0) + spent / len(source.readers)
     return _with_seconds(plan, seconds)
 
 
@@ -127,7 +115,7 @@ def forecast_extraction(run: RunFolder, given: Mapping[str, Any], progress: Prog
         return found
     progress.say("trying a few steps")
     stream = subject.stream("train", epochs=None)
-    read, _ = source_rate(ModelBlocks(subject.lm, site, stream, forward_contexts(subject.context)), device)
+    read, _ = source_rate(ModelBlocks(subject.lm, [site], stream, forward_contexts(subject.context)), device)
     return replace(found, plan=_with_seconds(plan, {"activations": settings.tokens / read}))
 
 

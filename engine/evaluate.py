@@ -1,6 +1,6 @@
 """The quality of an autoencoder on text: explained variance, L0, density, and what its reconstruction costs the model.
 
-Shapes: B contexts, T positions, N counted tokens, D = d_in, F = d_sae, V vocabulary.
+Shapes: B contexts, T positions, N counted tokens, D = d_in, O = d_out, F = d_sae, V vocabulary.
 
 Definitions (docs/architecture.md has them in one place):
 
@@ -9,6 +9,7 @@ Definitions (docs/architecture.md has them in one place):
 - CE: mean negative log-likelihood in nats of every next token inside a context, padding left out. `ce_sae`, `ce_zero`
   and `ce_mean` put the reconstruction, zero, or the mean over the evaluation set in place of the site's activations at
   counted positions; the others (BOS) keep theirs. CE recovered: (CE_abl - CE_sae) / (CE_abl - CE_clean).
+- of a transcoder, x and the site's activations are those of the site it explains; what it reads stays as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from engine.activations import captured_batches, forward_contexts
 from engine.concepts import ConceptMeans, ConceptScore, concept_means, concept_scores
 from engine.contexts import ContextBatch
 from engine.corpus.order import Split
-from engine.hooks import logits, replaced
+from engine.hooks import logits, rerouted
 from engine.models import LanguageModel
 from engine.planted.corpus import PlantedCorpus
 from engine.progress import Progress
@@ -87,7 +88,7 @@ class _Reconstruction:
     squared_error: float
     variance: float
     count_F: Tensor
-    mean_D: Tensor
+    mean_O: Tensor
 
 
 def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
@@ -96,17 +97,17 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
     Raises:
         MonosemError: the split holds no token that counts.
     """
-    site = subject.site()
+    sites = subject.sites()
     contexts = subject.stream(split).skip_tokens(tokens)
 
     def batches() -> Iterator[Tensor]:
         with progress.task("reconstruction", contexts, "contexts") as bar:
-            for captured in captured_batches(subject.lm, site, subject.stream(split), contexts):
+            for captured in captured_batches(subject.lm, sites, subject.stream(split), contexts):
                 yield captured.acts_ND
                 bar.advance(len(captured.batch.tokens_BT))
 
     sums = _reconstruct(batches(), sae, subject.corpus.spec)
-    ce = _cross_entropies(subject, site, sae, split, contexts, sums.mean_D, progress)
+    ce = _cross_entropies(subject, sites, sae, split, contexts, sums.mean_O, progress)
     recovered = {f"ce_recovered_{name}": _recovered(ce[name], ce) for name in ("zero", "mean")}
     found = {f"ce_{name}": value for name, value in ce.items()} | recovered
     evaluation = _evaluation(sums, found, subject.corpus.spec, split)
@@ -142,7 +143,7 @@ def _evaluation(sums: _Reconstruction, ce: dict[str, float], data: str, split: S
     return Evaluation(
         l0=float(sums.count_F.sum()) / sums.tokens,
         explained_variance=1 - sums.squared_error / max(sums.variance, 1e-30),
-        mse=sums.squared_error / (sums.tokens * len(sums.mean_D)),
+        mse=sums.squared_error / (sums.tokens * len(sums.mean_O)),
         ce_clean=ce.get("ce_clean"),
         ce_sae=ce.get("ce_sae"),
         ce_zero=ce.get("ce_zero"),
@@ -165,38 +166,41 @@ def _recovered(ablated: float, ce: dict[str, float]) -> float:
 
 
 def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruction:
-    device = sae.W_dec.device
+    """Sums over rows of what is read, and beside it what a transcoder explains."""
+    device, d_in = sae.W_dec.device, sae.settings.d_in
     n, squared_error, squares = 0, 0.0, 0.0
-    sum_D = np.zeros(sae.settings.d_in, np.float64)
+    sum_O = np.zeros(len(sae.b_dec), np.float64)
     count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
     for batch_ND in batches:
         for some_ND in torch.split(batch_ND, encoded_rows(sae)):
-            x_ND = some_ND.to(device).float()
+            some_ND = some_ND.to(device).float()
+            x_ND = some_ND[:, :d_in]
+            y_NO = x_ND if sae.settings.d_out is None else some_ND[:, d_in:]
             acts = sae.encode(x_ND)
-            squared_error += (x_ND - sae.decode(acts)).square().sum().item()
+            squared_error += (y_NO - sae.decode(acts)).square().sum().item()
             count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
-            exact_ND = x_ND.cpu().numpy().astype(np.float64)
-            squares += float((exact_ND**2).sum())
-            sum_D += exact_ND.sum(0)
+            exact_NO = y_NO.cpu().numpy().astype(np.float64)
+            squares += float((exact_NO**2).sum())
+            sum_O += exact_NO.sum(0)
             n += len(x_ND)
     if n == 0:
         raise MonosemError(f"{data} has no tokens to evaluate on", "Give other text with --data.")
-    mean_D = sum_D / n
-    variance = squares - n * float((mean_D**2).sum())
-    return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_D).float().to(device))
+    mean_O = sum_O / n
+    variance = squares - n * float((mean_O**2).sum())
+    return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_O).float().to(device))
 
 
 def _cross_entropies(
-    subject: Subject, site: Site, sae: Sae, split: Split, contexts: int, mean_D: Tensor, progress: Progress
+    subject: Subject, sites: list[Site], sae: Sae, split: Split, contexts: int, mean_O: Tensor, progress: Progress
 ) -> dict[str, float]:
-    """Mean next-token loss in nats: clean, and with the site's activations replaced in three ways."""
+    """Mean next-token loss in nats: clean, and with the last site's activations replaced in three ways."""
     lm = subject.lm
     fitting = LOGIT_BYTES // (4 * lm.vocab_size * subject.context)
     size = max(1, min(fitting, forward_contexts(subject.context)))
     substitutes: dict[str, Callable[[Tensor], Tensor]] = {
         "sae": lambda x_ND: torch.cat([sae(some_ND) for some_ND in torch.split(x_ND, encoded_rows(sae))]),
-        "zero": torch.zeros_like,
-        "mean": lambda x_ND: mean_D.expand_as(x_ND),
+        "zero": lambda x_ND: torch.zeros_like(mean_O).expand(len(x_ND), -1),
+        "mean": lambda x_ND: mean_O.expand(len(x_ND), -1),
     }
     totals = dict.fromkeys(("clean", *substitutes), 0.0)
     predicted = 0
@@ -205,7 +209,7 @@ def _cross_entropies(
             tokens_BT, mask_BT = batch.tensors(lm.device)
             totals["clean"] += _next_token_loss(lm, tokens_BT, mask_BT)
             for name, substitute in substitutes.items():
-                with replaced(lm, site, _at_counted(batch, substitute, lm)):
+                with rerouted(lm, sites[0], sites[-1], _at_counted(batch, substitute, lm)):
                     totals[name] += _next_token_loss(lm, tokens_BT, mask_BT)
             predicted += int(batch.mask_BT[:, 1:].sum())
             bar.advance(len(batch.tokens_BT))
@@ -214,14 +218,14 @@ def _cross_entropies(
 
 def _at_counted(
     batch: ContextBatch, substitute: Callable[[Tensor], Tensor], lm: LanguageModel
-) -> Callable[[Tensor], Tensor]:
-    """Replace the rows of counted positions by what `substitute` makes of them [N, D]."""
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Replace the rows of counted positions by what `substitute` makes of what was read there [N, D]."""
     counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
 
-    def put(acts_BTD: Tensor) -> Tensor:
-        changed_BTD = acts_BTD.clone()
-        changed_BTD[counted_BT] = substitute(acts_BTD[counted_BT].float()).to(acts_BTD.dtype)
-        return changed_BTD
+    def put(read_BTD: Tensor, acts_BTO: Tensor) -> Tensor:
+        changed_BTO = acts_BTO.clone()
+        changed_BTO[counted_BT] = substitute(read_BTD[counted_BT].float()).to(acts_BTO.dtype)
+        return changed_BTO
 
     return put
 

@@ -151,7 +151,7 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
 
 
 def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> Rows:
-    captured = [_rows(one, dtype) for one in captured_batches(subject.lm, site, stream, contexts)]
+    captured = [_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)]
     return Rows(
         np.concatenate([rows.acts_ND for rows in captured]),
         np.concatenate([rows.token_N for rows in captured]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -29,8 +31,8 @@ from engine.planning import (
 )
 from engine.room import resident
 from engine.sites import Site
+from engine.sources import Reader
 from engine.subject import Subject
-from engine.training.settings import TrainSettings
 from store.shards import DTYPES, ShardInfo
 from store.spec import SaeSpec
 
@@ -43,52 +45,67 @@ SAMPLED, MARGIN = 100, 1.1
 """Documents that the number of tokens is judged by, and what is added because they may not be like the rest."""
 
 
-def training_plan(
-    settings: TrainSettings, d_in: int, source: Subject | ShardInfo | Array | None, eval_tokens: int
-) -> Plan:
-    """What `monosem train` takes; of resolved settings.
+def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array, eval_tokens: int) -> Plan:
+    """What `monosem train` takes, for autoencoders that share one pass.
 
     A training from shards loads model and text at its end only; they are not opened for the plan, and not counted.
     """
     subject = source if isinstance(source, Subject) else None
-    assert source is not None
+    settings, saes = readers[0].settings, [_sae_work(reader) for reader in readers]
+    assert settings.batch is not None and settings.buffer is not None
+    width = max(part.stop or reader.spec.d_in for reader in readers for part in reader.columns if part is not None)
     narrow = _width(source.dtype) if not isinstance(source, Subject) else source.lm.network.dtype.itemsize
-    assert settings.batch is not None and settings.buffer is not None and settings.d_sae is not None
-    sae = SaeWork(
-        arch=settings.arch,
-        d_in=d_in,
-        d_sae=settings.d_sae,
-        k=settings.k,
-        batch=settings.batch,
-        buffer=min(settings.buffer, settings.tokens),
-        row_bytes=narrow * d_in,
-    )
-    steps = settings.tokens // settings.batch * settings.batch
-    stages = [Stage("training", steps, steps * sae.step_flops)]
+    buffer, steps = min(settings.buffer, settings.tokens), settings.tokens // settings.batch * settings.batch
+    disk = [need for sae in saes for need in training_disk(sae)]
+    host, work = [], list(training_needs(saes, buffer, narrow * width))
+    stages = [Stage("training", steps, sum(steps * sae.step_flops for sae in saes))]
     index_tokens = settings.index_tokens
-    disk, host, work = list(training_disk(sae)), [], list(training_needs(sae))
     if subject is not None:
-        model = model_work(subject, subject.site())
-        stages.insert(0, Stage("activations", steps, steps * model.site_flops))
-        work.append(Need("a forward", model.forward_bytes, "--context"))
+        models = [model_work(subject, subject.on(reader.settings).sites()[-1]) for reader in readers]
+        stages.insert(0, Stage("activations", steps, steps * max(model.site_flops for model in models)))
+        work.append(Need("a forward", models[0].forward_bytes, "--context"))
         host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"))
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
             held_out = min(eval_tokens, there // HELD_OUT_EVERY + 1 if there else eval_tokens)
-            stages.append(_evaluation_stage(sae, model, held_out))
-            stages.append(_index_stage(sae, model, index_tokens))
-            work += looking_needs(sae, model, held_out, "evaluating")
-            work += looking_needs(sae, model, index_tokens, "indexing")
-            host += index_needs(sae, index_tokens)
+            pairs = list(zip(saes, models, strict=True))
+            stages.append(_together([_evaluation_stage(sae, model, held_out) for sae, model in pairs]))
+            stages.append(_together([_index_stage(sae, model, index_tokens) for sae, model in pairs]))
+            # They are looked at one after the other, so what the largest takes is what all take.
+            largest_sae, model = max(pairs, key=lambda pair: pair[0].parameters)
+            work += looking_needs(largest_sae, model, held_out, "evaluating")
+            work += looking_needs(largest_sae, model, index_tokens, "indexing")
+            host += index_needs(largest_sae, index_tokens)
     if settings.index and not isinstance(source, Array):
-        disk += index_disk(sae, index_tokens)
-    return _plan("train", disk, host, work, stages, settings.device)
+        disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
+    return _plan("train", _merged(disk), host, work, stages, settings.device)
+
+
+def _sae_work(reader: Reader) -> SaeWork:
+    spec, batch = reader.spec, reader.settings.batch
+    assert batch is not None
+    return SaeWork(arch=spec.arch, d_in=spec.d_in, d_out=spec.d_out, d_sae=spec.d_sae, k=spec.k, batch=batch)
+
+
+def _together(stages: Sequence[Stage]) -> Stage:
+    """The same stage for each of several autoencoders, as one."""
+    return Stage(stages[0].name, sum(stage.tokens for stage in stages), sum(stage.flops for stage in stages))
+
+
+def _merged(needs: Sequence[Need]) -> list[Need]:
+    """Needs of one name as one."""
+    found: dict[str, Need] = {}
+    for need in needs:
+        before = found.get(need.what, replace(need, n_bytes=0, kept=0))
+        n_bytes, kept = before.n_bytes + need.n_bytes, before.kept + need.kept
+        found[need.what] = replace(need, n_bytes=n_bytes, kept=kept)
+    return list(found.values())
 
 
 def index_plan(spec: SaeSpec, subject: Subject, tokens: int) -> Plan:
     """What `monosem index` takes."""
-    sae = SaeWork(arch=spec.arch, d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, batch=0, buffer=0, row_bytes=0)
+    sae = SaeWork(arch=spec.arch, d_in=spec.d_in, d_out=spec.d_out, d_sae=spec.d_sae, k=spec.k, batch=0)
     model = model_work(subject, subject.site())
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [

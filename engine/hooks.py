@@ -81,6 +81,41 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def rerouted(
+    lm: LanguageModel, source: Site, target: Site, fn: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> Iterator[None]:
+    """Within this block every forward pass goes on with fn(source_BTD, target_BTO) in place of what the target gives.
+
+    The source is one that runs before the target (`runs_before`), or the target itself.
+    """
+    if source == target:
+        with replaced(lm, target, lambda acts_BTD: fn(acts_BTD, acts_BTD)):
+            yield
+        return
+    seen: list[torch.Tensor] = []
+
+    def see(acts_BTD: torch.Tensor) -> None:
+        seen[:] = [acts_BTD]
+
+    handle = _attach(lm, source, see)
+    try:
+        with replaced(lm, target, lambda acts_BTO: fn(seen[0], acts_BTO)):
+            yield
+    finally:
+        handle.remove()
+
+
+def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
+    """Whether a forward pass reaches `first` before `second`."""
+    order: list[Site] = []
+    with ExitStack() as hooks:
+        for site in (second, first):
+            hooks.callback(_attach(lm, site, lambda _, site=site: order.append(site)).remove)  # type: ignore[misc]
+        _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.device), None)
+    return order.index(first) < order.index(second)
+
+
 def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
     """The model's logits [B, T, V] for the token after each position. `mask_BT` as in `capture`."""
     logits_BTV: torch.Tensor = _forward(lm, tokens_BT, mask_BT).logits

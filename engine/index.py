@@ -60,26 +60,30 @@ def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progres
     """
     weights = load_sae(run.sae)
     site = subject.site()
-    check_width(weights, site, subject.lm)
+    target = subject.target()
+    check_width(weights, site, target, subject.lm)
     plan = _plan(run, subject, tokens)
     sae = from_weights(weights, subject.lm.device)
     if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, site, sae))
+        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae))
     _sweep(run, subject, plan, site, sae, progress)
     progress.say("merging the index")
     merge(run.index, run.features)
     shutil.rmtree(run.index)
 
 
-def check_width(weights: SaeWeights, site: Site, lm: LanguageModel) -> None:
+def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel) -> None:
     """Refuse an autoencoder that was made for activations of another width."""
-    if weights.spec.d_in != site.d_in:
-        raise MonosemError(
-            f"the autoencoder reads {weights.spec.d_in} values, but {site.name} of {lm.name} has {site.d_in}",
-            "Use the model, layer and site it was trained on.",
-        )
+    spec = weights.spec
+    widths = [("reads", spec.d_in, site), ("explains", spec.d_out or spec.d_in, target)]
+    for does, width, place in widths:
+        if width != place.d_in:
+            raise MonosemError(
+                f"the autoencoder {does} {width} values, but {place.name} of {lm.name} has {place.d_in}",
+                "Use the model, layer and site it was trained on.",
+            )
 
 
 def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: np.ndarray) -> SparseRows:
@@ -122,7 +126,7 @@ def _sweep(run: RunFolder, subject: Subject, plan: IndexPlan, site: Site, sae: S
             first_context = number * plan.contexts_per_segment
             wanted = min(plan.contexts_per_segment, plan.n_contexts - first_context)
             builder = SegmentBuilder(sae.settings.d_sae)
-            for captured in captured_batches(subject.lm, site, stream, wanted):
+            for captured in captured_batches(subject.lm, [site], stream, wanted):
                 _add(builder, sae, captured)
                 bar.advance(len(captured.batch.tokens_BT))
             n_tokens = builder.n_tokens
@@ -178,8 +182,8 @@ def _vocabulary(lm: LanguageModel) -> Vocabulary:
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))
 
 
-def _columns(lm: LanguageModel, site: Site, sae: Sae) -> StaticColumns:
-    table = logit_effects(lm, site, sae.W_dec, LISTED)
+def _columns(lm: LanguageModel, target: Site, sae: Sae) -> StaticColumns:
+    table = logit_effects(lm, target, sae.W_dec, LISTED)
     near_id, near_cosine = neighbours(sae.W_dec, LISTED)
     return StaticColumns(
         decoder_norm_F=sae.W_dec.norm(dim=1).cpu().numpy(),

@@ -39,13 +39,13 @@ class LogitTable:
 
 
 def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> torch.Tensor | None:
-    """Each feature's direction in the final residual stream [F, M], float32; None for raw module paths.
+    """Each feature's direction in the final residual stream [F, M], float32; None for mlp_in and raw module paths.
 
     What resid_*, attn_out and mlp_out hold is in, or added to, the stream as it is. mlp_act goes through the MLP's last
     matrix and, in Gemma 2 and 3, the weight of the norm behind it.
     """
     family = family_of(lm)
-    if site.is_raw or family is None or site.layer is None:
+    if site.is_raw or site.name == "mlp_in" or family is None or site.layer is None:
         return None
     W_FD = W_dec_FD.detach().to(lm.device, torch.float32)
     if site.name != "mlp_act":

@@ -99,16 +99,20 @@ class SaeWork:
     d_in: int
     d_sae: int
     k: int | None
+    d_out: int | None = None
+    """Of a transcoder: width of what it explains."""
     batch: int
-    buffer: int
-    """Rows shuffled at a time."""
-    row_bytes: int
-    """Of one row in the buffer."""
+
+    @property
+    def width(self) -> int:
+        """D + O, values of a token that are looked at."""
+        return self.d_in + (self.d_out or 0)
 
     @property
     def parameters(self) -> int:
-        """2·D·F + F + D."""
-        return 2 * self.d_in * self.d_sae + self.d_sae + self.d_in
+        """F·(D + O) + F + O, with O = D in an autoencoder, and D more in a transcoder."""
+        out = self.d_out or self.d_in
+        return (self.d_in + out + 1) * self.d_sae + self.width
 
     @property
     def n_active(self) -> int:
@@ -181,18 +185,22 @@ def index_bytes(n_active: int, d_sae: int, tokens: int) -> int:
     return a_nonzero * n_active * tokens + 13 * tokens + (60 + 3 * LISTED * 8) * d_sae
 
 
-def training_needs(sae: SaeWork) -> tuple[Need, ...]:
-    """Memory of training one autoencoder.
+def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tuple[Need, ...]:
+    """Memory of training autoencoders on one pass, with `buffer` rows of `row_bytes` shuffled at a time.
 
-    Weights 4·P, moments 8·P, gradients 4·P; [B, F] a few times; the buffer twice, while it is filled.
+    Weights 4·P, moments 8·P, gradients 4·P of each; [B, F] a few times, of one after the other; the buffer twice, while
+    it is filled.
     """
-    dense = DENSE_COPIES.get(sae.arch, 4) * FLOAT * sae.batch * sae.d_sae
-    rows = 8 * FLOAT * sae.batch * sae.d_in + FLOAT * min(SAMPLE_ROWS, sae.buffer) * sae.d_in
-    weights = (2 * FLOAT + ADAM) * sae.parameters
+    weights = sum((2 * FLOAT + ADAM) * sae.parameters for sae in saes)
+    sample = min(SAMPLE_ROWS, buffer)
+    step = max(
+        DENSE_COPIES.get(sae.arch, 4) * FLOAT * sae.batch * sae.d_sae + (8 * sae.batch + sample) * FLOAT * sae.width
+        for sae in saes
+    )
     return (
         Need("weights, gradients and Adam's moments", weights, "--d-sae", "training"),
-        Need("a training step", dense + rows, "--batch, --d-sae", "training"),
-        Need("shuffle buffer", 2 * sae.buffer * sae.row_bytes, "--buffer", "training"),
+        Need("a training step", step, "--batch, --d-sae", "training"),
+        Need("shuffle buffer", 2 * buffer * row_bytes, "--buffer", "training"),
     )
 
 
@@ -229,7 +237,7 @@ def index_disk(sae: SaeWork, tokens: int) -> tuple[Need, ...]:
 def training_disk(sae: SaeWork) -> tuple[Need, ...]:
     """Disk of a training: two checkpoints while one replaces the other, then sae.h5."""
     weights = FLOAT * sae.parameters
-    checkpoint = sae.state_bytes + FLOAT * sae.batch * sae.d_in
+    checkpoint = sae.state_bytes + FLOAT * sae.batch * sae.width
     return (
         Need("checkpoints", 2 * checkpoint, "--d-sae"),
         Need("sae.h5", weights, "--d-sae", kept=weights),

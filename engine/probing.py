@@ -62,15 +62,22 @@ def source_rate(blocks: BlockSource, device: torch.device) -> tuple[float, torch
     return rate(work, device), torch.cat(kept)
 
 
-def step_rate(settings: TrainSettings, sample_ND: torch.Tensor, device: torch.device) -> float:
-    """Tokens a second of an autoencoder's training steps; of resolved settings."""
-    wanted = settings.trainer_settings(sample_ND.shape[1])
+def step_rate(
+    settings: TrainSettings, sample_ND: torch.Tensor, y_NO: torch.Tensor | None, device: torch.device
+) -> float:
+    """Tokens a second of an autoencoder's training steps, or a transcoder's that explains y; of resolved settings."""
+    wanted = settings.trainer_settings(sample_ND.shape[1], None if y_NO is None else y_NO.shape[1])
     trainer = SaeTrainer(wanted, device)
-    trainer.start(sample_ND)
-    rows_BD = sample_ND.repeat(-(-wanted.batch // len(sample_ND)), 1)[: wanted.batch]
+    trainer.start(sample_ND, y_NO)
+    rows = [
+        None if one is None else one.repeat(-(-wanted.batch // len(one)), 1)[: wanted.batch]
+        for one in (sample_ND, y_NO)
+    ]
+    x_BD, y_BO = rows
+    assert x_BD is not None
 
     def work() -> int:
-        trainer.step(rows_BD)
+        trainer.step(x_BD, y_BO)
         return wanted.batch
 
     return rate(work, device)
@@ -84,7 +91,7 @@ def evaluation_rate(subject: Subject, sae: Sae) -> float:
 
     def work() -> int:
         done = 0
-        for captured in captured_batches(subject.lm, site, stream, contexts):
+        for captured in captured_batches(subject.lm, [site], stream, contexts):
             sae(captured.acts_ND.float())
             tokens_BT, mask_BT = captured.batch.tensors(subject.lm.device)
             for _ in range(4):
@@ -119,7 +126,7 @@ def index_rate(subject: Subject, sae: Sae) -> IndexRate:
 
     def work() -> int:
         builder, done = SegmentBuilder(sae.settings.d_sae), 0
-        for captured in captured_batches(subject.lm, site, stream, contexts):
+        for captured in captured_batches(subject.lm, [site], stream, contexts):
             rows = token_rows(captured.batch)
             active = encode_rows(sae, captured.acts_ND, rows.counted_N)
             builder.add(rows, active)

@@ -1,9 +1,10 @@
-"""Where activations are read: six named sites in every block of the known families, or any module by its path.
+"""Where activations are read: seven named sites in every block of the known families, or any module by its path.
 
 With resid_pre the residual stream as it enters a block, a block does
 
     resid_mid = resid_pre + attn_out        attn_out = what attention adds
     resid_post = resid_mid + mlp_out        mlp_out = what the MLP adds
+    mlp_in = what the MLP reads: resid_mid behind its norm
     mlp_act = the MLP's hidden layer after its nonlinearity; for a gated MLP the product, the input of its last matrix
 
 In Gemma 2 and 3 attention and MLP are followed by norms of their own: attn_out and mlp_out are what comes out of
@@ -22,7 +23,7 @@ from torch import nn
 from engine.models import LanguageModel
 from store.errors import MonosemError
 
-SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "mlp_act")
+SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_out", "mlp_act")
 Side = Literal["input", "output"]
 
 
@@ -43,6 +44,11 @@ class Site:
     """The tensor is the residual stream itself, which the block still holds beside the module that reads it here."""
 
     @property
+    def title(self) -> str:
+        """`mlp_out 2`, or the module path."""
+        return self.name if self.layer is None else f"{self.name} {self.layer}"
+
+    @property
     def is_raw(self) -> bool:
         """Whether the user gave a module path."""
         return self.name not in SITES
@@ -61,6 +67,8 @@ class Family:
     """The MLP's last matrix."""
     mid_norm: str
     """The norm that reads the stream between attention and MLP."""
+    mlp: str = "mlp"
+    """The MLP itself."""
     final_norm: str
     """The norm before the unembedding, from the root."""
     centred: bool = False
@@ -135,6 +143,7 @@ _PLACES = {
     "resid_mid": _Place("mid_norm", "input"),
     "resid_post": _Place("", "output"),
     "attn_out": _Place("attn_out", "output"),
+    "mlp_in": _Place("mlp", "input"),
     "mlp_out": _Place("mlp_out", "output"),
     "mlp_act": _Place("mlp_down", "input"),
 }

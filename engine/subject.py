@@ -16,6 +16,7 @@ from engine.corpus.documents import Corpus
 from engine.corpus.opening import open_corpus
 from engine.corpus.order import Split
 from engine.devices import hardware, pick_device, pick_dtype, versions
+from engine.hooks import runs_before
 from engine.models import LanguageModel, load_model
 from engine.planted.corpus import is_planted
 from engine.progress import Progress
@@ -33,13 +34,24 @@ class SubjectSettings:
     model: str = "gpt2"
     layer: int | None = None
     site: str = "resid_post"
+    layer_out: int | None = None
+    """Of a transcoder: the layer it explains; None for that of `layer`."""
+    site_out: str = ""
+    """Of a transcoder: the site it explains; empty for an autoencoder."""
     data: str = "stdlib"
     context: int | None = None
     """Tokens a context; None for 256, or for what the model was made for if that is less."""
     packing: Packing = "packed"
     seed: int = 0
+    data_seed: int | None = None
+    """Seed of the order of text and activations; None for `seed`."""
     device: str = "auto"
     dtype: str = "auto"
+
+    @property
+    def order_seed(self) -> int:
+        """What the order of text and activations is drawn from."""
+        return self.seed if self.data_seed is None else self.data_seed
 
 
 @dataclass(frozen=True)
@@ -59,12 +71,44 @@ class Subject:
             layer = self.lm.n_layers // 2
         return resolve_site(self.lm, name, layer)
 
+    def target(self) -> Site:
+        """What is explained: of an autoencoder the site itself, of a transcoder another one.
+
+        Raises:
+            MonosemError: there is no such site, or it does not come behind the one that is read.
+        """
+        site, name, layer = self.site(), self.settings.site_out, self.settings.layer_out
+        if not name:
+            if layer is not None:
+                raise MonosemError("--layer-out says where a transcoder's --site-out is", "Give --site-out too.")
+            return site
+        if layer is None and name in SITES:
+            layer = self.lm.n_layers // 2 if site.layer is None else site.layer
+        target = resolve_site(self.lm, name, layer)
+        if target == site:
+            raise MonosemError("--site-out is the site that is read", "Leave it out: that is an autoencoder.")
+        if not runs_before(self.lm, site, target):
+            raise MonosemError(
+                f"{target.title} comes before {site.title}: nothing can be put in its place then",
+                "Read the earlier site, and explain the later one.",
+            )
+        return target
+
+    def sites(self) -> list[Site]:
+        """What an autoencoder or transcoder is trained on: what it reads, then what else it explains."""
+        site, target = self.site(), self.target()
+        return [site] if target == site else [site, target]
+
     def stream(self, split: Split, *, epochs: int | None = 1) -> ContextStream:
         """The contexts of one split of the corpus, in seeded order."""
         s = self.settings
         return ContextStream(
-            self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.seed, split, epochs)
+            self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.order_seed, split, epochs)
         )
+
+    def on(self, settings: SubjectSettings) -> Subject:
+        """The same model and text, looked at with other settings."""
+        return replace(self, settings=settings)
 
     def with_data(self, data: str) -> Subject:
         """The same model on another corpus."""
@@ -118,8 +162,8 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
 
 def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
     """Load the language model on its device."""
-    if settings.seed < 0:
-        raise MonosemError(f"the seed must not be negative: {settings.seed}")
+    if min(settings.seed, settings.order_seed) < 0:
+        raise MonosemError(f"a seed must not be negative: {min(settings.seed, settings.order_seed)}")
     device = pick_device(settings.device)
     return load_model(settings.model, device=device, dtype=pick_dtype(settings.dtype, device), progress=progress)
 

@@ -1,17 +1,20 @@
-"""`monosem train`: a model and a corpus, cached activations, or an array, to a trained, indexed and evaluated run."""
+"""`monosem train`: a model and a corpus, cached activations, or an array, to trained, indexed and evaluated runs.
+
+Several autoencoders are trained on one pass: one forward feeds them all, and each has a run folder of its own, which
+holds to the bit what it would hold had it been trained alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from engine.activations import BlockShuffle, BlockSource, ModelBlocks, ShardBlocks, whole_forwards
-from engine.array_runs import array_blocks, array_provenance, array_settings, is_of_array, note_measure
-from engine.arrays import Array, names_array, open_array
+from engine.activations import BlockShuffle
+from engine.array_runs import is_of_array, note_measure
+from engine.arrays import open_array
 from engine.corpus.order import Split, has_held_out
-from engine.devices import hardware, versions
 from engine.evaluate import Evaluation, evaluate, note
 from engine.forecast import training_plan
 from engine.index import build_index
@@ -19,14 +22,14 @@ from engine.progress import Progress
 from engine.resuming import agreeing, check_unchanged, has_begun
 from engine.room import check_room
 from engine.sae.registry import from_weights
+from engine.sources import Source, from_activations, open_source
 from engine.subject import Subject, device_of, open_subject, pinned
-from engine.training.loop import TrainLoop
+from engine.training.loop import Member, TrainLoop
 from engine.training.settings import TrainSettings
 from engine.training.trainer import SaeTrainer
-from store.errors import MonosemError
-from store.run import Provenance, RunFolder, RunRecord
-from store.shards import ShardInfo, ShardReader
-from store.spec import SaeSpec, known_fields
+from store.errors import MonosemError, WorkFailed
+from store.run import RunFolder, RunRecord
+from store.spec import known_fields
 from store.weights import SaeWeights, load_sae, save_sae
 
 EVAL_TOKENS = 500_000
@@ -34,56 +37,60 @@ EVAL_TOKENS = 500_000
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where the activations come from, and what they are activations of."""
+class Job:
+    """One autoencoder to be trained."""
 
-    blocks: BlockSource
-    spec: SaeSpec
-    """Without the autoencoder's own fields."""
+    run: RunFolder
+    """It may hold a model or activations made earlier, but no other training unless it is to be resumed."""
+    given: Mapping[str, Any]
+    """The fields of `TrainSettings` that the user set."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job whose settings are known."""
+
+    run: RunFolder
     settings: TrainSettings
-    """With the source's own model, site and corpus filled in."""
-    provenance: Provenance
-    stored: ShardInfo | Array | None = None
-    """What they are read from; None where the model makes them."""
 
 
 def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Evaluation | None:
-    """Train one autoencoder in a run folder; gives its evaluation, or None where this call made none.
+    """`train_all` of one; gives its evaluation, or None where this call made none."""
+    return train_all([Job(run, given)], progress, resume=resume)[0]
+
+
+def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[Evaluation | None]:
+    """Train autoencoders on one pass; gives the evaluation of each, or None where this call made none.
 
     Args:
-        run: the folder; it may hold a model or activations made earlier, but no other training unless `resume`.
-        given: the fields of `TrainSettings` that the user set.
+        jobs: what to train, and where to. What they read may differ, text and batches may not.
         progress: who is told.
-        resume: go on with the training that is in the folder, or make what a finished one lacks. Settings must agree
-            with those it began with, and so must model and text.
+        resume: go on with the trainings that are in the folders, or make what finished ones lack. Settings must agree
+            with those they began with, and so must model and text.
 
     Raises:
-        MonosemError: a setting is impossible, or the folder already holds a training.
-        KeyboardInterrupt: stopped on request, after a checkpoint.
+        MonosemError: a setting is impossible, or a folder already holds a training.
+        WorkFailed: a training failed; the others are finished first.
+        KeyboardInterrupt: stopped on request, after a checkpoint of each.
     """
-    settings = wanted_settings(run, pinned(given), resume=resume)
-    with run.locked():
-        subject = None
-        if resume and run.sae.is_file():
-            progress.say(f"{run.path} is trained already")
-            with run.working("training"):
-                _tidy(run, settings)
-        else:
-            subject = None if settings.activations else open_subject(settings, progress)
-            source = _stored_source(settings, progress) if subject is None else _model_source(subject, settings)
-            settings = source.settings.resolved(source.blocks.d_in)
-            plan = training_plan(settings, source.blocks.d_in, subject or source.stored, EVAL_TOKENS)
-            check_room(plan, run.path, device_of(settings))
-            _begin(run, settings, source, subject, progress, resume=resume)
-            with run.working("training"):
-                _fit(run, settings, source, progress, resume=resume)
-                _tidy(run, settings)
-        if not settings.index or (run.record().evaluation and (run.features.is_file() or is_of_array(settings))):
-            return None
-        if is_of_array(settings):
-            progress.say("no index is made: an index needs a model and text")
-            return note_measure(run, open_array(str(settings.activations)), EVAL_TOKENS, settings, progress)
-        return _finish(run, subject or _reopen(run, settings, progress), settings, progress)
+    tasks = [_Task(job.run, wanted_settings(job.run, pinned(job.given), resume=resume)) for job in jobs]
+    with _locked([task.run for task in tasks]):
+        pending = [task for task in tasks if not (resume and task.run.sae.is_file())]
+        for task in tasks:
+            if task not in pending:
+                progress.say(f"{task.run.path} is trained already")
+                with task.run.working("training"):
+                    _tidy(task)
+        subject, failures = _trained(pending, progress, resume=resume) if pending else (None, {})
+        found: list[Evaluation | None] = []
+        for task in tasks:
+            evaluation = None
+            if task.run.path not in failures and _is_unfinished(task):
+                evaluation, subject = _finish(task, subject, progress)
+            found.append(evaluation)
+        for path, failure in failures.items():
+            raise WorkFailed(f"{len(failures)} of {len(tasks)} trainings failed; {path}: {failure.what}", failure.hint)
+        return found
 
 
 def trained_settings(run: RunFolder) -> TrainSettings:
@@ -110,144 +117,105 @@ def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -
             f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
         )
     if not begun:
-        return TrainSettings(**_filled(given))
+        return TrainSettings(**from_activations(given))
     wanted = dict(given)
     if "expansion" in wanted:
         wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
     return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens"})
 
 
-def _filled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with what follows from where the activations come from."""
-    activations = given.get("activations")
-    if not activations:
-        return dict(given)
-    return array_settings(given) if names_array(activations) else _of_shards(given)
+@contextmanager
+def _locked(runs: Sequence[RunFolder]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for run in runs:
+            stack.enter_context(run.locked())
+        yield
 
 
-def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those filled in that the activations were made with. Model and text may lie elsewhere by now."""
-    info = shard_reader(given["activations"]).info
-    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
-    for name, value in given.items():
-        if name not in ("model", "data") and same.get(name, value) != value:
-            raise MonosemError(
-                f"{given['activations']} holds activations of --{name} {same[name]}, not {value}",
-                "Leave the flag out, or extract others.",
-            )
-    return same | dict(given)
+def _trained(
+    tasks: Sequence[_Task], progress: Progress, *, resume: bool
+) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
+    """Train; gives the model and text, if any were opened, and why which runs failed."""
+    source = open_source([task.settings for task in tasks], progress)
+    plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
+    check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
+    _say_what_is_held_out(source, progress)
+    for task, reader in zip(tasks, source.readers, strict=True):
+        if not task.run.exists():
+            task.run.create(RunRecord())
+        elif resume and "train" in task.run.record().config:
+            check_unchanged(task.run, reader.provenance)
+        config = task.run.record().config | {"train": asdict(reader.settings)}
+        task.run.update(spec=reader.spec, config=config, provenance=reader.provenance)
+    with ExitStack() as stack:
+        for task in tasks:
+            stack.enter_context(task.run.working("training"))
+        members = _fit(tasks, source, progress, resume=resume)
+    failures = {}
+    for member in members:
+        if member.failure is not None:
+            member.run.update(status="failed", message=member.failure.what)
+            failures[member.run.path] = member.failure
+    return source.subject, failures
 
 
-def shard_reader(activations: str) -> ShardReader:
-    """The shards in a run, or in a folder by themselves."""
-    run = RunFolder(Path(activations))
-    return ShardReader(run.activations if run.exists() else run.path)
-
-
-def _model_source(subject: Subject, settings: TrainSettings) -> _Source:
-    site = subject.site()
-    resolved = settings.resolved(site.d_in)
-    assert resolved.buffer is not None
-    blocks = ModelBlocks(
-        subject.lm,
-        site,
-        subject.stream("train", epochs=None),
-        whole_forwards(resolved.buffer // subject.context, subject.context),
-    )
-    spec = SaeSpec(
-        model=settings.model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=subject.encoding.excluded
-    )
-    known = replace(settings, context=subject.context, layer=site.layer)
-    return _Source(blocks, spec, known, subject.provenance())
-
-
-def _stored_source(settings: TrainSettings, progress: Progress) -> _Source:
-    return (_array_source if is_of_array(settings) else _cached_source)(settings, progress)
-
-
-def _array_source(settings: TrainSettings, progress: Progress) -> _Source:
-    array = open_array(str(settings.activations))
-    blocks = array_blocks(array, settings, progress)
-    provenance = array_provenance(array, array.digest(progress), settings)
-    return _Source(blocks, SaeSpec(d_in=array.d_in, excluded="none"), settings, provenance, array)
-
-
-def _cached_source(settings: TrainSettings, progress: Progress) -> _Source:
-    reader = shard_reader(str(settings.activations))
-    info = reader.info
-    if reader.n_contexts < info.n_contexts:
-        progress.say(f"{settings.activations} is unfinished: {reader.n_contexts} of {info.n_contexts} contexts")
-    resolved = settings.resolved(info.d_in)
-    assert resolved.buffer is not None
-    spec = SaeSpec(model=settings.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
-    blocks = ShardBlocks(reader, whole_forwards(resolved.buffer // info.context, info.context))
-    provenance = Provenance(
-        versions=versions(),
-        model=settings.model,
-        model_digest=info.model_digest,
-        corpus=settings.data,
-        corpus_digest=info.corpus_digest,
-        seed=settings.seed,
-        hardware=hardware(device_of(settings)),
-    )
-    return _Source(blocks, spec, settings, provenance, info)
-
-
-def _begin(
-    run: RunFolder,
-    settings: TrainSettings,
-    source: _Source,
-    subject: Subject | None,
-    progress: Progress,
-    *,
-    resume: bool,
-) -> None:
-    """Write what the run is before any work is done."""
-    spec = replace(source.spec, arch=settings.arch, d_sae=settings.d_sae or 0, k=settings.k, l1=settings.l1)
-    if subject is not None and not has_held_out(subject.corpus):
+def _say_what_is_held_out(source: Source, progress: Progress) -> None:
+    if source.subject is not None and not has_held_out(source.subject.corpus):
         progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
-    if not run.exists():
-        run.create(RunRecord())
-    elif resume and "train" in run.record().config:
-        check_unchanged(run, source.provenance)
-    config = run.record().config | {"train": asdict(settings)}
-    run.update(spec=spec, config=config, provenance=source.provenance)
 
 
-def _fit(run: RunFolder, settings: TrainSettings, source: _Source, progress: Progress, *, resume: bool) -> None:
-    trainer_settings = settings.trainer_settings(source.blocks.d_in)
-    trainer = SaeTrainer(trainer_settings, device_of(settings))
-    shuffle = BlockShuffle(source.blocks, trainer_settings.batch, settings.seed, trainer_settings.tokens)
-    loop = TrainLoop(run, trainer, shuffle, settings.checkpoint_every, progress)
+def _fit(tasks: Sequence[_Task], source: Source, progress: Progress, *, resume: bool) -> list[Member]:
+    members = []
+    for task, reader in zip(tasks, source.readers, strict=True):
+        wanted = reader.settings.trainer_settings(reader.spec.d_in, reader.spec.d_out)
+        members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
+    shared, batches = source.readers[0].settings, members[0].trainer.settings
+    shuffle = BlockShuffle(source.blocks, batches.batch, shared.order_seed, batches.tokens)
+    loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
     if resume:
         loop.resume()
     loop.finish()
-    save_sae(run.sae, SaeWeights(run.record().spec, trainer.weights()))
+    for task, member in zip(tasks, members, strict=True):
+        if member.failure is None:
+            save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
+            _tidy(task)
+    return members
 
 
-def _tidy(run: RunFolder, settings: TrainSettings) -> None:
+def _tidy(task: _Task) -> None:
     """Behind the training: note its size, and remove what nobody will resume from."""
+    run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
     record = run.record()
-    run.update(results=replace(record.results, tokens=settings.trainer_settings(record.spec.d_in).tokens))
+    tokens = trained_settings(run).trainer_settings(record.spec.d_in, record.spec.d_out).tokens
+    run.update(results=replace(record.results, tokens=tokens))
 
 
-def _reopen(run: RunFolder, settings: TrainSettings, progress: Progress) -> Subject:
-    subject = open_subject(settings, progress)
-    check_unchanged(run, subject.provenance())
-    return subject
+def _is_unfinished(task: _Task) -> bool:
+    """Whether an evaluation or an index is wanted and not there."""
+    run = task.run
+    there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
+    return task.settings.index and not there
 
 
-def _finish(run: RunFolder, subject: Subject, settings: TrainSettings, progress: Progress) -> Evaluation | None:
-    """Evaluate on held-out text, then index, whichever is still to be done."""
-    evaluation = None
+def _finish(task: _Task, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
+    """Evaluate on what was held out, then index, whichever is still to be done; gives what was opened for it."""
+    run = task.run
+    if is_of_array(task.settings):
+        progress.say("no index is made: an index needs a model and text")
+        return note_measure(run, open_array(str(task.settings.activations)), EVAL_TOKENS, task.settings, progress), None
+    settings = replace(trained_settings(run), index_tokens=task.settings.index_tokens, device=task.settings.device)
+    if subject is None:
+        subject = open_subject(settings, progress)
+        check_unchanged(run, subject.provenance())
+    own, evaluation = subject.on(settings), None
     if not run.record().evaluation:
-        evaluation = evaluate_run(run, subject, "heldout", EVAL_TOKENS, progress)
+        evaluation = evaluate_run(run, own, "heldout", EVAL_TOKENS, progress)
     if not run.features.is_file():
         with run.working("indexing"):
-            build_index(run, subject, settings.index_tokens, progress)
-    return evaluation
+            build_index(run, own, settings.index_tokens, progress)
+    return evaluation, subject
 
 
 def evaluate_run(run: RunFolder, subject: Subject, split: Split, tokens: int, progress: Progress) -> Evaluation:

@@ -1,4 +1,8 @@
-"""checkpoints/step-N.h5: named arrays and a JSON state; the last good one is kept."""
+"""checkpoints/step-N.h5: named arrays and a JSON state; the last good one is kept.
+
+Trainings that share one pass write theirs for the same step, and let the ones before go only when all are written: so
+there is always a step that all of them can go back to.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write step-N.h5, then remove every other one, and what writers that were killed have left."""
+    """Write step-N.h5; earlier ones stay (`forget_others`)."""
     path = folder / f"step-{checkpoint.step}.h5"
     with create_sealed(path, "checkpoint") as file:
         file.attrs["step"] = checkpoint.step
@@ -37,16 +41,25 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         arrays = file.create_group("arrays")
         for name, values in checkpoint.arrays.items():
             put(arrays, name, np.atleast_1d(values)).attrs["scalar"] = np.ndim(values) == 0
-    for other in [*folder.glob("step-*.h5"), *folder.glob(".step-*.h5.tmp-*")]:
+    return path
+
+
+def forget_others(path: Path) -> None:
+    """Remove every checkpoint beside this one, and what writers that were killed have left."""
+    for other in [*path.parent.glob("step-*.h5"), *path.parent.glob(".step-*.h5.tmp-*")]:
         if other != path:
             other.unlink()
-    return path
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """Every step-N.h5 by its step, in order of steps."""
+    found = {int(match[1]): path for path in folder.glob("step-*.h5") if (match := _NAME.fullmatch(path.name))}
+    return dict(sorted(found.items()))
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """The newest step-N.h5, or None."""
-    found = [(int(match[1]), path) for path in folder.glob("step-*.h5") if (match := _NAME.fullmatch(path.name))]
-    return max(found)[1] if found else None
+    return next(reversed(checkpoints(folder).values()), None)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

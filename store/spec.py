@@ -57,14 +57,17 @@ class SaeSpec:
         """Read what `to_json` wrote."""
         return cls(**known_fields(cls, json.loads(text)))
 
+    def place(self) -> str:
+        """`resid_post 2`, of a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""
+        read = _named(self.site, self.layer)
+        return f"{read} → {_named(self.site_out, self.layer_out)}" if self.site_out else read
+
     def title(self) -> str:
         """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
-        place = f"{self.model.rstrip('/').split('/')[-1]} {_place(self.site, self.layer)}"
-        if self.site_out:
-            place += f" → {_place(self.site_out, self.layer_out)}"
+        place = f"{self.model.rstrip('/').split('/')[-1]} {self.place()}"
         size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
         return f"{place} · {size}" if place.strip() else f"{size} of {self.d_in} values"
 
 
-def _place(site: str, layer: int | None) -> str:
+def _named(site: str, layer: int | None) -> str:
     return site if layer is None else f"{site} {layer}"

@@ -29,7 +29,7 @@ from engine.resuming import agreeing, check_unchanged, has_begun
 from engine.room import check_room
 from engine.subject import pinned
 from store.atomic import atomic_path, fsync_folder
-from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from store.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.errors import MonosemError, WorkFailed, disk_errors
 from store.run import Provenance, RunFolder, RunRecord
 from store.spec import known_fields
@@ -217,7 +217,7 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
             if not trainer.is_sound():
                 raise _failure(run, f"the model's weights are not all finite numbers at step {step}")
             state = {"position": asdict(stream.position)}
-            save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state))
+            forget_others(save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state)))
             saved = time.perf_counter()
         if request.asked:
             raise KeyboardInterrupt

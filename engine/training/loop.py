@@ -1,119 +1,67 @@
-"""From a source of activations to sae.h5: steps, log lines, checkpoints, and a good end whenever it is stopped."""
+"""From activations to trained autoencoders: steps, log lines, checkpoints, and a good end whenever it is stopped."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean
+from typing import TypeVar
 
-from engine.activations import BlockShuffle
+import numpy as np
+
+from engine.activations import BlockShuffle, Columns
 from engine.interrupt import StopRequest, stop_request
 from engine.progress import Progress, Task
 from engine.training.trainer import SaeTrainer, Tally
-from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
-from store.errors import WorkFailed
+from store.checkpoint import (
+    Checkpoint,
+    checkpoints,
+    forget_others,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from store.errors import MonosemError, WorkFailed
 from store.events import EndEvent, EventLog, TrainEvent
 from store.run import RunFolder
+
+T = TypeVar("T")
 
 SAMPLE_ROWS = 16_384
 """Activations that set the scale, the mean and so the start of a training."""
 LOG_POINTS = 200
 CHECKPOINT_SECONDS = 120.0
+EXPLODED = 1000
+"""A loss this many times the first one logged has exploded."""
 CARRY = "shuffle.carry"
 
 
 @dataclass
-class TrainLoop:
-    """One autoencoder's training in one run folder."""
+class Member:
+    """One of the autoencoders that are trained on one pass."""
 
     run: RunFolder
     trainer: SaeTrainer
-    shuffle: BlockShuffle
-    checkpoint_every: int | None
-    """Steps; None for one every CHECKPOINT_SECONDS. When a checkpoint is taken has no influence on the result."""
-    progress: Progress
-    seconds: float = 0.0
-    """Time spent in training before this process took over."""
-    logged_at: float = 0.0
-    """How much of it was spent when the last line was logged."""
+    columns: Columns = field(default_factory=lambda: Columns(slice(None)))
+    failure: WorkFailed | None = None
+    """Why it takes no further step."""
+    first_loss: float | None = None
 
-    def resume(self) -> bool:
-        """Go back to the latest checkpoint; False when there is none and training starts from the beginning."""
-        path = latest_checkpoint(self.run.checkpoints)
-        log = EventLog(self.run.events)
-        if path is None:
-            log.rewind(0)
-            return False
-        checkpoint = load_checkpoint(path)
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a checkpoint, in the events too."""
         self.trainer.restore(checkpoint.state["trainer"], checkpoint.arrays)
-        self.shuffle.restore(checkpoint.state["shuffle"], checkpoint.arrays[CARRY])
-        self.seconds, self.logged_at = float(checkpoint.state["seconds"]), float(checkpoint.state["logged_at"])
-        log.rewind(checkpoint.step)
-        self.progress.say(f"resumed at step {checkpoint.step} of {self.trainer.settings.steps}")
-        return True
+        self.first_loss = checkpoint.state.get("first_loss")
+        EventLog(self.run.events).rewind(checkpoint.step)
 
-    def finish(self) -> None:
-        """Train to the last step.
+    def log(self, seconds: float) -> TrainEvent:
+        """Write the line for the steps since the last, and begin a new tally.
 
         Raises:
-            KeyboardInterrupt: someone asked to stop; a checkpoint was written.
-            WorkFailed: loss or weights are no numbers; the last good checkpoint is named.
+            WorkFailed: the loss is no number, or has exploded.
         """
-        trainer, batch = self.trainer, self.trainer.settings.batch
-        began = time.perf_counter() - self.seconds
-        if trainer.step_count == 0:
-            trainer.start(self.shuffle.peek(SAMPLE_ROWS))
-        total = trainer.settings.tokens
-        task = self.progress.task("training", total, "tokens", trainer.step_count * batch)
-        with stop_request() as request, task as bar:
-            self._steps(request, bar, began)
-        if not trainer.is_sound():
-            raise self._failure("the weights are not all finite numbers any more")
-        self.seconds = time.perf_counter() - began
-        EventLog(self.run.events).append(
-            EndEvent(tokens=total, seconds=self.seconds, tok_s=total / max(self.seconds, 1e-9))
-        )
-
-    def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
-        trainer, settings = self.trainer, self.trainer.settings
-        log_every = max(1, settings.steps // LOG_POINTS)
-        logged = began + self.logged_at
-        saved = time.perf_counter()
-        shown = trainer.step_count
-        while trainer.step_count < settings.steps:
-            trainer.step(self.shuffle.next_batch())
-            step, now = trainer.step_count, time.perf_counter()
-            if step % log_every == 0 or step == settings.steps:
-                event = self._log(now - logged)
-                bar.advance((step - shown) * settings.batch, **_facts(event))
-                logged, shown = now, step
-            if request.asked or self._checkpoint_due(step, now - saved):
-                self.seconds, self.logged_at = now - began, logged - began
-                self.save()
-                saved = time.perf_counter()
-            if request.asked:
-                raise KeyboardInterrupt
-
-    def _checkpoint_due(self, step: int, seconds: float) -> bool:
-        if self.checkpoint_every is None:
-            return seconds >= CHECKPOINT_SECONDS
-        return step % self.checkpoint_every == 0
-
-    def save(self) -> None:
-        """Write a checkpoint of this very step.
-
-        Raises:
-            WorkFailed: its weights are worthless; the last good checkpoint stays.
-        """
-        if not self.trainer.is_sound():
-            raise self._failure("the weights are not all finite numbers any more")
-        values, arrays = self.trainer.state()
-        shuffle, carry_ND = self.shuffle.state()
-        state = {"trainer": values, "shuffle": shuffle, "seconds": self.seconds, "logged_at": self.logged_at}
-        save_checkpoint(self.run.checkpoints, Checkpoint(self.trainer.step_count, arrays | {CARRY: carry_ND}, state))
-
-    def _log(self, seconds: float) -> TrainEvent:
-        """Write the line for the steps since the last, and begin a new tally."""
         trainer, batch = self.trainer, self.trainer.settings.batch
         tally, trainer.tally = trainer.tally, Tally()
         rows = tally.steps * batch
@@ -130,11 +78,25 @@ class TrainLoop:
             terms={name: float(value) / tally.steps for name, value in tally.terms.items()},
         )
         if not math.isfinite(event.loss):
-            raise self._failure(f"the loss is {event.loss}")
+            raise self.failed(f"the loss is {event.loss}")
+        if self.first_loss is None:
+            self.first_loss = event.loss
+        elif event.loss > EXPLODED * max(self.first_loss, 1e-6):
+            raise self.failed(f"the loss has exploded from {self.first_loss:.3g} to {event.loss:.3g}")
         EventLog(self.run.events).append(event)
         return event
 
-    def _failure(self, what: str) -> WorkFailed:
+    def check_sound(self) -> None:
+        """Refuse to go on with weights that are worth nothing.
+
+        Raises:
+            WorkFailed: the last good checkpoint is named.
+        """
+        if not self.trainer.is_sound():
+            raise self.failed("the weights are not all finite numbers any more")
+
+    def failed(self, what: str) -> WorkFailed:
+        """The error that ends this training."""
         kept = latest_checkpoint(self.run.checkpoints)
         return WorkFailed(
             f"{what} at step {self.trainer.step_count}",
@@ -143,12 +105,151 @@ class TrainLoop:
         )
 
 
-def _facts(event: TrainEvent) -> dict[str, float | int | str]:
-    """What a progress line shows."""
+@dataclass
+class TrainLoop:
+    """Trainings in run folders of their own that share every batch; all are at the same step."""
+
+    members: Sequence[Member]
+    shuffle: BlockShuffle
+    checkpoint_every: int | None
+    """Steps; None for one every CHECKPOINT_SECONDS. When a checkpoint is taken has no influence on the result."""
+    progress: Progress
+    seconds: float = 0.0
+    """Time spent in training before this process took over."""
+    logged_at: float = 0.0
+    """How much of it was spent when the last line was logged."""
+
+    def resume(self) -> bool:
+        """Go back to the latest step that all have a checkpoint of; False when training starts from the beginning.
+
+        Raises:
+            MonosemError: they were trained apart since, and have no step in common.
+        """
+        found = [checkpoints(member.run.checkpoints) for member in self.members]
+        common = set.intersection(*(set(steps) for steps in found))
+        if not common and any(found):
+            step, furthest = max((max(steps, default=0), number) for number, steps in enumerate(found))
+            path = self.members[furthest].run.path
+            raise MonosemError(
+                f"{path} is at step {step}, where not all of the others are",
+                f"Finish it by itself, then the others: --resume --out {path}",
+            )
+        if not common:
+            for member in self.members:
+                EventLog(member.run.events).rewind(0)
+            return False
+        step = max(common)
+        values, carry_ND = {}, np.empty((0, 0), np.float32)
+        for number, (member, steps) in enumerate(zip(self.members, found, strict=True)):
+            checkpoint = load_checkpoint(steps[step])
+            member.restore(checkpoint)
+            values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
+            if number == 0:
+                carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
+            member.columns.spread(own_ND, carry_ND)
+        self.shuffle.restore(values["shuffle"], carry_ND)
+        self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
+        self.progress.say(f"resumed at step {step} of {self.members[0].trainer.settings.steps}")
+        return True
+
+    @property
+    def step_count(self) -> int:
+        """Steps that all of them have taken."""
+        return next((m.trainer.step_count for m in self.members if m.failure is None), 0)
+
+    def finish(self) -> None:
+        """Train to the last step. One of several that fails is left behind with its `failure`.
+
+        Raises:
+            KeyboardInterrupt: someone asked to stop; checkpoints were written.
+            WorkFailed: loss or weights of the only one, or of all, are no numbers; the last good checkpoint is named.
+        """
+        settings = self.members[0].trainer.settings
+        began = time.perf_counter() - self.seconds
+        if self.step_count == 0:
+            sample_ND = self.shuffle.peek(SAMPLE_ROWS)
+            for member in self.members:
+                member.trainer.start(*member.columns.of(sample_ND))
+        several = f"training {len(self.members)} autoencoders" if len(self.members) > 1 else "training"
+        task = self.progress.task(several, settings.tokens, "tokens", self.step_count * settings.batch)
+        with stop_request() as request, task as bar:
+            self._steps(request, bar, began)
+        for member in self._going():
+            self._guarded(member, member.check_sound)
+        self.seconds = time.perf_counter() - began
+        end = EndEvent(tokens=settings.tokens, seconds=self.seconds, tok_s=settings.tokens / max(self.seconds, 1e-9))
+        for member in self._going():
+            EventLog(member.run.events).append(end)
+
+    def _going(self) -> list[Member]:
+        return [member for member in self.members if member.failure is None]
+
+    def _guarded(self, member: Member, work: Callable[[], T]) -> T | None:
+        """Do it; where it fails, go on with the others, if there are any."""
+        try:
+            return work()
+        except WorkFailed as failure:
+            member.failure = failure
+            if not self._going():
+                raise
+            self.progress.say(f"{member.run.name} has failed: {failure.what}; the others go on")
+            return None
+
+    def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
+        settings = self.members[0].trainer.settings
+        log_every = max(1, settings.steps // LOG_POINTS)
+        logged = began + self.logged_at
+        saved = time.perf_counter()
+        shown = self.step_count
+        while self.step_count < settings.steps:
+            rows_ND = self.shuffle.next_batch()
+            for member in self._going():
+                member.trainer.step(*member.columns.of(rows_ND))
+            step, now = self.step_count, time.perf_counter()
+            if step % log_every == 0 or step == settings.steps:
+                events = [self._guarded(member, partial(member.log, now - logged)) for member in self._going()]
+                bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
+                logged, shown = now, step
+            if request.asked or self._checkpoint_due(step, now - saved):
+                self.seconds, self.logged_at = now - began, logged - began
+                self.save()
+                saved = time.perf_counter()
+            if request.asked:
+                raise KeyboardInterrupt
+
+    def _checkpoint_due(self, step: int, seconds: float) -> bool:
+        if self.checkpoint_every is None:
+            return seconds >= CHECKPOINT_SECONDS
+        return step % self.checkpoint_every == 0
+
+    def save(self) -> None:
+        """Write checkpoints of this very step.
+
+        Raises:
+            WorkFailed: its weights are worthless; the last good checkpoint stays.
+        """
+        shuffle, carry_ND = self.shuffle.state()
+        times = {"seconds": self.seconds, "logged_at": self.logged_at}
+        written = []
+        for member in self._going():
+            self._guarded(member, member.check_sound)
+        for member in self._going():
+            values, arrays = member.trainer.state()
+            state = {"trainer": values, "shuffle": shuffle, "first_loss": member.first_loss} | times
+            arrays[CARRY] = member.columns.join(carry_ND)
+            written.append(
+                save_checkpoint(member.run.checkpoints, Checkpoint(member.trainer.step_count, arrays, state))
+            )
+        for path in written:
+            forget_others(path)
+
+
+def _facts(events: Sequence[TrainEvent]) -> dict[str, float | int | str]:
+    """What a progress line shows: of several, the means."""
     return {
-        "loss": event.loss,
-        "explained_variance": event.explained_variance,
-        "l0": event.l0,
-        "dead": event.dead,
-        "tok_s": event.tok_s,
+        "loss": fmean(event.loss for event in events),
+        "explained_variance": fmean(event.explained_variance for event in events),
+        "l0": fmean(event.l0 for event in events),
+        "dead": round(fmean(event.dead for event in events)),
+        "tok_s": events[0].tok_s,
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from engine.devices import pick_device, products_in_bfloat16
 from engine.numbers import nearest_power_of_two
 from engine.sae.base import Sae, SaeSettings, Sparsity
-from engine.sae.registry import architecture
+from engine.sae.registry import ARCHITECTURES, architecture
 from engine.subject import SubjectSettings
 from engine.training.trainer import TrainerSettings
 from store.errors import MonosemError
@@ -16,6 +16,8 @@ from store.errors import MonosemError
 LR_AT_UNIT = 3.84
 """Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
 decoder entries shrink with √d_in, and the share of tokens a feature learns from with its number of rivals."""
+TRANSCODER_LR = 2.0
+"""Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32
 BUFFER_BYTES = 1 << 29
 MAX_BUFFER = 1 << 18
@@ -48,8 +50,13 @@ class TrainSettings(SubjectSettings):
     index: bool = True
     index_tokens: int = 1_000_000
 
-    def resolved(self, d_in: int) -> TrainSettings:
+    def resolved(self, d_in: int, *, d_out: int | None = None, width: int | None = None) -> TrainSettings:
         """The same with every default filled in.
+
+        Args:
+            d_in: width of what is read.
+            d_out: width of what a transcoder explains; None for an autoencoder.
+            width: of a row in the shuffle buffer, which may hold what other trainings read as well.
 
         Raises:
             MonosemError: a value is impossible.
@@ -64,6 +71,9 @@ class TrainSettings(SubjectSettings):
         if batch > self.tokens:
             raise MonosemError(f"--batch {batch} is more than --tokens {self.tokens}")
         sae = architecture(self.arch)
+        if d_out is not None and not sae.transcodes:
+            able = ", ".join(name for name, one in ARCHITECTURES.items() if one.transcodes)
+            raise MonosemError(f"{self.arch} explains what it reads, not another site", f"Choose one of: {able}.")
         steer = self._steering(sae)
         resolved = replace(
             self,
@@ -71,12 +81,12 @@ class TrainSettings(SubjectSettings):
             expansion=None,
             k=(min(DEFAULT_K, d_sae) if self.k is None else self.k) if steer == "k" else None,
             l1=(sae.l1_at_unit * d_in**0.5 if self.l1 is None else self.l1) if steer == "l1" else None,
-            lr=self.lr or sae.lr_share * LR_AT_UNIT / (d_in * d_sae) ** 0.5,
+            lr=self.lr or sae.lr_share * (TRANSCODER_LR if d_out else 1) * LR_AT_UNIT / (d_in * d_sae) ** 0.5,
             batch=batch,
-            buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * d_in))),
+            buffer=self.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * (width or d_in + (d_out or 0))))),
             dead_after=self.dead_after or min(MAX_DEAD_AFTER, max(self.tokens // 10, 1)),
         )
-        resolved.sae_settings(d_in)
+        resolved.sae_settings(d_in, d_out)
         return resolved
 
     def _steering(self, sae: type[Sae]) -> Sparsity:
@@ -100,18 +110,19 @@ class TrainSettings(SubjectSettings):
             if value is not None and not 0 < value < math.inf:
                 raise MonosemError(f"--{name.replace('_', '-')} must be positive, not {value}")
 
-    def sae_settings(self, d_in: int) -> SaeSettings:
+    def sae_settings(self, d_in: int, d_out: int | None = None) -> SaeSettings:
         """The autoencoder's own settings; of resolved settings only."""
         assert self.d_sae is not None
-        return SaeSettings(d_in=d_in, d_sae=self.d_sae, k=self.k, l1=self.l1, k_aux=self.k or SaeSettings.k_aux)
+        k_aux = self.k or SaeSettings.k_aux
+        return SaeSettings(d_in=d_in, d_sae=self.d_sae, k=self.k, l1=self.l1, k_aux=k_aux, d_out=d_out)
 
-    def trainer_settings(self, d_in: int) -> TrainerSettings:
+    def trainer_settings(self, d_in: int, d_out: int | None = None) -> TrainerSettings:
         """The trainer's settings; of resolved settings only."""
         assert self.batch is not None and self.lr is not None and self.dead_after is not None
         steps = max(1, self.tokens // self.batch)
         return TrainerSettings(
             arch=self.arch,
-            sae=self.sae_settings(d_in),
+            sae=self.sae_settings(d_in, d_out),
             lr=self.lr,
             batch=self.batch,
             steps=steps,

@@ -116,6 +116,8 @@ def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
         return value is flag.value
     if isinstance(value, list) and parameter.multiple:
         return [_argument_text(path, key, item) for item in value]
+    if isinstance(value, list) and (parameter.metavar or "").endswith(",…"):
+        return ",".join(_argument_text(path, key, item) for item in value)
     text = _argument_text(path, key, value)
     return [text] if parameter.multiple else text
 

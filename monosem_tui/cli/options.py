@@ -6,14 +6,16 @@ A flag that is not given is None: defaults are the engine's, where they can depe
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
 from monosem_tui.cli.config import read_config
 
+T = TypeVar("T")
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
 _ARRAY = re.compile(r"(.+)\.(?:npy|h5|hdf5|safetensors)(?::.*)?", re.IGNORECASE)
 """The last part of a path to a user's own activations, as engine.arrays takes it."""
@@ -37,18 +39,71 @@ DEFAULT_MODEL = "gpt2"
 """As the engine's settings have it; naming a run must not import the engine."""
 
 
+def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[T, ...]]:
+    """A parser of `A,B,C`, each part taken by `parse`."""
+
+    def parts(value: str | tuple[T, ...]) -> tuple[T, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(parse(part.strip()) for part in value.split(","))
+
+    return parts
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `least` on."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
+            raise typer.BadParameter(f"{text!r} is no whole number from {least} on.")
+        return int(text)
+
+    return parse
+
+
+def positive(text: str) -> float:
+    """A number from 0 on.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise typer.BadParameter(f"{text!r} is no number from 0 on.")
+    return number
+
+
+def word(text: str) -> str:
+    """Any text but none at all."""
+    if not text:
+        raise typer.BadParameter("an entry of the list is empty.")
+    return text
+
+
 def given(values: dict[str, Any], *others: str) -> dict[str, Any]:
     """The flags that the user gave: a command's parameters, those left out and `others` dropped."""
     return {name: value for name, value in values.items() if value is not None and name not in others}
 
 
-def run_name(flags: dict[str, Any]) -> str:
-    """A name for a new run that says what it is of: `gpt2-resid_post-6-topk`."""
+def run_name(flags: dict[str, Any], marks: Mapping[str, str] | None = None) -> str:
+    """A name for a new run that says what it is of: `gpt2-resid_post-6-topk`.
+
+    `marks` tell it from others of a sweep, by setting; those of settings that the name has anyway are left out.
+    """
+    others = [mark for name, mark in (marks or {}).items() if name not in ("site", "layer", "arch")]
     source = str(flags.get("activations") or flags.get("model", DEFAULT_MODEL)).rstrip("/")
     if array := _ARRAY.fullmatch(source.split("/")[-1]):
-        return re.sub(r"[^\w.-]+", "_", f"{array[1]}-{flags.get('arch', 'topk')}")
+        return "-".join([filename(f"{array[1]}-{flags.get('arch', 'topk')}"), *others])
     words = [source.split("/")[-1], flags.get("site", "resid_post"), flags.get("layer"), flags.get("arch", "topk")]
-    return "-".join(re.sub(r"[^\w.]+", "_", str(word)) for word in words if word is not None)
+    return "-".join([re.sub(r"[^\w.]+", "_", str(word)) for word in words if word is not None] + others)
+
+
+def filename(text: str) -> str:
+    """Without what a file's name had better not have, a module path's colon for one."""
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under --runs-dir.")]
@@ -73,7 +128,7 @@ Site = Annotated[
     typer.Option(
         "--site",
         metavar="SITE",
-        help="resid_pre, resid_mid, resid_post, attn_out, mlp_out, mlp_act, or a module's path.",
+        help="resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path.",
     ),
 ]
 Tokens = Annotated[
@@ -84,31 +139,80 @@ IndexTokens = Annotated[
     int | None,
     typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over [1M]."),
 ]
-DSae = Annotated[int | None, typer.Option("--d-sae", metavar="COUNT", parser=count, help="Number of features.")]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        "--layer", metavar="N,…", parser=several(whole(0)), help="Layer of the model, from 0; else the middle one."
+    ),
+]
+Sites = Annotated[
+    str | None,
+    typer.Option(
+        "--site",
+        metavar="SITE,…",
+        parser=several(word),
+        help="resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path.",
+    ),
+]
+SitesOut = Annotated[
+    str | None,
+    typer.Option(
+        "--site-out",
+        metavar="SITE,…",
+        parser=several(word),
+        help="Explain this site by features of --site: a transcoder (topk, batchtopk, matryoshka, jumprelu).",
+    ),
+]
+LayersOut = Annotated[
+    str | None,
+    typer.Option("--layer-out", metavar="N,…", parser=several(whole(0)), help="Layer of --site-out [that of --site]."),
+]
+DSae = Annotated[
+    str | None, typer.Option("--d-sae", metavar="COUNT,…", parser=several(count), help="Number of features.")
+]
 Expansion = Annotated[
-    int | None,
-    typer.Option("--expansion", metavar="N", min=1, help="Number of features as a multiple of the site's width."),
+    str | None,
+    typer.Option(
+        "--expansion",
+        metavar="N,…",
+        parser=several(whole(1)),
+        help="Number of features as a multiple of the site's width.",
+    ),
 ]
 Arch = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        metavar="NAME",
+        metavar="NAME,…",
+        parser=several(word),
         help="Architecture of the autoencoder: topk, batchtopk, jumprelu, matryoshka, gated, l1-norm or relu.",
     ),
 ]
 K = Annotated[
-    int | None,
-    typer.Option("--k", metavar="N", min=1, help="Active features a token: topk, batchtopk, matryoshka, jumprelu."),
+    str | None,
+    typer.Option(
+        "--k",
+        metavar="N,…",
+        parser=several(whole(1)),
+        help="Active features a token: topk, batchtopk, matryoshka, jumprelu.",
+    ),
 ]
 L1 = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--l1",
-        metavar="X",
-        min=0,
+        metavar="X,…",
+        parser=several(positive),
         help="Weight of the sparsity penalty: gated, l1-norm, relu; jumprelu without --k.",
     ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option("--seed", metavar="N,…", parser=several(whole(0)), help="Seed of everything that is drawn at random."),
+]
+DataSeed = Annotated[
+    int | None,
+    typer.Option("--data-seed", metavar="N", min=0, help="Seed of the order of text and batches [--seed, the first]."),
 ]
 Batch = Annotated[int | None, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
 Context = Annotated[int | None, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,20 @@ def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> Ru
 
     New work takes the first free number, --resume the last one taken: that of the same command before.
     """
+    return runs_to_write(out, root, [name], [""], resume=resume)[0]
+
+
+def runs_to_write(
+    out: Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
+) -> list[RunFolder]:
+    """The folders of trainings on one pass: --out with each ending, else each name, all with the same number behind."""
     if out is not None:
-        return RunFolder(root / out if len(out.parts) == 1 and not out.is_absolute() else out)
-    taken = {path.name for path in root.glob(f"{name}*")}
-    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
-    free = next(place for place, one in enumerate(names) if one not in taken)
-    return RunFolder(root / names[max(free - 1, 0) if resume else free])
+        place = root / out if len(out.parts) == 1 and not out.is_absolute() else out
+        return [RunFolder(place.with_name(place.name + ending)) if ending else RunFolder(place) for ending in endings]
+    taken = {path.name for name in names for path in root.glob(f"{name}*")}
+    numbers = ["", *(f"-{number}" for number in range(2, len(taken) + 3))]
+    free = next(i for i, number in enumerate(numbers) if not taken & {name + number for name in names})
+    return [RunFolder(root / (name + numbers[max(free - 1, 0) if resume else free])) for name in names]
 
 
 def newest_indexed(root: Path) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_a_file_fills_what_the_command_line_leaves_out(tmp_path: Path) -> None:
         "model": "llama",
         "layer": 8,
         "tokens": 2_000_000,
-        "d_sae": 32_000,
+        "d_sae": (32_000,),
         "lr": 3e-4,
         "runs_dir": "somewhere",
         "out": None,
@@ -152,7 +153,37 @@ def test_the_command_line_wins(tmp_path: Path, first: bool) -> None:
 
 def test_each_command_takes_its_own_table_and_what_it_knows_of_the_rest(tmp_path: Path) -> None:
     code, given = _run(["index", "--config", _file(tmp_path, FILE)])
-    assert (code, given) == (0, {"k": 64, "seed": 5})
+    assert (code, given) == (0, {"k": (64,), "seed": 5})
+
+
+def test_lists_on_the_command_line_and_in_a_file(tmp_path: Path) -> None:
+    _, given = _run(["train", "--d-sae", "512, 2k,1.5k"])
+    assert given["d_sae"] == (512, 2000, 1500)
+    _, given = _run(["index", "--config", _file(tmp_path, "k = [8, 16]")])
+    assert given["k"] == (8, 16)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (o.several(o.count), "512,,2k"),
+        (o.several(o.whole(1)), "16,0"),
+        (o.several(o.whole(0)), "1.5"),
+        (o.several(o.positive), "0.1,-1"),
+        (o.several(o.positive), "inf"),
+        (o.several(o.positive), "a"),
+        (o.several(o.word), "topk,"),
+    ],
+)
+def test_one_bad_entry_spoils_the_list(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse(text)
+
+
+def test_runs_of_a_sweep_are_named_by_what_tells_them_apart() -> None:
+    flags = {"model": "gpt2", "arch": "relu", "layer": 3, "l1": 0.5}
+    assert o.run_name(flags, {"arch": "relu", "layer": "layer3", "l1": "l1_0.5"}) == "gpt2-resid_post-3-relu-l1_0.5"
+    assert o.run_name({"activations": "a/b.npy"}, {"k": "k16"}) == "b-topk-k16"
 
 
 def test_without_a_file_defaults_hold() -> None:

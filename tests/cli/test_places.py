@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.cli.places import run_to_write
+from monosem_tui.cli.places import run_to_write, runs_to_write
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,22 @@ def test_a_bare_name_lies_under_the_root(tmp_path: Path) -> None:
     for resume in (False, True):
         assert run_to_write(Path("mine"), tmp_path, "lm", resume=resume).path == tmp_path / "mine"
         assert run_to_write(Path("here/mine"), tmp_path, "lm", resume=resume).path == Path("here/mine")
+
+
+def test_trainings_on_one_pass_have_one_number(tmp_path: Path) -> None:
+    def names(resume: bool) -> list[str]:
+        return [
+            run.path.name for run in runs_to_write(None, tmp_path, ["a-k8", "a-k16"], ["-k8", "-k16"], resume=resume)
+        ]
+
+    assert names(False) == ["a-k8", "a-k16"]
+    (tmp_path / "a-k16").mkdir()
+    assert names(False) == ["a-k8-2", "a-k16-2"]
+    assert names(True) == ["a-k8", "a-k16"]
+    (tmp_path / "a-k8-2").mkdir()
+    assert names(True) == ["a-k8-2", "a-k16-2"]
+
+
+def test_trainings_on_one_pass_share_the_folder_they_were_given(tmp_path: Path) -> None:
+    for out, expected in ((Path("mine"), tmp_path / "mine-k8"), (Path("here/mine"), Path("here/mine-k8"))):
+        assert runs_to_write(out, tmp_path, ["a"], ["-k8"], resume=False)[0].path == expected

@@ -24,8 +24,8 @@ def after_step(number: int, then: Callable[[SaeTrainer], None]) -> Iterator[None
     """Do something right behind one step of any training."""
     step = SaeTrainer.step
 
-    def watched(self: SaeTrainer, x_BD: torch.Tensor) -> None:
-        step(self, x_BD)
+    def watched(self: SaeTrainer, x_BD: torch.Tensor, y_BO: torch.Tensor | None = None) -> None:
+        step(self, x_BD, y_BO)
         if self.step_count == number:
             then(self)
 

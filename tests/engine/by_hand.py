@@ -62,7 +62,8 @@ def _gpt2(network: Any, tokens_BT: torch.Tensor, walk: Walk) -> torch.Tensor:
         x = walk.at("resid_pre", i, x)
         attn = walk.at("attn_out", i, block.attn(block.ln_1(x), attention_mask=_causal(tokens_BT))[0])
         x = walk.at("resid_mid", i, x + attn)
-        act = walk.at("mlp_act", i, block.mlp.act(block.mlp.c_fc(block.ln_2(x))))
+        read = walk.at("mlp_in", i, block.ln_2(x))
+        act = walk.at("mlp_act", i, block.mlp.act(block.mlp.c_fc(read)))
         x = walk.at("resid_post", i, x + walk.at("mlp_out", i, block.mlp.c_proj(act)))
     return network.lm_head(body.ln_f(x))
 
@@ -79,7 +80,8 @@ def _neox(network: Any, tokens_BT: torch.Tensor, walk: Walk) -> torch.Tensor:
             before_mlp = x
         else:
             before_mlp = walk.at("resid_mid", i, x + attn)
-        act = block.mlp.act(block.mlp.dense_h_to_4h(block.post_attention_layernorm(before_mlp)))
+        read = walk.at("mlp_in", i, block.post_attention_layernorm(before_mlp))
+        act = block.mlp.act(block.mlp.dense_h_to_4h(read))
         mlp = walk.at("mlp_out", i, block.mlp.dense_4h_to_h(walk.at("mlp_act", i, act)))
         x = walk.at("resid_post", i, x + attn + mlp if network.config.use_parallel_residual else before_mlp + mlp)
     return network.lm_head(body.final_layer_norm(x))
@@ -110,7 +112,7 @@ def _llama_block(block: Any, x: torch.Tensor, turn: Any, mask: torch.Tensor, wal
     attn = walk.at("attn_out", i, block.post_attention_layernorm(attn) if after_norms else attn)
     x = walk.at("resid_mid", i, x + attn)
     norm = block.pre_feedforward_layernorm if after_norms else block.post_attention_layernorm
-    mlp = _gated_mlp(block.mlp, norm(x), walk, i)
+    mlp = _gated_mlp(block.mlp, walk.at("mlp_in", i, norm(x)), walk, i)
     mlp = walk.at("mlp_out", i, block.post_feedforward_layernorm(mlp) if after_norms else mlp)
     return walk.at("resid_post", i, x + mlp)
 

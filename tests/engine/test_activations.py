@@ -62,7 +62,7 @@ def rows_by_hand(of: Subject, contexts: int) -> torch.Tensor:
 
 
 def model_blocks(of: Subject, contexts_per_block: int, epochs: int | None = None) -> ModelBlocks:
-    return ModelBlocks(of.lm, of.site(), of.stream("train", epochs=epochs), contexts_per_block)
+    return ModelBlocks(of.lm, [of.site()], of.stream("train", epochs=epochs), contexts_per_block)
 
 
 def test_a_forward_is_a_whole_number_of_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_a_forward_is_a_whole_number_of_contexts(monkeypatch: pytest.MonkeyPatch
 def test_captured_rows_are_the_counted_ones_of_a_full_forward(family: str, packing: str) -> None:
     of = subject(family, packing)
     stream = of.stream("train", epochs=None)
-    captured = list(captured_batches(of.lm, of.site(), stream, 10))
+    captured = list(captured_batches(of.lm, [of.site()], stream, 10))
     assert [len(one.batch.tokens_BT) for one in captured] == [4, 4, 2]
     assert [one.batch.first for one in captured] == [0, 4, 8]
     assert stream.position.contexts + stream.position.skip == 12  # behind the end of the last forward
@@ -90,7 +90,7 @@ def test_captured_rows_are_the_counted_ones_of_a_full_forward(family: str, packi
 
 def test_bos_and_padding_give_no_rows() -> None:
     of = subject(packing="documents")
-    for one in captured_batches(of.lm, of.site(), of.stream("train"), 40):
+    for one in captured_batches(of.lm, [of.site()], of.stream("train"), 40):
         words = one.batch.tokens_BT[one.batch.mask_BT] >= FIRST_WORD
         assert len(one.acts_ND) == words.sum() < one.batch.tokens_BT.size
 
@@ -98,9 +98,9 @@ def test_bos_and_padding_give_no_rows() -> None:
 @pytest.mark.parametrize("packing", ["packed", "documents"])
 def test_however_many_are_asked_for_the_bits_are_the_same(packing: str) -> None:
     of = subject(packing=packing)
-    whole_ND = torch.cat([one.acts_ND for one in captured_batches(of.lm, of.site(), of.stream("train"), 24)])
+    whole_ND = torch.cat([one.acts_ND for one in captured_batches(of.lm, [of.site()], of.stream("train"), 24)])
     stream = of.stream("train")
-    pieces = [one.acts_ND for n in (4, 12, 6) for one in captured_batches(of.lm, of.site(), stream, n)]
+    pieces = [one.acts_ND for n in (4, 12, 6) for one in captured_batches(of.lm, [of.site()], stream, n)]
     assert torch.equal(torch.cat(pieces), whole_ND[: sum(map(len, pieces))])
 
 
@@ -109,7 +109,7 @@ def test_a_forward_begins_nowhere_else() -> None:
     stream = of.stream("train")
     stream.skip(3)
     with pytest.raises(ValueError, match="context 3 is not the first of a forward of 4"):
-        next(captured_batches(of.lm, of.site(), stream, 4))
+        next(captured_batches(of.lm, [of.site()], stream, 4))
 
 
 def test_model_blocks_follow_one_another_and_are_cut() -> None:
@@ -310,7 +310,7 @@ def write_shards(folder: Path, of: Subject, n_contexts: int, per_shard: int, dty
         contexts_per_shard=per_shard,
         n_contexts=n_contexts,
     )
-    captured = list(captured_batches(of.lm, of.site(), of.stream("train", epochs=None), n_contexts))
+    captured = list(captured_batches(of.lm, [of.site()], of.stream("train", epochs=None), n_contexts))
     acts_ND = torch.cat([one.acts_ND for one in captured])
     stored_ND = acts_ND.view(torch.uint16).numpy() if dtype == "bfloat16" else acts_ND.numpy()
     context_N = np.concatenate([np.nonzero(one.batch.counted_BT)[0] + one.batch.first for one in captured])

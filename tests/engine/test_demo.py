@@ -97,10 +97,10 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_end(tmp_path: Path, monkeyp
             raise Killed
         return lm_step(self, batch)
 
-    def sae_dies(self: SaeTrainer, x_BD: torch.Tensor) -> None:
+    def sae_dies(self: SaeTrainer, x_BD: torch.Tensor, y_BO: torch.Tensor | None = None) -> None:
         if self.step_count == 25:
             raise Killed
-        sae_step(self, x_BD)
+        sae_step(self, x_BD, y_BO)
 
     def die(*args: Any, **kwargs: Any) -> Any:
         raise Killed

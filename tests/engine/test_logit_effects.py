@@ -32,6 +32,9 @@ PARTS = {
 }
 """Per family: the MLP's last matrix, the norm behind it, the final norm."""
 
+LEADING = tuple(site for site in SITES if site != "mlp_in")
+"""Sites that are, or are added to, what the unembedding reads."""
+
 
 def rows(n_features: int, width: int) -> torch.Tensor:
     return torch.randn(n_features, width, generator=torch.Generator().manual_seed(5))
@@ -61,7 +64,7 @@ def truth(lm: LanguageModel, family: str, site: str, W_FD: torch.Tensor) -> NDAr
 
 
 @pytest.mark.parametrize("family", PARTS)
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", LEADING)
 def test_the_table_is_what_the_modules_give(family: str, site: str) -> None:
     lm = tiny(family)
     place = resolve_site(lm, site, 1)
@@ -121,9 +124,10 @@ def test_half_precision_weights_are_read_in_full() -> None:
     np.testing.assert_array_equal(found.top_id_FT, logit_effects(half, place, W_FD).top_id_FT)
 
 
-def test_raw_paths_do_not_lead_to_the_logits() -> None:
+@pytest.mark.parametrize(("site", "layer"), [("model.layers.1", None), ("mlp_in", 1)])
+def test_raw_paths_and_what_the_mlp_reads_do_not_lead_to_the_logits(site: str, layer: int | None) -> None:
     lm = tiny("llama")
-    place = resolve_site(lm, "model.layers.1", None)
+    place = resolve_site(lm, site, layer)
     assert place.d_in == D_MODEL
     W_FD = rows(N_FEATURES, D_MODEL)
     assert logit_directions(lm, place, W_FD) is None
@@ -135,7 +139,7 @@ def test_raw_paths_do_not_lead_to_the_logits() -> None:
 def test_directions_in_the_stream_are_the_rows_themselves() -> None:
     lm = tiny("gemma2")
     W_FD = rows(N_FEATURES, D_MODEL)
-    for site in SITES[:-1]:
+    for site in LEADING[:-1]:
         found = logit_directions(lm, resolve_site(lm, site, 0), W_FD)
         assert found is not None
         assert torch.equal(found, W_FD)

@@ -19,7 +19,7 @@ from engine.interrupt import stop_request
 from engine.progress import Silent
 from engine.sae.base import SaeSettings
 from engine.training import loop
-from engine.training.loop import TrainLoop
+from engine.training.loop import Member, TrainLoop
 from engine.training.resampling import resample
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.checkpoint import latest_checkpoint, load_checkpoint
@@ -70,16 +70,28 @@ def settings_of(arch: str, **changes: Any) -> TrainerSettings:
     return TrainerSettings(arch=arch, sae=SaeSettings(d_in=6, d_sae=20, **sparsity(arch, l1=2.0)), **(known | changes))
 
 
+class Alone(TrainLoop):
+    """A loop of one."""
+
+    @property
+    def run(self) -> RunFolder:
+        return self.members[0].run
+
+    @property
+    def trainer(self) -> SaeTrainer:
+        return self.members[0].trainer
+
+
 def loop_in(
     folder: Path, arch: str = "topk", source: Noise | None = None, every: int | None = None, **changes: Any
-) -> TrainLoop:
+) -> Alone:
     run = RunFolder(folder)
     if not run.exists():
         folder.mkdir(parents=True, exist_ok=True)
         run.create(RunRecord())
     settings = settings_of(arch, **changes)
     shuffle = BlockShuffle(source or Noise(), settings.batch, settings.seed, settings.tokens)
-    return TrainLoop(run, SaeTrainer(settings, CPU), shuffle, every, Silent())
+    return Alone([Member(run, SaeTrainer(settings, CPU))], shuffle, every, Silent())
 
 
 def projected_norm(total: torch.Tensor, of: SaeTrainer) -> float:
@@ -157,7 +169,7 @@ def test_checkpoints_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert latest_checkpoint(other.run.checkpoints) is None
 
 
-def weights_of(made: TrainLoop) -> dict[str, NDArray[np.float32]]:
+def weights_of(made: Alone) -> dict[str, NDArray[np.float32]]:
     return made.trainer.weights()
 
 

@@ -48,12 +48,12 @@ CPU = torch.device("cpu")
 
 
 def work(arch: str = "topk", **changes: Any) -> SaeWork:
-    known = {"arch": arch, "d_in": 48, "d_sae": 600, "k": 7 if arch == "topk" else None, "batch": 90, "buffer": 700}
-    return SaeWork(**({"row_bytes": 4 * 48} | known | changes))
+    known = {"arch": arch, "d_in": 48, "d_sae": 600, "k": 7 if arch == "topk" else None, "batch": 90}
+    return SaeWork(**(known | changes))
 
 
 def trainer(sae: SaeWork) -> SaeTrainer:
-    settings = SaeSettings(d_in=sae.d_in, d_sae=sae.d_sae, k=sae.k, l1=None if sae.k else 1.0)
+    settings = SaeSettings(d_in=sae.d_in, d_sae=sae.d_sae, k=sae.k, l1=None if sae.k else 1.0, d_out=sae.d_out)
     made = SaeTrainer(
         TrainerSettings(
             arch=sae.arch, sae=settings, lr=1e-3, batch=sae.batch, steps=9, warmup=1, decay=1, dead_after=99, seed=0
@@ -61,8 +61,9 @@ def trainer(sae: SaeWork) -> SaeTrainer:
         CPU,
     )
     rows_ND = torch.randn(200, sae.d_in)
-    made.start(rows_ND)
-    made.step(rows_ND[: sae.batch])
+    y_NO = torch.randn(200, sae.d_out) if sae.d_out else None
+    made.start(rows_ND, y_NO)
+    made.step(rows_ND[: sae.batch], None if y_NO is None else y_NO[: sae.batch])
     return made
 
 
@@ -70,12 +71,22 @@ def trainer(sae: SaeWork) -> SaeTrainer:
 def test_an_autoencoders_bytes_are_those_of_its_tensors(arch: str) -> None:
     sae = work(arch)
     made = trainer(sae)
+    one, both = training_needs([sae], 700, 4 * 48), training_needs([sae, sae], 700, 4 * 96)
+    assert both[0].n_bytes == 2 * one[0].n_bytes
+    assert both[1] == one[1]  # of one after the other
+    assert (one[2].n_bytes, both[2].n_bytes) == (2 * 700 * 4 * 48, 2 * 700 * 4 * 96)
     weights = sum(p.nbytes for p in made.sae.parameters())
     gradients = sum(p.grad.nbytes for p in made.sae.parameters() if p.grad is not None)
     moments = sum(t.nbytes for s in made.optimizer.state.values() for name, t in s.items() if name != "step")
     assert 4 * sae.parameters == weights == gradients
-    assert training_needs(sae)[0].n_bytes == weights + gradients + moments
+    assert one[0].n_bytes == weights + gradients + moments
     assert sae.state_bytes == weights + moments + made.silent_F.nbytes
+
+
+def test_a_transcoders_bytes_are_those_of_its_tensors() -> None:
+    sae = work(d_out=30)
+    made = trainer(sae)
+    assert 4 * sae.parameters == sum(tensor.nbytes for tensor in made.sae.state_dict().values())
 
 
 def test_a_step_of_topk_multiplies_as_often_as_the_formula_says() -> None:

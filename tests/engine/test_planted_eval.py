@@ -85,7 +85,7 @@ def test_figures_from_a_second_pass(run: RunFolder, evaluation: dict[str, Any]) 
     sae, corpus = from_weights(load_sae(run.sae), torch.device("cpu")), PlantedCorpus(300)
     labeller, labels, odd, acts = Labeller(corpus, subject.encoding), [], [], []
     stream = subject.stream("heldout")
-    for captured in activations.captured_batches(subject.lm, subject.site(), stream, 10**6):
+    for captured in activations.captured_batches(subject.lm, [subject.site()], stream, 10**6):
         labels += labeller.label(captured.batch)
         rows = captured.batch.first + np.arange(len(captured.batch.tokens_BT))
         odd += np.repeat(rows % 2 == 1, captured.batch.counted_BT.sum(1)).tolist()

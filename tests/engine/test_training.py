@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from engine.training import loop
 from store.checkpoint import latest_checkpoint, load_checkpoint
 from store.errors import MonosemError, WorkFailed
 from store.events import TrainEvent, read_events
-from store.run import RunFolder
 from store.shards import ShardReader
 from store.weights import load_sae
-from tests.engine.architectures import AIMED
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
+from tests.engine.trainings import Place, Spoken
 from tests.tiny_text import write_corpus
 
 
@@ -29,53 +27,6 @@ def small_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small training take many forwards, blocks and shards."""
     monkeypatch.setattr(activations, "FORWARD_TOKENS", 256)
     monkeypatch.setattr(extract, "SHARD_BYTES", 1 << 15)
-
-
-class Spoken(Silent):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Keep it."""
-        self.said.append(text)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where trainings happen, and what they read."""
-
-    folder: Path
-    model: str
-    text: str
-
-    def run(self, name: str) -> RunFolder:
-        """A run by name."""
-        return RunFolder(self.folder / name)
-
-    def subject(self, **changes: Any) -> dict[str, Any]:
-        """Model, text and site."""
-        known = {"model": self.model, "data": self.text, "layer": 1, "context": 32, "seed": 5, "device": "cpu"}
-        return known | changes
-
-    def settings(self, arch: str = "topk", **changes: Any) -> dict[str, Any]:
-        """A training of 93 steps over more than one epoch of the text."""
-        sparsity: dict[str, Any] = {"k": 4} if arch in AIMED else {"l1": 3.0, "dead_after": 200}
-        known = {"arch": arch, "tokens": 6000, "batch": 64, "d_sae": 48, "buffer": 700, "index": False}
-        return self.subject(**(known | sparsity | changes))
-
-    def train(self, name: str, *, resume: bool = False, **settings: Any) -> RunFolder:
-        """`monosem train`."""
-        run = self.run(name)
-        train.train(run, settings, Silent(), resume=resume)
-        return run
-
-    def extract(self, name: str, **changes: Any) -> RunFolder:
-        """`monosem extract`, of as much as `settings` trains on."""
-        run = self.run(name)
-        extract.extract(run, self.subject(**({"tokens": 6000, "keep": "float32"} | changes)), Silent(), resume=False)
-        return run
 
 
 @pytest.fixture

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from store.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from store.checkpoint import (
+    Checkpoint,
+    checkpoints,
+    forget_others,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from store.errors import MonosemError
 from tests.store.raw import flip
 
@@ -43,19 +50,21 @@ def test_only_the_last_one_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine.h5").write_bytes(b"not a checkpoint")
     for step in (5, 10, 100, 9):
         path = save_checkpoint(tmp_path, Checkpoint(step))
+        forget_others(path)
         assert latest_checkpoint(tmp_path) == path == tmp_path / f"step-{step}.h5"
         assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.h5", path.name]
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".step-7.h5.tmp-123").write_bytes(b"half")
-    save_checkpoint(tmp_path, Checkpoint(9))
+    forget_others(save_checkpoint(tmp_path, Checkpoint(9)))
     assert [p.name for p in tmp_path.iterdir()] == ["step-9.h5"]
 
 
 def test_killed_between_writing_and_removing(tmp_path: Path) -> None:
-    for step in (9, 10):
-        save_checkpoint(tmp_path / f"{step}", Checkpoint(step)).rename(tmp_path / f"step-{step}.h5")
+    for step in (10, 9):
+        save_checkpoint(tmp_path, Checkpoint(step))
+    assert checkpoints(tmp_path) == {9: tmp_path / "step-9.h5", 10: tmp_path / "step-10.h5"}
     assert latest_checkpoint(tmp_path) == tmp_path / "step-10.h5"
 
 

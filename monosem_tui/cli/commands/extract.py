@@ -43,7 +43,7 @@ def extract(
         from engine.dry_run import forecast_extraction
         from monosem_tui.cli.reports.plan import report as show
 
-        show(run, forecast_extraction(run, given, ConsoleProgress(), resume=resume), json=json)
+        show([run], forecast_extraction(run, given, ConsoleProgress(), resume=resume), json=json)
         return
     write(run, given, ConsoleProgress(), resume=resume)
     if json:

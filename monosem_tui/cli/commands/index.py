@@ -37,7 +37,7 @@ def index(
         from engine.dry_run import forecast_index
         from monosem_tui.cli.reports.plan import report as show
 
-        show(folder, forecast_index(folder, given, ConsoleProgress()), json=json)
+        show([folder], forecast_index(folder, given, ConsoleProgress()), json=json)
         return
     index_run(folder, given, ConsoleProgress(), resume=resume, overwrite=overwrite)
     if json:

@@ -50,6 +50,6 @@ def lm(
         from engine.dry_run import forecast_lm
         from monosem_tui.cli.reports.plan import report as show
 
-        show(run, forecast_lm(run, given, ConsoleProgress(), resume=resume), json=json)
+        show([run], forecast_lm(run, given, ConsoleProgress(), resume=resume), json=json)
         return
     report(run, train_lm(run, given, ConsoleProgress(), resume=resume), json=json)

@@ -1,4 +1,4 @@
-"""`monosem train`."""
+"""`monosem train`: one autoencoder, or every combination of lists of settings on one pass."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def train(
             help="Read them, with no model: a run of monosem extract, or an array (.npy, .h5:DATASET, .safetensors).",
         ),
     ] = None,
-    layer: o.Layer = None,
-    site: o.Site = None,
+    layer: o.Layers = None,
+    site: o.Sites = None,
+    layer_out: o.LayersOut = None,
+    site_out: o.SitesOut = None,
     tokens: o.Tokens = None,
     arch: o.Arch = None,
     d_sae: o.DSae = None,
@@ -40,7 +42,8 @@ def train(
     ] = None,
     index: o.Index = None,
     index_tokens: o.IndexTokens = None,
-    seed: o.Seed = None,
+    seed: o.Seeds = None,
+    data_seed: o.DataSeed = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
     out: o.Out = None,
@@ -50,20 +53,31 @@ def train(
     config: o.Config = None,
     json: o.Json = False,
 ) -> None:
-    """Train a sparse autoencoder, evaluate and index it."""
+    """Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass."""
     given = o.given(locals(), "out", "runs_dir", "resume", "config", "json", "dry_run")
-    from engine.train import train as fit
-    from monosem_tui.cli.places import run_to_write
+    from engine.sweep import variants
+    from engine.train import Job, train_all
+    from monosem_tui.cli.places import runs_to_write
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.training import report
+    from store.errors import WorkFailed
     from store.run import runs_root
 
-    run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
+    wanted = variants(given)
+    names = [o.run_name(one.given, one.marks) for one in wanted]
+    endings = ["".join(f"-{mark}" for mark in one.marks.values()) for one in wanted]
+    runs = runs_to_write(out, runs_root(runs_dir), names, [o.filename(one) for one in endings], resume=resume)
+    jobs = [Job(run, one.given) for run, one in zip(runs, wanted, strict=True)]
     if dry_run:
         from engine.dry_run import forecast_training
         from monosem_tui.cli.reports.plan import report as show
 
-        show(run, forecast_training(run, given, ConsoleProgress(), resume=resume), json=json)
+        show(runs, forecast_training(jobs, ConsoleProgress(), resume=resume), json=json)
         return
-    fit(run, given, ConsoleProgress(), resume=resume)
-    report(run, json=json)
+    try:
+        train_all(jobs, ConsoleProgress(), resume=resume)
+    except WorkFailed:
+        if len(runs) > 1:
+            report(runs, json=json)
+        raise
+    report(runs, json=json)

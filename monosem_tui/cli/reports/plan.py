@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from engine.planning import Need
 
 
-def report(run: RunFolder, forecast: Forecast, *, json: bool) -> None:
+def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None:
     """Print disk, memory, work and time; behind them why it would be refused, if it would."""
     if json:
-        output.emit_json(_json(run, forecast))
+        output.emit_json(_json(runs, forecast))
         return
     from engine.planning import peak
 
     plan, room = forecast.plan, forecast.room
-    output.emit_text(f"{plan.command} in {run.path}")
+    output.emit_text(f"{plan.command} in {runs[0].path}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else ""))
     for title, needs, free in (
         ("disk", plan.disk, room.disk),
         ("memory", plan.host, room.host),
@@ -63,7 +63,7 @@ def _flops(flops: int) -> str:
     return f"{flops:.1e} FLOP"
 
 
-def _json(run: RunFolder, forecast: Forecast) -> dict[str, Any]:
+def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
     from dataclasses import asdict
 
     from engine.planning import peak
@@ -71,7 +71,8 @@ def _json(run: RunFolder, forecast: Forecast) -> dict[str, Any]:
     plan, room = forecast.plan, forecast.room
     return {
         "command": plan.command,
-        "path": str(run.path),
+        "path": str(runs[0].path),
+        "paths": [str(run.path) for run in runs],
         "fits": not forecast.refusals,
         "refusals": [{"what": error.what, "hint": error.hint} for error in forecast.refusals],
         **{

@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 from monosem_tui.cli import output
 from monosem_tui.cli.reports.evaluation import figures
-from store.run import RunFolder
+from monosem_tui.text.numbers import compact
+from store.events import EndEvent, TrainEvent, read_events
+from store.run import RunFolder, RunRecord
+
+_COLUMNS = (
+    output.Column("run", shrinks=True),
+    output.Column("status"),
+    output.Column("site", shrinks=True),
+    output.Column("arch"),
+    output.Column("d_sae", ">"),
+    output.Column("k", ">"),
+    output.Column("l1", ">"),
+    output.Column("EV", ">"),
+    output.Column("L0", ">"),
+    output.Column("alive", ">"),
+    output.Column("CE", ">"),
+    output.Column("tokens", ">"),
+    output.Column("tok/s", ">"),
+)
 
 
-def report(run: RunFolder, *, json: bool) -> None:
-    """Print where the run is and how good it is."""
-    record = run.record()
+def report(runs: Sequence[RunFolder], *, json: bool) -> None:
+    """Print where the runs are and how good they are: one in words, several in a table."""
     if json:
-        results = asdict(record.results)
-        output.emit_json(
-            {"name": run.name, "path": str(run.path), "results": results, "eval": record.evaluation or None}
-        )
-        return
+        found = [_json(run) for run in runs if run.exists()]
+        output.emit_json(found[0] if len(runs) == 1 else found)
+    elif len(runs) == 1:
+        _one(runs[0])
+    else:
+        output.emit_table(_COLUMNS, [_row(run, run.record()) for run in runs if run.exists()])
+
+
+def _json(run: RunFolder) -> dict[str, Any]:
+    record = run.record()
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "status": record.current_status(),
+        "results": asdict(record.results),
+        "eval": record.evaluation or None,
+    }
+
+
+def _row(run: RunFolder, record: RunRecord) -> list[str]:
+    spec, results = record.spec, record.results
+    events = list(read_events(run.events))
+    end = next((event for event in events if isinstance(event, EndEvent)), None)
+    last = next((event for event in reversed(events) if isinstance(event, TrainEvent)), None)
+    if results.explained_variance is None and last is not None:
+        results = replace(results, explained_variance=last.explained_variance, l0=last.l0, tokens=last.tokens)
+    return [
+        run.name,
+        record.current_status(),
+        spec.place(),
+        spec.arch,
+        str(spec.d_sae),
+        _or_dash(spec.k, "d"),
+        _or_dash(spec.l1, "g"),
+        _or_dash(results.explained_variance, ".3f"),
+        _or_dash(results.l0, ".1f"),
+        "-" if results.alive is None else f"{results.alive / spec.d_sae:.1%}",
+        _or_dash(results.ce_recovered_zero, ".3f"),
+        "-" if results.tokens is None else compact(results.tokens),
+        "-" if end is None else compact(round(end.tok_s)),
+    ]
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
+
+
+def _one(run: RunFolder) -> None:
+    record = run.record()
     output.emit_text(f"{run.path}  {record.spec.title()}")
     for line in figures(record.evaluation) if record.evaluation else []:
         output.emit_text(line)

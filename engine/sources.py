@@ -1,0 +1,192 @@
+"""Where a training's activations come from: the model as it runs, shards, or an array. One source feeds all trainings.
+
+Shapes: N tokens, D width of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
+from engine.array_runs import array_blocks, array_provenance, array_settings, is_of_array
+from engine.arrays import Array, names_array, open_array
+from engine.devices import hardware, versions
+from engine.progress import Progress
+from engine.sites import Site
+from engine.subject import Subject, device_of, open_subject
+from engine.training.settings import TrainSettings
+from store.errors import MonosemError
+from store.run import Provenance, RunFolder
+from store.shards import ShardInfo, ShardReader
+from store.spec import SaeSpec
+
+SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "model", "data", "activations")
+"""Settings that trainings on one pass have in common."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One training's part of a source."""
+
+    columns: Columns
+    spec: SaeSpec
+    """What is trained, and on what."""
+    settings: TrainSettings
+    """Resolved."""
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Source:
+    """Activations, and who reads what of them."""
+
+    blocks: BlockSource
+    readers: list[Reader]
+    origin: Subject | ShardInfo | Array
+    """What they are activations of."""
+
+    @property
+    def subject(self) -> Subject | None:
+        """The model and text; None where activations were stored."""
+        return self.origin if isinstance(self.origin, Subject) else None
+
+
+def open_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
+    """Open what trainings are to read, and resolve their settings.
+
+    Raises:
+        MonosemError: it cannot be opened or does not fit, a setting is impossible, or they cannot share one pass.
+    """
+    opened = _model_source if not wanted[0].activations else _array_source if is_of_array(wanted[0]) else _shard_source
+    source = opened(wanted, progress)
+    first, *others = (reader.settings for reader in source.readers)
+    for other in others:
+        for name in SHARED:
+            if getattr(other, name) != getattr(first, name):
+                raise MonosemError(
+                    f"trainings with {name.replace('_', ' ')} {getattr(first, name)} and {getattr(other, name)} "
+                    "cannot share one pass",
+                    "Train them one by one.",
+                )
+    return source
+
+
+def from_activations(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with what follows from where the activations come from."""
+    activations = given.get("activations")
+    if not activations:
+        return dict(given)
+    return array_settings(given) if names_array(activations) else _of_shards(given)
+
+
+def shard_reader(activations: str) -> ShardReader:
+    """The shards in a run, or in a folder by themselves."""
+    run = RunFolder(Path(activations))
+    return ShardReader(run.activations if run.exists() else run.path)
+
+
+def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those filled in that the activations were made with. Model and text may lie elsewhere by now."""
+    info = shard_reader(given["activations"]).info
+    if given.get("site_out"):
+        raise MonosemError(
+            f"{given['activations']} holds one site, and a transcoder needs two at once", "Train it from --model."
+        )
+    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
+    for name, value in given.items():
+        if name not in ("model", "data") and same.get(name, value) != value:
+            raise MonosemError(
+                f"{given['activations']} holds activations of --{name} {same[name]}, not {value}",
+                "Leave the flag out, or extract others.",
+            )
+    return same | dict(given)
+
+
+def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
+    subject = open_subject(wanted[0], progress)
+    subjects = [subject.on(settings) for settings in wanted]
+    sites_of = [one.sites() for one in subjects]
+    columns, sites = _laid_out(sites_of)
+    width = sum(site.d_in for site in sites)
+    readers = []
+    for one, settings, own, of_row in zip(subjects, wanted, sites_of, columns, strict=True):
+        site, target = own[0], own[1] if len(own) > 1 else None
+        known = replace(
+            settings,
+            context=one.context,
+            layer=site.layer,
+            layer_out=target.layer if target else None,
+        ).resolved(site.d_in, d_out=target.d_in if target else None, width=width)
+        spec = SaeSpec(
+            model=settings.model,
+            layer=site.layer,
+            site=site.name,
+            d_in=site.d_in,
+            layer_out=target.layer if target else None,
+            site_out=target.name if target else "",
+            d_out=target.d_in if target else None,
+            excluded=one.encoding.excluded,
+        )
+        readers.append(Reader(of_row, _complete(spec, known), known, one.provenance()))
+    contexts = _contexts_at_once(readers, subject.context)
+    blocks = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts)
+    return Source(blocks, readers, subjects[0])
+
+
+def _laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
+    """Who reads which columns of a row in which every site stands once, and the sites in that order."""
+    place: dict[Site, slice] = {}
+    end = 0
+    for sites in sites_of:
+        for site in sites:
+            if site not in place:
+                place[site] = slice(end, end + site.d_in)
+                end += site.d_in
+    return [Columns(place[own[0]], place[own[1]] if len(own) > 1 else None) for own in sites_of], list(place)
+
+
+def _array_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
+    array = open_array(str(wanted[0].activations))
+    blocks = array_blocks(array, wanted[0], progress)
+    digest = array.digest(progress)
+    readers = []
+    for settings in wanted:
+        known = settings.resolved(array.d_in)
+        spec = _complete(SaeSpec(d_in=array.d_in, excluded="none"), known)
+        readers.append(Reader(Columns(slice(None)), spec, known, array_provenance(array, digest, known)))
+    return Source(blocks, readers, array)
+
+
+def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
+    reader = shard_reader(str(wanted[0].activations))
+    info = reader.info
+    if reader.n_contexts < info.n_contexts:
+        progress.say(f"{wanted[0].activations} is unfinished: {reader.n_contexts} of {info.n_contexts} contexts")
+    readers = []
+    for settings in wanted:
+        known = settings.resolved(info.d_in)
+        spec = SaeSpec(model=known.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
+        provenance = Provenance(
+            versions=versions(),
+            model=known.model,
+            model_digest=info.model_digest,
+            corpus=known.data,
+            corpus_digest=info.corpus_digest,
+            seed=known.seed,
+            hardware=hardware(device_of(known)),
+        )
+        readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
+    return Source(ShardBlocks(reader, _contexts_at_once(readers, info.context)), readers, info)
+
+
+def _complete(spec: SaeSpec, settings: TrainSettings) -> SaeSpec:
+    return replace(spec, arch=settings.arch, d_sae=settings.d_sae or 0, k=settings.k, l1=settings.l1)
+
+
+def _contexts_at_once(readers: Sequence[Reader], context: int) -> int:
+    buffer = readers[0].settings.buffer
+    assert buffer is not None
+    return whole_forwards(buffer // context, context)
