@@ -26,6 +26,7 @@ from engine.sources import Source, from_activations, open_source
 from engine.subject import Subject, device_of, open_subject, pinned
 from engine.training.loop import Member, TrainLoop
 from engine.training.settings import TrainSettings
+from engine.training.sinks import check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.errors import MonosemError, WorkFailed
 from store.run import RunFolder, RunRecord
@@ -74,6 +75,8 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         KeyboardInterrupt: stopped on request, after a checkpoint of each.
     """
     tasks = [_Task(job.run, wanted_settings(job.run, pinned(job.given), resume=resume)) for job in jobs]
+    for task in tasks:
+        check_sinks(task.settings.log_to)
     with _locked([task.run for task in tasks]):
         pending = [task for task in tasks if not (resume and task.run.sae.is_file())]
         for task in tasks:
@@ -121,7 +124,7 @@ def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -
     wanted = dict(given)
     if "expansion" in wanted:
         wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
-    return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens"})
+    return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens", "log_to"})
 
 
 @contextmanager
@@ -174,12 +177,25 @@ def _fit(tasks: Sequence[_Task], source: Source, progress: Progress, *, resume: 
     loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
     if resume:
         loop.resume()
-    loop.finish()
+    with _told(members, source, progress):
+        loop.finish()
     for task, member in zip(tasks, members, strict=True):
         if member.failure is None:
             save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
             _tidy(task)
     return members
+
+
+@contextmanager
+def _told(members: Sequence[Member], source: Source, progress: Progress) -> Iterator[None]:
+    """With the sinks open that each training's lines are to go to."""
+    with ExitStack() as stack:
+        for member, reader in zip(members, source.readers, strict=True):
+            tokens = member.trainer.step_count * member.trainer.settings.batch
+            settings = reader.settings
+            member.sinks = open_sinks(settings.log_to, member.run, asdict(settings), tokens, progress)
+            stack.callback(member.sinks.close)
+        yield
 
 
 def _tidy(task: _Task) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from engine.activations import BlockShuffle, Columns
 from engine.interrupt import StopRequest, stop_request
 from engine.progress import Progress, Task
+from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.checkpoint import (
     Checkpoint,
@@ -46,6 +47,8 @@ class Member:
     run: RunFolder
     trainer: SaeTrainer
     columns: Columns = field(default_factory=lambda: Columns(slice(None)))
+    sinks: Sinks | None = None
+    """Where lines go beside the run's own events."""
     failure: WorkFailed | None = None
     """Why it takes no further step."""
     first_loss: float | None = None
@@ -84,6 +87,8 @@ class Member:
         elif event.loss > EXPLODED * max(self.first_loss, 1e-6):
             raise self.failed(f"the loss has exploded from {self.first_loss:.3g} to {event.loss:.3g}")
         EventLog(self.run.events).append(event)
+        if self.sinks is not None:
+            self.sinks.log(event)
         return event
 
     def check_sound(self) -> None:

@@ -47,6 +47,8 @@ class TrainSettings(SubjectSettings):
     """Tokens of silence after which a feature counts as dead while training."""
     checkpoint_every: int | None = None
     """Steps between checkpoints; None for one every two minutes."""
+    log_to: str = ""
+    """Where log lines go beside events.jsonl: names of engine.training.sinks, separated by commas."""
     index: bool = True
     index_tokens: int = 1_000_000
 

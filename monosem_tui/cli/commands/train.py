@@ -40,6 +40,10 @@ def train(
     checkpoint_every: Annotated[
         int | None, typer.Option("--checkpoint-every", metavar="STEPS", min=1, help="Else one every two minutes.")
     ] = None,
+    log_to: Annotated[
+        str | None,
+        typer.Option("--log-to", metavar="NAME,…", help="Send log lines to tensorboard or wandb too (extras)."),
+    ] = None,
     index: o.Index = None,
     index_tokens: o.IndexTokens = None,
     seed: o.Seeds = None,

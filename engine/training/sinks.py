@@ -1,0 +1,145 @@
+"""Where a training's log lines may go beside events.jsonl: TensorBoard, Weights & Biases. Off unless asked for.
+
+A sink only listens: what it does, or fails to do, has no influence on the training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from engine.progress import Progress
+from store.errors import MonosemError
+from store.events import TrainEvent
+from store.run import RunFolder
+
+PROJECT = "monosem"
+
+
+class Sink(Protocol):
+    """Takes the log lines of one training."""
+
+    def log(self, event: TrainEvent) -> None:
+        """Take a line."""
+
+    def close(self) -> None:
+        """Let go of it; nothing follows."""
+
+
+def scalars(event: TrainEvent) -> dict[str, float]:
+    """The numbers of a line by name; the loss's parts as `terms/NAME`."""
+    names = ("loss", "l0", "explained_variance", "dead", "lr", "grad_norm", "tok_s")
+    return {name: float(getattr(event, name)) for name in names} | {
+        f"terms/{name}": value for name, value in event.terms.items()
+    }
+
+
+class TensorBoardSink:
+    """Event files in RUN/tensorboard, over tokens. Lines behind the step that is gone on from are taken back."""
+
+    def __init__(self, run: RunFolder, settings: Mapping[str, Any], tokens: int) -> None:
+        del settings
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(run.path / "tensorboard"), purge_step=tokens + 1 if tokens else None)
+
+    def log(self, event: TrainEvent) -> None:
+        """Take a line."""
+        for name, value in scalars(event).items():
+            self._writer.add_scalar(name, value, event.tokens)
+
+    def close(self) -> None:
+        """Write out what is left."""
+        self._writer.close()
+
+
+class WandbSink:
+    """A run of the project "monosem", which a resumed training goes on with; WANDB_PROJECT and the like are obeyed."""
+
+    def __init__(self, run: RunFolder, settings: Mapping[str, Any], tokens: int) -> None:
+        del tokens
+        wandb: Any = import_module("wandb")
+        record = run.record()
+        self._run = wandb.init(
+            project=wandb.env.get_project() or PROJECT,
+            name=run.name,
+            id=hashlib.sha256(f"{run.name} {record.created}".encode()).hexdigest()[:16],
+            resume="allow",
+            reinit="create_new",
+            dir=str(run.path),
+            config=dict(settings),
+        )
+
+    def log(self, event: TrainEvent) -> None:
+        """Take a line."""
+        self._run.log(scalars(event) | {"tokens": event.tokens}, step=event.step)
+
+    def close(self) -> None:
+        """Wait for what is on its way."""
+        self._run.finish()
+
+
+SINKS: dict[str, Callable[[RunFolder, Mapping[str, Any], int], Sink]] = {
+    "tensorboard": TensorBoardSink,
+    "wandb": WandbSink,
+}
+
+
+def check_sinks(text: str) -> list[str]:
+    """The sinks that `--log-to` names, separated by commas.
+
+    Raises:
+        MonosemError: there is none of a name, or it is not installed.
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in SINKS:
+            raise MonosemError(f"logs cannot go to {name!r}", f"--log-to takes {' or '.join(SINKS)}.")
+    for name in names:
+        if find_spec(name) is None:
+            raise MonosemError(f"{name} is not installed", f"pip install 'monosem[{name}]', or leave --log-to out.")
+    return names
+
+
+class Sinks:
+    """The sinks of one training. One that fails is dropped with a word, and the training goes on."""
+
+    def __init__(self, sinks: Sequence[tuple[str, Sink]], progress: Progress) -> None:
+        self._sinks = dict(sinks)
+        self._progress = progress
+
+    def log(self, event: TrainEvent) -> None:
+        """Tell all of them."""
+        for name, sink in list(self._sinks.items()):
+            self._try(name, lambda sink=sink: sink.log(event))  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close all of them."""
+        for name, sink in list(self._sinks.items()):
+            self._try(name, sink.close)
+        self._sinks.clear()
+
+    def _try(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # whatever a service or its library comes up with
+            self._sinks.pop(name, None)
+            self._progress.say(f"{name} takes no further lines: {type(error).__name__}: {error}")
+
+
+def open_sinks(text: str, run: RunFolder, settings: Mapping[str, Any], tokens: int, progress: Progress) -> Sinks:
+    """The sinks that `text` names, for a run that exists and has been trained on so many tokens.
+
+    Raises:
+        MonosemError: one is unknown, is not installed, or cannot be opened.
+    """
+    found = []
+    for name in check_sinks(text):
+        try:
+            found.append((name, SINKS[name](run, settings, tokens)))
+        except Exception as error:
+            raise MonosemError(f"{name} cannot be opened: {error}", "Leave --log-to out to train without.") from error
+    return Sinks(found, progress)
