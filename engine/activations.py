@@ -10,7 +10,7 @@ Shapes: N counted tokens, D width of the row, B contexts, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -99,8 +99,11 @@ class BlockSource(Protocol):
     def d_in(self) -> int:
         """Width of the activations."""
 
-    def next_block(self, rows: int) -> list[torch.Tensor]:
-        """The next block's rows in pieces of [n, D], or the first `rows` of them; behind a cut block comes no other."""
+    def next_block(self, rows: int) -> Iterable[torch.Tensor]:
+        """The next block's rows in pieces of [n, D], or the first `rows` of them; behind a cut block comes no other.
+
+        Pieces may be made as they are asked for; all of them are to be taken.
+        """
 
     def position(self) -> dict[str, Any]:
         """Where the next block begins, as JSON values."""
@@ -124,17 +127,17 @@ class ModelBlocks:
         """Width of all sites together."""
         return sum(site.d_in for site in self.sites)
 
-    def next_block(self, rows: int) -> list[torch.Tensor]:
+    def next_block(self, rows: int) -> Iterator[torch.Tensor]:
         """Run the model over the next contexts, as far as `rows` asks for."""
-        pieces: list[torch.Tensor] = []
+        given = 0
         for captured in captured_batches(self.lm, self.sites, self.stream, self.contexts_per_block):
-            pieces.append(captured.acts_ND[:rows])
-            rows -= len(pieces[-1])
-            if rows == 0:
+            piece_ND = captured.acts_ND[: rows - given]
+            given += len(piece_ND)
+            yield piece_ND
+            if given == rows:
                 break
-        if not pieces:
+        if not given:
             raise MonosemError(f"{self.stream.corpus.spec} gave no further activations", "Use a larger corpus.")
-        return pieces
 
     def position(self) -> dict[str, Any]:
         """The stream's position."""
@@ -196,13 +199,17 @@ class BlockShuffle:
     began, and how many of its batches were used.
     """
 
-    def __init__(self, source: BlockSource, batch: int, seed: int, rows: int) -> None:
+    def __init__(
+        self, source: BlockSource, batch: int, seed: int, rows: int, device: torch.device | None = None
+    ) -> None:
+        """`device` is where batches are wanted; None for where the source makes them."""
         if rows % batch:
             raise ValueError(f"{rows} rows are no whole number of batches of {batch}")
         self._source = source
         self._batch = batch
         self._seed = seed
         self._rows = rows
+        self._device = device
         self._taken = 0
         """Rows that came out of the source before the present block."""
         self._block = 0
@@ -217,7 +224,7 @@ class BlockShuffle:
         return self._source.d_in
 
     def next_batch(self) -> torch.Tensor:
-        """The next batch [batch, D], float32. ValueError behind the last one."""
+        """The next batch [batch, D], float32, on the device. ValueError behind the last one."""
         if self._pool_ND is None:
             self._pool_ND = self._fill()
         while (self._used + 1) * self._batch > len(self._pool_ND):
@@ -230,7 +237,7 @@ class BlockShuffle:
             self._pool_ND = self._fill()
         start = self._used * self._batch
         self._used += 1
-        return self._pool_ND[start : start + self._batch].float()
+        return self._wanted(self._pool_ND[start : start + self._batch])
 
     def _fill(self) -> torch.Tensor:
         if self._taken >= self._rows:
@@ -239,7 +246,11 @@ class BlockShuffle:
         total = sum(len(piece) for piece in pieces)
         generator = torch.Generator().manual_seed(_mix(self._seed, self._block))
         order = torch.randperm(total, generator=generator).to(pieces[-1].device)
-        pool_ND = torch.empty(total, self._source.d_in, dtype=pieces[-1].dtype, device=pieces[-1].device)
+        # Page-locked, a batch is copied to the GPU while the GPU computes.
+        pinned = self._device is not None and self._device.type == "cuda" and pieces[-1].device.type == "cpu"
+        pool_ND = torch.empty(
+            total, self._source.d_in, dtype=pieces[-1].dtype, device=pieces[-1].device, pin_memory=pinned
+        )
         at = 0
         while pieces:
             piece = pieces.pop(0)
@@ -247,11 +258,14 @@ class BlockShuffle:
             at += len(piece)
         return pool_ND
 
+    def _wanted(self, rows_ND: torch.Tensor) -> torch.Tensor:
+        return rows_ND.to(self._device or rows_ND.device, non_blocking=True).float()
+
     def peek(self, rows: int) -> torch.Tensor:
         """Some rows of the present block [rows, D], float32, without using any of it."""
         if self._pool_ND is None:
             self._pool_ND = self._fill()
-        return self._pool_ND[:rows].float()
+        return self._wanted(self._pool_ND[:rows])
 
     def state(self) -> tuple[dict[str, Any], NDArray[np.float32]]:
         """JSON values and the left-over rows: what `restore` needs."""

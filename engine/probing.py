@@ -54,7 +54,7 @@ def source_rate(blocks: BlockSource, device: torch.device) -> tuple[float, torch
     kept: list[torch.Tensor] = []
 
     def work() -> int:
-        pieces = blocks.next_block(PROBED_ROWS)
+        pieces = list(blocks.next_block(PROBED_ROWS))
         if sum(len(piece) for piece in kept) < SAMPLE_ROWS:
             kept.extend(piece.float() for piece in pieces)
         return sum(len(piece) for piece in pieces)

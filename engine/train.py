@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.activations import BlockShuffle
+from engine.ahead import made_ahead, makes_ahead
 from engine.array_runs import is_of_array, note_measure
 from engine.arrays import open_array
 from engine.corpus.order import Split, has_held_out
@@ -173,12 +174,14 @@ def _fit(tasks: Sequence[_Task], source: Source, progress: Progress, *, resume: 
         wanted = reader.settings.trainer_settings(reader.spec.d_in, reader.spec.d_out)
         members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
     shared, batches = source.readers[0].settings, members[0].trainer.settings
-    shuffle = BlockShuffle(source.blocks, batches.batch, shared.order_seed, batches.tokens)
-    loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
-    if resume:
-        loop.resume()
-    with _told(members, source, progress):
-        loop.finish()
+    device = device_of(shared)
+    with made_ahead(source.blocks, wanted=makes_ahead(device)) as blocks:
+        shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
+        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
+        if resume:
+            loop.resume()
+        with _told(members, source, progress):
+            loop.finish()
     for task, member in zip(tasks, members, strict=True):
         if member.failure is None:
             save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))

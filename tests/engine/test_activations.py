@@ -118,29 +118,29 @@ def test_model_blocks_follow_one_another_and_are_cut() -> None:
     of_block = [len(rows_by_hand(of, 8)), len(expected_ND) - len(rows_by_hand(of, 8))]
     blocks = model_blocks(of, 8)
     assert blocks.d_in == D_MODEL
-    first_ND, second_ND = (torch.cat(blocks.next_block(10**9)) for _ in range(2))
+    first_ND, second_ND = (torch.cat(list(blocks.next_block(10**9))) for _ in range(2))
     assert [len(first_ND), len(second_ND)] == of_block
     torch.testing.assert_close(torch.cat([first_ND, second_ND]), expected_ND, rtol=1e-4, atol=1e-5)
     for rows in (1, 50, of_block[0] - 1, of_block[0]):
-        assert torch.equal(torch.cat(model_blocks(of, 8).next_block(rows)), first_ND[:rows])
+        assert torch.equal(torch.cat(list(model_blocks(of, 8).next_block(rows))), first_ND[:rows])
 
 
 def test_model_blocks_go_on_from_a_position() -> None:
     of = subject()
     blocks = model_blocks(of, 8)
-    blocks.next_block(10**9)
+    list(blocks.next_block(10**9))
     position = json.loads(json.dumps(blocks.position()))
-    following = torch.cat(blocks.next_block(10**9))
+    following = torch.cat(list(blocks.next_block(10**9)))
     again = model_blocks(of, 8)
     again.seek(position)
-    assert torch.equal(torch.cat(again.next_block(10**9)), following)
+    assert torch.equal(torch.cat(list(again.next_block(10**9))), following)
 
 
 def test_a_corpus_that_ends_says_so() -> None:
     blocks = model_blocks(subject(), 1000, epochs=1)
-    blocks.next_block(10**9)
+    list(blocks.next_block(10**9))
     with pytest.raises(MonosemError, match="texts gave no further activations"):
-        blocks.next_block(10**9)
+        list(blocks.next_block(10**9))
 
 
 @dataclass
@@ -349,10 +349,10 @@ def test_shards_are_read_over_and_over(tmp_path: Path) -> None:
     assert reader.n_contexts == 8
     blocks = ShardBlocks(reader, 6)
     n_first = len(rows_by_hand(of, 6))
-    made = [torch.cat(blocks.next_block(10**9)) for _ in range(4)]
+    made = [torch.cat(list(blocks.next_block(10**9))) for _ in range(4)]
     for one, expected_ND in zip(made, [whole_ND[:n_first], whole_ND[n_first:]] * 2, strict=True):
         torch.testing.assert_close(one, expected_ND, rtol=1e-4, atol=1e-5)
     blocks.seek({"context": 6})
-    assert torch.equal(torch.cat(blocks.next_block(10**9)), made[1])
+    assert torch.equal(torch.cat(list(blocks.next_block(10**9))), made[1])
     assert blocks.position() == {"context": 0}
-    assert torch.equal(torch.cat(blocks.next_block(5)), made[0][:5])
+    assert torch.equal(torch.cat(list(blocks.next_block(5))), made[0][:5])
