@@ -14,6 +14,7 @@ from engine.corpus.documents import Corpus
 from engine.corpus.opening import Files
 from engine.corpus.order import HELD_OUT_EVERY, WINDOW_BYTES
 from engine.lm.settings import LmSettings
+from engine.memory import resident
 from engine.planning import (
     LmWork,
     ModelWork,
@@ -29,7 +30,6 @@ from engine.planning import (
     training_disk,
     training_needs,
 )
-from engine.room import resident
 from engine.sites import Site
 from engine.sources import Reader
 from engine.subject import Subject

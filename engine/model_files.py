@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,6 +50,15 @@ class ModelFiles:
     has_tokenizer: bool
     revision: str
     """Commit of the hub repository; empty for a folder."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all weight files; nothing but their headers is read."""
+        total = 0
+        for path in self.weights:
+            with safe_open(path, framework="pt") as file:
+                total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        return total
 
 
 def find_model(name: str, progress: Progress) -> ModelFiles:

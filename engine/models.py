@@ -17,6 +17,7 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.memory import free_memory, gigabytes
 from engine.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
 from engine.progress import Progress, Silent
 from store.errors import MonosemError, WorkFailed
@@ -117,6 +118,7 @@ def load_model(
     with _silence():
         files = find_model(name, progress or Silent())
         _check_config(files)
+        _check_room(files, dtype, device)
         network = _load_network(files, dtype)
         tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
         network = _place(network, name, device)
@@ -156,6 +158,18 @@ def _check_config(files: ModelFiles) -> None:
             f"{files.folder} is a {config.model_type} model, which has no causal language-model head",
             "monosem needs a model that predicts the next token.",
         )
+
+
+def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> None:
+    """Refuse a model that does not fit before its weights are read; a GPU's pass through the host's memory too."""
+    needed = files.parameters * dtype.itemsize
+    on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
+        if free is not None and needed > free:
+            raise MonosemError(
+                f"{files.folder} needs {gigabytes(needed)} of memory{where}, and there are {gigabytes(free)} free",
+                "Use --dtype bfloat16, a smaller model, or a machine with more memory.",
+            )
 
 
 def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:

@@ -67,6 +67,16 @@ def test_a_saved_model_comes_back(family: str, tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in lm.network.parameters())
 
 
+def test_a_model_that_does_not_fit_is_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
+    monkeypatch.setattr("engine.models.free_memory", lambda: 2 * numbers)
+    load(folder, torch.bfloat16)
+    monkeypatch.setattr("engine.models._load_network", None)
+    message = refusal(folder)
+    assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and there are")
+    assert "--dtype bfloat16" in message
+
+
 def test_the_multimodal_wrapper_is_what_is_loaded(tmp_path: Path) -> None:
     assert isinstance(load(save("gemma3", tmp_path)).network, Gemma3ForConditionalGeneration)
 

@@ -16,8 +16,9 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from engine import room
+from engine import memory
 from engine.lm.settings import LmSettings
+from engine.memory import free_disk, free_memory
 from engine.planning import (
     LmWork,
     Need,
@@ -31,7 +32,7 @@ from engine.planning import (
     training_needs,
 )
 from engine.progress import Silent
-from engine.room import Room, check_room, free_disk, free_memory, shortages
+from engine.room import Room, check_room, shortages
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
 from engine.train import train
@@ -169,8 +170,8 @@ def test_what_does_not_fit_is_refused_with_what_to_change() -> None:
 
 def test_the_tightest_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "meminfo").write_text("MemTotal:  9000 kB\nMemAvailable:  5000 kB\n")
-    monkeypatch.setattr(room, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(room, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path / "cgroup")
     assert free_memory() == 5000 * 1024
     (tmp_path / "cgroup").mkdir()
     for name, content in (("max", "max"), ("current", "1000"), ("stat", "anon 1\ninactive_file 300\n")):
@@ -221,7 +222,7 @@ def test_a_run_that_would_fill_the_machine_is_refused_before_anything_is_written
     if what == "disk":
         no_disk(monkeypatch, 20_000)
     else:
-        monkeypatch.setattr(room, "free_memory", lambda: 10_000)
+        monkeypatch.setattr(memory, "free_memory", lambda: 10_000)
     assert monosem(line(command, tmp_path / "out", tiny_lm, tiny_text)) == 2
     captured = capfd.readouterr()
     complaint = captured.err[captured.err.index("monosem: ") :].splitlines()
