@@ -28,7 +28,7 @@ WIDTH = 256
 """Columns of a slice at most: 1 kB of a float32 row, 16 bytes for each thread of two warps."""
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _weighted_rows(
     weight_BK: tl.tensor,
     rows_FD: tl.tensor,
@@ -53,7 +53,7 @@ def _weighted_rows(
     tl.store(out_BD + token * d_in + column_W, total_W, mask=column_W < d_in)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _row_products(
     left_BD: tl.tensor,
     rows_FD: tl.tensor,
@@ -80,7 +80,7 @@ def _row_products(
     tl.store(out_BK + token * k + place_R, tl.sum(total_RW, axis=1), mask=inside_R)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _summed_by_feature(
     weight_BK: tl.tensor,
     left_BD: tl.tensor,
@@ -130,7 +130,7 @@ def _summed_by_feature(
                 tl.store(out_FD + feature * d_in + column_W, total_W, mask=column_W < d_in)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def _joined_pieces(
     feature_P: tl.tensor,
     first_G: tl.tensor,
@@ -164,7 +164,7 @@ def weighted_rows(weight_BK: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Ten
     out_BD = rows_FD.new_empty(n_tokens, d_in)
     if n_tokens:
         width, warps = _slice(d_in)
-        with torch.cuda.device_of(rows_FD):
+        with torch.cuda.device_of(rows_FD):  # type: ignore[no-untyped-call]
             _weighted_rows[n_tokens, triton.cdiv(d_in, width)](
                 weight_BK.contiguous(),
                 rows_FD.contiguous(),
@@ -185,7 +185,7 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
     out_BK = rows_FD.new_empty(n_tokens, k)
     if n_tokens:
         width, warps = _slice(d_in)
-        with torch.cuda.device_of(rows_FD):
+        with torch.cuda.device_of(rows_FD):  # type: ignore[no-untyped-call]
             _row_products[n_tokens * triton.cdiv(k, ROWS),](
                 left_BD.contiguous(),
                 rows_FD.contiguous(),
@@ -219,7 +219,7 @@ def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: Entries) -> T
     part_PD = left_BD.new_empty(n_pieces, d_in, dtype=torch.float32)
     width, warps = _slice(d_in)
     slices = triton.cdiv(d_in, width)
-    with torch.cuda.device_of(left_BD):
+    with torch.cuda.device_of(left_BD):  # type: ignore[no-untyped-call]
         _summed_by_feature[n_pieces + entries.d_sae, slices](
             weight_BK.contiguous(),
             left_BD.contiguous(),
