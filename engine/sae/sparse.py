@@ -3,45 +3,76 @@
 After the encoder's own product nothing of size [B, F] is multiplied: a token costs K rows of a weight matrix. What
 autograd would scatter entry by entry is summed feature by feature instead, over entries sorted once a step.
 
+The products are written twice: here in plain PyTorch, and in engine.sae.triton_kernels for GPUs.
+
 Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, NamedTuple
+import os
+import warnings
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from engine.sae.entries import Entries
+from store.errors import MonosemError
+
 WIDE = 4096
 """Length of a row from which on looking at groups first pays."""
+KERNELS = "MONOSEM_KERNELS"
+"""Environment variable: `torch` takes the plain products everywhere, `triton` the kernels everywhere (on a CPU they run
+in Triton's interpreter alone), `auto` or nothing the kernels where the tensors are on a GPU and Triton works."""
+KERNEL_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-class ByFeature(NamedTuple):
-    """The entries of a batch, put in order of their features."""
+def launchers(*operands: Tensor) -> ModuleType | None:
+    """The Triton kernels (engine.sae.triton_kernels), where they are to multiply these operands; else None.
 
-    entry_E: Tensor
-    """Number of each entry, b·K + k."""
-    start_F: Tensor
-    """Where each feature's entries begin."""
+    The one place where that is decided. The kernels know no gradients and no float64.
+
+    Raises:
+        MonosemError: $MONOSEM_KERNELS has no such value, or insists on kernels that do not work here.
+    """
+    choice = os.environ.get(KERNELS) or "auto"
+    if choice not in ("auto", "torch", "triton"):
+        raise MonosemError(f"{KERNELS} is {choice!r}", "It may be auto, torch or triton.")
+    if choice == "torch" or (choice == "auto" and not all(operand.is_cuda for operand in operands)):
+        return None
+    if any(operand.dtype not in KERNEL_DTYPES for operand in operands):
+        return None
+    if torch.is_grad_enabled() and any(operand.requires_grad for operand in operands):
+        return None
+    kernels, fault = _tried(operands[0].device)
+    if kernels is None and choice == "triton":
+        raise MonosemError(f"no kernels here: {fault or 'triton is not installed'}", f"Unset {KERNELS}.")
+    if kernels is None and fault:
+        warnings.warn(f"plain PyTorch in place of Triton's kernels, which do not work here: {fault}", stacklevel=2)
+    return kernels
 
 
-class Entries:
-    """Which features are active in which token, and the same by feature once somebody asks for it."""
-
-    def __init__(self, feature_BK: Tensor, d_sae: int) -> None:
-        self.feature_BK = feature_BK
-        self.d_sae = d_sae
-
-    @cached_property
-    def by_feature(self) -> ByFeature:
-        """Stable, so that sums have one order and a resumed run the same bits."""
-        feature_E = self.feature_BK.flatten()
-        count_F = torch.bincount(feature_E, minlength=self.d_sae)
-        return ByFeature(feature_E.int().argsort(stable=True), count_F.cumsum(0) - count_F)
+@cache
+def _tried(device: torch.device) -> tuple[ModuleType | None, str]:
+    """The kernels, if the smallest product comes out right on this device; and what went wrong if triton is there."""
+    if find_spec("triton") is None:
+        return None, ""
+    # Triton compiles when it is first called, with the machine's compiler and driver: whatever is wrong with those
+    # comes up here, as nearly any kind of exception, and training can do without.
+    try:
+        kernels = import_module("engine.sae.triton_kernels")
+        one = torch.ones(1, 1, device=device)
+        product = kernels.weighted_rows(one, one, torch.zeros_like(one, dtype=torch.int64)).item()
+    except Exception as error:
+        return None, next(iter(str(error).splitlines()), "") or type(error).__name__
+    return (kernels, "") if product == 1 else (None, f"1 times 1 comes out as {product}")
 
 
 def largest(pre_BF: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -66,11 +97,15 @@ def largest(pre_BF: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def weighted_rows(weight_BK: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor:
     """Σ_k weight[b, k] · rows[feature[b, k]]: [B, D]."""
+    if kernels := launchers(weight_BK, rows_FD):
+        return kernels.weighted_rows(weight_BK, rows_FD, feature_BK)  # type: ignore[no-any-return]
     return functional.embedding_bag(feature_BK, rows_FD, per_sample_weights=weight_BK, mode="sum")
 
 
 def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor:
     """left[b] · rows[feature[b, k]]: [B, K], without a copy of the rows."""
+    if kernels := launchers(left_BD, rows_FD):
+        return kernels.row_products(left_BD, rows_FD, feature_BK)  # type: ignore[no-any-return]
     n_tokens, k = feature_BK.shape
     bag_E = torch.arange(n_tokens, device=left_BD.device).repeat_interleave(k)
     start_B = torch.arange(0, n_tokens * k, k, device=left_BD.device)
@@ -82,11 +117,12 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
 
 
 def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: Entries) -> Tensor:
-    """Σ over a feature's entries of weight[b, k] · left[b]: [F, D]."""
-    entry_E, start_F = entries.by_feature
-    token_E = entry_E // weight_BK.shape[1]
+    """Σ over a feature's entries of weight[b, k] · left[b]: [F, D], in one order, so the same bits every time."""
+    if kernels := launchers(weight_BK, left_BD):
+        return kernels.summed_by_feature(weight_BK, left_BD, entries)  # type: ignore[no-any-return]
+    entry_E, token_E, start_G = entries.by_feature
     return functional.embedding_bag(
-        token_E, left_BD, start_F, per_sample_weights=weight_BK.flatten()[entry_E], mode="sum"
+        token_E, left_BD, start_G[:-1], per_sample_weights=weight_BK.flatten()[entry_E], mode="sum"
     )
 
 
@@ -106,7 +142,8 @@ class _PreActs(torch.autograd.Function):
     def backward(ctx: Any, grad_BK: Tensor) -> tuple[Tensor | None, ...]:
         centred_BD, W_enc_DF = ctx.saved_tensors
         W_grad_FD = summed_by_feature(grad_BK, centred_BD, ctx.entries)
-        b_grad_F = torch.zeros_like(W_enc_DF[0]).index_add_(0, ctx.entries.feature_BK.flatten(), grad_BK.flatten())
+        # Not index_add_, whose order on a GPU is another one each time.
+        b_grad_F = summed_by_feature(grad_BK, torch.ones_like(grad_BK[:, :1]), ctx.entries).squeeze(1)
         centre_grad_D = -(W_enc_DF @ b_grad_F) if ctx.needs_input_grad[3] else None
         return None, W_grad_FD.T, b_grad_F, centre_grad_D, None, None
 

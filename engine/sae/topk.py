@@ -9,7 +9,8 @@ from torch import Tensor
 
 from engine.sae.auxiliary import dead_entries, share_missed
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features, variance_of
-from engine.sae.sparse import Entries, decode, largest, pre_acts_at
+from engine.sae.entries import Entries
+from engine.sae.sparse import decode, largest, pre_acts_at
 
 
 class TopKSae(Sae):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.sae.base import SaeSettings
-from engine.sae.sparse import Entries, decode, largest, pre_acts_at, row_products, summed_by_feature, weighted_rows
+from engine.sae.entries import Entries
+from engine.sae.sparse import decode, largest, pre_acts_at, row_products, summed_by_feature, weighted_rows
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 
