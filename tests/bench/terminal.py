@@ -1,74 +1,73 @@
-"""`make bench`: measure what docs/benchmarks.md states, and write it there between its marks.
+"""What a person waits for at the terminal, and what the index takes on disk.
 
-Figures of one run on one machine; ratios are taken between things timed in turn in this very run, medians throughout.
 Uses runs/demo where it is there (`make demo`), else a sample run of the same size.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from engine.devices import hardware, multiplies_bfloat16, versions
-from engine.sae.base import SaeSettings
-from engine.training.trainer import SaeTrainer, TrainerSettings
 from monosem_tui.text.card import read_card
 from store.reader import FeatureStore
+from tests.bench.page import Table
+from tests.bench.timing import grouped, seconds
 from tests.large_store import build_large
 from tests.sample_run import build_sample
 from tests.tui.pty_bytes import PtyApp
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 BIN = Path(sys.executable).parent
+Row = tuple[str, str, str]
+"""What, its figure, and what it is measured against in the same run."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class Plan:
+    """The large store's size, and how often each thing is done."""
 
-    what: str
-    figure: str
-    beside: str
-    """What it is measured against, in the same run."""
+    features: int
+    tokens: int
+    times: int
 
 
-def seconds(work: Callable[[], object], times: int) -> float:
-    """Median time of `work`, one warm-up first."""
-    work()
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+FULL = Plan(131_072, 1_000_000, 7)
+QUICK = Plan(2048, 20_000, 1)
+
+
+def measure(plan: Plan = FULL) -> Table:
+    """All of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, what = Path("runs/demo"), "the demo's store"
+        if not (run / "features.h5").is_file():
+            run, what = build_sample(Path(folder) / "run", n_features=2048, n_contexts=400).run.path, "a sample store"
+        large = build_large(Path(folder) / "large", plan.features, plan.tokens).path
+        size = f"{grouped(plan.features)} features, {grouped(plan.tokens)} tokens"
+        rows = [help_time(plan), first_paint(run, what, plan), first_paint(large, size, plan)]
+        rows += [page_reads(run, what), page_reads(large, size), index_size(run, what)]
+    return Table(("what", "measured", "beside it, in the same run"), rows)
 
 
 def _process(*command: str) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True, capture_output=True)
 
 
-def help_time() -> Row:
+def help_time(plan: Plan) -> Row:
     """`monosem --help` beside an empty Python and beside importing typer alone."""
-    ours = seconds(_process(str(BIN / "monosem"), "--help"), 15)
-    bare = seconds(_process(sys.executable, "-c", "pass"), 15)
-    typer = seconds(_process(sys.executable, "-c", "import typer"), 15)
+    ours = seconds(_process(str(BIN / "monosem"), "--help"), 2 * plan.times)
+    bare = seconds(_process(sys.executable, "-c", "pass"), 2 * plan.times)
+    typer = seconds(_process(sys.executable, "-c", "import typer"), 2 * plan.times)
     beside = f"Python alone {1e3 * bare:.0f} ms, `import typer` {1e3 * typer:.0f} ms"
-    return Row("`monosem --help`", f"{1e3 * ours:.0f} ms", beside)
+    return ("`monosem --help`", f"{1e3 * ours:.0f} ms", beside)
 
 
-def first_paint(run: Path, what: str) -> Row:
+def first_paint(run: Path, what: str, plan: Plan) -> Row:
     """From exec to the first rows of the list on a pseudo-terminal."""
 
     def paint() -> None:
@@ -76,8 +75,8 @@ def first_paint(run: Path, what: str) -> Row:
             app.read_until(b" features ")
 
     imports = "import typer, h5py, textual.app"
-    beside = f"`{imports}` alone {1e3 * seconds(_process(sys.executable, '-c', imports), 7):.0f} ms"
-    return Row(f"`monosem tui`, first paint, {what}", f"{1e3 * seconds(paint, 7):.0f} ms", beside)
+    beside = f"`{imports}` alone {1e3 * seconds(_process(sys.executable, '-c', imports), plan.times):.0f} ms"
+    return (f"`monosem tui`, first paint, {what}", f"{1e3 * seconds(paint, plan.times):.0f} ms", beside)
 
 
 def page_reads(run: Path, what: str) -> Row:
@@ -92,7 +91,7 @@ def page_reads(run: Path, what: str) -> Row:
             read_card(store, {}, int(feature))
             found.append(1e3 * (time.perf_counter() - start))
     p50, p95 = np.percentile(found, (50, 95))
-    return Row(f"a feature's page, read, {what}", f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", "budget 16 ms")
+    return (f"a feature's page, read, {what}", f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", "budget 16 ms")
 
 
 def index_size(run: Path, what: str) -> Row:
@@ -102,86 +101,4 @@ def index_size(run: Path, what: str) -> Row:
     with h5py.File(run / "features.h5", "r") as file:
         entries = len(file["forward/act"])
         size = sum(file[f"{order}/{name}"].nbytes for order in ("forward", "inverted") for name in file[order])
-    return Row(f"index on disk, {what}", f"{size / entries:.1f} bytes a non-zero", "budget 12")
-
-
-def sae_steps() -> list[Row]:
-    """TopK training steps beside the same SAE written densely for autograd in float32, in turn, two threads."""
-    rows = []
-    for d_in, d_sae, k, batch in ((64, 1024, 16, 512), (128, 4096, 32, 4096), (768, 24_576, 32, 4096)):
-        ours, dense = _topk_step(d_in, d_sae, k, batch), _dense_step(d_in, d_sae, k, batch)
-        pairs = [(seconds(ours, 3), seconds(dense, 3)) for _ in range(5)]
-        speed = batch / statistics.median(a for a, _ in pairs)
-        ratio = statistics.median(b / a for a, b in pairs)
-        what = f"TopK step, {d_in} to {d_sae}, k {k}, batch {batch}"
-        rows.append(Row(what, f"{speed:,.0f} tokens/s".replace(",", " "), f"{ratio:.2f} × a dense autograd step"))
-    return rows
-
-
-def _topk_step(d_in: int, d_sae: int, k: int, batch: int) -> Callable[[], object]:
-    settings = TrainerSettings(
-        arch="topk",
-        sae=SaeSettings(d_in=d_in, d_sae=d_sae, k=k),
-        lr=1e-3,
-        batch=batch,
-        steps=10**6,
-        warmup=1,
-        decay=1,
-        dead_after=10**12,
-        seed=0,
-        products="bfloat16" if multiplies_bfloat16(torch.device("cpu")) else "float32",
-    )
-    trainer = SaeTrainer(settings, torch.device("cpu"))
-    x_BD = torch.randn(batch, d_in)
-    trainer.start(x_BD)
-    return lambda: trainer.step(x_BD)
-
-
-def _dense_step(d_in: int, d_sae: int, k: int, batch: int) -> Callable[[], object]:
-    x_BD = torch.randn(batch, d_in)
-    W_enc = torch.nn.Parameter(torch.randn(d_in, d_sae) / d_in**0.5)
-    W_dec = torch.nn.Parameter(W_enc.detach().T.clone())
-    b_enc, b_dec = torch.nn.Parameter(torch.zeros(d_sae)), torch.nn.Parameter(torch.zeros(d_in))
-    optimizer = torch.optim.Adam([W_enc, W_dec, b_enc, b_dec], lr=1e-3, fused=True)
-
-    def step() -> None:
-        pre_BF = (x_BD - b_dec) @ W_enc + b_enc
-        act_BK, feature_BK = pre_BF.topk(k, dim=1)
-        acts_BF = torch.zeros_like(pre_BF).scatter(1, feature_BK, act_BK.relu())
-        loss = (x_BD - acts_BF @ W_dec - b_dec).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The measured part of docs/benchmarks.md."""
-    found = versions()
-    named = ", ".join(f"{name} {found[name]}" for name in ("python", "torch", "textual", "h5py") if name in found)
-    lines = [f"{date.today().isoformat()} · {hardware(torch.device('cpu'))} · {named}", ""]
-    lines += ["| what | measured | beside it, in the same run |", "|---|---|---|"]
-    lines += [f"| {row.what} | {row.figure} | {row.beside} |" for row in rows]
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Measure everything and rewrite the page."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
-    with tempfile.TemporaryDirectory() as folder:
-        run, what = Path("runs/demo"), "the demo's store"
-        if not (run / "features.h5").is_file():
-            run, what = build_sample(Path(folder) / "run", n_features=2048, n_contexts=400).run.path, "a sample store"
-        large, size = build_large(Path(folder) / "large").path, "131 072 features, 1M tokens"
-        rows = [help_time(), first_paint(run, what), first_paint(large, size)]
-        rows += [page_reads(run, what), page_reads(large, size), index_size(run, what), *sae_steps()]
-    text = PAGE.read_text(encoding="utf-8")
-    head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    measured = table(rows)
-    PAGE.write_text(f"{head}{BEGIN}\n{measured}\n{END}{tail}", encoding="utf-8")
-    sys.stdout.write(measured + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    return (f"index on disk, {what}", f"{size / entries:.1f} bytes a non-zero", "budget 12")
