@@ -125,7 +125,7 @@ def test_training_goes_on_beside_a_failed_peer() -> None:
         end_to_end._train(theirs, fails, "")
     first, second = end_to_end._rows(case, ours, theirs)
     assert first == (
-        "64 to 1 024, k 16, 1 000 tokens", "monosem", "2.0 s", "500", "500 – 500", "0.9000", "50.0 %", ""
+        "1 024 features, k 16, 1 000 tokens", "monosem", "2.0 s", "500", "500 – 500", "0.9000", "50.0 %", ""
     )  # fmt: skip
     assert second[1:] == ("SAELens", "–", "–", "–", "–", "–", "failed: exit code 1: out of memory")
 

@@ -44,7 +44,7 @@ class Case:
     tokens: int
 
     def __str__(self) -> str:
-        return f"64 to {grouped(self.d_sae)}, k {self.k}, {grouped(self.tokens)} tokens"
+        return f"{grouped(self.d_sae)} features, k {self.k}, {grouped(self.tokens)} tokens"
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ class Stories:
     def network(self) -> Any:
         """The model, cut off behind LAYER: its output is what stands there."""
         from transformers import AutoModelForCausalLM
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         network = AutoModelForCausalLM.from_pretrained(self.model, local_files_only=True).eval().model
         network.layers = network.layers[: LAYER + 1]
         network.norm = torch.nn.Identity()
