@@ -130,6 +130,18 @@ def test_training_goes_on_beside_a_failed_peer() -> None:
     assert second[1:] == ("SAELens", "–", "–", "–", "–", "–", "failed: exit code 1: out of memory")
 
 
+def test_the_shortest_good_training_is_put_beside_a_whole_one_of_the_same_round() -> None:
+    whole, short = end_to_end.Course("SAELens"), end_to_end.Short(0.92, end_to_end.Case(1024, 16, 100))
+    for seconds, theirs in ((1.0, 10.0), (9.0, 30.0), (4.0, 40.0)):
+        short.course.trained.append(end_to_end.Trained(seconds, 100.0, quality.Quality(0.93, 1.0)))
+        whole.trained.append(end_to_end.Trained(theirs, 100.0, quality.Quality(0.92, 0.9)))
+    row = short.row(whole, 1000)
+    assert row[0] == "the fewest tokens that reach 0.9200: 100"
+    assert row[2] == "4.0 s"
+    assert row[-1] == "0.10 of its time for 1 000 tokens"
+    assert end_to_end.Short(0.92, None).row(whole, 1000)[-1] == "not reached"
+
+
 def test_versions_are_read_from_the_list_that_is_installed(tmp_path: Path) -> None:
     listed = tmp_path / "peers.txt"
     listed.write_text("# comment\none-two==1.2.3\nother==4\n", encoding="utf-8")

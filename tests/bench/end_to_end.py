@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +33,18 @@ from tests.bench.timing import grouped, ratio, spread
 MONOSEM = Path(sys.executable).parent / "monosem"
 GOAL = 0.920
 """Held-out explained variance that monosem's shortest sufficient training is looked for, or SAELens' own, if better."""
+
+
+COLUMNS = (
+    "training",
+    "by",
+    "time",
+    "tokens/s",
+    "least – greatest",
+    "explained variance, held out",
+    "alive",
+    "beside SAELens",
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,27 @@ class Course:
         return (what, self.name, took, speed, seen, f"{variance:.4f}", f"{100 * alive:.1f} %", beside)
 
 
+@dataclass
+class Short:
+    """monosem's shortest training that is as good as it has to be, and how often it was done."""
+
+    goal: float
+    case: Case | None
+    """None where no training of the ladder is good enough."""
+    course: Course = field(default_factory=lambda: Course("monosem"))
+
+    def row(self, theirs: Course, tokens: int) -> tuple[str, ...]:
+        """Its line in the table, beside SAELens' whole training."""
+        what = f"the fewest tokens that reach {self.goal:.4f}"
+        if self.case is None:
+            return (what, self.course.name, "–", "–", "–", "–", "–", "not reached")
+        beside = ""
+        if not theirs.failure:
+            share = ratio(self.course.seconds, theirs.seconds)
+            beside = f"{share:.2f} of its time for {grouped(tokens)} tokens"
+        return self.course.row(f"{what}: {grouped(self.case.tokens)}", beside)
+
+
 @dataclass(frozen=True)
 class Bench:
     """Where the trainings take place."""
@@ -175,24 +208,20 @@ def _bench(plan: Plan, stories: Stories, folder: Path) -> Bench:
 def _measure(plan: Plan, bench: Bench) -> Table:
     ours = {case: Course("monosem") for case in plan.cases}
     theirs = {case: Course(f"SAELens {pinned('sae-lens')}") for case in plan.cases}
+    short: Short | None = None
     for turn in range(1, plan.rounds + 1):
         for case in plan.cases:
             _train(ours[case], lambda case=case: bench.monosem(case), f"round {turn}: {case}")
             _train(theirs[case], lambda case=case: bench.saelens(case), f"round {turn}: {case}")
+            if case is plan.cases[0]:
+                short = short or _shortest(plan, bench, theirs[case])
+                if short.case:
+                    _train(short.course, lambda case=short.case: bench.monosem(case), f"round {turn}: {short.case}")
     rows = [row for case in plan.cases for row in _rows(case, ours[case], theirs[case])]
-    rows.append(_shortest(plan, bench, theirs[plan.cases[0]]))
+    if short:
+        rows.append(short.row(theirs[plan.cases[0]], plan.cases[0].tokens))
     rows.append(_forward(plan, bench))
-    columns = (
-        "training",
-        "by",
-        "time",
-        "tokens/s",
-        "least – greatest",
-        "explained variance, held out",
-        "alive",
-        "beside SAELens",
-    )
-    return Table(columns, rows, _notes(plan, bench))
+    return Table(COLUMNS, rows, _notes(plan, bench))
 
 
 def _train(course: Course, training: Callable[[], Trained], what: str) -> None:
@@ -212,30 +241,16 @@ def _rows(case: Case, ours: Course, theirs: Course) -> list[tuple[str, ...]]:
     return [ours.row(str(case), times), theirs.row(str(case), "")]
 
 
-def _shortest(plan: Plan, bench: Bench, theirs: Course) -> tuple[str, ...]:
-    """monosem's shortest training of the ladder that is good enough, timed in turn with SAELens' whole one."""
-    case = plan.cases[0]
+def _shortest(plan: Plan, bench: Bench, theirs: Course) -> Short:
+    """Look for monosem's shortest training of the ladder that is good enough."""
     goal = max([GOAL, *(one.quality.explained_variance for one in theirs.trained)])
-    what = f"the fewest tokens that reach {goal:.4f}"
-    course = Course("monosem")
     for tokens in plan.ladder:
-        short = Case(case.d_sae, case.k, tokens)
-        first = bench.monosem(short)
-        sys.stderr.write(f"{short}: explained variance {first.quality.explained_variance:.4f}\n")
-        if first.quality.explained_variance >= goal:
-            break
-    else:
-        return (what, "monosem", "–", "–", "–", "–", "–", "not reached")
-    again = Course(f"SAELens {pinned('sae-lens')}")
-    for turn in range(1, plan.rounds + 1):
-        _train(course, lambda: bench.monosem(short), f"round {turn}: {short}")
-        _train(again, lambda: bench.saelens(case), f"round {turn}: {case}")
-    share = (
-        ""
-        if again.failure
-        else f"{ratio(course.seconds, again.seconds):.2f} of its time for {grouped(case.tokens)} tokens"
-    )
-    return course.row(f"{what}: {grouped(short.tokens)}", share)
+        case = replace(plan.cases[0], tokens=tokens)
+        found = bench.monosem(case).quality.explained_variance
+        sys.stderr.write(f"{case}: explained variance {found:.4f}, wanted {goal:.4f}\n")
+        if found >= goal:
+            return Short(goal, case)
+    return Short(goal, None)
 
 
 def _forward(plan: Plan, bench: Bench) -> tuple[str, ...]:
