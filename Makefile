@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format bench screenshot clean
@@ -13,6 +15,13 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "monosem needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing (Debian: apt install python3-venv)"; exit 1; }
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(PEERS_READY): tests/bench/peers.txt
+	@echo "installing the libraries that make bench compares with into $(PEERS): a few minutes, once"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -c tests/bench/peers.txt torch
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/bench/peers.txt
 	@touch $@
 
 demo: $(READY)  ## train a small model and its features, then browse them
@@ -34,11 +43,12 @@ format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## rerun the figures of docs/benchmarks.md
-	$(BIN)/python -m tests.bench
+bench: $(READY)  ## rerun the figures of docs/benchmarks.md, beside other libraries (PARTS=...)
+	@$(MAKE) --no-print-directory $(PEERS_READY) || echo "the other libraries could not be installed: their rows will say so"
+	$(BIN)/python -m tests.bench $(PARTS)
 
 screenshot: $(READY)  ## renew README's pictures from the demo's run
 	$(BIN)/python -m tests.screenshot
 
 clean:  ## remove the environment and caches, never runs
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

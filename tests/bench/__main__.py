@@ -1,0 +1,61 @@
+"""`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
+
+    python -m tests.bench [--quick] [terminal] [steps] [end-to-end] [loss]
+
+Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from tests.bench import end_to_end, loss, steps, terminal
+from tests.bench.page import PAGE, Table, origin, replaced
+from tests.bench.peer import threads
+from tests.bench.stories import Missing
+
+PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
+    "terminal": (terminal.measure, lambda: terminal.measure(terminal.QUICK)),
+    "steps": (steps.measure, lambda: steps.measure(steps.QUICK)),
+    "end-to-end": (end_to_end.measure, lambda: end_to_end.measure(end_to_end.QUICK)),
+    "loss": (loss.measure, lambda: loss.measure(loss.QUICK)),
+}
+"""Each part's measurement, in earnest and at a small size."""
+
+
+def run(part: str, *, quick: bool) -> None:
+    """Measure one part and, unless `quick`, write it into the page at once: what fails later takes nothing along."""
+    sys.stderr.write(f"measuring {part}\n")
+    began = time.perf_counter()
+    try:
+        table = PARTS[part][quick]()
+    except Missing as missing:
+        sys.stdout.write(f"{part} was left as it is: {missing}\n")
+        return
+    measured = f"{origin(time.perf_counter() - began)}\n\n{table.markdown()}"
+    sys.stdout.write(measured + "\n\n")
+    if not quick:
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), part, measured), encoding="utf-8")
+
+
+def main() -> None:
+    """Measure the parts that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure docs/benchmarks.md anew.")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all if left out")
+    parser.add_argument("--quick", action="store_true", help="try everything at a small size; the page stays as it is")
+    given = parser.parse_args()
+    for part in given.parts:
+        if part not in PARTS:
+            parser.error(f"no part is called {part}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(threads())
+    for part in given.parts or PARTS:
+        run(part, quick=given.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What a person waits for at the terminal, and what the index takes on disk.
+
+Uses runs/demo where it is there (`make demo`), else a sample run of the same size.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from monosem_tui.text.card import read_card
+from store.reader import FeatureStore
+from tests.bench.page import Table
+from tests.bench.timing import grouped, seconds
+from tests.large_store import build_large
+from tests.sample_run import build_sample
+from tests.tui.pty_bytes import PtyApp
+
+BIN = Path(sys.executable).parent
+Row = tuple[str, str, str]
+"""What, its figure, and what it is measured against in the same run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The large store's size, and how often each thing is done."""
+
+    features: int
+    tokens: int
+    times: int
+
+
+FULL = Plan(131_072, 1_000_000, 7)
+QUICK = Plan(2048, 20_000, 1)
+
+
+def measure(plan: Plan = FULL) -> Table:
+    """All of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, what = Path("runs/demo"), "the demo's store"
+        if not (run / "features.h5").is_file():
+            run, what = build_sample(Path(folder) / "run", n_features=2048, n_contexts=400).run.path, "a sample store"
+        large = build_large(Path(folder) / "large", plan.features, plan.tokens).path
+        size = f"{grouped(plan.features)} features, {grouped(plan.tokens)} tokens"
+        rows = [help_time(plan), first_paint(run, what, plan), first_paint(large, size, plan)]
+        rows += [page_reads(run, what), page_reads(large, size), index_size(run, what)]
+    return Table(("what", "measured", "beside it, in the same run"), rows)
+
+
+def _process(*command: str) -> Callable[[], object]:
+    return lambda: subprocess.run(command, check=True, capture_output=True)
+
+
+def help_time(plan: Plan) -> Row:
+    """`monosem --help` beside an empty Python and beside importing typer alone."""
+    ours = seconds(_process(str(BIN / "monosem"), "--help"), 2 * plan.times)
+    bare = seconds(_process(sys.executable, "-c", "pass"), 2 * plan.times)
+    typer = seconds(_process(sys.executable, "-c", "import typer"), 2 * plan.times)
+    beside = f"Python alone {1e3 * bare:.0f} ms, `import typer` {1e3 * typer:.0f} ms"
+    return ("`monosem --help`", f"{1e3 * ours:.0f} ms", beside)
+
+
+def first_paint(run: Path, what: str, plan: Plan) -> Row:
+    """From exec to the first rows of the list on a pseudo-terminal."""
+
+    def paint() -> None:
+        with PtyApp(run, 120, 36, TERM="xterm-256color") as app:
+            app.read_until(b" features ")
+
+    imports = "import typer, h5py, textual.app"
+    beside = f"`{imports}` alone {1e3 * seconds(_process(sys.executable, '-c', imports), plan.times):.0f} ms"
+    return (f"`monosem tui`, first paint, {what}", f"{1e3 * seconds(paint, plan.times):.0f} ms", beside)
+
+
+def page_reads(run: Path, what: str) -> Row:
+    """Everything a feature's page shows, read from the store."""
+    with FeatureStore.open(run) as store:
+        alive = np.flatnonzero(store.columns.count_F)
+        picked = np.random.default_rng(0).choice(alive, min(300, len(alive)), replace=False)
+        read_card(store, {}, int(picked[0]))
+        found = []
+        for feature in picked:
+            start = time.perf_counter()
+            read_card(store, {}, int(feature))
+            found.append(1e3 * (time.perf_counter() - start))
+    p50, p95 = np.percentile(found, (50, 95))
+    return (f"a feature's page, read, {what}", f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", "budget 16 ms")
+
+
+def index_size(run: Path, what: str) -> Row:
+    """Bytes of features.h5 that the activations take, in both orders."""
+    import h5py
+
+    with h5py.File(run / "features.h5", "r") as file:
+        entries = len(file["forward/act"])
+        size = sum(file[f"{order}/{name}"].nbytes for order in ("forward", "inverted") for name in file[order])
+    return (f"index on disk, {what}", f"{size / entries:.1f} bytes a non-zero", "budget 12")
