@@ -222,7 +222,7 @@ def test_a_run_that_would_fill_the_machine_is_refused_before_anything_is_written
     if what == "disk":
         no_disk(monkeypatch, 20_000)
     else:
-        monkeypatch.setattr(memory, "free_memory", lambda: 10_000)
+        monkeypatch.setattr("engine.room.free_memory", lambda: 10_000)
     assert monosem(line(command, tmp_path / "out", tiny_lm, tiny_text)) == 2
     captured = capfd.readouterr()
     complaint = captured.err[captured.err.index("monosem: ") :].splitlines()

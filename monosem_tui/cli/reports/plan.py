@@ -32,24 +32,24 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
         if needs:
             _needs(title, needs, peak(needs), free)
     total = "" if plan.seconds is None else f", {duration(plan.seconds)}"
-    output.emit_text(f"work{_flops(plan.flops):>22}{total}")
+    output.emit_text(f"work{_flops(plan.flops):>16}{total}")
     for stage in plan.stages:
         seconds = "" if stage.seconds is None else f", {duration(stage.seconds)}"
-        output.emit_text(f"  {_flops(stage.flops):>22}  {stage.name}, {compact(stage.tokens)} tokens{seconds}")
+        output.emit_text(f"  {_flops(stage.flops):>18}  {stage.name}, {compact(stage.tokens)} tokens{seconds}")
     for error in forecast.refusals:
         output.emit_text(f"it would be refused: {error.what}")
         output.emit_text(f"  {error.hint}")
 
 
 def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> None:
-    available = "" if free is None else f" of {_bytes(free)} free"
+    available = "" if free is None else f", of {_bytes(free)} free"
     kept = sum(need.kept for need in needs)
     stays = f", {_bytes(kept)} in the end" if kept else ""
-    output.emit_text(f"{title:<14}{_bytes(most):>12}  at the most{stays}{available}")
+    output.emit_text(f"{title:<14}{_bytes(most):>9}  at the most{stays}{available}")
     for need in needs:
-        when = f", while {need.phase}" if need.phase else ""
+        when = f", {need.phase}" if need.phase else ""
         flags = f" ({need.flags})" if need.flags else ""
-        output.emit_text(f"  {_bytes(need.n_bytes):>24}  {need.what}{when}{flags}")
+        output.emit_text(f"  {_bytes(need.n_bytes):>10}  {need.what}{when}{flags}")
 
 
 def _bytes(n_bytes: int) -> str:
