@@ -19,7 +19,7 @@ DEFAULT_DOCUMENTS = 36_000
 """About 3 million tokens of a vocabulary learnt from it. A training that wants more reads them again, reordered."""
 
 Kind = Literal["word", "class", "state"]
-_SPEC = re.compile(rf"{NAME}(?::(?P<count>[1-9]\d{{0,11}}))?")
+_SPEC = re.compile(rf"{NAME}(?::(?:(?P<first>\d{{1,12}})-)?(?P<end>[1-9]\d{{0,11}}))?")
 
 
 class Concept(NamedTuple):
@@ -64,29 +64,38 @@ class ConceptSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class PlantedCorpus:
-    """Documents 0 to `count` - 1; document n is drawn from the seed n and from nothing else."""
+    """`count` documents; document n is drawn from the seed `first` + n and from nothing else."""
 
     count: int = DEFAULT_DOCUMENTS
+    first: int = 0
 
     @classmethod
     def parse(cls, spec: str) -> PlantedCorpus:
-        """`planted`, or `planted:DOCUMENTS`.
+        """`planted`, `planted:DOCUMENTS`, or `planted:FIRST-END` for documents that no shorter corpus holds.
 
         Errors: MonosemError for anything else behind the colon.
         """
         found = _SPEC.fullmatch(spec)
-        if found is None:
-            raise MonosemError(f"{spec} is no planted corpus", f"Write {NAME}, or {NAME}:100000 for so many documents.")
-        return cls(int(found["count"] or DEFAULT_DOCUMENTS))
+        first, end = (int(found[name] or 0) for name in ("first", "end")) if found else (0, -1)
+        end = end or DEFAULT_DOCUMENTS
+        if first >= end:
+            raise MonosemError(
+                f"{spec} is no planted corpus",
+                f"Write {NAME}, {NAME}:100000 for so many documents, or {NAME}:36000-48000 for the 12000 behind 36000.",
+            )
+        return cls(end - first, first)
 
     @property
     def spec(self) -> str:
         """As the user may write it."""
-        return NAME if self.count == DEFAULT_DOCUMENTS else f"{NAME}:{self.count}"
+        end = self.first + self.count
+        if self.first:
+            return f"{NAME}:{self.first}-{end}"
+        return NAME if end == DEFAULT_DOCUMENTS else f"{NAME}:{end}"
 
     def documents(self) -> Iterator[Document]:
         """All documents."""
-        return (Document(number, _text(number)) for number in range(self.count))
+        return (Document(number, self.text(number)) for number in range(self.count))
 
     def describe(self) -> str:
         """How many documents and concepts."""
@@ -94,11 +103,11 @@ class PlantedCorpus:
 
     def digest(self) -> str:
         """SHA-256 over the documents' texts, each ended by a zero byte."""
-        return _digest(self.count)
+        return _digest(self.first, self.count)
 
     def text(self, number: int) -> str:
         """The text of document `number`."""
-        return _text(number)
+        return _text(self.first + number)
 
     def spans(self, number: int) -> list[ConceptSpan]:
         """Where each concept holds in document `number`: a word from its first letter to its last, a state as below.
@@ -108,7 +117,7 @@ class PlantedCorpus:
         question from their first character to their last, the full stop or question mark included where there is one;
         a topic all of the document.
         """
-        _, words, states = write(number)
+        _, words, states = write(self.first + number)
         found = [
             ConceptSpan(concept, start, start + len(word)) for word, start in words for concept in _concepts_of(word)
         ]
@@ -131,8 +140,8 @@ def _text(number: int) -> str:
 
 
 @lru_cache(maxsize=8)
-def _digest(count: int) -> str:
+def _digest(first: int, count: int) -> str:
     total = hashlib.sha256()
-    for number in range(count):
+    for number in range(first, first + count):
         total.update(_text(number).encode() + b"\0")
     return total.hexdigest()

@@ -79,7 +79,20 @@ def test_it_is_opened_by_name(spec: str, count: int) -> None:
     assert pinned({"data": spec}) == {"data": spec}
 
 
-@pytest.mark.parametrize("spec", ["planted:", "planted:0", "planted:x", "planted:-3", "planted:1.5"])
+def test_documents_behind_others_are_those_of_a_longer_corpus() -> None:
+    part = PlantedCorpus.parse("planted:40-300")
+    assert part == PlantedCorpus(260, 40)
+    assert part.spec == "planted:40-300"
+    assert PlantedCorpus.parse("planted:0-36000").spec == "planted"
+    assert [document.text for document in part.documents()] == [one.text for one in CORPUS.documents()][40:]
+    assert (part.text(7), part.spans(7)) == (CORPUS.text(47), CORPUS.spans(47))
+    assert part.digest() != PlantedCorpus(260).digest()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["planted:", "planted:0", "planted:x", "planted:-3", "planted:1.5", "planted:5-5", "planted:9-2", "planted:3-"],
+)
 def test_what_it_is_not(spec: str) -> None:
     with pytest.raises(MonosemError, match="planted"):
         open_corpus(spec)
