@@ -24,7 +24,7 @@ class MatryoshkaSae(BatchTopKSae):
 
     arch = "matryoshka"
 
-    def group_starts(self) -> list[int]:
+    def group_starts(self) -> tuple[int, ...]:
         """0, and the end of each prefix; fewer where there are too few features to tell them apart."""
         d_sae = self.settings.d_sae
-        return sorted({0} | {round(d_sae * share) for share in PREFIXES})
+        return tuple(sorted({0} | {round(d_sae * share) for share in PREFIXES}))

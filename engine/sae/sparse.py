@@ -3,13 +3,14 @@
 After the encoder's own product nothing of size [B, F] is multiplied: a token costs K rows of a weight matrix. What
 autograd would scatter entry by entry is summed feature by feature instead, over entries sorted once a step.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries, V the shape of
+entries' values, which depends on how they were chosen.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -29,12 +30,60 @@ class ByFeature(NamedTuple):
     """Where each feature's entries begin."""
 
 
-class Entries:
-    """Which features are active in which token, and the same by feature once somebody asks for it."""
+class Chosen(Protocol):
+    """Some of the entries of [B, F], and the products with values of theirs, which have a shape of their own, V."""
+
+    def of(self, value_F: Tensor) -> Tensor:
+        """Each entry's share of one value a feature, differentiable: V, or what broadcasts to it."""
+
+    def totals(self, weight_V: Tensor) -> Tensor:
+        """Σ over a feature's entries, differentiable: [F]."""
+
+    def fired(self, active_V: Tensor) -> Tensor:
+        """True for features with an entry that is active [F]."""
+
+    def rows(self, weight_V: Tensor, rows_FD: Tensor) -> Tensor:
+        """Σ over a token's entries of weight · row: [B, D]."""
+
+    def products(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
+        """Each entry's left[token] · rows[feature]: V."""
+
+    def sums(self, weight_V: Tensor, left_BD: Tensor) -> Tensor:
+        """Σ over a feature's entries of weight · left[token]: [F, D]."""
+
+
+class Entries(Chosen):
+    """K entries in every token, and the same by feature once somebody asks for it."""
 
     def __init__(self, feature_BK: Tensor, d_sae: int) -> None:
         self.feature_BK = feature_BK
         self.d_sae = d_sae
+
+    def of(self, value_F: Tensor) -> Tensor:
+        """[B, K]."""
+        return value_F.index_select(0, self.feature_BK.flatten()).view_as(self.feature_BK)
+
+    def totals(self, weight_BK: Tensor) -> Tensor:
+        """[F]."""
+        return weight_BK.new_zeros(self.d_sae).index_add(0, self.feature_BK.flatten(), weight_BK.flatten())
+
+    def fired(self, active_BK: Tensor) -> Tensor:
+        """[F]."""
+        fired_F = torch.zeros(self.d_sae, dtype=torch.bool, device=active_BK.device)
+        fired_F[self.feature_BK[active_BK]] = True
+        return fired_F
+
+    def rows(self, weight_BK: Tensor, rows_FD: Tensor) -> Tensor:
+        """[B, D]."""
+        return weighted_rows(weight_BK, rows_FD, self.feature_BK)
+
+    def products(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
+        """[B, K]."""
+        return row_products(left_BD, rows_FD, self.feature_BK)
+
+    def sums(self, weight_BK: Tensor, left_BD: Tensor) -> Tensor:
+        """[F, D]."""
+        return summed_by_feature(weight_BK, left_BD, self)
 
     @cached_property
     def by_feature(self) -> ByFeature:
@@ -95,49 +144,50 @@ class _PreActs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
+        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Chosen, known_V: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x_BD - centre_D, W_enc_DF)
         ctx.entries = entries
-        return known_BK.to(b_enc_F.dtype, copy=True)
+        return known_V.to(b_enc_F.dtype).view_as(known_V)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_BK: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_V: Tensor) -> tuple[Tensor | None, ...]:
         centred_BD, W_enc_DF = ctx.saved_tensors
-        W_grad_FD = summed_by_feature(grad_BK, centred_BD, ctx.entries)
-        b_grad_F = torch.zeros_like(W_enc_DF[0]).index_add_(0, ctx.entries.feature_BK.flatten(), grad_BK.flatten())
+        W_grad_FD = ctx.entries.sums(grad_V, centred_BD)
+        b_grad_F = ctx.entries.totals(grad_V)
         centre_grad_D = -(W_enc_DF @ b_grad_F) if ctx.needs_input_grad[3] else None
         return None, W_grad_FD.T, b_grad_F, centre_grad_D, None, None
 
 
 class _Decode(torch.autograd.Function):
-    """Σ_k act[b, k] · W_dec[feature[b, k]]."""
+    """Σ over a token's entries of act · W_dec[feature]."""
 
     @staticmethod
-    def forward(ctx: Any, act_BK: Tensor, W_dec_FD: Tensor, entries: Entries) -> Tensor:
-        ctx.save_for_backward(act_BK, W_dec_FD)
+    def forward(ctx: Any, act_V: Tensor, W_dec_FD: Tensor, entries: Chosen) -> Tensor:
+        ctx.save_for_backward(act_V, W_dec_FD)
         ctx.entries = entries
-        return weighted_rows(act_BK, W_dec_FD, entries.feature_BK)
+        return entries.rows(act_V, W_dec_FD)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_BD: Tensor) -> tuple[Tensor | None, ...]:
-        act_BK, W_dec_FD = ctx.saved_tensors
-        act_grad_BK = row_products(grad_BD, W_dec_FD, ctx.entries.feature_BK) if ctx.needs_input_grad[0] else None
-        return act_grad_BK, summed_by_feature(act_BK, grad_BD, ctx.entries), None
+        act_V, W_dec_FD = ctx.saved_tensors
+        of_acts, of_rows, _ = ctx.needs_input_grad
+        act_grad_V = ctx.entries.products(grad_BD, W_dec_FD) if of_acts else None
+        return act_grad_V, ctx.entries.sums(act_V, grad_BD) if of_rows else None, None
 
 
 def pre_acts_at(
-    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
+    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Chosen, known_V: Tensor
 ) -> Tensor:
-    """Pre-activations of chosen entries [B, K], differentiable in weights and biases.
+    """Pre-activations of chosen entries, differentiable in weights and biases.
 
-    `known_BK` is what the encoder's product gave for them: it is not computed again.
+    `known_V` is what the encoder's product gave for them: it is not computed again, and must not be changed.
     """
-    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, centre_D, entries, known_BK)  # type: ignore[no-any-return, no-untyped-call]
+    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, centre_D, entries, known_V)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def decode(act_BK: Tensor, W_dec_FD: Tensor, entries: Entries) -> Tensor:
+def decode(act_V: Tensor, W_dec_FD: Tensor, entries: Chosen) -> Tensor:
     """Reconstructions without b_dec [B, D], differentiable in both."""
-    return _Decode.apply(act_BK, W_dec_FD, entries)  # type: ignore[no-any-return, no-untyped-call]
+    return _Decode.apply(act_V, W_dec_FD, entries)  # type: ignore[no-any-return, no-untyped-call]

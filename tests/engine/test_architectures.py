@@ -74,7 +74,7 @@ def test_matryoshka_counts_each_prefix() -> None:
 def test_prefixes_are_the_paper_s(d_sae: int, ends: list[int]) -> None:
     sae = architecture("matryoshka")(SaeSettings(d_in=1, d_sae=d_sae, k=1))
     assert isinstance(sae, BatchTopKSae)
-    assert sae.group_starts() == [0, *ends]
+    assert sae.group_starts() == (0, *ends)
 
 
 def test_early_features_of_matryoshka_learn_from_every_prefix_and_late_ones_from_the_last() -> None:
