@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import above
+from engine.sae.relu import first_length
 from engine.sae.sparse import decode, pre_acts_at
 
 
@@ -36,6 +37,12 @@ class GatedSae(Sae):
         super().__init__(settings)
         self.r_mag = nn.Parameter(torch.zeros(settings.d_sae))
         self.b_mag = nn.Parameter(torch.zeros(settings.d_sae))
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows, the encoder their transpose, as short as `first_length` says."""
+        super().initialise(mean_D, generator, mean_O)
+        self.W_enc.mul_(first_length(self.settings))
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The features whose gate is open and whose magnitude is positive."""

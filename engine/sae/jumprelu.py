@@ -5,6 +5,7 @@ Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the entries looke
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import torch
@@ -17,11 +18,10 @@ from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_ent
 from engine.sae.ragged import above
 from engine.sae.sparse import Chosen, decode, pre_acts_at
 
-BANDWIDTH = 1.0
+BANDWIDTH = 0.3
 """ε of the straight-through estimator, with inputs scaled so that a random direction of them has variance 1."""
-START_THRESHOLD = 0.3
-PULL = 1e-2
-"""Weight of what draws dead features' thresholds down."""
+PULL = 0.1
+"""Weight of what draws thresholds down where features do not fire."""
 
 
 class JumpReluSae(Sae):
@@ -31,11 +31,15 @@ class JumpReluSae(Sae):
     where the aim is `k` active features (the paper's appendix on a target sparsity), and S = λ · L0 / d_in, λ = `l1`,
     where the penalty is fixed: with our inputs, the paper's ‖x - x̂‖² + λ · L0 divided by d_in. L0 is the batch's mean.
 
-    θ gets its gradient by the paper's straight-through estimator (section 4) with a rectangular kernel K of width ε =
-    BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from the penalty. Differing
-    from the paper, θ itself is learnt and kept from falling below 0, not its logarithm, and dead features are helped:
-    by AuxK, and by PULL · ReLU(θ - z), summed over them, which lowers a θ that no z comes near and that nothing else
-    would move (after the pre-activation loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
+    θ gets its gradient by the paper's straight-through estimator (sections 3 and 4) with a rectangular kernel K of width
+    ε = BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from the penalty.
+
+    Differing from the paper, θ itself is learnt and kept from falling below 0, not its logarithm. It begins where a
+    feature of unit variance fires on `k` tokens of d_sae, which random directions have with inputs scaled as ours are:
+    begun low, most features fire on all tokens at first, and many are dead when that is over. And a θ that no z comes
+    near, which nothing else would move, is drawn down: L has PULL · mean over features of θ · (1 - p), p the share of
+    the batch's tokens that the feature fires on, without gradient. That is the gradient of mean ReLU(θ - z) (after the
+    pre-activation loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
     """
 
     arch = "jumprelu"
@@ -45,7 +49,7 @@ class JumpReluSae(Sae):
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        self.threshold = nn.Parameter(torch.full((settings.d_sae,), START_THRESHOLD))
+        self.threshold = nn.Parameter(torch.full((settings.d_sae,), first_threshold(settings)))
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The features above their thresholds."""
@@ -63,14 +67,15 @@ class JumpReluSae(Sae):
         squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
         unexplained = squared_error / variance
         penalty = self._penalty(active_V.sum() / len(x_BD))
-        terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach()}
-        total = unexplained + warmth * penalty
+        fired_V = active_V.detach() > 0
+        silent_F = 1 - entries.totals(active_V.detach()) / len(x_BD)
+        pull = (self.threshold * silent_F).mean()
+        terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach(), "pull": pull.detach()}
+        total = unexplained + warmth * penalty + PULL * pull
         if dead_F is not None:
             aux = auxiliary_loss(self, x_BD, pre_BF, error_BO.detach(), dead_F)
-            pull = ((self.threshold - pre_BF).relu().sum(0) * dead_F).sum() / len(x_BD)
-            terms |= {"aux": aux.detach(), "pull": pull.detach()}
-            total = total + self.settings.aux_weight * aux + PULL * pull
-        fired_V = active_V.detach() > 0
+            terms["aux"] = aux.detach()
+            total = total + self.settings.aux_weight * aux
         return StepLoss(total, terms, squared_error.detach(), variance, entries.fired(fired_V), fired_V.sum())
 
     def _penalty(self, l0: Tensor) -> Tensor:
@@ -83,6 +88,12 @@ class JumpReluSae(Sae):
         """Decoder rows of length 1, thresholds not below 0."""
         super().constrain()
         self.threshold.clamp_min_(0.0)
+
+
+def first_threshold(settings: SaeSettings) -> float:
+    """What a normal variable exceeds with probability k / F; `k_aux` stands for `k` where a penalty decides."""
+    share = min(0.5, (settings.k or settings.k_aux) / settings.d_sae)
+    return NormalDist().inv_cdf(1 - share)
 
 
 def jump(pre_V: Tensor, threshold_F: Tensor, entries: Chosen) -> tuple[Tensor, Tensor]:

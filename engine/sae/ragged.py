@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from engine.sae.sparse import ByFeature, Chosen
 
-DENSE_FROM = 1 / 32
+DENSE_FROM = 1 / 16
 """Share of all entries from which on the processor is faster with the whole matrix (docs/log.md)."""
 
 

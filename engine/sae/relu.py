@@ -5,9 +5,10 @@ Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positiv
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import decode, pre_acts_at
 
@@ -23,6 +24,12 @@ class ReluSae(Sae):
     arch = "relu"
     steered_by = ("l1",)
     resamples = True
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows, the encoder their transpose, as short as `first_length` says."""
+        super().initialise(mean_D, generator, mean_O)
+        self.W_enc.mul_(first_length(self.settings))
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Every feature with a positive pre-activation."""
@@ -41,3 +48,12 @@ class ReluSae(Sae):
         terms = {"mse": mse.detach(), "l1": l1.detach()}
         fired_F = entries.fired(active_V)
         return StepLoss(total, terms, squared_error.detach(), variance_of(x_BD), fired_F, active_V.sum())
+
+
+def first_length(settings: SaeSettings) -> float:
+    """Length of encoder columns at which half the features, firing at random, add up to their input: 2 · d_in / d_sae.
+
+    Σ (x · w) w over F random unit w, those with x · w > 0 alone, is F / 2d · x on average. With columns of length 1 the
+    first reconstructions are that many times too large, and features die while biases bring them down (docs/log.md).
+    """
+    return min(1.0, 2 * settings.d_in / settings.d_sae)

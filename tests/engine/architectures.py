@@ -143,13 +143,14 @@ def plain_loss(
         ]
         terms["unexplained"] = torch.stack(errors).mean() / variance
         total = terms["unexplained"] + warmth * terms.get("penalty", torch.zeros(()))
+        if arch == "jumprelu":
+            silent_F = (pre_BF <= w["threshold"]).to(pre_BF.dtype).mean(0).detach()
+            terms["pull"] = (w["threshold"] * silent_F).mean()
+            total = total + PULL * terms["pull"]
         unit = torch.ones(())
     if dead_F is not None and dead_F.any() and arch not in ("relu", "l1-norm"):
         terms["aux"] = auxk(pre_BF, w["W_dec"], error_BD.detach(), dead_F, s.k_aux)
         total = total + s.aux_weight * unit * terms["aux"]
-        if arch == "jumprelu":
-            terms["pull"] = (w["threshold"] - pre_BF.detach())[:, dead_F].clamp_min(0).sum(1).mean()
-            total = total + PULL * terms["pull"]
     return PlainLoss(total, acts_BF, x_hat_BD, terms)
 
 
