@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import above
-from engine.sae.relu import first_length
 from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.starts import start_of
 
 
 class GatedSae(Sae):
@@ -40,9 +40,9 @@ class GatedSae(Sae):
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
-        """Random unit rows, the encoder their transpose, as short as `first_length` says."""
+        """Random unit rows; the encoder their transpose, shorter: see `start_of`."""
         super().initialise(mean_D, generator, mean_O)
-        self.W_enc.mul_(first_length(self.settings))
+        self.W_enc.mul_(start_of(self.settings, share=1 / 2).length)
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The features whose gate is open and whose magnitude is positive."""

@@ -5,7 +5,6 @@ Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the entries looke
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import Any
 
 import torch
@@ -17,10 +16,11 @@ from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import Chosen, decode, pre_acts_at
+from engine.sae.starts import start_of
 
-BANDWIDTH = 0.3
+BANDWIDTH = 0.5
 """ε of the straight-through estimator, with inputs scaled so that a random direction of them has variance 1."""
-PULL = 0.1
+PULL = 0.2
 """Weight of what draws thresholds down where features do not fire."""
 
 
@@ -31,15 +31,15 @@ class JumpReluSae(Sae):
     where the aim is `k` active features (the paper's appendix on a target sparsity), and S = λ · L0 / d_in, λ = `l1`,
     where the penalty is fixed: with our inputs, the paper's ‖x - x̂‖² + λ · L0 divided by d_in. L0 is the batch's mean.
 
-    θ gets its gradient by the paper's straight-through estimator (sections 3 and 4) with a rectangular kernel K of width
-    ε = BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from the penalty.
+    θ gets its gradient by the paper's straight-through estimator (section 3, and why in section 4) with a rectangular
+    kernel K of width ε = BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from
+    the penalty.
 
-    Differing from the paper, θ itself is learnt and kept from falling below 0, not its logarithm. It begins where a
-    feature of unit variance fires on `k` tokens of d_sae, which random directions have with inputs scaled as ours are:
-    begun low, most features fire on all tokens at first, and many are dead when that is over. And a θ that no z comes
-    near, which nothing else would move, is drawn down: L has PULL · mean over features of θ · (1 - p), p the share of
-    the batch's tokens that the feature fires on, without gradient. That is the gradient of mean ReLU(θ - z) (after the
-    pre-activation loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
+    Differing from the paper, θ itself is learnt and kept from falling below 0, not its logarithm, and training begins
+    with `k` features firing. A θ that no z comes near, which nothing else would move, is drawn down: L has PULL · mean
+    over features of θ · (1 - p), p the share of the batch's tokens that the feature fires on, without gradient. That
+    has the gradient of mean ReLU(θ - z) (after the pre-activation loss of Anthropic's Circuits Updates, January 2025;
+    here θ alone learns by it).
     """
 
     arch = "jumprelu"
@@ -49,7 +49,18 @@ class JumpReluSae(Sae):
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        self.threshold = nn.Parameter(torch.full((settings.d_sae,), first_threshold(settings)))
+        self.threshold = nn.Parameter(torch.zeros(settings.d_sae))
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows; the encoder their transpose, shorter; thresholds at which `k` features fire: `start_of`.
+
+        `k_aux` stands for `k` where a penalty decides.
+        """
+        super().initialise(mean_D, generator, mean_O)
+        start = start_of(self.settings, (self.settings.k or self.settings.k_aux) / self.settings.d_sae)
+        self.W_enc.mul_(start.length)
+        self.threshold.fill_(start.threshold)
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The features above their thresholds."""
@@ -88,12 +99,6 @@ class JumpReluSae(Sae):
         """Decoder rows of length 1, thresholds not below 0."""
         super().constrain()
         self.threshold.clamp_min_(0.0)
-
-
-def first_threshold(settings: SaeSettings) -> float:
-    """What a normal variable exceeds with probability k / F; `k_aux` stands for `k` where a penalty decides."""
-    share = min(0.5, (settings.k or settings.k_aux) / settings.d_sae)
-    return NormalDist().inv_cdf(1 - share)
 
 
 def jump(pre_V: Tensor, threshold_F: Tensor, entries: Chosen) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,9 @@ PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
 class MatryoshkaSae(BatchTopKSae):
     """BatchTopK whose first m features must reconstruct by themselves, for each m of nested prefixes.
 
-    Loss (section 3): L = mean over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec,
-    for m = 1/32, 3/32, 7/32, 15/32 and all of F (the paper has the sum over m). The activations are selected once, over
-    all features; AuxK explains what all of them left. So general features come first, and are not split up or absorbed
-    when there is room for more special ones.
+    Loss: L = Σ over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec, for m = 1/32,
+    3/32, 7/32, 15/32 and all of F. The activations are selected once, over all features; AuxK explains what all of them
+    left. So general features come first, and are not split up or absorbed when there is room for more special ones.
     """
 
     arch = "matryoshka"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.starts import start_of
 
 
 class ReluSae(Sae):
@@ -27,9 +28,9 @@ class ReluSae(Sae):
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
-        """Random unit rows, the encoder their transpose, as short as `first_length` says."""
+        """Random unit rows; the encoder their transpose, shorter: see `start_of`."""
         super().initialise(mean_D, generator, mean_O)
-        self.W_enc.mul_(first_length(self.settings))
+        self.W_enc.mul_(start_of(self.settings, share=1 / 2).length)
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Every feature with a positive pre-activation."""
@@ -48,12 +49,3 @@ class ReluSae(Sae):
         terms = {"mse": mse.detach(), "l1": l1.detach()}
         fired_F = entries.fired(active_V)
         return StepLoss(total, terms, squared_error.detach(), variance_of(x_BD), fired_F, active_V.sum())
-
-
-def first_length(settings: SaeSettings) -> float:
-    """Length of encoder columns at which half the features, firing at random, add up to their input: 2 · d_in / d_sae.
-
-    Σ (x · w) w over F random unit w, those with x · w > 0 alone, is F / 2d · x on average. With columns of length 1 the
-    first reconstructions are that many times too large, and features die while biases bring them down (docs/log.md).
-    """
-    return min(1.0, 2 * settings.d_in / settings.d_sae)

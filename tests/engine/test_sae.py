@@ -235,8 +235,10 @@ def test_the_start_is_a_random_dictionary_around_the_mean(arch: str) -> None:
         sae.initialise(mean_D, torch.Generator().manual_seed(seed))
     first, same, other = saes
     torch.testing.assert_close(first.W_dec.norm(dim=1), torch.full((F,), 0.1 if arch == "l1-norm" else 1.0))
-    # Half of 20 features in 6 dimensions add up to 20 / 12 times their input, where columns are not made shorter.
-    torch.testing.assert_close(first.W_enc, first.W_dec.T * (0.6 if arch in ("relu", "gated") else 1.0))
+    # Half of 20 features in 6 dimensions add up to 20 / 12 times their input, where columns are not made shorter; the
+    # fifth of them above 0.84162 to 20 / 6 · (1 / 5 + 0.84162 · 0.27996).
+    length = {"relu": 0.6, "gated": 0.6, "jumprelu": 0.68870}.get(arch, 1.0)
+    torch.testing.assert_close(first.W_enc, first.W_dec.T * length, rtol=1e-4, atol=0)
     assert torch.equal(first.b_dec, mean_D)
     assert (first.b_enc == 0).all()
     assert torch.equal(first.W_dec, same.W_dec)
