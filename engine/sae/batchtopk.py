@@ -12,6 +12,7 @@ from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
 from engine.sae.ragged import Ragged, largest_of_all
 from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.starts import start_of
 
 THRESHOLD_RATE = 0.05
 """Weight of one batch in the running mean of the smallest activation kept."""
@@ -37,6 +38,12 @@ class BatchTopKSae(Sae):
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
         self.register_buffer("threshold", torch.zeros(1))
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows; the encoder their transpose, shorter: see `start_of`."""
+        super().initialise(mean_D, generator, mean_O)
+        self.W_enc.mul_(start_of(self.settings, self.settings.needed_k() / self.settings.d_sae).length)
 
     def group_starts(self) -> tuple[int, ...]:
         """First feature of each group whose prefix must reconstruct by itself: here all features are one group."""

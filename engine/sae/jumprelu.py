@@ -21,7 +21,10 @@ from engine.sae.starts import start_of
 BANDWIDTH = 0.5
 """ε of the straight-through estimator, with inputs scaled so that a random direction of them has variance 1."""
 PULL = 0.2
-"""Weight of what draws thresholds down where features do not fire."""
+"""What draws thresholds down where features do not fire, on all features together: about as strong as the aim at `k`
+while L0 is a few hundredths too large."""
+DEAD_PULL = 1e-2
+"""The same for each feature long silent (docs/log.md)."""
 
 
 class JumpReluSae(Sae):
@@ -36,10 +39,10 @@ class JumpReluSae(Sae):
     the penalty.
 
     Differing from the paper, θ itself is learnt and kept from falling below 0, not its logarithm, and training begins
-    with `k` features firing. A θ that no z comes near, which nothing else would move, is drawn down: L has PULL · mean
-    over features of θ · (1 - p), p the share of the batch's tokens that the feature fires on, without gradient. That
-    has the gradient of mean ReLU(θ - z) (after the pre-activation loss of Anthropic's Circuits Updates, January 2025;
-    here θ alone learns by it).
+    with `k` features firing. A θ that no z comes near, which nothing else would move, is drawn down: L has Σ over
+    features of u · θ · (1 - p), p the share of the batch's tokens that the feature fires on, without gradient, and u =
+    PULL / F, or DEAD_PULL where it is dead. That has the gradient of u · mean ReLU(θ - z) (after the pre-activation
+    loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
     """
 
     arch = "jumprelu"
@@ -79,10 +82,9 @@ class JumpReluSae(Sae):
         unexplained = squared_error / variance
         penalty = self._penalty(active_V.sum() / len(x_BD))
         fired_V = active_V.detach() > 0
-        silent_F = 1 - entries.totals(active_V.detach()) / len(x_BD)
-        pull = (self.threshold * silent_F).mean()
+        pull = self._pull(1 - entries.totals(active_V.detach()) / len(x_BD), dead_F)
         terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach(), "pull": pull.detach()}
-        total = unexplained + warmth * penalty + PULL * pull
+        total = unexplained + warmth * penalty + pull
         if dead_F is not None:
             aux = auxiliary_loss(self, x_BD, pre_BF, error_BO.detach(), dead_F)
             terms["aux"] = aux.detach()
@@ -93,6 +95,12 @@ class JumpReluSae(Sae):
         if self.settings.k is not None:
             return (l0 / self.settings.k - 1).square()
         return self.settings.needed_l1() / self.settings.d_in * l0
+
+    def _pull(self, silent_F: Tensor, dead_F: Tensor | None) -> Tensor:
+        weight_F = torch.full_like(silent_F, PULL / self.settings.d_sae)
+        if dead_F is not None:
+            weight_F = torch.where(dead_F, DEAD_PULL, weight_F)
+        return (weight_F * silent_F) @ self.threshold
 
     @torch.no_grad()
     def constrain(self) -> None:

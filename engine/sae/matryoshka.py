@@ -1,11 +1,15 @@
 """Matryoshka BatchTopK: Bussmann, Nabeshima, Karvonen, Nanda 2025, *Learning Multi-Level Features with Matryoshka
 Sparse Autoencoders* (arXiv 2503.17547).
 
-Shapes: D = d_in, F = d_sae.
+Shapes: D = d_in, O = d_out, F = d_sae.
 """
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
+from engine.sae.base import Sae
 from engine.sae.batchtopk import BatchTopKSae
 
 PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
@@ -22,6 +26,11 @@ class MatryoshkaSae(BatchTopKSae):
     """
 
     arch = "matryoshka"
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """As `Sae` has it: with shorter columns more of the last group's features die (docs/log.md)."""
+        Sae.initialise(self, mean_D, generator, mean_O)
 
     def group_starts(self) -> tuple[int, ...]:
         """0, and the end of each prefix; fewer where there are too few features to tell them apart."""

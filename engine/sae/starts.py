@@ -1,7 +1,7 @@
-"""Where training begins, for architectures whose first reconstructions nothing else keeps small.
+"""Where training begins: with reconstructions as large as what they reconstruct.
 
-With unit encoder columns a first reconstruction can be many times too large; many features die while biases and
-thresholds bring it down (docs/log.md).
+With unit encoder columns the first ones can be many times too large. While biases and thresholds bring that down many
+features die, and what is learnt meanwhile is learnt badly (docs/log.md).
 """
 
 from __future__ import annotations

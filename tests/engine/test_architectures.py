@@ -98,7 +98,7 @@ def test_jumprelu_moves_its_threshold_by_the_paper_s_formula() -> None:
     mean = (below + over + 3 - 2) / 4
     variance = sum((x - mean) ** 2 for x in (below, over, 3, -2))
     assert loss.terms["penalty"].item() == pytest.approx((2 / 4 / 1 - 1) ** 2)
-    assert loss.terms["pull"].item() == pytest.approx(1.0 * 2 / 4)  # θ, for the half of tokens that it is silent on
+    assert loss.terms["pull"].item() == pytest.approx(PULL / 2)  # θ is 1, and it is silent on half of the tokens
     assert loss.total.item() == pytest.approx((below**2 + 2.0**2) / variance + 0.25 + PULL / 2)
     # By the error: -θ/ε times dL/df = -2 · below / variance of the first. By the penalty: 2 (L0/k - 1) / k times
     # dL0/dθ = -1/ε for two of four tokens.
@@ -116,11 +116,13 @@ def test_jumprelu_begins_about_as_sparse_as_it_is_to_be(k: int, d_sae: int) -> N
     assert (acts.act_BK > 0).sum().item() / 2000 == pytest.approx(min(k, d_sae / 2), rel=0.1)
 
 
-@pytest.mark.parametrize("arch", ["relu", "gated", "jumprelu"])
+@pytest.mark.parametrize("arch", ["relu", "gated", "jumprelu", "batchtopk"])
 def test_first_reconstructions_are_as_large_as_their_inputs(arch: str) -> None:
-    sae = architecture(arch)(SaeSettings(d_in=32, d_sae=512, l1=1.0, k_aux=16))
+    sae = architecture(arch)(SaeSettings(d_in=32, d_sae=512, k=16, l1=1.0))
     sae.initialise(torch.zeros(32), torch.Generator().manual_seed(0))
     x_BD = torch.randn(500, 32, generator=torch.Generator().manual_seed(1))
+    if isinstance(sae, BatchTopKSae):
+        sae.loss(x_BD, None, 1.0)  # sets the threshold
     along = (sae(x_BD) * x_BD).sum() / x_BD.square().sum()
     assert along.item() == pytest.approx(1, rel=0.05)
 
