@@ -22,7 +22,7 @@ class BatchTopKSae(Sae):
     """f = ReLU(z) where z is among the `k` · B largest ReLU(z) of the whole batch; z = W_encᵀ(x - b_dec) + b_enc.
 
     Loss: L = Σ‖x - x̂‖² / Σ‖x - mean(x)‖² + α · AuxK, as with TopK (engine.sae.auxiliary): tokens may have
-    more active features or fewer, `k` on average.
+    more active features or fewer, `k` on average. The encoder begins with shorter columns than there: `start_of`.
 
     Outside training a token must not depend on its neighbours: f = z where z > θ, else 0, with θ = `threshold`, the
     mean over batches of the smallest positive activation kept; here a running mean, a new batch counting
@@ -66,7 +66,7 @@ class BatchTopKSae(Sae):
         error_GBO = y_BO - self._prefix_reconstructions(act_N, entries)
         variance = variance_of(y_BO)
         squared_error_G = error_GBO.square().sum((1, 2))
-        unexplained = squared_error_G.sum() / variance
+        unexplained = squared_error_G.mean() / variance
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:

@@ -24,7 +24,7 @@ class GatedSae(Sae):
     Loss (section 3.2): L = mean over tokens of ‖x - x̂(f)‖² + λ · ‖ReLU(π)‖₁ + ‖x - x̂_frozen(ReLU(π))‖², λ = `l1`,
     where x̂_frozen is the decoder without gradient. The gate's bias learns from the last two terms alone. Decoder rows
     have length 1. Differing from the paper, dead features are not resampled but get α · V · AuxK of π, V the mean of
-    ‖x - mean(x)‖² (engine.sae.auxiliary): 54 % of 1 024 features alive with one, 75 % with the other (docs/log.md).
+    ‖x - mean(x)‖² (engine.sae.auxiliary), and the encoder begins with shorter columns: `start_of` (docs/log.md).
     """
 
     arch = "gated"

@@ -20,9 +20,11 @@ PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
 class MatryoshkaSae(BatchTopKSae):
     """BatchTopK whose first m features must reconstruct by themselves, for each m of nested prefixes.
 
-    Loss: L = Σ over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec, for m = 1/32,
-    3/32, 7/32, 15/32 and all of F. The activations are selected once, over all features; AuxK explains what all of them
-    left. So general features come first, and are not split up or absorbed when there is room for more special ones.
+    Loss: L = mean over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec, for m =
+    1/32, 3/32, 7/32, 15/32 and all of F. The paper has the sum over m: AuxK weighs five times as much here, without
+    which features of the last group die (docs/log.md). The activations are selected once, over all features; AuxK
+    explains what all of them left. So general features come first, and are not split up or absorbed when there is room
+    for more special ones.
     """
 
     arch = "matryoshka"

@@ -19,7 +19,8 @@ class ReluSae(Sae):
 
     Loss: L = mean over tokens of ‖x - x̂‖² + λ·‖f‖₁, λ = `l1`. The paper's recipe (appendix, "Autoencoder Training"):
     the gradient's component along each decoder row is removed before Adam's step, rows are brought back to length 1
-    after it, and features that have been silent are resampled on schedule (engine.training.resampling).
+    after it, and features that have been silent are resampled on schedule (engine.training.resampling). The encoder
+    begins with shorter columns than the paper's: `start_of`.
     """
 
     arch = "relu"

@@ -141,7 +141,7 @@ def plain_loss(
         errors = [
             ((x_BD - acts_BF[:, :m] @ w["W_dec"][:m] - w["b_dec"]) ** 2).sum() for m in prefixes(arch, len(w["b_enc"]))
         ]
-        terms["unexplained"] = torch.stack(errors).sum() / variance
+        terms["unexplained"] = torch.stack(errors).mean() / variance
         total = terms["unexplained"] + warmth * terms.get("penalty", torch.zeros(()))
         if arch == "jumprelu":
             silent_F = (pre_BF <= w["threshold"]).to(pre_BF.dtype).mean(0).detach()

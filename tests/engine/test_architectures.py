@@ -64,7 +64,7 @@ def test_matryoshka_counts_each_prefix() -> None:
     sae = identity("matryoshka", 4, k=4)  # prefixes of 1, 2 and 4 features
     loss = sae.loss(rows([4, 3, 2, 1], [0, 0, 0, 0]), None, 1.0)
     # Left over: 9 + 4 + 1, then 4 + 1, then nothing; variance 2 · (4 + 2.25 + 1 + 0.25).
-    assert loss.total.item() == pytest.approx((14 + 5 + 0) / 15)
+    assert loss.total.item() == pytest.approx((14 + 5 + 0) / 3 / 15)
     assert loss.squared_error.item() == 0  # of the whole dictionary: what explained variance is made of
 
 
@@ -83,7 +83,7 @@ def test_early_features_of_matryoshka_learn_from_every_prefix_and_late_ones_from
     assert sae.W_dec.grad is not None
     acts_BF = sae.pre_acts(x_BD).detach().relu()
     error_BD = x_BD - acts_BF @ sae.W_dec.detach() - sae.b_dec.detach()
-    share = 2 / ((x_BD - x_BD.mean(0)) ** 2).sum()
+    share = 2 / 5 / ((x_BD - x_BD.mean(0)) ** 2).sum()  # five prefixes
     torch.testing.assert_close(sae.W_dec.grad[30:], -(acts_BF.T @ error_BD * share)[30:])
     assert not torch.allclose(sae.W_dec.grad[:30], -(acts_BF.T @ error_BD * share)[:30])
 
