@@ -26,8 +26,10 @@ MERGE_SHARE = 2.2
 """A merge's resident memory over its working memory: the arrays it reads and writes are mapped or cached beside it."""
 ASSUMED_L0 = 64
 """Active features a token where the architecture does not fix them."""
-DENSE_COPIES = {"topk": 3, "relu": 4}
-"""Arrays of [B, F] alive at once in a training step; 4 for architectures not named here."""
+DENSE_COPIES = {"topk": 2, "batchtopk": 2, "matryoshka": 2, "relu": 5, "l1-norm": 5, "jumprelu": 6, "gated": 8}
+"""Arrays of [B, F] alive at once in a training step, measured where they are most (the penalty not yet warmed up)."""
+DENSE_FLOPS = {"gated": 14}
+"""Of a token's step while most features are active, by D·F; 10 for architectures not named here."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,10 @@ class SaeWork:
 
     @property
     def step_flops(self) -> int:
-        """Of one token's step. TopK: the encoder's product 2·D·F, the rest 8·K·D. Others at the most: 10·D·F."""
-        if self.arch == "topk":
-            assert self.k is not None
-            return 2 * self.d_in * self.d_sae + 8 * self.k * self.d_in
-        return 10 * self.d_in * self.d_sae
+        """Of one token's step: the encoder's product 2·D·F, the rest 8·K·D. Steered by l1, 10·D·F and more at first."""
+        if self.k is None:
+            return DENSE_FLOPS.get(self.arch, 10) * self.d_in * self.d_sae
+        return 2 * self.d_in * self.d_sae + 8 * self.k * self.d_in
 
     @property
     def encode_flops(self) -> int:
@@ -194,7 +195,7 @@ def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tupl
     weights = sum((2 * FLOAT + ADAM) * sae.parameters for sae in saes)
     sample = min(SAMPLE_ROWS, buffer)
     step = max(
-        DENSE_COPIES.get(sae.arch, 4) * FLOAT * sae.batch * sae.d_sae + (8 * sae.batch + sample) * FLOAT * sae.width
+        DENSE_COPIES[sae.arch] * FLOAT * sae.batch * sae.d_sae + (8 * sae.batch + sample) * FLOAT * sae.width
         for sae in saes
     )
     return (

@@ -1,6 +1,6 @@
 """AuxK: dead features explain what living ones did not (Gao et al. 2024, section 2.4; docs/decisions/005).
 
-Shapes: B tokens of a batch, O = d_out, F = d_sae, K entries kept a token, A dead features.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, K entries kept a token, A dead features.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.base import SparseActs, decode_sparse
+from engine.sae.base import Sae
+from engine.sae.sparse import Kept, decode, pre_acts_at
 
 
-def auxiliary_loss(pre_BF: Tensor, W_dec_FO: Tensor, error_BO: Tensor, dead_F: Tensor, k_aux: int) -> Tensor:
+def auxiliary_loss(sae: Sae, x_BD: Tensor, pre_BF: Tensor, error_BO: Tensor, dead_F: Tensor) -> Tensor:
     """‖e - ê‖² / ‖e‖² over the batch, ê from the `k_aux` dead features with the largest pre-activations, without ReLU.
 
     Args:
-        pre_BF: pre-activations of all features.
-        W_dec_FD: decoder.
+        sae: whose weights learn by it.
+        x_BD: inputs, scaled.
+        pre_BF: pre-activations of all features, which need no gradient.
         error_BO: e = x - x̂, detached.
         dead_F: True for dead features, at least one.
-        k_aux: dead features in one token's ê.
     """
-    act_BK, feature_BK = dead_entries(pre_BF, dead_F, k_aux)
-    return share_missed(error_BO, decode_sparse(SparseActs(act_BK, feature_BK), W_dec_FO))
+    known_BK, feature_BK = dead_entries(pre_BF, dead_F, sae.settings.k_aux)
+    entries = Kept(feature_BK, sae.settings.d_sae)
+    act_BK = pre_acts_at(x_BD, sae.W_enc, sae.b_enc, sae.centre_D, entries, known_BK)
+    return share_missed(error_BO, decode(act_BK, sae.W_dec, entries))
 
 
 def dead_entries(pre_BF: Tensor, dead_F: Tensor, k_aux: int) -> tuple[Tensor, Tensor]:

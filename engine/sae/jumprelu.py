@@ -1,6 +1,6 @@
 """JumpReLU: Rajamanoharan et al. 2024, *Jumping Ahead* (arXiv 2407.14435).
 
-Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the entries looked at (engine.sae.ragged).
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.ragged import above
+from engine.sae.sparse import Chosen, decode, pre_acts_at
+from engine.sae.starts import start_of
 
-BANDWIDTH = 1.0
+BANDWIDTH = 0.5
 """ε of the straight-through estimator, with inputs scaled so that a random direction of them has variance 1."""
-START_THRESHOLD = 0.3
-PULL = 1e-2
-"""Weight of what draws dead features' thresholds down."""
+PULL = 0.2
+"""What draws thresholds down where features do not fire, on all features together: about as strong as the aim at `k`
+while L0 is a few hundredths too large."""
+DEAD_PULL = 1e-2
+"""The same for each feature long silent (docs/log.md)."""
 
 
 class JumpReluSae(Sae):
@@ -28,11 +34,15 @@ class JumpReluSae(Sae):
     where the aim is `k` active features (the paper's appendix on a target sparsity), and S = λ · L0 / d_in, λ = `l1`,
     where the penalty is fixed: with our inputs, the paper's ‖x - x̂‖² + λ · L0 divided by d_in. L0 is the batch's mean.
 
-    θ gets its gradient by the paper's straight-through estimator (section 4) with a rectangular kernel K of width ε =
-    BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from the penalty. Differing
-    from the paper, θ itself is learnt and kept from falling below 0, not its logarithm, and dead features are helped:
-    by AuxK, and by PULL · ReLU(θ - z), summed over them, which lowers a θ that no z comes near and that nothing else
-    would move (after the pre-activation loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
+    θ gets its gradient by the paper's straight-through estimator (section 3, and why in section 4) with a rectangular
+    kernel K of width ε = BANDWIDTH: ∂f/∂θ = -θ/ε · K((z - θ)/ε), ∂H(z - θ)/∂θ = -1/ε · K((z - θ)/ε); z gets none from
+    the penalty.
+
+    Differing from the paper, θ itself is learnt and kept from falling below 0, not its logarithm, and training begins
+    with `k` features firing. A θ that no z comes near, which nothing else would move, is drawn down: L has Σ over
+    features of u · θ · (1 - p), p the share of the batch's tokens that the feature fires on, without gradient, and u =
+    PULL / F, or DEAD_PULL where it is dead. That has the gradient of u · mean ReLU(θ - z) (after the pre-activation
+    loss of Anthropic's Circuits Updates, January 2025; here θ alone learns by it).
     """
 
     arch = "jumprelu"
@@ -42,7 +52,18 @@ class JumpReluSae(Sae):
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)
-        self.threshold = nn.Parameter(torch.full((settings.d_sae,), START_THRESHOLD))
+        self.threshold = nn.Parameter(torch.zeros(settings.d_sae))
+
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows; the encoder their transpose, shorter; thresholds at which `k` features fire: `start_of`.
+
+        `k_aux` stands for `k` where a penalty decides.
+        """
+        super().initialise(mean_D, generator, mean_O)
+        start = start_of(self.settings, (self.settings.k or self.settings.k_aux) / self.settings.d_sae)
+        self.W_enc.mul_(start.length)
+        self.threshold.fill_(start.threshold)
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The features above their thresholds."""
@@ -50,28 +71,36 @@ class JumpReluSae(Sae):
         return positive_entries(pre_BF.masked_fill(pre_BF <= self.threshold, 0.0))
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
-        """See the class. Dense: a threshold learns from pre-activations on either side of it."""
-        pre_BF = self.pre_acts(x_BD)
-        acts_BF, active_BF = jump(pre_BF, self.threshold)
+        """See the class. Looked at are the entries above θ - ε/2: below, neither z nor θ gets a gradient."""
+        pre_BF = self.product(x_BD)
+        known_V, entries = above(pre_BF, self.threshold.detach() - BANDWIDTH / 2)
+        pre_V = pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_V)
+        act_V, active_V = jump(pre_V, self.threshold, entries)
         y_BO = x_BD if y_BO is None else y_BO
-        error_BO = y_BO - acts_BF @ self.W_dec - self.b_dec
+        error_BO = y_BO - decode(act_V, self.W_dec, entries) - self.b_dec
         squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
         unexplained = squared_error / variance
-        penalty = self._penalty(active_BF.sum() / len(x_BD))
-        terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach()}
-        total = unexplained + warmth * penalty
+        penalty = self._penalty(active_V.sum() / len(x_BD))
+        fired_V = active_V.detach() > 0
+        pull = self._pull(1 - entries.totals(active_V.detach()) / len(x_BD), dead_F)
+        terms = {"unexplained": unexplained.detach(), "penalty": penalty.detach(), "pull": pull.detach()}
+        total = unexplained + warmth * penalty + pull
         if dead_F is not None:
-            aux = auxiliary_loss(pre_BF, self.W_dec, error_BO.detach(), dead_F, self.settings.k_aux)
-            pull = ((self.threshold - pre_BF.detach()).relu().sum(0) * dead_F).sum() / len(x_BD)
-            terms |= {"aux": aux.detach(), "pull": pull.detach()}
-            total = total + self.settings.aux_weight * aux + PULL * pull
-        fired_BF = active_BF.detach() > 0
-        return StepLoss(total, terms, squared_error.detach(), variance, fired_BF.any(0), fired_BF.sum())
+            aux = auxiliary_loss(self, x_BD, pre_BF, error_BO.detach(), dead_F)
+            terms["aux"] = aux.detach()
+            total = total + self.settings.aux_weight * aux
+        return StepLoss(total, terms, squared_error.detach(), variance, entries.fired(fired_V), fired_V.sum())
 
     def _penalty(self, l0: Tensor) -> Tensor:
         if self.settings.k is not None:
             return (l0 / self.settings.k - 1).square()
         return self.settings.needed_l1() / self.settings.d_in * l0
+
+    def _pull(self, silent_F: Tensor, dead_F: Tensor | None) -> Tensor:
+        weight_F = torch.full_like(silent_F, PULL / self.settings.d_sae)
+        if dead_F is not None:
+            weight_F = torch.where(dead_F, DEAD_PULL, weight_F)
+        return (weight_F * silent_F) @ self.threshold
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -80,23 +109,26 @@ class JumpReluSae(Sae):
         self.threshold.clamp_min_(0.0)
 
 
-def jump(pre_BF: Tensor, threshold_F: Tensor) -> tuple[Tensor, Tensor]:
-    """JumpReLU(z) and H(z - θ), both [B, F], with the straight-through gradients of the class above."""
-    acts_BF, active_BF = _Jump.apply(pre_BF, threshold_F)  # type: ignore[no-untyped-call]
-    return acts_BF, active_BF
+def jump(pre_V: Tensor, threshold_F: Tensor, entries: Chosen) -> tuple[Tensor, Tensor]:
+    """JumpReLU(z) and H(z - θ), both [V], with the straight-through gradients of the class above."""
+    act_V, active_V = _Jump.apply(pre_V, threshold_F, entries)  # type: ignore[no-untyped-call]
+    return act_V, active_V
 
 
 class _Jump(Function):
     @staticmethod
-    def forward(ctx: Any, pre_BF: Tensor, threshold_F: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(pre_BF, threshold_F)
-        active_BF = (pre_BF > threshold_F).to(pre_BF.dtype)
-        return pre_BF * active_BF, active_BF
+    def forward(ctx: Any, pre_V: Tensor, threshold_F: Tensor, entries: Chosen) -> tuple[Tensor, Tensor]:
+        ctx.entries = entries
+        ctx.save_for_backward(pre_V, threshold_F)
+        active_V = (pre_V > entries.of(threshold_F)).to(pre_V.dtype)
+        return pre_V * active_V, active_V
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        acts_grad_BF, active_grad_BF = grads
-        pre_BF, threshold_F = ctx.saved_tensors
-        near_BF = (pre_BF - threshold_F).abs() < BANDWIDTH / 2
-        by_threshold_BF = (threshold_F * acts_grad_BF + active_grad_BF) * near_BF
-        return acts_grad_BF * (pre_BF > threshold_F), by_threshold_BF.sum(0) / -BANDWIDTH
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        act_grad_V, active_grad_V = grads
+        pre_V, threshold_F = ctx.saved_tensors
+        threshold_V = ctx.entries.of(threshold_F)
+        near_V = (pre_V - threshold_V).abs() < BANDWIDTH / 2
+        by_threshold_V = (threshold_V * act_grad_V + active_grad_V) * near_V
+        return act_grad_V * (pre_V > threshold_V), ctx.entries.totals(by_threshold_V) / -BANDWIDTH, None

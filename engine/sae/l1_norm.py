@@ -1,7 +1,7 @@
 """ReLU with an L1 penalty weighted by decoder norms: Conerly et al. 2024, *Update on how we train SAEs* (Anthropic,
 Circuits Updates, April 2024); the recipe of Templeton et al. 2024, *Scaling Monosemanticity*.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.ragged).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.ragged import above
+from engine.sae.sparse import decode, pre_acts_at
 
 START_NORM = 0.1
 
@@ -40,16 +42,18 @@ class L1NormSae(Sae):
         return positive_entries(self.pre_acts(x_BD).relu())
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
-        """See the class. Dense: while it learns, a ReLU autoencoder is not sparse."""
+        """See the class. While it learns, a ReLU autoencoder is dense at first."""
         del dead_F, y_BO
-        acts_BF = self.pre_acts(x_BD).relu()
-        squared_error = (x_BD - acts_BF @ self.W_dec - self.b_dec).square().sum()
+        known_V, entries = above(self.product(x_BD), 0.0)
+        act_V = pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_V).relu()
+        squared_error = (x_BD - decode(act_V, self.W_dec, entries) - self.b_dec).square().sum()
         mse = squared_error / len(x_BD)
-        l1 = (acts_BF @ self.W_dec.norm(dim=1)).sum() / len(x_BD)
+        l1 = entries.totals(act_V) @ self.W_dec.norm(dim=1) / len(x_BD)
         total = mse + warmth * self.settings.needed_l1() * l1
-        active_BF, variance = acts_BF.detach() > 0, variance_of(x_BD)
+        active_V = act_V.detach() > 0
         terms = {"mse": mse.detach(), "l1": l1.detach()}
-        return StepLoss(total, terms, squared_error.detach(), variance, active_BF.any(0), active_BF.sum())
+        fired_F = entries.fired(active_V)
+        return StepLoss(total, terms, squared_error.detach(), variance_of(x_BD), fired_F, active_V.sum())
 
     def project_gradient(self) -> None:
         """Nothing: the length of decoder rows is free."""

@@ -1,11 +1,15 @@
 """Matryoshka BatchTopK: Bussmann, Nabeshima, Karvonen, Nanda 2025, *Learning Multi-Level Features with Matryoshka
 Sparse Autoencoders* (arXiv 2503.17547).
 
-Shapes: D = d_in, F = d_sae.
+Shapes: D = d_in, O = d_out, F = d_sae.
 """
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
+from engine.sae.base import Sae
 from engine.sae.batchtopk import BatchTopKSae
 
 PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
@@ -16,15 +20,21 @@ PREFIXES = (1 / 32, 3 / 32, 7 / 32, 15 / 32)
 class MatryoshkaSae(BatchTopKSae):
     """BatchTopK whose first m features must reconstruct by themselves, for each m of nested prefixes.
 
-    Loss (section 3): L = mean over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec,
-    for m = 1/32, 3/32, 7/32, 15/32 and all of F (the paper has the sum over m). The activations are selected once, over
-    all features; AuxK explains what all of them left. So general features come first, and are not split up or absorbed
-    when there is room for more special ones.
+    Loss: L = mean over m of Σ‖x - x̂_m‖² / Σ‖x - mean(x)‖² + α · AuxK, x̂_m = Σ_{i<m} f_i · W_dec[i] + b_dec, for m =
+    1/32, 3/32, 7/32, 15/32 and all of F. The paper has the sum over m: AuxK weighs five times as much here, without
+    which features of the last group die (docs/log.md). The activations are selected once, over all features; AuxK
+    explains what all of them left. So general features come first, and are not split up or absorbed when there is room
+    for more special ones.
     """
 
     arch = "matryoshka"
 
-    def group_starts(self) -> list[int]:
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """As `Sae` has it: with shorter columns more of the last group's features die (docs/log.md)."""
+        Sae.initialise(self, mean_D, generator, mean_O)
+
+    def group_starts(self) -> tuple[int, ...]:
         """0, and the end of each prefix; fewer where there are too few features to tell them apart."""
         d_sae = self.settings.d_sae
-        return sorted({0} | {round(d_sae * share) for share in PREFIXES})
+        return tuple(sorted({0} | {round(d_sae * share) for share in PREFIXES}))

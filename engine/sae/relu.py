@@ -1,13 +1,17 @@
 """ReLU with an L1 penalty and a unit-norm decoder: Bricken et al. 2023, *Towards Monosemanticity*.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.ragged).
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.ragged import above
+from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.starts import start_of
 
 
 class ReluSae(Sae):
@@ -15,26 +19,34 @@ class ReluSae(Sae):
 
     Loss: L = mean over tokens of ‖x - x̂‖² + λ·‖f‖₁, λ = `l1`. The paper's recipe (appendix, "Autoencoder Training"):
     the gradient's component along each decoder row is removed before Adam's step, rows are brought back to length 1
-    after it, and features that have been silent are resampled on schedule (engine.training.resampling).
+    after it, and features that have been silent are resampled on schedule (engine.training.resampling). The encoder
+    begins with shorter columns than the paper's: `start_of`.
     """
 
     arch = "relu"
     steered_by = ("l1",)
     resamples = True
 
+    @torch.no_grad()
+    def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
+        """Random unit rows; the encoder their transpose, shorter: see `start_of`."""
+        super().initialise(mean_D, generator, mean_O)
+        self.W_enc.mul_(start_of(self.settings, share=1 / 2).length)
+
     def encode(self, x_BD: Tensor) -> SparseActs:
         """Every feature with a positive pre-activation."""
         return positive_entries(self.pre_acts(x_BD).relu())
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
-        """See the class. Dense: while it learns, a ReLU autoencoder is not sparse."""
+        """See the class. While it learns, a ReLU autoencoder is dense at first."""
         del dead_F, y_BO
-        acts_BF = self.pre_acts(x_BD).relu()
-        reconstruction_BD = acts_BF @ self.W_dec + self.b_dec
-        squared_error = (x_BD - reconstruction_BD).square().sum()
+        known_V, entries = above(self.product(x_BD), 0.0)
+        act_V = pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_V).relu()
+        squared_error = (x_BD - decode(act_V, self.W_dec, entries) - self.b_dec).square().sum()
         mse = squared_error / len(x_BD)
-        l1 = acts_BF.sum() / len(x_BD)
+        l1 = act_V.sum() / len(x_BD)
         total = mse + warmth * self.settings.needed_l1() * l1
-        active_BF, variance = acts_BF.detach() > 0, variance_of(x_BD)
+        active_V = act_V.detach() > 0
         terms = {"mse": mse.detach(), "l1": l1.detach()}
-        return StepLoss(total, terms, squared_error.detach(), variance, active_BF.any(0), active_BF.sum())
+        fired_F = entries.fired(active_V)
+        return StepLoss(total, terms, squared_error.detach(), variance_of(x_BD), fired_F, active_V.sum())

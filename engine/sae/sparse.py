@@ -5,7 +5,8 @@ autograd would scatter entry by entry is summed feature by feature instead, over
 
 The products are written twice: here in plain PyTorch, and in engine.sae.triton_kernels for GPUs.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries.
+Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries, V the shape of
+entries' values, which depends on how they were chosen.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from engine.sae.entries import Entries
+from engine.sae.entries import Entries, Listed
 from store.errors import MonosemError
 
 WIDE = 4096
@@ -75,6 +76,58 @@ def _tried(device: torch.device) -> tuple[ModuleType | None, str]:
     return (kernels, "") if product == 1 else (None, f"1 times 1 comes out as {product}")
 
 
+class Chosen(Protocol):
+    """Some of the entries of [B, F], and the products with values of theirs, which have a shape of their own, V."""
+
+    def of(self, value_F: Tensor) -> Tensor:
+        """Each entry's share of one value a feature, differentiable: V, or what broadcasts to it."""
+
+    def totals(self, weight_V: Tensor) -> Tensor:
+        """Σ over a feature's entries, differentiable: [F]."""
+
+    def fired(self, active_V: Tensor) -> Tensor:
+        """True for features with an entry that is active [F]."""
+
+    def rows(self, weight_V: Tensor, rows_FD: Tensor) -> Tensor:
+        """Σ over a token's entries of weight · row: [B, D]."""
+
+    def products(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
+        """Each entry's left[token] · rows[feature]: V."""
+
+    def sums(self, weight_V: Tensor, left_BD: Tensor) -> Tensor:
+        """Σ over a feature's entries of weight · left[token]: [F, D]."""
+
+
+class Kept(Entries, Chosen):
+    """K entries in every token."""
+
+    def of(self, value_F: Tensor) -> Tensor:
+        """[B, K]."""
+        return value_F.index_select(0, self.feature_BK.flatten()).view_as(self.feature_BK)
+
+    def totals(self, weight_BK: Tensor) -> Tensor:
+        """[F]."""
+        return totals_by_feature(weight_BK, self, self.feature_BK)
+
+    def fired(self, active_BK: Tensor) -> Tensor:
+        """[F]."""
+        fired_F = torch.zeros(self.d_sae, dtype=torch.bool, device=active_BK.device)
+        fired_F[self.feature_BK[active_BK]] = True
+        return fired_F
+
+    def rows(self, weight_BK: Tensor, rows_FD: Tensor) -> Tensor:
+        """[B, D]."""
+        return weighted_rows(weight_BK, rows_FD, self.feature_BK)
+
+    def products(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
+        """[B, K]."""
+        return row_products(left_BD, rows_FD, self.feature_BK)
+
+    def sums(self, weight_BK: Tensor, left_BD: Tensor) -> Tensor:
+        """[F, D]."""
+        return summed_by_feature(weight_BK, left_BD, self)
+
+
 def largest(pre_BF: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The `k` largest of each row and where they are, in no order.
 
@@ -116,14 +169,25 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
     return product_E.view(n_tokens, k)
 
 
-def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: Entries) -> Tensor:
-    """Σ over a feature's entries of weight[b, k] · left[b]: [F, D], in one order, so the same bits every time."""
-    if kernels := launchers(weight_BK, left_BD):
-        return kernels.summed_by_feature(weight_BK, left_BD, entries)  # type: ignore[no-any-return]
+def summed_by_feature(weight_E: Tensor, left_BD: Tensor, entries: Listed) -> Tensor:
+    """Σ over a feature's entries of weight · left[token]: [F, D], in one order, so the same bits every time.
+
+    `weight_E` has a number for each entry, in any shape.
+    """
+    if kernels := launchers(weight_E, left_BD):
+        return kernels.summed_by_feature(weight_E, left_BD, entries)  # type: ignore[no-any-return]
     entry_E, token_E, start_G = entries.by_feature
     return functional.embedding_bag(
-        token_E, left_BD, start_G[:-1], per_sample_weights=weight_BK.flatten()[entry_E], mode="sum"
+        token_E, left_BD, start_G[:-1], per_sample_weights=weight_E.flatten()[entry_E], mode="sum"
     )
+
+
+def totals_by_feature(weight_E: Tensor, entries: Listed, feature_E: Tensor) -> Tensor:
+    """Σ over a feature's entries of weight, differentiable: [F]."""
+    if weight_E.is_cuda and not (torch.is_grad_enabled() and weight_E.requires_grad):
+        # index_add on a GPU adds in another order each time.
+        return summed_by_feature(weight_E, weight_E.new_ones(entries.n_rows, 1), entries).squeeze(1)
+    return weight_E.new_zeros(entries.d_sae).index_add(0, feature_E.flatten(), weight_E.flatten())
 
 
 class _PreActs(torch.autograd.Function):
@@ -131,50 +195,50 @@ class _PreActs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
+        ctx: Any, x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Chosen, known_V: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x_BD - centre_D, W_enc_DF)
         ctx.entries = entries
-        return known_BK.to(b_enc_F.dtype, copy=True)
+        return known_V.to(b_enc_F.dtype).view_as(known_V)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_BK: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_V: Tensor) -> tuple[Tensor | None, ...]:
         centred_BD, W_enc_DF = ctx.saved_tensors
-        W_grad_FD = summed_by_feature(grad_BK, centred_BD, ctx.entries)
-        # Not index_add_, whose order on a GPU is another one each time.
-        b_grad_F = summed_by_feature(grad_BK, torch.ones_like(grad_BK[:, :1]), ctx.entries).squeeze(1)
+        W_grad_FD = ctx.entries.sums(grad_V, centred_BD)
+        b_grad_F = ctx.entries.totals(grad_V)
         centre_grad_D = -(W_enc_DF @ b_grad_F) if ctx.needs_input_grad[3] else None
         return None, W_grad_FD.T, b_grad_F, centre_grad_D, None, None
 
 
 class _Decode(torch.autograd.Function):
-    """Σ_k act[b, k] · W_dec[feature[b, k]]."""
+    """Σ over a token's entries of act · W_dec[feature]."""
 
     @staticmethod
-    def forward(ctx: Any, act_BK: Tensor, W_dec_FD: Tensor, entries: Entries) -> Tensor:
-        ctx.save_for_backward(act_BK, W_dec_FD)
+    def forward(ctx: Any, act_V: Tensor, W_dec_FD: Tensor, entries: Chosen) -> Tensor:
+        ctx.save_for_backward(act_V, W_dec_FD)
         ctx.entries = entries
-        return weighted_rows(act_BK, W_dec_FD, entries.feature_BK)
+        return entries.rows(act_V, W_dec_FD)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_BD: Tensor) -> tuple[Tensor | None, ...]:
-        act_BK, W_dec_FD = ctx.saved_tensors
-        act_grad_BK = row_products(grad_BD, W_dec_FD, ctx.entries.feature_BK) if ctx.needs_input_grad[0] else None
-        return act_grad_BK, summed_by_feature(act_BK, grad_BD, ctx.entries), None
+        act_V, W_dec_FD = ctx.saved_tensors
+        of_acts, of_rows, _ = ctx.needs_input_grad
+        act_grad_V = ctx.entries.products(grad_BD, W_dec_FD) if of_acts else None
+        return act_grad_V, ctx.entries.sums(act_V, grad_BD) if of_rows else None, None
 
 
 def pre_acts_at(
-    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Entries, known_BK: Tensor
+    x_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, centre_D: Tensor, entries: Chosen, known_V: Tensor
 ) -> Tensor:
-    """Pre-activations of chosen entries [B, K], differentiable in weights and biases.
+    """Pre-activations of chosen entries, differentiable in weights and biases.
 
-    `known_BK` is what the encoder's product gave for them: it is not computed again.
+    `known_V` is what the encoder's product gave for them: it is not computed again, and must not be changed.
     """
-    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, centre_D, entries, known_BK)  # type: ignore[no-any-return, no-untyped-call]
+    return _PreActs.apply(x_BD, W_enc_DF, b_enc_F, centre_D, entries, known_V)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def decode(act_BK: Tensor, W_dec_FD: Tensor, entries: Entries) -> Tensor:
+def decode(act_V: Tensor, W_dec_FD: Tensor, entries: Chosen) -> Tensor:
     """Reconstructions without b_dec [B, D], differentiable in both."""
-    return _Decode.apply(act_BK, W_dec_FD, entries)  # type: ignore[no-any-return, no-untyped-call]
+    return _Decode.apply(act_V, W_dec_FD, entries)  # type: ignore[no-any-return, no-untyped-call]

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from engine.sae.auxiliary import dead_entries, share_missed
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, fired_features, variance_of
-from engine.sae.entries import Entries
-from engine.sae.sparse import decode, largest, pre_acts_at
+from engine.sae.auxiliary import auxiliary_loss
+from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, variance_of
+from engine.sae.sparse import Kept, decode, largest, pre_acts_at
 
 
 class TopKSae(Sae):
@@ -41,8 +40,8 @@ class TopKSae(Sae):
         del warmth
         pre_BF = self.product(x_BD)
         known_BK, feature_BK = largest(pre_BF, self.k)
-        entries = Entries(feature_BK, self.settings.d_sae)
-        act_BK = self._pre_acts_at(x_BD, entries, known_BK).relu()
+        entries = Kept(feature_BK, self.settings.d_sae)
+        act_BK = pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_BK).relu()
         y_BO = x_BD if y_BO is None else y_BO
         error_BO = y_BO - self.b_dec - decode(act_BK, self.W_dec, entries)
         squared_error, variance = error_BO.square().sum(), variance_of(y_BO)
@@ -50,18 +49,8 @@ class TopKSae(Sae):
         terms = {"unexplained": unexplained.detach()}
         total = unexplained
         if dead_F is not None:
-            aux = self._auxiliary(x_BD, pre_BF, error_BO.detach(), dead_F)
+            aux = auxiliary_loss(self, x_BD, pre_BF, error_BO.detach(), dead_F)
             terms["aux"] = aux.detach()
             total = total + self.settings.aux_weight * aux
-        active_BK = act_BK.detach()
-        fired_F = fired_features(SparseActs(active_BK, feature_BK), self.settings.d_sae)
-        return StepLoss(total, terms, squared_error.detach(), variance, fired_F, (active_BK > 0).sum())
-
-    def _pre_acts_at(self, x_BD: Tensor, entries: Entries, known_BK: Tensor) -> Tensor:
-        return pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries, known_BK)
-
-    def _auxiliary(self, x_BD: Tensor, pre_BF: Tensor, error_BO: Tensor, dead_F: Tensor) -> Tensor:
-        known_BK, feature_BK = dead_entries(pre_BF, dead_F, self.settings.k_aux)
-        entries = Entries(feature_BK, self.settings.d_sae)
-        guess_BO = decode(self._pre_acts_at(x_BD, entries, known_BK), self.W_dec, entries)
-        return share_missed(error_BO, guess_BO)
+        active_BK = act_BK.detach() > 0
+        return StepLoss(total, terms, squared_error.detach(), variance, entries.fired(active_BK), active_BK.sum())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.sae.base import Sae, SaeSettings, SparseActs
-from engine.sae.jumprelu import BANDWIDTH, PULL
+from engine.sae.jumprelu import BANDWIDTH, DEAD_PULL, PULL
 from engine.sae.registry import ARCHITECTURES, architecture
 
 F64 = NDArray[np.float64]
@@ -143,13 +143,17 @@ def plain_loss(
         ]
         terms["unexplained"] = torch.stack(errors).mean() / variance
         total = terms["unexplained"] + warmth * terms.get("penalty", torch.zeros(()))
+        if arch == "jumprelu":
+            silent_F = (pre_BF <= w["threshold"]).to(pre_BF.dtype).mean(0).detach()
+            weight_F = torch.full_like(silent_F, PULL / len(silent_F))
+            if dead_F is not None:
+                weight_F[dead_F] = DEAD_PULL
+            terms["pull"] = (weight_F * w["threshold"] * silent_F).sum()
+            total = total + terms["pull"]
         unit = torch.ones(())
     if dead_F is not None and dead_F.any() and arch not in ("relu", "l1-norm"):
         terms["aux"] = auxk(pre_BF, w["W_dec"], error_BD.detach(), dead_F, s.k_aux)
         total = total + s.aux_weight * unit * terms["aux"]
-        if arch == "jumprelu":
-            terms["pull"] = (w["threshold"] - pre_BF.detach())[:, dead_F].clamp_min(0).sum(1).mean()
-            total = total + PULL * terms["pull"]
     return PlainLoss(total, acts_BF, x_hat_BD, terms)
 
 

@@ -15,7 +15,7 @@ from torch.autograd import backward
 
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.batchtopk import THRESHOLD_RATE, BatchTopKSae
-from engine.sae.jumprelu import BANDWIDTH
+from engine.sae.jumprelu import BANDWIDTH, PULL
 from engine.sae.registry import architecture
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from tests.engine.architectures import dense, numbers, random_sae, sae_settings
@@ -74,7 +74,7 @@ def test_matryoshka_counts_each_prefix() -> None:
 def test_prefixes_are_the_paper_s(d_sae: int, ends: list[int]) -> None:
     sae = architecture("matryoshka")(SaeSettings(d_in=1, d_sae=d_sae, k=1))
     assert isinstance(sae, BatchTopKSae)
-    assert sae.group_starts() == [0, *ends]
+    assert sae.group_starts() == (0, *ends)
 
 
 def test_early_features_of_matryoshka_learn_from_every_prefix_and_late_ones_from_the_last() -> None:
@@ -89,19 +89,42 @@ def test_early_features_of_matryoshka_learn_from_every_prefix_and_late_ones_from
 
 
 def test_jumprelu_moves_its_threshold_by_the_paper_s_formula() -> None:
-    assert BANDWIDTH == 1.0
     sae = sae_of("jumprelu", [[1.0]], [[1.0]], {"k": 1}, threshold=[1.0])
-    x_BD = rows([0.6], [1.4], [3.0], [-2.0])  # the first two within 0.5 of the threshold, the second and third above
+    off = 0.4 * BANDWIDTH  # the first two are near the threshold, the second and third above
+    below, over = 1 - off, 1 + off
+    x_BD = rows([below], [over], [3.0], [-2.0])
     loss = sae.loss(x_BD, None, 1.0)
     backward(loss.total)
-    variance = 0.15**2 + 0.65**2 + 2.25**2 + 2.75**2
+    mean = (below + over + 3 - 2) / 4
+    variance = sum((x - mean) ** 2 for x in (below, over, 3, -2))
     assert loss.terms["penalty"].item() == pytest.approx((2 / 4 / 1 - 1) ** 2)
-    assert loss.total.item() == pytest.approx((0.6**2 + 2.0**2) / variance + 0.25)
-    # By the error: -θ/ε times dL/df = -2 · 0.6 / variance of the first. By the penalty: 2 (L0/k - 1) / k times
+    assert loss.terms["pull"].item() == pytest.approx(PULL / 2)  # θ is 1, and it is silent on half of the tokens
+    assert loss.total.item() == pytest.approx((below**2 + 2.0**2) / variance + 0.25 + PULL / 2)
+    # By the error: -θ/ε times dL/df = -2 · below / variance of the first. By the penalty: 2 (L0/k - 1) / k times
     # dL0/dθ = -1/ε for two of four tokens.
     gradient = sae.get_parameter("threshold").grad
     assert gradient is not None
-    assert gradient.item() == pytest.approx(1.2 / variance + 2 * (0.5 - 1) * (-2 / 4))
+    by_error, by_penalty = 2 * below / variance, 2 * (0.5 - 1) * (-2 / 4)
+    assert gradient.item() == pytest.approx((by_error + by_penalty) / BANDWIDTH + PULL / 2)
+
+
+@pytest.mark.parametrize(("k", "d_sae"), [(16, 1024), (1, 50), (4, 4)])
+def test_jumprelu_begins_about_as_sparse_as_it_is_to_be(k: int, d_sae: int) -> None:
+    sae = architecture("jumprelu")(SaeSettings(d_in=64, d_sae=d_sae, k=k))
+    sae.initialise(torch.zeros(64), torch.Generator().manual_seed(0))
+    acts = sae.encode(torch.randn(2000, 64, generator=torch.Generator().manual_seed(1)))
+    assert (acts.act_BK > 0).sum().item() / 2000 == pytest.approx(min(k, d_sae / 2), rel=0.1)
+
+
+@pytest.mark.parametrize("arch", ["relu", "gated", "jumprelu", "batchtopk"])
+def test_first_reconstructions_are_as_large_as_their_inputs(arch: str) -> None:
+    sae = architecture(arch)(SaeSettings(d_in=32, d_sae=512, k=16, l1=1.0))
+    sae.initialise(torch.zeros(32), torch.Generator().manual_seed(0))
+    x_BD = torch.randn(500, 32, generator=torch.Generator().manual_seed(1))
+    if isinstance(sae, BatchTopKSae):
+        sae.loss(x_BD, None, 1.0)  # sets the threshold
+    along = (sae(x_BD) * x_BD).sum() / x_BD.square().sum()
+    assert along.item() == pytest.approx(1, rel=0.05)
 
 
 def test_jumprelu_with_a_fixed_penalty_is_the_paper_s_loss_by_d_in() -> None:
