@@ -76,8 +76,8 @@ class Ahead:
 
 
 def makes_ahead(device: torch.device) -> bool:
-    """Whether it pays."""
-    return device.type == "cuda" or bool(os.environ.get("AHEAD"))
+    """Whether it pays: wherever there is more than one core. On two it is a sixth faster (docs/log.md)."""
+    return device.type == "cuda" or (os.cpu_count() or 1) > 1
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.attention import widen_heads
 from engine.memory import free_memory, gigabytes
 from engine.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
 from engine.progress import Progress, Silent
@@ -122,6 +123,7 @@ def load_model(
         network = _load_network(files, dtype)
         tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
         network = _place(network, name, device)
+        widen_heads(network, device)
     return LanguageModel(name, network, tokenizer, device, files.revision, files.weights)
 
 

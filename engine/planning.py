@@ -189,8 +189,8 @@ def index_bytes(n_active: int, d_sae: int, tokens: int) -> int:
 def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tuple[Need, ...]:
     """Memory of training autoencoders on one pass, with `buffer` rows of `row_bytes` shuffled at a time.
 
-    Weights 4·P, moments 8·P, gradients 4·P of each; [B, F] a few times, of one after the other; the buffer twice, while
-    it is filled.
+    Weights 4·P, moments 8·P, gradients 4·P of each; [B, F] a few times, of one after the other; the buffer three
+    times: in use, being made, and while it is laid out.
     """
     weights = sum((2 * FLOAT + ADAM) * sae.parameters for sae in saes)
     sample = min(SAMPLE_ROWS, buffer)
@@ -201,7 +201,7 @@ def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tupl
     return (
         Need("weights, gradients and Adam's moments", weights, "--d-sae", "training"),
         Need("a training step", step, "--batch, --d-sae", "training"),
-        Need("shuffle buffer", 2 * buffer * row_bytes, "--buffer", "training"),
+        Need("shuffle buffer", 3 * buffer * row_bytes, "--buffer", "training"),
     )
 
 

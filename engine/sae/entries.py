@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -58,7 +59,7 @@ class Listed(ABC):
     @cached_property
     def by_feature(self) -> ByFeature:
         """Stable, so that sums have one order and a resumed run the same bits."""
-        feature_E, entry_E = self.feature_E.int().sort(stable=True)
+        feature_E, entry_E = _sorted(self.feature_E, self.d_sae)
         each_G = torch.arange(self.d_sae + 1, dtype=torch.int32, device=feature_E.device)
         return ByFeature(entry_E, self.tokens_of(entry_E), torch.searchsorted(feature_E, each_G))
 
@@ -74,6 +75,16 @@ class Listed(ABC):
         first_G = functional.pad(pieces_F.cumsum(0), (1, 0))
         each_P = torch.arange(2 * (self.feature_E.numel() // self.piece), device=start_G.device)
         return Pieces(self.piece, torch.searchsorted(first_G[1:], each_P, right=True), first_G)
+
+
+def _sorted(feature_E: Tensor, d_sae: int) -> tuple[Tensor, Tensor]:
+    """Features in order, and where each was. NumPy sorts 16-bit numbers by their digits: ten times as fast."""
+    if feature_E.is_cpu and d_sae <= 1 << 16:
+        short_E = feature_E.numpy().astype(np.uint16)
+        entry_E = torch.from_numpy(np.argsort(short_E, kind="stable"))
+        return feature_E.int()[entry_E], entry_E
+    feature_E, entry_E = feature_E.int().sort(stable=True)
+    return feature_E, entry_E
 
 
 class Entries(Listed):

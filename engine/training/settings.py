@@ -20,7 +20,7 @@ TRANSCODER_LR = 2.0
 """Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32
 BUFFER_BYTES = 1 << 29
-MAX_BUFFER = 1 << 18
+MAX_BUFFER = 1 << 17
 """Rows in the shuffle buffer at the most; more did not change explained variance (docs/log.md)."""
 MAX_DEAD_AFTER = 10_000_000
 """Gao et al. 2024, section 2.4."""

@@ -109,7 +109,9 @@ def test_not_wanted_it_is_the_source_itself() -> None:
 
 @pytest.mark.parametrize("stop", [1, 50])
 def test_trainings_are_the_same_to_the_bit(place: Place, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
-    plain = place.train("plain", **place.settings())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "makes_ahead", lambda device: False)
+        plain = place.train("plain", **place.settings())
     monkeypatch.setattr(train, "makes_ahead", lambda device: True)
     threads: list[str] = []
     make = ModelBlocks.next_block
@@ -127,5 +129,9 @@ def test_trainings_are_the_same_to_the_bit(place: Place, monkeypatch: pytest.Mon
     assert_same(load_sae(run.sae).tensors, load_sae(plain.sae).tensors)
 
 
-def test_it_is_done_where_a_gpu_computes() -> None:
+def test_it_is_done_where_something_is_left_to_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
     assert module.makes_ahead(torch.device("cuda"))
+    assert not module.makes_ahead(torch.device("cpu"))
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    assert module.makes_ahead(torch.device("cpu"))

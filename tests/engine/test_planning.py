@@ -75,7 +75,7 @@ def test_an_autoencoders_bytes_are_those_of_its_tensors(arch: str) -> None:
     one, both = training_needs([sae], 700, 4 * 48), training_needs([sae, sae], 700, 4 * 96)
     assert both[0].n_bytes == 2 * one[0].n_bytes
     assert both[1] == one[1]  # of one after the other
-    assert (one[2].n_bytes, both[2].n_bytes) == (2 * 700 * 4 * 48, 2 * 700 * 4 * 96)
+    assert (one[2].n_bytes, both[2].n_bytes) == (3 * 700 * 4 * 48, 3 * 700 * 4 * 96)
     weights = sum(p.nbytes for p in made.sae.parameters())
     gradients = sum(p.grad.nbytes for p in made.sae.parameters() if p.grad is not None)
     moments = sum(t.nbytes for s in made.optimizer.state.values() for name, t in s.items() if name != "step")
