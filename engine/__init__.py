@@ -2,6 +2,9 @@
 
 import os
 
+SET_FOR_TORCH = ("THP_MEM_ALLOC_ENABLE", "GOMP_SPINCOUNT")
+"""Environment variables that are set below, where the user has not; child processes inherit them."""
+
 # Large tensors in huge pages: else a training step spends some of its time on page faults (docs/benchmarks.md). torch
 # reads this when it first allocates.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

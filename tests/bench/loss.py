@@ -38,7 +38,7 @@ class Plan:
     steps: int
 
 
-FULL = Plan((Size(128, 4096, 32, 4096), Size(768, 24_576, 32, 4096)), 200)
+FULL = Plan((Size(128, 4096, 32, 4096), Size(768, 24_576, 32, 1024)), 200)
 QUICK = Plan((Size(32, 256, 8, 256),), 40)
 
 

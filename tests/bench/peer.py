@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine import SET_FOR_TORCH
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "peers"
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
@@ -70,8 +72,8 @@ def threads() -> int:
 
 
 def _surroundings(given: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a peer's process; our own modules must not come before the peer's."""
-    kept = {name: value for name, value in given.items() if name != "PYTHONPATH"}
+    """The environment of a peer's process: without our modules before its own, or what engine sets for itself."""
+    kept = {name: value for name, value in given.items() if name not in ("PYTHONPATH", *SET_FOR_TORCH)}
     return kept | SURROUNDINGS | {"OMP_NUM_THREADS": str(threads())}
 
 
