@@ -60,7 +60,8 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_saved_model_comes_back(family: str, tmp_path: Path) -> None:
     lm = load(save(family, tmp_path))
-    assert torch.equal(logits(lm, tokens()), logits(tiny(family), tokens()))
+    # Heads as narrow as these are widened for attention (engine.attention), which may round otherwise.
+    torch.testing.assert_close(logits(lm, tokens()), logits(tiny(family), tokens()), rtol=1e-5, atol=1e-5)
     assert (lm.d_model, lm.n_layers, lm.vocab_size, lm.max_context) == (D_MODEL, LAYERS, VOCAB, 64)
     assert lm.tokenizer is None
     assert not lm.network.training

@@ -57,7 +57,7 @@ def test_defaults_follow_from_the_rest() -> None:
     assert (settings.d_sae, settings.k, settings.l1, settings.batch) == (1024, 32, None, 1024)  # 2M / 2000, rounded
     assert settings.lr == pytest.approx(0.015)
     assert settings.dead_after == 200_000
-    assert settings.buffer == 1 << 18
+    assert settings.buffer == 1 << 17
     assert settings.resolved(64) == settings
     trainer = settings.trainer_settings(64)
     assert (trainer.steps, trainer.warmup, trainer.decay) == (1953, 97, 976)
