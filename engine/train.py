@@ -19,6 +19,7 @@ from engine.corpus.order import Split, has_held_out
 from engine.evaluate import Evaluation, evaluate, note
 from engine.forecast import training_plan
 from engine.index import build_index
+from engine.memory import keep_freed_memory
 from engine.progress import Progress
 from engine.resuming import agreeing, check_unchanged, has_begun
 from engine.room import check_room
@@ -75,6 +76,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         WorkFailed: a training failed; the others are finished first.
         KeyboardInterrupt: stopped on request, after a checkpoint of each.
     """
+    keep_freed_memory()
     tasks = [_Task(job.run, wanted_settings(job.run, pinned(job.given), resume=resume)) for job in jobs]
     for task in tasks:
         check_sinks(task.settings.log_to)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.devices import multiplies_bfloat16
+from engine.memory import keep_freed_memory
 from engine.sae.base import SaeSettings
 from engine.training.settings import LR_AT_UNIT
 from engine.training.trainer import SaeTrainer, TrainerSettings
@@ -59,6 +60,7 @@ def trainer_settings(size: Size, steps: int, products: str) -> TrainerSettings:
 
 def started(settings: TrainerSettings, sample_ND: Tensor) -> SaeTrainer:
     """A trainer before its first step."""
+    keep_freed_memory()  # as `monosem train` does
     trainer = SaeTrainer(settings, CPU)
     trainer.start(sample_ND)
     return trainer
