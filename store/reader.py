@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from store.errors import MonosemError
 from store.hdf5 import open_sealed
-from store.part import Part, Postings, merged_entries
+from store.part import Part, Postings, Totals, merged_entries
 from store.run import RunFolder
 from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
 from store.spec import SaeSpec, known_fields
@@ -171,20 +171,23 @@ class FeatureStore:
     @cached_property
     def columns(self) -> FeatureColumns:
         """The feature list's columns, [d_sae] each."""
+        total = self.totals
+        count = total.count_F
         with _reading(self.path):
-            count = np.sum([part.column("count") for part in self._parts], axis=0)
-            total = np.sum([part.column("sum") for part in self._parts], axis=0)
-            top_sums = np.stack([part.column("top_sum") for part in self._parts])
-            top_tokens = np.stack([part.column("top_token") for part in self._parts])
-            best = top_sums.argmax(axis=0)
             return FeatureColumns(
                 count_F=count,
                 density_F=count / max(1, self.n_counted),
-                max_F=np.max([part.column("max") for part in self._parts], axis=0),
-                mean_F=(total / np.maximum(count, 1)).astype(np.float32),
-                top_token_F=np.take_along_axis(top_tokens, best[None], axis=0)[0],
+                max_F=total.max_F,
+                mean_F=(total.sum_F / np.maximum(count, 1)).astype(np.float32),
+                top_token_F=total.top_token_F,
                 decoder_norm_F=self._common["feature/decoder_norm"][()],
             )
+
+    @cached_property
+    def totals(self) -> Totals:
+        """What `columns` follow from, as it is stored."""
+        with _reading(self.path):
+            return Totals.of(self._parts)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -196,6 +199,25 @@ class FeatureStore:
         """The autoencoder's weights, read from the store."""
         with _reading(self.path):
             return SaeWeights.read(self._common["sae"])
+
+    def decoder_rows(self) -> Iterator[NDArray[np.float32]]:
+        """W_dec [d_sae, d_out], some rows at a time, in order."""
+        with _reading(self.path):
+            rows = self._common["sae/W_dec"]
+            step = max(1, _AT_ONCE * 64 // max(1, rows.shape[1]))
+            for start in range(0, len(rows), step):
+                yield rows[start : start + step]
+
+    def decoder_row(self, feature: int) -> NDArray[np.float32]:
+        """W_dec of one feature."""
+        self.check_feature(feature)
+        with _reading(self.path):
+            return np.asarray(self._common["sae/W_dec"][feature])
+
+    def listed_tokens(self) -> Weighted:
+        """The tokens that each feature raises most, with their effects: [d_sae, T]; T is 0 where there is none."""
+        with _reading(self.path):
+            return Weighted(self._static["logit_top_id"][()], self._static["logit_top_value"][()])
 
     def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
         """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
@@ -271,6 +293,13 @@ class FeatureStore:
         hits = np.flatnonzero(rows.feature == feature)
         acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
         return acts
+
+    def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Features and activations of all entries on any of some vocabulary tokens, some at a time."""
+        with _reading(self.path):
+            for part in self._parts:
+                for feature, act in part.entries_on(vocab):
+                    yield feature.astype(np.int64), act.astype(np.float64)
 
     def context_of(self, token: int) -> Context:
         """The context that a corpus place lies in.

@@ -134,7 +134,8 @@ class BrowseScreen(Screen[None]):
         places = (here,) if self.typing else (here, Where.SCREEN)
         actions = [(action, self._does(action)) for action in at(*places)]
         if self.typing:
-            self.input.tell(f"{count(len(self.features.order))} found" if self.input.kind == "/" else "")
+            found = "unfinished" if self.catalogue.problem else f"{count(len(self.features.order))} found"
+            self.input.tell(found if self.input.kind == "/" else "")
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -251,6 +252,8 @@ class BrowseScreen(Screen[None]):
             self.footer.display = True
             if kind == "/":
                 self._filter(text if what is Typed.KEEP else "")
+                if self.catalogue.problem:
+                    self._tell(self.catalogue.problem.what)
             elif text and what is Typed.KEEP:
                 self._go_to(int(text))
             else:
