@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import MonosemError
+from store.growth import same_file, settled
 from store.hdf5 import open_sealed
 from store.part import Part, Postings, Totals, merged_entries
 from store.run import RunFolder
@@ -83,15 +84,17 @@ class FeatureStore:
         ...     store.postings(412, 0, 20)
     """
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[h5py.File]) -> None:
+    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
         self.path = path
+        self._run = run
         self._common = common
-        self._files = [common, *(file for file in parts if file is not common)]
+        self._files = [common, *(part.file for part in parts if part.file is not common)]
         with _reading(path):
             self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
-            self._parts = [Part(file) for file in parts]
+        self._parts = parts
         self._merged: tuple[int, Postings] | None = None
+        self._before: Totals | None = None
 
     @classmethod
     def open(cls, path: Path) -> FeatureStore:
@@ -102,23 +105,62 @@ class FeatureStore:
         """
         if path.is_file():
             return cls._open_merged(path)
-        run = RunFolder(path)
+        return settled(path, lambda: cls._open_run(RunFolder(path)))
+
+    @classmethod
+    def _open_run(cls, run: RunFolder) -> FeatureStore:
         if run.features.is_file():
-            return cls._open_merged(run.features)
+            return cls._open_merged(run.features, run)
         found = complete_segments(run.index)
         if not found:
             if run.exists() and run.record().provenance.array:
                 raise MonosemError(
-                    f"{path} was trained on an array, so it has no feature index", "An index needs a model and text."
+                    f"{run.path} was trained on an array, so it has no feature index",
+                    "An index needs a model and text.",
                 )
-            raise MonosemError(f"{path} has no feature index yet", f"Make it with: monosem index {path}")
-        files = [open_sealed(segment_path(run.index, number), "segment") for number in range(found)]
-        return cls(run.index, open_sealed(common_path(run.index), "common"), files)
+            raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
+        parts = [_part(segment_path(run.index, number), "segment") for number in range(found)]
+        return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
 
     @classmethod
-    def _open_merged(cls, path: Path) -> FeatureStore:
-        file = open_sealed(path, "features")
-        return cls(path, file, [file])
+    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> FeatureStore:
+        part = _part(path, "features")
+        return cls(path, part.file, [part], run)
+
+    @property
+    def merged(self) -> bool:
+        """Whether this is a features.h5, which never grows."""
+        return self._common is self._parts[0].file
+
+    def grown(self) -> FeatureStore | None:
+        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
+
+        The newer store shares the segments that are open already and reads only what is new: close the last one, or
+        none and let them be collected. See `store.growth` for when to ask.
+
+        Raises:
+            MonosemError: what has come cannot be opened.
+        """
+        if self._run is None or self.merged:
+            return None
+        run = self._run
+        return settled(run.path, lambda: self._grown(run))
+
+    def _grown(self, run: RunFolder) -> FeatureStore | None:
+        if run.features.is_file():
+            return self._open_merged(run.features, run)
+        found = complete_segments(run.index)
+        if not found or not same_file(self._common, common_path(run.index)):
+            return self._open_run(run) if found else None
+        known = len(self._parts)
+        if found <= known:
+            return None
+        parts = [_part(segment_path(run.index, number), "segment") for number in range(known, found)]
+        newer = FeatureStore(run.index, self._common, [*self._parts, *parts], run)
+        newer._before = self.__dict__.get("totals")
+        if "vocabulary" in self.__dict__:
+            newer.__dict__["vocabulary"] = self.vocabulary
+        return newer
 
     def close(self) -> None:
         """Close the files."""
@@ -187,7 +229,7 @@ class FeatureStore:
     def totals(self) -> Totals:
         """What `columns` follow from, as it is stored."""
         with _reading(self.path):
-            return Totals.of(self._parts)
+            return Totals.of(self._parts, self._before)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -391,6 +433,13 @@ class FeatureStore:
             raise MonosemError(
                 f"there is no token {token} in the indexed corpus", f"Its tokens are 0 to {self.n_tokens - 1}."
             )
+
+
+def _part(path: Path, kind: str) -> Part:
+    """Open one file of an index."""
+    file = open_sealed(path, kind)
+    with _reading(path):
+        return Part(file)
 
 
 @contextmanager
