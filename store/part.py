@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.errors import MonosemError
 from store.flat import FlatArray
+from store.hdf5 import open_sealed
 
 BLOCK_TOKENS = 1 << 17
 """Corpus places looked at together."""
@@ -130,3 +135,21 @@ def merged_entries(parts: Sequence[Part], feature: int) -> Postings:
     falling = np.uint16(0xFFFF) - act.astype(np.float16).view(np.uint16)
     order = np.argsort(falling, kind="stable")
     return Postings(token[order], act[order])
+
+
+def open_part(path: Path, kind: str) -> Part:
+    """Open one file of an index: `features` or `segment`."""
+    file = open_sealed(path, kind)
+    with reading(path):
+        return Part(file)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn HDF5's complaints about a damaged or vanished file into an error that names it."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
+        raise MonosemError(
+            f"{path} is damaged: {error}", "`monosem verify` says what is still readable; monosem index rebuilds it."
+        ) from error
