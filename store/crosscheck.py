@@ -1,4 +1,7 @@
-"""The two orders of an index file against each other, in memory that does not grow with the index."""
+"""The parts of an index file against each other, in memory that does not grow with its activations.
+
+What is kept whole is a byte a token and some columns of a number a feature.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from store.columns import CorpusColumns
 from store.hdf5 import mapped
 from store.merge import feature_groups
 
-BLOCK = 1 << 21
+BLOCK = 1 << 20
 """Entries looked at together."""
 _TOKENS = 1 << 20
 """Tokens whose rows are looked up together."""
@@ -54,8 +57,8 @@ class _Digest:
 def index_problem(file: h5py.File, block: int = BLOCK) -> str:
     """What is inconsistent inside an index file, or "".
 
-    Both orders must hold the same (token, feature, activation) entries, each sorted as it promises, and the columns
-    must follow from them.
+    Both orders must hold the same (token, feature, activation) entries, each sorted as it promises, on tokens that
+    count; contexts must cover the corpus, and the columns must follow from the entries.
     """
     n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
     if n != n_inverted:
@@ -63,6 +66,7 @@ def index_problem(file: h5py.File, block: int = BLOCK) -> str:
     problem = _bad_pointers(file, "forward", len(file["corpus/tokens"])) or _bad_pointers(
         file, "inverted", len(file["feature/count"])
     )
+    problem = problem or _corpus_problem(file)
     if problem:
         return problem
     forward, inverted = _Digest(3), _Digest(3)
@@ -92,6 +96,32 @@ def _bad_pointers(file: h5py.File, order: str, rows: int) -> str:
     for start in range(0, rows, _TOKENS):
         sound = sound and bool((np.diff(indptr[start : start + _TOKENS + 1]) >= 0).all())
     return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
+
+
+def _corpus_problem(file: h5py.File) -> str:
+    """Contexts and documents must cover the tokens, and the numbers at the head of the file count them."""
+    corpus = file["corpus"]
+    n_tokens, counted_N = len(corpus["tokens"]), corpus["counted"][()]
+    if len(counted_N) != n_tokens:
+        return f"corpus/counted has {len(counted_N)} values for {n_tokens} tokens"
+    for name, found in (("n_tokens", n_tokens), ("n_counted", int(counted_N.sum()))):
+        if file.attrs[name] != found:
+            return f"{name} is {file.attrs[name]}, but the corpus has {found}"
+    contexts, documents = corpus["contexts"], corpus["documents"]
+    length_C = contexts["length"][()].astype(np.int64)
+    end_C = np.cumsum(length_C)
+    if len(contexts["start"]) != len(length_C) or (contexts["start"][()] != end_C - length_C).any():
+        return "corpus/contexts/start does not follow from their lengths"
+    if (length_C <= 0).any() or length_C.sum() != n_tokens or len(contexts["document"]) != len(length_C):
+        return "corpus/contexts do not cover the corpus"
+    start_D = documents["start"][()]
+    inside = len(start_D) > 0 and start_D[0] == 0 and start_D[-1] < n_tokens and bool((np.diff(start_D) > 0).all())
+    if not inside or len(documents["id"]) != len(start_D):
+        return "corpus/documents/start does not rise from 0"
+    document_C = documents["id"][()][np.searchsorted(start_D, contexts["start"][()], side="right") - 1]
+    if (document_C != contexts["document"][()]).any():
+        return "corpus/contexts/document does not follow from corpus/documents"
+    return ""
 
 
 def _forward(file: h5py.File, block: int) -> Iterator[Entries]:
@@ -124,8 +154,11 @@ def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
 
 def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     problem, before = "", (-1, -1)
+    counted_N = file["corpus/counted"][()]
     for entries in _forward(file, block):
         digest.take(entries)
+        if not counted_N[entries.token].all():
+            problem = "forward/feature fires on tokens that do not count"
         token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
         if ((np.diff(token) == 0) & (np.diff(feature) <= 0)).any():
             problem = "forward/feature does not rise inside a token"
@@ -166,6 +199,8 @@ def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
     }
     for name, values in expected.items():
         # Sums of many numbers depend on the order they were added in.
+        if file[f"feature/{name}"].shape != values.shape:
+            return f"feature/{name} has the shape {file[f'feature/{name}'].shape}, not {values.shape}"
         if not np.allclose(file[f"feature/{name}"][()], values, rtol=1e-12, atol=0.0):
             return f"feature/{name} does not follow from the activations"
     return ""

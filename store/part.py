@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from store.errors import MonosemError
+from store.flat import FlatArray
+from store.hdf5 import open_sealed
+
+BLOCK_TOKENS = 1 << 17
+"""Corpus places looked at together."""
+NEAR = 1 << 14
+"""Entries between two rows up to which both are read at once."""
 
 
 class Postings(NamedTuple):
@@ -18,6 +31,46 @@ class Postings(NamedTuple):
     act: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Totals:
+    """Columns over some consecutive parts. F features."""
+
+    n_parts: int
+    count_F: NDArray[np.int64]
+    sum_F: NDArray[np.float64]
+    max_F: NDArray[np.float32]
+    top_sum_F: NDArray[np.float64]
+    top_token_F: NDArray[np.int32]
+    """Of the part in which the leading token has the largest sum."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], known: Totals | None = None) -> Totals:
+        """Over `parts`, of which `known` covers the first ones: a part more costs what its own columns cost."""
+        total = known
+        for number in range(known.n_parts if known else 0, len(parts)):
+            total = cls._first(parts[number]) if total is None else total._plus(parts[number])
+        if total is None:
+            raise ValueError("there are no parts")
+        return total
+
+    @classmethod
+    def _first(cls, part: Part) -> Totals:
+        names = ("count", "sum", "max", "top_sum", "top_token")
+        return cls(1, *(part.column(name) for name in names))
+
+    def _plus(self, part: Part) -> Totals:
+        other = Totals._first(part)
+        better_F = other.top_sum_F > self.top_sum_F
+        return Totals(
+            self.n_parts + 1,
+            self.count_F + other.count_F,
+            self.sum_F + other.sum_F,
+            np.maximum(self.max_F, other.max_F),
+            np.where(better_F, other.top_sum_F, self.top_sum_F),
+            np.where(better_F, other.top_token_F, self.top_token_F),
+        )
+
+
 class Part:
     """features.h5 whole, or one segment."""
 
@@ -26,12 +79,12 @@ class Part:
         self.first_context = int(file.attrs["first_context"])
         self.n_tokens = int(file.attrs["n_tokens"])
         self.n_counted = int(file.attrs["n_counted"])
-        self.tokens = file["corpus/tokens"]
+        self.tokens = FlatArray(file, "corpus/tokens")
         self.forward_indptr, self.forward_feature, self.forward_act = (
-            file["forward"][name] for name in ("indptr", "feature", "act")
+            FlatArray(file, f"forward/{name}") for name in ("indptr", "feature", "act")
         )
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
-            file["inverted"][name] for name in ("indptr", "token", "act")
+            FlatArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
         )
         self.file = file
 
@@ -49,6 +102,29 @@ class Part:
         token = self.inverted_token[first:last].astype(np.int64)
         return Postings(token + self.first_token, self.inverted_act[first:last].astype(np.float32))
 
+    def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[Any], NDArray[np.float16]]]:
+        """Features and activations of all entries on corpus places with one of some vocabulary ids, block by block.
+
+        Rows that lie near each other are read together: a read costs as much as some thousands of entries.
+        """
+        for first in range(0, self.n_tokens, BLOCK_TOKENS):
+            token_N = self.tokens[first : first + BLOCK_TOKENS]
+            place_N = np.flatnonzero(np.isin(token_N, vocab) if len(vocab) != 1 else token_N == vocab[0])
+            if not len(place_N):
+                continue
+            edges = self.forward_indptr[first : first + len(token_N) + 1]
+            start_N, stop_N = edges[place_N], edges[place_N + 1]
+            far = np.flatnonzero(start_N[1:] - stop_N[:-1] > NEAR) + 1
+            features, acts = [], []
+            for a, b in zip([0, *far.tolist()], [*far.tolist(), len(place_N)], strict=True):
+                low, high = int(start_N[a]), int(stop_N[b - 1])
+                length_N = stop_N[a:b] - start_N[a:b]
+                before_N = np.cumsum(length_N) - length_N
+                wanted = np.repeat(start_N[a:b] - low - before_N, length_N) + np.arange(int(length_N.sum()))
+                features.append(self.forward_feature[low:high][wanted])
+                acts.append(self.forward_act[low:high][wanted])
+            yield np.concatenate(features), np.concatenate(acts)
+
 
 def merged_entries(parts: Sequence[Part], feature: int) -> Postings:
     """Every entry of a feature in segments that follow each other."""
@@ -59,3 +135,21 @@ def merged_entries(parts: Sequence[Part], feature: int) -> Postings:
     falling = np.uint16(0xFFFF) - act.astype(np.float16).view(np.uint16)
     order = np.argsort(falling, kind="stable")
     return Postings(token[order], act[order])
+
+
+def open_part(path: Path, kind: str) -> Part:
+    """Open one file of an index: `features` or `segment`."""
+    file = open_sealed(path, kind)
+    with reading(path):
+        return Part(file)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn HDF5's complaints about a damaged or vanished file into an error that names it."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
+        raise MonosemError(
+            f"{path} is damaged: {error}", "`monosem verify` says what is still readable; monosem index rebuilds it."
+        ) from error

@@ -1,7 +1,8 @@
-"""Sorting and filtering the feature list: index arrays in, index arrays out."""
+"""Sorting and searching the feature list: index arrays in, index arrays out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -27,8 +28,14 @@ def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending
         "mean": columns.mean_F,
         "norm": columns.decoder_norm_F,
     }
-    values = by_key[key][ids].astype(np.float64)
-    return ids[np.lexsort((ids, -values if descending else values))]
+    return sort_by(by_key[key], ids, descending=descending)
+
+
+def sort_by(values_F: NDArray[Any], ids: Ids, *, descending: bool) -> Ids:
+    """`ids` ordered by any number that each feature has; ties by id."""
+    values = values_F[ids].astype(np.float64)
+    order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values))
+    return ids[order_N]
 
 
 def alive(columns: FeatureColumns, ids: Ids) -> Ids:
@@ -37,19 +44,34 @@ def alive(columns: FeatureColumns, ids: Ids) -> Ids:
 
 
 def matching(
-    columns: FeatureColumns, vocabulary: Vocabulary, notes: dict[int, FeatureNotes], ids: Ids, text: str
+    columns: FeatureColumns, vocabulary: Vocabulary, notes: Mapping[int, FeatureNotes], ids: Ids, text: str
 ) -> Ids:
     """Features whose number starts with `text`, or whose label or top token contains it (case does not matter)."""
     needle = text.casefold()
     if not needle:
         return ids
-    tokens, inverse = np.unique(columns.top_token_F[ids], return_inverse=True)
-    token_hit = np.array(
-        [t >= 0 and needle in s.casefold() for t, s in zip(tokens, vocabulary.strings(tokens), strict=True)]
-    )
-    labelled = {feature for feature, note in notes.items() if needle in note.label.casefold()}
-    keep = token_hit[inverse] if len(ids) else np.zeros(0, bool)
-    keep = keep | np.isin(ids, list(labelled))
-    if needle.isdigit():
-        keep = keep | np.array([str(i).startswith(needle) for i in ids.tolist()], bool)
+    # One more than the vocabulary: features that never fire have the token -1, some models tokens beyond it.
+    hit_V = np.append(vocabulary.containing(text), False)
+    token = columns.top_token_F[ids]
+    beyond = np.flatnonzero(token >= len(vocabulary))
+    keep: NDArray[np.bool_] = hit_V[np.where((token >= 0) & (token < len(vocabulary)), token, -1)]
+    keep[beyond] = [needle in f"<{i}>" for i in token[beyond].tolist()]
+    labelled = [feature for feature, note in notes.items() if needle in note.label.casefold()]
+    keep |= np.isin(ids, np.array(labelled, np.int64))
+    if needle.isascii() and needle.isdigit():
+        keep |= _begins(ids, needle)
     return ids[keep]
+
+
+def _begins(ids: Ids, digits: str) -> NDArray[np.bool_]:
+    """Whether each number, written out, begins with some digits."""
+    if digits[0] == "0" or len(digits) > 18:
+        zero_N: NDArray[np.bool_] = (ids == 0) & (digits == "0")
+        return zero_N
+    first = int(digits)
+    found = np.zeros(len(ids), bool)
+    scale, highest = 1, int(ids.max(initial=0))
+    while first * scale <= highest:
+        found |= (ids >= first * scale) & (ids < (first + 1) * scale)
+        scale *= 10
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import MonosemError
+from store.growth import same_file, settled
 from store.hdf5 import open_sealed
-from store.part import Part, Postings, merged_entries
+from store.part import Part, Postings, Totals, merged_entries, open_part, reading
 from store.run import RunFolder
 from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
 from store.spec import SaeSpec, known_fields
@@ -83,15 +83,17 @@ class FeatureStore:
         ...     store.postings(412, 0, 20)
     """
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[h5py.File]) -> None:
+    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
         self.path = path
+        self._run = run
         self._common = common
-        self._files = [common, *(file for file in parts if file is not common)]
-        with _reading(path):
+        self._files = [common, *(part.file for part in parts if part.file is not common)]
+        with reading(path):
             self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
-            self._parts = [Part(file) for file in parts]
+        self._parts = parts
         self._merged: tuple[int, Postings] | None = None
+        self._before: Totals | None = None
 
     @classmethod
     def open(cls, path: Path) -> FeatureStore:
@@ -102,23 +104,62 @@ class FeatureStore:
         """
         if path.is_file():
             return cls._open_merged(path)
-        run = RunFolder(path)
+        return settled(path, lambda: cls._open_run(RunFolder(path)))
+
+    @classmethod
+    def _open_run(cls, run: RunFolder) -> FeatureStore:
         if run.features.is_file():
-            return cls._open_merged(run.features)
+            return cls._open_merged(run.features, run)
         found = complete_segments(run.index)
         if not found:
             if run.exists() and run.record().provenance.array:
                 raise MonosemError(
-                    f"{path} was trained on an array, so it has no feature index", "An index needs a model and text."
+                    f"{run.path} was trained on an array, so it has no feature index",
+                    "An index needs a model and text.",
                 )
-            raise MonosemError(f"{path} has no feature index yet", f"Make it with: monosem index {path}")
-        files = [open_sealed(segment_path(run.index, number), "segment") for number in range(found)]
-        return cls(run.index, open_sealed(common_path(run.index), "common"), files)
+            raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
+        parts = [open_part(segment_path(run.index, number), "segment") for number in range(found)]
+        return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
 
     @classmethod
-    def _open_merged(cls, path: Path) -> FeatureStore:
-        file = open_sealed(path, "features")
-        return cls(path, file, [file])
+    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> FeatureStore:
+        part = open_part(path, "features")
+        return cls(path, part.file, [part], run)
+
+    @property
+    def merged(self) -> bool:
+        """Whether this is a features.h5, which never grows."""
+        return self._common is self._parts[0].file
+
+    def grown(self) -> FeatureStore | None:
+        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
+
+        The newer store shares the segments that are open already and reads only what is new: close the last one, or
+        none and let them be collected. See `store.growth` for when to ask.
+
+        Raises:
+            MonosemError: what has come cannot be opened.
+        """
+        if self._run is None or self.merged:
+            return None
+        run = self._run
+        return settled(run.path, lambda: self._grown(run))
+
+    def _grown(self, run: RunFolder) -> FeatureStore | None:
+        if run.features.is_file():
+            return self._open_merged(run.features, run)
+        found = complete_segments(run.index)
+        if not found or not same_file(self._common, common_path(run.index)):
+            return self._open_run(run) if found else None
+        known = len(self._parts)
+        if found <= known:
+            return None
+        parts = [open_part(segment_path(run.index, number), "segment") for number in range(known, found)]
+        newer = FeatureStore(run.index, self._common, [*self._parts, *parts], run)
+        newer._before = self.__dict__.get("totals")
+        if "vocabulary" in self.__dict__:
+            newer.__dict__["vocabulary"] = self.vocabulary
+        return newer
 
     def close(self) -> None:
         """Close the files."""
@@ -171,37 +212,59 @@ class FeatureStore:
     @cached_property
     def columns(self) -> FeatureColumns:
         """The feature list's columns, [d_sae] each."""
-        with _reading(self.path):
-            count = np.sum([part.column("count") for part in self._parts], axis=0)
-            total = np.sum([part.column("sum") for part in self._parts], axis=0)
-            top_sums = np.stack([part.column("top_sum") for part in self._parts])
-            top_tokens = np.stack([part.column("top_token") for part in self._parts])
-            best = top_sums.argmax(axis=0)
+        total = self.totals
+        count = total.count_F
+        with reading(self.path):
             return FeatureColumns(
                 count_F=count,
                 density_F=count / max(1, self.n_counted),
-                max_F=np.max([part.column("max") for part in self._parts], axis=0),
-                mean_F=(total / np.maximum(count, 1)).astype(np.float32),
-                top_token_F=np.take_along_axis(top_tokens, best[None], axis=0)[0],
+                max_F=total.max_F,
+                mean_F=(total.sum_F / np.maximum(count, 1)).astype(np.float32),
+                top_token_F=total.top_token_F,
                 decoder_norm_F=self._common["feature/decoder_norm"][()],
             )
 
     @cached_property
+    def totals(self) -> Totals:
+        """What `columns` follow from, as it is stored."""
+        with reading(self.path):
+            return Totals.of(self._parts, self._before)
+
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         """The bytes of every token."""
-        with _reading(self.path):
+        with reading(self.path):
             return Vocabulary.read(self._common["vocab"])
 
     def sae(self) -> SaeWeights:
         """The autoencoder's weights, read from the store."""
-        with _reading(self.path):
+        with reading(self.path):
             return SaeWeights.read(self._common["sae"])
+
+    def decoder_rows(self) -> Iterator[NDArray[np.float32]]:
+        """W_dec [d_sae, d_out], some rows at a time, in order."""
+        with reading(self.path):
+            rows = self._common["sae/W_dec"]
+            step = max(1, _AT_ONCE * 64 // max(1, rows.shape[1]))
+            for start in range(0, len(rows), step):
+                yield rows[start : start + step]
+
+    def decoder_row(self, feature: int) -> NDArray[np.float32]:
+        """W_dec of one feature."""
+        self.check_feature(feature)
+        with reading(self.path):
+            return np.asarray(self._common["sae/W_dec"][feature])
+
+    def listed_tokens(self) -> Weighted:
+        """The tokens that each feature raises most, with their effects: [d_sae, T]; T is 0 where there is none."""
+        with reading(self.path):
+            return Weighted(self._static["logit_top_id"][()], self._static["logit_top_value"][()])
 
     def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
         """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
         self.check_feature(feature)
         start = max(start, 0)
-        with _reading(self.path):
+        with reading(self.path):
             if len(self._parts) > 1:
                 every = self._merge(feature)
                 return Postings(every.token[start:stop], every.act[start:stop])
@@ -230,7 +293,7 @@ class FeatureStore:
     def falling_acts(self, feature: int) -> NDArray[np.float16]:
         """Every activation of a feature as stored, the strongest first."""
         self.check_feature(feature)
-        with _reading(self.path):
+        with reading(self.path):
             if len(self._parts) > 1:
                 return self._merge(feature).act.astype(np.float16)
             first, last = self._parts[0].span(feature)
@@ -245,14 +308,14 @@ class FeatureStore:
 
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         """Vocabulary ids of corpus places start … stop-1."""
-        with _reading(self.path):
+        with reading(self.path):
             pieces = [part.tokens[a:b] for part, a, b in self._spans(start, stop)]
         return np.concatenate([np.empty(0, np.int32), *pieces])
 
     def rows(self, start: int, stop: int) -> SparseRows:
         """The features that fire on each of corpus places start … stop-1, ascending by feature inside a token."""
         indptr, features, acts = [np.zeros(1, np.int64)], [], []
-        with _reading(self.path):
+        with reading(self.path):
             for part, a, b in self._spans(start, stop):
                 edges = part.forward_indptr[a : b + 1]
                 features.append(part.forward_feature[edges[0] : edges[-1]].astype(np.int64))
@@ -271,6 +334,13 @@ class FeatureStore:
         hits = np.flatnonzero(rows.feature == feature)
         acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
         return acts
+
+    def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Features and activations of all entries on any of some vocabulary tokens, some at a time."""
+        with reading(self.path):
+            for part in self._parts:
+                for feature, act in part.entries_on(vocab):
+                    yield feature.astype(np.int64), act.astype(np.float64)
 
     def context_of(self, token: int) -> Context:
         """The context that a corpus place lies in.
@@ -313,7 +383,7 @@ class FeatureStore:
         return self._weighted("neighbour", "cosine", feature)
 
     def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
-        with _reading(self.path):
+        with reading(self.path):
             ids, values = self._static[f"{prefix}_id"], self._static[f"{prefix}_{value}"]
             return Weighted(ids[feature], values[feature])
 
@@ -324,7 +394,7 @@ class FeatureStore:
 
     @cached_property
     def _contexts(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        with _reading(self.path):
+        with reading(self.path):
             groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
             return (
                 np.concatenate([group["start"][()] + first for first, group in groups]),
@@ -334,7 +404,7 @@ class FeatureStore:
 
     @cached_property
     def _documents(self) -> NDArray[np.int64]:
-        with _reading(self.path):
+        with reading(self.path):
             groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
             start: NDArray[np.int64] = np.concatenate([group["start"][()] + first for first, group in groups])
             ids = np.concatenate([group["id"][()] for _, group in groups])
@@ -362,14 +432,3 @@ class FeatureStore:
             raise MonosemError(
                 f"there is no token {token} in the indexed corpus", f"Its tokens are 0 to {self.n_tokens - 1}."
             )
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn HDF5's complaints about a damaged or vanished file into an error that names it."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
-        raise MonosemError(
-            f"{path} is damaged: {error}", "`monosem verify` says what is still readable; monosem index rebuilds it."
-        ) from error

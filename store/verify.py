@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
+
 from store.crosscheck import index_problem
 from store.errors import MonosemError
-from store.hdf5 import damaged_datasets, open_sealed, read_seal, seal_holds
+from store.hdf5 import Seal, read_seal, seal_holds
 from store.run import RunFolder
+from store.survey import survey
+from store.weightcheck import weights_problem
+
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError)
+"""What h5py and numpy raise at a file that is not what its head says."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,10 @@ class Finding:
     ok: bool
     detail: str
     """What is wrong and what is still readable; for a sound file, what was checked."""
+    damaged: tuple[str, ...] = ()
+    """Datasets whose content is not what was written, where the rest of the file can tell."""
+    readable: tuple[str, ...] = ()
+    """Datasets of a damaged file whose content is what was written."""
 
 
 def verify_run(run: RunFolder) -> list[Finding]:
@@ -29,31 +40,62 @@ def verify_run(run: RunFolder) -> list[Finding]:
 
 
 def verify_file(path: Path) -> Finding:
-    """Check one sealed file: length, every byte, every dataset, and for an index that its two orders agree."""
+    """Check one sealed file: head, length, every byte; for an index also that its parts follow from each other.
+
+    Those are its two orders, the columns over the corpus, and the columns over the weights. Memory does not grow with
+    the number of activations.
+    """
     try:
         seal = read_seal(path)
+        holds = seal_holds(path)
     except MonosemError as error:
         return Finding(path, False, error.what)
-    if not seal_holds(path):
-        return Finding(path, False, _damage(path, seal.kind))
-    if seal.kind in ("features", "segment"):
-        with open_sealed(path, seal.kind) as file:
-            problem = index_problem(file)
-            if problem:
-                return Finding(path, False, problem)
-            return Finding(path, True, f"digests hold, both orders hold the same {len(file['forward/act']):,} entries")
-    return Finding(path, True, "digests hold")
-
-
-def _damage(path: Path, kind: str) -> str:
+    except OSError as error:
+        return Finding(path, False, f"cannot be read: {error.strerror}")
+    if not holds:
+        return _damage(path)
     try:
-        with open_sealed(path, kind) as file:
-            damaged = damaged_datasets(file)
-    except (MonosemError, OSError, RuntimeError):
-        return "damaged: nothing in it can be read"
+        with h5py.File(path, "r", locking=False) as file:
+            return _contents(path, seal, file)
+    except UNREADABLE as error:
+        return Finding(path, False, f"its bytes are what was sealed, but not a {seal.kind} file: {error}")
+
+
+def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
+    """Look into a file whose bytes are what was sealed."""
+    # The head seals all bytes but its own; what it says of the content is said there again.
+    for name, said in (("kind", seal.kind), ("schema_version", seal.schema_version)):
+        if file.attrs[name] != said:
+            return Finding(
+                path, False, f"its head is damaged: {name} is {file.attrs[name]}, not {said}; the rest is whole"
+            )
+    problem = index_problem(file) if seal.kind in ("features", "segment") else ""
+    if not problem and seal.kind in ("features", "common"):
+        problem = weights_problem(file)
+    if problem:
+        return Finding(path, False, problem)
+    if seal.kind == "common":
+        return Finding(path, True, "digests hold, its columns follow from the weights")
+    if seal.kind not in ("features", "segment"):
+        return Finding(path, True, "digests hold")
+    checked = (
+        f"digests hold, both orders hold the same {len(file['forward/act']):,} entries, its columns follow from them"
+    )
+    return Finding(path, True, checked + (" and the weights" if seal.kind == "features" else ""))
+
+
+def _damage(path: Path) -> Finding:
+    """Which datasets of a file with changed bytes are still what was written."""
+    states = survey(path)
+    damaged = tuple(name for name, whole in states.items() if not whole)
+    readable = tuple(name for name, whole in states.items() if whole)
+    if not readable:
+        return Finding(path, False, "damaged: nothing in it can be read")
     if not damaged:
-        return "damaged outside its datasets (names, attributes or layout); the datasets are readable"
-    return f"damaged in {', '.join(damaged)}; the other datasets are readable"
+        detail = f"damaged outside its datasets (names, attributes or layout); readable are {', '.join(readable)}"
+    else:
+        detail = f"damaged in {', '.join(damaged)}; the other datasets are readable"
+    return Finding(path, False, detail, damaged, readable)
 
 
 def _record(run: RunFolder) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import h5py
 import numpy as np
@@ -61,6 +62,22 @@ class Vocabulary:
     def strings(self, ids: Iterable[int]) -> list[str]:
         """One string a token, for JSON: bytes that are no UTF-8 by themselves are replaced."""
         return [token.decode("utf-8", errors="replace") for token in self.tokens(ids)]
+
+    def containing(self, text: str) -> NDArray[np.bool_]:
+        """Whether each token of the vocabulary has a text in it, whatever the case: [vocab]."""
+        needle = text.casefold()
+        return np.fromiter((needle in folded for folded in self._folded), bool, len(self))
+
+    def reading(self, text: str, *, exact: bool) -> NDArray[np.int64]:
+        """Ids of the tokens that read a text; unless `exact`, whatever spaces they begin or end with."""
+        every = self.tokens(range(len(self)))
+        wanted = text.encode() if exact else text.encode().strip(b" ")
+        same = (token == wanted if exact else token.strip(b" ") == wanted for token in every)
+        return np.flatnonzero(np.fromiter(same, bool, len(every)))
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        return [string.casefold() for string in self.strings(range(len(self)))]
 
     def text(self, ids: Iterable[int]) -> str:
         """The text of a stretch of tokens, characters that span tokens made whole."""

@@ -24,6 +24,7 @@ from monosem_tui.text.page import as_text
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Role, Span, line
+from monosem_tui.watch import EVERY, Follower, Grown
 from monosem_tui.widgets.actions import Action, Where, at, bindings
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.feature_page import FeaturePage
@@ -83,8 +84,11 @@ class BrowseScreen(Screen[None]):
         yield self.input
 
     def on_mount(self) -> None:
-        """Fill the list."""
+        """Fill the list, and see whether the index grows."""
         self._show_list(None)
+        self._follower = Follower(self.run)
+        if not self._follower.over:
+            self._looks = self.set_interval(EVERY, self._look)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between one and two panes. A page that comes into sight is read once the list is on the screen."""
@@ -134,7 +138,8 @@ class BrowseScreen(Screen[None]):
         places = (here,) if self.typing else (here, Where.SCREEN)
         actions = [(action, self._does(action)) for action in at(*places)]
         if self.typing:
-            self.input.tell(f"{count(len(self.features.order))} found" if self.input.kind == "/" else "")
+            found = "unfinished" if self.catalogue.problem else f"{count(len(self.features.order))} found"
+            self.input.tell(found if self.input.kind == "/" else "")
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -210,6 +215,33 @@ class BrowseScreen(Screen[None]):
         """Another feature, from anywhere."""
         self.features.go(self.features.cursor + rows)
 
+    # An index that grows
+
+    @work(thread=True, group="watch", exit_on_error=False)
+    def _look(self) -> None:
+        if found := self._follower.look():
+            self.post_message(found)
+
+    def on_grown(self, message: Grown) -> None:
+        """Show the new numbers; order, filter and what the cursor is on stay."""
+        if isinstance(message.run, MonosemError) or self._follower.over:
+            self._looks.stop()
+        if isinstance(message.run, MonosemError):
+            self._tell(message.run.what)
+            return
+        feature, row, first = self.features.feature, self.features.cursor, self.features.first
+        ordering, self.run = self.catalogue.ordering, message.run
+        self.catalogue = Catalogue(self.run)
+        self.features.renew(self.run)
+        self.header.show(headline(self.run, self.size.width))
+        self._order(ordering, feature)
+        if self.features.feature != feature:
+            self.features.go(row)
+        self.features.jump(self.features.cursor - (row - first))
+        if self.page.display and self.page.card is not None and self.page.card.feature == feature:
+            self._reading = feature
+            self._read(self.page.card.feature)
+
     # Typing
 
     def action_filter(self) -> None:
@@ -251,6 +283,8 @@ class BrowseScreen(Screen[None]):
             self.footer.display = True
             if kind == "/":
                 self._filter(text if what is Typed.KEEP else "")
+                if self.catalogue.problem:
+                    self._tell(self.catalogue.problem.what)
             elif text and what is Typed.KEEP:
                 self._go_to(int(text))
             else:

@@ -10,7 +10,9 @@ from monosem_tui.text.numbers import count
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.rows import ARROWS
 from monosem_tui.text.safe import printable
-from store.query import SORT_KEYS, Ids, SortKey, alive, matching, sort_features
+from store.filter_text import parse_filter
+from store.filters import All, BadFilter, Marked, Source
+from store.query import SORT_KEYS, Ids, SortKey, alive, sort_features
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,19 @@ class Ordering:
 
 
 class Catalogue:
-    """The features of a run under an ordering; each letter typed into the filter costs only what it leaves over."""
+    """The features of a run under an ordering."""
 
     def __init__(self, run: OpenRun) -> None:
         self._run = run
         self._columns = run.store.columns
+        self._source = Source(run.store, run.notes)
         self.ordering = Ordering()
-        self._sorted = self._sort()
-        self._matches: tuple[str, Ids] = ("", self._sorted)
-
-    @property
-    def ids(self) -> Ids:
+        self.problem: BadFilter | None = None
+        """Why the filter cannot be applied: it may not be typed to its end. The features before it stay."""
+        self._order = self.ordering, False
+        self._sorted = self._sort(*self._order)
+        self.ids = self._sorted
         """The features, in order."""
-        return self._matches[1]
 
     @property
     def n_dead(self) -> int:
@@ -56,18 +58,19 @@ class Catalogue:
         Raises:
             MonosemError: the vocabulary, which the filter looks into, cannot be read; the order stays as it was.
         """
-        filter_only = replace(ordering, text=self.ordering.text) == self.ordering
-        before, self.ordering = self.ordering, ordering
-        rows = self._sorted if filter_only else self._sort()
-        known, matches = self._matches if filter_only else ("", rows)
-        # What matches a longer text is among what matches its beginning.
-        among = matches if ordering.text.startswith(known) else rows
         try:
-            found = self._filter(among)
-        except BaseException:
-            self.ordering = before
-            raise
-        self._sorted, self._matches = rows, (ordering.text, found)
+            wanted, problem = parse_filter(ordering.text), None
+        except BadFilter as error:
+            wanted, problem = All(), error
+        order = replace(ordering, text=""), Marked("dead") in wanted.filters
+        rows = self._sorted if order == self._order else self._sort(*order)
+        try:
+            ids = wanted.keep(self._source, rows)
+        except BadFilter as error:
+            ids, problem = rows, error
+        if problem is None or order != self._order:
+            self.ids = ids
+        self.ordering, self.problem, self._order, self._sorted = ordering, problem, order, rows
 
     def title(self) -> str:
         """`1 013 of 1 024 features · max ↓`."""
@@ -82,17 +85,17 @@ class Catalogue:
         found = []
         if self.ordering.text:
             text = printable(self.ordering.text)
-            found.append(f"no number begins with “{text}”, and no label or token has it")
+            plain = text.isalnum()
+            found.append(
+                f"no number begins with “{text}”, and no label or token has it" if plain else f"nothing passes “{text}”"
+            )
         if self.n_dead and not self.ordering.dead:
             found.append(f"{count(self.n_dead)} dead features are hidden; d shows them")
         return found
 
-    def _sort(self) -> Ids:
+    def _sort(self, ordering: Ordering, dead: bool) -> Ids:
+        """The features in the order asked for; dead ones among them also where the filter asks for them."""
         ids = np.arange(self._run.store.d_sae, dtype=np.int64)
-        if not self.ordering.dead:
+        if not (ordering.dead or dead):
             ids = alive(self._columns, ids)
-        return sort_features(self._columns, ids, self.ordering.sort, descending=self.ordering.descending)
-
-    def _filter(self, ids: Ids) -> Ids:
-        text = self.ordering.text
-        return matching(self._columns, self._run.store.vocabulary, self._run.notes, ids, text) if text else ids
+        return sort_features(self._columns, ids, ordering.sort, descending=ordering.descending)

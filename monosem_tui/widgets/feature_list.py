@@ -40,16 +40,20 @@ class FeatureList(LineView):
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(palette)
-        self._run = run
-        self._table = run.store.columns
-        self._lowest = 1 / max(1, run.store.n_counted)
-        self._highest = float(self._table.density_F.max(initial=0.0))
-        self._labels = any(note.label for note in run.notes.values())
+        self.renew(run)
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._cursor = 0
         self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
         self._active = True
+
+    def renew(self, run: OpenRun) -> None:
+        """Take the numbers of another state of the run; `rearrange` shows them."""
+        self._run = run
+        self._table = run.store.columns
+        self._lowest = 1 / max(1, run.store.n_counted)
+        self._highest = float(self._table.density_F.max(initial=0.0))
+        self._labels = any(note.label for note in run.notes.values())
 
     @property
     def order(self) -> NDArray[np.int64]:

@@ -263,3 +263,66 @@ def test_hostile_tokens_labels_and_names_stay_text(
             assert "evil" in out
             assert not HARMFUL.search(out)
     assert _json(capsys, str(bad.run.path), "0")["label"] == HOSTILE
+
+
+def test_a_list_of_features(sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(sample.run.path, tmp_path / "copy"))
+    Notes(copy / "notes.jsonl").set(3, "label", "animals")
+    dense = sample.dense_NF
+    top, rate = dense.max(axis=0), (dense > 0).sum(axis=0) / sample.counted_N.sum()
+    expected = sorted(np.flatnonzero((rate > 0.01) & (top > 3)).tolist(), key=lambda i: (-top[i], i))
+    found = _json(capsys, str(copy), "--filter", "density>0.01 max>3", "--top", "5")
+    assert [entry["feature"] for entry in found["features"]] == expected[:5]
+    assert (found["passed"], found["filter"], found["d_sae"]) == (len(expected), "density>0.01 max>3", dense.shape[1])
+    for entry in found["features"]:
+        i = entry["feature"]
+        assert (entry["max"], entry["n_active"]) == (top[i], (dense[:, i] > 0).sum())
+        assert entry["match"] is None
+    by_id = _json(capsys, str(copy), "--filter", "density>0.01 max>3", "--sort", "id", "--top", "100")
+    assert [entry["feature"] for entry in by_id["features"]] == sorted(expected)
+    weakest = _json(capsys, str(copy), "--sort", "-density", "--top", "3")
+    assert [entry["feature"] for entry in weakest["features"]] == np.lexsort((np.arange(len(rate)), rate))[:3].tolist()
+    assert _json(capsys, str(copy), "--filter", "label:ANIM")["features"][0]["label"] == "animals"
+    dead = _json(capsys, str(copy), "--filter", "dead", "--top", "99")["features"]
+    assert [entry["feature"] for entry in dead] == np.flatnonzero(top == 0).tolist()
+    assert {entry["top_token"] for entry in dead} == {None}
+
+
+def test_a_list_says_how_strongly_the_filter_holds(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    here = sample.token_N == VOCAB.index(b" said")
+    dense = sample.dense_NF.astype(np.float64)
+    share = dense[here].sum(axis=0) / np.maximum(dense.sum(axis=0), 1e-30)
+    found = _json(capsys, str(sample.run.path), "--filter", 'token:" said"', "--top", "99")
+    assert found["features"][0]["feature"] == 1  # it fires on nothing else
+    for entry in found["features"]:
+        assert entry["match"] == pytest.approx(share[entry["feature"]], rel=1e-9)
+    strengths = [entry["match"] for entry in found["features"]]
+    assert strengths == sorted(strengths, reverse=True)
+    assert len(found["features"]) == (share > 0).sum()
+    assert run(["show", str(sample.run.path), "--filter", "like:3", "--top", "2", "--width", "80"]) == 0
+    captured = capsys.readouterr()
+    head, first, _second = captured.out.splitlines()
+    assert head.split()[:5] == ["id", "density", "max", "mean", "match"]
+    assert (first.split()[0], "1.000" in first) == ("3", True)
+    assert captured.err == f"2 of {dense.shape[1]} features that pass\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--filter", "max<<2"], "“<2” at character 5 of the filter: a number is expected behind <"),
+        (["--filter", "token:zebra"], "no token of the vocabulary is “zebra”"),
+        (["--filter", "like:48"], "there is no feature 48"),
+        (["--sort", "size"], "there is no sort key size"),
+        (["--filter", "dead", "--sort", "match"], "this filter measures nothing to sort by"),
+        (["3", "--sort", "max"], "--filter and --sort list features"),
+    ],
+)
+def test_a_filter_that_cannot_be_read(
+    arguments: list[str], said: str, sample: Sample, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["show", str(sample.run.path), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"monosem: {said}")
+    assert len(captured.err.splitlines()) <= 2

@@ -10,7 +10,7 @@ import pytest
 from monosem_tui.cli.main import run
 from store.run import RunFolder, RunRecord
 from tests.cli.running import monosem
-from tests.sample_run import build_sample
+from tests.sample_run import Sample, build_sample
 
 Opened = list[tuple[Path, str | None, bool | None]]
 
@@ -84,3 +84,18 @@ def test_a_pipe_is_refused_with_a_sentence(runs: Path) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"monosem: monosem tui needs a terminal")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_truncated_file_is_a_sentence_before_the_screen_is_taken(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("monosem_tui.terminal.require_terminal", lambda environment: None)
+    monkeypatch.setattr("monosem_tui.terminal.apply", lambda settings: None)
+    content = sample.run.features.read_bytes()
+    cut = tmp_path / "cut.h5"
+    for size in (0, 100, 600, len(content) // 2, len(content) - 1):
+        cut.write_bytes(content[:size])
+        assert run(["tui", str(cut)]) == 2
+        first, *rest = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"monosem: {cut} is ")
+        assert len(rest) <= 1

@@ -53,7 +53,9 @@ def test_json(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["ok"] is False
     assert [file["path"] for file in found["files"] if not file["ok"]] == [str(copy / "sae.h5")]
-    assert all(set(file) == {"path", "ok", "detail"} for file in found["files"])
+    sae = next(file for file in found["files"] if not file["ok"])
+    assert sorted(sae["damaged"] + sae["readable"]) == ["W_dec", "W_enc", "b_dec", "b_enc"]
+    assert all(set(file) == {"path", "ok", "detail", "damaged", "readable"} for file in found["files"])
 
 
 def test_one_file_by_itself(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

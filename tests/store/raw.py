@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,10 +107,12 @@ def random_raw(seed: int, *, d_sae: int = 9, n_contexts: int = 14, longest: int 
     return Raw(d_sae, contexts)
 
 
-def build_index(folder: Path, raw: Raw, per_segment: int, *, per_add: int = 2) -> Path:
+def build_index(
+    folder: Path, raw: Raw, per_segment: int, *, per_add: int = 2, columns: StaticColumns | None = None
+) -> Path:
     """Write common.h5 and all segments; returns the index folder."""
-    index = RunFolder(folder).index
-    write_common(index, plan_of(raw, per_segment), vocabulary(), weights(raw.d_sae), static_columns(raw.d_sae))
+    index, columns = RunFolder(folder).index, columns or static_columns(raw.d_sae)
+    write_common(index, plan_of(raw, per_segment), vocabulary(), weights(raw.d_sae), columns)
     first_token = 0
     for number, first in enumerate(range(0, len(raw.contexts), per_segment)):
         contexts = raw.contexts[first : first + per_segment]
@@ -121,10 +124,12 @@ def build_index(folder: Path, raw: Raw, per_segment: int, *, per_add: int = 2) -
     return index
 
 
-def build_store(folder: Path, raw: Raw, per_segment: int, *, merged: bool) -> RunFolder:
+def build_store(
+    folder: Path, raw: Raw, per_segment: int, *, merged: bool, columns: StaticColumns | None = None
+) -> RunFolder:
     """A run folder that can be browsed."""
     run = RunFolder(folder)
-    build_index(folder, raw, per_segment)
+    build_index(folder, raw, per_segment, columns=columns)
     if merged:
         merge(run.index, run.features)
     return run
@@ -187,6 +192,24 @@ def static_columns(d_sae: int) -> StaticColumns:
         logit_bottom_value_FT=values - 0.1,
         neighbour_id_FT=ids + 200,
         neighbour_cosine_FT=values + 0.2,
+    )
+
+
+def true_columns(d_sae: int) -> StaticColumns:
+    """Norms and nearest features as they follow from `weights`, each computed by itself."""
+    rows = weights(d_sae).tensors["W_dec"].astype(np.float64).tolist()
+    norms = [math.sqrt(sum(x * x for x in row)) for row in rows]
+    near = []
+    for i in range(d_sae):
+        cosines = [
+            (sum(x * y for x, y in zip(rows[i], rows[j], strict=True)) / norms[i] / norms[j], j) for j in range(d_sae)
+        ]
+        near.append(sorted((c for c in cosines if c[1] != i), reverse=True)[:LISTED])
+    return replace(
+        static_columns(d_sae),
+        decoder_norm_F=np.array(norms, np.float32),
+        neighbour_id_FT=np.array([[j for _, j in listed] for listed in near], np.int32),
+        neighbour_cosine_FT=np.array([[c for c, _ in listed] for listed in near], np.float32),
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,15 +16,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import crosscheck
+from store import crosscheck, verify, weightcheck
 from store.checkpoint import Checkpoint, save_checkpoint
 from store.crosscheck import index_problem
+from store.errors import MonosemError
+from store.hdf5 import SEAL_BYTES
+from store.reader import FeatureStore
 from store.run import RunFolder, RunRecord
 from store.segment import SegmentBuilder, SparseRows, segment_path
 from store.shards import write_shard
-from store.verify import verify_file, verify_run
+from store.survey import survey
+from store.verify import Finding, verify_file, verify_run
 from store.weights import save_sae
-from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, weights
+from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, true_columns, weights
 from tests.store.test_shards import INFO, rows
 
 RAW = random_raw(41, n_contexts=30)
@@ -31,7 +38,7 @@ BLOCKS = (1, 3, 10, 1 << 21)
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with every kind of file."""
-    run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True)
+    run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True, columns=true_columns(RAW.d_sae))
     run.create(RunRecord(status="done"))
     save_sae(run.sae, weights(RAW.d_sae))
     save_checkpoint(run.checkpoints, Checkpoint(4, {"a": np.arange(50)}))
@@ -61,7 +68,11 @@ def test_every_file_of_a_sound_run_is_checked(sound: RunFolder) -> None:
     files = sorted(path for path in sound.path.rglob("*") if path.suffix in (".json", ".h5"))
     assert sorted(finding.path for finding in findings) == files
     details = {finding.path.name: finding.detail for finding in findings}
-    assert details["features.h5"] == f"digests hold, both orders hold the same {len(RAW.entries())} entries"
+    n = len(RAW.entries())
+    assert details["features.h5"] == (
+        f"digests hold, both orders hold the same {n} entries, its columns follow from them and the weights"
+    )
+    assert details["common.h5"] == "digests hold, its columns follow from the weights"
     assert details["sae.h5"] == "digests hold"
 
 
@@ -122,7 +133,7 @@ def test_run_json(run: RunFolder, text: str) -> None:
     assert [f.path for f in verify_run(run) if not f.ok] == [run.run_json]
 
 
-def change(name: str, at: int, value: float) -> Callable[[h5py.File], None]:
+def change(name: str, at: int | tuple[int, int], value: float) -> Callable[[h5py.File], None]:
     def apply(file: h5py.File) -> None:
         assert file[name][at] != value
         file[name][at] = value
@@ -170,6 +181,17 @@ def _row(found: dict[str, np.ndarray]) -> int:
     return int(found["forward/indptr"][np.flatnonzero(np.diff(found["forward/indptr"]) > 1)[0]])
 
 
+def _counted(found: dict[str, np.ndarray]) -> int:
+    """A token that counts."""
+    return int(np.flatnonzero(found["corpus/counted"])[0])
+
+
+def _left_out(found: dict[str, np.ndarray]) -> int:
+    """A token that does not count with one behind it that does, on which something fires."""
+    fires = np.diff(found["forward/indptr"]) > 0
+    return int(np.flatnonzero(~found["corpus/counted"][:-1] & fires[1:])[0])
+
+
 Fault = Callable[[dict[str, np.ndarray]], Callable[[h5py.File], None]]
 FAULTS: dict[str, tuple[Fault, str]] = {
     "lost entry": (lambda _: shorten("inverted/act", "inverted/token"), "the inverted order"),
@@ -192,11 +214,190 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "max": (lambda _: change("feature/max", 1, 0.25), "feature/max does not follow"),
     "sum": (lambda _: change("feature/sum", 0, 1.0), "feature/sum does not follow"),
     "top token": (lambda _: change("feature/top_token", 1, -1), "feature/top_token does not follow"),
+    "quantile": (lambda _: change("feature/quantiles", (1, 2), 0.25), "feature/quantiles does not follow"),
+    "top token's sum": (lambda _: change("feature/top_sum", 1, 0.25), "feature/top_sum does not follow"),
+    "a number that is none": (lambda _: change("feature/sum", 2, float("nan")), "feature/sum does not follow"),
+    "a column too short": (lambda _: shorten("feature/max"), "feature/max has the shape"),
+    "tokens that count": (lambda f: change("corpus/counted", _counted(f), 0), "n_counted is"),
+    "a token that counts": (lambda f: swap("corpus/counted", _left_out(f)), "fires on tokens that do not count"),
+    "a context's length": (lambda _: change("corpus/contexts/length", 2, 99), "start does not follow"),
+    "a context's start": (lambda _: change("corpus/contexts/start", 1, 0), "start does not follow"),
+    "a context too few": (
+        lambda _: shorten(*(f"corpus/contexts/{name}" for name in ("start", "length", "document"))),
+        "corpus/contexts do not cover the corpus",
+    ),
+    "a context's document": (lambda _: change("corpus/contexts/document", 1, 77), "contexts/document does not follow"),
+    "documents out of order": (lambda _: swap("corpus/documents/start", 1), "documents/start does not rise"),
     "forward pointers": (lambda _: change("forward/indptr", 2, 10**6), "forward/indptr does not rise"),
     "first pointer": (lambda _: change("inverted/indptr", 0, 1), "inverted/indptr does not rise"),
     "last pointer": (lambda _: change("inverted/indptr", -1, 0), "inverted/indptr does not rise"),
     "a pointer too few": (lambda _: shorten("forward/indptr"), "forward/indptr does not rise"),
 }
+
+
+def near(at: tuple[int, int], value: float) -> Callable[[h5py.File], None]:
+    return change("feature/neighbour_id", at, value)
+
+
+def exchange(file: h5py.File) -> None:
+    """Put a feature that is farther away into a list, with its true cosine."""
+    rows = file["sae/W_dec"][()].astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosine = rows @ rows[4]
+    far = int(np.argmin(cosine))
+    file["feature/neighbour_id"][4, -1] = far
+    file["feature/neighbour_cosine"][4, -1] = cosine[far]
+
+
+def twice(file: h5py.File) -> None:
+    """List a neighbour again in place of the last."""
+    for name in ("neighbour_id", "neighbour_cosine"):
+        file[f"feature/{name}"][3, 2] = file[f"feature/{name}"][3, 1]
+
+
+WEIGHT_FAULTS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
+    "norm": (change("feature/decoder_norm", 5, 1.0), "feature/decoder_norm does not follow from sae/W_dec"),
+    "weights": (change("sae/W_dec", (5, 1), 9.0), "feature/decoder_norm does not follow from sae/W_dec"),
+    "cosine": (change("feature/neighbour_cosine", (2, 1), 0.125), "neighbour_cosine does not follow from sae/W_dec"),
+    "neighbour": (near((2, 1), 2), "neighbour_cosine does not follow from sae/W_dec"),
+    "neighbour beyond all": (near((2, 1), RAW.d_sae), "neighbour_id names features that there are not"),
+    "neighbour before all": (near((2, 1), -1), "neighbour_id names features that there are not"),
+    "a nearer one left out": (exchange, "feature/neighbour_id leaves out features that are nearer"),
+    "a neighbour twice": (twice, "lists a feature twice"),
+    "a norm too few": (shorten("feature/decoder_norm"), "feature/decoder_norm has 8 rows for 9 features"),
+    "a neighbour too few": (shorten("feature/neighbour_id"), "feature/neighbour_id has 8 rows for 9 features"),
+}
+
+
+@pytest.mark.parametrize("fault", WEIGHT_FAULTS)
+@pytest.mark.parametrize("name", ["features.h5", "common.h5"])
+@pytest.mark.parametrize("numbers", [1, 40, 1 << 22])
+def test_columns_that_contradict_the_weights(
+    fault: str, name: str, numbers: int, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weightcheck, "NUMBERS", numbers)
+    path = run.features if name == "features.h5" else run.index / name
+    make, said = WEIGHT_FAULTS[fault]
+    assert verify_file(path).ok
+    with h5py.File(path, "r+") as file:
+        make(file)
+    reseal(path)
+    found = verify_file(path)
+    assert not found.ok
+    assert said in found.detail
+
+
+def test_a_sealed_file_that_lacks_something(run: RunFolder) -> None:
+    with h5py.File(run.features, "r+") as file:
+        del file["feature/quantiles"]
+    reseal(run.features)
+    found = verify_file(run.features)
+    assert not found.ok
+    assert found.detail.startswith("its bytes are what was sealed, but not a features file")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A features.h5 of six features."""
+    raw = random_raw(5, d_sae=6, n_contexts=3)
+    folder = tmp_path_factory.mktemp("small")
+    return build_store(folder, raw, 3, merged=True, columns=true_columns(6)).features
+
+
+@pytest.fixture
+def changeable(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int], Finding]]:
+    """The verdict on a copy with some bits of one byte changed. What is readable is not asked for: that takes long."""
+    monkeypatch.setattr(verify, "survey", lambda path: {"a": True})
+    path = Path(shutil.copy(small, tmp_path / "damaged.h5"))
+    with path.open("r+b", buffering=0) as stream:
+
+        def verdict(at: int, bits: int) -> Finding:
+            byte = os.pread(stream.fileno(), 1, at)
+            os.pwrite(stream.fileno(), bytes([byte[0] ^ bits]), at)
+            found = verify_file(path)
+            os.pwrite(stream.fileno(), byte, at)
+            return found
+
+        yield verdict
+    assert verify_file(path).ok
+
+
+def test_every_bit_of_the_head_counts(small: Path, changeable: Callable[[int, int], Finding]) -> None:
+    content = small.read_bytes()
+    for at in range(SEAL_BYTES):
+        for bit in range(8) if content[at] else (0, 7):
+            assert not changeable(at, 1 << bit).ok, (at, bit)
+
+
+def test_a_flipped_byte_anywhere_is_found(small: Path, changeable: Callable[[int, int], Finding]) -> None:
+    """In HDF5's own structures, in data and in what lies unused between them."""
+    for at in range(SEAL_BYTES, small.stat().st_size):
+        found = changeable(at, 0xFF if at % 2 else 1 << at % 7)
+        assert not found.ok, at
+        assert found.detail.startswith("damaged")
+
+
+def test_damage_that_hdf5_does_not_survive(run: RunFolder) -> None:
+    """Every byte of the first structures changed: HDF5 raises, crashes or goes on; the verdict is the same."""
+    content = run.features.read_bytes()
+    for first in range(SEAL_BYTES, SEAL_BYTES + 4096, 512):
+        run.features.write_bytes(
+            content[:first] + bytes(b ^ 0xA5 for b in content[first : first + 64]) + content[first + 64 :]
+        )
+        found = verify_file(run.features)
+        assert not found.ok
+        assert found.detail.startswith("damaged")
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_look_that_ends_badly_tells_what_it_found_before(
+    stuck: bool, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = b'["a", true]\n["b", fal'
+
+    def crash(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        if stuck:
+            raise subprocess.TimeoutExpired(command, 1.0, told)
+        return subprocess.CompletedProcess(command, -11, told)
+
+    monkeypatch.setattr(subprocess, "run", crash)
+    assert survey(run.features) == {"a": True}
+
+
+def test_a_folder_of_the_same_name_is_not_run(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "__init__.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert survey(run.sae) == {"W_enc": True, "b_enc": True, "W_dec": True, "b_dec": True}
+
+
+def test_what_is_readable_is_named(run: RunFolder) -> None:
+    with h5py.File(run.features, "r") as file:
+        at = file["inverted/act"].id.get_offset()
+        every = datasets_in(file)
+    flip(run.features, at)
+    found = verify_file(run.features)
+    assert found.damaged == ("inverted/act",)
+    assert sorted((*found.damaged, *found.readable)) == sorted(every)
+
+
+def datasets_in(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return names
+
+
+def test_a_truncated_file_is_a_sentence_everywhere(small: Path, tmp_path: Path) -> None:
+    content, path = small.read_bytes(), tmp_path / "cut.h5"
+    for size in sorted({0, 1, 100, 511, 512, 513, 2048, *range(3000, len(content), 977), len(content) - 1}):
+        path.write_bytes(content[:size])
+        said = "is not a monosem file" if size < SEAL_BYTES else f"is truncated: {size} of {len(content)} bytes"
+        found = verify_file(path)
+        assert not found.ok
+        assert said in found.detail
+        with pytest.raises(MonosemError, match=f"cut.h5 {said}") as error:
+            FeatureStore.open(path)
+        assert "\n" not in error.value.what
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -217,7 +418,7 @@ def test_an_index_that_contradicts_itself(fault: str, kind: str, run: RunFolder)
 
 
 def datasets_of(file: h5py.File) -> dict[str, np.ndarray]:
-    names = ("inverted/indptr", "inverted/act", "inverted/token", "forward/indptr")
+    names = ("inverted/indptr", "inverted/act", "inverted/token", "forward/indptr", "corpus/counted")
     return {name: file[name][()] for name in names}
 
 
@@ -244,6 +445,7 @@ def test_any_single_change_of_an_entry_is_found(sound: RunFolder, data: st.DataO
     with h5py.File(sound.features, "r") as original, h5py.File.in_memory() as file:
         for group in ("corpus", "forward", "inverted", "feature"):
             original.copy(group, file)
+        file.attrs.update(original.attrs)
         values = file[name]
         at = data.draw(st.integers(0, len(values) - 1))
         others = [value for value in values.dtype.type([0, 1, 2, 3.75, 7, 8]) if value != values[at]]

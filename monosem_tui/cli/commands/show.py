@@ -17,22 +17,43 @@ def show(
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, help="Strongest examples, or features, to show.")
     ] = 10,
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            metavar="EXPR",
+            help="List the features that pass, e.g. 'density>1e-4 !dead label:water token:\" sea\">50%'.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="List features by density, max, mean, norm, id or match, which the filter measures; -KEY reverses.",
+        ),
+    ] = None,
     width: Annotated[
         int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
     ] = None,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
-    """Print a feature's page, or a run's summary."""
+    """Print a feature's page, a list of features, or a run's summary."""
     from monosem_tui.cli import output
     from monosem_tui.cli.places import find_place
     from monosem_tui.cli.reports import feature as page
-    from monosem_tui.cli.reports import summary
+    from monosem_tui.cli.reports import listing, summary
+    from store.errors import MonosemError
     from store.run import runs_root
 
     place = find_place(run, runs_root(runs_dir))
     columns = width or output.page_width()
-    if feature is not None:
+    if filter is not None or sort is not None:
+        if feature is not None:
+            raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
+        listing.report(place, filter or "", sort, top=top, width=columns, json=json)
+    elif feature is not None:
         page.report(place, feature, top=top, width=columns, json=json)
     else:
         summary.report(place, top=top, width=columns, json=json)

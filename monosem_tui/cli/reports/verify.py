@@ -23,7 +23,10 @@ def report(name: str, root: Path, *, json: bool) -> None:
     findings = [verify_file(Path(name))] if alone else verify_run(RunFolder(folder))
     damaged = [finding for finding in findings if not finding.ok]
     if json:
-        files = [{"path": str(f.path), "ok": f.ok, "detail": f.detail} for f in findings]
+        files = [
+            {"path": str(f.path), "ok": f.ok, "detail": f.detail, "damaged": f.damaged, "readable": f.readable}
+            for f in findings
+        ]
         output.emit_json({"ok": not damaged, "files": files})
     else:
         _table(findings, folder)

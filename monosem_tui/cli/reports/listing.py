@@ -1,0 +1,133 @@
+"""`monosem show RUN --filter EXPR --sort KEY`: features that pass a filter, a line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place
+from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.text.card import top_token
+from monosem_tui.text.numbers import activation, count, share
+from monosem_tui.text.safe import fit, printable, width
+from monosem_tui.text.spans import Role, Span, line
+from store.errors import MonosemError
+from store.filter_text import parse_filter
+from store.filters import Source
+from store.notes import FeatureNotes
+from store.query import SORT_KEYS, Ids, SortKey, sort_by, sort_features
+from store.reader import FeatureStore
+
+MATCH = "match"
+TOKEN = 24
+"""Most cells for the token a feature fires on."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What passed, in order."""
+
+    ids: Ids
+    strength_F: NDArray[Any] | None
+    """What the filter measures of each feature: share of its activation on a token, effect on a logit, or cosine."""
+
+
+def report(place: Place, expression: str, sort: str | None, *, top: int, width: int, json: bool) -> None:
+    """Print the first `top` features that pass, for `width` columns.
+
+    Raises:
+        MonosemError: the filter or the key cannot be read, or there is no index, or it is damaged.
+    """
+    parse_filter(expression)  # before anything is opened: the shortest way to a mistyped filter
+    with FeatureStore.open(place.path) as store:
+        notes = read_notes(place)
+        found = chosen(Source(store, notes), expression, sort)
+        if json:
+            output.emit_json(_json(store, notes, found, expression, top))
+            return
+        if not store.complete:
+            output.narrate(so_far(store))
+        _lines(store, notes, found, top, width)
+        output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
+
+
+def chosen(source: Source, expression: str, sort: str | None) -> Listed:
+    """The features that pass, by what the filter measures or, where it measures nothing, by their maximum.
+
+    Raises:
+        MonosemError: the filter or the key cannot be read.
+    """
+    wanted = parse_filter(expression)
+    strength_F = wanted.strength(source)
+    turned, key = (True, sort[1:]) if sort and sort.startswith("-") else (False, sort)
+    key = key or (MATCH if strength_F is not None else "max")
+    if key != MATCH and key not in SORT_KEYS:
+        raise MonosemError(f"there is no sort key {key}", f"Keys are {', '.join((*SORT_KEYS, MATCH))}.")
+    ids = wanted.keep(source, np.arange(source.store.d_sae, dtype=np.int64))
+    if key != MATCH:
+        return Listed(
+            sort_features(source.columns, ids, cast(SortKey, key), descending=(key != "id") ^ turned), strength_F
+        )
+    if strength_F is None:
+        raise MonosemError("this filter measures nothing to sort by", "token:, promotes: and like: do.")
+    return Listed(sort_by(strength_F, ids, descending=not turned), strength_F)
+
+
+def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: Listed, top: int, cells: int) -> None:
+    columns, ids = store.columns, found.ids[:top].tolist()
+    tokens = {i: top_token(store, i) for i in ids}
+    digits = max([4, *(len(str(i)) for i in ids)])
+    widest = min(TOKEN, max([8, *(width(token) for token in tokens.values())]))
+    measured = f"  {MATCH:>6}" if found.strength_F is not None else ""
+    head = f"{'id':>{digits}}  density     max    mean{measured}  {fit('fires on', widest)}"
+    rows = [line(Span(f"{head}  label", Role.DIM))]
+    for i in ids:
+        numbers = (
+            f"{i:>{digits}}  {share(float(columns.density_F[i])):>7}  {activation(float(columns.max_F[i])):>6}"
+            f"  {activation(float(columns.mean_F[i])):>6}"
+        )
+        if found.strength_F is not None:
+            numbers += f"  {float(found.strength_F[i]):>6.3f}"
+        note = notes.get(i, FeatureNotes())
+        said = [printable(note.label), "★" if note.bookmark else "", *(f"#{printable(tag)}" for tag in note.tags)]
+        text = f"{numbers}  {fit(tokens[i], widest)}  {' '.join(part for part in said if part)}"
+        rows.append(line(fit(text, max(cells, width(numbers))).rstrip()))
+    output.emit_lines(rows)
+
+
+def _json(
+    store: FeatureStore, notes: dict[int, FeatureNotes], found: Listed, expression: str, top: int
+) -> dict[str, Any]:
+    columns, ids = store.columns, found.ids[:top]
+    tokens = [store.vocabulary.strings([t])[0] if t >= 0 else None for t in columns.top_token_F[ids].tolist()]
+    features = []
+    for i, token in zip(ids.tolist(), tokens, strict=True):
+        note = notes.get(i, FeatureNotes())
+        features.append(
+            {
+                "feature": i,
+                "label": note.label,
+                "bookmark": note.bookmark,
+                "tags": note.tags,
+                "comment": note.comment,
+                "n_active": int(columns.count_F[i]),
+                "density": float(columns.density_F[i]),
+                "max": float(columns.max_F[i]),
+                "mean": float(columns.mean_F[i]),
+                "norm": float(columns.decoder_norm_F[i]),
+                "top_token": token,
+                "match": None if found.strength_F is None else float(found.strength_F[i]),
+            }
+        )
+    return {
+        "filter": expression,
+        "passed": len(found.ids),
+        "d_sae": store.d_sae,
+        "contexts": store.n_contexts,
+        "planned_contexts": store.plan.n_contexts,
+        "features": features,
+    }

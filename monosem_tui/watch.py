@@ -1,0 +1,58 @@
+"""A run whose index is being written while it is looked at."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from textual.message import Message
+
+from monosem_tui.text.opened import OpenRun
+from store.errors import MonosemError
+from store.growth import Watch
+
+EVERY = 2.0
+"""Seconds between two looks: a segment takes longer, and a look costs two calls of stat."""
+
+
+class Grown(Message):
+    """More of the corpus has been indexed, or what has come cannot be read."""
+
+    def __init__(self, run: OpenRun | MonosemError) -> None:
+        super().__init__()
+        self.run = run
+
+
+class Follower:
+    """Looks after the index of one run. `look` may be slow: it belongs into a thread."""
+
+    def __init__(self, run: OpenRun) -> None:
+        self._run = run
+        folder = run.store.path if run.store.path.is_dir() else run.store.path.parent
+        self._watch = Watch(folder.parent if folder.name == "index" else folder)
+        self._busy = threading.Lock()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will come any more."""
+        return self._run.store.merged
+
+    def look(self) -> Grown | None:
+        """What has come since the last look, read as far as the list needs it; None if nothing has."""
+        if self.over or not self._busy.acquire(blocking=False):
+            return None
+        try:
+            if not self._watch.changed():
+                return None
+            newer = self._run.store.grown()
+            if newer is None:
+                return None
+            if newer.d_sae != self._run.store.d_sae:
+                return Grown(MonosemError("the index was made anew with another autoencoder", "Open the run again."))
+            _ = newer.columns  # here, where nobody waits for it
+            self._run = replace(self._run, store=newer)
+            return Grown(self._run)
+        except MonosemError as error:
+            return Grown(error)
+        finally:
+            self._busy.release()

@@ -1,0 +1,160 @@
+"""Filters as they are typed: `density>1e-4 max<=12 !dead label:water token:" sea">50% like:412 boat`.
+
+Terms are separated by spaces and must all hold; `!` before one turns it round. docs/architecture.md lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from store.filters import (
+    COLUMNS,
+    MARKS,
+    NOTES,
+    All,
+    BadFilter,
+    Column,
+    Compare,
+    Contains,
+    Filter,
+    FiresOn,
+    Like,
+    Mark,
+    Marked,
+    Not,
+    Promotes,
+    Says,
+    Sign,
+    Token,
+)
+
+_SIGN = r"(>=|<=|>|<|=)"
+_COMPARED = re.compile(rf"([A-Za-z_]+){_SIGN}(\S*)")
+_KEYED = re.compile(r"([A-Za-z_]+):")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BOUND = re.compile(rf"{_SIGN}(\S*)")
+_WORD = re.compile(r"\S+")
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|[kKM])?")
+_SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "K": 1e3, "M": 1e6}
+_KEYS = (*NOTES, "token", "promotes", "like")
+
+
+class FilterError(BadFilter):
+    """A filter that cannot be read."""
+
+    def __init__(self, text: str, at: int, what: str) -> None:
+        rest = text[at : at + 20]
+        where = f"“{rest}” at character {at + 1} of the filter" if rest else f"the filter ends at character {at}"
+        super().__init__(f"{where}: {what}", 'Text in "quotes" is looked for as it is.')
+        self.at = at
+        """Characters before the place."""
+
+
+def parse_filter(text: str) -> All:
+    """Read a filter; of white space only it lets everything through.
+
+    Raises:
+        FilterError: it cannot be read; the error says where.
+    """
+    return All(tuple(_Reader(text).terms()))
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+
+    def terms(self) -> list[Filter]:
+        found = []
+        while self._skip_spaces():
+            found.append(self._term())
+            if self._at < len(self._text) and not self._text[self._at].isspace():
+                raise self._error("a space is missing between two terms")
+        return found
+
+    def _skip_spaces(self) -> bool:
+        rest = self._text[self._at :]
+        self._at += len(rest) - len(rest.lstrip())
+        return self._at < len(self._text)
+
+    def _error(self, what: str, at: int | None = None) -> FilterError:
+        return FilterError(self._text, self._at if at is None else at, what)
+
+    def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        found = pattern.match(self._text, self._at)
+        if found:
+            self._at = found.end()
+        return found
+
+    def _term(self) -> Filter:
+        if self._text[self._at] == "!":
+            self._at += 1
+            if self._at == len(self._text) or self._text[self._at].isspace():
+                raise self._error("a term is expected behind !")
+            return Not(self._term())
+        if self._text[self._at] == '"':
+            return Contains(self._quoted())
+        start = self._at
+        if found := self._take(_COMPARED):
+            name = found[1].casefold()
+            if name not in COLUMNS:
+                raise self._error(f"there is no column {found[1]}: {', '.join(COLUMNS)}", start)
+            return Compare(cast(Column, name), cast(Sign, found[2]), self._number(found, 3))
+        if found := self._take(_KEYED):
+            return self._keyed(found[1], start)
+        word = cast(re.Match[str], self._take(_WORD))[0]
+        return Marked(cast(Mark, word.casefold())) if word.casefold() in MARKS else Contains(word)
+
+    def _keyed(self, typed: str, start: int) -> Filter:
+        key = typed.casefold()
+        if key not in _KEYS:
+            raise self._error(f"there is no filter {typed}: — there are {', '.join(f'{k}:' for k in _KEYS)}", start)
+        if key in NOTES:
+            return Says(key, self._value(key))
+        if key == "like":
+            return self._like()
+        token = self._token(key)
+        if key == "promotes":
+            return Promotes(token)
+        bound = self._bound()
+        return FiresOn(token, *bound) if bound else FiresOn(token)
+
+    def _like(self) -> Like:
+        found = self._take(re.compile(r"[0-9]{1,9}(?![0-9])"))
+        if not found:
+            raise self._error("the number of a feature is expected behind like:")
+        bound = self._bound()
+        return Like(int(found[0]), *bound) if bound else Like(int(found[0]))
+
+    def _token(self, key: str) -> Token:
+        if found := self._take(re.compile(r"#([0-9]{1,9})(?=[\s<>=]|$)")):
+            return Token("", id=int(found[1]))
+        exact = self._text[self._at : self._at + 1] == '"'
+        return Token(self._value(key), exact)
+
+    def _value(self, key: str) -> str:
+        if self._text[self._at : self._at + 1] == '"':
+            value = self._quoted()
+        else:
+            found = self._take(_WORD)
+            value = found[0] if found else ""
+        if not value:
+            raise self._error(f"a text is expected behind {key}:")
+        return value
+
+    def _quoted(self) -> str:
+        start = self._at
+        found = self._take(_QUOTED)
+        if not found:
+            raise self._error("the closing quote is missing", start)
+        return re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), found[1], flags=re.DOTALL)
+
+    def _bound(self) -> tuple[Sign, float] | None:
+        found = self._take(_BOUND)
+        return (cast(Sign, found[1]), self._number(found, 2)) if found else None
+
+    def _number(self, found: re.Match[str], group: int) -> float:
+        number = _NUMBER.fullmatch(found[group])
+        if not number:
+            raise self._error(f"a number is expected behind {found[group - 1]}", found.start(group))
+        return float(number[1]) * _SCALES[number[2] or ""]

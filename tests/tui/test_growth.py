@@ -1,0 +1,139 @@
+"""The app on a run whose index is being written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from monosem_tui.screens import browse
+from monosem_tui.text.opened import open_run
+from monosem_tui.watch import Follower
+from store.growth import Watch
+from store.run import RunFolder
+from store.segment import segment_path
+from tests.sample_run import Sample, build_sample
+from tests.tui.conftest import MakeApp
+from tests.tui.screens import browse_screen, press, screen_text, settle
+
+CONTEXT, PER_SEGMENT = 32, 10
+
+
+@pytest.fixture
+def filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, Path]:
+    """A run with the first of three segments, and a folder with the other files."""
+    monkeypatch.setattr(browse, "EVERY", 0.02)
+    whole = build_sample(tmp_path / "filling")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for path in (whole.run.features, *(segment_path(whole.run.index, number) for number in (1, 2))):
+        path.rename(kept / path.name)
+    return whole, kept
+
+
+async def until(pilot: Pilot[None], contexts: int) -> None:
+    """Wait until the screen has taken that many contexts, and the page has followed."""
+    for _ in range(500):
+        await pilot.pause(0.01)
+        if browse_screen(pilot).run.store.n_contexts == contexts:
+            await settle(pilot)
+            return
+    raise AssertionError("the index has not grown")
+
+
+def highest(sample: Sample, contexts: int, feature: int) -> float:
+    return float(sample.dense_NF[: contexts * CONTEXT, feature].max())
+
+
+async def test_columns_and_headline_follow(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
+    sample, kept = filling
+    async with make_app(open_run(sample.run.path)).run_test(size=(140, 40)) as pilot:
+        await press(pilot, *"sjjjj")
+        await press(pilot, "slash", *"max>0", "enter")
+        screen = browse_screen(pilot)
+        feature, ordering = screen.features.feature, screen.catalogue.ordering
+        assert "index 33.3 %: 10 of 30 contexts" in screen_text(pilot)
+        (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
+        await until(pilot, 20)
+        assert "index 66.7 %: 20 of 30 contexts" in screen_text(pilot)
+        assert (screen.features.feature, screen.catalogue.ordering) == (feature, ordering)
+        assert feature is not None
+        fires = (sample.dense_NF[: 20 * CONTEXT] > 0).sum(axis=0)
+        assert screen.run.store.columns.count_F.tolist() == fires.tolist()
+        assert sorted(screen.features.order.tolist()) == np.flatnonzero(fires).tolist()
+        for _ in range(300):
+            await pilot.pause(0.01)
+            if screen.page.card and screen.page.card.count == fires[feature]:
+                break
+        assert screen.page.card is not None
+        assert screen.page.card.max == highest(sample, 20, feature)
+        (kept / "seg-00002.h5").rename(segment_path(sample.run.index, 2))
+        (kept / "features.h5").rename(sample.run.features)
+        shutil.rmtree(sample.run.index)
+        await until(pilot, 30)
+        assert "contexts" not in screen_text(pilot).splitlines()[0]
+        assert screen.run.store.merged
+        assert (screen.features.feature, screen.catalogue.ordering) == (feature, ordering)
+
+
+async def test_the_page_stays_where_it_was_scrolled_to(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
+    sample, kept = filling
+    async with make_app(open_run(sample.run.path)).run_test(size=(80, 24)) as pilot:
+        await press(pilot, "j", "enter", "j", "j")
+        screen = browse_screen(pilot)
+        feature, first = screen.features.feature, screen.page.first
+        assert first == 2
+        (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
+        await until(pilot, 20)
+        assert (screen.page.card is not None, screen.features.feature) == (True, feature)
+        assert (screen.page.first, screen.panes.front) == (first, "page")
+
+
+async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
+    sample, kept = filling
+    async with make_app(open_run(sample.run.path)).run_test(size=(80, 24)) as pilot:
+        await press(pilot, "slash", *"sea")
+        (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
+        await until(pilot, 20)
+        await press(pilot, "backspace")
+        screen = browse_screen(pilot)
+        assert (screen.typing, screen.input.text, screen.catalogue.ordering.text) == (True, "se", "se")
+
+
+async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
+    sample, _ = filling
+    async with make_app(open_run(sample.run.path)).run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        segment_path(sample.run.index, 1).write_bytes(b"not a segment")
+        for _ in range(300):
+            await pilot.pause(0.01)
+            if "seg-00001.h5 is not" in screen_text(pilot):
+                break
+        assert "seg-00001.h5 is not" in screen_text(pilot)
+        await press(pilot, "j")
+        await pilot.pause(0.1)
+        assert "seg-00001.h5 is not" not in screen_text(pilot)
+        assert browse_screen(pilot).features.cursor == 1
+
+
+def test_an_index_of_another_autoencoder_is_not_mixed_in(tmp_path: Path) -> None:
+    small = build_sample(tmp_path / "run", n_features=8, n_contexts=6, merged=False)
+    follower = Follower(open_run(small.run.path))
+    assert follower.look() is None
+    other = build_sample(tmp_path / "other", n_features=9, n_contexts=6)
+    other.run.features.rename(small.run.features)
+    found = follower.look()
+    assert found is not None
+    assert "made anew with another autoencoder" in str(found.run)
+
+
+def test_nothing_more_comes_to_a_finished_run(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Follower(open_run(sample.run.path))
+    assert follower.over
+    monkeypatch.setattr(Watch, "changed", lambda self: pytest.fail("a finished run was looked at"))
+    assert follower.look() is None
+    alone = Follower(open_run(RunFolder(sample.run.path).features))
+    assert alone.look() is None
