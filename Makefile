@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.installed
+DASHBOARD := .venv-dashboard
+DASHBOARD_READY := $(DASHBOARD)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format bench screenshot clean
@@ -18,10 +20,12 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(PEERS_READY): tests/bench/peers.txt
-	@echo "installing the libraries that make bench compares with into $(PEERS): a few minutes, once"
-	@$(PYTHON) -m venv --clear $(PEERS)
-	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check -c tests/bench/peers.txt torch
-	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r tests/bench/peers.txt
+$(DASHBOARD_READY): tests/bench/peers_dashboard.txt
+$(PEERS_READY) $(DASHBOARD_READY):
+	@echo "installing libraries that make bench compares with into $(@D): a few minutes, once"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -c $< torch
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 demo: $(READY)  ## train a small model and its features, then browse them
@@ -44,11 +48,11 @@ format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)  ## rerun the figures of docs/benchmarks.md, beside other libraries (PARTS=...)
-	@$(MAKE) --no-print-directory $(PEERS_READY) || echo "the other libraries could not be installed: their rows will say so"
+	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) $(DASHBOARD_READY) || echo "not all other libraries could be installed: their rows will say so"
 	$(BIN)/python -m tests.bench $(PARTS)
 
 screenshot: $(READY)  ## renew README's pictures from the demo's run
 	$(BIN)/python -m tests.screenshot
 
 clean:  ## remove the environment and caches, never runs
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) $(PEERS) $(DASHBOARD) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 from tests.bench import __main__ as bench
-from tests.bench import end_to_end, loss, page, peer, quality, steps, stories, timing, topk
+from tests.bench import dashboard, end_to_end, loss, page, peer, quality, steps, stories, subjects, timing, topk
 from tests.shared_data import shared_path
+from tests.tiny_text import write_corpus
 
 PAGE = """# Page
 <!-- measured steps: begin -->
@@ -142,12 +144,98 @@ def test_the_shortest_good_training_is_put_beside_a_whole_one_of_the_same_round(
     assert end_to_end.Short(0.92, None).row(whole, 1000)[-1] == "not reached"
 
 
+def plain_pages(model: Path, contexts: Path, bos: int, sae: Path, layer: int, k: int) -> dict[str, Any]:
+    """What a dashboard would find: how often each feature fires, from the model's own hidden states."""
+    from transformers import AutoModelForCausalLM
+
+    ids_CT, weights = (
+        torch.from_numpy(np.load(contexts)),
+        {name: torch.from_numpy(w) for name, w in np.load(sae).items()},
+    )
+    with torch.no_grad():
+        hidden = AutoModelForCausalLM.from_pretrained(model).eval()(ids_CT, output_hidden_states=True).hidden_states
+        x_ND = hidden[layer + 1][ids_CT != bos]
+        pre_NF = (x_ND - weights["b_dec"]) @ weights["W_enc"] + weights["b_enc"]
+        active_NF = (pre_NF >= pre_NF.topk(k).values[:, -1:]) & (pre_NF > 0)
+    densities = (active_NF.sum(0) / ids_CT.numel()).tolist()
+    return {
+        "seconds": 50.0,
+        "writing": 5.0,
+        "bytes": 3_000_000,
+        "examples": 70 * len(densities),
+        "densities": densities,
+    }
+
+
+def test_both_make_pages_of_the_same_features_on_the_same_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(script: str, *args: Any, python: Path) -> dict[str, Any]:
+        assert (peer.SCRIPTS / script).is_file()
+        return plain_pages(*args[:-1])
+
+    monkeypatch.setattr(dashboard, "ask", asked)
+    looked = subjects.random_llama(tmp_path / "model", str(write_corpus(tmp_path / "text.txt")))
+    plan = dashboard.Plan((dashboard.Work(32, 1),), trained=2000, tokens=1500, rounds=1)
+    table = dashboard.measure_of(plan, looked, tmp_path)
+    ours, theirs = table.rows
+    assert ours[:2] == ("32 features", "monosem")
+    assert "activations, " in ours[6]
+    assert theirs[1:] == (
+        "SAEDashboard 0.8.0",
+        "50.0 s",
+        "50.0 – 50.0 s",
+        "1",
+        "1",
+        "70 texts a feature, JSON of 3.0 MB",
+        theirs[-1],
+    )
+    assert theirs[-1].endswith(" ×")
+    alike = re.search(r"both count ([0-9.]+) % alike", table.notes[0])
+    assert alike and float(alike.group(1)) > 99.9
+
+
+def made(*seconds: float) -> list[dashboard.Made]:
+    return [dashboard.Made(one, 0.5, 40, 1_500_000, [30, 10]) for one in seconds]
+
+
+def contender(name: str, d_sae: int, *seconds: float) -> dashboard.Contender:
+    def fails() -> dashboard.Made:
+        raise peer.PeerFailed("exit code 1: out of memory")
+
+    return dashboard.Contender(name, d_sae, fails, max(1, len(seconds)), made(*seconds))
+
+
+def test_pages_grow_and_compare_round_by_round() -> None:
+    small = dashboard.Pair(contender("monosem", 2, 1.0, 5.0, 2.0), contender("SAEDashboard", 2, 10.0, 40.0, 60.0))
+    large = dashboard.Pair(contender("monosem", 8, 1.2, 6.5, 2.0), contender("SAEDashboard", 8, 50.0))
+    rows = dashboard.rows([small, large])
+    assert rows[0] == (
+        "2 features", "monosem", "2.0 s", "1.0 – 5.0 s", "1", "1", "all 40 activations, 1.5 MB", "1"
+    )  # fmt: skip
+    assert rows[1][7] == "10.0 ×"  # of 10, 8 and 30
+    assert rows[2][5] == "1.20 ×"  # of 1.2, 1.3 and 1
+    assert rows[3][5:] == ("5.00 ×", "5 texts a feature, JSON of 1.5 MB", "41.7 ×")  # both of the first round
+
+
+def test_pages_without_the_other_side_say_why() -> None:
+    pair = dashboard.Pair(contender("monosem", 2, 1.0), contender("SAEDashboard", 2))
+    pair.theirs.turn(1)
+    pair.theirs.turn(2)
+    ours, theirs = dashboard.rows([pair])
+    assert ours[-1] == "1"
+    assert theirs[2:] == ("–",) * 5 + ("failed: exit code 1: out of memory",)
+    looked = subjects.Looked("a model", Path(), "stdlib", 0)
+    assert "alike" not in dashboard.notes([pair], dashboard.QUICK, looked)[0]
+
+
 def test_versions_are_read_from_the_list_that_is_installed(tmp_path: Path) -> None:
     listed = tmp_path / "peers.txt"
     listed.write_text("# comment\none-two==1.2.3\nother==4\n", encoding="utf-8")
     assert peer.pinned("one-two", listed) == "1.2.3"
-    for line in peer.LISTED.read_text(encoding="utf-8").splitlines():
-        assert line.startswith("#") or line.count("==") == 1, line
+    for path in (peer.LISTED, dashboard.LISTED):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert line.startswith("#") or line.count("==") == 1, line
 
 
 def test_ratios_are_taken_round_by_round() -> None:
