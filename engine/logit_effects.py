@@ -93,7 +93,7 @@ def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: in
 def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
     """How many of each row's values lie in each of BINS equal bins from its lowest to its highest: [F, BINS]."""
     counts = []
-    for some_FV in logits_FV.split(max(1, BINNED // logits_FV.shape[1])):
+    for some_FV in torch.split(logits_FV, max(1, BINNED // logits_FV.shape[1])):
         low_F, high_F = some_FV.amin(1, keepdim=True), some_FV.amax(1, keepdim=True)
         scale_F = torch.where(high_F > low_F, BINS / (high_F - low_F), 0.0)
         bin_FV = ((some_FV - low_F) * scale_F).long().clamp_(max=BINS - 1)

@@ -2,8 +2,8 @@
 
 A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 through the weight of the norm behind
 it. The alignment of a feature with a neuron is the cosine between the feature's decoder row and that direction. Which
-layer's MLP: see `SaeSpec.neuron_layer`. For mlp_act the decoder's rows live in the neurons themselves, and the cosine is
-the neuron's own coordinate of the row of length 1; its square is the neuron's share of the row.
+layer's MLP: see `SaeSpec.neuron_layer`. For mlp_act the decoder's rows live in the neurons themselves, and the cosine
+is the neuron's own coordinate of the row of length 1; its square is the neuron's share of the row.
 
 Shapes: F features, D = width of the decoder's rows, M = d_model, H neurons of an MLP, T listed neurons.
 """
@@ -21,7 +21,7 @@ from store.spec import SaeSpec
 
 
 def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
-    """What each neuron writes where the site is [H, M], float32; for mlp_act None, as for sites that have no neurons."""
+    """What each neuron writes where the site is [H, M], float32; None for mlp_act and for sites without neurons."""
     family, layer = family_of(lm), SaeSpec(site=site.name, layer=site.layer).neuron_layer
     if family is None or layer is None or site.name == "mlp_act":
         return None

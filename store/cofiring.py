@@ -3,8 +3,8 @@
 With N counted tokens, n_i and n_j of them under features i and j, and n_ij under both: the joint share is n_ij / n_i,
 the lift n_ij · N / (n_i · n_j), and the pointwise mutual information log(p(i,j) / (p(i) p(j))) is the lift's logarithm,
 in nats. PMI and lift are largest for rare features that met by accident, so features are ranked by Dunning's
-log-likelihood ratio G² ("Accurate Methods for the Statistics of Surprise and Coincidence", 1993) of the table of the two
-features: it grows with the evidence. Listed are only features that fire together more often than chance would have
+log-likelihood ratio G² ("Accurate Methods for the Statistics of Surprise and Coincidence", 1993) of the table of the
+two features: it grows with the evidence. Listed are only features that fire together more often than chance would have
 them, and on `MINIMUM` tokens or more.
 """
 

@@ -67,7 +67,7 @@ class StaticColumns:
     """How many tokens of the vocabulary have their effect in each of B equal bins from the lowest, logit_bottom[0], to
     the highest, logit_top[0]; the last bin holds its upper edge. A column that is None is not written."""
     neuron_id_FT: NDArray[np.int32] | None = None
-    """The MLP's neurons whose output directions lie nearest by |cosine|, the nearest first; see SaeSpec.neuron_layer."""
+    """The MLP's neurons whose output directions lie nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
     neuron_cosine_FT: NDArray[np.float32] | None = None
 
 

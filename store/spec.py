@@ -67,8 +67,8 @@ class SaeSpec:
         """Layer of the MLP whose neurons a feature is compared with; None where there is none to compare with.
 
         It is the last MLP that wrote into what the decoder's rows live in: of resid_post, mlp_out and mlp_act the
-        layer's own, of resid_pre and resid_mid the one before. Attention's output, what an MLP reads and raw module paths
-        have none.
+        layer's own, of resid_pre and resid_mid the one before. Attention's output, what an MLP reads, and raw module
+        paths have none.
         """
         site, layer = (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
         if layer is None:
