@@ -89,11 +89,11 @@ def sections(
     )
     found = [(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
     for i in range(intervals if n > top else 0):
-        low, high = 1 - (i + 1) / intervals, 1 - i / intervals
-        first, last = round((1 - high) * n), round((1 - low) * n)
+        first, last = _share(n, i, intervals), _share(n, i + 1, intervals)
         if first < last:
             places = _spaced(store, feature, (first, last), each, groups)
-            found.append((interval_name(low, high), first, last - first, places))
+            name = interval_name(1 - (i + 1) / intervals, 1 - i / intervals)
+            found.append((name, first, last - first, places))
     if random:
         rng = np.random.default_rng((seed, feature))
         distinct = groups if one_per_document else None
@@ -118,6 +118,11 @@ def window(store: FeatureStore, feature: int, place: int, interval: str, before:
         context=context.number,
         position=place - context.start,
     )
+
+
+def _share(n: int, parts: int, of: int) -> int:
+    """n · parts / of, rounded half up: exact, so that no rank moves with an error of floating point."""
+    return (2 * n * parts + of) // (2 * of)
 
 
 def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:

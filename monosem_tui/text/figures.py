@@ -70,13 +70,15 @@ def charts(figures: Figures, cells: int) -> list[Line]:
         return []
     edges, density_S = figures.log_histogram.edges, figures.drift.density_S
     spread = f"{activation(float(edges[0]))} to {activation(float(edges[-1]))}"
-    lines = _chart("in log bins", figures.log_histogram.counts, spread, cells)
+    lines = _chart(
+        "in log bins", figures.log_histogram.counts, f"{spread}{BETWEEN}{count(figures.zeros)} at zero", cells
+    )
     lines += _chart(
         "along corpus", density_S, f"{share(float(density_S.min()))} to {share(float(density_S.max()))}", cells
     )
     values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
     at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
-    parts = [line(fit("quantiles", LABEL), values), line(f"at {at} %"), line(f"{count(figures.zeros)} tokens at zero")]
+    parts = [line(fit("quantiles", LABEL), values), line(f"at {at} %")]
     return lines + wrap([_dim(part) for part in parts], cells, BETWEEN, indent=LABEL)
 
 

@@ -11,6 +11,7 @@ from monosem_tui.text.numbers import activation, cosine, count, share, signed
 from monosem_tui.text.passage import frame, passage
 from monosem_tui.text.safe import cut, fit, width
 from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of, wrap
+from store.examples import RANDOM, TOP
 
 VALUE = 6
 """Cells of the activation left of an example."""
@@ -103,8 +104,11 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
 
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Iterator[Line]:
     n = len(section.examples)
-    if section.first_rank == 0 and section.n_entries == card.count:
-        left, right = line(Span("TOP", Role.HEADING)), f"the strongest {n} of {count(card.count)}, one a context"
+    if section.title in (TOP, RANDOM):
+        left = line(Span(section.title.upper(), Role.HEADING))
+        right = f"{n} of {count(card.count)} drawn at random, the strongest first"
+        if section.title == TOP:
+            right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
     else:
         left = line(Span(section.title, Role.HEADING))
         last = section.first_rank + section.n_entries

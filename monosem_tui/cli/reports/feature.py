@@ -44,13 +44,10 @@ class Choice:
     """Tokens of text before the peak; None: as many as suit the form."""
     after: int | None = None
 
-    def sections(self, store: FeatureStore, feature: int, before: int, after: int) -> list[Section]:
-        """The examples, with so much text around them where nobody asked for another amount."""
-        asked = {
-            "before": before if self.before is None else self.before,
-            "after": after if self.after is None else self.after,
-        }
-        return sections(store, feature, **(asdict(self) | asked))
+    def sections(self, store: FeatureStore, feature: int, **usual: int) -> list[Section]:
+        """The examples; `usual` says what else to ask for where nobody asked for anything."""
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        return sections(store, feature, **(usual | asked))
 
 
 def report(place: Place, feature: int, *, choice: Choice, width: int, json: bool) -> None:
@@ -98,8 +95,11 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
 
 def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
     card = read_card(store, notes, feature)
-    found = choice.sections(store, feature, BEFORE, AFTER)
-    examples = [ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples]) for s in found]
+    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
+    unit = "document" if choice.one_per_document else "context"
+    examples = [
+        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit) for s in found
+    ]
     return replace(card, sections=examples)
 
 
@@ -124,9 +124,7 @@ def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: i
             {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
         ],
         "examples": [
-            example_json(store, example)
-            for section in choice.sections(store, feature, 24, 12)
-            for example in section.examples
+            example_json(store, example) for section in choice.sections(store, feature) for example in section.examples
         ],
         "zeros": zeros(store, feature),
         "quantiles": {"q": list(quantiles.q), "values": quantiles.value.tolist()},
