@@ -76,11 +76,11 @@ def cofiring(
     n_active = len(place_P)
     if sample is not None and sample < n_active:
         rng = np.random.default_rng((seed, feature))
-        place_P = np.sort(rng.choice(place_P, size=max(sample, 1), replace=False))
+        place_P = rng.choice(place_P, size=max(sample, 1), replace=False)
     used = len(place_P)
     if not used:
         return CoFiring(0, 0, minimum, [])
-    joint_F = store.firing_on(place_P)
+    joint_F = store.firing_on(np.sort(place_P))
     joint_F[feature] = 0
     count_F = store.columns.count_F
     lift_F = joint_F * store.n_counted / (used * np.maximum(count_F, 1.0))

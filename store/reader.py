@@ -270,10 +270,10 @@ class FeatureStore:
         return Quantiles(QUANTILES, self.at_ranks(feature, quantile_ranks(np.array([n]))[0]).act)
 
     def places(self, feature: int) -> NDArray[np.int64]:
-        """Every corpus place where a feature fires, rising."""
+        """Every corpus place where a feature fires, in no particular order."""
         self.check_feature(feature)
         with _reading(self.path):
-            return np.sort(np.concatenate([part.places(feature) for part in self._parts]))
+            return np.concatenate([part.places(feature) for part in self._parts])
 
     def firing_on(self, place_N: NDArray[np.int64]) -> NDArray[np.int64]:
         """On how many of some corpus places each feature fires, [d_sae]; the places rise.

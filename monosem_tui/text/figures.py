@@ -89,7 +89,7 @@ def relations(figures: Figures, cells: int) -> list[Line]:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())
         chart = line(Span(f"{low} ", Role.DIM), sparkline(figures.logits.counts, log=True), Span(f" {high}", Role.DIM))
-        lines += named("LOGITS", [chart, _dim(line(f"of all {count(n)}, log counts"))], cells)
+        lines += named("LOGITS", [chart, _dim(line(f"{count(n)} tokens, log"))], cells)
     lines += named("WITH", [_companion(figures, i) for i in range(len(figures.cofiring.companions))], cells)
     found = [
         line(str(neuron), " ", Span(cosine(value), Role.DIM))
