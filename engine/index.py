@@ -17,6 +17,7 @@ from engine.activations import Captured, captured_batches, whole_forwards
 from engine.contexts import ContextBatch
 from engine.logit_effects import logit_effects, neighbours
 from engine.models import LanguageModel
+from engine.neurons import aligned_neurons
 from engine.progress import Progress
 from engine.sae.base import Sae, encoded_rows
 from engine.sae.registry import from_weights
@@ -44,7 +45,7 @@ from store.weights import SaeWeights, load_sae
 SEGMENT_TOKENS = 1 << 17
 """Tokens a segment: at 32 active features its sort needs about 300 MB."""
 LISTED = 10
-"""Tokens and neighbours kept a feature."""
+"""Tokens, neighbours and neurons kept a feature."""
 
 
 def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progress) -> None:
@@ -185,6 +186,7 @@ def _vocabulary(lm: LanguageModel) -> Vocabulary:
 def _columns(lm: LanguageModel, target: Site, sae: Sae) -> StaticColumns:
     table = logit_effects(lm, target, sae.W_dec, LISTED)
     near_id, near_cosine = neighbours(sae.W_dec, LISTED)
+    neuron_id, neuron_cosine = aligned_neurons(lm, target, sae.W_dec, LISTED) or (None, None)
     return StaticColumns(
         decoder_norm_F=sae.W_dec.norm(dim=1).cpu().numpy(),
         logit_top_id_FT=table.top_id_FT,
@@ -193,4 +195,7 @@ def _columns(lm: LanguageModel, target: Site, sae: Sae) -> StaticColumns:
         logit_bottom_value_FT=table.bottom_value_FT,
         neighbour_id_FT=near_id,
         neighbour_cosine_FT=near_cosine,
+        logit_histogram_FB=table.histogram_FB,
+        neuron_id_FT=neuron_id,
+        neuron_cosine_FT=neuron_cosine,
     )

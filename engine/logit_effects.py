@@ -5,12 +5,13 @@ decoder direction along the residual stream through the final norm's weight and 
 later layers make of it. The norm's scale, which depends on the token, is left out too: it is positive and the same for
 the whole vocabulary, so it changes no order. Gemma's soft-capping of logits keeps order as well, and is ignored.
 
-Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens or neighbours.
+Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens or neighbours, B = BINS.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,10 @@ from engine.sites import Family, Site, block_path, family_of, matrix_in_out
 
 SCRATCH = 1 << 26
 """Numbers in the largest intermediate matrix (256 MiB in float32)."""
+BINS = 40
+"""Bins of the histogram of a feature's logits."""
+BINNED = 1 << 22
+"""Logits put into bins at a time: their bins are 64-bit numbers."""
 VOCAB_BLOCK = 1 << 14
 """Rows of the unembedding turned into float32 at a time, where the model is in half precision."""
 
@@ -36,6 +41,8 @@ class LogitTable:
     top_value_FT: NDArray[np.float32]
     bottom_id_FT: NDArray[np.int32]
     bottom_value_FT: NDArray[np.float32]
+    histogram_FB: NDArray[np.unsignedinteger[Any]] | None = None
+    """Tokens of the vocabulary in each of BINS equal bins from the lowest to the highest logit; None where T is 0."""
 
 
 def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> torch.Tensor | None:
@@ -52,12 +59,12 @@ def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> t
         return W_FD
     W_FM = W_FD @ matrix_in_out(lm.network.get_submodule(site.module)).float()
     if family.mlp_post_norm:
-        W_FM = W_FM * _norm_weight(lm, family, block_path(family, site.layer, family.mlp_post_norm))
+        W_FM = W_FM * norm_weight(lm, family, block_path(family, site.layer, family.mlp_post_norm))
     return W_FM
 
 
 def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10) -> LogitTable:
-    """The `top` tokens each feature raises and lowers most when it writes one unit of its decoder row."""
+    """What one unit of each feature's decoder row does: the `top` tokens it raises and lowers most, and a histogram."""
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
     family = family_of(lm)
@@ -65,7 +72,8 @@ def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: in
         return _table(n_features, 0)
     unembedding_VM: torch.Tensor = lm.network.get_output_embeddings().weight.detach()
     vocab = unembedding_VM.shape[0]
-    table = _table(n_features, min(top, vocab))
+    histogram_FB = np.zeros((n_features, BINS), np.uint16 if vocab < 1 << 16 else np.uint32)
+    table = replace(_table(n_features, min(top, vocab)), histogram_FB=histogram_FB)
     mean_M = _mean_row(unembedding_VM)
     rows = max(1, SCRATCH // vocab)
     for start in range(0, n_features, rows):
@@ -78,7 +86,21 @@ def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: in
         ):
             found = logits_FV.topk(ids.shape[1], dim=1, largest=largest)
             ids[at], values[at] = found.indices.cpu().numpy(), found.values.cpu().numpy()
+        histogram_FB[at] = _histograms(logits_FV)
     return table
+
+
+def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
+    """How many of each row's values lie in each of BINS equal bins from its lowest to its highest: [F, BINS]."""
+    counts = []
+    for some_FV in torch.split(logits_FV, max(1, BINNED // logits_FV.shape[1])):
+        low_F, high_F = some_FV.amin(1, keepdim=True), some_FV.amax(1, keepdim=True)
+        scale_F = torch.where(high_F > low_F, BINS / (high_F - low_F), 0.0)
+        bin_FV = ((some_FV - low_F) * scale_F).long().clamp_(max=BINS - 1)
+        first_F = torch.arange(len(some_FV), device=some_FV.device)[:, None] * BINS
+        found = torch.bincount((bin_FV + first_F).flatten(), minlength=len(some_FV) * BINS)
+        counts.append(found.view(-1, BINS).cpu().numpy())
+    return np.concatenate(counts)
 
 
 def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -114,7 +136,8 @@ def _table(n_features: int, listed: int) -> LogitTable:
     )
 
 
-def _norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
+def norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
+    """What a norm multiplies by, [M], float32."""
     weight_M: torch.Tensor = lm.network.get_submodule(path).get_parameter("weight").detach().float()
     return weight_M + 1 if family.unit_offset else weight_M
 
@@ -122,7 +145,7 @@ def _norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
 def _through_final_norm(lm: LanguageModel, family: Family, directions_FM: torch.Tensor) -> torch.Tensor:
     if family.centred:
         directions_FM = directions_FM - directions_FM.mean(1, keepdim=True)
-    return directions_FM * _norm_weight(lm, family, family.final_norm)
+    return directions_FM * norm_weight(lm, family, family.final_norm)
 
 
 def _mean_row(unembedding_VM: torch.Tensor) -> torch.Tensor:

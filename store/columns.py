@@ -17,15 +17,20 @@ TOP_TOKEN_POOL = 1024
 """`top_token` is the token with the largest total activation among this many of the feature's strongest entries."""
 
 
-def quantile_places(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index in inverted/act of each kept quantile of each feature: [F, len(QUANTILES)]; -1 where it never fires.
+def quantile_ranks(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rank of each kept quantile among a feature's activations, 0 the strongest: [F, len(QUANTILES)].
 
-    Slices fall, so quantile q of n activations is entry round((1 - q) · (n - 1)): a nearest rank, no interpolation.
+    Quantile q of n activations is the entry of rank round((1 - q) · (n - 1)): a nearest rank, no interpolation.
     """
-    n = count_F[:, None]
+    steps = np.maximum(count_F[:, None] - 1, 0)
+    ranks: NDArray[np.int64] = np.rint((1 - np.array(QUANTILES)) * steps).astype(np.int64)
+    return ranks
+
+
+def quantile_places(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index in inverted/act of each kept quantile of each feature: [F, len(QUANTILES)]; -1 where it never fires."""
     start = (np.cumsum(count_F) - count_F)[:, None]
-    places = start + np.rint((1 - np.array(QUANTILES)) * np.maximum(n - 1, 0)).astype(np.int64)
-    return np.where(n > 0, places, -1)
+    return np.where(count_F[:, None] > 0, start + quantile_ranks(count_F), -1)
 
 
 @dataclass

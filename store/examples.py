@@ -1,7 +1,8 @@
-"""A feature's examples: the strongest, and some from each quantile interval of its activations."""
+"""A feature's examples: the strongest, some from each quantile interval of its activations, some at random."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from store.reader import FeatureStore
 
-TOP = "top"
+TOP, RANDOM = "top", "random"
+
+Groups = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+"""The context, or the document, of each of some corpus places."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Example:
     """One place where a feature fires, with the text around it. T tokens."""
 
     interval: str
-    """"top", or a quantile interval of the feature's non-zero activations such as "75–100 %"."""
+    """"top", a quantile interval of the feature's non-zero activations such as "75–100 %", or "random"."""
     start: int
     """Place in the corpus of the first token shown."""
     token_T: NDArray[np.int32]
@@ -57,13 +61,21 @@ def sections(
     top: int = 10,
     intervals: int = 4,
     each: int = 3,
+    random: int = 0,
+    seed: int = 0,
+    one_per_document: bool = False,
     before: int = 24,
     after: int = 12,
 ) -> list[Section]:
-    """The examples of a feature's page: `top` strongest, then `each` from each of `intervals` quantile intervals.
+    """The examples of a feature's page, from all of its activations.
 
-    Quantiles are of the feature's non-zero activations, the strongest interval first. Inside an interval the examples
-    are evenly spaced by rank, so the same page comes out every time. A context appears once in a section.
+    First the `top` strongest, then `each` from each of `intervals` quantile intervals of the non-zero activations, the
+    strongest interval first (Towards Monosemanticity has 12), then `random` drawn uniformly from the non-zero
+    activations, the same ones for the same `seed`, the strongest first. Inside an interval the examples are evenly
+    spaced by rank, so the same page comes out every time. An interval that holds no activation is left out.
+
+    A context appears once in a section, or with `one_per_document` a document; random examples are left as they are
+    drawn but for that.
 
     Raises:
         MonosemError: there is no such feature.
@@ -72,16 +84,24 @@ def sections(
     n = int(store.columns.count_F[feature])
     if n == 0:
         return []
-    found = [Section(TOP, 0, n, _top(store, feature, n, top, before, after))]
-    if n <= top:
-        return found
-    for i in range(intervals):
-        low, high = 1 - (i + 1) / intervals, 1 - i / intervals
-        first, last = round((1 - high) * n), round((1 - low) * n)
-        name = interval_name(low, high)
-        examples = _spaced(store, feature, (first, last), each, name, before, after)
-        found.append(Section(name, first, last - first, examples))
-    return found
+    groups, limit = (
+        (store.documents_of, store.n_documents) if one_per_document else (store.contexts_of, store.n_contexts)
+    )
+    found = [(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
+    for i in range(intervals if n > top else 0):
+        first, last = _share(n, i, intervals), _share(n, i + 1, intervals)
+        if first < last:
+            places = _spaced(store, feature, (first, last), each, groups)
+            name = interval_name(1 - (i + 1) / intervals, 1 - i / intervals)
+            found.append((name, first, last - first, places))
+    if random:
+        rng = np.random.default_rng((seed, feature))
+        distinct = groups if one_per_document else None
+        found.append((RANDOM, 0, n, _random(store, feature, n, random, rng, distinct)))
+    return [
+        Section(title, first, size, [window(store, feature, place, title, before, after) for place in places])
+        for title, first, size, places in found
+    ]
 
 
 def window(store: FeatureStore, feature: int, place: int, interval: str, before: int, after: int) -> Example:
@@ -100,29 +120,46 @@ def window(store: FeatureStore, feature: int, place: int, interval: str, before:
     )
 
 
-def _top(store: FeatureStore, feature: int, n: int, wanted: int, before: int, after: int) -> list[Example]:
-    """The strongest entry of each of the `wanted` contexts with the strongest entries."""
+def _share(n: int, parts: int, of: int) -> int:
+    """n · parts / of, rounded half up: exact, so that no rank moves with an error of floating point."""
+    return (2 * n * parts + of) // (2 * of)
+
+
+def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:
+    """The strongest place of each of the `wanted` groups with the strongest places."""
     places: dict[int, int] = {}
     size, start = 4 * wanted, 0
-    wanted = min(wanted, store.n_contexts)
     while len(places) < wanted and start < n:
         token = store.postings(feature, start, start + size).token
-        number = store.contexts_of(token)
+        number = groups(token)
         for i in np.sort(np.unique(number, return_index=True)[1]):
             if len(places) < wanted:
                 places.setdefault(int(number[i]), int(token[i]))
         start, size = start + size, 2 * size
-    return [window(store, feature, place, TOP, before, after) for place in places.values()]
+    return list(places.values())
 
 
-def _spaced(
-    store: FeatureStore, feature: int, interval: tuple[int, int], wanted: int, name: str, before: int, after: int
-) -> list[Example]:
-    """Entries evenly spaced over the ranks `interval` = (first, behind the last), one a context."""
+def _spaced(store: FeatureStore, feature: int, interval: tuple[int, int], wanted: int, groups: Groups) -> list[int]:
+    """Places evenly spaced over the ranks `interval` = (first, behind the last), one a group."""
     first, last = interval
     ranks = np.unique(np.linspace(first, last - 1, min(wanted * 3, last - first)).astype(np.int64))
     token = store.at_ranks(feature, ranks).token
-    _, strongest = np.unique(store.contexts_of(token), return_index=True)
+    _, strongest = np.unique(groups(token), return_index=True)
     chosen = token[np.sort(strongest)].tolist()
     spread = sorted({round(i) for i in np.linspace(0, len(chosen) - 1, min(wanted, len(chosen)))})
-    return [window(store, feature, chosen[i], name, before, after) for i in spread]
+    return [chosen[i] for i in spread]
+
+
+def _random(
+    store: FeatureStore, feature: int, n: int, wanted: int, rng: np.random.Generator, groups: Groups | None
+) -> list[int]:
+    """Places drawn without replacement, the strongest first; with `groups` the first drawn of each group."""
+    size = min(n, wanted if groups is None else 4 * wanted)
+    while True:
+        ranks = rng.choice(n, size, replace=False)
+        if groups is not None:
+            drawn = groups(store.at_ranks(feature, ranks).token)
+            ranks = ranks[np.sort(np.unique(drawn, return_index=True)[1])]
+        if len(ranks) >= wanted or size == n:
+            return [int(place) for place in store.at_ranks(feature, np.sort(ranks[:wanted])).token]
+        size = min(n, 8 * size)

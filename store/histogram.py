@@ -1,4 +1,4 @@
-"""Exact histograms of a feature's activations, and of densities over features."""
+"""Exact histograms of a feature's activations and logit effects, and of densities over features."""
 
 from __future__ import annotations
 
@@ -22,8 +22,43 @@ def activation_histogram(store: FeatureStore, feature: int, bins: int = 40) -> H
     """Of a feature's non-zero activations, in equal bins from 0 to its maximum."""
     rising = store.falling_acts(feature)[::-1]
     top = float(rising[-1]) if len(rising) else 1.0
-    edges = np.linspace(0.0, top, bins + 1)
-    # Bits of positive float16 numbers rise with their values, so a few searches replace a pass over the values.
+    return _counted(rising, np.linspace(0.0, top, bins + 1))
+
+
+def log_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogram:
+    """Of a feature's non-zero activations, in bins of equal ratio from its minimum to its maximum.
+
+    Where all activations are the same, the bins begin at half of it.
+    """
+    rising = store.falling_acts(feature)[::-1]
+    low, top = (float(rising[0]), float(rising[-1])) if len(rising) else (0.5, 1.0)
+    return _counted(rising, np.geomspace(low if low < top else top / 2, top, bins + 1))
+
+
+def zeros(store: FeatureStore, feature: int) -> int:
+    """Counted tokens on which a feature does not fire: what neither histogram shows."""
+    store.check_feature(feature)
+    return store.n_counted - int(store.columns.count_F[feature])
+
+
+def logit_histogram(store: FeatureStore, feature: int) -> Histogram | None:
+    """Of a feature's direct effects on the logits of all tokens, in equal bins from the lowest to the highest.
+
+    None where the site does not lead to the logits, and in files of a monosem that did not write it.
+    """
+    counts, effects = store.static("logit_histogram", feature), store.logits(feature)
+    if counts is None or not len(counts) or not len(effects.top.value):
+        return None
+    edges = np.linspace(float(effects.bottom.value[0]), float(effects.top.value[0]), len(counts) + 1)
+    return Histogram(edges, counts.astype(np.int64))
+
+
+def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64]) -> Histogram:
+    """The values between consecutive edges, none of them outside.
+
+    No pass over the values: they are searched for the edges.
+    """
+    # Bits of positive float16 numbers rise with their values, so they are compared as integers.
     rounded = edges.astype(np.float16)
     at_least = rounded.view(np.uint16) + (rounded < edges)
     below = np.searchsorted(rising.view(np.uint16), at_least)

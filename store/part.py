@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,10 @@ BLOCK_TOKENS = 1 << 17
 """Corpus places looked at together."""
 NEAR = 1 << 14
 """Entries between two rows up to which both are read at once."""
+TOKENS_AT_ONCE = 1 << 16
+"""Tokens whose rows are looked up together; at 32 active features they have 4 MB of forward/feature."""
+FEW_ROWS = 64
+"""Up to so many of them each row is read by itself: a read costs about a 64th of reading them all."""
 
 
 class Postings(NamedTuple):
@@ -118,12 +123,40 @@ class Part:
             features, acts = [], []
             for a, b in zip([0, *far.tolist()], [*far.tolist(), len(place_N)], strict=True):
                 low, high = int(start_N[a]), int(stop_N[b - 1])
-                length_N = stop_N[a:b] - start_N[a:b]
-                before_N = np.cumsum(length_N) - length_N
-                wanted = np.repeat(start_N[a:b] - low - before_N, length_N) + np.arange(int(length_N.sum()))
+                wanted = _inside(start_N[a:b] - low, stop_N[a:b] - start_N[a:b])
                 features.append(self.forward_feature[low:high][wanted])
                 acts.append(self.forward_act[low:high][wanted])
             yield np.concatenate(features), np.concatenate(acts)
+
+    def places(self, feature: int) -> NDArray[np.int64]:
+        """The corpus places of the feature's entries, without their activations."""
+        first, last = self.span(feature)
+        return np.asarray(self.inverted_token[first:last].astype(np.int64) + self.first_token)
+
+    def features_on(self, token_N: NDArray[np.int64]) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
+        """The features that fire on some tokens, piece by piece: each as often as there are tokens it fires on.
+
+        `token_N` rises and counts from this part's first token.
+        """
+        blocks = np.searchsorted(token_N, np.arange(0, self.n_tokens + TOKENS_AT_ONCE, TOKENS_AT_ONCE))
+        for start, stop in pairwise(blocks.tolist()):
+            if start == stop:
+                continue
+            token = token_N[start:stop]
+            indptr = self.forward_indptr[token[0] : token[-1] + 2]
+            first, last = indptr[token - token[0]], indptr[token - token[0] + 1]
+            if len(token) <= FEW_ROWS:
+                for a, b in zip(first.tolist(), last.tolist(), strict=True):
+                    yield self.forward_feature[a:b]
+            else:
+                features = self.forward_feature[indptr[0] : indptr[-1]]
+                yield features[_inside(first - indptr[0], last - first)]
+
+
+def _inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """first[0], first[0]+1, … for length[0] numbers, then the same from first[1] on, and so forth."""
+    behind_N = np.cumsum(length_N)
+    return np.repeat(first_N - behind_N + length_N, length_N) + np.arange(behind_N[-1])
 
 
 def merged_entries(parts: Sequence[Part], feature: int) -> Postings:

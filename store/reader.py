@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.columns import QUANTILES, quantile_ranks
 from store.errors import MonosemError
 from store.growth import same_file, settled
 from store.hdf5 import open_sealed
@@ -41,6 +42,14 @@ class LogitEffects(NamedTuple):
 
     top: Weighted
     bottom: Weighted
+
+
+class Quantiles(NamedTuple):
+    """Quantiles of a feature's non-zero activations: nearest ranks, no interpolation (see store.columns)."""
+
+    q: tuple[float, ...]
+    value: NDArray[np.float32]
+    """Empty where the feature never fires."""
 
 
 class Context(NamedTuple):
@@ -205,6 +214,11 @@ class FeatureStore:
         return len(self._contexts[0])
 
     @property
+    def n_documents(self) -> int:
+        """Stretches of documents indexed so far."""
+        return len(self._documents[0])
+
+    @property
     def complete(self) -> bool:
         """Whether the index covers all that was planned."""
         return self.n_contexts >= self.plan.n_contexts
@@ -306,6 +320,44 @@ class FeatureStore:
             self._merged = kept = (feature, merged_entries(self._parts, feature))
         return kept[1]
 
+    def quantiles(self, feature: int) -> Quantiles:
+        """The kept quantiles of a feature's non-zero activations; of segments, from the entries of all of them."""
+        self.check_feature(feature)
+        n = int(self.columns.count_F[feature])
+        if not n:
+            return Quantiles(QUANTILES, np.empty(0, np.float32))
+        with reading(self.path):
+            if len(self._parts) == 1 and "quantiles" in self._parts[0].file["feature"]:
+                column = self._parts[0].file["feature/quantiles"]
+                return Quantiles(tuple(float(q) for q in column.attrs["q"]), column[feature])
+        return Quantiles(QUANTILES, self.at_ranks(feature, quantile_ranks(np.array([n]))[0]).act)
+
+    def places(self, feature: int) -> NDArray[np.int64]:
+        """Every corpus place where a feature fires, in no particular order."""
+        self.check_feature(feature)
+        with reading(self.path):
+            return np.concatenate([part.places(feature) for part in self._parts])
+
+    def firing_on(self, place_N: NDArray[np.int64]) -> NDArray[np.int64]:
+        """On how many of some corpus places each feature fires, [d_sae]; the places rise.
+
+        Reads the rows of those places, block by block; memory does not grow with their number.
+        """
+        count_F = np.zeros(self.d_sae, np.int64)
+        with reading(self.path):
+            for part in self._parts:
+                first, last = np.searchsorted(place_N, [part.first_token, part.first_token + part.n_tokens])
+                for features in part.features_on(place_N[first:last] - part.first_token):
+                    count_F += np.bincount(features, minlength=self.d_sae)
+        return count_F
+
+    def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Whether each of corpus places start … stop-1 counts."""
+        start = max(start, 0)
+        first = start // 8
+        bits = np.unpackbits(self._counted_bits[first : -(-stop // 8)])[start - 8 * first :]
+        return bits[: max(0, min(stop, self.n_tokens) - start)].astype(bool)
+
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         """Vocabulary ids of corpus places start … stop-1."""
         with reading(self.path):
@@ -358,6 +410,11 @@ class FeatureStore:
         number_N: NDArray[np.int64] = np.searchsorted(self._contexts[0], token_N, side="right") - 1
         return number_N
 
+    def documents_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The document that each of some corpus places is from."""
+        start, ids = self._documents
+        return ids[np.searchsorted(start, token_N, side="right") - 1]
+
     def document_span(self, token: int) -> tuple[int, int]:
         """First place and the place behind the last of the document's stretch that a corpus place lies in.
 
@@ -365,7 +422,7 @@ class FeatureStore:
             MonosemError: there is no such place.
         """
         self._check_place(token)
-        start = self._documents
+        start, _ = self._documents
         number = int(np.searchsorted(start, token, side="right")) - 1
         stop = int(start[number + 1]) if number + 1 < len(start) else self.n_tokens
         return int(start[number]), stop
@@ -382,10 +439,25 @@ class FeatureStore:
         self.check_feature(feature)
         return self._weighted("neighbour", "cosine", feature)
 
-    def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
+    def neurons(self, feature: int) -> Weighted:
+        """The MLP's neurons whose output directions lie nearest, by |cosine|; of which layer: `SaeSpec.neuron_layer`.
+
+        Empty where the site has none, and in files of a monosem that did not write them.
+        """
+        self.check_feature(feature)
+        return self._weighted("neuron", "cosine", feature)
+
+    def static(self, name: str, feature: int) -> NDArray[Any] | None:
+        """One feature's row of a column that follows from the weights; None where the file does not have it."""
+        self.check_feature(feature)
         with reading(self.path):
-            ids, values = self._static[f"{prefix}_id"], self._static[f"{prefix}_{value}"]
-            return Weighted(ids[feature], values[feature])
+            return self._static[name][feature] if name in self._static else None
+
+    def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
+        ids, values = self.static(f"{prefix}_id", feature), self.static(f"{prefix}_{value}", feature)
+        if ids is None or values is None:
+            return Weighted(np.empty(0, np.int32), np.empty(0, np.float32))
+        return Weighted(ids, values)
 
     @cached_property
     def _static(self) -> dict[str, h5py.Dataset]:
@@ -403,13 +475,21 @@ class FeatureStore:
             )
 
     @cached_property
-    def _documents(self) -> NDArray[np.int64]:
+    def _counted_bits(self) -> NDArray[np.uint8]:
+        """An eighth of a byte a token: all of them are read to know a stretch's, and pages of many features ask."""
+        with reading(self.path):
+            pieces = [part.file["corpus/counted"][()] for part in self._parts]
+        return np.packbits(np.concatenate(pieces))
+
+    @cached_property
+    def _documents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each document's stretch begins, and its number."""
         with reading(self.path):
             groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
             start: NDArray[np.int64] = np.concatenate([group["start"][()] + first for first, group in groups])
             ids = np.concatenate([group["id"][()] for _, group in groups])
-            begins: NDArray[np.int64] = start[np.diff(ids, prepend=ids[:1] - 1) != 0]
-            return begins  # a document that goes on in the next segment begins once
+            begins = np.diff(ids, prepend=ids[:1] - 1) != 0  # one that goes on in the next segment begins once
+            return start[begins], ids[begins]
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
         """The parts that corpus places start … stop-1 fall in, with places relative to each."""

@@ -63,6 +63,12 @@ class StaticColumns:
     neighbour_id_FT: NDArray[np.int32]
     """Features with the nearest decoder directions, the nearest first."""
     neighbour_cosine_FT: NDArray[np.float32]
+    logit_histogram_FB: NDArray[np.unsignedinteger[Any]] | None = None
+    """How many tokens of the vocabulary have their effect in each of B equal bins from the lowest, logit_bottom[0], to
+    the highest, logit_top[0]; the last bin holds its upper edge. A column that is None is not written."""
+    neuron_id_FT: NDArray[np.int32] | None = None
+    """The MLP's neurons whose output directions lie nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
+    neuron_cosine_FT: NDArray[np.float32] | None = None
 
 
 class SparseRows(NamedTuple):
@@ -111,7 +117,8 @@ def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeW
         sae.write(file.create_group("sae"))
         group = file.create_group("feature")
         for name, values in asdict(columns).items():
-            put(group, name.rsplit("_", 1)[0], values)
+            if values is not None:
+                put(group, name.rsplit("_", 1)[0], values)
 
 
 def read_plan(path: Path) -> IndexPlan:

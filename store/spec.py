@@ -62,6 +62,21 @@ class SaeSpec:
         read = _named(self.site, self.layer)
         return f"{read} → {_named(self.site_out, self.layer_out)}" if self.site_out else read
 
+    @property
+    def neuron_layer(self) -> int | None:
+        """Layer of the MLP whose neurons a feature is compared with; None where there is none to compare with.
+
+        It is the last MLP that wrote into what the decoder's rows live in: of resid_post, mlp_out and mlp_act the
+        layer's own, of resid_pre and resid_mid the one before. Attention's output, what an MLP reads, and raw module
+        paths have none.
+        """
+        site, layer = (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
+        if layer is None:
+            return None
+        if site in ("resid_pre", "resid_mid"):
+            return layer - 1 if layer > 0 else None
+        return layer if site in ("resid_post", "mlp_out", "mlp_act") else None
+
     def title(self) -> str:
         """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
         place = f"{self.model.rstrip('/').split('/')[-1]} {self.place()}"

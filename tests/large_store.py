@@ -77,7 +77,9 @@ def _columns(rng: np.random.Generator, features: int) -> StaticColumns:
     falling = -np.sort(-rng.random((features, LISTED)).astype(np.float32), axis=1)
     tokens = rng.integers(1, WORDS, (2, features, LISTED)).astype(np.int32)
     near = rng.integers(0, features, (features, LISTED)).astype(np.int32)
-    return StaticColumns(np.ones(features, np.float32), tokens[0], falling, tokens[1], -falling, near, falling)
+    counts = np.full((features, 40), WORDS // 40, np.uint16)
+    ones = np.ones(features, np.float32)
+    return StaticColumns(ones, tokens[0], falling, tokens[1], -falling, near, falling, counts, near % 64, falling)
 
 
 def _rows(

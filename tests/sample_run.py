@@ -156,6 +156,10 @@ def _columns(rng: np.random.Generator, weights: SaeWeights, listed: int = 10) ->
     cosine = w_dec @ w_dec.T
     np.fill_diagonal(cosine, -2)
     near = np.argsort(-cosine, axis=1, kind="stable")[:, :listed].astype(np.int32)
+    histograms = [np.histogram(row, bins=40)[0] for row in logits]
+    neurons = np.random.default_rng(9).standard_normal((20, w_dec.shape[1])).astype(np.float32)
+    aligned = w_dec @ (neurons / np.linalg.norm(neurons, axis=1, keepdims=True)).T
+    neuron = np.argsort(-np.abs(aligned), axis=1, kind="stable")[:, :listed].astype(np.int32)
     return StaticColumns(
         decoder_norm_F=np.linalg.norm(w_dec, axis=1).astype(np.float32),
         logit_top_id_FT=order[:, :listed],
@@ -164,4 +168,7 @@ def _columns(rng: np.random.Generator, weights: SaeWeights, listed: int = 10) ->
         logit_bottom_value_FT=np.take_along_axis(logits, order[:, ::-1][:, :listed], 1),
         neighbour_id_FT=near,
         neighbour_cosine_FT=np.take_along_axis(cosine, near, 1).astype(np.float32),
+        logit_histogram_FB=np.array(histograms, np.uint16),
+        neuron_id_FT=neuron,
+        neuron_cosine_FT=np.take_along_axis(aligned, neuron, 1),
     )

@@ -44,6 +44,8 @@ class ShownSection:
     first_rank: int
     n_entries: int
     examples: list[ShownExample]
+    unit: str = "context"
+    """What appears once in it: a context or a document."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from monosem_tui.text.numbers import activation, cosine, count, share, signed
 from monosem_tui.text.passage import frame, passage
 from monosem_tui.text.safe import cut, fit, width
 from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of, wrap
+from store.examples import RANDOM, TOP
 
 VALUE = 6
 """Cells of the activation left of an example."""
@@ -22,8 +23,16 @@ COPY_CELLS = 120
 BETWEEN = "   "
 
 
-def page(card: FeatureCard, cells: int, rendering: Rendering, *, log: bool) -> list[Line]:
-    """Every line of a page below its title.
+def page(
+    card: FeatureCard,
+    cells: int,
+    rendering: Rendering,
+    *,
+    log: bool,
+    charts: Sequence[Line] = (),
+    relations: Sequence[Line] = (),
+) -> list[Line]:
+    """Every line of a page below its title; `charts` stand under the histogram, `relations` under the neighbours.
 
     The strongest examples come first, then what the feature does and its neighbours, so that all three stand on one
     screen of 24 rows; the weaker examples follow.
@@ -32,12 +41,12 @@ def page(card: FeatureCard, cells: int, rendering: Rendering, *, log: bool) -> l
     if card.dead:
         lines += wrap([line(word) for word in _dead(card).split()], cells, " ")
     else:
-        lines += _histogram(card, cells, log=log)
+        lines += [*_histogram(card, cells, log=log), *charts]
     for number, section in enumerate(card.sections):
         lines += [(), *_section(section, card, cells, rendering)]
         if number == 0:
-            lines += [(), *_relations(card, cells)]
-    return lines if card.sections else [*lines, (), *_relations(card, cells)]
+            lines += [(), *_relations(card, cells), *relations]
+    return lines if card.sections else [*lines, (), *_relations(card, cells), *relations]
 
 
 def title(card: FeatureCard) -> Line:
@@ -95,8 +104,11 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
 
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Iterator[Line]:
     n = len(section.examples)
-    if section.first_rank == 0 and section.n_entries == card.count:
-        left, right = line(Span("TOP", Role.HEADING)), f"the strongest {n} of {count(card.count)}, one a context"
+    if section.title in (TOP, RANDOM):
+        left = line(Span(section.title.upper(), Role.HEADING))
+        right = f"{n} of {count(card.count)} drawn at random, the strongest first"
+        if section.title == TOP:
+            right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
     else:
         left = line(Span(section.title, Role.HEADING))
         last = section.first_rank + section.n_entries
@@ -111,17 +123,17 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
 
 
 def _relations(card: FeatureCard, cells: int) -> list[Line]:
-    near = _named("NEAR", [_neighbour(n) for n in card.near], cells)
+    near = named("NEAR", [_neighbour(n) for n in card.near], cells)
     effects = [*card.raises, *card.lowers]
     if not effects:
         return [line(Span(fit("RAISES", NAME), Role.HEADING), "nothing by itself: other layers come after"), *near]
     top = max(abs(value) for _, value in effects)
     sizes = tuple(max(width(text) for text in column) for column in zip(*map(_words, effects), strict=True))
     raises, lowers = ([_effect(e, top, sizes) for e in side] for side in (card.raises, card.lowers))
-    return [*_named("RAISES", raises, cells), *_named("LOWERS", lowers, cells), *near]
+    return [*named("RAISES", raises, cells), *named("LOWERS", lowers, cells), *near]
 
 
-def _named(name: str, parts: Sequence[Line], cells: int) -> list[Line]:
+def named(name: str, parts: Sequence[Line], cells: int) -> list[Line]:
     """As many parts as fit behind a name, on one line where it is wide, on two where it is not."""
     if not parts:
         return []

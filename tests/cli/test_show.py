@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from store.reader import FeatureColumns
 from store.run import RunFolder, RunRecord
 from store.spec import SaeSpec
 from store.vocab import Vocabulary
+from tests import sample_run
 from tests.cli.test_output import HARMFUL, HOSTILE, SGR
 from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample
 
 FEATURE_KEYS = [
     "feature", "label", "n_active", "density", "max", "mean", "histogram", "logits", "neighbours", "examples",
+    "zeros", "quantiles", "log_histogram", "cofiring", "neurons", "drift",
 ]  # fmt: skip
 EXAMPLE_KEYS = ["interval", "tokens", "activations", "peak", "context", "position"]
 INTERVALS = ["top", "75–100 %", "50–75 %", "25–50 %", "0–25 %"]
@@ -94,6 +97,88 @@ def test_logits_and_neighbours(sample: Sample, capsys: pytest.CaptureFixture[str
     near = found["neighbours"]
     assert all(set(entry) == {"feature", "cosine"} and entry["feature"] != 1 for entry in near)
     assert [e["cosine"] for e in near] == sorted((e["cosine"] for e in near), reverse=True)
+
+
+def test_figures_follow_from_the_activations(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, str(sample.run.path), "2")
+    act_N, fires_NF = sample.dense_NF[:, 2], sample.dense_NF > 0
+    falling, counted = np.sort(act_N[act_N > 0])[::-1], int(sample.counted_N.sum())
+    n = len(falling)
+    assert found["zeros"] == counted - n
+    assert found["quantiles"]["values"] == [falling[round((1 - q) * (n - 1))] for q in found["quantiles"]["q"]]
+    edges = found["log_histogram"]["edges"]
+    assert (edges[0], edges[-1]) == (falling[-1], falling[0])
+    assert sum(found["log_histogram"]["counts"]) == n
+    together = found["cofiring"]
+    assert (together["tokens"], together["sampled"], together["minimum"]) == (n, False, 5)
+    for other in together["features"]:
+        joint = int((fires_NF[:, 2] & fires_NF[:, other["feature"]]).sum())
+        lift = joint * counted / (n * int(fires_NF[:, other["feature"]].sum()))
+        assert joint >= 5
+        assert (other["joint"], other["share"], other["label"]) == (joint, joint / n, "")
+        assert (other["lift"], other["pmi"]) == (pytest.approx(lift), pytest.approx(np.log(lift)))
+    places = np.flatnonzero(act_N)
+    drift = found["drift"]
+    assert drift["counts"] == np.histogram(places, np.array(drift["edges"]) - 0.5)[0].tolist()
+    assert sum(drift["counted"]) == counted
+    assert len(drift["density"]) == len(drift["edges"]) - 1 == 40
+    assert [set(entry) for entry in found["neurons"]] == [{"layer", "neuron", "cosine"}] * 10
+    assert {entry["layer"] for entry in found["neurons"]} == {2}
+    logits = found["logits"]
+    assert sum(logits["histogram"]["counts"]) == len(VOCAB)
+    assert logits["histogram"]["edges"][0] == pytest.approx(logits["bottom"][0]["value"])
+    assert logits["histogram"]["edges"][-1] == pytest.approx(logits["top"][0]["value"])
+
+
+def test_examples_can_be_chosen(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    path, act_N = str(sample.run.path), sample.dense_NF[:, 0]
+    found = _json(capsys, path, "0", "--intervals", "12", "--each", "2", "--before", "3", "--after", "0")["examples"]
+    names = list(dict.fromkeys(example["interval"] for example in found))
+    assert (names[0], names[1], names[-1], len(names)) == ("top", "92–100 %", "0–8 %", 13)
+    assert all(len(example["tokens"]) == example["peak"] + 1 <= 4 for example in found)
+    drawn = [
+        _json(capsys, path, "0", "--intervals", "0", "--random", "7", "--seed", seed)["examples"][10:]
+        for seed in ("3", "3", "4")
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    places = [example["context"] * CONTEXT + example["position"] for example in drawn[0]]
+    assert len(set(places)) == 7
+    assert (act_N[places] > 0).all()
+    alone = _json(capsys, path, "0", "--one-per-document", "--random", "9")["examples"]
+    for name in {example["interval"] for example in alone}:
+        documents = [(e["context"] * CONTEXT + e["position"]) // 48 for e in alone if e["interval"] == name]
+        assert len(set(documents)) == len(documents)
+    out = _text(capsys, path, "0", "--one-per-document", "--random", "4", "--width", "80")
+    assert "one a document" in out
+    assert out.count("TOP") == 1
+    assert "RANDOM" in out
+    assert max(map(cell_len, out.splitlines())) <= 80
+
+
+def test_the_figures_are_quiet_lines(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    for feature in ("0", "5", "46"):
+        out = _text(capsys, str(sample.run.path), feature, "--width", "80")
+        for said in ("in log bins", "along corpus", "quantiles", "LOGITS", "NEURONS", "layer 2", "at zero"):
+            assert said in out
+        assert max(map(cell_len, out.splitlines())) <= 80
+    dead = _text(capsys, str(sample.run.path), "47", "--width", "80")
+    assert "quantiles" not in dead
+    assert "NEURONS" in dead
+
+
+def test_a_file_without_the_figures_says_nothing_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = ("logit_histogram_FB", "neuron_id_FT", "neuron_cosine_FT")
+    columns = sample_run._columns
+    monkeypatch.setattr(sample_run, "_columns", lambda *known: replace(columns(*known), **dict.fromkeys(later)))
+    older = build_sample(tmp_path / "older", n_features=8, n_contexts=8)
+    found = _json(capsys, str(older.run.path), "0")
+    assert (found["neurons"], found["logits"]["histogram"]) == ([], None)
+    out = _text(capsys, str(older.run.path), "0")
+    assert "RAISES" in out
+    for name in ("NEURONS", "LOGITS", "None"):
+        assert name not in out
 
 
 def test_a_dead_feature(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,6 +230,24 @@ def test_columns_that_follow_from_the_weights(indexed: Indexed) -> None:
         np.testing.assert_array_equal(feature[f"{name}_id"], wanted)
         found = sign * feature[f"{name}_{value}"]
         np.testing.assert_allclose(found, np.take_along_axis(truth, wanted, 1), rtol=1e-4, atol=1e-5)
+    assert (feature["logit_histogram"].sum(1) == effects.shape[1]).all()
+    for row, counts in zip(effects, feature["logit_histogram"], strict=True):
+        cumulative = np.cumsum(np.histogram(row, len(counts))[0])
+        assert np.abs(np.cumsum(counts.astype(int)) - cumulative).max() <= 1  # rounding, where a value is at an edge
+    np.testing.assert_allclose(feature["neuron_cosine"], cosines_by_hand(indexed, feature["neuron_id"]), atol=1e-5)
+
+
+def cosines_by_hand(indexed: Indexed, neuron_FT: NDArray[np.int32]) -> F64:
+    """Cosines of each feature with the ten neurons that have the largest, which must be those of `neuron_FT`."""
+    rows = indexed.weights.tensors["W_dec"].astype(np.float64)
+    unit = rows / np.sqrt((rows**2).sum(1, keepdims=True))
+    if indexed.weights.spec.site != "mlp_act":
+        matrix = indexed.subject.lm.network.get_submodule(f"model.layers.{indexed.weights.spec.layer}.mlp.down_proj")
+        directions = matrix.get_parameter("weight").double().numpy().T
+        unit = unit @ (directions / np.sqrt((directions**2).sum(1, keepdims=True))).T
+    order = np.argsort(-np.abs(unit), axis=1)[:, :10]
+    np.testing.assert_array_equal(neuron_FT, order)
+    return np.take_along_axis(unit, order, 1)
 
 
 def test_vocabulary_and_plan_say_what_was_indexed(indexed: Indexed) -> None:

@@ -192,6 +192,9 @@ def static_columns(d_sae: int) -> StaticColumns:
         logit_bottom_value_FT=values - 0.1,
         neighbour_id_FT=ids + 200,
         neighbour_cosine_FT=values + 0.2,
+        logit_histogram_FB=(ids % 7).astype(np.uint16),
+        neuron_id_FT=ids + 300,
+        neuron_cosine_FT=values - 0.3,
     )
 
 

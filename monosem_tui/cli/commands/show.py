@@ -33,6 +33,24 @@ def show(
             help="List features by density, max, mean, norm, id or match, which the filter measures; -KEY reverses.",
         ),
     ] = None,
+    intervals: Annotated[
+        int,
+        typer.Option("--intervals", metavar="N", min=0, max=100, help="Quantile intervals of a feature's activations."),
+    ] = 4,
+    each: Annotated[int, typer.Option("--each", metavar="N", min=1, help="Examples of each interval.")] = 3,
+    random: Annotated[
+        int, typer.Option("--random", metavar="N", min=0, help="Examples drawn from all places where it fires.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Which random examples are drawn.")] = 0,
+    one_per_document: Annotated[
+        bool, typer.Option("--one-per-document", help="One example a document in each section, not one a context.")
+    ] = False,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="N", min=0, help="Tokens of text before an example's peak.")
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", min=0, help="Tokens of text after an example's peak.")
+    ] = None,
     width: Annotated[
         int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
     ] = None,
@@ -54,6 +72,16 @@ def show(
             raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
         listing.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
-        page.report(place, feature, top=top, width=columns, json=json)
+        choice = page.Choice(
+            top=top,
+            intervals=intervals,
+            each=each,
+            random=random,
+            seed=seed,
+            one_per_document=one_per_document,
+            before=before,
+            after=after,
+        )
+        page.report(place, feature, choice=choice, width=columns, json=json)
     else:
         summary.report(place, top=top, width=columns, json=json)

@@ -1,0 +1,59 @@
+"""Which of the model's own neurons write in a feature's direction: from the weights alone.
+
+A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 through the weight of the norm behind
+it. The alignment of a feature with a neuron is the cosine between the feature's decoder row and that direction. Which
+layer's MLP: see `SaeSpec.neuron_layer`. For mlp_act the decoder's rows live in the neurons themselves, and the cosine
+is the neuron's own coordinate of the row of length 1; its square is the neuron's share of the row.
+
+Shapes: F features, D = width of the decoder's rows, M = d_model, H neurons of an MLP, T listed neurons.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.logit_effects import SCRATCH, norm_weight
+from engine.models import LanguageModel
+from engine.sites import Site, block_path, family_of, matrix_in_out
+from store.spec import SaeSpec
+
+
+def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
+    """What each neuron writes where the site is [H, M], float32; None for mlp_act and for sites without neurons."""
+    family, layer = family_of(lm), SaeSpec(site=site.name, layer=site.layer).neuron_layer
+    if family is None or layer is None or site.name == "mlp_act":
+        return None
+    path = block_path(family, layer, family.mlp_down)
+    if path not in dict(lm.network.named_modules()):  # a mixture of experts has no neurons that all tokens share
+        return None
+    rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
+    if family.mlp_post_norm:
+        rows_HM = rows_HM * norm_weight(lm, family, block_path(family, layer, family.mlp_post_norm))
+    return rows_HM
+
+
+def aligned_neurons(
+    lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10
+) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
+    """Ids and cosines [F, T] of the neurons most aligned with each decoder row, by |cosine|, the nearest first.
+
+    None where there are no neurons to compare with. Rows of zeros have no direction, and cosines of 0.
+    """
+    W_FD = W_dec_FD.detach().to(lm.device, torch.float32)
+    directions_HM = neuron_directions(lm, site)
+    if directions_HM is None and site.name != "mlp_act":
+        return None
+    unit_HM = None if directions_HM is None else torch.nn.functional.normalize(directions_HM, dim=1)
+    unit_FD = torch.nn.functional.normalize(W_FD, dim=1)
+    n_neurons = unit_FD.shape[1] if unit_HM is None else len(unit_HM)
+    ids = np.zeros((len(unit_FD), min(top, n_neurons)), np.int32)
+    cosines = np.zeros(ids.shape, np.float32)
+    rows = max(1, SCRATCH // n_neurons)
+    for start in range(0, len(unit_FD), rows):
+        at = slice(start, start + rows)
+        cosine_FH = unit_FD[at] if unit_HM is None else unit_FD[at] @ unit_HM.T
+        found = cosine_FH.abs().topk(ids.shape[1], dim=1).indices
+        ids[at], cosines[at] = found.cpu().numpy(), cosine_FH.gather(1, found).clamp(-1, 1).cpu().numpy()
+    return ids, cosines
