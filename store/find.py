@@ -3,7 +3,7 @@
 A feature *fires* at a threshold where its activation is at least that; thresholds are the feature's own activations.
 A *set* fires where one of its features does, each at its own threshold; it begins with the best single feature and
 takes, as long as F1 rises, the pair of another feature and threshold with which F1 is highest (ties: lower feature,
-then lower threshold).
+then lower threshold); thresholds to choose from are its activations on tokens that the set does not fire on yet.
 
 The best of thousands of features and thresholds looks better than it is on the tokens it was chosen on. With `held_out`
 features and thresholds are chosen on the contexts of even number, and every figure is measured on the others.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,7 +62,7 @@ def best_of(acts_NF: Dense, has: Bools, base: Bools, skip: list[int]) -> tuple[f
         (-f1(base | (acts_NF[:, f] >= t), has), f, float(t))
         for f in range(acts_NF.shape[1])
         if f not in skip
-        for t in np.unique(acts_NF[:, f][acts_NF[:, f] > 0])
+        for t in np.unique(acts_NF[:, f][(acts_NF[:, f] > 0) & ~base])
     ]
     value, feature, threshold = min(tried, default=(0.0, -1, 0.0))
     return -value, feature, threshold
@@ -230,7 +231,7 @@ def test_runs_hold_what_is_wanted_and_little_else(count: list[int], data: st.Dat
     for first, last in runs:
         assert first in wanted and last - 1 in wanted
         assert last - first == 1 or sum(count[first:last]) <= 12
-        for a, b in zip(wanted, wanted[1:], strict=False):
+        for a, b in pairwise(wanted.tolist()):
             if first <= a and b < last:
                 assert sum(count[a + 1 : b]) <= 3
 

@@ -77,7 +77,7 @@ def report_pattern(place: Place, pattern: str, wanted: Wanted, *, tokens: bool, 
         output.emit_text(f"{count(found.matched)} of {count(int(counted_tokens(store).sum()))} {what} {pattern}")
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
-        output.emit_text(_caution(found, wanted, store.d_sae))
+        output.emit_text(_caution(wanted, store.d_sae))
 
 
 def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> None:
@@ -100,8 +100,7 @@ def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> Non
         _narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
-        for found in list(answers.values())[:1]:
-            output.emit_text(_caution(found, wanted, store.d_sae))
+        output.emit_text(_caution(wanted, store.d_sae))
 
 
 def _find(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
@@ -149,12 +148,9 @@ def _narrate_unfinished(store: FeatureStore) -> None:
         output.narrate(so_far(store))
 
 
-def _caution(found: Found, wanted: Wanted, d_sae: int) -> str:
+def _caution(wanted: Wanted, d_sae: int) -> str:
     if wanted.held_out:
-        return (
-            f"Chosen on half of the contexts, measured on {count(found.measured)} matching tokens of the other half.\n"
-            "Intervals are of 95 %."
-        )
+        return "Features and thresholds chosen on half of the contexts, measured on the others;\nintervals are of 95 %."
     return (
         f"Intervals are of 95 %, for a feature and threshold given beforehand: the best of\n"
         f"{count(d_sae)} features looks better than it is. --held-out measures on other contexts."
