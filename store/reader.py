@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -174,6 +175,15 @@ class FeatureStore:
         """Close the files."""
         for file in self._files:
             file.close()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files of the index, in the order of their tokens; read them inside `reading()`."""
+        return tuple(self._parts)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What turns HDF5's complaints into a `MonosemError` that names the file."""
+        return reading(self.path)
 
     def check_lengths(self) -> None:
         """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.

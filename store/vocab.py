@@ -59,6 +59,18 @@ class Vocabulary:
         starts, stops = self._offsets[wanted].tolist(), self._offsets[wanted + 1].tolist()
         return [blob[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
+    def joined(self, id_N: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """The bytes of many tokens one behind the other, and how many each token has [N]."""
+        known = (id_N >= 0) & (id_N < len(self))
+        if not known.all():
+            pieces = self.tokens(id_N.tolist())
+            return np.frombuffer(b"".join(pieces), np.uint8), np.array([len(piece) for piece in pieces], np.int64)
+        start_N = self._offsets[id_N]
+        length_N: NDArray[np.int64] = self._offsets[id_N + 1] - start_N
+        end_N = np.cumsum(length_N)
+        place = np.arange(end_N[-1] if len(end_N) else 0) + np.repeat(start_N - (end_N - length_N), length_N)
+        return np.frombuffer(self._blob, np.uint8)[place], length_N
+
     def strings(self, ids: Iterable[int]) -> list[str]:
         """One string a token, for JSON: bytes that are no UTF-8 by themselves are replaced."""
         return [token.decode("utf-8", errors="replace") for token in self.tokens(ids)]

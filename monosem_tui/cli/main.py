@@ -14,6 +14,7 @@ from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
+from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.index import index
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.runs import runs
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "tui": tui,
     "show": show,
+    "find": find,
     "runs": runs,
     "verify": verify,
     "doctor": doctor,

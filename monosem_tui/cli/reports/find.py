@@ -1,0 +1,258 @@
+"""`monosem find RUN PATTERN` and `--labels FILE`: which features tell some tokens from the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place
+from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.text.card import feature_name
+from monosem_tui.text.numbers import activation, count
+from monosem_tui.text.safe import cut
+from store.corpus import counted_tokens
+from store.find import FeatureScore, Found, Order, Question, SetScore, find, search
+from store.labels import apply_labels, label_questions, read_labels
+from store.matching import Matches, compile_pattern, text_matches, token_matches, whole
+from store.notes import FeatureNotes
+from store.reader import FeatureStore
+from store.scores import Interval, Tally
+
+NAME, LABEL = 12, 14
+"""Cells for a feature's name, and for a label, at most."""
+_SCORES = (
+    output.Column("id", ">"),
+    output.Column("fires on", shrinks=True),
+    output.Column("from", ">"),
+    output.Column("precision"),
+    output.Column("recall"),
+    output.Column("F1"),
+    output.Column("AUROC", ">"),
+)
+_LABELS = (
+    output.Column("label", shrinks=True),
+    output.Column("tokens", ">"),
+    output.Column("id", ">"),
+    output.Column("precision", ">"),
+    output.Column("recall", ">"),
+    output.Column("F1"),
+    output.Column("AUROC", ">"),
+    output.Column("set's F1"),
+)
+
+
+class Wanted(NamedTuple):
+    """How much is asked for."""
+
+    top: int
+    most: int
+    """Features in the set."""
+    held_out: bool
+    by: Order
+
+
+def report_pattern(place: Place, pattern: str, wanted: Wanted, *, tokens: bool, last: bool, json: bool) -> None:
+    """Print the features that tell the matches of a regular expression.
+
+    Raises:
+        MonosemError: it is none, nothing matches, or there is no index.
+    """
+    compiled = compile_pattern(pattern)
+    with FeatureStore.open(place.path) as store:
+        notes = read_notes(place)
+        blocks = token_matches(store, compiled) if tokens else text_matches(store, compiled)
+        with _bar("matching", store.n_tokens, "tokens") as advance:
+            matches = whole(_watched(blocks, advance))
+        question = matches.question(store, repr(pattern), last=last)
+        found = _answer(store, question, wanted)
+        if json:
+            said = {"pattern": pattern, "tokens": tokens, "last": last, **_head_json(store, wanted)}
+            output.emit_json({**said, **_found_json(found, notes)})
+            return
+        _narrate_unfinished(store)
+        what = "tokens end a match of" if last else "tokens match"
+        output.emit_text(f"{count(found.matched)} of {count(int(counted_tokens(store).sum()))} {what} {pattern}")
+        output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
+        _emit_set(found.union)
+        output.emit_text(_caution(wanted, store.d_sae))
+
+
+def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> None:
+    """Print, for each label of a file, the features that tell its text from that of the others.
+
+    Raises:
+        MonosemError: the file says nothing of the indexed corpus, or there is no index.
+    """
+    said = read_labels(file)
+    with FeatureStore.open(place.path) as store:
+        notes = read_notes(place)
+        labels = apply_labels(store, said)
+        questions = label_questions(store, labels)
+        answers = {question.name: _find(store, question, wanted) for question in questions}
+        if json:
+            head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, wanted)}
+            each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
+            output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
+            return
+        _narrate_unfinished(store)
+        output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
+        output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
+        output.emit_text(_caution(wanted, store.d_sae))
+
+
+def _find(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
+    """The answer to one question of several."""
+    return find(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by)
+
+
+def _answer(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
+    """The answer, with a bar for a person who waits."""
+    found: Found | None = None
+    with _bar("reading activations", 100, "%") as advance:
+        done = 0
+        for found in search(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by):
+            advance(round(100 * found.done) - done)
+            done = round(100 * found.done)
+    assert found is not None
+    return found
+
+
+def _unseen(amount: int) -> None:
+    """Where there is no bar."""
+    del amount
+
+
+def _watched(blocks: Iterable[Matches], advance: Callable[[int], None]) -> Iterator[Matches]:
+    for block in blocks:
+        advance(len(block.matched_N))
+        yield block
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """What moves a bar on a terminal; nothing in a log, as the work is one of seconds."""
+    if not output.is_screen(sys.stderr):
+        yield _unseen
+        return
+    from monosem_tui.cli.progress import ConsoleProgress
+
+    with ConsoleProgress(live=True).task(title, total, unit) as bar:
+        yield bar.advance
+
+
+def _narrate_unfinished(store: FeatureStore) -> None:
+    if not store.complete:
+        output.narrate(so_far(store))
+
+
+def _caution(wanted: Wanted, d_sae: int) -> str:
+    if wanted.held_out:
+        return "Features and thresholds chosen on half of the contexts, measured on the others;\nintervals are of 95 %."
+    return (
+        f"Intervals are of 95 %, for a feature and threshold given beforehand: the best of\n"
+        f"{count(d_sae)} features looks better than it is. --held-out measures on other contexts."
+    )
+
+
+def _coverage(found: int, missing: int, contradictions: int) -> str:
+    said = f"{count(found)} of {count(found + missing)} labelled texts are in the index"
+    return said + (f"; {count(contradictions)} with several labels left out" if contradictions else "")
+
+
+def _row(store: FeatureStore, notes: dict[int, FeatureNotes], score: FeatureScore) -> list[str]:
+    name = cut(feature_name(store, notes, score.choice.feature), NAME)
+    auroc = "–" if score.auroc is None else f"{score.auroc:.3f}"
+    return [str(score.choice.feature), name, activation(score.choice.threshold), *_figures(score.tally), auroc]
+
+
+def _label_row(label: str, found: Found) -> list[str]:
+    best = found.results[0]
+    auroc = "–" if best.auroc is None else f"{best.auroc:.3f}"
+    return [
+        cut(output.one_line(label), LABEL),
+        count(found.matched),
+        str(best.choice.feature),
+        f"{best.tally.precision:.2f}",
+        f"{best.tally.recall:.2f}",
+        _figures(best.tally)[2],
+        auroc,
+        _figures(found.union.tally)[2] if found.union else "–",
+    ]
+
+
+def _emit_set(union: SetScore | None) -> None:
+    if union is None or len(union.choices) < 2:
+        return
+    precision, recall, f1 = _figures(union.tally)
+    ids = " ".join(str(choice.feature) for choice in union.choices)
+    output.emit_text(f"together  {ids}")
+    output.emit_text(f"          precision {precision}  recall {recall}  F1 {f1}")
+
+
+def _figures(tally: Tally) -> tuple[str, str, str]:
+    """`0.54 .51–.58` for precision and recall, `0.210 .19–.23` for F1."""
+    return (
+        f"{tally.precision:.2f} {_interval(tally.precision_ci)}",
+        f"{tally.recall:.2f} {_interval(tally.recall_ci)}",
+        f"{tally.f1:.3f} {_interval(tally.f1_ci)}",
+    )
+
+
+def _interval(interval: Interval) -> str:
+    low, high = (f"{end:.2f}".removeprefix("0") for end in interval)
+    return f"{low}–{high}"
+
+
+def _head_json(store: FeatureStore, wanted: Wanted) -> dict[str, Any]:
+    return {
+        "counted_tokens": store.n_counted,
+        "complete": store.complete,
+        "held_out": wanted.held_out,
+        "by": wanted.by,
+    }
+
+
+def _found_json(found: Found, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+    """What programs rely on: extend it, never rename it."""
+    return {
+        "matched_tokens": found.matched,
+        "scored_tokens": found.scored,
+        "measured_tokens": found.measured,
+        "results": [_score_json(score, notes) for score in found.results],
+        "set": None if found.union is None else _set_json(found.union),
+    }
+
+
+def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+    return {
+        "feature": score.choice.feature,
+        **_tally_json(score.tally),
+        "auroc": score.auroc,
+        "threshold": score.choice.threshold,
+        "n_active": score.n_active,
+        "label": notes.get(score.choice.feature, FeatureNotes()).label,
+    }
+
+
+def _set_json(union: SetScore) -> dict[str, Any]:
+    return {
+        "features": [choice.feature for choice in union.choices],
+        "thresholds": [choice.threshold for choice in union.choices],
+        **_tally_json(union.tally),
+    }
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    return {
+        "precision": tally.precision,
+        "recall": tally.recall,
+        "f1": tally.f1,
+        "precision_ci": list(tally.precision_ci),
+        "recall_ci": list(tally.recall_ci),
+        "f1_ci": list(tally.f1_ci),
+        "hits": tally.hits,
+        "fired": tally.fired,
+    }

@@ -1,0 +1,83 @@
+"""`monosem find RUN --feature ID`: what a feature fires on, in tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place
+from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.text.card import feature_name
+from monosem_tui.text.numbers import activation, count, share
+from monosem_tui.text.safe import cut, printable
+from monosem_tui.text.tokens import dotted
+from store.ngrams import FiresOn, Ngram, fires_on
+from store.notes import FeatureNotes
+from store.reader import FeatureStore
+
+WIDE = 30
+"""Cells for an n-gram at most."""
+_TITLES = {
+    "token": "token it fires on",
+    "bigram": "two tokens, it fires on the last",
+    "trigram": "three tokens, it fires on the last",
+    "before": "token before",
+    "after": "token that follows",
+}
+
+
+def report(place: Place, feature: int, *, top: int, json: bool) -> None:
+    """Print the n-grams that a feature fires on, `top` of each kind.
+
+    Raises:
+        MonosemError: there is no such feature or no index, or the feature never fires.
+    """
+    with FeatureStore.open(place.path) as store:
+        found = fires_on(store, feature, top=top)
+        notes = read_notes(place)
+        if json:
+            label = notes.get(feature, FeatureNotes()).label
+            output.emit_json({"feature": feature, "label": label, **_json(store, found)})
+            return
+        if not store.complete:
+            output.narrate(so_far(store))
+        output.emit_text(f"feature {feature}  {feature_name(store, notes, feature)}")
+        output.emit_text(f"fires on {count(found.n_active)} of {count(store.n_counted)} tokens")
+        for name, title in _TITLES.items():
+            ngrams = found.windows[name]
+            if ngrams:
+                output.emit_text("")
+                output.emit_table(_columns(title), [_row(store, ngram) for ngram in ngrams])
+
+
+def _columns(title: str) -> tuple[output.Column, ...]:
+    titles = ("activation", "lift", "fires", "of occurrences")
+    return (output.Column(title, shrinks=True), *(output.Column(one, ">") for one in titles))
+
+
+def _row(store: FeatureStore, ngram: Ngram) -> list[str]:
+    text = dotted(printable(store.vocabulary.text(ngram.tokens)))
+    return [
+        cut(text, WIDE),
+        share(ngram.share),
+        f"{activation(ngram.lift)}×",
+        count(ngram.fired),
+        f"{count(ngram.occurrences)} ({share(ngram.precision)})",
+    ]
+
+
+def _json(store: FeatureStore, found: FiresOn) -> dict[str, Any]:
+    windows = {name: [_ngram_json(store, one) for one in ngrams] for name, ngrams in found.windows.items()}
+    return {"n_active": found.n_active, "counted_tokens": store.n_counted, "ngrams": windows}
+
+
+def _ngram_json(store: FeatureStore, ngram: Ngram) -> dict[str, Any]:
+    return {
+        "tokens": store.vocabulary.strings(ngram.tokens),
+        "text": store.vocabulary.text(ngram.tokens),
+        "fired": ngram.fired,
+        "occurrences": ngram.occurrences,
+        "precision": ngram.precision,
+        "lift": ngram.lift,
+        "share": ngram.share,
+    }

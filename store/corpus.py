@@ -1,0 +1,164 @@
+"""The indexed corpus as text: which tokens count, where documents and contexts part, and characters back to tokens.
+
+A *stretch* is what one document has in one context: the longest text that the model saw in one piece. The token that
+opens documents and contexts (BOS) has no text of its own here. Shapes: N tokens, S stretches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.reader import FeatureStore
+from store.vocab import Vocabulary
+
+Mask = NDArray[np.bool_]
+Places = NDArray[np.int64]
+
+BLOCK = 1 << 19
+"""Tokens turned into text together."""
+NO_OPENER = -1
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""What undecodable bytes become on their way to U+FFFD."""
+
+
+def counted_tokens(store: FeatureStore) -> Mask:
+    """Which of the corpus's tokens count [N]."""
+    with store.reading():
+        return np.concatenate([np.empty(0, bool), *(part.file["corpus/counted"][()] for part in store.parts)])
+
+
+def context_starts(store: FeatureStore) -> Places:
+    """The first place of every context."""
+    with store.reading():
+        starts = [part.file["corpus/contexts/start"][()] + part.first_token for part in store.parts]
+    return np.concatenate([np.empty(0, np.int64), *starts])
+
+
+class Documents(NamedTuple):
+    """Runs of tokens of one document: where each begins, and the document's number in the corpus."""
+
+    start: Places
+    number: Places
+
+
+def documents(store: FeatureStore) -> Documents:
+    """Every run. A document that is cut into contexts is one run where its contexts follow each other."""
+    with store.reading():
+        groups = [(part.first_token, part.file["corpus/documents"]) for part in store.parts]
+        start = np.concatenate([np.empty(0, np.int64), *(group["start"][()] + first for first, group in groups)])
+        number = np.concatenate([np.empty(0, np.int64), *(group["id"][()] for _, group in groups)])
+    begins = np.diff(number, prepend=number[:1] - 1) != 0  # not where a segment goes on with the one before
+    return Documents(start[begins], number[begins])
+
+
+def opening_token(store: FeatureStore, counted_N: Mask) -> int:
+    """The vocabulary id of BOS, or NO_OPENER.
+
+    Where a model has BOS, that alone is left out of counts, and everywhere; where it has none, the first position of
+    each context is, whatever its token.
+    """
+    found: set[int] = set()
+    for start in range(0, len(counted_N), BLOCK):
+        ids, counted = store.tokens(start, start + BLOCK), counted_N[start : start + BLOCK]
+        found.update(np.unique(ids[~counted]).tolist())
+        if len(found) > 1 or (found and np.isin(ids[counted], list(found)).any()):
+            return NO_OPENER
+    return found.pop() if found else NO_OPENER
+
+
+@dataclass(frozen=True)
+class TextBlock:
+    """Consecutive whole stretches as one string, a newline between two of them that belongs to neither."""
+
+    start: int
+    """Place of its first token."""
+    text: str
+    first_S: list[int]
+    """The first character of each stretch."""
+    last_S: list[int]
+    """The one behind its last."""
+    _byte_C: Places | None
+    """The byte that each character begins at, and the one behind the last; None where they are the same."""
+    _first_N: Places
+    _end_N: Places
+    """The bytes of each token, from the first to the one behind the last."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens in it."""
+        return len(self._first_N)
+
+    def holding(self, first: list[int], last: list[int]) -> Mask:
+        """Which tokens [N] hold a byte of a character of one of the spans first … last-1 (not empty, in order)."""
+        spans = np.array([first, last], np.int64)
+        if self._byte_C is not None:
+            spans = self._byte_C[spans]
+        a, b = np.searchsorted(self._end_N, spans[0], "right"), np.searchsorted(self._first_N, spans[1], "left")
+        change = np.bincount(a, minlength=self.n_tokens + 1) - np.bincount(b, minlength=self.n_tokens + 1)
+        held: Mask = (np.cumsum(change[:-1]) > 0) & (self._end_N > self._first_N)
+        return held
+
+    def completing(self, last: list[int]) -> Mask:
+        """Which tokens [N] hold the last byte of the character in front of one of the characters `last` (none is 0)."""
+        ends = np.array(last, np.int64)
+        if self._byte_C is not None:
+            ends = self._byte_C[ends]
+        held = np.zeros(self.n_tokens, bool)
+        held[np.searchsorted(self._end_N, ends, "left")] = True
+        return held
+
+
+def text_blocks(store: FeatureStore, begins: Places, opener: int, block: int = BLOCK) -> Iterator[TextBlock]:
+    """The corpus as text, in blocks of about `block` tokens cut at stretches; `begins` are the stretches' first places.
+
+    Bytes that are no UTF-8 within their stretch read as U+FFFD, one each.
+    """
+    edges = np.append(begins, store.n_tokens)
+    at = 0
+    while at < len(begins):
+        until = max(at + 1, int(np.searchsorted(edges, edges[at] + block, "right")) - 1)
+        ids = store.tokens(int(edges[at]), int(edges[until]))
+        yield _text_block(store.vocabulary, ids, edges[at:until], opener)
+        at = until
+
+
+def stretch_starts(store: FeatureStore) -> Places:
+    """The first place of every stretch."""
+    return np.union1d(context_starts(store), documents(store).start)
+
+
+def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, opener: int) -> TextBlock:
+    said = ids != opener
+    raw, said_length = vocabulary.joined(ids[said].astype(np.int64))
+    length_N = np.zeros(len(ids), np.int64)
+    length_N[said] = said_length
+    inner = begins[1:] - begins[0]  # a newline in front of each stretch but the first
+    end_N = np.cumsum(length_N)
+    cuts = end_N[inner - 1]
+    breaks_N = np.zeros(len(ids), np.int64)
+    breaks_N[inner] = 1
+    end_N += np.cumsum(breaks_N)
+    text = np.insert(raw, cuts, ord("\n")).tobytes().decode("utf-8", errors="surrogateescape")
+    byte_C = _character_bytes(text)
+    first_S = np.append(0, cuts + np.arange(len(cuts)) + 1)
+    last_S = np.append(cuts + np.arange(len(cuts)), end_N[-1])
+    if byte_C is not None:
+        text = _ESCAPED.sub("\ufffd", text)
+        first_S, last_S = np.searchsorted(byte_C, first_S), np.searchsorted(byte_C, last_S)
+    return TextBlock(int(begins[0]), text, first_S.tolist(), last_S.tolist(), byte_C, end_N - length_N, end_N)
+
+
+def _character_bytes(text: str) -> Places | None:
+    """Where each character of escaped text begins among the bytes it was read from; None where every one is a byte."""
+    if text.isascii():
+        return None
+    code_C = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), np.uint32)
+    width_C = 1 + (code_C >= 0x80).astype(np.int64) + (code_C >= 0x800) + (code_C >= 0x10000)
+    width_C[(code_C >= 0xDC80) & (code_C <= 0xDCFF)] = 1
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(width_C)])

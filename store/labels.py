@@ -1,0 +1,215 @@
+"""Labelled text (languages, topics, sources) as labels of the indexed corpus's tokens.
+
+A label file has a label a line, in one of these forms:
+
+- `label<TAB>text`, in a file of any name but .jsonl;
+- `{"label": …, "text": …}`, a .jsonl file; `FILE.jsonl:NAME` takes the label from the field NAME. A corpus of that
+  shape is its own label file;
+- `{"label": …, "document": 17}`, a .jsonl file: the document's number in the corpus, counted from 0 before shuffling,
+  as `corpus/documents/id` has it.
+
+A text labels the tokens of every document that is that text, and else of every line in a document that is; white space
+does not matter. Documents reach over contexts, but not over a place where another document begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.corpus import NO_OPENER, Mask, TextBlock, counted_tokens, documents, opening_token, text_blocks
+from store.errors import MonosemError
+from store.find import Question
+from store.reader import FeatureStore
+
+UNLABELLED = -1
+_LINE = re.compile(r"[^\n]+")
+_NAMED = re.compile(r"(?P<path>.+\.jsonl):(?P<field>.+)", re.IGNORECASE | re.DOTALL)
+_FORMS = (
+    'A line is LABEL, a tab and the text; in a .jsonl file {"label": …, "text": …} or {"label": …, "document": 17}.'
+)
+
+
+@dataclass
+class LabelFile:
+    """What a file says."""
+
+    names: dict[str, int] = field(default_factory=dict)
+    """Number of each label, in the order of their first line."""
+    by_text: dict[str, int] = field(default_factory=dict)
+    """Number of the label by text, white space made single."""
+    by_document: dict[int, int] = field(default_factory=dict)
+    contradictions: int = 0
+    """Texts and documents that have several labels; they count as having none."""
+    _disputed: set[str | int] = field(default_factory=set)
+
+    def add(self, name: str, what: str | int) -> None:
+        """One line of the file."""
+        label = self.names.setdefault(name, len(self.names))
+        known: dict[Any, int] = self.by_text if isinstance(what, str) else self.by_document
+        if what not in self._disputed and known.setdefault(what, label) != label:
+            del known[what]
+            self._disputed.add(what)
+            self.contradictions += 1
+
+
+class Labels(NamedTuple):
+    """The labels of an index's tokens."""
+
+    names: tuple[str, ...]
+    label_N: NDArray[np.int32]
+    """Number of each token's label, or UNLABELLED."""
+    found: int
+    """Texts and documents of the file that the index has."""
+    missing: int
+    """Those it has not."""
+    contradictions: int
+    """Those with several labels, left out."""
+
+
+def read_labels(name: str) -> LabelFile:
+    """Read a label file.
+
+    Raises:
+        MonosemError: it cannot be read, or a line has none of the forms.
+    """
+    path, label_field = Path(name), "label"
+    if not path.is_file() and (named := _NAMED.fullmatch(name)):
+        path, label_field = Path(named["path"]), named["field"]
+    labels = LabelFile()
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    _take(
+                        labels, line, label_field if path.suffix.lower() == ".jsonl" else None, f"{path}, line {number}"
+                    )
+    except FileNotFoundError:
+        raise MonosemError(f"no such file: {path}", _FORMS) from None
+    except UnicodeDecodeError as error:
+        raise MonosemError(f"{path} is not UTF-8: byte {error.start} of a block", _FORMS) from error
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    if not labels.names:
+        raise MonosemError(f"{path} holds no labels", _FORMS)
+    return labels
+
+
+def _take(labels: LabelFile, line: str, label_field: str | None, where: str) -> None:
+    if label_field is None:
+        name, tab, text = line.partition("\t")
+        if not (tab and name.strip() and text.strip()):
+            raise MonosemError(f"{where}: no label, tab and text", _FORMS)
+        labels.add(name.strip(), plain(text))
+        return
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise MonosemError(f"{where}: no JSON", _FORMS) from error
+    given = said.get(label_field) if isinstance(said, dict) else None
+    name = str(given).strip() if isinstance(given, (str, int)) else ""
+    if not name:
+        raise MonosemError(f"{where}: no label in field {label_field!r}", _FORMS)
+    document, text = said.get("document"), said.get("text")
+    if type(document) is int:
+        labels.add(name, document)
+    elif isinstance(text, str):
+        if plain(text):
+            labels.add(name, plain(text))
+    else:
+        raise MonosemError(f"{where}: neither a document's number nor a text", _FORMS)
+
+
+def plain(text: str) -> str:
+    """`text` with every run of white space made a single space, and none at its edges."""
+    return " ".join(text.split())
+
+
+def apply_labels(store: FeatureStore, file: LabelFile) -> Labels:
+    """Find the labelled texts and documents in the corpus.
+
+    Raises:
+        MonosemError: none of them is there.
+    """
+    label_N = np.full(store.n_tokens, UNLABELLED, np.int32)
+    found: set[str | int] = set()
+    if file.by_text:
+        _label_texts(store, file.by_text, label_N, found)
+    if file.by_document:
+        runs = documents(store)
+        label_R = np.array([file.by_document.get(number, UNLABELLED) for number in runs.number.tolist()], np.int32)
+        found.update(runs.number[label_R != UNLABELLED].tolist())
+        by_run_N = np.repeat(label_R, np.diff(runs.start, append=store.n_tokens))
+        label_N = np.where(by_run_N != UNLABELLED, by_run_N, label_N)
+    if not found:
+        raise MonosemError(
+            "none of the labelled texts is in the indexed corpus",
+            f"The index is over {store.plan.data}; a text must be a document of it, or a line of one.",
+        )
+    missing = len(file.by_text) + len(file.by_document) - len(found)
+    return Labels(tuple(file.names), label_N, len(found), missing, file.contradictions)
+
+
+def label_questions(store: FeatureStore, labels: Labels) -> list[Question]:
+    """One question a label that the index has: its tokens against those of all other labels.
+
+    Tokens without a label are left out, for nothing is known of them. Only where the file has a single label are they
+    what it is told from.
+    """
+    scored_N: Mask = counted_tokens(store)
+    if len(labels.names) > 1:
+        scored_N &= labels.label_N != UNLABELLED
+    present = np.unique(labels.label_N[scored_N])
+    return [
+        Question(name, scored_N, labels.label_N == number)
+        for number, name in enumerate(labels.names)
+        if number in present
+    ]
+
+
+def _label_texts(
+    store: FeatureStore, by_text: dict[str, int], label_N: NDArray[np.int32], found: set[str | int]
+) -> None:
+    opener = opening_token(store, counted_tokens(store))
+    begins = documents(store).start
+    closing = _closing_text(store, begins) if opener == NO_OPENER else ""
+    for block in text_blocks(store, begins, opener):
+        spans: dict[int, tuple[list[int], list[int]]] = {}
+        for first, last in _stretches(block, closing):
+            for a, b, text in _labelled(block.text, first, last, by_text):
+                found.add(text)
+                firsts, lasts = spans.setdefault(by_text[text], ([], []))
+                firsts.append(a)
+                lasts.append(b)
+        for label, (firsts, lasts) in spans.items():
+            label_N[block.start : block.start + block.n_tokens][block.holding(firsts, lasts)] = label
+
+
+def _stretches(block: TextBlock, closing: str) -> list[tuple[int, int]]:
+    """First and last characters of documents, without what closes them."""
+    spans = zip(block.first_S, block.last_S, strict=True)
+    if not closing:
+        return list(spans)
+    ends = len(closing)
+    return [(a, b - ends if block.text.endswith(closing, a, b) else b) for a, b in spans]
+
+
+def _labelled(text: str, first: int, last: int, by_text: dict[str, int]) -> list[tuple[int, int, str]]:
+    """The document, or those of its lines, that have a label: first character, the one behind the last, and the key."""
+    whole = plain(text[first:last])
+    if whole in by_text:
+        return [(first, last, whole)]
+    lines = ((line.start(), line.end(), plain(line[0])) for line in _LINE.finditer(text, first, last))
+    return [line for line in lines if line[2] in by_text]
+
+
+def _closing_text(store: FeatureStore, begins: NDArray[np.int64]) -> str:
+    """The text of the token that closes every document, "" where they end on different ones."""
+    last = np.unique([store.tokens(int(start) - 1, int(start))[0] for start in begins[1:]])
+    return store.vocabulary.text(last) if len(begins) > 2 and len(last) == 1 else ""
