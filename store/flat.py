@@ -33,7 +33,9 @@ class FlatArray:
         """
         start, stop, step = wanted.indices(self._length)
         n = max(0, stop - start)
-        if self._offset is None or step != 1 or not n:
+        if not n:
+            return np.empty(0, self._dtype)
+        if self._offset is None or step != 1:
             return np.asarray(self._dataset[start : start + n : step])
         values = np.empty(n, self._dtype)
         rest = memoryview(values.view(np.uint8).data)
