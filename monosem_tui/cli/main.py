@@ -15,6 +15,7 @@ from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.index import index
+from monosem_tui.cli.commands.label import label
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "tui": tui,
     "show": show,
+    "label": label,
     "runs": runs,
     "verify": verify,
     "doctor": doctor,

@@ -23,7 +23,7 @@ from monosem_tui.text.spans import Line, Role, Span, line, spread
 from monosem_tui.text.tokens import display_tokens
 from store.examples import Example, sections
 from store.histogram import activation_histogram
-from store.notes import FeatureNotes, Notes
+from store.notes import FeatureNotes, Notes, notes_path
 from store.reader import FeatureStore, Weighted
 
 
@@ -48,8 +48,8 @@ def report(place: Place, feature: int, *, top: int, width: int, json: bool) -> N
 
 
 def read_notes(place: Place) -> dict[int, FeatureNotes]:
-    """What people have said about the features; nothing for a features.h5 that stands alone."""
-    return Notes(place.run.notes).load() if place.run else {}
+    """What people have said about the features."""
+    return Notes(notes_path(place.path)).load()
 
 
 def rendering() -> Rendering:
