@@ -32,9 +32,11 @@ def browse(path: Path, *, color: str | None = None, mouse: bool | None = None) -
     try:
         _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
         from monosem_tui.app import MonosemApp
+        from monosem_tui.screens.session import Session
         from monosem_tui.text.palette import Palette
 
-        app = MonosemApp(run, Palette(chosen.dark, chosen.colors), on_start=terminal.leave_on_signals)
+        session = Session(run, path.resolve().parent, Palette(chosen.dark, chosen.colors))
+        app = MonosemApp(session, on_start=terminal.leave_on_signals)
         app.run(mouse=chosen.mouse)
         return app.return_code or 0
     finally:

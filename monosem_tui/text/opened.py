@@ -7,7 +7,7 @@ from pathlib import Path
 
 from monosem_tui.text.numbers import count, share
 from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
 from store.notes import FeatureNotes, Notes
 from store.reader import FeatureStore
 from store.run import RunFolder, RunRecord
@@ -43,11 +43,13 @@ def open_run(path: Path) -> OpenRun:
     )
 
 
-def headline(run: OpenRun, cells: int) -> Line:
+def headline(run: OpenRun | None, cells: int) -> Line:
     """`monosem  stories · stories260K resid_post 2 · topk 1 024 k16 · EV 0.941 · L0 16.0`, as much as fits.
 
     What goes first when it is narrow: the program's name, then what the SAE is; the run's own name stays last.
     """
+    if run is None:
+        return crop(line(Span(f" {PROGRAM}  ", Role.DIM), "no run open"), cells)
     name, state, numbers = _name(run), _state(run), _numbers(run)
     title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
     program = line(Span(f" {PROGRAM} ", Role.DIM))
@@ -61,7 +63,7 @@ def headline(run: OpenRun, cells: int) -> Line:
         spans = tuple(span for part in parts for span in part)
         if width_of(spans) <= cells:
             return spans
-    return name
+    return crop(name, cells)
 
 
 def _name(run: OpenRun) -> Line:

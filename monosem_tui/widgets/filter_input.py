@@ -1,18 +1,19 @@
-"""One line to type a filter or a number into."""
+"""One line to type a filter, a number or a command into."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import Literal
 
+from monosem_tui.actions import TYPING, Where, at
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
-from monosem_tui.widgets.actions import Where, at
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
-Kind = Literal["/", ":"]
+Kind = Literal["/", ":", ">"]
+"""A filter, a number, a command."""
 LONGEST = 200
 """Characters: more is a paste that went wrong."""
 
@@ -28,7 +29,9 @@ class Typed(Enum):
     NOTHING = "nothing"
 
 
-_ACTIONS = {key: Typed(action.name) for action in at(Where.INPUT, Where.NUMBER) for key in action.keys}
+_ACTIONS = {key: Typed(action.name) for action in at(*TYPING) for key in action.keys}
+
+_WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND}
 
 
 class FilterInput(OneLine):
@@ -49,7 +52,7 @@ class FilterInput(OneLine):
     @property
     def where(self) -> Where:
         """What is being typed, for the footer and the help panel."""
-        return Where.INPUT if self.kind == "/" else Where.NUMBER
+        return _WHERE[self.kind]
 
     @property
     def text(self) -> str:
@@ -74,7 +77,7 @@ class FilterInput(OneLine):
     def insert(self, text: str) -> Typed:
         """Put text at the cursor: of a paste, its first line."""
         first = text.partition("\n")[0]
-        wanted = "".join(c for c in first if (c.isprintable() if self.kind == "/" else c in "0123456789"))
+        wanted = "".join(c for c in first if (c.isprintable() if self.kind != ":" else c in "0123456789"))
         wanted = wanted[: LONGEST - len(self.text)]
         self._before += wanted
         return self._changed(bool(wanted))
