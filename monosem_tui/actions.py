@@ -35,13 +35,14 @@ class Where(Enum):
     INPUT = "while filtering"
     NUMBER = "while typing a number"
     COMMAND = "while choosing a command"
+    NOTE = "while typing a note"
     BROWSE = "in Browse"
     HEALTH = "in Health"
     RUNS = "in Runs"
     EVERYWHERE = "everywhere"
 
 
-TYPING = (Where.INPUT, Where.NUMBER, Where.COMMAND)
+TYPING = (Where.INPUT, Where.NUMBER, Where.COMMAND, Where.NOTE)
 """Where every letter is text."""
 
 
@@ -144,6 +145,17 @@ _TYPING = (
     Action("command.leave", "leave", ("escape", "ctrl+c"), "leave", Where.COMMAND, "leave", "esc back"),
     Action("command.next", "next", ("down", "ctrl+n"), "next command", Where.COMMAND, "next, previous"),
     Action("command.previous", "previous", ("up", "ctrl+p"), "previous command", Where.COMMAND),
+    Action("note.keep", "keep", ("enter",), "keep the note", Where.NOTE, "keep it", "⏎ keep"),
+    Action("note.leave", "leave", ("escape", "ctrl+c"), "leave it as it was", Where.NOTE, "as it was", "esc back"),
+)
+_NOTES = (
+    Action("note.label", "label", ("l",), "label the feature", Where.BROWSE, "label it", "l label", _FEATURES),
+    Action(
+        "note.bookmark", "bookmark", ("b",), "set or remove a bookmark", Where.BROWSE, "bookmark it", "b ★", _FEATURES
+    ),
+    Action("note.tags", "tags", ("t",), "tag the feature", Where.BROWSE, "tag it", "t tag", _FEATURES),
+    Action("note.comment", "comment", ("C",), "comment on the feature", Where.BROWSE, "comment on it", "", _FEATURES),
+    Action("note.undo", "undo", ("u",), "take back the last note of this session", Where.BROWSE, "undo a note"),
 )
 _BROWSE = (
     Action("browse.filter", "filter", ("/",), "filter the list", Where.BROWSE, "filter the list", "/ filter"),
@@ -196,7 +208,7 @@ _EVERYWHERE = (
     Action(
         "theme",
         "screen.theme",
-        ("t",),
+        ("T",),
         "dark, light or plain theme",
         Where.EVERYWHERE,
         "another theme",
@@ -213,7 +225,7 @@ _EVERYWHERE = (
     Action("quit", "app.quit", ("q", "ctrl+c"), "quit", Where.EVERYWHERE, "quit", "q quit"),
 )
 
-ACTIONS: tuple[Action, ...] = (*_LIST, *_scrolling(Where.PAGE, "page"), *_TYPING, *_BROWSE, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (*_LIST, *_scrolling(Where.PAGE, "page"), *_TYPING, *_BROWSE, *_NOTES, *_EVERYWHERE)
 """All of them; no two that are within reach at once have a key in common."""
 
 

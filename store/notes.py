@@ -41,8 +41,10 @@ class Notes:
         self.path = path
         self.by_feature: dict[int, FeatureNotes] = {}
         """The one dictionary, renewed in place: who holds it sees what `follow` has found."""
-        self._start_over()
+        self.revision = 0
+        """Grows whenever something in `by_feature` has changed."""
         self._changed: set[int] = set()
+        self._start_over()
 
     def _start_over(self) -> None:
         self._fold = Fold()
@@ -224,6 +226,7 @@ class Notes:
             if before == after:
                 continue
             self._changed.add(feature)
+            self.revision += 1
             if after is None:
                 del self.by_feature[feature]
             else:

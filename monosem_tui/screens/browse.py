@@ -10,8 +10,8 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where
+from monosem_tui.screens.noted import NotedScreen
 from monosem_tui.screens.ordering import Catalogue, Ordering, Selection
-from monosem_tui.screens.paged import PagedScreen
 from monosem_tui.screens.panes import Panes
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.text.numbers import count
@@ -21,7 +21,7 @@ from monosem_tui.widgets.keys import bindings
 from store.errors import MonosemError
 
 
-class BrowseScreen(PagedScreen):
+class BrowseScreen(NotedScreen):
     """List left and page right; below 110 cells one of them at a time."""
 
     VIEW, PLACE = "browse", Where.BROWSE
@@ -116,6 +116,10 @@ class BrowseScreen(PagedScreen):
             return not self.catalogue.n_dead
         return super().lacks(need)
 
+    def notes_changed(self) -> None:
+        """Draw rows whose notes have changed."""
+        self.features.renote()
+
     # The list
 
     def _order(self, ordering: Ordering, feature: int | None) -> None:
@@ -170,10 +174,13 @@ class BrowseScreen(PagedScreen):
         self.type_into(kind, text)
 
     def typed(self, what: Typed) -> None:
-        """A letter of a filter or of a number, or the end of it."""
+        """A letter of a filter or of a number, or the end of it, or of a note."""
+        super().typed(what)
         kind, text = self.input.kind, self.input.text
         if what is Typed.CHANGED and kind == "/":
             self._filter(text)
+        elif kind not in ("/", ":"):
+            return
         elif what in (Typed.NEXT, Typed.PREVIOUS):
             self.action_step(1 if what is Typed.NEXT else -1)
         elif what in (Typed.KEEP, Typed.LEAVE):

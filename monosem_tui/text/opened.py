@@ -8,7 +8,8 @@ from pathlib import Path
 from monosem_tui.text.numbers import count, share
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
-from store.notes import FeatureNotes, Notes
+from store.note_editor import NoteEditor
+from store.notes import FeatureNotes, Notes, notes_path
 from store.reader import FeatureStore
 from store.run import RunFolder, RunRecord
 
@@ -22,6 +23,9 @@ class OpenRun:
     name: str
     store: FeatureStore
     notes: dict[int, FeatureNotes]
+    """By feature; `editor` renews them in place."""
+    editor: NoteEditor
+    """What changes them, and takes changes back."""
     record: RunRecord | None
     """None where a features.h5 was opened by itself."""
 
@@ -35,10 +39,13 @@ def open_run(path: Path) -> OpenRun:
     store = FeatureStore.open(path)
     run = RunFolder(path.parent if path.is_file() else path)
     alone = path.is_file() and path != run.features
+    notes = Notes(notes_path(path))
+    notes.follow()
     return OpenRun(
         name=printable(path.name if alone else run.name),
         store=store,
-        notes={} if alone else Notes(run.notes).load(),
+        notes=notes.by_feature,
+        editor=NoteEditor(notes),
         record=run.record() if run.exists() and not alone else None,
     )
 

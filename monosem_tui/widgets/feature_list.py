@@ -109,6 +109,11 @@ class FeatureList(LineView):
         if self.feature != before:
             self.post_message(self.Highlighted())
 
+    def renote(self) -> None:
+        """Draw rows whose notes have changed; the first label of all makes room for a column."""
+        self._labels = any(note.label for note in self._run.notes.values())
+        self.refresh()
+
     def go(self, number: int) -> None:
         """Move the cursor to a row, or to the nearest there is."""
         number = max(0, min(number, len(self._order) - 1))
