@@ -158,3 +158,12 @@ def test_a_broken_file_is_refused_whole(tmp_path: Path, name: str) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MonosemError, match=r"cannot read .*none\.csv: No such file"):
         read_entries(tmp_path / "none.csv")
+
+
+def test_an_apostrophe_that_another_program_wrote_is_a_letter(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("feature,label,tags\n1,'tis,#place  '90s\n2,'=1+1,\n")
+    assert [(entry.label, entry.tags) for entry in read_entries(path)] == [
+        ("'tis", ["place", "'90s"]),
+        ("=1+1", []),
+    ]
