@@ -20,6 +20,8 @@ class OpenRun:
     """What the screens of one run share."""
 
     name: str
+    path: Path
+    """The run's folder, or the features.h5 that was opened by itself; without links."""
     store: FeatureStore
     notes: dict[int, FeatureNotes]
     record: RunRecord | None
@@ -37,6 +39,7 @@ def open_run(path: Path) -> OpenRun:
     alone = path.is_file() and path != run.features
     return OpenRun(
         name=printable(path.name if alone else run.name),
+        path=(path if alone else run.path).resolve(),
         store=store,
         notes={} if alone else Notes(run.notes).load(),
         record=run.record() if run.exists() and not alone else None,
