@@ -80,6 +80,29 @@ class Action:
 
 _FEATURES, _RUN, _RUNS = (Need.FEATURES,), (Need.RUN,), (Need.RUNS,)
 
+
+def _scrolling(place: Where, prefix: str) -> tuple[Action, ...]:
+    """What a pane of lines does."""
+    return (
+        Action(f"{prefix}.down", "scroll(1)", ("j", "down"), "a line down", place, "down, up", "j/k scroll"),
+        Action(f"{prefix}.up", "scroll(-1)", ("k", "up"), "a line up", place),
+        *_turning(place, prefix),
+    )
+
+
+def _turning(place: Where, prefix: str) -> tuple[Action, ...]:
+    return (
+        Action(f"{prefix}.half-down", "turn(0.5)", ("ctrl+d",), "half a screen down", place, "half a screen"),
+        Action(f"{prefix}.half-up", "turn(-0.5)", ("ctrl+u",), "half a screen up", place),
+        Action(
+            f"{prefix}.page-down", "turn(1)", ("pagedown", "space", "ctrl+f"), "a screen down", place, "a whole screen"
+        ),
+        Action(f"{prefix}.page-up", "turn(-1)", ("pageup",), "a screen up", place),
+        Action(f"{prefix}.top", "end(-1)", ("g", "home"), "the top", place, "top, end"),
+        Action(f"{prefix}.end", "end(1)", ("G", "end"), "the end", place),
+    )
+
+
 _LIST = (
     Action("list.next", "move(1)", ("j", "down"), "next feature", Where.LIST, "next, previous", "j/k move", _FEATURES),
     Action("list.previous", "move(-1)", ("k", "up"), "previous feature", Where.LIST, needs=_FEATURES),
@@ -110,28 +133,6 @@ _LIST = (
         _FEATURES,
     ),
 )
-
-
-def _scrolling(place: Where, prefix: str) -> tuple[Action, ...]:
-    """What a pane of lines does."""
-    return (
-        Action(f"{prefix}.down", "scroll(1)", ("j", "down"), "a line down", place, "down, up", "j/k scroll"),
-        Action(f"{prefix}.up", "scroll(-1)", ("k", "up"), "a line up", place),
-        *_turning(place, prefix),
-    )
-
-
-def _turning(place: Where, prefix: str) -> tuple[Action, ...]:
-    return (
-        Action(f"{prefix}.half-down", "turn(0.5)", ("ctrl+d",), "half a screen down", place, "half a screen"),
-        Action(f"{prefix}.half-up", "turn(-0.5)", ("ctrl+u",), "half a screen up", place),
-        Action(
-            f"{prefix}.page-down", "turn(1)", ("pagedown", "space", "ctrl+f"), "a screen down", place, "a whole screen"
-        ),
-        Action(f"{prefix}.page-up", "turn(-1)", ("pageup",), "a screen up", place),
-        Action(f"{prefix}.top", "end(-1)", ("g", "home"), "the top", place, "top, end"),
-        Action(f"{prefix}.end", "end(1)", ("G", "end"), "the end", place),
-    )
 
 
 _TYPING = (
@@ -188,6 +189,8 @@ _BROWSE = (
         "z zoom",
         (Need.ROOM,),
     ),
+    Action("browse.wider", "widen(4)", (">",), "the list wider", Where.BROWSE, "wider list", needs=(Need.ROOM,)),
+    Action("browse.narrower", "widen(-4)", ("<",), "the list narrower", Where.BROWSE, needs=(Need.ROOM,)),
     Action("browse.switch", "switch", ("tab", "shift+tab"), "the other pane", Where.BROWSE, "the other pane"),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", _FEATURES),
 )
@@ -224,8 +227,48 @@ _EVERYWHERE = (
     Action("help", "screen.help", ("?",), "show or hide the keys", Where.EVERYWHERE, "these keys", "? keys"),
     Action("quit", "app.quit", ("q", "ctrl+c"), "quit", Where.EVERYWHERE, "quit", "q quit"),
 )
+_RUN_LIST = (
+    Action("runs.next", "move(1)", ("j", "down"), "next run", Where.RUNS, "next, previous", "j/k move", _RUNS),
+    Action("runs.previous", "move(-1)", ("k", "up"), "previous run", Where.RUNS, needs=_RUNS),
+    *_turning(Where.RUNS, "runs"),
+    Action(
+        "runs.open", "screen.open", ("enter",), "browse the run's features", Where.RUNS, "browse it", "⏎ browse", _RUNS
+    ),
+)
+_HEALTH = (
+    Action(
+        "health.next",
+        "move(1)",
+        ("j", "down"),
+        "next group, or a line down",
+        Where.HEALTH,
+        "next, previous",
+        "j/k move",
+    ),
+    Action("health.previous", "move(-1)", ("k", "up"), "previous group, or a line up", Where.HEALTH),
+    *_turning(Where.HEALTH, "health"),
+    Action(
+        "health.show",
+        "screen.show",
+        ("enter",),
+        "show the group's features in Browse",
+        Where.HEALTH,
+        "show these",
+        "⏎ show these",
+        (Need.GROUP,),
+    ),
+)
 
-ACTIONS: tuple[Action, ...] = (*_LIST, *_scrolling(Where.PAGE, "page"), *_TYPING, *_BROWSE, *_NOTES, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (
+    *_LIST,
+    *_scrolling(Where.PAGE, "page"),
+    *_TYPING,
+    *_BROWSE,
+    *_NOTES,
+    *_HEALTH,
+    *_RUN_LIST,
+    *_EVERYWHERE,
+)
 """All of them; no two that are within reach at once have a key in common."""
 
 

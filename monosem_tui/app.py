@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
@@ -11,15 +12,23 @@ from typing import Protocol, cast, runtime_checkable
 from textual import events, work
 from textual.app import App
 from textual.message import Message
+from textual.timer import Timer
 
+from monosem_tui.memory import keep as remember
+from monosem_tui.memory import recall
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.session import FeaturesChosen, RunChosen, Session, ViewWanted
 from monosem_tui.text.opened import OpenRun, open_run
 from store.errors import MonosemError
 
+KEEP_AFTER = 2.0
+"""Seconds without a key after which the state is written."""
+
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
+    "health": "monosem_tui.screens.health:HealthScreen",
+    "runs": "monosem_tui.screens.runs:RunsScreen",
 }
 """Module and class of each of `VIEWS`, imported when first shown."""
 
@@ -62,12 +71,9 @@ class MonosemApp(App[None]):
         self.theme = "ansi-dark" if session.palette.dark else "ansi-light"
         self.animation_level = "none"
         self.session, self._on_start = session, on_start
+        self._kept, self._keeping = session.memory, cast(Timer | None, None)
         self.views: dict[str, MonosemScreen] = {}
         """The screens shown so far, by the names of `VIEWS`: kept alive, so that returning is instant and exact."""
-
-    def get_default_screen(self) -> MonosemScreen:
-        """Browse, or the list of runs where none is open."""
-        return self._view("browse" if self.session.run else "runs")
 
     def _view(self, name: str) -> MonosemScreen:
         if name not in self.views:
@@ -83,13 +89,19 @@ class MonosemApp(App[None]):
             if isinstance(screen, TakesKeys) and screen.take_key(event):
                 return
         await super().on_event(event)
+        if isinstance(event, events.Key):
+            self._keep_soon()
 
     def on_app_blur(self, event: events.AppBlur) -> None:
         """Another window has the keyboard: nothing here looks different for it, so nothing is repainted."""
         event.prevent_default()
 
-    def on_mount(self) -> None:
-        """Draw again whenever the shell gives the terminal back, and hand the loop to whoever launched the app."""
+    async def on_mount(self) -> None:
+        """Show Browse, or the list of runs where none is open.
+
+        Draws again whenever the shell gives the terminal back, and hands the loop to whoever launched the app.
+        """
+        await self.push_screen(self._view("browse" if self.session.run else "runs"))
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
         if self._on_start is not None:
             self._on_start(asyncio.get_running_loop(), lambda code: self.exit(return_code=code))
@@ -108,6 +120,23 @@ class MonosemApp(App[None]):
         """Show some features in Browse."""
         await self.action_view("browse")
         cast(BrowseScreen, self.screen).choose(message.selection)
+
+    # From one sitting to the next
+
+    def keep(self) -> None:
+        """Write down where one is, if that has changed."""
+        store, memory = self.session.folder, self.session.memory
+        for screen in self.views.values():
+            memory = screen.remembered(memory)
+        if store is not None and memory != self._kept:
+            self._kept = self.session.memory = memory
+            remember(store, memory)
+
+    def _keep_soon(self) -> None:
+        """Once the keys have rested: a lost connection then loses nothing."""
+        if self._keeping is not None:
+            self._keeping.stop()
+        self._keeping = self.set_timer(KEEP_AFTER, self.keep)
 
     # Runs
 
@@ -130,7 +159,9 @@ class MonosemApp(App[None]):
         if isinstance(message.run, MonosemError):
             cast(MonosemScreen, self.screen).tell(" · ".join(filter(None, (message.run.what, message.run.hint))))
             return
+        self.keep()
         before, self.session.run = self.session.run, message.run
+        self._kept = self.session.memory = replace(recall(message.run.path), theme=self.session.memory.theme)
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")
         for screen in gone:

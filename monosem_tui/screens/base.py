@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual import events
@@ -12,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where, within_reach
+from monosem_tui.memory import Memory
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.text.header import header
 from monosem_tui.text.palette import Palette
@@ -108,6 +110,10 @@ class MonosemScreen(Screen[None]):
 
     def typed(self, what: Typed) -> None:
         """A key was typed into the line of a kind that the subclass has opened."""
+
+    def remembered(self, memory: Memory) -> Memory:
+        """`memory` with what this screen wants to find again the next time."""
+        return memory
 
     # What is on the screen
 
@@ -262,5 +268,6 @@ class MonosemScreen(Screen[None]):
     def action_theme(self) -> None:
         """Dark, light, or without colours."""
         self.session.palette = palette = self.session.palette.following()
+        self.session.memory = replace(self.session.memory, theme=palette.name)
         self.repaint_for(palette)
         self.tell("no colours but the terminal's own" if palette.plain else f"colours for a {palette.name} terminal")

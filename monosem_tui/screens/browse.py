@@ -10,15 +10,18 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where
+from monosem_tui.memory import BrowseMemory, Memory
 from monosem_tui.screens.noted import NotedScreen
 from monosem_tui.screens.ordering import Catalogue, Ordering, Selection
-from monosem_tui.screens.panes import Panes
+from monosem_tui.screens.panes import PANES, Pane, Panes
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import count
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.filter_input import Kind, Typed
 from monosem_tui.widgets.keys import bindings
 from store.errors import MonosemError
+from store.query import SORT_KEYS, SortKey
 
 
 class BrowseScreen(NotedScreen):
@@ -32,6 +35,7 @@ class BrowseScreen(NotedScreen):
         super().__init__(session)
         self.catalogue = Catalogue(self.run)
         self.panes = Panes()
+        self._recall(session.memory.browse)
         self.features = FeatureList(self.run, session.palette)
 
     def body(self) -> Iterable[Widget]:
@@ -40,7 +44,7 @@ class BrowseScreen(NotedScreen):
 
     def on_mount(self) -> None:
         """Fill the list."""
-        self._show_list(None)
+        self._show_list(self.session.memory.browse.feature)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose between one and two panes. A page that comes into sight is read once the list is on the screen."""
@@ -58,6 +62,41 @@ class BrowseScreen(NotedScreen):
         """The pane with the keys."""
         return Where.LIST if self.panes.front == "list" else Where.PAGE
 
+    # From one sitting to the next
+
+    def _recall(self, kept: BrowseMemory) -> None:
+        """Begin where the last sitting ended, as far as that is still possible."""
+        front: Pane = "page" if kept.front == "page" and kept.feature is not None else "list"
+        zoomed = next((pane for pane in PANES if pane == kept.zoomed), None)
+        self.panes = replace(self.panes, front=front, zoomed=zoomed, wider=kept.wider)
+        self.page.log_counts = kept.log_counts
+        for rendering in Rendering:
+            if rendering.value == kept.rendering:
+                self.page.rendering, self.rendering_chosen = rendering, True
+        sort: SortKey = next((key for key in SORT_KEYS if key == kept.sort), "max")
+        ordering = Ordering(sort=sort, descending=kept.descending, dead=kept.dead, text=kept.text)
+        try:
+            self.catalogue.order(ordering)
+        except MonosemError:
+            self.catalogue.order(replace(ordering, text=""))
+
+    def remembered(self, memory: Memory) -> Memory:
+        """Where the cursor is, how the list is ordered and how it looks."""
+        ordering, panes = self.catalogue.ordering, self.panes
+        kept = BrowseMemory(
+            feature=self.feature,
+            sort=ordering.sort,
+            descending=ordering.descending,
+            dead=ordering.dead,
+            text=ordering.text,
+            front=panes.front,
+            zoomed=panes.zoomed or "",
+            wider=panes.wider,
+            rendering=self.page.rendering.value if self.rendering_chosen else "",
+            log_counts=self.page.log_counts,
+        )
+        return replace(memory, browse=kept)
+
     # What is on the screen
 
     def _show_panes(self, panes: Panes) -> None:
@@ -67,7 +106,7 @@ class BrowseScreen(NotedScreen):
         self.page.beside = panes.split
         self.features.active, self.page.active = panes.front == "list", panes.front == "page"
         self.set_focus(self.features if panes.front == "list" else self.page)
-        self.tell()
+        self.retell()
 
     def _show_list(self, feature: int | None) -> None:
         """Show what the catalogue holds, the cursor on `feature` if it is there."""
@@ -243,6 +282,11 @@ class BrowseScreen(NotedScreen):
     def action_zoom(self) -> None:
         """One pane alone, or both again."""
         self._show_panes(self.panes.zoom())
+        self.read_page()
+
+    def action_widen(self, cells: int) -> None:
+        """Move the wall between the panes."""
+        self._show_panes(replace(self.panes, zoomed=None).widen(cells))
         self.read_page()
 
     @property

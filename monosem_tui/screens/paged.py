@@ -38,6 +38,8 @@ class PagedScreen(MonosemScreen):
             raise ValueError("features of no run")
         self.run: OpenRun = session.run
         self.page = FeaturePage(session.palette, default_rendering(session.palette.used))
+        self.rendering_chosen = False
+        """Whether a person chose how activations are drawn; else it is what suits the terminal."""
         self._timer: Timer | None = None
         self._reading: int | None = None
 
@@ -88,7 +90,7 @@ class PagedScreen(MonosemScreen):
 
     def action_heat(self) -> None:
         """The next way to draw activations."""
-        self.page.rendering = self.page.rendering.following()
+        self.page.rendering, self.rendering_chosen = self.page.rendering.following(), True
         self.tell(f"activations as {self.page.rendering.value}")
 
     def action_log(self) -> None:

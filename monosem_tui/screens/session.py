@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.message import Message
 
+from monosem_tui.memory import Memory
 from monosem_tui.screens.ordering import Selection
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.palette import Palette
@@ -21,6 +22,13 @@ class Session:
     root: Path
     """The folder that runs lie in."""
     palette: Palette
+    memory: Memory = field(default_factory=Memory)
+    """What was kept of the open run's store, and is to be kept of it."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The open run's folder, or the features.h5 opened by itself; None where nothing is open."""
+        return self.run.path if self.run else None
 
 
 class ViewWanted(Message):

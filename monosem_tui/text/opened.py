@@ -21,6 +21,8 @@ class OpenRun:
     """What the screens of one run share."""
 
     name: str
+    path: Path
+    """The run's folder, or the features.h5 that was opened by itself; without links."""
     store: FeatureStore
     notes: dict[int, FeatureNotes]
     """By feature; `editor` renews them in place."""
@@ -43,6 +45,7 @@ def open_run(path: Path) -> OpenRun:
     notes.follow()
     return OpenRun(
         name=printable(path.name if alone else run.name),
+        path=(path if alone else run.path).resolve(),
         store=store,
         notes=notes.by_feature,
         editor=NoteEditor(notes),

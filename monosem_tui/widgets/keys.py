@@ -10,6 +10,8 @@ _TEXTUAL_KEYS = {
     "/": "slash",
     ":": "colon",
     "?": "question_mark",
+    "<": "less_than_sign",
+    ">": "greater_than_sign",
     "+": "plus",
     "-": "minus",
     "[": "left_square_bracket",

@@ -37,7 +37,7 @@ class State(NamedTuple):
     log: bool
     typing: str
     help: bool
-    dark: bool
+    theme: str
 
 
 def state(pilot: Pilot[None]) -> State:
@@ -54,7 +54,7 @@ def state(pilot: Pilot[None]) -> State:
         screen.page.log_counts,
         screen.input.kind + screen.input.text if screen.typing else "",
         bool(screen.keys.display),
-        screen.features.palette.dark,
+        screen.features.palette.name,
     )
 
 
@@ -102,8 +102,10 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (BROWSE, "heat"): ("⏎", {"rendering": Rendering.RULER}),
     (BROWSE, "log"): ("⏎", {"log": True}),
     (BROWSE, "zoom"): ("", {}),
+    (BROWSE, "widen(4)"): ("", {}),
+    (BROWSE, "widen(-4)"): ("", {}),
     (BROWSE, "switch"): ("", {"front": "page"}),
-    (ANY, "screen.theme"): ("", {"dark": False}),
+    (ANY, "screen.theme"): ("", {"theme": "light"}),
     (ANY, "screen.redraw"): ("", {}),
     (BROWSE, "copy"): ("", {}),
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
