@@ -1,17 +1,36 @@
-"""The terminal app: one run, its screens, the terminal's own colours."""
+"""The terminal app: its screens, kept alive, and the run that they show."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
 
-from textual import events
+from textual import events, work
 from textual.app import App
+from textual.message import Message
+from textual.timer import Timer
 
+from monosem_tui.memory import keep as remember
+from monosem_tui.memory import recall
+from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.palette import Palette
+from monosem_tui.screens.session import FeaturesChosen, RunChosen, Session, ViewWanted
+from monosem_tui.text.opened import OpenRun, open_run
+from store.errors import MonosemError
+
+KEEP_AFTER = 2.0
+"""Seconds without a key after which the state is written."""
+
+SCREENS = {
+    "browse": "monosem_tui.screens.browse:BrowseScreen",
+    "health": "monosem_tui.screens.health:HealthScreen",
+    "runs": "monosem_tui.screens.runs:RunsScreen",
+}
+"""Module and class of each of `VIEWS`, imported when first shown."""
 
 
 @runtime_checkable
@@ -25,30 +44,43 @@ class TakesKeys(Protocol):
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
 
 
+class RunOpened(Message):
+    """A run has been opened, or could not be."""
+
+    def __init__(self, run: OpenRun | MonosemError) -> None:
+        super().__init__()
+        self.run = run
+
+
 class MonosemApp(App[None]):
-    """Everything that a person sees of one run."""
+    """Everything that a person sees of one run, and of the others beside it."""
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
     TITLE = "monosem"
 
-    def __init__(self, run: OpenRun, palette: Palette, on_start: Start | None = None) -> None:
+    def __init__(self, session: Session, on_start: Start | None = None) -> None:
         """Prepare the app.
 
         Args:
-            run: what to browse.
-            palette: how roles look on this terminal.
+            session: what to show, and how; with no run, the list of runs comes first.
             on_start: called once with the running loop and a function that leaves the app with an exit code.
         """
         # The built-in ANSI themes leave every colour that is not set to the terminal.
         super().__init__(ansi_color=True)
-        self.theme = "ansi-dark" if palette.dark else "ansi-light"
+        self.theme = "ansi-dark" if session.palette.dark else "ansi-light"
         self.animation_level = "none"
-        self._run_opened, self._palette, self._on_start = run, palette, on_start
+        self.session, self._on_start = session, on_start
+        self._kept, self._keeping = session.memory, cast(Timer | None, None)
+        self.views: dict[str, MonosemScreen] = {}
+        """The screens shown so far, by the names of `VIEWS`: kept alive, so that returning is instant and exact."""
 
-    def get_default_screen(self) -> BrowseScreen:
-        """The feature list."""
-        return BrowseScreen(self._run_opened, self._palette)
+    def _view(self, name: str) -> MonosemScreen:
+        if name not in self.views:
+            module, _, kind = SCREENS[name].partition(":")
+            self.views[name] = screen = getattr(import_module(module), kind)(self.session)
+            self.install_screen(screen, f"{name} {id(screen)}")
+        return self.views[name]
 
     async def on_event(self, event: events.Event) -> None:
         """Offer each key to the screen's line of text first, in the order of the keys."""
@@ -57,13 +89,83 @@ class MonosemApp(App[None]):
             if isinstance(screen, TakesKeys) and screen.take_key(event):
                 return
         await super().on_event(event)
+        if isinstance(event, events.Key):
+            self._keep_soon()
 
     def on_app_blur(self, event: events.AppBlur) -> None:
         """Another window has the keyboard: nothing here looks different for it, so nothing is repainted."""
         event.prevent_default()
 
-    def on_mount(self) -> None:
-        """Draw again whenever the shell gives the terminal back, and hand the loop to whoever launched the app."""
+    async def on_mount(self) -> None:
+        """Show Browse, or the list of runs where none is open.
+
+        Draws again whenever the shell gives the terminal back, and hands the loop to whoever launched the app.
+        """
+        await self.push_screen(self._view("browse" if self.session.run else "runs"))
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
         if self._on_start is not None:
             self._on_start(asyncio.get_running_loop(), lambda code: self.exit(return_code=code))
+
+    # Screens
+
+    async def action_view(self, name: str) -> None:
+        """Show another screen. Waits until it is there, so that the keys that follow find it."""
+        await self.switch_screen(self._view(name))
+
+    async def on_view_wanted(self, message: ViewWanted) -> None:
+        """A screen asks for another."""
+        await self.action_view(message.name)
+
+    async def on_features_chosen(self, message: FeaturesChosen) -> None:
+        """Show some features in Browse."""
+        await self.action_view("browse")
+        cast(BrowseScreen, self.screen).choose(message.selection)
+
+    # From one sitting to the next
+
+    def keep(self) -> None:
+        """Write down where one is, if that has changed."""
+        store, memory = self.session.folder, self.session.memory
+        for screen in self.views.values():
+            memory = screen.remembered(memory)
+        if store is not None and memory != self._kept:
+            self._kept = self.session.memory = memory
+            remember(store, memory)
+
+    def _keep_soon(self) -> None:
+        """Once the keys have rested: a lost connection then loses nothing."""
+        if self._keeping is not None:
+            self._keeping.stop()
+        self._keeping = self.set_timer(KEEP_AFTER, self.keep)
+
+    # Runs
+
+    def on_run_chosen(self, message: RunChosen) -> None:
+        """Open a run, away from the keys."""
+        self._open(message.path)
+
+    @work(thread=True, exclusive=True, group="open", exit_on_error=False)
+    def _open(self, path: Path) -> None:
+        try:
+            opened: OpenRun | MonosemError = open_run(path)
+            if isinstance(opened, OpenRun):
+                _ = opened.store.columns  # the list's: read here, where it keeps nobody waiting
+        except MonosemError as error:
+            opened = error
+        self.post_message(RunOpened(opened))
+
+    async def on_run_opened(self, message: RunOpened) -> None:
+        """Give the run screens of its own, and show its features; what was open is closed."""
+        if isinstance(message.run, MonosemError):
+            cast(MonosemScreen, self.screen).tell(" · ".join(filter(None, (message.run.what, message.run.hint))))
+            return
+        self.keep()
+        before, self.session.run = self.session.run, message.run
+        self._kept = self.session.memory = replace(recall(message.run.path), theme=self.session.memory.theme)
+        gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
+        await self.action_view("browse")
+        for screen in gone:
+            self.uninstall_screen(screen)
+            await screen.remove()
+        if before is not None:
+            before.store.close()

@@ -8,13 +8,22 @@ from pathlib import Path
 from monosem_tui import terminal
 
 
-def browse(path: Path, *, color: str | None = None, mouse: bool | None = None) -> int:
-    """Browse a run folder or a features.h5 until the person quits.
+def browse(
+    path: Path | None,
+    *,
+    root: Path | None = None,
+    color: str | None = None,
+    mouse: bool | None = None,
+    theme: str | None = None,
+) -> int:
+    """Browse a run folder or a features.h5, or choose among runs, until the person quits.
 
     Args:
-        path: the run.
+        path: the run; None begins with the list of runs.
+        root: the folder that runs lie in; None means beside `path`.
         color: `auto`, `truecolor`, `256`, `16` or `none`; None takes $MONOSEM_COLOR, else `auto`.
         mouse: None means on locally and off over SSH.
+        theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else what was chosen the last time.
 
     Returns:
         The exit code.
@@ -23,19 +32,33 @@ def browse(path: Path, *, color: str | None = None, mouse: bool | None = None) -
         MonosemError: this is no terminal, or the run cannot be opened.
     """
     terminal.require_terminal(os.environ)
-    chosen = terminal.decide(os.environ, color, mouse)
+    chosen = terminal.decide(os.environ, color, mouse, theme)
     terminal.apply(chosen.settings())
     # Imported behind the settings, which numpy and textual read as they are imported.
+    from monosem_tui.memory import Memory, recall
     from monosem_tui.text.opened import open_run
 
-    run = open_run(path)
+    run = open_run(path) if path is not None else None
     try:
-        _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
+        if run is not None:
+            _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
         from monosem_tui.app import MonosemApp
+        from monosem_tui.screens.session import Session
         from monosem_tui.text.palette import Palette
 
-        app = MonosemApp(run, Palette(chosen.dark, chosen.colors), on_start=terminal.leave_on_signals)
-        app.run(mouse=chosen.mouse)
+        memory = recall(run.path) if run is not None else Memory()
+        palette = Palette(colors=chosen.colors).themed(chosen.theme)
+        if not chosen.asked:
+            palette = palette.themed(memory.theme)
+        beside = run.path.parent if run is not None else Path()
+        session = Session(run, root or beside, palette, memory)
+        app = MonosemApp(session, on_start=terminal.leave_on_signals)
+        try:
+            app.run(mouse=chosen.mouse)
+        finally:
+            app.keep()
+            run = session.run  # another may have been opened meanwhile, and this one closed
         return app.return_code or 0
     finally:
-        run.store.close()
+        if run is not None:
+            run.store.close()

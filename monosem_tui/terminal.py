@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": "standard"}
 """What --color takes, beside `auto`, and textual's name for it."""
+THEMES = ("dark", "light", "plain")
+"""What --theme takes; `plain` is without colours but the terminal's own."""
 MILLIONS = ("xterm-kitty", "xterm-ghostty", "ghostty", "alacritty", "foot", "wezterm", "contour", "rio", "iterm2")
 """Values of TERM that promise 24-bit colour. Rich takes most of them for 16 colours, and SSH drops COLORTERM."""
 LOCAL_ESCAPE, REMOTE_ESCAPE = 25, 100
@@ -28,9 +30,12 @@ class Terminal:
 
     color: str
     """A key of `COLORS`."""
-    dark: bool
+    theme: str
+    """A key of `THEMES`."""
     mouse: bool
     escape_ms: int
+    asked: bool = False
+    """Whether a person said which theme; else what the last sitting chose is as good."""
 
     @property
     def colors(self) -> int:
@@ -73,13 +78,16 @@ def require_terminal(environ: Mapping[str, str]) -> None:
         )
 
 
-def decide(environ: Mapping[str, str], color: str | None = None, mouse: bool | None = None) -> Terminal:
+def decide(
+    environ: Mapping[str, str], color: str | None = None, mouse: bool | None = None, theme: str | None = None
+) -> Terminal:
     """Choose colours, theme, mouse and the wait behind escape; what the person said wins over what can be guessed.
 
     Args:
         environ: the environment.
         color: `auto`, `truecolor`, `256`, `16` or `none`; None leaves it to $MONOSEM_COLOR, then to $NO_COLOR.
         mouse: None leaves it off over SSH, where each movement would cost a repaint, and on otherwise.
+        theme: `dark`, `light` or `plain`; None leaves it to $MONOSEM_THEME, then to what the terminal says.
 
     Raises:
         MonosemError: a colour or theme of another name.
@@ -88,9 +96,10 @@ def decide(environ: Mapping[str, str], color: str | None = None, mouse: bool | N
     escape = environ.get("ESCDELAY", "")
     return Terminal(
         color=_color(environ, color),
-        dark=_dark(environ),
+        theme=_theme(environ, theme),
         mouse=not remote if mouse is None else mouse,
         escape_ms=int(escape) if escape.isdigit() else REMOTE_ESCAPE if remote else LOCAL_ESCAPE,
+        asked=bool(theme or environ.get("MONOSEM_THEME")),
     )
 
 
@@ -126,11 +135,10 @@ def _color(environ: Mapping[str, str], given: str | None) -> str:
     return "256" if "256color" in term else "16"
 
 
-def _dark(environ: Mapping[str, str]) -> bool:
-    asked = environ.get("MONOSEM_THEME", "")
-    if asked not in ("", "dark", "light"):
-        raise MonosemError(f"there is no theme {asked!r}", "MONOSEM_THEME is dark or light.")
-    if asked:
-        return asked == "dark"
+def _theme(environ: Mapping[str, str], given: str | None) -> str:
+    asked = given or environ.get("MONOSEM_THEME", "")
+    if asked not in ("", *THEMES):
+        raise MonosemError(f"there is no theme {asked!r}", f"It is one of: {', '.join(THEMES)}.")
     # Some terminals tell "foreground;background" as numbers of the 16 colours: 7 and 15 are white.
-    return environ.get("COLORFGBG", "").rpartition(";")[2] not in ("7", "15")
+    light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    return asked or ("light" if light else "dark")

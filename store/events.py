@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from store.atomic import write_text
 from store.errors import disk_errors
@@ -64,16 +64,57 @@ class EventLog:
         write_text(self._path, "".join(json.dumps(asdict(event)) + "\n" for event in kept))
 
 
+class News(NamedTuple):
+    """What an events file holds that it did not hold before."""
+
+    events: list[TrainEvent | EndEvent]
+    restarted: bool
+    """Whether the file was replaced or cut, as when training resumes: then these are all it holds."""
+
+
+class EventTail:
+    """Follows an events file that another process appends to, reading no line twice."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = (0, 0)
+        """Device and inode."""
+        self._at = 0
+
+    def poll(self) -> News:
+        """The lines completed since the last call; nothing where the file is missing or cannot be read."""
+        try:
+            status = self._path.stat()
+            restarted = (status.st_dev, status.st_ino) != self._file or status.st_size < self._at
+            if restarted:
+                self._file, self._at = (status.st_dev, status.st_ino), 0
+            if status.st_size == self._at:
+                return News([], restarted)
+            with self._path.open("rb") as stream:
+                stream.seek(self._at)
+                whole = stream.read().rpartition(b"\n")[0]
+        except OSError:
+            return News([], False)
+        self._at += len(whole) + bool(whole)
+        found = (_parsed(line) for line in whole.decode(errors="replace").split("\n"))
+        return News([event for event in found if event is not None], restarted)
+
+
 def read_events(path: Path) -> list[TrainEvent | EndEvent]:
     """All complete lines of an events file; a line that is still being written is left out."""
     if not path.is_file():
         return []
-    events: list[TrainEvent | EndEvent] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            data: dict[str, Any] = json.loads(line)
-            kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent
-            events.append(kind(**known_fields(kind, data)))
-        except (ValueError, TypeError, AttributeError):
-            continue
-    return events
+    found = (_parsed(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
+    return [event for event in found if event is not None]
+
+
+def _parsed(line: str) -> TrainEvent | EndEvent | None:
+    """The event of a line; None for one that is half written, or that another hand has spoilt."""
+    try:
+        data: dict[str, Any] = json.loads(line)
+        kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent
+        event = kind(**known_fields(kind, data))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    numbers = (getattr(event, field.name) for field in fields(event) if field.name != "terms")
+    return event if all(isinstance(number, int | float) for number in numbers) else None

@@ -11,6 +11,7 @@ from monosem_tui import terminal
 terminal.apply(terminal.decide({"TERM": "xterm-256color", "MONOSEM_COLOR": "truecolor"}).settings())
 
 from monosem_tui.app import MonosemApp  # noqa: E402 - the colour system is read when textual is imported
+from monosem_tui.screens.session import Session  # noqa: E402
 from monosem_tui.text.opened import open_run  # noqa: E402
 from monosem_tui.text.palette import Palette  # noqa: E402
 
@@ -21,7 +22,7 @@ KEYS = ("s", "down", "down", "down")
 
 async def picture(run: Path, keys: tuple[str, ...]) -> str:
     """The screen after some keys, as SVG."""
-    app = MonosemApp(open_run(run), Palette(dark=True, colors=256))
+    app = MonosemApp(Session(open_run(run), run.parent, Palette(dark=True, colors=256)))
     async with app.run_test(size=SIZE) as pilot:
         for key in keys:
             await pilot.press(key)

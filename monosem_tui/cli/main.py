@@ -16,6 +16,7 @@ from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.index import index
+from monosem_tui.cli.commands.label import label
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tui": tui,
     "show": show,
     "find": find,
+    "label": label,
     "runs": runs,
     "verify": verify,
     "doctor": doctor,

@@ -256,4 +256,8 @@ Color = Annotated[
     Literal["auto", "truecolor", "256", "16", "none"] | None,
     typer.Option("--color", metavar="COLORS", help="auto, truecolor, 256, 16 or none; else $MONOSEM_COLOR, else auto."),
 ]
+Theme = Annotated[
+    Literal["dark", "light", "plain"] | None,
+    typer.Option("--theme", metavar="THEME", help="dark, light or plain; else $MONOSEM_THEME, else as the last time."),
+]
 Mouse = Annotated[bool | None, typer.Option("--mouse/--no-mouse", help="Use the mouse; else on, but off over SSH.")]

@@ -89,7 +89,7 @@ def palette(stream: TextIO | None = None) -> Palette:
 
     chosen = decide(os.environ)
     shown = is_screen(stream or sys.stdout) or bool(os.environ.get("FORCE_COLOR"))
-    return Palette(dark=chosen.dark, colors=chosen.colors if shown else 0)
+    return Palette(colors=chosen.colors if shown else 0).themed(chosen.theme)
 
 
 def page_width() -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.errors import MonosemError
-from store.run import RunFolder, find_run, list_runs
+from store.run import WORKING, RunFolder, find_run, list_runs
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,23 @@ def runs_to_write(
     return [RunFolder(root / (name + numbers[max(free - 1, 0) if resume else free])) for name in names]
 
 
-def newest_indexed(root: Path) -> Place:
-    """The newest run under `root` that can be browsed.
+def only_run(root: Path) -> Place | None:
+    """The one run under `root`; None where there are several to choose from, or one whose work can be followed.
 
     Raises:
-        MonosemError: there is none.
+        MonosemError: there is none, or nothing to look at in the one there is.
     """
     runs = list_runs(root)
-    for run in runs:
-        if has_index(run):
-            return Place(run.path, run)
-    if runs:
-        raise MonosemError(
-            f"none of the runs in {root} has a feature index", f"Make one with: monosem index {runs[0].path}"
-        )
-    raise MonosemError(f"there are no runs in {root}", "`monosem demo` makes one in a few minutes.")
+    if not runs:
+        raise MonosemError(f"there are no runs in {root}", "`monosem demo` makes one in a few minutes.")
+    if len(runs) > 1:
+        return None
+    run = runs[0]
+    if has_index(run):
+        return Place(run.path, run)
+    if run.record().current_status() in WORKING:
+        return None
+    raise MonosemError(f"the run in {root} has no feature index", f"Make one with: monosem index {run.path}")
 
 
 def has_index(run: RunFolder) -> bool:

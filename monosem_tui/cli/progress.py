@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
 from monosem_tui.text.bars import bar
-from monosem_tui.text.numbers import activation, compact
+from monosem_tui.text.numbers import activation, compact, duration
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
 
 if TYPE_CHECKING:
@@ -110,14 +110,6 @@ def _figure(name: str, value: Fact) -> str:
 
 def _speed(value: float) -> str:
     return compact(value) if value >= 10 else f"{value:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `48 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class LoggedTask:

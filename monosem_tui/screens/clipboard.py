@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from monosem_tui.memory import state_folder
 from store.atomic import write_text
 from store.errors import MonosemError
 
@@ -31,8 +32,7 @@ def copy(text: str, to_terminal: Callable[[str], None]) -> str:
 
 def copy_path() -> Path:
     """`$XDG_STATE_HOME/monosem/clipboard.txt`."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "monosem" / "clipboard.txt"
+    return state_folder() / "clipboard.txt"
 
 
 def _home_relative(path: Path) -> str:

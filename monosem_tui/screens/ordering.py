@@ -15,6 +15,17 @@ from store.filters import All, BadFilter, Marked, Source
 from store.query import SORT_KEYS, Ids, SortKey, alive, sort_features
 
 
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Features chosen on another screen. Two are the same only if they are one."""
+
+    title: str
+    """What they are, for the list's title."""
+    ids: Ids
+    origin: str
+    """The screen to go back to."""
+
+
 @dataclass(frozen=True)
 class Ordering:
     """What the list is asked for."""
@@ -25,6 +36,8 @@ class Ordering:
     """Whether features that never fire are shown too."""
     text: str = ""
     """What the filter looks for."""
+    only: Selection | None = None
+    """These alone, dead ones among them."""
 
     def next_sort(self) -> Ordering:
         """By the next column: numbers from large to small, ids from 0 up."""
@@ -78,6 +91,8 @@ class Catalogue:
         parts = [f"{count(len(self.ids))} of {total} features", f"{ordering.sort} {ARROWS[ordering.descending]}"]
         if ordering.text:
             parts.insert(1, f"/{printable(ordering.text)}")
+        if ordering.only:
+            parts.insert(1, ordering.only.title)
         return " · ".join(parts)
 
     def nothing(self) -> list[str]:
@@ -89,13 +104,16 @@ class Catalogue:
             found.append(
                 f"no number begins with “{text}”, and no label or token has it" if plain else f"nothing passes “{text}”"
             )
-        if self.n_dead and not self.ordering.dead:
+        if self.ordering.only:
+            found.append(f"only {self.ordering.only.title}; escape shows the others")
+        elif self.n_dead and not self.ordering.dead:
             found.append(f"{count(self.n_dead)} dead features are hidden; d shows them")
         return found
 
     def _sort(self, ordering: Ordering, dead: bool) -> Ids:
         """The features in the order asked for; dead ones among them also where the filter asks for them."""
-        ids = np.arange(self._run.store.d_sae, dtype=np.int64)
-        if not (ordering.dead or dead):
+        only = ordering.only
+        ids = only.ids if only else np.arange(self._run.store.d_sae, dtype=np.int64)
+        if not (ordering.dead or dead or only):
             ids = alive(self._columns, ids)
         return sort_features(self._columns, ids, ordering.sort, descending=ordering.descending)

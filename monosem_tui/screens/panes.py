@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 WIDE = 110
 """Cells from which list and page stand side by side."""
 LARGEST_LIST = 72
+LEAST_LIST, LEAST_PAGE = 36, 44
 
 Pane = Literal["list", "page"]
+PANES: tuple[Pane, ...] = get_args(Pane)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Panes:
     """The pane with the keys."""
     zoomed: Pane | None = None
     """The pane that was given the whole width; the other may be opened over it."""
+    wider: int = 0
+    """Cells that the list was given beyond its usual width."""
 
     @property
     def wide(self) -> bool:
@@ -35,7 +39,16 @@ class Panes:
     @property
     def list_width(self) -> int:
         """Cells of the list beside the page."""
+        return max(LEAST_LIST, min(self._usual + self.wider, self.width - LEAST_PAGE))
+
+    @property
+    def _usual(self) -> int:
         return min(LARGEST_LIST, self.width * 2 // 5)
+
+    def widen(self, cells: int) -> Panes:
+        """The list wider, as far as the page keeps enough."""
+        wanted = replace(self, wider=self.list_width - self._usual + cells)
+        return replace(wanted, wider=wanted.list_width - self._usual)
 
     def shows(self, pane: Pane) -> bool:
         """Whether a pane is on the screen."""

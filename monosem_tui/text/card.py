@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +123,21 @@ def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int)
             for i, value in zip(*store.neighbours(feature), strict=True)
         ],
     )
+
+
+def renoted(card: FeatureCard, store: FeatureStore, notes: dict[int, FeatureNotes]) -> FeatureCard:
+    """A card with the notes as they are now; the same one if they have not changed."""
+    note = notes.get(card.feature, FeatureNotes())
+    fresh = replace(
+        card,
+        label=printable(note.label),
+        bookmark=note.bookmark,
+        tags=[printable(tag) for tag in note.tags],
+        comment=printable(note.comment),
+        near=[replace(near, name=feature_name(store, notes, near.feature)) for near in card.near],
+    )
+    said = ("label", "bookmark", "tags", "comment", "near")
+    return fresh if any(getattr(fresh, name) != getattr(card, name) for name in said) else card
 
 
 def feature_name(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> str:

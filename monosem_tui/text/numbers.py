@@ -63,3 +63,11 @@ def signed(value: float) -> str:
 def cosine(value: float) -> str:
     """`0.41`, `−0.30`."""
     return f"{value:.2f}".replace("-", MINUS)
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `48 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from monosem_tui.text.numbers import count, share
 from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
-from store.notes import FeatureNotes, Notes
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from store.note_editor import NoteEditor
+from store.notes import FeatureNotes, Notes, notes_path
 from store.reader import FeatureStore
 from store.run import RunFolder, RunRecord
 
@@ -20,8 +21,13 @@ class OpenRun:
     """What the screens of one run share."""
 
     name: str
+    path: Path
+    """The run's folder, or the features.h5 that was opened by itself; without links."""
     store: FeatureStore
     notes: dict[int, FeatureNotes]
+    """By feature; `editor` renews them in place."""
+    editor: NoteEditor
+    """What changes them, and takes changes back."""
     record: RunRecord | None
     """None where a features.h5 was opened by itself."""
 
@@ -35,19 +41,25 @@ def open_run(path: Path) -> OpenRun:
     store = FeatureStore.open(path)
     run = RunFolder(path.parent if path.is_file() else path)
     alone = path.is_file() and path != run.features
+    notes = Notes(notes_path(path))
+    notes.follow()
     return OpenRun(
         name=printable(path.name if alone else run.name),
+        path=(path if alone else run.path).resolve(),
         store=store,
-        notes={} if alone else Notes(run.notes).load(),
+        notes=notes.by_feature,
+        editor=NoteEditor(notes),
         record=run.record() if run.exists() and not alone else None,
     )
 
 
-def headline(run: OpenRun, cells: int) -> Line:
+def headline(run: OpenRun | None, cells: int) -> Line:
     """`monosem  stories · stories260K resid_post 2 · topk 1 024 k16 · EV 0.941 · L0 16.0`, as much as fits.
 
     What goes first when it is narrow: the program's name, then what the SAE is; the run's own name stays last.
     """
+    if run is None:
+        return crop(line(Span(f" {PROGRAM}  ", Role.DIM), "no run open"), cells)
     name, state, numbers = _name(run), _state(run), _numbers(run)
     title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
     program = line(Span(f" {PROGRAM} ", Role.DIM))
@@ -61,7 +73,7 @@ def headline(run: OpenRun, cells: int) -> Line:
         spans = tuple(span for part in parts for span in part)
         if width_of(spans) <= cells:
             return spans
-    return name
+    return crop(name, cells)
 
 
 def _name(run: OpenRun) -> Line:

@@ -7,7 +7,7 @@ vision deficiencies (CIE ΔE of 9 or more between neighbours).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rich.color import Color
@@ -15,6 +15,7 @@ from rich.style import Style
 
 from monosem_tui.text.spans import HEAT, Line, Role
 
+THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231
 DARK_RAMP = ((52, WHITE), (88, WHITE), (130, WHITE), (172, BLACK), (214, BLACK))
 """Background and text of the five steps, weakest first, on a dark terminal."""
@@ -30,11 +31,28 @@ class Palette:
     dark: bool = True
     colors: int = 256
     """0, 16 or 256; millions are not needed."""
+    plain: bool = False
+    """Whether to do without colours although there are some."""
 
     @property
     def name(self) -> str:
         """`dark`, `light` or `plain`."""
-        return ("dark" if self.dark else "light") if self.colors else "plain"
+        return ("dark" if self.dark else "light") if self.used else "plain"
+
+    @property
+    def used(self) -> int:
+        """Colours in use: 0, 16 or 256."""
+        return 0 if self.plain else self.colors
+
+    def following(self) -> Palette:
+        """The next theme: dark, light, plain."""
+        if self.plain:
+            return replace(self, plain=False, dark=True)
+        return replace(self, dark=False) if self.dark else replace(self, plain=True)
+
+    def themed(self, name: str) -> Palette:
+        """The theme of a name; another name changes nothing."""
+        return replace(self, plain=name == "plain", dark=name != "light") if name in THEMES else self
 
     def style(self, role: Role) -> Style:
         """The style of a role."""
@@ -55,14 +73,14 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         Role.PEAK: Style(bold=True, underline=True),
         Role.WARNING: Style(bold=True),
     }
-    if palette.colors:
+    if palette.used:
         styles[Role.ACCENT] = Style(color=Color.from_ansi(6), bold=True)
-    if palette.colors >= 256:
+    if palette.used >= 256:
         background, text = (237, 255) if palette.dark else (253, 232)
         styles[Role.CURSOR] = _style(background, text)
     for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
         # Without colours weight and underline still rise with the step.
-        styles[role] = style if palette.colors else Style(underline=True, bold=step >= 2, reverse=step >= 4)
+        styles[role] = style if palette.used else Style(underline=True, bold=step >= 2, reverse=step >= 4)
     return styles
 
 

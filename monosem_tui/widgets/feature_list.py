@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from textual import events
 from textual.message import Message
 
+from monosem_tui.actions import Where
 from monosem_tui.text.bars import decades
 from monosem_tui.text.card import top_token
 from monosem_tui.text.opened import OpenRun
@@ -14,7 +15,7 @@ from monosem_tui.text.palette import Palette
 from monosem_tui.text.rows import Columns, Row, columns, header, row
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.widgets.actions import Where, bindings
+from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 from store.errors import MonosemError
 from store.notes import FeatureNotes
@@ -111,6 +112,11 @@ class FeatureList(LineView):
         self.refresh()
         if self.feature != before:
             self.post_message(self.Highlighted())
+
+    def renote(self) -> None:
+        """Draw rows whose notes have changed; the first label of all makes room for a column."""
+        self._labels = any(note.label for note in self._run.notes.values())
+        self.refresh()
 
     def go(self, number: int) -> None:
         """Move the cursor to a row, or to the nearest there is."""

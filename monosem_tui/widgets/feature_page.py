@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from monosem_tui.actions import Where
 from monosem_tui.text.card import FeatureCard
 from monosem_tui.text.heat import Rendering
 from monosem_tui.text.page import badges, page, title
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import cut, printable
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.widgets.actions import Where, bindings
+from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 from store.errors import MonosemError
 

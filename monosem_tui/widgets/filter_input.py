@@ -1,19 +1,22 @@
-"""One line to type a filter or a number into."""
+"""One line to type a filter, a number or a command into."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
 
+from monosem_tui.actions import TYPING, Where, at
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
-from monosem_tui.widgets.actions import Where, at
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
-Kind = Literal["/", ":"]
-LONGEST = 200
+NoteKind = Literal["label", "tags", "comment"]
+Kind = Literal["/", ":", ">"] | NoteKind
+"""A filter, a number, a command, or a note."""
+NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
+LONGEST, LONGEST_NOTE = 200, 4_000
 """Characters: more is a paste that went wrong."""
 
 
@@ -28,7 +31,10 @@ class Typed(Enum):
     NOTHING = "nothing"
 
 
-_ACTIONS = {key: Typed(action.name) for action in at(Where.INPUT, Where.NUMBER) for key in action.keys}
+_ACTIONS = {key: Typed(action.name) for action in at(*TYPING) for key in action.keys}
+
+_WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND}
+_WHERE |= dict.fromkeys(NOTES, Where.NOTE)
 
 
 class FilterInput(OneLine):
@@ -49,7 +55,11 @@ class FilterInput(OneLine):
     @property
     def where(self) -> Where:
         """What is being typed, for the footer and the help panel."""
-        return Where.INPUT if self.kind == "/" else Where.NUMBER
+        return _WHERE[self.kind]
+
+    @property
+    def _longest(self) -> int:
+        return LONGEST_NOTE if self.kind in NOTES else LONGEST
 
     @property
     def text(self) -> str:
@@ -74,8 +84,8 @@ class FilterInput(OneLine):
     def insert(self, text: str) -> Typed:
         """Put text at the cursor: of a paste, its first line."""
         first = text.partition("\n")[0]
-        wanted = "".join(c for c in first if (c.isprintable() if self.kind == "/" else c in "0123456789"))
-        wanted = wanted[: LONGEST - len(self.text)]
+        wanted = "".join(c for c in first if (c.isprintable() if self.kind != ":" else c in "0123456789"))
+        wanted = wanted[: max(0, self._longest - len(self.text))]
         self._before += wanted
         return self._changed(bool(wanted))
 
@@ -118,7 +128,7 @@ class FilterInput(OneLine):
     def _redraw(self) -> None:
         cells = self.size.width
         right = hints(at(self.where), self._right, min(36, cells // 2))
-        room = cells - width_of(right) - 5
+        room = cells - width_of(right) - len(self.kind) - 4
         after = printable(self._after)
         typed: Line = (Span(printable(self._before)), Span(after[:1] or " ", Role.CARET), Span(after[1:]))
         missing = room - width_of(typed)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.strip import Strip
 from textual.widget import Widget
 
+from monosem_tui.actions import Action, entries
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.spans import Line, Role, Span, line, width_of
-from monosem_tui.widgets.actions import Action, entries
 from monosem_tui.widgets.line_view import to_strip
 
 RULE = "─"
@@ -51,7 +51,7 @@ def lines(title: str, actions: Listed, cells: int) -> list[Line]:
     for number in range(n_rows):
         parts = [Span(" ")]
         for entry in listed[number::n_rows]:
-            on = does[entry.action]
+            on = any(does[action] for action in entry.actions)
             parts.append(Span(entry.keys.ljust(keys), Role.BOLD if on else Role.DIM))
             parts.append(Span(entry.description.ljust(size - keys), Role.PLAIN if on else Role.DIM))
         parts[-1] = Span(parts[-1].text.rstrip(), parts[-1].role)

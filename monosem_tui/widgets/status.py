@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from monosem_tui.actions import Action
 from monosem_tui.text.spans import Line, Role, Span, line, width_of
-from monosem_tui.widgets.actions import Action
 
-ESSENTIAL = ("back", "help", "app.quit")
+ESSENTIAL = ("back", "help", "quit")
 """Actions whose hints stay when it is narrow."""
 
 
 def hints(actions: list[Action], right: str, cells: int) -> Line:
     """The footer of some actions, as many as fit, with `right` at its end."""
     end = line(Span(right, Role.DIM), " ")
-    optional = [action.hint for action in actions if action.hint and action.name not in ESSENTIAL]
-    kept = [action.hint for action in actions if action.hint and action.name in ESSENTIAL]
+    optional = [action.hint for action in actions if action.hint and action.id not in ESSENTIAL]
+    kept = [action.hint for action in actions if action.hint and action.id in ESSENTIAL]
     for n in range(len(optional), -1, -1):
         parts: list[Span] = []
         for text in optional[:n] + kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from store.run import RunFolder, RunRecord
 from tests.cli.running import monosem
 from tests.sample_run import Sample, build_sample
 
-Opened = list[tuple[Path, str | None, bool | None]]
+Opened = list[tuple[Path | None, str | None, bool | None]]
 
 
 @pytest.fixture
@@ -20,7 +21,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     """What was to be browsed, instead of browsing."""
     calls: Opened = []
 
-    def browse(path: Path, *, color: str | None = None, mouse: bool | None = None) -> int:
+    def browse(
+        path: Path | None, *, color: str | None, mouse: bool | None, root: Path | None = None, theme: str | None
+    ) -> int:
+        assert root is None or path is None
+        assert theme is None
         calls.append((path, color, mouse))
         return 0
 
@@ -28,19 +33,24 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     return calls
 
 
-def _aged(folder: RunFolder, seconds: int) -> None:
-    os.utime(folder.run_json, (10_000 - seconds, 10_000 - seconds))
-
-
-def test_without_a_name_the_newest_run_that_has_an_index(tmp_path: Path, opened: Opened) -> None:
-    for name, age in (("old", 50), ("filling", 20)):
-        small = build_sample(tmp_path / name, n_features=8, n_contexts=3, merged=name == "old")
-        _aged(small.run, age)
-    bare = RunFolder(tmp_path / "newest")
-    bare.create(RunRecord(status="training"))
-    _aged(bare, 1)
+def test_without_a_name_the_one_run_there_is(tmp_path: Path, opened: Opened) -> None:
+    build_sample(tmp_path / "filling", n_features=8, n_contexts=3, merged=False)
     assert run(["tui", "--runs-dir", str(tmp_path)]) == 0
     assert opened == [(tmp_path / "filling", None, None)]
+
+
+def test_without_a_name_the_list_where_there_are_several(tmp_path: Path, opened: Opened) -> None:
+    for name in ("one", "another"):
+        RunFolder(tmp_path / name).create(RunRecord())
+    assert run(["tui", "--runs-dir", str(tmp_path)]) == 0
+    assert opened == [(None, None, None)]
+
+
+def test_a_run_at_work_can_be_followed_before_it_has_an_index(tmp_path: Path, opened: Opened) -> None:
+    record = RunRecord(status="training", pid=os.getpid(), host=platform.node())
+    RunFolder(tmp_path / "busy").create(record)
+    assert run(["tui", "--runs-dir", str(tmp_path)]) == 0
+    assert opened == [(None, None, None)]
 
 
 def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:

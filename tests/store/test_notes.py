@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store.errors import MonosemError
-from store.notes import FeatureNotes, Notes
+from store.notes import FeatureNotes, Notes, Statement, notes_path
 
 HOSTILE = "a\nb\r\n\t\x00\x1b[31m\x85 \u2028 \u2029 \x1c “é” 日本 🧑‍🚀 \"'\\ {}"
 
@@ -45,9 +45,21 @@ STATEMENTS = st.tuples(
     st.one_of(
         st.tuples(st.sampled_from(["label", "comment"]), st.text() | st.just(HOSTILE)),
         st.tuples(st.just("bookmark"), st.booleans()),
-        st.tuples(st.just("tags"), st.lists(st.text())),
+        st.tuples(st.just("tags"), st.lists(st.text() | st.sampled_from(["#a", "a", " a b ", "##"]))),
     ),
 )
+
+
+def words(tags: list[str]) -> list[str]:
+    """Tags as they are kept: without `#` and white space, each once, none of them empty."""
+    kept: list[str] = []
+    for tag in tags:
+        word = "-".join(tag.split())
+        while word.startswith("#"):
+            word = word[1:]
+        if word and word not in kept:
+            kept.append(word)
+    return kept
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,7 +70,7 @@ def test_any_statements(tmp_path: Path, statements: list) -> None:
     expected: dict[int, dict] = {}
     for feature, (name, value) in statements:
         Notes(path).set(feature, name, value)
-        expected.setdefault(feature, {})[name] = value
+        expected.setdefault(feature, {})[name] = words(value) if name == "tags" else value
     assert Notes(path).load() == {feature: FeatureNotes(**fields) for feature, fields in expected.items()}
 
 
@@ -188,6 +200,97 @@ def test_notes_that_may_not_be_read(notes: Notes, tmp_path: Path, monkeypatch: p
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", denied)
-    with pytest.raises(MonosemError, match=r"cannot read .*notes\.jsonl: Permission denied"):
-        notes.load()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", denied)
+        with pytest.raises(MonosemError, match=r"cannot read .*notes\.jsonl: Permission denied"):
+            notes.load()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(MonosemError, match="folder: it is no file"):
+        Notes(tmp_path / "folder").load()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MonosemError, match="pipe: it is no file"):  # and nobody waits for a writer
+        Notes(tmp_path / "pipe").load()
+
+
+@pytest.mark.parametrize("place", ["/sys/notes.jsonl", "{folder}/none/notes.jsonl", "{folder}"])
+def test_notes_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    path = Path(place.format(folder=tmp_path))
+    with pytest.raises(MonosemError) as failed:
+        Notes(path).set(1, "label", "x")
+    assert str(path) in failed.value.what
+    assert "copy it" in failed.value.hint
+
+
+def test_no_space_left_leaves_no_half_line(notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes.set(1, "label", "kept")
+    before = (tmp_path / "notes.jsonl").read_bytes()
+    write = os.write
+    room = [10]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        done = write(descriptor, data[: room[0]])
+        room[0] -= done
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(MonosemError, match="No space left"):
+            notes.set(1, "label", "lost")
+    assert (tmp_path / "notes.jsonl").read_bytes() == before
+    notes.set(2, "label", "after")
+    assert notes.load() == {1: FeatureNotes(label="kept"), 2: FeatureNotes(label="after")}
+
+
+def test_a_write_in_pieces(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    notes.set(1, "label", "long enough")
+    monkeypatch.undo()
+    assert notes.load() == {1: FeatureNotes(label="long enough")}
+
+
+def test_tags_one_by_one(notes: Notes) -> None:
+    for name, tag in (("tag", "a"), ("tag", "b"), ("tag", "a"), ("tag", "#c d"), ("untag", "a"), ("untag", "none")):
+        notes.set(5, name, tag)
+    assert notes.load()[5].tags == ["b", "c-d"]
+    notes.set(5, "tags", ["z"])
+    notes.set(5, "tag", "b")
+    assert notes.load()[5].tags == ["z", "b"]
+
+
+def test_what_is_no_note_is_refused_and_nothing_is_written(notes: Notes, tmp_path: Path) -> None:
+    with pytest.raises(MonosemError, match="no tag"):
+        notes.set(1, "tag", " # ")
+    with pytest.raises(MonosemError, match="a comment of 65537 characters"):
+        notes.append([Statement(1, "label", "fine"), Statement(1, "comment", "x" * 65_537)])
+    assert notes.load() == {}
+    notes.set(1, "comment", "x" * 65_536)
+    notes.set(2, "label", "half \ud800 of a pair \udfff")  # as a command line's invalid bytes arrive
+    assert notes.load()[2].label == "half � of a pair �"
+
+
+def test_damaged_lines_are_reported_and_stay(notes: Notes, tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    notes.set(1, "label", "before")
+    with path.open("ab") as stream:
+        stream.write(
+            b'garbage\n\n{"recipe": "calm", "clamps": ["1=off"]}\n{"feature": 1, "recipe": "x"}\n\xff\n{"torn": '
+        )
+    notes.set(2, "label", "after")
+    content = path.read_bytes()
+    notes.follow()
+    assert notes.damaged == [2, 6, 7]  # not the empty line, nor what another version may understand
+    assert notes.by_feature == {1: FeatureNotes(label="before"), 2: FeatureNotes(label="after")}
+    assert path.read_bytes() == content
+    assert b'garbage\n\n{"recipe"' in content
+
+
+def test_where_notes_lie(tmp_path: Path) -> None:
+    (tmp_path / "features.h5").touch()
+    (tmp_path / "gpt2 l8.h5").touch()
+    assert notes_path(tmp_path) == tmp_path / "notes.jsonl"
+    assert notes_path(tmp_path / "not there yet") == tmp_path / "not there yet" / "notes.jsonl"
+    assert notes_path(tmp_path / "features.h5") == tmp_path / "notes.jsonl"
+    assert notes_path(tmp_path / "gpt2 l8.h5") == tmp_path / "gpt2 l8.notes.jsonl"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.app import MonosemApp
-from monosem_tui.screens import browse
+from monosem_tui.screens import paged
+from monosem_tui.screens.session import Session
 from monosem_tui.text.opened import OpenRun, open_run
 from monosem_tui.text.palette import Palette
 from store.notes import Notes
@@ -42,12 +43,12 @@ def make_app(
     opened: OpenRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> MakeApp:
     """Make an app on the sample, or on another run; what it copies goes to a folder of the test."""
-    monkeypatch.setattr(browse, "DEBOUNCE", 0.01)
+    monkeypatch.setattr(paged, "DEBOUNCE", 0.01)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("NO_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)
 
     def make(run: OpenRun | None = None, palette: Palette | None = None) -> MonosemApp:
-        return MonosemApp(run or opened, palette or Palette())
+        return MonosemApp(Session(run or opened, tmp_path, palette or Palette()))
 
     return make

@@ -23,7 +23,7 @@ from monosem_tui import terminal
 from monosem_tui.launch import browse
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
-    import monosem_tui.screens.browse as screen
+    import monosem_tui.screens.paged as screen
     screen.DEBOUNCE = float(sys.argv[2])
 sys.exit(browse(Path(sys.argv[1])))
 """

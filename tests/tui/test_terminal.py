@@ -53,18 +53,20 @@ def test_unknown_settings_are_refused_with_the_choices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "dark"),
+    ("environ", "given", "theme", "asked"),
     [
-        ({}, True),
-        ({"COLORFGBG": "15;0"}, True),
-        ({"COLORFGBG": "0;15"}, False),
-        ({"COLORFGBG": "0;default;15"}, False),
-        ({"COLORFGBG": "0;15", "MONOSEM_THEME": "dark"}, True),
-        ({"MONOSEM_THEME": "light"}, False),
+        ({}, None, "dark", False),
+        ({"COLORFGBG": "15;0"}, None, "dark", False),
+        ({"COLORFGBG": "0;15"}, None, "light", False),
+        ({"COLORFGBG": "0;default;15"}, None, "light", False),
+        ({"COLORFGBG": "0;15", "MONOSEM_THEME": "dark"}, None, "dark", True),
+        ({"MONOSEM_THEME": "light"}, None, "light", True),
+        ({"MONOSEM_THEME": "light"}, "plain", "plain", True),
     ],
 )
-def test_theme(environ: dict[str, str], dark: bool) -> None:
-    assert decide(environ).dark is dark
+def test_theme(environ: dict[str, str], given: str | None, theme: str, asked: bool) -> None:
+    found = decide(environ, theme=given)
+    assert (found.theme, found.asked) == (theme, asked)
 
 
 def test_over_ssh_the_mouse_is_off_and_escape_waits() -> None:
@@ -76,9 +78,9 @@ def test_over_ssh_the_mouse_is_off_and_escape_waits() -> None:
 
 
 def test_settings_reach_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Terminal("none", True, True, 7).settings():
+    for name in Terminal("none", "dark", True, 7).settings():
         monkeypatch.setenv(name, "before")
-    terminal.apply(Terminal("256", True, True, 7).settings())
+    terminal.apply(Terminal("256", "dark", True, 7).settings())
     import os
 
     assert (os.environ["TEXTUAL_COLOR_SYSTEM"], os.environ["ESCDELAY"]) == ("256", "7")

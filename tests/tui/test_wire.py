@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from store.notes import Notes
+from store.run import RunFolder
 from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 
@@ -159,3 +162,19 @@ def test_stopping_and_going_on_draws_everything_again(app: PtyApp) -> None:
     found = text(app.read_until(b"RAISES") + app.read(REST))
     assert "monosem" in found
     assert app.process.poll() is None
+
+
+def test_notes_of_another_terminal_cost_their_row(run: Sample, tmp_path: Path) -> None:
+    own = RunFolder(Path(shutil.copytree(run.run.path, tmp_path / "own")))
+    theirs = Notes(own.notes)
+    theirs.set(199, "label", "so that there is a column for labels")
+    with PtyApp(own.path, 200, 50, TERM="xterm-256color") as app:
+        app.read_until(b"RAISES")
+        app.read(REST)
+        theirs.set(3, "label", "seen at once")
+        seen = app.read_until(b"seen at once") + app.read(REST)
+        assert len(seen) <= 1_500
+        theirs.set(3, "bookmark", False)  # nothing that shows
+        assert app.read(3.0) == b""
+        app.press(b"bu", REST)
+        assert Notes(own.notes).load()[3].label == "seen at once"

@@ -140,7 +140,7 @@ def _screen() -> Screen:
         columns=size.columns,
         lines=size.lines,
         color=chosen.color,
-        theme="dark" if chosen.dark else "light",
+        theme=chosen.theme,
         mouse=chosen.mouse,
     )
 

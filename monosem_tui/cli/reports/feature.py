@@ -26,7 +26,7 @@ from store.cofiring import cofiring
 from store.drift import drift
 from store.examples import Example, Section, sections
 from store.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
-from store.notes import FeatureNotes, Notes
+from store.notes import FeatureNotes, Notes, notes_path
 from store.reader import FeatureStore, Weighted
 
 
@@ -72,8 +72,8 @@ def report(place: Place, feature: int, *, choice: Choice, width: int, json: bool
 
 
 def read_notes(place: Place) -> dict[int, FeatureNotes]:
-    """What people have said about the features; nothing for a features.h5 that stands alone."""
-    return Notes(place.run.notes).load() if place.run else {}
+    """What people have said about the features."""
+    return Notes(notes_path(place.path)).load()
 
 
 def rendering() -> Rendering:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.progress import duration
-from monosem_tui.text.numbers import compact
+from monosem_tui.text.numbers import compact, duration
 from store.run import RunFolder
 
 if TYPE_CHECKING:

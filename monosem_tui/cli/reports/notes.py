@@ -1,0 +1,178 @@
+"""`monosem label`: what people have said about the features of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from monosem_tui.cli import output
+from monosem_tui.cli.places import Place
+from monosem_tui.text.numbers import count
+from store.atomic import write_text
+from store.errors import MonosemError
+from store.note_editor import NoteEditor
+from store.note_exchange import Outcome, entries_json, merging, note_json, read_entries, to_csv, to_json
+from store.notes import FeatureNotes, Notes, Statement, notes_path
+
+STAR = "★"
+_COLUMNS = (
+    output.Column("id", ">"),
+    output.Column(STAR),
+    output.Column("label", shrinks=True),
+    output.Column("tags", shrinks=True),
+    output.Column("comment", shrinks=True),
+)
+_NAMED = 8
+"""Features that a sentence names; of more it gives the number."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be said about a feature; None and () say nothing."""
+
+    label: str | None = None
+    bookmark: bool | None = None
+    comment: str | None = None
+    tag: tuple[str, ...] = ()
+    untag: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is anything to say."""
+        return self != Wanted()
+
+    def statements(self, feature: int) -> list[Statement]:
+        """The same, about a feature."""
+        said = [Statement(feature, "tag", word) for word in self.tag]
+        said += [Statement(feature, "untag", word) for word in self.untag]
+        if self.label is not None:
+            said.append(Statement(feature, "label", self.label))
+        if self.bookmark is not None:
+            said.append(Statement(feature, "bookmark", self.bookmark))
+        if self.comment is not None:
+            said.append(Statement(feature, "comment", self.comment))
+        return said
+
+
+def report(place: Place, *, json: bool) -> None:
+    """Print all notes, by feature."""
+    notes = _followed(place)
+    if json:
+        output.emit_json(entries_json(notes.by_feature))
+    elif not any(not note.empty for note in notes.by_feature.values()):
+        output.narrate(f"there are no notes on {place.name}; `monosem label {place.name} ID TEXT` makes one")
+    else:
+        _table(notes.by_feature)
+
+
+def say(place: Place, feature: int, wanted: Wanted, *, json: bool) -> None:
+    """Say things about a feature, then print its notes.
+
+    Raises:
+        MonosemError: there is no such feature, or its notes cannot be read or written.
+    """
+    last = _features(place) - 1
+    if feature > last:
+        raise MonosemError(f"{place.name} has no feature {feature}", f"Features are numbered 0 to {last}.")
+    notes = _followed(place)
+    if wanted.anything:
+        NoteEditor(notes).say(wanted.statements(feature))
+    note = notes.by_feature.get(feature, FeatureNotes())
+    if json:
+        output.emit_json(note_json(feature, note))
+    elif note.empty:
+        output.narrate(f"nothing is said about feature {feature}")
+    else:
+        _table({feature: note})
+
+
+def export(place: Place, path: Path) -> None:
+    """Write all notes to a .csv or .json file, all or nothing.
+
+    Raises:
+        MonosemError: it is of another kind, or the notes cannot be read or the file written.
+    """
+    writers = {".csv": to_csv, ".json": to_json}
+    if path.suffix.lower() not in writers:
+        raise MonosemError(f"--export {path} is neither .csv nor .json")
+    notes = _followed(place).by_feature
+    write_text(path, writers[path.suffix.lower()](notes))
+    said = sum(not note.empty for note in notes.values())
+    output.narrate(f"notes on {_counted(said, 'feature')} exported to {path}")
+
+
+def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
+    """Add the notes of a file, and say what became of them.
+
+    Raises:
+        MonosemError: the file cannot be read or speaks of a feature there is not, or the notes cannot be written;
+            nothing is taken over then.
+    """
+    entries, features = read_entries(path), _features(place)
+    for entry in entries:
+        if entry.feature >= features:
+            raise MonosemError(
+                f"{path}, {entry.where}: {place.name} has no feature {entry.feature}",
+                f"Features are numbered 0 to {features - 1}. Are these notes on another run?",
+            )
+    outcome = Outcome()
+    _followed(place).change(merging(entries, outcome, overwrite=overwrite))
+    changed = sorted({said.feature for said in outcome.said})
+    if json:
+        kept = [{"feature": feature, "name": name} for feature, name in outcome.kept]
+        output.emit_json({"read": len(entries), "changed": changed, "kept": kept})
+        return
+    output.narrate(
+        f"{path}: notes on {_counted(len(entries), 'feature')} read, {count(len(changed))} of them changed here"
+    )
+    for name in ("label", "comment"):
+        kept_here = [feature for feature, kind in outcome.kept if kind == name]
+        if kept_here:
+            output.narrate(
+                f"{_counted(len(kept_here), name)} that the file has otherwise stayed ({_numbers(kept_here)}); "
+                "--overwrite takes the file's"
+            )
+
+
+def _followed(place: Place) -> Notes:
+    """The notes, read; what is damaged in them is told."""
+    notes = Notes(notes_path(place.path))
+    notes.follow()
+    if notes.damaged:
+        output.narrate(
+            f"{_counted(len(notes.damaged), 'damaged line')} in {notes.path} passed over, and left in the file "
+            f"(line {_numbers(notes.damaged)})"
+        )
+    return notes
+
+
+def _features(place: Place) -> int:
+    """How many features there are to speak about."""
+    if place.run and place.path.is_dir() and place.run.exists():
+        if not (features := place.run.record().spec.d_sae):
+            raise MonosemError(f"{place.name} has no features yet", f"Train some: monosem train --out {place.path}")
+        return features
+    from store.reader import FeatureStore
+
+    with FeatureStore.open(place.path) as store:
+        return store.d_sae
+
+
+def _table(notes: Mapping[int, FeatureNotes]) -> None:
+    rows = [
+        (str(i), STAR if n.bookmark else "", n.label, " ".join(f"#{tag}" for tag in n.tags), n.comment)
+        for i, n in sorted(notes.items())
+        if not n.empty
+    ]
+    output.emit_table(_COLUMNS, rows)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    first, *more = [str(number) for number in numbers]
+    shown = [first, *more][:_NAMED]
+    return ", ".join(shown) + (", …" if len(more) >= _NAMED else "")

@@ -1,0 +1,97 @@
+"""What one comes back to: a small file a store, so that the next sitting begins where the last one ended.
+
+It lies under `$XDG_STATE_HOME/monosem/stores`, named after the store's real path. Nothing in it is user data: labels
+and bookmarks are in the run's notes. A file that is missing, damaged or of a later version reads as the defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from store.atomic import read_json, write_json
+from store.errors import MonosemError
+
+VERSION = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowseMemory:
+    """List and page."""
+
+    feature: int | None = None
+    sort: str = "max"
+    descending: bool = True
+    dead: bool = False
+    text: str = ""
+    """The filter."""
+    front: str = "list"
+    zoomed: str = ""
+    wider: int = 0
+    """Cells that the list was given beyond its usual width."""
+    rendering: str = ""
+    log_counts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
+
+    version: int = VERSION
+    store: str = ""
+    """The store's real path, for people who look into the file."""
+    theme: str = ""
+    """What `t` chose; empty leaves it to the terminal."""
+    browse: BrowseMemory = field(default_factory=BrowseMemory)
+
+
+def state_folder() -> Path:
+    """`$XDG_STATE_HOME/monosem`, else `~/.local/state/monosem`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "monosem"
+
+
+def memory_path(store: Path) -> Path:
+    """Where a store's memory lies."""
+    digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
+    return state_folder() / "stores" / f"{digest[:20]}.json"
+
+
+def recall(store: Path) -> Memory:
+    """What is kept of a store."""
+    try:
+        data = read_json(memory_path(store))
+    except MonosemError:
+        data = {}
+    sound = isinstance(data, dict) and data.get("version") == VERSION
+    return _sound(Memory, (data if sound else {}) | {"version": VERSION, "store": str(store.resolve())})
+
+
+def keep(store: Path, memory: Memory) -> None:
+    """Write it, all or nothing; where that is not possible the next sitting begins anew, and nothing else is lost."""
+    try:
+        write_json(memory_path(store), asdict(memory))
+    except (MonosemError, OSError, UnicodeEncodeError):
+        return
+
+
+def _sound(cls: type[T], data: dict[str, Any]) -> T:
+    """A dataclass from JSON in which anything may stand: a value of the wrong kind gives way to the default."""
+    hints = get_type_hints(cls)
+    values = {}
+    for one in fields(cls):  # type: ignore[arg-type]
+        value, hint = data.get(one.name, MISSING), hints[one.name]
+        if is_dataclass(hint) and isinstance(hint, type):
+            values[one.name] = _sound(hint, value if isinstance(value, dict) else {})
+        elif _is(value, hint):
+            values[one.name] = value
+    return cls(**values)
+
+
+def _is(value: object, hint: Any) -> bool:
+    """Whether a value is of a plain type or of one of several; True and False are no numbers here."""
+    kinds = getattr(hint, "__args__", (hint,))
+    return type(value) in kinds

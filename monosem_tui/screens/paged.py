@@ -1,0 +1,110 @@
+"""A screen with a feature's page: it follows a cursor, and is read away from the keys."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.message import Message
+from textual.timer import Timer
+
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.clipboard import copy
+from monosem_tui.screens.session import Session
+from monosem_tui.text.card import FeatureCard, read_card
+from monosem_tui.text.heat import default_rendering
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.text.page import as_text
+from monosem_tui.widgets.feature_page import FeaturePage
+from monosem_tui.widgets.line_view import Trouble
+from store.errors import MonosemError
+
+DEBOUNCE = 0.08
+"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
+
+
+class CardRead(Message):
+    """A page has been read, or could not be."""
+
+    def __init__(self, feature: int, card: FeatureCard | MonosemError) -> None:
+        super().__init__()
+        self.feature, self.card = feature, card
+
+
+class PagedScreen(MonosemScreen):
+    """Keeps `page` at the feature that a subclass has under its cursor."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        if session.run is None:
+            raise ValueError("features of no run")
+        self.run: OpenRun = session.run
+        self.page = FeaturePage(session.palette, default_rendering(session.palette.used))
+        self.rendering_chosen = False
+        """Whether a person chose how activations are drawn; else it is what suits the terminal."""
+        self._timer: Timer | None = None
+        self._reading: int | None = None
+
+    @property
+    def feature(self) -> int | None:
+        """The feature that the page is to show."""
+        raise NotImplementedError
+
+    def follow(self) -> None:
+        """Let the page follow once the cursor rests."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(DEBOUNCE, self.read_page)
+
+    def read_page(self) -> None:
+        """Read the page of the feature under the cursor, if it can be seen."""
+        feature = self.feature
+        if feature is None:
+            self.page.say("No feature to show.")
+        elif self.page.display and feature not in (self._reading, self.page.card and self.page.card.feature):
+            self._reading = feature
+            self._read(feature)
+
+    @work(thread=True, exclusive=True, group="page", exit_on_error=False)
+    def _read(self, feature: int) -> None:
+        try:
+            found: FeatureCard | MonosemError = read_card(self.run.store, self.run.notes, feature)
+        except MonosemError as error:
+            found = error
+        self.post_message(CardRead(feature, found))
+
+    def on_card_read(self, message: CardRead) -> None:
+        """Show it, unless the cursor has moved on."""
+        if message.feature == self._reading:
+            self._reading = None
+        if message.feature != self.feature:
+            return
+        if isinstance(message.card, MonosemError):
+            self.page.complain(message.card)
+        else:
+            self.page.show(message.card)
+        self.retell()
+
+    def on_trouble(self, message: Trouble) -> None:
+        """The store could not be read while a line was drawn."""
+        self.page.complain(message.error)
+        self.tell(message.error.what)
+
+    def action_heat(self) -> None:
+        """The next way to draw activations."""
+        self.page.rendering, self.rendering_chosen = self.page.rendering.following(), True
+        self.tell(f"activations as {self.page.rendering.value}")
+
+    def action_log(self) -> None:
+        """Linear or logarithmic histogram."""
+        self.page.log_counts = not self.page.log_counts
+        self.tell(f"histogram of {'log ' if self.page.log_counts else ''}counts")
+
+    def action_copy(self) -> None:
+        """Copy the page as text."""
+        feature = self.feature
+        if feature is None:
+            return
+        try:
+            card = read_card(self.run.store, self.run.notes, feature)
+            self.tell(copy(as_text(card), self.app.copy_to_clipboard))
+        except MonosemError as error:
+            self.tell(error.what)

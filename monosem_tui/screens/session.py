@@ -1,0 +1,55 @@
+"""What the screens of one app share, and what they ask the app for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.message import Message
+
+from monosem_tui.memory import Memory
+from monosem_tui.screens.ordering import Selection
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.text.palette import Palette
+
+
+@dataclass
+class Session:
+    """One sitting at the terminal. A screen reads it whenever it draws; the app alone replaces what is in it."""
+
+    run: OpenRun | None
+    """What is open; None while only the list of runs is shown."""
+    root: Path
+    """The folder that runs lie in."""
+    palette: Palette
+    memory: Memory = field(default_factory=Memory)
+    """What was kept of the open run's store, and is to be kept of it."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The open run's folder, or the features.h5 opened by itself; None where nothing is open."""
+        return self.run.path if self.run else None
+
+
+class ViewWanted(Message):
+    """Another screen is to be shown."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class RunChosen(Message):
+    """A run is to be opened."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+
+class FeaturesChosen(Message):
+    """Browse is to show these features."""
+
+    def __init__(self, selection: Selection) -> None:
+        super().__init__()
+        self.selection = selection

@@ -1,0 +1,101 @@
+"""Charts of several rows: columns out of eighths of a cell, curves out of braille dots."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monosem_tui.text.bars import LEVELS
+
+Floats = NDArray[np.float64]
+BRAILLE = 0x2800
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of a braille cell's dots, by row and column."""
+
+
+def columns_chart(heights: Floats, cells: int, rows: int) -> list[str]:
+    """Columns of equal width as high as their share of the highest; anything above 0 shows at least an eighth.
+
+    Args:
+        heights: not negative.
+        cells: width; each column takes as many whole cells as fit.
+        rows: height.
+    """
+    each = max(1, cells // max(1, len(heights)))
+    top = float(heights.max(initial=0.0))
+    eighths = np.rint(8 * rows * heights / top).astype(int) if top > 0 else np.zeros(len(heights), int)
+    eighths = np.where(heights > 0, np.maximum(eighths, 1), 0)
+    return [
+        "".join(LEVELS[int(np.clip(eighth - 8 * row, 0, 8))] * each for eighth in eighths)
+        for row in range(rows - 1, -1, -1)
+    ]
+
+
+class Curve(NamedTuple):
+    """A curve, and the values at its top and bottom edge."""
+
+    rows: list[str]
+    low: float
+    high: float
+
+
+def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False) -> Curve:
+    """y over x as braille dots; where several points share a column of dots, their mean is drawn.
+
+    Args:
+        x_N: rising.
+        y_N: values; those that are no finite number, and with `log` those not above zero, are left out.
+        cells: width.
+        rows: height.
+        log: heights by the logarithm.
+    """
+    good = np.isfinite(x_N) & np.isfinite(y_N)
+    good &= (y_N > 0) | (not log)
+    x_N, y_N = x_N[good], y_N[good]
+    if not len(x_N):
+        return Curve([" " * cells] * rows, 0.0, 0.0)
+    low, high = float(y_N.min()), float(y_N.max())
+    values_N = np.log(y_N) if log else y_N
+    dots = _dots(_means(x_N, values_N, 2 * cells), 4 * rows)
+    return Curve(["".join(chr(BRAILLE + bits) for bits in row) for row in _cells(dots, cells, rows)], low, high)
+
+
+def _means(x_N: Floats, y_N: Floats, columns: int) -> list[float | None]:
+    """The mean of each column of dots; None where no point falls into it."""
+    span = float(x_N[-1] - x_N[0])
+    place_N = np.zeros(len(x_N), int) if span <= 0 else ((x_N - x_N[0]) / span * (columns - 1)).astype(int)
+    sums, counts = np.bincount(place_N, y_N, columns), np.bincount(place_N, minlength=columns)
+    return [float(total / n) if n else None for total, n in zip(sums, counts, strict=True)]
+
+
+def _dots(means: list[float | None], height: int) -> list[range]:
+    """For each column of dots the rows of dots (0 at the bottom) that are set, so that neighbours touch."""
+    known = [value for value in means if value is not None]
+    low, high = min(known), max(known)
+    scale = (height - 1) / (high - low) if high > low else 0.0
+    middle = 0 if high > low else (height - 1) // 2
+    drawn: list[range] = []
+    before: int | None = None
+    for number, value in enumerate(means):
+        if value is None:
+            # A gap between two points is bridged at the height of the one before.
+            later = any(other is not None for other in means[number:])
+            drawn.append(range(before, before + 1) if before is not None and later else range(0))
+            continue
+        at = middle + round((value - low) * scale)
+        start = at if before is None or abs(before - at) < 2 else before + (1 if at > before else -1)
+        drawn.append(range(min(start, at), max(start, at) + 1))
+        before = at
+    return drawn
+
+
+def _cells(dots: list[range], cells: int, rows: int) -> list[list[int]]:
+    """Braille bits by row of cells, the highest first."""
+    bits = [[0] * cells for _ in range(rows)]
+    for column, heights in enumerate(dots):
+        for height in heights:
+            from_top = 4 * rows - 1 - height
+            bits[from_top // 4][column // 2] |= DOTS[from_top % 4][column % 2]
+    return bits

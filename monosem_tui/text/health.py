@@ -1,0 +1,210 @@
+"""A run as a whole: how often its features fire, how good it is, how it was trained and from what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monosem_tui.text.numbers import count
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.text.safe import printable
+from store.events import EndEvent, EventTail, TrainEvent
+from store.histogram import Histogram, density_histogram
+from store.query import Ids
+from store.reader import FeatureStore
+from store.run import WORKING, RunFolder, RunRecord
+
+ULTRA_LOW, ENOUGH = 1e-6, 10**7
+"""Density below which a feature counts as ultra-low, and the tokens an index needs to say so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Features that fire about equally often."""
+
+    title: str
+    ids: Ids
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Densities:
+    """How often features fire on the indexed corpus."""
+
+    histogram: Histogram
+    groups: tuple[Group, ...]
+    n_features: int
+    n_counted: int
+    """Tokens that densities are relative to."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the record."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Facts under one heading."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The log points of a training."""
+
+    points: tuple[TrainEvent, ...] = ()
+    end: EndEvent | None = None
+
+
+def densities(store: FeatureStore) -> Densities:
+    """Group features by density: dead, ultra-low where the index is large enough to say so, then decades.
+
+    Raises:
+        MonosemError: the store is damaged.
+    """
+    density_F = store.columns.density_F
+    histogram = density_histogram(density_F)
+    groups = [
+        Group("dead", np.flatnonzero(density_F == 0), f"never fire on {count(store.n_counted)} tokens"),
+        _ultra_low(density_F, store.n_counted),
+    ]
+    for power in range(round(float(histogram.edges[0])), 0):
+        low, high = 10.0**power, 10.0 ** (power + 1)
+        top = density_F <= 1 if power == -1 else density_F < high
+        groups.append(Group(f"{_power(power)} to {_power(power + 1)}", np.flatnonzero((density_F >= low) & top)))
+    return Densities(histogram, tuple(groups), store.d_sae, store.n_counted)
+
+
+def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int) -> Group:
+    if n_counted < ENOUGH:
+        return Group("ultra-low", np.zeros(0, np.int64), "below 1e-6; an index of 10M tokens could tell")
+    return Group("ultra-low", np.flatnonzero((density_F > 0) & (density_F < ULTRA_LOW)), "below 1e-6")
+
+
+def _power(power: int) -> str:
+    return {0: "100 %", -1: "10 %", -2: "1 %", -3: "0.1 %"}.get(power, f"1e{power}")
+
+
+def figures(run: OpenRun) -> list[str]:
+    """Quality in short phrases, as far as it was measured."""
+    record = run.record
+    if record is None:
+        return ["a features.h5 by itself: what was measured is in the run it comes from"]
+    found = record.evaluation if isinstance(record.evaluation, dict) else {}
+    alive, d_sae = _number(found.get("alive")), _number(found.get("d_sae"))
+    said = []
+    if alive is not None and d_sae is not None:
+        said.append(f"{count(round(alive))} of {count(round(d_sae))} features alive")
+    for key, name, digits in (
+        ("explained_variance", "EV", 3),
+        ("l0", "L0", 1),
+        ("mse", "MSE", 4),
+    ):
+        value = _number(found.get(key))
+        if value is None and key != "mse":
+            value = _number(getattr(record.results, key))
+        if value is not None:
+            said.append(f"{name} {value:.{digits}f}")
+    zero, mean = _number(found.get("ce_recovered_zero")), _number(found.get("ce_recovered_mean"))
+    if zero is not None:
+        said.append(f"CE recovered {zero:.3f} (zero)" + (f" {mean:.3f} (mean)" if mean is not None else ""))
+    losses = {key: _number(found.get(f"ce_{key}")) for key in ("clean", "sae", "zero", "mean")}
+    said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
+    tokens = _number(found.get("tokens"))
+    if tokens is not None:
+        said.append(f"on {count(round(tokens))} {printable(str(found.get('split', '')))} tokens".replace("  ", " "))
+    return said or ["not evaluated yet: monosem eval does it"]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+
+def chapters(run: OpenRun) -> tuple[Chapter, ...]:
+    """What it is, where it comes from and with which settings, printable."""
+    spec = run.store.spec
+    what = {
+        "model": spec.model,
+        "site": spec.place(),
+        "architecture": spec.arch,
+        "d_in": spec.d_in,
+        "d_sae": spec.d_sae,
+    }
+    what |= {"k": spec.k, "l1": spec.l1, "left out": spec.excluded, "folder": run.path}
+    found = [_chapter("DICTIONARY", what)]
+    if run.record is None:
+        return tuple(found)
+    record = run.record
+    about = {"status": record.current_status(), "message": record.message, "host": record.host}
+    found.append(_chapter("RUN", about))
+    source = record.provenance
+    versions = source.versions if isinstance(source.versions, dict) else {}
+    from_where = {name: getattr(source, name) for name in source.__dataclass_fields__ if name != "versions"}
+    from_where["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    found.append(_chapter("PROVENANCE", from_where))
+    config = record.config if isinstance(record.config, dict) else {}
+    for command, settings in config.items():
+        if isinstance(settings, dict):
+            found.append(_chapter(f"SETTINGS OF {printable(str(command))}", settings))
+    return tuple(found)
+
+
+def _chapter(title: str, facts: dict[str, Any]) -> Chapter:
+    """Facts that say something: what is not set is left out."""
+    kept = {name: value for name, value in facts.items() if value is not None and value != "" and value != []}
+    return Chapter(title, tuple(Fact(printable(str(name)), printable(str(value))) for name, value in kept.items()))
+
+
+class HealthWatch:
+    """Follows the training of one run."""
+
+    def __init__(self, run: OpenRun) -> None:
+        self._folder = RunFolder(run.path) if run.record is not None else None
+        self._tail = EventTail(run.path / "events.jsonl")
+        self._signature = (0, 0)
+        self.record: RunRecord | None = run.record
+        self.training = Training()
+
+    @property
+    def working(self) -> bool:
+        """Whether more is to be expected."""
+        return self.record is not None and self.record.current_status() in WORKING
+
+    def poll(self) -> bool:
+        """Read what was added; whether there was anything.
+
+        Raises:
+            MonosemError: run.json is damaged.
+        """
+        if self._folder is None:
+            return False
+        news = self._tail.poll()
+        points = () if news.restarted else self.training.points
+        ends = [event for event in news.events if isinstance(event, EndEvent)]
+        added = tuple(event for event in news.events if isinstance(event, TrainEvent))
+        self.training = Training((*points, *added), ends[-1] if ends else None if added else self.training.end)
+        return self._read_record() or news.restarted or bool(news.events)
+
+    def _read_record(self) -> bool:
+        if self._folder is None or not self._folder.exists():
+            return False
+        try:
+            status = self._folder.run_json.stat()
+        except OSError:
+            return False
+        signature = (status.st_mtime_ns, status.st_ino)
+        changed, self._signature = signature != self._signature, signature
+        if changed:
+            self.record = self._folder.record()
+        return changed

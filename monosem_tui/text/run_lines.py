@@ -1,0 +1,119 @@
+"""The list of runs as lines: a row a run, and below it what is going on or why it ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from monosem_tui.text.bars import sparkline
+from monosem_tui.text.numbers import activation, compact, count, duration, share
+from monosem_tui.text.rows import MARK
+from monosem_tui.text.safe import cut, fit, printable
+from monosem_tui.text.spans import Line, Role, Span, line, wrap
+from monosem_tui.text.watch import RunState
+
+STATUS, SIZE, NUMBER = 11, 18, 7
+INDENT = 5
+
+
+@dataclass(frozen=True)
+class RunColumns:
+    """Cells of each column; 0 leaves it out."""
+
+    name: int
+    model: int
+    size: int
+
+
+def run_columns(cells: int) -> RunColumns:
+    """What fits `cells` cells."""
+    used = 4 + STATUS + 3 * NUMBER
+    size = SIZE + 1 if cells >= 78 else 0
+    model = max(0, min(44, (cells - used - size) // 2)) if cells >= 104 else 0
+    return RunColumns(max(8, cells - used - size - model), model, size)
+
+
+def run_header(where: RunColumns) -> Line:
+    """The names of the columns."""
+    cells = [("name", where.name), ("status", STATUS), ("model and site", where.model), ("dictionary", where.size)]
+    left = "".join(fit(name, size) for name, size in cells if size)
+    return line(Span(f"    {left}{'tokens':>{NUMBER}}{'EV':>{NUMBER}}{'L0':>{NUMBER}}", Role.DIM))
+
+
+def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, opened: bool) -> list[Line]:
+    """One run: its row, then indented lines where there is more to say."""
+    row = state.row
+    shown = [
+        fit(cut(printable(row.name), where.name - 2) + (" ◂" if opened else ""), where.name),
+        fit(printable(row.status), STATUS),
+    ]
+    if where.model:
+        place, size = _split(state.title)
+        shown.append(fit(cut(place, where.model - 1), where.model))
+    else:
+        size = _split(state.title)[1]
+    if where.size:
+        shown.append(fit(cut(size, where.size - 1), where.size))
+    numbers = [
+        "-" if row.tokens is None else compact(row.tokens),
+        "-" if row.explained_variance is None else f"{row.explained_variance:.3f}",
+        "-" if row.l0 is None else f"{row.l0:.1f}",
+    ]
+    text = "".join(shown) + "".join(fit(number, NUMBER, ">") for number in numbers)
+    role = Role.CURSOR if cursor else Role.BOLD if state.working else Role.PLAIN
+    mark = Span(MARK, Role.ACCENT) if cursor else Span(" ")
+    first = line(mark, Span(f"{_glyph(state)} ", role), " ", Span(text, role))
+    return [first, *_more(state, cells)]
+
+
+def run_detail(state: RunState, cells: int) -> Line:
+    """The run under the cursor in one line: what it is a dictionary of, since when, and where it lies."""
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.created)) if 0 < state.created < 1e11 else ""
+    parts = [printable(part) for part in (state.title, since, state.row.path) if part]
+    return line(" ", Span(cut(" · ".join(parts), cells - 2), Role.DIM))
+
+
+def _split(title: str) -> tuple[str, str]:
+    place, _, size = printable(title).rpartition(" · ")
+    return place, size
+
+
+def _glyph(state: RunState) -> str:
+    return (
+        "●"
+        if state.working
+        else {"done": "✓", "failed": "✗", "damaged": "✗", "stopped": "■"}.get(state.row.status, "·")
+    )
+
+
+def _more(state: RunState, cells: int) -> list[Line]:
+    room = cells - INDENT - 1
+    if state.progress is not None:
+        parts = [line(Span(part, Role.DIM)) for part in _figures(state)]
+        chart = line(Span("EV ", Role.DIM), sparkline(state.progress.course))
+        return _indented(wrap([chart, *parts], room, " · "))
+    if state.segments is not None:
+        done, planned = state.segments
+        return _indented([line(Span(f"{count(done)} of {count(planned)} segments can be browsed", Role.DIM))])
+    if state.message:
+        words = [line(Span(cut(word, room), Role.DIM)) for word in printable(state.message).split()]
+        return _indented(wrap(words, room, " ")[:3])
+    return []
+
+
+def _figures(state: RunState) -> list[str]:
+    progress = state.progress
+    if progress is None:
+        return []
+    of = f" of {compact(progress.planned)}" if progress.planned else ""
+    done = (
+        f"{share(progress.tokens / progress.planned)}{of}" if progress.planned else f"{compact(progress.tokens)} tokens"
+    )
+    figures = [done, f"{compact(progress.tok_s)} tok/s"]
+    if progress.seconds_left is not None:
+        figures.append(f"{duration(progress.seconds_left)} left")
+    return [*figures, f"loss {activation(progress.loss)}", f"dead {count(progress.dead)}"]
+
+
+def _indented(lines: list[Line]) -> list[Line]:
+    return [line(" " * INDENT, *spans) for spans in lines]

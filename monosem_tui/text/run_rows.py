@@ -1,0 +1,100 @@
+"""A run as the list of runs shows it, on the command line and in the terminal app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from store.errors import MonosemError
+from store.events import TrainEvent, read_events
+from store.run import RunFolder, RunRecord
+
+DAMAGED = "damaged"
+_KINDS: dict[str, tuple[type, ...]] = {
+    "layer": (int,),
+    "d_sae": (int,),
+    "tokens": (int,),
+    "explained_variance": (float, int),
+    "l0": (float, int),
+}
+"""Types of the columns that are no text; what a hand has written into run.json may be anything."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """What the list says of a run; the fields are the keys of `runs --json`. None where not known."""
+
+    name: str
+    path: str
+    status: str
+    model: str | None = None
+    layer: int | None = None
+    site: str | None = None
+    arch: str | None = None
+    d_sae: int | None = None
+    tokens: int | None = None
+    explained_variance: float | None = None
+    l0: float | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row, and a sentence to go with it where the run did not end well."""
+
+    row: RunRow
+    message: str = ""
+
+
+def listed_run(run: RunFolder) -> Listed:
+    """A run's row; what cannot be read is listed as damaged."""
+    try:
+        record = run.record()
+        points = [e for e in read_events(run.events) if isinstance(e, TrainEvent)] if _unmeasured(record) else []
+        return listed(run, record, points[-1] if points else None)
+    except MonosemError as error:
+        return damaged(run, error.what)
+    except OSError as error:
+        return damaged(run, str(error))
+
+
+def damaged(run: RunFolder, message: str) -> Listed:
+    """The row of a run that cannot be read."""
+    return Listed(RunRow(name=run.name, path=str(run.path), status=DAMAGED), message)
+
+
+def _unmeasured(record: RunRecord) -> bool:
+    return record.results.tokens is None
+
+
+def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed:
+    """The row of a run.
+
+    Args:
+        run: where it is.
+        record: what its run.json says.
+        last: the last log point of its training, which speaks while no result is there.
+
+    Raises:
+        MonosemError: run.json holds something that no list could show.
+    """
+    spec, results, status = record.spec, record.results, record.current_status()
+    tokens, variance, l0 = results.tokens, results.explained_variance, results.l0
+    if tokens is None and last is not None:
+        tokens, variance, l0 = last.tokens, last.explained_variance, last.l0
+    row = RunRow(
+        name=run.name,
+        path=str(run.path),
+        status=status,
+        model=spec.model or None,
+        layer=spec.layer,
+        site=spec.site or None,
+        arch=spec.arch or None,
+        d_sae=spec.d_sae or None,
+        tokens=tokens,
+        explained_variance=variance,
+        l0=l0,
+    )
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if value is not None and type(value) not in _KINDS.get(field.name, (str,)):
+            raise MonosemError(f"{run.run_json} is damaged: {field.name} is {value!r}")
+    return Listed(row, str(record.message) if status in ("failed", "stopped") else "")

@@ -1,0 +1,168 @@
+"""What goes on in the folder of runs: read from files alone, so that watching can never harm the work."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from monosem_tui.text.run_rows import Listed, RunRow, damaged, listed
+from store.errors import MonosemError
+from store.events import EventTail, TrainEvent
+from store.hdf5 import open_sealed
+from store.run import WORKING, RunFolder, RunRecord, list_runs
+from store.segment import IndexPlan, common_path, complete_segments
+from store.spec import known_fields
+
+RECENT = 5
+"""Log points whose speed says how long the rest will take."""
+COURSE = 24
+"""Columns of the curve beside a run in training."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    tokens: int
+    planned: int | None
+    tok_s: float
+    seconds_left: float | None
+    loss: float
+    dead: int
+    course: tuple[float, ...]
+    """Explained variance from the beginning until now, at most `COURSE` values of 0 or more."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as it is now."""
+
+    row: RunRow
+    message: str
+    title: str
+    """What it is a dictionary of, in one line."""
+    created: float
+    """Seconds since the epoch; 0 where not known."""
+    progress: Progress | None = None
+    """While it trains."""
+    segments: tuple[int, int] | None = None
+    """While it is indexed: segments written, segments planned."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return Path(self.row.path)
+
+    @property
+    def working(self) -> bool:
+        """Whether a process is at work on it."""
+        return self.row.status in WORKING
+
+
+@dataclass
+class _Known:
+    """What the last look at a run found."""
+
+    tail: EventTail
+    signature: tuple[int, int] = (0, 0)
+    record: RunRecord | None = None
+    trouble: str = ""
+    points: list[TrainEvent] = field(default_factory=list)
+    planned_segments: int | None = None
+
+
+class RunsWatch:
+    """Looks at every run under a folder; what has not changed is not read again. One `poll` at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[Path, _Known] = {}
+
+    def poll(self) -> tuple[RunState, ...]:
+        """All runs as they are now, the newest first."""
+        runs = list_runs(self._root)
+        paths = {run.path for run in runs}
+        self._known = {path: known for path, known in self._known.items() if path in paths}
+        return tuple(self._look(run) for run in runs)
+
+    def _look(self, run: RunFolder) -> RunState:
+        known = self._known.setdefault(run.path, _Known(EventTail(run.events)))
+        _read_record(run, known)
+        if known.record is None:
+            return _bare(damaged(run, known.trouble))
+        news = known.tail.poll()
+        if news.restarted:
+            known.points = []
+        known.points += [event for event in news.events if isinstance(event, TrainEvent)]
+        try:
+            found = listed(run, known.record, known.points[-1] if known.points else None)
+            title = known.record.spec.title() if found.row.arch else ""
+        except (MonosemError, TypeError, ValueError, AttributeError) as error:
+            return _bare(damaged(run, str(error)))
+        created = known.record.created
+        return RunState(
+            found.row,
+            found.message,
+            title,
+            created if isinstance(created, int | float) else 0.0,
+            _progress(known) if found.row.status == "training" else None,
+            _segments(run, known) if found.row.status == "indexing" else None,
+        )
+
+
+def _bare(found: Listed) -> RunState:
+    return RunState(found.row, found.message, "", 0.0)
+
+
+def _read_record(run: RunFolder, known: _Known) -> None:
+    """Read run.json if it is another than the one known."""
+    try:
+        status = run.run_json.stat()
+        signature = (status.st_mtime_ns, status.st_ino)
+        if signature != known.signature:
+            known.record, known.signature = run.record(), signature
+    except MonosemError as error:
+        known.record, known.trouble = None, error.what
+    except OSError as error:
+        known.record, known.trouble = None, str(error)
+
+
+def _progress(known: _Known) -> Progress | None:
+    if not known.points or known.record is None:
+        return None
+    last = known.points[-1]
+    settings = known.record.config.get("train") if isinstance(known.record.config, dict) else None
+    planned = settings.get("tokens") if isinstance(settings, dict) else None
+    planned = planned if isinstance(planned, int) and planned > 0 else None
+    speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
+    left = (planned - last.tokens) / speed if planned and speed > 0 else None
+    return Progress(
+        tokens=last.tokens,
+        planned=planned,
+        tok_s=speed,
+        seconds_left=max(0.0, left) if left is not None and np.isfinite(left) else None,
+        loss=last.loss,
+        dead=last.dead,
+        course=course([point.explained_variance for point in known.points]),
+    )
+
+
+def course(values: list[float]) -> tuple[float, ...]:
+    """A series as at most `COURSE` means of neighbours, none below 0."""
+    finite = np.nan_to_num(np.array(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    pieces = np.array_split(finite, min(COURSE, len(finite))) if len(finite) else []
+    return tuple(max(0.0, float(piece.mean())) for piece in pieces)
+
+
+def _segments(run: RunFolder, known: _Known) -> tuple[int, int] | None:
+    if known.planned_segments is None:
+        try:
+            with open_sealed(common_path(run.index), "common") as file:
+                plan = IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
+                known.planned_segments = plan.n_segments
+        except (MonosemError, OSError, KeyError, TypeError, ValueError):
+            return None  # not there yet
+    return complete_segments(run.index), known.planned_segments

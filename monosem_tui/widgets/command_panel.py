@@ -1,0 +1,102 @@
+"""The command palette: actions by name above the line of text, a few rows of the same screen and so cheap to open."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monosem_tui.actions import Action, shown_key
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.safe import fit
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.widgets.line_view import to_strip
+
+RULE, MARK = "─", "▌"
+MOST = 12
+"""Rows at once."""
+KEYS = 8
+
+
+class Offer(NamedTuple):
+    """An action, and why it would do nothing now."""
+
+    action: Action
+    why_not: str
+
+
+def found(offers: list[Offer], text: str) -> list[Offer]:
+    """The offers whose title, id or place holds every word of `text`: those first whose title begins with it."""
+    words = text.casefold().split()
+    hits = [o for o in offers if all(word in f"{o.action.title} {o.action.id}".casefold() for word in words)]
+    return sorted(hits, key=lambda o: not o.action.title.casefold().startswith(text.casefold().strip()))
+
+
+class CommandPanel(Widget):
+    """As many matching commands as fit, one of them chosen."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "CommandPanel { display: none; height: 1; }"
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__()
+        self.palette = palette
+        self._offers: list[Offer] = []
+        self._found: list[Offer] = []
+        self._chosen, self._room = 0, 1
+
+    @property
+    def chosen(self) -> Offer | None:
+        """What enter would run."""
+        return self._found[self._chosen] if self._found else None
+
+    def open(self, offers: list[Offer], screen: Size) -> None:
+        """Show commands on a screen of some size."""
+        self._offers, self._room = offers, max(2, min(MOST, screen.height // 2))
+        self.styles.height = self._room + 1
+        self.display = True
+        self.find("")
+
+    def close(self) -> None:
+        """Vanish."""
+        self.display = False
+
+    def find(self, text: str) -> None:
+        """Show what matches a text."""
+        self._found, self._chosen = found(self._offers, text), 0
+        self.refresh()
+
+    def step(self, rows: int) -> None:
+        """Choose another, around the ends."""
+        if self._found:
+            self._chosen = (self._chosen + rows) % len(self._found)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line."""
+        cells = self.size.width
+        return to_strip(self._title(cells) if y == 0 else self._row(y - 1, cells), self.palette, cells)
+
+    def _title(self, cells: int) -> Line:
+        head = line(Span(f"{RULE} ", Role.DIM), Span("commands", Role.BOLD), Span(f" {len(self._found)} ", Role.DIM))
+        return line(*head, Span(RULE * (cells - width_of(head)), Role.DIM))
+
+    def _row(self, y: int, cells: int) -> Line:
+        first = max(0, min(self._chosen - self._room + 1, len(self._found) - self._room))
+        if not self._found and y == 0:
+            return line(Span("   no command has these words", Role.DIM))
+        if first + y >= len(self._found):
+            return ()
+        action, why_not = self._found[first + y]
+        here = first + y == self._chosen
+        key = fit(shown_key(action.keys[0]), KEYS)
+        role = Role.CURSOR if here else Role.PLAIN
+        mark = Span(MARK, Role.ACCENT) if here else Span(" ")
+        if why_not:
+            text = line(Span(f"{key} {action.title}", role if here else Role.DIM), Span(f"  {why_not}", Role.DIM))
+        else:
+            text = line(Span(key, role if here else Role.BOLD), Span(f" {action.title}", role))
+        shown = crop(line(mark, " ", *text), cells)
+        return line(*shown, Span(" " * (cells - width_of(shown)), role)) if here else shown

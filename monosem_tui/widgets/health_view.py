@@ -1,0 +1,138 @@
+"""The health of a run: a page that scrolls, with a cursor on groups of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+
+from monosem_tui.actions import Where
+from monosem_tui.text.health import Chapter, Densities, Group, Training
+from monosem_tui.text.health_lines import chapter_lines, density_lines, group_line, quality, training_lines
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.widgets.keys import bindings
+from monosem_tui.widgets.line_view import LineView
+
+RULE = "─"
+LEAST = 40
+"""Cells below which lines are cut rather than laid out anew."""
+
+
+class HealthView(LineView):
+    """Numbers, densities and their groups, curves, then everything that is on record."""
+
+    BINDINGS = bindings(Where.HEALTH)
+
+    class Moved(Message):
+        """The cursor or the page has moved."""
+
+    class Chosen(Message):
+        """The group under the cursor is to be shown."""
+
+    def __init__(self, palette: Palette, name: str) -> None:
+        super().__init__(palette)
+        self._name = name
+        self._figures: Sequence[str] = ()
+        self._densities: Densities | None = None
+        self._training = Training()
+        self._chapters: Sequence[Chapter] = ()
+        self._lines: list[Line] = []
+        self._groups_at = 0
+        """The line of the first group."""
+        self._cursor = 0
+
+    @property
+    def group(self) -> Group | None:
+        """The group under the cursor."""
+        return self._densities.groups[self._cursor] if self._densities else None
+
+    @property
+    def cursor(self) -> int:
+        """Which group, counted from 0."""
+        return self._cursor
+
+    def show(
+        self, figures: Sequence[str], densities: Densities | None, training: Training, chapters: Sequence[Chapter]
+    ) -> None:
+        """Show a run; the cursor begins on the first group that has features."""
+        if self._densities is None and densities is not None:
+            filled = [number for number, group in enumerate(densities.groups) if len(group)]
+            self._cursor = filled[0] if filled else 0
+        self._figures, self._densities, self._training, self._chapters = figures, densities, training, chapters
+        self._lay_out()
+
+    def action_move(self, rows: int) -> None:
+        """To another group; beyond the first and the last, and where none is in sight, a line up or down."""
+        wanted = self._cursor + rows
+        groups = self._densities.groups if self._densities else ()
+        if self._in_sight(self._cursor) and 0 <= wanted < len(groups):
+            self._cursor = wanted
+            self._lay_out()
+            line_number = self._groups_at + wanted
+            if not self._in_sight(wanted):
+                self.jump(line_number if rows < 0 else line_number - self.room + 1)
+            self.post_message(self.Moved())
+        else:
+            self.jump(self.first + rows)
+
+    def action_turn(self, screens: float) -> None:
+        """By a part of what is visible."""
+        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
+        self.jump(self.first + (step if screens > 0 else -step))
+
+    def action_end(self, side: int) -> None:
+        """Top or end."""
+        self.jump(self.rows if side > 0 else 0)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Repaint, and say so."""
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Moved())
+
+    def on_resize(self) -> None:
+        """Lay out for the new width."""
+        super().on_resize()
+        self._lay_out()
+        self.post_message(self.Moved())
+
+    def on_click(self, event: events.Click) -> None:
+        """To the group clicked; a second click shows it."""
+        number = event.y - self.HEAD + self.first - self._groups_at
+        if event.y >= self.HEAD and self._densities and 0 <= number < len(self._densities.groups):
+            self._cursor = number
+            self._lay_out()
+            self.post_message(self.Moved())
+            if event.chain == 2:
+                self.post_message(self.Chosen())
+
+    def head(self, _y: int) -> Line:
+        """A rule with the run's name."""
+        left = line(Span(f"{RULE} ", Role.DIM), Span(f"health of {self._name}", Role.BOLD), " ")
+        return line(*left, Span(RULE * (self.size.width - width_of(left)), Role.DIM))
+
+    def row(self, number: int) -> Line:
+        """One line."""
+        return self._lines[number]
+
+    def _in_sight(self, group: int) -> bool:
+        return self.first <= self._groups_at + group < self.first + self.room
+
+    def _lay_out(self) -> None:
+        cells = max(LEAST, self.size.width - 2)
+        lines = [*quality(self._figures, cells), ()]
+        found = self._densities
+        if found is not None:
+            lines += density_lines(found, cells)
+            self._groups_at = len(lines)
+            lines += [group_line(g, found, cells, cursor=n == self._cursor) for n, g in enumerate(found.groups)]
+            lines.append(())
+        curves = training_lines(self._training, cells)
+        lines += [*curves, ()] if curves else []
+        for chapter in self._chapters:
+            lines += [*chapter_lines(chapter, cells), ()]
+        self._lines = [line(" ", *spans) for spans in lines[:-1]]
+        self.rows = len(self._lines)
+        self.jump(self.first)
+        self.refresh()

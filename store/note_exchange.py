@@ -1,0 +1,234 @@
+"""Notes as CSV and JSON: what one person exports another imports, exactly as it was.
+
+CSV has the columns `feature, label, bookmark, comment, tags` (tags with spaces between). A text that a spreadsheet
+would take for a formula gets an apostrophe in front, which the import takes away again; an apostrophe at the
+beginning gets a second one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from store.errors import MonosemError
+from store.notes import FeatureNotes, Statement
+from store.statements import MOST_FEATURES, tag_words, valid_text
+
+COLUMNS = ("feature", "label", "bookmark", "comment", "tags")
+FORMULA = tuple("=+-@\t\r\n＝＋－＠'")
+"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection), and the apostrophe that guards it."""
+_CONTROL = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+"""What JSON may hold as it is, and a terminal or an editor takes for a command."""
+_TRUE, _FALSE = ("true", "yes", "1", "x", "★"), ("false", "no", "0", "")
+
+
+class NoteJson(TypedDict):
+    """A feature's notes in JSON; programs rely on the keys."""
+
+    feature: int
+    label: str
+    bookmark: bool
+    comment: str
+    tags: list[str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file says about one feature; None where it says nothing, not even that there is none."""
+
+    feature: int
+    label: str | None = None
+    bookmark: bool | None = None
+    comment: str | None = None
+    tags: list[str] | None = None
+    where: str = ""
+    """Its place in the file, for errors."""
+
+
+@dataclass
+class Outcome:
+    """What an import came to."""
+
+    said: list[Statement] = field(default_factory=list)
+    """What was added to the notes."""
+    kept: list[tuple[int, Literal["label", "comment"]]] = field(default_factory=list)
+    """Features, and what the file says otherwise about them; what was here has stayed."""
+
+
+def note_json(feature: int, note: FeatureNotes) -> NoteJson:
+    """One feature's notes, as JSON has them."""
+    return NoteJson(
+        feature=feature, label=note.label, bookmark=note.bookmark, comment=note.comment, tags=list(note.tags)
+    )
+
+
+def entries_json(notes: Mapping[int, FeatureNotes]) -> list[NoteJson]:
+    """Notes by feature as JSON has them; features of which nothing is said are left out."""
+    return [note_json(feature, notes[feature]) for feature in sorted(notes) if not notes[feature].empty]
+
+
+def to_json(notes: Mapping[int, FeatureNotes]) -> str:
+    """The text of a .json file: an array, one feature a line."""
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries_json(notes))
+    lines = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", lines)
+    return f"[\n{lines}\n]\n" if lines else "[]\n"
+
+
+def to_csv(notes: Mapping[int, FeatureNotes]) -> str:
+    """The text of a .csv file, lines ending as RFC 4180 has them."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    table.writerow(COLUMNS)
+    for entry in entries_json(notes):
+        cells = (entry["label"], "true" if entry["bookmark"] else "", entry["comment"], " ".join(entry["tags"]))
+        table.writerow([entry["feature"], *map(_guarded, cells)])
+    return text.getvalue()
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """What a .csv or .json file says.
+
+    Raises:
+        MonosemError: it is of another kind, cannot be read, or says something that is no note; which, and where.
+    """
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise MonosemError(f"{path} is neither .csv nor .json", "Notes are exported to and imported from these two.")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MonosemError(f"{path} is no UTF-8 text: byte {error.start}", "Save it as CSV UTF-8.") from error
+    entries = list(_csv_entries(path, text) if path.suffix.lower() == ".csv" else _json_entries(path, text))
+    known: dict[int, str] = {}
+    for entry in entries:
+        if entry.feature in known:
+            raise MonosemError(f"{path}, {entry.where}: feature {entry.feature} again, as in {known[entry.feature]}")
+        known[entry.feature] = entry.where
+    return entries
+
+
+def merging(
+    entries: Iterable[Entry], outcome: Outcome, *, overwrite: bool
+) -> Callable[[dict[int, FeatureNotes]], list[Statement]]:
+    """What `Notes.change` needs to take `entries` in; `outcome` is filled when it has been called.
+
+    Bookmarks and tags come together from both sides. Of a label or comment that both have, and have otherwise, the one
+    that is here stays. With `overwrite` the file wins in all it speaks about: an empty cell empties, tags that it does
+    not have go.
+    """
+
+    def decide(present: dict[int, FeatureNotes]) -> list[Statement]:
+        for entry in entries:
+            _merge(entry, present.get(entry.feature, FeatureNotes()), outcome, overwrite)
+        return outcome.said
+
+    return decide
+
+
+def _merge(entry: Entry, note: FeatureNotes, outcome: Outcome, overwrite: bool) -> None:
+    texts: tuple[tuple[Literal["label", "comment"], str | None, str], ...] = (
+        ("label", entry.label, note.label),
+        ("comment", entry.comment, note.comment),
+    )
+    for name, given, here in texts:
+        if given is None or given == here:
+            continue
+        if overwrite or (given and not here):
+            outcome.said.append(Statement(entry.feature, name, given))
+        elif given:
+            outcome.kept.append((entry.feature, name))
+    if entry.bookmark is not None and entry.bookmark != note.bookmark and (overwrite or entry.bookmark):
+        outcome.said.append(Statement(entry.feature, "bookmark", entry.bookmark))
+    if entry.tags is not None and overwrite and entry.tags != note.tags:
+        outcome.said.append(Statement(entry.feature, "tags", entry.tags))
+    elif entry.tags is not None and not overwrite:
+        missing = [tag for tag in entry.tags if tag not in note.tags]
+        outcome.said.extend(Statement(entry.feature, "tag", tag) for tag in missing)
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def _csv_entries(path: Path, text: str) -> Iterable[Entry]:
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)  # spreadsheets take the one their country uses
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        names = [name.strip().lower() for name in next(table, [])]
+        if "feature" not in names:
+            raise MonosemError(f"{path} has no column named feature", f"The columns are {', '.join(COLUMNS)}.")
+        for cells in table:
+            where = f"line {table.line_num}"
+            row = {name: cells[i] for i, name in enumerate(names) if i < len(cells)}
+            if any(cells):
+                yield _entry_of_row(row, f"{path}, {where}", where)
+    except csv.Error as error:
+        raise MonosemError(f"{path}, line {table.line_num}: {error}") from error
+
+
+def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> Entry:
+    texts = {name: _unguarded(row[name]) for name in ("label", "comment", "tags") if name in row}
+    bookmark = row["bookmark"].strip().lower() if "bookmark" in row else None
+    if bookmark is not None and bookmark not in (*_TRUE, *_FALSE):
+        raise MonosemError(f"{place}: bookmark is {row['bookmark']!r}", "It is true, false or empty.")
+    number = row.get("feature", "").strip()
+    return Entry(
+        feature=_feature(int(number) if number.isascii() and number.isdigit() and len(number) < 12 else number, place),
+        label=texts.get("label"),
+        bookmark=None if bookmark is None else bookmark in _TRUE,
+        comment=texts.get("comment"),
+        tags=tag_words(texts["tags"].split()) if "tags" in texts else None,
+        where=where,
+    )
+
+
+def _json_entries(path: Path, text: str) -> Iterable[Entry]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MonosemError(f"{path} is no JSON: {error}") from error
+    if not isinstance(data, list):
+        raise MonosemError(f"{path} holds no JSON array", f"Each entry has {', '.join(COLUMNS)}.")
+    for number, said in enumerate(data, 1):
+        where = f"entry {number}"
+        place = f"{path}, {where}"
+        if not isinstance(said, dict):
+            raise MonosemError(f"{place} is no JSON object", f"Each entry has {', '.join(COLUMNS)}.")
+        tags = _of_kind(said, "tags", list, place)
+        if tags is not None and not all(isinstance(tag, str) for tag in tags):
+            raise MonosemError(f"{place}: tags holds something that is no text")
+        label, comment = _of_kind(said, "label", str, place), _of_kind(said, "comment", str, place)
+        yield Entry(
+            feature=_feature(said.get("feature"), place),
+            label=None if label is None else valid_text(label),
+            bookmark=_of_kind(said, "bookmark", bool, place),
+            comment=None if comment is None else valid_text(comment),
+            tags=None if tags is None else tag_words(tags),
+            where=where,
+        )
+
+
+def _of_kind(said: Mapping[str, Any], name: str, kind: type, place: str) -> Any:
+    value = said.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise MonosemError(f"{place}: {name} is {value!r}"[:200])
+    return value
+
+
+def _feature(value: Any, place: str) -> int:
+    if type(value) is not int or not 0 <= value < MOST_FEATURES:
+        raise MonosemError(f"{place}: no feature has the number {value!r}"[:200])
+    return value
