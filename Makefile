@@ -8,7 +8,7 @@ DASHBOARD := .venv-dashboard
 DASHBOARD_READY := $(DASHBOARD)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench screenshot clean
+.PHONY: help demo test test-all check format bench keys screenshot clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,9 @@ format: $(READY)  ## mend what ruff can mend
 bench: $(READY)  ## rerun the figures of docs/benchmarks.md, beside other libraries (PARTS=...)
 	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) $(DASHBOARD_READY) || echo "not all other libraries could be installed: their rows will say so"
 	$(BIN)/python -m tests.bench $(PARTS)
+
+keys: $(READY)  ## renew docs/keys.md from the table of actions
+	$(BIN)/python -m monosem_tui.text.keys_page docs/keys.md
 
 screenshot: $(READY)  ## renew README's pictures from the demo's run
 	$(BIN)/python -m tests.screenshot

@@ -254,7 +254,7 @@ _HEALTH = (
         "show the group's features in Browse",
         Where.HEALTH,
         "show these",
-        "⏎ show these",
+        "⏎ show",
         (Need.GROUP,),
     ),
 )

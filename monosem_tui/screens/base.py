@@ -12,7 +12,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, Need, Where, within_reach
+from monosem_tui.actions import Action, Need, Where, shown_key, within_reach
 from monosem_tui.memory import Memory
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.text.header import header
@@ -201,7 +201,7 @@ class MonosemScreen(Screen[None]):
         action = pressed(event.key, self.reach)
         why = self.why_not(action) if action is not None else ""
         if action is not None and why:
-            self.tell(f"{event.character if event.is_printable else action.keys[0]}: {why}")
+            self.tell(f"{event.character if event.is_printable else shown_key(event.key)}: {why}")
         return bool(why)
 
     def on_paste(self, event: events.Paste) -> None:

@@ -85,6 +85,7 @@ class HealthScreen(MonosemScreen):
         elif message.changed:
             self.run = replace(self.run, record=self._watch.record)
             self._show()
+            self.retell()
         if self._timer is not None:
             self._timer.stop()
         if self.is_current and self._watch.working:

@@ -110,6 +110,9 @@ class RunsScreen(MonosemScreen):
         if run is not None and run.store.complete and opened is not None and state.path.resolve() == opened:
             self.post_message(ViewWanted("browse"))
             return
+        if state.working and not state.browsable:
+            self.tell(f"{state.row.name} has no index yet; it can be browsed from the first segment on")
+            return
         self.tell(f"opening {state.row.name}")
         self.post_message(RunChosen(state.path))
 

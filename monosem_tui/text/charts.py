@@ -33,6 +33,10 @@ def columns_chart(heights: Floats, cells: int, rows: int) -> list[str]:
     ]
 
 
+LEVEL = 1e-3
+"""Share of a value below which a curve's ups and downs are not drawn."""
+
+
 class Curve(NamedTuple):
     """A curve, and the values at its top and bottom edge."""
 
@@ -59,7 +63,9 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
     low, high = float(y_N.min()), float(y_N.max())
     values_N = np.log(y_N) if log else y_N
     dots = _dots(_means(x_N, values_N, 2 * cells), 4 * rows)
-    return Curve(["".join(chr(BRAILLE + bits) for bits in row) for row in _cells(dots, cells, rows)], low, high)
+    return Curve(
+        ["".join(chr(BRAILLE + bits) if bits else " " for bits in row) for row in _cells(dots, cells, rows)], low, high
+    )
 
 
 def _means(x_N: Floats, y_N: Floats, columns: int) -> list[float | None]:
@@ -74,8 +80,10 @@ def _dots(means: list[float | None], height: int) -> list[range]:
     """For each column of dots the rows of dots (0 at the bottom) that are set, so that neighbours touch."""
     known = [value for value in means if value is not None]
     low, high = min(known), max(known)
-    scale = (height - 1) / (high - low) if high > low else 0.0
-    middle = 0 if high > low else (height - 1) // 2
+    # What differs by rounding alone is a level line, not a cliff.
+    flat = high - low <= LEVEL * max(abs(high), abs(low))
+    scale = 0.0 if flat else (height - 1) / (high - low)
+    middle = (height - 1) // 2 if flat else 0
     drawn: list[range] = []
     before: int | None = None
     for number, value in enumerate(means):

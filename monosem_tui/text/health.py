@@ -76,7 +76,7 @@ def densities(store: FeatureStore) -> Densities:
     density_F = store.columns.density_F
     histogram = density_histogram(density_F)
     groups = [
-        Group("dead", np.flatnonzero(density_F == 0), f"never fire on {count(store.n_counted)} tokens"),
+        Group("dead", np.flatnonzero(density_F == 0), "never fire"),
         _ultra_low(density_F, store.n_counted),
     ]
     for power in range(round(float(histogram.edges[0])), 0):
@@ -88,7 +88,7 @@ def densities(store: FeatureStore) -> Densities:
 
 def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int) -> Group:
     if n_counted < ENOUGH:
-        return Group("ultra-low", np.zeros(0, np.int64), "below 1e-6; an index of 10M tokens could tell")
+        return Group("ultra-low", np.zeros(0, np.int64), "needs 10M tokens")
     return Group("ultra-low", np.flatnonzero((density_F > 0) & (density_F < ULTRA_LOW)), "below 1e-6")
 
 
@@ -141,7 +141,7 @@ def chapters(run: OpenRun) -> tuple[Chapter, ...]:
         "d_in": spec.d_in,
         "d_sae": spec.d_sae,
     }
-    what |= {"k": spec.k, "l1": spec.l1, "left out": spec.excluded, "folder": run.path}
+    what |= {"k": spec.k, "l1": spec.l1, "left out": spec.excluded}
     found = [_chapter("DICTIONARY", what)]
     if run.record is None:
         return tuple(found)

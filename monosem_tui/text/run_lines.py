@@ -6,14 +6,16 @@ import time
 from dataclasses import dataclass
 
 from monosem_tui.text.bars import sparkline
-from monosem_tui.text.numbers import activation, compact, count, duration, share
+from monosem_tui.text.numbers import activation, compact, count, duration
 from monosem_tui.text.rows import MARK
 from monosem_tui.text.safe import cut, fit, printable
 from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.watch import RunState
+from monosem_tui.text.watch import COURSE, RunState
 
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
+LONGEST = 56
+"""Cells of a name; a wider terminal leaves the rest empty, so that numbers stay near their names."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def run_columns(cells: int) -> RunColumns:
     used = 4 + STATUS + 3 * NUMBER
     size = SIZE + 1 if cells >= 78 else 0
     model = max(0, min(44, (cells - used - size) // 2)) if cells >= 104 else 0
-    return RunColumns(max(8, cells - used - size - model), model, size)
+    return RunColumns(max(8, min(LONGEST, cells - used - size - model)), model, size)
 
 
 def run_header(where: RunColumns) -> Line:
@@ -62,7 +64,7 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
     text = "".join(shown) + "".join(fit(number, NUMBER, ">") for number in numbers)
     role = Role.CURSOR if cursor else Role.BOLD if state.working else Role.PLAIN
     mark = Span(MARK, Role.ACCENT) if cursor else Span(" ")
-    first = line(mark, Span(f"{_glyph(state)} ", role), " ", Span(text, role))
+    first = line(mark, Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
     return [first, *_more(state, cells)]
 
 
@@ -90,8 +92,9 @@ def _more(state: RunState, cells: int) -> list[Line]:
     room = cells - INDENT - 1
     if state.progress is not None:
         parts = [line(Span(part, Role.DIM)) for part in _figures(state)]
-        chart = line(Span("EV ", Role.DIM), sparkline(state.progress.course))
-        return _indented(wrap([chart, *parts], room, " · "))
+        # As wide at its beginning as at its end, so that nothing moves meanwhile.
+        chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
+        return _indented(wrap([*parts, chart], room, " · "))
     if state.segments is not None:
         done, planned = state.segments
         return _indented([line(Span(f"{count(done)} of {count(planned)} segments can be browsed", Role.DIM))])
@@ -107,7 +110,9 @@ def _figures(state: RunState) -> list[str]:
         return []
     of = f" of {compact(progress.planned)}" if progress.planned else ""
     done = (
-        f"{share(progress.tokens / progress.planned)}{of}" if progress.planned else f"{compact(progress.tokens)} tokens"
+        f"{100 * progress.tokens / progress.planned:.0f} %{of}"
+        if progress.planned
+        else f"{compact(progress.tokens)} tokens"
     )
     figures = [done, f"{compact(progress.tok_s)} tok/s"]
     if progress.seconds_left is not None:

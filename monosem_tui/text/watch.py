@@ -57,6 +57,12 @@ class RunState:
         return Path(self.row.path)
 
     @property
+    def browsable(self) -> bool:
+        """Whether there is an index, or the beginning of one."""
+        run = RunFolder(self.path)
+        return run.features.is_file() or complete_segments(run.index) > 0
+
+    @property
     def working(self) -> bool:
         """Whether a process is at work on it."""
         return self.row.status in WORKING

@@ -28,10 +28,16 @@ class Offer(NamedTuple):
 
 
 def found(offers: list[Offer], text: str) -> list[Offer]:
-    """The offers whose title, id or place holds every word of `text`: those first whose title begins with it."""
+    """The offers whose title or id holds every word of `text`: those first of which words begin with them."""
     words = text.casefold().split()
+
+    def distance(offer: Offer) -> int:
+        title = offer.action.title.casefold()
+        begins = all(f" {word}" in f" {title}" for word in words)
+        return 2 - begins - (begins and title.startswith(text.casefold().strip()))
+
     hits = [o for o in offers if all(word in f"{o.action.title} {o.action.id}".casefold() for word in words)]
-    return sorted(hits, key=lambda o: not o.action.title.casefold().startswith(text.casefold().strip()))
+    return sorted(hits, key=distance)
 
 
 class CommandPanel(Widget):

@@ -8,25 +8,72 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.app import MonosemApp
+from monosem_tui.memory import Memory
 from monosem_tui.screens import paged
 from monosem_tui.screens.session import Session
 from monosem_tui.text.opened import OpenRun, open_run
 from monosem_tui.text.palette import Palette
+from store.events import EndEvent, EventLog, TrainEvent
 from store.notes import Notes
+from store.run import RunFolder
 from tests.sample_run import Sample, build_sample
+
+EVALUATION = {
+    "l0": 4.0,
+    "explained_variance": 0.91,
+    "mse": 0.025,
+    "ce_clean": 1.5,
+    "ce_sae": 1.6,
+    "ce_zero": 9.5,
+    "ce_mean": 5.5,
+    "ce_recovered_zero": 0.9875,
+    "ce_recovered_mean": 0.975,
+    "alive": 46,
+    "dead": 2,
+    "d_sae": 48,
+    "tokens": 930,
+    "split": "heldout",
+}
+
+
+def train(run: RunFolder, points: int, *, first: int = 0, end: bool = True) -> None:
+    """Append log points to a run's events, as a training does: the loss falls from 1 to 1 / `points`."""
+    log = EventLog(run.events)
+    for n in range(first, points):
+        log.append(
+            TrainEvent(
+                step=n + 1,
+                tokens=1024 * (n + 1),
+                loss=1 / (n + 1),
+                l0=4.0,
+                explained_variance=0.91 * (n + 1) / points,
+                dead=max(0, 10 - n),
+                lr=1e-3,
+                grad_norm=1.0,
+                tok_s=5000.0,
+            )
+        )
+    if end:
+        log.append(EndEvent(tokens=1024 * points, seconds=8.0, tok_s=128 * points))
+
 
 MakeApp = Callable[..., MonosemApp]
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """48 features, of which the last two never fire; feature 0 is labelled and bookmarked. Nobody writes to it."""
+    """48 features, of which the last two never fire; feature 0 is labelled and bookmarked. Nobody writes to it.
+
+    Its training has 40 log points, and its record holds what only a hostile hand would write.
+    """
     made = build_sample(tmp_path_factory.mktemp("runs") / "sample")
     notes = Notes(made.run.notes)
     notes.set(0, "label", "water, boats, the sea")
     notes.set(0, "bookmark", True)
     notes.set(0, "tags", ["place"])
     notes.set(2, "label", "she\x1b[33m and [b]her[/b]")
+    train(made.run, 40)
+    made.run.update(evaluation=EVALUATION, config={"train": {"tokens": 40_960, "data": "a\x1b]0;x\x07\n[b]b[/b].txt"}})
     return made
 
 
@@ -48,7 +95,7 @@ def make_app(
     for name in ("NO_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)
 
-    def make(run: OpenRun | None = None, palette: Palette | None = None) -> MonosemApp:
-        return MonosemApp(Session(run or opened, tmp_path, palette or Palette()))
+    def make(run: OpenRun | None = None, palette: Palette | None = None, memory: Memory | None = None) -> MonosemApp:
+        return MonosemApp(Session(run or opened, tmp_path, palette or Palette(), memory or Memory()))
 
     return make

@@ -25,14 +25,17 @@ if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
     import monosem_tui.screens.paged as screen
     screen.DEBOUNCE = float(sys.argv[2])
-sys.exit(browse(Path(sys.argv[1])))
+path = Path(sys.argv[1])
+sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
 """
+_NOWHERE = "/dev/null/state"
+"""Where nothing can be kept: each app begins anew."""
 PATIENCE = 20.0
 """Seconds after which something that should have come will not come any more."""
 
 
 class PtyApp:
-    """`monosem tui` on a run, as a child on its own pseudo-terminal that answers no queries.
+    """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
     costs, however busy the machine is.
@@ -47,7 +50,7 @@ class PtyApp:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
-        environ = {k: v for k, v in os.environ.items() if k not in dropped} | environ
+        environ = {k: v for k, v in os.environ.items() if k not in dropped} | {"XDG_STATE_HOME": _NOWHERE} | environ
 
         def own_terminal() -> None:
             os.setsid()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from store.notes import Notes
@@ -178,3 +181,45 @@ def test_notes_of_another_terminal_cost_their_row(run: Sample, tmp_path: Path) -
         assert app.read(3.0) == b""
         app.press(b"bu", REST)
         assert Notes(own.notes).load()[3].label == "seen at once"
+
+
+@pytest.mark.parametrize(("key", "awaited"), [(b"4", b"DENSITY"), (b"5", b"dictionary")], ids=["health", "runs"])
+def test_other_screens_cost_nothing_at_rest(app: PtyApp, key: bytes, awaited: bytes) -> None:
+    os.write(app._master, key)
+    shown = app.read_until(awaited) + app.read(REST)
+    assert len(shown) <= 40_000
+    assert app.read(4.0) == b""  # longer than the watch of a quiet folder
+    assert len(app.press(b"1", REST)) <= 90_000
+    assert app.read(1.0) == b""
+
+
+def test_a_list_of_runs_without_one_in_training_costs_nothing_at_rest(run: Sample) -> None:
+    with PtyApp(run.run.path.parent, 200, 50, TERM="xterm-256color") as app:
+        start = app.read_until(b"dictionary") + app.read(REST)
+        assert len(start) <= 60_000
+        assert app.read(4.0) == b""
+
+
+def test_screens_and_keys_in_one_packet_keep_their_order(app: PtyApp) -> None:
+    found = text(app.press(b"4j\r", REST))
+    assert "ultra-low" in found
+    assert "this group has no features" in found or "dead" in found
+    found = text(app.press(b"1jj5", REST))
+    assert "dictionary" in found
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, None], ids=["hangup", "term", "q"])
+def test_the_state_is_kept_however_it_ends(run: Sample, tmp_path: Path, number: signal.Signals | None) -> None:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path)) as app:
+        app.read_until(b"features")
+        app.press(b"jjT", REST)
+        if number is None:
+            app.press(b"q", REST)
+        else:
+            app.process.send_signal(number)
+        app.wait()
+    kept = json.loads(next((tmp_path / "monosem" / "stores").iterdir()).read_text())
+    assert kept["store"] == str(run.run.path.resolve())
+    assert kept["theme"] == "light"
+    order = np.argsort(-run.dense_NF.max(0), kind="stable")
+    assert kept["browse"]["feature"] == int(order[2])

@@ -1,0 +1,119 @@
+"""What returns the next time, and what a damaged file does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monosem_tui import memory
+from monosem_tui.memory import BrowseMemory, Memory, keep, memory_path, recall
+from monosem_tui.screens.browse import BrowseScreen
+from tests.sample_run import Sample
+from tests.tui.conftest import MakeApp
+from tests.tui.screens import browse_screen, press, screen_text, settle
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A state folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def test_what_is_kept_is_recalled_by_the_real_path(tmp_path: Path, state: Path) -> None:
+    store = tmp_path / "run"
+    store.mkdir()
+    (tmp_path / "link").symlink_to(store)
+    kept = Memory(store=str(store.resolve()), theme="light", browse=BrowseMemory(feature=7, text="séa", wider=-4))
+    keep(tmp_path / "link", kept)
+    assert recall(store) == kept
+    assert recall(tmp_path) == Memory(store=str(tmp_path.resolve()))
+    assert memory_path(store).is_relative_to(state / "monosem")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"version": 2, "theme": "light"}', '{"theme": "light"}', "[" * 100_000, "\udcff"]
+)
+def test_a_damaged_file_is_no_file(text: str, tmp_path: Path) -> None:
+    memory_path(tmp_path).parent.mkdir(parents=True)
+    memory_path(tmp_path).write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert recall(tmp_path) == Memory(store=str(tmp_path.resolve()))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*BrowseMemory.__dataclass_fields__, "other"]), JSON))
+def test_values_of_the_wrong_kind_are_the_defaults(found: dict[str, object]) -> None:
+    kinds = {"feature": (int, type(None)), "descending": bool, "dead": bool, "log_counts": bool, "wider": int}
+    recalled = memory._sound(Memory, {"version": 1, "browse": found}).browse
+    for name in BrowseMemory.__dataclass_fields__:
+        value = getattr(recalled, name)
+        assert isinstance(value, kinds.get(name, str))
+        assert value == found.get(name) or value == getattr(BrowseMemory(), name)
+
+
+def test_where_nothing_can_be_written_nothing_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    keep(tmp_path, Memory())
+    assert recall(tmp_path).browse == BrowseMemory()
+
+
+async def test_the_next_sitting_begins_where_the_last_one_ended(make_app: MakeApp, sample: Sample) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "s", "S", "d", "slash", *"s", "enter", "j", "j", ">", "m", "h", "t", "tab")
+        before = screen_text(pilot)
+    app.keep()
+    kept = recall(sample.run.path)
+    assert kept.theme == "light"
+    palette = app.session.palette
+    async with make_app(palette=palette, memory=kept).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert screen_text(pilot) == before
+        assert browse_screen(pilot).remembered(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        BrowseMemory(feature=10**9, front="page", zoomed="page"),
+        BrowseMemory(feature=-3, sort="colour", front="nowhere", zoomed="x", rendering="holo"),
+        BrowseMemory(wider=10**12),
+        BrowseMemory(wider=-(10**12), text="\x1b[2J[b]"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("width", [60, 120])
+async def test_what_no_longer_fits_the_store_does_no_harm(kept: BrowseMemory, width: int, make_app: MakeApp) -> None:
+    async with make_app(memory=Memory(browse=kept)).run_test(size=(width, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "g", "j")
+        screen = pilot.app.screen
+        assert isinstance(screen, BrowseScreen)
+        assert "\x1b" not in screen_text(pilot)
+        if width == 120 and screen.panes.split:
+            assert 36 <= screen.features.size.width <= 76
+
+
+async def test_it_is_written_while_one_works(
+    make_app: MakeApp, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monosem_tui.app.KEEP_AFTER", 0.01)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "j", "j")
+        for _ in range(500):
+            await pilot.pause(0.01)
+            if memory_path(sample.run.path).is_file():
+                break
+        data = json.loads(memory_path(sample.run.path).read_text())
+        assert data["browse"]["feature"] == browse_screen(pilot).feature
