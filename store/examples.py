@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,8 +122,8 @@ def window(store: FeatureStore, feature: int, place: int, interval: str, before:
 
 
 def _share(n: int, parts: int, of: int) -> int:
-    """n · parts / of, rounded half up: exact, so that no rank moves with an error of floating point."""
-    return (2 * n * parts + of) // (2 * of)
+    """n · parts / of, rounded half to even: exact, so that no rank moves with an error of floating point."""
+    return round(Fraction(n * parts, of))
 
 
 def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:

@@ -214,7 +214,7 @@ def test_intervals_and_the_top(
     group_N = [token.document for token in raw.tokens]
     if not documents:
         group_N = [number for number, context in enumerate(raw.contexts) for _ in context]
-    dense_NF = dense(raw)
+    dense_NF, half = dense(raw), Fraction(1, 2)
     with opened(raw, per_segment, merged) as store:
         for feature in range(raw.d_sae):
             falling = [e.place for e in raw.falling(feature)]
@@ -228,7 +228,8 @@ def test_intervals_and_the_top(
             for place in falling:
                 firsts.setdefault(group_N[place], place)
             assert [e.start + e.peak for e in found[0].examples] == list(firsts.values())[:top]
-            cuts = [math.floor(Fraction(i * len(falling), intervals) + Fraction(1, 2)) for i in range(intervals + 1)]
+            halves = [Fraction(i * len(falling), intervals) for i in range(intervals + 1)]
+            cuts = [int(h) if h % 1 < half or (h % 1 == half and int(h) % 2 == 0) else int(h) + 1 for h in halves]
             bounds = list(pairwise(cuts))
             names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
             held = [(name, at) for name, at in zip(names, bounds, strict=True) if at[0] < at[1]]
