@@ -105,7 +105,7 @@ async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[
 
 async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
     sample, _ = filling
-    async with make_app(open_run(sample.run.path)).run_test(size=(100, 24)) as pilot:
+    async with make_app(open_run(sample.run.path)).run_test(size=(200, 24)) as pilot:
         await settle(pilot)
         segment_path(sample.run.index, 1).write_bytes(b"not a segment")
         for _ in range(300):
