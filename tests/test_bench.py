@@ -178,19 +178,21 @@ def test_both_make_pages_of_the_same_features_on_the_same_tokens(
     looked = subjects.random_llama(tmp_path / "model", str(write_corpus(tmp_path / "text.txt")))
     plan = dashboard.Plan((dashboard.Work(32, 1),), trained=2000, tokens=1500, rounds=1)
     table = dashboard.measure_of(plan, looked, tmp_path)
-    ours, theirs = table.rows
-    assert ours[:2] == ("32 features", "monosem")
+    ours, index, theirs = table.rows
+    assert ours[:2] == ("32 features", "monosem: index, and every page")
+    assert index[:2] == ("32 features", "monosem: index alone")
+    assert float(index[2].split()[0]) <= float(ours[2].split()[0])
     assert "activations, " in ours[6]
     assert theirs[1:] == (
         "SAEDashboard 0.8.0",
         "50.0 s",
         "50.0 – 50.0 s",
         "1",
-        "1",
+        "1.00 ×",
         "70 texts a feature, JSON of 3.0 MB",
-        theirs[-1],
+        "1",
     )
-    assert theirs[-1].endswith(" ×")
+    assert float(ours[-1].removesuffix(" ×")) <= float(index[-1].removesuffix(" ×"))
     alike = re.search(r"both count ([0-9.]+) % alike", table.notes[0])
     assert alike and float(alike.group(1)) > 99.9
 
@@ -211,19 +213,22 @@ def test_pages_grow_and_compare_round_by_round() -> None:
     large = dashboard.Pair(contender("monosem", 8, 1.2, 6.5, 2.0), contender("SAEDashboard", 8, 50.0))
     rows = dashboard.rows([small, large])
     assert rows[0] == (
-        "2 features", "monosem", "2.0 s", "1.0 – 5.0 s", "1", "1", "all 40 activations, 1.5 MB", "1"
+        "2 features", "monosem: index, and every page", "2.0 s", "1.0 – 5.0 s", "1", "1.00 ×",
+        "all 40 activations, 1.5 MB", "10.0 ×",
     )  # fmt: skip
-    assert rows[1][7] == "10.0 ×"  # of 10, 8 and 30
-    assert rows[2][5] == "1.20 ×"  # of 1.2, 1.3 and 1
-    assert rows[3][5:] == ("5.00 ×", "5 texts a feature, JSON of 1.5 MB", "41.7 ×")  # both of the first round
+    assert rows[1][2:] == ("1.5 s", "0.5 – 4.5 s", "1", "1.00 ×", "the same", "20.0 ×")  # of 20, 8.9 and 40
+    assert rows[2][1:3] == ("SAEDashboard", "40.0 s")
+    assert rows[3][5] == "1.20 ×"  # of 1.2, 1.3 and 1
+    assert rows[3][7] == "41.7 ×"  # of the first round alone
+    assert rows[5][5:] == ("5.00 ×", "5 texts a feature, JSON of 1.5 MB", "1")  # the first round's as well
 
 
 def test_pages_without_the_other_side_say_why() -> None:
     pair = dashboard.Pair(contender("monosem", 2, 1.0), contender("SAEDashboard", 2))
     pair.theirs.turn(1)
     pair.theirs.turn(2)
-    ours, theirs = dashboard.rows([pair])
-    assert ours[-1] == "1"
+    ours, index, theirs = dashboard.rows([pair])
+    assert ours[-1] == index[-1] == "–"
     assert theirs[2:] == ("–",) * 5 + ("failed: exit code 1: out of memory",)
     looked = subjects.Looked("a model", Path(), "stdlib", 0)
     assert "alike" not in dashboard.notes([pair], dashboard.QUICK, looked)[0]

@@ -33,7 +33,7 @@ from tests.bench.timing import grouped, ratio
 PYTHON = ROOT / ".venv-dashboard" / "bin" / "python"
 LISTED = Path(__file__).parent / "peers_dashboard.txt"
 K = 16
-COLUMNS = ("feature pages", "by", "time", "least – greatest", "features/s", "growth", "kept", "monosem beside it")
+COLUMNS = ("feature pages", "by", "time", "least – greatest", "features/s", "growth", "kept", "beside SAEDashboard")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class Made:
     """Bytes on disk."""
     count_F: Sequence[float]
     """Tokens on which each feature fires."""
+    more: tuple[float, int] = (0.0, 0)
+    """Of monosem: seconds, not in `seconds`, for reading pages with SAEDashboard's texts, and how many those are."""
 
 
 @dataclass
@@ -89,6 +91,11 @@ class Contender:
     def seconds(self) -> list[float]:
         """Of each round."""
         return [one.seconds for one in self.made]
+
+    @property
+    def indexing(self) -> list[float]:
+        """Of each round, what is left without `apart`."""
+        return [one.seconds - one.apart for one in self.made]
 
     def turn(self, number: int) -> None:
         """Make the pages in round `number`, from 1, if there is such a round."""
@@ -109,10 +116,10 @@ class Pair:
     ours: Contender
     theirs: Contender
 
-    def beside(self) -> str:
-        """How many times as fast monosem is, round by round."""
+    def times(self, ours: Sequence[float]) -> str:
+        """How many times as long SAEDashboard takes, round by round."""
         done = len(self.theirs.made)
-        return f"{ratio(self.theirs.seconds, self.ours.seconds[:done]):.1f} ×" if done else "–"
+        return f"{ratio(self.theirs.seconds, ours[:done]):.1f} ×" if done else "–"
 
     def agreement(self) -> float | None:
         """The share of activations that both count alike, over the features; None where one has not counted."""
@@ -149,7 +156,8 @@ class Bench:
         found = answer(done.stdout)
         with FeatureStore.open(run.path) as store:
             count_F = store.columns.count_F.tolist()
-        return Made(found["seconds"], found["reading"], found["examples"], found["bytes"], count_F)
+        more = (found["more_reading"], found["more_examples"])
+        return Made(found["seconds"], found["reading"], found["examples"], found["bytes"], count_F, more)
 
     def saedashboard(self, d_sae: int) -> Made:
         """SAEDashboard's runner on the tokens of monosem's index; may raise PeerFailed."""
@@ -198,25 +206,29 @@ def measure_of(plan: Plan, looked: Looked, folder: Path) -> Table:
 
 
 def rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """Two lines a pair; growth is relative to the first pair's, round by round."""
+    """The lines of each pair; growth is relative to the first pair's, round by round."""
     first = pairs[0]
     found = []
     for pair in pairs:
-        found.append(_row(pair.ours, first.ours, _ours_kept, "1"))
-        if pair.theirs.rounds:
-            found.append(_row(pair.theirs, first.theirs, _theirs_kept, pair.beside()))
+        ours, theirs = pair.ours, pair.theirs
+        what = f"{grouped(ours.d_sae)} features"
+        lines = [("monosem: index, and every page", ours.seconds, first.ours.seconds, _ours_kept(ours))]
+        lines += [("monosem: index alone", ours.indexing, first.ours.indexing, "the same")]
+        for name, seconds, before, kept in lines:
+            found.append((what, name, *_times(ours.d_sae, seconds, before), kept, pair.times(seconds)))
+        if theirs.failure:
+            found.append((what, theirs.name, *["–"] * 5, f"failed: {theirs.failure}"))
+        elif theirs.made:
+            times = _times(theirs.d_sae, theirs.seconds, first.theirs.seconds)
+            found.append((what, theirs.name, *times, _theirs_kept(theirs), "1"))
     return found
 
 
-def _row(one: Contender, first: Contender, kept: Callable[[Contender], str], beside: str) -> tuple[str, ...]:
-    what = f"{grouped(one.d_sae)} features"
-    if one.failure:
-        return (what, one.name, "–", "–", "–", "–", "–", f"failed: {one.failure}")
-    took = median(one.seconds)
-    limits = f"{min(one.seconds):.1f} – {max(one.seconds):.1f} s"
-    rounds = min(len(one.made), len(first.made))
-    growth = f"{ratio(one.seconds[:rounds], first.seconds[:rounds]):.2f} ×" if rounds and one is not first else "1"
-    return (what, one.name, f"{took:.1f} s", limits, grouped(one.d_sae / took), growth, kept(one), beside)
+def _times(d_sae: int, seconds: Sequence[float], first: Sequence[float]) -> tuple[str, str, str, str]:
+    """Median, limits, features a second, growth."""
+    took, rounds = median(seconds), min(len(seconds), len(first))
+    growth = f"{ratio(seconds[:rounds], first[:rounds]):.2f} ×" if rounds else "–"
+    return (f"{took:.1f} s", f"{min(seconds):.1f} – {max(seconds):.1f} s", grouped(d_sae / took), growth)
 
 
 def _ours_kept(one: Contender) -> str:
@@ -232,18 +244,23 @@ def _theirs_kept(one: Contender) -> str:
 def notes(pairs: Sequence[Pair], plan: Plan, looked: Looked) -> tuple[str, ...]:
     """What was measured, and what part of it is files."""
     first = pairs[0]
-    reading = f"{median(one.apart for one in first.ours.made):.1f} s of monosem's for {grouped(first.ours.d_sae)}"
-    texts = grouped(first.ours.made[-1].examples / first.ours.d_sae)
-    parts = [f"Of the times, {reading} features are the reading of pages ({texts} texts each, as the terminal shows)"]
-    if first.theirs.made:
-        parts.append(f"{median(one.apart for one in first.theirs.made):.1f} s of SAEDashboard's the writing of JSON")
-    alike = [f"{100 * share:.2f} %" for pair in pairs if (share := pair.agreement()) is not None]
-    same = f" Of the activations, both count {' and '.join(alike)} alike." if alike else ""
-    return (
+    ours, theirs = first.ours.made, first.theirs.made
+    size = f"{grouped(first.ours.d_sae)} features"
+    more = median(one.more[0] for one in ours)
+    sentences = [
         f"{looked.name}, output of layer {LAYER}, {grouped(plan.tokens)} tokens, TopK with k {K}, trained on "
-        f"{grouped(plan.trained)} tokens. Both from a loaded model to the last page, in processes of their own, "
-        f"{threads()} threads: `monosem index` (tokenizing, sweep, sort, merge) and every feature's page read from the "
-        "store, beside the runner of SAEDashboard with its defaults and its JSON. Median of "
-        f"{plan.rounds} rounds in turn, where SAEDashboard took part in all. Growth is relative to the first size. "
-        f"{'; '.join(parts)}.{same}",
-    )
+        f"{grouped(plan.trained)} tokens.",
+        f"Both begin with a loaded model and write to disk, in processes of their own, {threads()} threads; monosem's "
+        "time has the tokenizer's in it, SAEDashboard is given token ids, and works with its defaults.",
+        f"Median of {plan.rounds} rounds in turn; growth and the last column are ratios within a round.",
+        f"A page of monosem has {grouped(ours[-1].examples / first.ours.d_sae)} longer texts, as in the terminal; with "
+        f"{grouped(ours[-1].more[1] / first.ours.d_sae)} of 11 tokens, as in SAEDashboard, reading those of {size} "
+        f"takes {more:.1f} s instead of {median(one.apart for one in ours):.1f} s.",
+    ]
+    if theirs:
+        writing = median(one.apart for one in theirs)
+        sentences.append(f"Of SAEDashboard's time for {size} {writing:.1f} s are for writing JSON.")
+    alike = [f"{100 * share:.2f} %" for pair in pairs if (share := pair.agreement()) is not None]
+    if alike:
+        sentences.append(f"Of the activations, both count {' and '.join(alike)} alike.")
+    return (" ".join(sentences),)
