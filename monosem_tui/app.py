@@ -14,8 +14,8 @@ from textual.app import App
 from textual.message import Message
 from textual.timer import Timer
 
+from monosem_tui.memory import Memory, recall
 from monosem_tui.memory import keep as remember
-from monosem_tui.memory import recall
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.session import FeaturesChosen, RunChosen, Session, ViewWanted
@@ -85,12 +85,11 @@ class MonosemApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         """Offer each key to the screen's line of text first, in the order of the keys."""
         if isinstance(event, events.Key) and not event.is_forwarded:
+            self._keep_soon()
             screen = self.screen
             if isinstance(screen, TakesKeys) and screen.take_key(event):
                 return
         await super().on_event(event)
-        if isinstance(event, events.Key):
-            self._keep_soon()
 
     def on_app_blur(self, event: events.AppBlur) -> None:
         """Another window has the keyboard: nothing here looks different for it, so nothing is repainted."""
@@ -132,6 +131,15 @@ class MonosemApp(App[None]):
             self._kept = self.session.memory = memory
             remember(store, memory)
 
+    def _take_memory(self, memory: Memory) -> None:
+        """Go on with what was kept of a run; a theme chosen in this sitting stays."""
+        session = self.session
+        if session.memory.theme:
+            memory = replace(memory, theme=session.memory.theme)
+        elif not session.theme_said:
+            session.palette = session.palette.themed(memory.theme)
+        self._kept = session.memory = memory
+
     def _keep_soon(self) -> None:
         """Once the keys have rested: a lost connection then loses nothing."""
         if self._keeping is not None:
@@ -147,12 +155,17 @@ class MonosemApp(App[None]):
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
     def _open(self, path: Path) -> None:
         try:
-            opened: OpenRun | MonosemError = open_run(path)
-            if isinstance(opened, OpenRun):
-                _ = opened.store.columns  # the list's: read here, where it keeps nobody waiting
+            run = open_run(path)
         except MonosemError as error:
-            opened = error
-        self.post_message(RunOpened(opened))
+            self.post_message(RunOpened(error))
+            return
+        try:
+            _ = run.store.columns  # the list's: read here, where it keeps nobody waiting
+        except MonosemError as error:
+            run.store.close()
+            self.post_message(RunOpened(error))
+        else:
+            self.post_message(RunOpened(run))
 
     async def on_run_opened(self, message: RunOpened) -> None:
         """Give the run screens of its own, and show its features; what was open is closed."""
@@ -161,7 +174,7 @@ class MonosemApp(App[None]):
             return
         self.keep()
         before, self.session.run = self.session.run, message.run
-        self._kept = self.session.memory = replace(recall(message.run.path), theme=self.session.memory.theme)
+        self._take_memory(recall(message.run.path))
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")
         for screen in gone:

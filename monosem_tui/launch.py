@@ -51,7 +51,7 @@ def browse(
         if not chosen.asked:
             palette = palette.themed(memory.theme)
         beside = run.path.parent if run is not None else Path()
-        session = Session(run, root or beside, palette, memory)
+        session = Session(run, root or beside, palette, memory, chosen.asked)
         app = MonosemApp(session, on_start=terminal.leave_on_signals)
         try:
             app.run(mouse=chosen.mouse)

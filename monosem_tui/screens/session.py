@@ -24,6 +24,8 @@ class Session:
     palette: Palette
     memory: Memory = field(default_factory=Memory)
     """What was kept of the open run's store, and is to be kept of it."""
+    theme_said: bool = False
+    """Whether the command line or the environment named the theme; what was kept has no say then."""
 
     @property
     def folder(self) -> Path | None:

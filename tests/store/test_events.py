@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store.events import EndEvent, EventLog, TrainEvent, read_events
+from store.events import EndEvent, EventLog, EventTail, News, TrainEvent, read_events
 
 
 def event(step: int, **more: object) -> TrainEvent:
@@ -80,3 +80,40 @@ def test_rewind(path: Path, step: int) -> None:
 def test_rewind_without_a_file(path: Path) -> None:
     EventLog(path).rewind(0)
     assert read_events(path) == []
+
+
+def test_a_tail_brings_each_line_once(path: Path) -> None:
+    tail = EventTail(path)
+    assert tail.poll() == News([], False)
+    log = EventLog(path)
+    log.append(event(1))
+    assert tail.poll() == News([event(1)], True)
+    assert tail.poll() == News([], False)
+    log.append(event(2))
+    with path.open("ab") as stream:
+        stream.write(b'{"step": 3, "tok')
+    assert tail.poll() == News([event(2)], False)
+    assert tail.poll() == News([], False)
+    log.append(event(4))  # a line of its own behind the torn one
+    log.append(END)
+    assert tail.poll() == News([event(4), END], False)
+
+
+def test_a_tail_begins_anew_when_training_resumes(path: Path) -> None:
+    log, tail = EventLog(path), EventTail(path)
+    for step in (10, 20, 30):
+        log.append(event(step))
+    assert len(tail.poll().events) == 3
+    log.rewind(10)
+    log.append(event(11))
+    assert tail.poll() == News([event(10), event(11)], True)
+    path.unlink()
+    assert tail.poll() == News([], False)
+
+
+@pytest.mark.parametrize("value", ['"1"', "[]", "null", "{}", '"nan"'])
+def test_a_number_that_is_none_is_no_event(path: Path, value: str) -> None:
+    data = asdict(event(1)) | {"loss": 0}
+    path.write_text(json.dumps(data).replace('"loss": 0', f'"loss": {value}') + "\n")
+    assert read_events(path) == []
+    assert EventTail(path).poll() == News([], True)
