@@ -51,7 +51,6 @@ def build_large(folder: Path, features: int = 131_072, tokens: int = 1_000_000) 
         context=CONTEXT,
         seed=0,
         n_contexts=contexts,
-        contexts_per_segment=CONTEXTS_PER_SEGMENT,
     )
     vocabulary = Vocabulary.from_tokens([b"<|bos|>", *(b" word%d" % word for word in range(1, WORDS))])
     write_common(run.index, plan, vocabulary, sae, _columns(rng, features))

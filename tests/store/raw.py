@@ -109,7 +109,7 @@ def random_raw(seed: int, *, d_sae: int = 9, n_contexts: int = 14, longest: int 
 def build_index(folder: Path, raw: Raw, per_segment: int, *, per_add: int = 2) -> Path:
     """Write common.h5 and all segments; returns the index folder."""
     index = RunFolder(folder).index
-    write_common(index, plan_of(raw, per_segment), vocabulary(), weights(raw.d_sae), static_columns(raw.d_sae))
+    write_common(index, plan_of(raw), vocabulary(), weights(raw.d_sae), static_columns(raw.d_sae))
     first_token = 0
     for number, first in enumerate(range(0, len(raw.contexts), per_segment)):
         contexts = raw.contexts[first : first + per_segment]
@@ -148,7 +148,7 @@ def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
     return rows, active
 
 
-def plan_of(raw: Raw, per_segment: int) -> IndexPlan:
+def plan_of(raw: Raw) -> IndexPlan:
     """The plan of an index over all of `raw`."""
     return IndexPlan(
         data="raw",
@@ -158,7 +158,6 @@ def plan_of(raw: Raw, per_segment: int) -> IndexPlan:
         context=max(len(context) for context in raw.contexts),
         seed=0,
         n_contexts=len(raw.contexts),
-        contexts_per_segment=per_segment,
     )
 
 
