@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +19,9 @@ from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
 from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
 from store.errors import MonosemError
+from store.room import checked_memory
 from store.run import RunFolder
-from store.segment import complete_segments
+from store.segment import complete_segments, discard
 from store.weights import load_sae
 
 CHANGEABLE = ("model", "data", "device", "dtype")
@@ -33,7 +33,7 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
 
     Args:
         run: a run with sae.h5.
-        given: model, data, tokens, device and dtype where they are to differ from the training's.
+        given: model, data, tokens, device and dtype where they are to differ from the training's; memory to work in.
         progress: who is told.
         resume: finish an index that was interrupted.
         overwrite: replace an index, finished or not.
@@ -60,11 +60,12 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
     with run.locked():
         subject = reopen(run, given, progress)
         tokens = given.get("tokens", trained_settings(run).index_tokens)
-        check_room(index_plan(load_sae(run.sae).spec, subject, tokens), run.path, subject.lm.device)
+        memory = checked_memory(given.get("memory"))
+        check_room(index_plan(load_sae(run.sae).spec, subject, tokens, memory), run.path, subject.lm.device)
         if overwrite and not resume:
-            shutil.rmtree(run.index, ignore_errors=True)
+            discard(run.index)
         with run.working("indexing"):
-            build_index(run, subject, tokens, progress)
+            build_index(run, subject, tokens, progress, memory=memory)
             used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
             run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
 

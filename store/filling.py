@@ -34,9 +34,7 @@ class Filling:
     interrupt, which leaves time to seal.
     """
 
-    def __init__(
-        self, index: Path, d_sae: int, memory: int, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, index: Path, d_sae: int, memory: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`memory`: bytes to stay under, all segments in work together."""
         self._index, self._d_sae, self._clock = index, d_sae, clock
         self._room = max(memory - FEATURE_BYTES * d_sae, memory // 4)

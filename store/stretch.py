@@ -86,7 +86,7 @@ def joined(
 
 
 def joined_packed(group: h5py.Group, name: str, paths: Sequence[Path], source: str) -> None:
-    """Like `joined`, into a compressed dataset. Written a whole chunk at a time, it is the same whatever the segments."""
+    """Like `joined`, into a compressed dataset. Whole chunks are written at a time: segments do not show."""
     total, dtype = _size(paths, source)
     if not total:
         put(group, name, np.empty(0, dtype))
