@@ -15,8 +15,8 @@ from types import TracebackType
 
 from store.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
-ENTRY_BYTES = 38
-"""Memory of one activation: 14 while it is collected, 18 while it is sealed, 6 on the way from model to segment."""
+ENTRY_BYTES = 42
+"""Memory of one activation: 14 while it is collected, 18 while it is sealed, 10 for what arrays grow by beforehand."""
 TOKEN_BYTES = 96
 """Memory of one token, collected and sealed."""
 FEATURE_BYTES = 160

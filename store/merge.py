@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -218,7 +218,7 @@ def _end_of(act: Stretch, lowest: int, first: int, last: int) -> int:
     return bisect_right(run, -lowest, first, last, key=lambda bits: -int(bits))
 
 
-def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Iterator[Block]:
+def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Generator[Block, None, None]:
     """The parts' blocks in turn, the next one made while this one is used."""
     with ThreadPoolExecutor(1, "merging") as thread:
         coming = None
@@ -271,7 +271,8 @@ class _Vocabulary:
     def ids(self, token: NDArray[Any]) -> NDArray[np.int32]:
         """Of some places, in their order."""
         if self._whole is not None:
-            return self._whole[token]
+            found: NDArray[np.int32] = self._whole[token]
+            return found
         owner = np.searchsorted(self._ends, token, side="right")
         found = np.empty(len(token), np.int32)
         for number in np.flatnonzero(np.bincount(owner)).tolist():

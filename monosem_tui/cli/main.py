@@ -16,6 +16,7 @@ from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.index import index
 from monosem_tui.cli.commands.lm import lm
+from monosem_tui.cli.commands.merge import merge
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
 from monosem_tui.cli.commands.train import train
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tui": tui,
     "show": show,
     "runs": runs,
+    "merge": merge,
     "verify": verify,
     "doctor": doctor,
 }
