@@ -5,7 +5,7 @@
 Words follow Zipf's law, and so do the features that belong to words; a tenth of what fires is drawn from favourites of
 the whole dictionary, so densities run from some that fire on every third token to many that hardly ever do.
 Activations are skewed, and strongest where a word is rare. Documents are of any length, laid end to end in contexts.
-What is drawn follows from a segmentless count, so the file is the same whatever the memory.
+What a context holds follows from its number, so the file is the same whatever the memory, and a killed build goes on.
 
 Shapes: N tokens, F features, K active features a token, C contexts, V vocabulary, T listed tokens or neighbours.
 """
@@ -13,10 +13,11 @@ Shapes: N tokens, F features, K active features a token, C contexts, V vocabular
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,15 @@ def build_big(folder: Path, features: int, tokens: int, active: int, memory: int
     merge(run.index, run.features, budget)
     merged = time.perf_counter()
     discard(run.index)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Made(run, swept - began, drawing, merged - swept, peak)
+    return Made(run, swept - began, drawing, merged - swept, _peak())
+
+
+def _peak() -> int:
+    """This process's largest resident size; what getrusage gives has that of the process it was forked from in it."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(1024 * int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 class _Text:
@@ -162,7 +170,7 @@ def _columns(rng: np.random.Generator, weights: SaeWeights) -> StaticColumns:
 
 
 def main() -> None:
-    """Build one, and say what it took."""
+    """Build one, and print what it took as a line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.big_store", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--features", type=count, default=131_072)
@@ -171,10 +179,8 @@ def main() -> None:
     parser.add_argument("--memory", type=size, default=None)
     given = parser.parse_args()
     made = build_big(given.folder, given.features, given.tokens, given.active, given.memory)
-    sys.stdout.write(
-        f"{made.run.features}: {made.run.features.stat().st_size / 1e9:.2f} GB, sweep {made.sweep_s:.1f} s "
-        f"(drawing {made.drawing_s:.1f} s), merge {made.merge_s:.1f} s, peak {made.peak_bytes / 2**20:.0f} MiB\n"
-    )
+    figures = {name: value for name, value in asdict(made).items() if name != "run"}
+    sys.stdout.write(json.dumps({"run": str(made.run.path), **figures}) + "\n")
 
 
 if __name__ == "__main__":
