@@ -15,14 +15,16 @@ from types import TracebackType
 
 from store.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
-ENTRY_BYTES = 42
-"""Memory of one activation: 14 while it is collected, 18 while it is sealed, 10 for what arrays grow by beforehand."""
+ENTRY_BYTES = 36
+"""Memory of one activation: 14 while it is collected, up to 20 while it is sealed."""
 TOKEN_BYTES = 96
 """Memory of one token, collected and sealed."""
 FEATURE_BYTES = 160
 """Memory of one feature's columns while a segment is sealed."""
 PENDING = 2
 """Batches that may wait to be sorted."""
+AT_ONCE = 4
+"""Batches that memory is kept for: those, one being sorted, and one being made."""
 SOONEST, LATEST = 30.0, 300.0
 """Seconds after which a segment is sealed however small: early on soon, so that there is something to browse."""
 
@@ -62,7 +64,7 @@ class Filling:
         """
         size = ENTRY_BYTES * len(active.feature) + TOKEN_BYTES * len(rows.token_N)
         too_long = self._tokens + len(rows.token_N) > MAX_SEGMENT_TOKENS
-        if self._tokens and (too_long or self._used + size > self._room or self._is_late()):
+        if self._tokens and (too_long or self._used + AT_ONCE * size > self._room or self._is_late()):
             self._seal()
         self._tokens += len(rows.token_N)
         self._used += size

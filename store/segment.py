@@ -158,28 +158,6 @@ def feature_dtype(d_sae: int) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if d_sae <= 1 << 16 else np.uint32
 
 
-class _Grown:
-    """A one-dimensional array that entries are put behind."""
-
-    def __init__(self, dtype: type[np.generic]) -> None:
-        self._values: NDArray[Any] = np.empty(0, dtype)
-        self._length = 0
-
-    def put(self, values: NDArray[Any]) -> None:
-        """Append."""
-        end = self._length + len(values)
-        if end > len(self._values):
-            # Not copied where the system can move pages, and what is not written yet takes no memory.
-            self._values.resize(max(end, 2 * len(self._values), 1 << 16), refcheck=False)
-        self._values[self._length : end] = values
-        self._length = end
-
-    @property
-    def values(self) -> NDArray[Any]:
-        """All that was put."""
-        return self._values[: self._length]
-
-
 class SegmentBuilder:
     """Collects one segment in memory, then seals it.
 
@@ -192,10 +170,11 @@ class SegmentBuilder:
         self._d_sae = d_sae
         self._rows: list[TokenRows] = []
         self._counts: list[NDArray[np.int32]] = []
-        self._feature = _Grown(feature_dtype(d_sae))
-        self._act = _Grown(np.float16)
-        self._keys = _Grown(np.uint64)
+        self._features: list[NDArray[np.unsignedinteger[Any]]] = []
+        self._acts: list[NDArray[np.float16]] = []
+        self._keys: list[NDArray[np.uint64]] = []
         """Entries packed so that they sort into the inverted order; every `add` is sorted."""
+        self._count_F = np.zeros(d_sae, np.int64)
         self.n_tokens = 0
         """Tokens collected so far."""
         self.clipped = 0
@@ -222,19 +201,18 @@ class SegmentBuilder:
             feature, act, above = feature[keep], act[keep], above[keep]
         self.clipped += int(np.count_nonzero(above))
         feature, act = _by_token(token, feature, act)
-        self._feature.put(feature)
-        self._act.put(act)
-        self._keys.put(_inverted_keys(feature, act, token + np.uint32(self.n_tokens)))
+        self._features.append(feature.astype(feature_dtype(self._d_sae)))
+        self._acts.append(act)
+        self._keys.append(_inverted_keys(feature, act, token + np.uint32(self.n_tokens)))
+        self._count_F += np.bincount(feature, minlength=self._d_sae)
         self._rows.append(rows)
         self._counts.append(np.bincount(token, minlength=n_tokens).astype(np.int32))
         self.n_tokens += n_tokens
 
     def seal(self, path: Path, first_token: int, first_context: int) -> None:
         """Merge what was sorted and write the segment, all or nothing. The builder is of no use afterwards."""
-        # Stretches that are sorted already are merged by numpy's stable sort: a third of the time of its ordinary one.
-        self._keys.values.sort(kind="stable")
         vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32, copy=False)
-        columns = CorpusColumns.empty(np.bincount(self._feature.values, minlength=self._d_sae))
+        columns, n_entries = CorpusColumns.empty(self._count_F), int(self._count_F.sum())
         with create_sealed(path, "segment") as file:
             file.attrs["first_token"] = first_token
             file.attrs["first_context"] = first_context
@@ -245,12 +223,26 @@ class SegmentBuilder:
             forward = file.create_group("forward")
             counts = np.concatenate(self._counts)
             put(forward, "indptr", np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]))
-            put(forward, "feature", self._feature.values)
-            put(forward, "act", self._act.values)
+            _write_pieces(forward.create_dataset("feature", (n_entries,), feature_dtype(self._d_sae)), self._features)
+            _write_pieces(forward.create_dataset("act", (n_entries,), np.float16), self._acts)
             inverted = file.create_group("inverted")
             put(inverted, "indptr", columns.indptr)
-            _write_inverted(inverted, self._keys.values, columns, vocab)
+            keys = np.empty(n_entries, np.uint64)
+            _write_pieces(keys, self._keys)
+            # Stretches that are sorted already are merged by numpy's stable sort: a third of its ordinary one's time.
+            keys.sort(kind="stable")
+            _write_inverted(inverted, keys, columns, vocab)
             columns.write(file.create_group("feature"))
+
+
+def _write_pieces(target: h5py.Dataset | NDArray[Any], pieces: list[NDArray[Any]]) -> None:
+    """Lay pieces end to end into `target`, and let each go."""
+    at = 0
+    pieces.reverse()
+    while pieces:
+        piece = pieces.pop()
+        target[at : at + len(piece)] = piece
+        at += len(piece)
 
 
 def _by_token(
