@@ -94,7 +94,9 @@ def forecast_index(run: RunFolder, given: Mapping[str, Any], progress: Progress)
         raise MonosemError(f"{run.path} cannot be indexed", "That takes a trained autoencoder, its model and text.")
     subject = reopen(run, given, progress)
     weights = load_sae(run.sae)
-    plan = index_plan(weights.spec, subject, given.get("tokens", trained_settings(run).index_tokens))
+    plan = index_plan(
+        weights.spec, subject, given.get("tokens", trained_settings(run).index_tokens), given.get("memory")
+    )
     found = _forecast(plan, run, subject.lm.device)
     if found.refusals:
         return found

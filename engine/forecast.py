@@ -33,6 +33,7 @@ from engine.planning import (
 from engine.sites import Site
 from engine.sources import Reader
 from engine.subject import Subject
+from store.room import checked_memory, default_memory
 from store.shards import DTYPES, ShardInfo
 from store.spec import SaeSpec
 
@@ -76,7 +77,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             largest_sae, model = max(pairs, key=lambda pair: pair[0].parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")
             work += looking_needs(largest_sae, model, index_tokens, "indexing")
-            host += index_needs(largest_sae, index_tokens)
+            host += index_needs(largest_sae, index_tokens, default_memory())
     if settings.index and not isinstance(source, Array):
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
     return _plan("train", _merged(disk), host, work, stages, settings.device)
@@ -103,14 +104,14 @@ def _merged(needs: Sequence[Need]) -> list[Need]:
     return list(found.values())
 
 
-def index_plan(spec: SaeSpec, subject: Subject, tokens: int) -> Plan:
-    """What `monosem index` takes."""
+def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None = None) -> Plan:
+    """What `monosem index` takes, with so much memory for the index itself."""
     sae = SaeWork(arch=spec.arch, d_in=spec.d_in, d_out=spec.d_out, d_sae=spec.d_sae, k=spec.k, batch=0)
     model = model_work(subject, subject.site())
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [
         Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"),
-        *index_needs(sae, tokens),
+        *index_needs(sae, tokens, checked_memory(memory)),
     ]
     work = [Need("a forward", model.forward_bytes, "--context"), *looking_needs(sae, model, tokens, "indexing")]
     stages = [_index_stage(sae, model, tokens)]

@@ -6,15 +6,14 @@ Shapes: N tokens, D = d_in, F = d_sae, K entries kept a token, B contexts, T pos
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from engine.activations import Captured, captured_batches, whole_forwards
-from engine.contexts import ContextBatch
+from engine.activations import captured_batches
+from engine.contexts import ContextBatch, ContextStream
+from engine.interrupt import stop_request
 from engine.logit_effects import logit_effects, neighbours
 from engine.models import LanguageModel
 from engine.neurons import aligned_neurons
@@ -25,54 +24,68 @@ from engine.sites import Site
 from engine.subject import Subject
 from engine.vocab import numbered_vocabulary, token_bytes
 from store.errors import MonosemError
+from store.filling import Filling
 from store.merge import merge
+from store.room import checked_memory
 from store.run import RunFolder
 from store.segment import (
     IndexPlan,
-    SegmentBuilder,
     SparseRows,
     StaticColumns,
     TokenRows,
     common_path,
     complete_segments,
+    discard,
     read_plan,
-    segment_path,
     write_common,
 )
 from store.vocab import Vocabulary
 from store.weights import SaeWeights, load_sae
 
-SEGMENT_TOKENS = 1 << 17
-"""Tokens a segment: at 32 active features its sort needs about 300 MB."""
+ENCODED, FEWEST_ROWS = 1 << 20, 256
+"""Pre-activations made at once on a processor: so many stay in its cache; and the fewest rows that use its units."""
 LISTED = 10
 """Tokens, neighbours and neurons kept a feature."""
 
 
-def build_index(run: RunFolder, subject: Subject, tokens: int, progress: Progress) -> None:
+def build_index(
+    run: RunFolder, subject: Subject, tokens: int, progress: Progress, *, memory: int | None = None
+) -> None:
     """Make features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
 
     Tokens are counted with BOS; contexts are taken whole.
 
     Goes on behind the segments that an earlier, killed call with the same settings has finished; the result is the
-    same to the byte. The caller holds the run's lock.
+    same to the byte, whatever the memory of either. The caller holds the run's lock.
+
+    Args:
+        run: a run with sae.h5.
+        subject: what to look at.
+        tokens: how much of it.
+        progress: who is told.
+        memory: bytes for what is collected, sorted and merged, beyond the model; None for store.room's default.
 
     Raises:
         MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments come from other settings.
     """
+    memory = checked_memory(memory)
     weights = load_sae(run.sae)
     site = subject.site()
     target = subject.target()
     check_width(weights, site, target, subject.lm)
+    stream = subject.stream("all")
     plan = _plan(run, subject, tokens)
     sae = from_weights(weights, subject.lm.device)
     if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
+        discard(run.index)
         write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae))
-    _sweep(run, subject, plan, site, sae, progress)
+    del weights
+    _sweep(run, subject, stream, plan, site, sae, memory, progress)
     progress.say("merging the index")
-    merge(run.index, run.features)
-    shutil.rmtree(run.index)
+    merge(run.index, run.features, memory)
+    discard(run.index)
 
 
 def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel) -> None:
@@ -90,12 +103,14 @@ def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel
 def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: np.ndarray) -> SparseRows:
     """Active features of consecutive tokens; `acts_ND` holds the counted ones of them."""
     counts, features, acts = [], [], []
-    for some_ND in torch.split(acts_ND, encoded_rows(sae)):
+    for some_ND in torch.split(acts_ND, _rows_at_once(sae, acts_ND.device)):
         found = sae.encode(some_ND.float())
-        active_BK = found.act_BK > 0
-        counts.append(active_BK.sum(1).cpu().numpy())
-        features.append(found.feature_BK[active_BK].cpu().numpy())
-        acts.append(found.act_BK[active_BK].cpu().numpy())
+        act_BK, feature_BK = found.act_BK.cpu().numpy(), found.feature_BK.cpu().numpy()
+        active_BK = act_BK > 0
+        full = active_BK.all()
+        counts.append(np.full(len(act_BK), act_BK.shape[1]) if full else active_BK.sum(1))
+        features.append(feature_BK.ravel() if full else feature_BK[active_BK])
+        acts.append(act_BK.ravel() if full else act_BK[active_BK])
     per_token = np.zeros(len(counted_N), np.int64)
     per_token[counted_N] = np.concatenate([np.zeros(0, np.int64), *counts])
     return SparseRows(
@@ -103,6 +118,12 @@ def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: np.ndarray) -> Spars
         np.concatenate([np.zeros(0, np.int64), *features]),
         np.concatenate([np.zeros(0, np.float32), *acts]),
     )
+
+
+def _rows_at_once(sae: Sae, device: torch.device) -> int:
+    """Tokens to encode at once. Follows from the autoencoder alone: other numbers of rows may round otherwise."""
+    most = encoded_rows(sae)
+    return min(most, max(FEWEST_ROWS, ENCODED // sae.settings.d_sae)) if device.type == "cpu" else most
 
 
 def token_rows(batch: ContextBatch) -> TokenRows:
@@ -116,39 +137,28 @@ def token_rows(batch: ContextBatch) -> TokenRows:
     )
 
 
-def _sweep(run: RunFolder, subject: Subject, plan: IndexPlan, site: Site, sae: Sae, progress: Progress) -> None:
-    stream = subject.stream("all")
-    done = complete_segments(run.index)
-    first_token = _tokens_before(run.index, done)
-    stream.skip(done * plan.contexts_per_segment)
-    task = progress.task("indexing", plan.n_contexts, "contexts", done * plan.contexts_per_segment)
-    with task as bar:
-        for number in range(done, plan.n_segments):
-            first_context = number * plan.contexts_per_segment
-            wanted = min(plan.contexts_per_segment, plan.n_contexts - first_context)
-            builder = SegmentBuilder(sae.settings.d_sae)
-            for captured in captured_batches(subject.lm, [site], stream, wanted):
-                _add(builder, sae, captured)
-                bar.advance(len(captured.batch.tokens_BT))
-            n_tokens = builder.n_tokens
-            builder.seal(segment_path(run.index, number), first_token, first_context)
-            first_token += n_tokens
-            if builder.clipped:
-                progress.say(f"{builder.clipped} activations above 65 504 are stored as 65 504")
-
-
-def _add(builder: SegmentBuilder, sae: Sae, captured: Captured) -> None:
-    rows = token_rows(captured.batch)
-    builder.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
-
-
-def _tokens_before(index: Path, segments: int) -> int:
-    from store.hdf5 import open_sealed
-
-    if not segments:
-        return 0
-    with open_sealed(segment_path(index, segments - 1), "segment") as file:
-        return int(file.attrs["first_token"]) + int(file.attrs["n_tokens"])
+def _sweep(
+    run: RunFolder,
+    subject: Subject,
+    stream: ContextStream,
+    plan: IndexPlan,
+    site: Site,
+    sae: Sae,
+    memory: int,
+    progress: Progress,
+) -> None:
+    with stop_request() as request, Filling(run.index, sae.settings.d_sae, memory) as filling:
+        done = filling.n_contexts
+        stream.skip(done)
+        with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
+            for captured in captured_batches(subject.lm, [site], stream, plan.n_contexts - done):
+                rows = token_rows(captured.batch)
+                filling.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
+                bar.advance(len(rows.length_C))
+                if request.asked:
+                    raise KeyboardInterrupt
+    if filling.clipped:
+        progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
 
 
 def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
@@ -163,7 +173,6 @@ def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
         context=subject.context,
         seed=settings.seed,
         n_contexts=subject.stream("all").skip_tokens(tokens),
-        contexts_per_segment=whole_forwards(SEGMENT_TOKENS // subject.context, subject.context),
         model_digest=subject.lm.digest,
     )
 

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from engine.activations import FORWARD_TOKENS
 from engine.corpus.order import WINDOW_BYTES
 from engine.evaluate import LOGIT_BYTES
-from engine.index import LISTED, SEGMENT_TOKENS
+from engine.index import LISTED
 from engine.sae.base import ENCODE_BYTES
 from engine.training.loop import SAMPLE_ROWS
+from store.filling import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
 from store.merge import BYTES_PER_ENTRY, MERGE_BYTES
 
 FLOAT = 4
 ADAM = 2 * FLOAT
-SORT_BYTES = 72
-"""Working memory of one non-zero while a segment is sorted: key, token, both orders, and the columns that follow."""
-MERGE_SHARE = 2.2
-"""A merge's resident memory over its working memory: the arrays it reads and writes are mapped or cached beside it."""
 ASSUMED_L0 = 64
 """Active features a token where the architecture does not fix them."""
 DENSE_COPIES = {"topk": 2, "batchtopk": 2, "matryoshka": 2, "relu": 5, "l1-norm": 5, "jumprelu": 6, "gated": 8}
@@ -217,14 +214,14 @@ def looking_needs(sae: SaeWork, model: ModelWork, tokens: int, phase: str) -> tu
     return tuple(found)
 
 
-def index_needs(sae: SaeWork, tokens: int) -> tuple[Need, ...]:
-    """Host memory of an index: a segment of up to SEGMENT_TOKENS while it is sorted, then the merge."""
-    entries = sae.n_active * tokens
-    segment = SORT_BYTES * sae.n_active * min(tokens, SEGMENT_TOKENS)
-    merging = round(MERGE_SHARE * min(BYTES_PER_ENTRY * entries, MERGE_BYTES))
+def index_needs(sae: SaeWork, tokens: int, memory: int) -> tuple[Need, ...]:
+    """Host memory of an index: segments while they are collected and sorted, then the merge; `memory` bounds both."""
+    entries, columns = sae.n_active * tokens, FEATURE_BYTES * sae.d_sae
+    segment = min(memory, columns + ENTRY_BYTES * entries + TOKEN_BYTES * tokens)
+    merging = min(memory, columns + 4 * tokens + min(BYTES_PER_ENTRY * entries, MERGE_BYTES))
     return (
-        Need("a segment of the index", segment, "--k", "indexing"),
-        Need("merging the index", merging, "", "merging"),
+        Need("a segment of the index", segment, "--memory", "indexing"),
+        Need("merging the index", merging, "--memory", "merging"),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,9 +18,11 @@ from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
 from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
+from store.compact import clear_merged, held_by_features, held_by_segments
 from store.errors import MonosemError
+from store.room import checked_memory
 from store.run import RunFolder
-from store.segment import complete_segments
+from store.segment import discard
 from store.weights import load_sae
 
 CHANGEABLE = ("model", "data", "device", "dtype")
@@ -33,7 +34,7 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
 
     Args:
         run: a run with sae.h5.
-        given: model, data, tokens, device and dtype where they are to differ from the training's.
+        given: model, data, tokens, device and dtype where they are to differ from the training's; memory to work in.
         progress: who is told.
         resume: finish an index that was interrupted.
         overwrite: replace an index, finished or not.
@@ -48,25 +49,34 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
             "monosem train --model indexes what it trains.",
         )
     if not overwrite:
-        if run.features.is_file():
-            begun = " --overwrite --resume finishes the one begun." if complete_segments(run.index) else ""
-            raise MonosemError(
-                f"{run.path} has an index already", f"--overwrite replaces it once the new one is done.{begun}"
-            )
-        if complete_segments(run.index) and not resume:
-            raise MonosemError(
-                f"{run.path} holds an unfinished index", "--resume finishes it, --overwrite begins anew."
-            )
+        _check_free(run, resume=resume)
     with run.locked():
         subject = reopen(run, given, progress)
         tokens = given.get("tokens", trained_settings(run).index_tokens)
-        check_room(index_plan(load_sae(run.sae).spec, subject, tokens), run.path, subject.lm.device)
+        memory = checked_memory(given.get("memory"))
+        check_room(index_plan(load_sae(run.sae).spec, subject, tokens, memory), run.path, subject.lm.device)
         if overwrite and not resume:
-            shutil.rmtree(run.index, ignore_errors=True)
+            discard(run.index)
         with run.working("indexing"):
-            build_index(run, subject, tokens, progress)
+            build_index(run, subject, tokens, progress, memory=memory)
             used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
             run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
+
+
+def _check_free(run: RunFolder, *, resume: bool) -> None:
+    """Refuse to replace an index unasked. One that is partial (`monosem merge --partial`) may be finished."""
+    features, segments = held_by_features(run.features), held_by_segments(run.index)
+    if features is not None and features == segments and features.complete:
+        with run.locked():
+            clear_merged(run)
+        segments = None
+    if features is not None and (features.complete or segments is None or segments.plan != features.plan):
+        begun = " --overwrite --resume finishes the one begun." if segments else ""
+        raise MonosemError(
+            f"{run.path} has an index already", f"--overwrite replaces it once the new one is done.{begun}"
+        )
+    if segments is not None and not resume:
+        raise MonosemError(f"{run.path} holds an unfinished index", "--resume finishes it, --overwrite begins anew.")
 
 
 def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:

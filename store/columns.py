@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,16 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of a feature's non-zero activations that are kept."""
 TOP_TOKEN_POOL = 1024
 """`top_token` is the token with the largest total activation among this many of the feature's strongest entries."""
+PIECE = 1 << 18
+"""Entries looked at together: few enough to stay in the processor's cache."""
+VocabOf = Callable[[NDArray[Any]], NDArray[np.int32]]
+_POINT = 24
+_ONE = 1 << _POINT
+_FEATURE_SHIFT, _VOCAB_SHIFT = np.uint64(40), np.uint64(16)
+_VOCAB_MASK, _LOW = np.uint64((1 << 24) - 1), np.uint64(0xFFFF)
+_VALUES = np.nan_to_num(np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64), posinf=0, neginf=0)
+"""What the bits of a float16 stand for; 0 for what no activation can be."""
+_UNITS = (_VALUES * _ONE).astype(np.int64)
 
 
 def quantile_ranks(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -35,19 +46,26 @@ def quantile_places(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass
 class CorpusColumns:
-    """Columns over F features, filled from blocks of inverted entries in storage order."""
+    """Columns over F features, filled from blocks of inverted entries in storage order.
+
+    The same to the bit however the entries are cut into blocks: sums are kept in whole units of 2⁻²⁴, of which every
+    float16 is a multiple.
+    """
 
     count_F: NDArray[np.int64]
     indptr: NDArray[np.int64]
     places_FQ: NDArray[np.int64]
     max_F: NDArray[np.float32]
-    sum_F: NDArray[np.float64]
     quantiles_FQ: NDArray[np.float32]
     top_token_F: NDArray[np.int32]
     """-1 where the feature never fires."""
     top_sum_F: NDArray[np.float64]
     """Total activation of `top_token` in the pool."""
-    _pool: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]]
+    _whole_F: NDArray[np.int64]
+    _units_F: NDArray[np.int64]
+    """Sums, in ones and in units below one."""
+    _pool: list[NDArray[np.uint64]]
+    """Of features whose pool is not settled yet: feature, vocabulary id and activation of each entry, packed."""
 
     @classmethod
     def empty(cls, count_F: NDArray[np.int64]) -> CorpusColumns:
@@ -58,45 +76,99 @@ class CorpusColumns:
             indptr=np.concatenate([np.zeros(1, np.int64), np.cumsum(count_F)]),
             places_FQ=quantile_places(count_F),
             max_F=np.zeros(f, np.float32),
-            sum_F=np.zeros(f, np.float64),
             quantiles_FQ=np.zeros((f, len(QUANTILES)), np.float32),
             top_token_F=np.full(f, -1, np.int32),
             top_sum_F=np.zeros(f, np.float64),
+            _whole_F=np.zeros(f, np.int64),
+            _units_F=np.zeros(f, np.int64),
             _pool=[],
         )
 
-    def take(self, feature: NDArray[Any], act: NDArray[np.float16], vocab: NDArray[np.int32], at: int) -> None:
-        """Take entries at .. at+len-1 of the inverted order: their features, activations and vocabulary ids."""
-        if not len(feature):
-            return
-        first, last = int(feature[0]), int(feature[-1]) + 1
-        exact = act.astype(np.float64)
-        self.sum_F[first:last] += np.bincount(feature - first, weights=exact, minlength=last - first)
-        rank = at + np.arange(len(feature)) - self.indptr[feature]
-        self.max_F[feature[rank == 0]] = act[rank == 0]
-        places = self.places_FQ[first:last]
-        inside = (places >= at) & (places < at + len(act))
-        self.quantiles_FQ[first:last][inside] = act[places[inside] - at]
-        near = rank < TOP_TOKEN_POOL
-        self._pool.append((feature[near].astype(np.int64), vocab[near], exact[near]))
-        # A feature's pool is settled once an entry beyond it, or the next feature, has come.
-        if last - first > 1 or rank[-1] + 1 >= min(TOP_TOKEN_POOL, self.count_F[first]):
-            self._settle()
+    @property
+    def sum_F(self) -> NDArray[np.float64]:
+        """Total activation, rounded once."""
+        total_F: NDArray[np.float64] = self._whole_F + self._units_F / _ONE
+        return total_F
 
-    def _settle(self) -> None:
-        feature, vocab, act = (np.concatenate(column) for column in zip(*self._pool, strict=True))
-        self._pool.clear()
-        if not len(feature):
+    def take(self, at: int, act: NDArray[np.float16], token: NDArray[Any], vocab_of: VocabOf) -> None:
+        """Take entries at .. at+len-1 of the inverted order.
+
+        Args:
+            at: entries taken before; they come one behind the other.
+            act: their activations.
+            token: their places in the corpus.
+            vocab_of: gives the vocabulary ids of some places. Asked only about those that can matter to `top_token`.
+        """
+        for start in range(0, len(act), PIECE):
+            piece = slice(start, start + PIECE)
+            self._take(at + start, act[piece], token[piece], vocab_of)
+
+    def _take(self, at: int, act: NDArray[np.float16], token: NDArray[Any], vocab_of: VocabOf) -> None:
+        end = at + len(act)
+        first = int(np.searchsorted(self.indptr, at, side="right")) - 1
+        last = int(np.searchsorted(self.indptr, end, side="left"))
+        edges = np.clip(self.indptr[first : last + 1], at, end) - at
+        lengths = np.diff(edges)
+        some = np.flatnonzero(lengths)
+        feature, starts, lengths = first + some, edges[some], lengths[some]
+        bits = act.view(np.uint16)
+        units = np.add.reduceat(_UNITS[bits], starts)
+        self._whole_F[feature] += units >> _POINT
+        self._units_F[feature] += units & (_ONE - 1)
+        begin = self.indptr[feature]
+        self.max_F[feature[begin >= at]] = act[starts[begin >= at]]
+        places = self.places_FQ[first:last]
+        inside = (places >= at) & (places < end)
+        self.quantiles_FQ[first:last][inside] = act[places[inside] - at]
+        near = np.clip(begin + TOP_TOKEN_POOL - at - starts, 0, lengths)
+        self._collect(feature, starts, near, bits, token, vocab_of)
+        # What belongs to a feature of which more of the pool is still to come has to wait for it.
+        final = int(feature[-1])
+        whole = end >= min(int(self.indptr[final + 1]), int(self.indptr[final]) + TOP_TOKEN_POOL)
+        if whole or len(feature) > 1:
+            self._settle(final + whole)
+
+    def _collect(
+        self,
+        feature: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        near: NDArray[np.int64],
+        bits: NDArray[np.uint16],
+        token: NDArray[Any],
+        vocab_of: VocabOf,
+    ) -> None:
+        """Put the first `near` entries from each start on into the pool."""
+        total = int(near.sum())
+        if not total:
             return
-        order = np.lexsort((vocab, feature))
-        feature, vocab, act = feature[order], vocab[order], act[order]
-        starts = np.flatnonzero((np.diff(feature, prepend=-1) != 0) | (np.diff(vocab, prepend=-1) != 0))
-        totals = np.add.reduceat(act, starts)
-        best = np.lexsort((vocab[starts], -totals, feature[starts]))
-        features = feature[starts][best]
-        leading = best[np.diff(features, prepend=-1) != 0]
-        self.top_token_F[feature[starts][leading]] = vocab[starts][leading]
-        self.top_sum_F[feature[starts][leading]] = totals[leading]
+        if total < len(bits):
+            chosen = np.arange(total) + np.repeat(starts - (np.cumsum(near) - near), near)
+            bits, token = bits[chosen], token[chosen]
+        keys = np.repeat(feature.astype(np.uint64) << _FEATURE_SHIFT, near)
+        keys |= vocab_of(token).astype(np.uint64) << _VOCAB_SHIFT
+        keys |= bits
+        self._pool.append(keys)
+
+    def _settle(self, end: int) -> None:
+        """Choose the top token of the features in the pool that are below `end`."""
+        keys = np.concatenate([np.zeros(0, np.uint64), *self._pool])
+        cut = int(np.searchsorted(keys >> _FEATURE_SHIFT, np.uint64(end)))
+        self._pool = [keys[cut:]] if cut < len(keys) else []
+        keys = keys[:cut]
+        if not len(keys):
+            return
+        keys.sort()
+        pairs = keys >> _VOCAB_SHIFT
+        starts = np.flatnonzero(_changes(pairs))
+        totals = np.add.reduceat(_VALUES[(keys & _LOW).astype(np.uint16)], starts)
+        pairs = pairs[starts]
+        feature = (pairs >> (_FEATURE_SHIFT - _VOCAB_SHIFT)).astype(np.int64)
+        begins = np.flatnonzero(_changes(feature))
+        best = np.maximum.reduceat(totals, begins)
+        winners = np.flatnonzero(totals == np.repeat(best, np.diff(begins, append=len(feature))))
+        winners = winners[_changes(feature[winners])]  # of several equal ones the least id
+        self.top_token_F[feature[winners]] = (pairs[winners] & _VOCAB_MASK).astype(np.int32)
+        self.top_sum_F[feature[winners]] = best
 
     def write(self, group: h5py.Group) -> None:
         """Into datasets count, max, sum, quantiles, top_token, top_sum of `group`."""
@@ -107,3 +179,11 @@ class CorpusColumns:
         group["quantiles"].attrs["q"] = QUANTILES
         put(group, "top_token", self.top_token_F)
         put(group, "top_sum", self.top_sum_F)
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """True where a value differs from the one before it, and for the first."""
+    changes = np.empty(len(values), np.bool_)
+    changes[:1] = True
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
+    return changes

@@ -175,7 +175,7 @@ def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
         digest.take(entries)
         if entries.token.max() >= len(vocab):
             return ""  # tokens that the corpus does not hold: the digests differ
-        columns.take(entries.feature, entries.act, vocab[entries.token], at)
+        columns.take(at, entries.act, entries.token, lambda token_E: vocab[token_E])
         at += len(entries.token)
         token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
         bits = _after(before[2], entries.bits().astype(np.int64))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,134 +17,137 @@ from numpy.typing import NDArray
 
 from store.columns import CorpusColumns
 from store.errors import MonosemError
-from store.hdf5 import create_sealed, mapped, open_sealed, put
-from store.segment import common_path, complete_segments, read_plan, segment_path
+from store.hdf5 import create_sealed, open_sealed, put
+from store.segment import common_path, covered, read_plan, segment_path
+from store.stretch import Stretch, joined, joined_packed
 
 MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can name."""
-BYTES_PER_ENTRY = 64
-"""Working memory of one non-zero in the merge: key, token, activation, and the copies that sorting makes."""
+BYTES_PER_ENTRY = 56
+"""Working memory of one non-zero in the merge: as a key with room to sort, as read, as written, and all that twice,
+because one part is sorted while another is written."""
 MERGE_BYTES = 1 << 27
 """Working memory of a merge, about: larger parts are sorted no faster (docs/benchmarks.md)."""
-ROWS = 1 << 20
-"""Rows copied at once where nothing has to be sorted."""
+MAPS = 64
+"""Segments whose tokens are mapped at once, where they do not fit into memory together."""
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment's arrays, memory-mapped."""
+    """Where one segment's arrays lie. Nothing of it is in memory, and no file is open."""
 
     first_token: int
-    tokens: NDArray[np.int32]
-    indptr: NDArray[np.int64]
-    token: NDArray[np.uint32]
-    act: NDArray[np.float16]
-    file: h5py.File
+    n_tokens: int
+    tokens: Stretch
+    indptr: Stretch
+    token: Stretch
+    act: Stretch
 
 
-def merge(index: Path, target: Path, memory: int = MERGE_BYTES) -> None:
-    """Write `target` (features.h5) from a complete index folder.
+def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False) -> None:
+    """Write `target` (features.h5) from an index folder. The same to the byte whatever the segments and the memory.
 
     Args:
-        index: folder with common.h5 and every segment of its plan.
-        memory: bytes of working memory to stay under, beyond a byte a token and an array of [d_sae] a segment.
+        index: folder with common.h5 and segments.
+        target: the file to write, all or nothing.
+        memory: bytes of working memory to stay under, beyond some 150 a feature.
+        partial: take what segments there are, though they cover less than was planned; the plan stays what it was.
 
     Raises:
-        MonosemError: a segment is missing.
+        MonosemError: there is no segment, or, unless `partial`, they do not cover the plan.
     """
     plan = read_plan(common_path(index))
-    found = complete_segments(index)
-    if found < plan.n_segments:
+    found = covered(index)
+    if not found.segments or (found.contexts < plan.n_contexts and not partial):
         raise MonosemError(
-            f"{index} holds {found} of {plan.n_segments} segments", "Finish it with monosem index --resume."
+            f"{index} holds {found.contexts:,} of {plan.n_contexts:,} contexts",
+            "Finish it with monosem index --resume.",
         )
-    with ExitStack() as stack:
-        common = stack.enter_context(open_sealed(common_path(index), "common"))
-        segments = [_open(segment_path(index, number), stack) for number in range(plan.n_segments)]
-        if segments[-1].first_token + len(segments[-1].tokens) > MAX_TOKENS:
-            raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower --index-tokens.")
-        out = stack.enter_context(create_sealed(target, "features"))
-        out.attrs["plan"] = common.attrs["plan"]
+    if found.tokens > MAX_TOKENS:
+        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower --index-tokens.")
+    paths = [segment_path(index, number) for number in range(found.segments)]
+    with create_sealed(target, "features") as out, open_sealed(common_path(index), "common") as common:
+        out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
         out.attrs["first_context"] = 0
-        for name in ("clipped", "n_tokens", "n_counted"):
-            out.attrs[name] = sum(int(segment.file.attrs[name]) for segment in segments)
         for name in ("vocab", "sae", "feature"):
             common.copy(name, out)
-        _merge_corpus(out, segments)
-        _merge_forward(out, segments)
-        _merge_inverted(out, segments, max(1, memory // BYTES_PER_ENTRY))
+        _merge_corpus(out, paths)
+        _merge_forward(out, paths)
+        _merge_inverted(out, [_located(path) for path in paths], memory)
 
 
-def _open(path: Path, stack: ExitStack) -> Segment:
-    file = stack.enter_context(open_sealed(path, "segment"))
-    inverted = file["inverted"]
-    return Segment(
-        first_token=int(file.attrs["first_token"]),
-        tokens=mapped(path, file["corpus/tokens"]),
-        indptr=inverted["indptr"][()],
-        token=mapped(path, inverted["token"]),
-        act=mapped(path, inverted["act"]),
-        file=file,
-    )
+def _located(path: Path) -> Segment:
+    with open_sealed(path, "segment") as file:
+        inverted = file["inverted"]
+        return Segment(
+            first_token=int(file.attrs["first_token"]),
+            n_tokens=int(file.attrs["n_tokens"]),
+            tokens=Stretch.of(path, file["corpus/tokens"]),
+            indptr=Stretch.of(path, inverted["indptr"]),
+            token=Stretch.of(path, inverted["token"]),
+            act=Stretch.of(path, inverted["act"]),
+        )
 
 
-def _merge_corpus(out: h5py.File, segments: Sequence[Segment]) -> None:
+def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
+    totals = {"clipped": 0, "n_tokens": 0, "n_counted": 0}
+    first_tokens, begins, before = [], [], None
+    for path in paths:
+        with open_sealed(path, "segment") as file:
+            totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
+            first_tokens.append(int(file.attrs["first_token"]))
+            ids = file["corpus/documents/id"]
+            begins.append(int(ids[0] == before))  # a document that goes on in the next segment begins once
+            before = ids[-1]
+    for name, total in totals.items():
+        out.attrs[name] = total
     corpus = out.create_group("corpus")
-    _append(corpus, "tokens", [s.file["corpus/tokens"] for s in segments])
-    put(corpus, "counted", np.concatenate([s.file["corpus/counted"][()] for s in segments]), packed=True)
+    joined(corpus, "tokens", paths, "corpus/tokens")
+    joined_packed(corpus, "counted", paths, "corpus/counted")
     contexts, documents = corpus.create_group("contexts"), corpus.create_group("documents")
-    put(contexts, "start", np.concatenate([s.file["corpus/contexts/start"][()] + s.first_token for s in segments]))
+    joined(contexts, "start", paths, "corpus/contexts/start", add=first_tokens)
     for name in ("length", "document"):
-        put(contexts, name, np.concatenate([s.file[f"corpus/contexts/{name}"][()] for s in segments]))
-    start = np.concatenate([s.file["corpus/documents/start"][()] + s.first_token for s in segments])
-    ids = np.concatenate([s.file["corpus/documents/id"][()] for s in segments])
-    keep = np.diff(ids, prepend=ids[:1] - 1) != 0
-    put(documents, "start", start[keep])
-    put(documents, "id", ids[keep])
+        joined(contexts, name, paths, f"corpus/contexts/{name}")
+    joined(documents, "start", paths, "corpus/documents/start", add=first_tokens, skip=begins)
+    joined(documents, "id", paths, "corpus/documents/id", skip=begins)
 
 
-def _merge_forward(out: h5py.File, segments: Sequence[Segment]) -> None:
+def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
     forward = out.create_group("forward")
-    n_tokens = sum(len(segment.tokens) for segment in segments)
-    indptr = forward.create_dataset("indptr", (n_tokens + 1,), np.int64)
-    indptr[0] = at = offset = 0
-    for segment in segments:
-        source = segment.file["forward/indptr"]
-        for start in range(1, len(source), ROWS):
-            block = source[start : start + ROWS] + offset
-            indptr[at + 1 : at + 1 + len(block)] = block
-            at += len(block)
-        offset += int(source[-1])
+    entries = []
+    for path in paths:
+        with open_sealed(path, "segment") as file:
+            entries.append(len(file["forward/act"]))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(entries)[:-1]]).tolist()
+    # Each segment's first row starts where the last one of the segment before ends.
+    joined(forward, "indptr", paths, "forward/indptr", add=offsets, skip=[0] + [1] * (len(paths) - 1))
     for name in ("feature", "act"):
-        _append(forward, name, [s.file[f"forward/{name}"] for s in segments])
+        joined(forward, name, paths, f"forward/{name}")
 
 
-def _append(group: h5py.Group, name: str, sources: Sequence[h5py.Dataset]) -> None:
-    total = sum(len(source) for source in sources)
-    target = group.create_dataset(name, (total,), sources[0].dtype)
-    at = 0
-    for source in sources:
-        for start in range(0, len(source), ROWS):
-            block = source[start : start + ROWS]
-            target[at : at + len(block)] = block
-            at += len(block)
-
-
-def _merge_inverted(out: h5py.File, segments: Sequence[Segment], budget: int) -> None:
-    """Write inverted/* and the columns that follow from it, `budget` entries at a time."""
-    count = np.sum([np.diff(s.indptr) for s in segments], axis=0)
+def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) -> None:
+    """Write inverted/* and the columns that follow from it, a part at a time."""
+    vocabulary = _Vocabulary(segments, memory // 4)
+    budget = max(1, min(memory - vocabulary.n_bytes, MERGE_BYTES) // BYTES_PER_ENTRY)
+    count = np.diff(segments[0].indptr.read())
+    for segment in segments[1:]:
+        count += np.diff(segment.indptr.read())
     indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
     inverted = out.create_group("inverted")
     put(inverted, "indptr", indptr)
     token_out = inverted.create_dataset("token", (int(indptr[-1]),), np.uint32)
     act_out = inverted.create_dataset("act", (int(indptr[-1]),), np.float16)
     columns = CorpusColumns.empty(count)
-    for first, last in feature_groups(count, budget):
-        for block in _sorted_blocks(segments, first, last, indptr, budget):
-            token_out[block.at : block.at + len(block.token)] = block.token
-            act_out[block.at : block.at + len(block.act)] = block.act
-            columns.take(block.feature, block.act, block.vocab, block.at)
+    at = 0
+    with closing(_ahead(_parts(segments, count, indptr, budget), segments)) as blocks:
+        for block in blocks:
+            end = at + len(block.token)
+            token_out[at:end] = block.token
+            act_out[at:end] = block.act
+            columns.take(at, block.act, block.token, vocabulary.ids)
+            at = end
     columns.write(out["feature"])
 
 
@@ -157,30 +164,32 @@ def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True)
+class Part:
+    """What is sorted at once: features [first, last), and the entries of theirs to be taken from each segment."""
+
+    first: int
+    last: int
+    spans: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class Block:
-    """Merged entries of the inverted order, from entry `at` on."""
+    """Merged entries of the inverted order."""
 
     token: NDArray[np.uint32]
     act: NDArray[np.float16]
-    vocab: NDArray[np.int32]
-    feature: NDArray[np.int64]
-    at: int
 
 
-def _sorted_blocks(
-    segments: Sequence[Segment], first: int, last: int, indptr: NDArray[np.int64], budget: int
-) -> Iterator[Block]:
-    """The merged entries of features [first, last).
-
-    A feature with more than `budget` entries comes in several blocks, cut at activation values.
-    """
-    at = int(indptr[first])
-    bounds = [(int(s.indptr[first]), int(s.indptr[last])) for s in segments]
-    small = last - first > 1 or indptr[last] - at <= budget
-    for spans in [bounds] if small else _value_cuts(segments, bounds, budget):
-        block = _sort_spans(segments, spans, first, last, at)
-        yield block
-        at += len(block.token)
+def _parts(
+    segments: Sequence[Segment], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
+) -> Iterator[Part]:
+    """All entries in parts of at most `budget`; a feature with more comes in several, cut at activation values."""
+    for first, last in feature_groups(count, budget):
+        edges = [segment.indptr.read(first, last + 1)[[0, -1]] for segment in segments]
+        bounds = [(int(start), int(stop)) for start, stop in edges]
+        small = last - first > 1 or indptr[last] - indptr[first] <= budget
+        for spans in [bounds] if small else _value_cuts(segments, bounds, budget):
+            yield Part(first, last, spans)
 
 
 def _value_cuts(
@@ -190,39 +199,83 @@ def _value_cuts(
 
     Pieces hold more only where a single value does.
     """
-    runs = [s.act[a:b].view(np.uint16) for s, (a, b) in zip(segments, bounds, strict=True)]
     per_value = np.zeros(1 << 16, np.int64)
-    for run in runs:
-        for start in range(0, len(run), budget):
-            per_value += np.bincount(run[start : start + budget], minlength=1 << 16)
-    ends = [0 for _ in runs]
+    for segment, (first, last) in zip(segments, bounds, strict=True):
+        for start in range(first, last, budget):
+            run = segment.act.read(start, min(start + budget, last)).view(np.uint16)
+            per_value += np.bincount(run, minlength=1 << 16)
+    ends = [first for first, _ in bounds]
     values = np.flatnonzero(per_value)[::-1]
     for _, group_last in feature_groups(per_value[values], budget):
-        lowest = np.uint16(values[group_last - 1])
-        starts, ends = ends, [len(run) - int(np.searchsorted(run[::-1], lowest)) for run in runs]
-        yield [(a + s, a + e) for (a, _), s, e in zip(bounds, starts, ends, strict=True)]
+        lowest = int(values[group_last - 1])
+        starts, ends = ends, [_end_of(s.act, lowest, *span) for s, span in zip(segments, bounds, strict=True)]
+        yield list(zip(starts, ends, strict=True))
 
 
-def _sort_spans(segments: Sequence[Segment], spans: list[tuple[int, int]], first: int, last: int, at: int) -> Block:
+def _end_of(act: Stretch, lowest: int, first: int, last: int) -> int:
+    """The place behind the entries, of a run that falls from `first` to `last`, whose bits are `lowest` and more."""
+    run = act.mapped().view(np.uint16)
+    return bisect_right(run, -lowest, first, last, key=lambda bits: -int(bits))
+
+
+def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Generator[Block, None, None]:
+    """The parts' blocks in turn, the next one made while this one is used."""
+    with ThreadPoolExecutor(1, "merging") as thread:
+        coming = None
+        for part in parts:
+            made, coming = coming, thread.submit(_sorted_block, segments, part)
+            if made is not None:
+                yield made.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
     """Merge one span of each segment's inverted arrays: by feature, falling activation, token.
 
-    Segments cover rising token ranges, so with the runs laid end to end equal activations are already in token order.
-    The packed key carries each entry's place, which makes an ordinary sort of integers stable.
+    Packed into one integer these sort as they are wanted. Each run is sorted already, which numpy's stable sort uses.
     """
-    parts = [(s, slice(a, b)) for s, (a, b) in zip(segments, spans, strict=True)]
-    token = np.concatenate([s.token[span].astype(np.int64) + s.first_token for s, span in parts])
-    act = np.concatenate([s.act[span] for s, span in parts])
-    vocab = np.concatenate([s.tokens[s.token[span]] for s, span in parts])
-    feature = np.concatenate([_feature_of(s.indptr, span, first, last) for s, span in parts])
-    falling = np.uint64(0xFFFF) - act.view(np.uint16).astype(np.uint64)
-    place = np.arange(len(act), dtype=np.uint64)
-    keys = ((feature - first).astype(np.uint64) << np.uint64(48)) | (falling << np.uint64(32)) | place
-    keys.sort()
-    order = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    return Block(token[order].astype(np.uint32), act[order], vocab[order], feature[order], at)
+    total = sum(stop - start for start, stop in part.spans)
+    keys, at = np.empty(total, np.uint64), 0
+    runs = [(s, span) for s, span in zip(segments, part.spans, strict=True) if span[1] > span[0]]
+    if len(runs) == 1:
+        ((segment, span),) = runs
+        return Block(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
+    for segment, (start, stop) in runs:
+        run = keys[at : at + stop - start]
+        edges = np.clip(segment.indptr.read(part.first, part.last + 1), start, stop)
+        run[:] = np.repeat(np.arange(part.last - part.first, dtype=np.uint64), np.diff(edges))
+        run <<= np.uint64(16)
+        run |= ~segment.act.read(start, stop).view(np.uint16)
+        run <<= np.uint64(32)
+        run |= segment.token.read(start, stop) + np.uint32(segment.first_token)
+        at += stop - start
+    keys.sort(kind="stable")
+    token = (keys & _LOW).astype(np.uint32)
+    keys >>= np.uint64(32)
+    return Block(token, (~keys.astype(np.uint16)).view(np.float16))
 
 
-def _feature_of(indptr: NDArray[np.int64], span: slice, first: int, last: int) -> NDArray[np.int64]:
-    """The feature of each inverted entry in `span`, all of them in [first, last)."""
-    edges = np.clip(indptr[first : last + 1], span.start, span.stop)
-    return np.repeat(np.arange(first, last), np.diff(edges))
+class _Vocabulary:
+    """Vocabulary ids by place in the corpus: held where there is room for all, else looked up in the segments."""
+
+    def __init__(self, segments: Sequence[Segment], room: int) -> None:
+        self._segments = segments
+        self._ends = np.array([segment.first_token + segment.n_tokens for segment in segments])
+        self._mapped = lru_cache(MAPS)(lambda number: segments[number].tokens.mapped())
+        n_bytes = 4 * int(self._ends[-1])
+        self.n_bytes = n_bytes if n_bytes <= room else 0
+        """Memory taken."""
+        self._whole = np.concatenate([segment.tokens.read() for segment in segments]) if self.n_bytes else None
+
+    def ids(self, token: NDArray[Any]) -> NDArray[np.int32]:
+        """Of some places, in their order."""
+        if self._whole is not None:
+            found: NDArray[np.int32] = self._whole[token]
+            return found
+        owner = np.searchsorted(self._ends, token, side="right")
+        found = np.empty(len(token), np.int32)
+        for number in np.flatnonzero(np.bincount(owner)).tolist():
+            own = np.flatnonzero(owner == number)
+            found[own] = self._mapped(number)[token[own] - np.uint32(self._segments[number].first_token)]
+        return found

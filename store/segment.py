@@ -1,5 +1,7 @@
 """Writing the feature index: `index/common.h5` once, then immutable segments, each holding both orders.
 
+Segments follow each other, each with as many contexts as suited whoever wrote it: features.h5 does not depend on it.
+
 Every activation is kept twice: token-major (which features fire on this token) and feature-major, descending by
 activation (where does this feature fire, the strongest first). docs/architecture.md draws the layout.
 """
@@ -7,6 +9,7 @@ activation (where does this feature fire, the strongest first). docs/architectur
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +28,8 @@ from store.weights import SaeWeights
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, FEATURE_BITS, ACT_BITS = 24, 24, 16
 MAX_SEGMENT_TOKENS = 1 << TOKEN_BITS
+BLOCK = 1 << 20
+"""Entries unpacked and written at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +45,12 @@ class IndexPlan:
     seed: int
     n_contexts: int
     """Contexts the finished index will cover."""
-    contexts_per_segment: int
     model_digest: str = ""
     """SHA-256 over the model's safetensors files; empty where it has none."""
 
-    @property
-    def n_segments(self) -> int:
-        """Segments of the finished index."""
-        return -(-self.n_contexts // self.contexts_per_segment)
+    def to_json(self) -> str:
+        """As it is kept in files."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,40 @@ def complete_segments(index: Path) -> int:
     return number
 
 
+class Covered(NamedTuple):
+    """How much of the corpus segments cover, counted from its beginning."""
+
+    segments: int
+    contexts: int
+    tokens: int
+
+
+def covered(index: Path) -> Covered:
+    """What the segments written so far cover."""
+    number = complete_segments(index)
+    if not number:
+        return Covered(0, 0, 0)
+    with open_sealed(segment_path(index, number - 1), "segment") as file:
+        contexts = int(file.attrs["first_context"]) + len(file["corpus/contexts/start"])
+        return Covered(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
+
+
+def discard(index: Path) -> None:
+    """Remove an index folder, if there is one.
+
+    It loses its name first: whoever is killed meanwhile leaves no half of it that could be taken for an index.
+    """
+    aside = index.with_name(f".{index.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if index.is_dir():
+        index.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:
     """Write index/common.h5, before the first segment."""
     with create_sealed(common_path(index), "common") as file:
-        file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
+        file.attrs["plan"] = plan.to_json()
         vocabulary.write(file.create_group("vocab"))
         sae.write(file.create_group("sae"))
         group = file.create_group("feature")
@@ -133,66 +166,149 @@ def feature_dtype(d_sae: int) -> type[np.unsignedinteger[Any]]:
 
 
 class SegmentBuilder:
-    """Collects one segment in memory, then seals it."""
+    """Collects one segment in memory, then seals it.
+
+    What comes is sorted as it comes, so that sealing only has to merge sorted stretches.
+    """
 
     def __init__(self, d_sae: int) -> None:
         if d_sae >= 1 << FEATURE_BITS:
             raise MonosemError(f"the index holds up to {1 << FEATURE_BITS} features, not {d_sae}")
         self._d_sae = d_sae
         self._rows: list[TokenRows] = []
-        self._counts: list[NDArray[np.int64]] = []
+        self._counts: list[NDArray[np.int32]] = []
         self._features: list[NDArray[np.unsignedinteger[Any]]] = []
         self._acts: list[NDArray[np.float16]] = []
+        self._keys: list[NDArray[np.uint64]] = []
+        """Entries packed so that they sort into the inverted order; every `add` is sorted."""
+        self._count_F = np.zeros(d_sae, np.int64)
+        self.n_tokens = 0
+        """Tokens collected so far."""
         self.clipped = 0
         """Activations above what float16 holds, stored as its maximum; those of left-out positions are not stored."""
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens collected so far."""
-        return sum(len(rows.token_N) for rows in self._rows)
 
     def add(self, rows: TokenRows, active: SparseRows) -> None:
         """Append whole contexts and their activations.
 
         An activation counts as active when it is above zero as float16, so that what is counted is what is stored.
         """
-        act = np.minimum(active.act, MAX_ACT).astype(np.float16)
-        row_of = np.repeat(np.arange(len(rows.token_N)), np.diff(active.indptr))
-        keep = (act > 0) & rows.counted_N[row_of]
-        self.clipped += int((active.act[keep] > MAX_ACT).sum())
-        order = np.lexsort((active.feature[keep], row_of[keep]))
+        n_tokens = len(rows.token_N)
+        if self.n_tokens + n_tokens > MAX_SEGMENT_TOKENS:
+            raise ValueError(f"a segment holds up to {MAX_SEGMENT_TOKENS} tokens, not {self.n_tokens + n_tokens}")
+        act = np.minimum(active.act, np.float32(MAX_ACT)).astype(np.float16)
+        per_token = np.diff(active.indptr)
+        keep = act > 0
+        if per_token[~rows.counted_N].any():
+            keep &= np.repeat(rows.counted_N, per_token)
+        feature, above = active.feature, active.act > MAX_ACT
+        if keep.all():
+            token = np.repeat(np.arange(n_tokens, dtype=np.uint32), per_token)
+        else:
+            token = np.repeat(np.arange(n_tokens, dtype=np.uint32), per_token)[keep]
+            feature, act, above = feature[keep], act[keep], above[keep]
+        self.clipped += int(np.count_nonzero(above))
+        feature, act = _by_token(token, feature, act)
+        self._features.append(feature.astype(feature_dtype(self._d_sae)))
+        self._acts.append(act)
+        self._keys.append(_inverted_keys(feature, act, token + np.uint32(self.n_tokens)))
+        self._count_F += np.bincount(feature, minlength=self._d_sae)
         self._rows.append(rows)
-        self._counts.append(np.bincount(row_of[keep], minlength=len(rows.token_N)))
-        self._features.append(active.feature[keep][order].astype(feature_dtype(self._d_sae)))
-        self._acts.append(act[keep][order])
+        self._counts.append(np.bincount(token, minlength=n_tokens).astype(np.int32))
+        self.n_tokens += n_tokens
 
     def seal(self, path: Path, first_token: int, first_context: int) -> None:
-        """Sort both ways and write the segment, all or nothing."""
-        n_tokens = self.n_tokens
-        if n_tokens > MAX_SEGMENT_TOKENS:
-            raise ValueError(f"a segment holds up to {MAX_SEGMENT_TOKENS} tokens, not {n_tokens}")
-        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(self._counts))])
-        feature, act = np.concatenate(self._features), np.concatenate(self._acts)
-        by_feature = _invert(indptr, feature, act)
-        columns = CorpusColumns.empty(np.bincount(feature, minlength=self._d_sae))
-        vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32)
-        columns.take(by_feature.feature, by_feature.act, vocab[by_feature.token], 0)
+        """Merge what was sorted and write the segment, all or nothing. The builder is of no use afterwards."""
+        vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32, copy=False)
+        columns, n_entries = CorpusColumns.empty(self._count_F), int(self._count_F.sum())
         with create_sealed(path, "segment") as file:
             file.attrs["first_token"] = first_token
             file.attrs["first_context"] = first_context
             file.attrs["clipped"] = self.clipped
-            file.attrs["n_tokens"] = n_tokens
-            file.attrs["n_counted"] = sum(int(rows.counted_N.sum()) for rows in self._rows)
+            file.attrs["n_tokens"] = self.n_tokens
+            file.attrs["n_counted"] = sum(int(np.count_nonzero(rows.counted_N)) for rows in self._rows)
             _write_corpus(file.create_group("corpus"), self._rows)
             forward = file.create_group("forward")
-            put(forward, "indptr", indptr)
-            put(forward, "feature", feature)
-            put(forward, "act", act)
+            counts = np.concatenate(self._counts)
+            put(forward, "indptr", np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]))
+            _write_pieces(forward.create_dataset("feature", (n_entries,), feature_dtype(self._d_sae)), self._features)
+            _write_pieces(forward.create_dataset("act", (n_entries,), np.float16), self._acts)
             inverted = file.create_group("inverted")
             put(inverted, "indptr", columns.indptr)
-            put(inverted, "token", by_feature.token)
-            put(inverted, "act", by_feature.act)
+            keys = np.empty(n_entries, np.uint64)
+            _write_pieces(keys, self._keys)
+            # Stretches that are sorted already are merged by numpy's stable sort: a third of its ordinary one's time.
+            keys.sort(kind="stable")
+            _write_inverted(inverted, keys, columns, vocab)
             columns.write(file.create_group("feature"))
+
+
+def _write_pieces(target: h5py.Dataset | NDArray[Any], pieces: list[NDArray[Any]]) -> None:
+    """Lay pieces end to end into `target`, and let each go."""
+    at = 0
+    pieces.reverse()
+    while pieces:
+        piece = pieces.pop()
+        target[at : at + len(piece)] = piece
+        at += len(piece)
+
+
+def _by_token(
+    token: NDArray[np.uint32], feature: NDArray[np.int64], act: NDArray[np.float16]
+) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """Entries that come token by token, with the features of each in rising order.
+
+    Feature and activation are packed into one integer; where every token has as many entries, they are sorted row by
+    row, else with the token in front.
+    """
+    bits = act.view(np.uint16)
+    per_token = len(token) // max(1, int(np.count_nonzero(np.diff(token))) + 1)
+    if len(token) and len(token) % per_token == 0 and _is_even(token.reshape(-1, per_token)):
+        keys = (feature.astype(np.uint64) << np.uint64(ACT_BITS)) | bits
+        keys = np.sort(keys.reshape(-1, per_token), axis=1).ravel()
+    else:
+        keys = token.astype(np.uint64) << np.uint64(FEATURE_BITS + ACT_BITS)
+        keys |= feature.astype(np.uint64) << np.uint64(ACT_BITS)
+        keys |= bits
+        keys.sort()
+        keys &= np.uint64((1 << (FEATURE_BITS + ACT_BITS)) - 1)
+    sorted_act: NDArray[np.float16] = (keys & np.uint64(0xFFFF)).astype(np.uint16).view(np.float16)
+    return (keys >> np.uint64(ACT_BITS)).astype(np.int64), sorted_act
+
+
+def _is_even(token_NK: NDArray[np.uint32]) -> bool:
+    """Whether each row is of one token, and of another than the row before."""
+    return bool((token_NK[:, 0] == token_NK[:, -1]).all() and (np.diff(token_NK[:, 0].astype(np.int64)) > 0).all())
+
+
+def _inverted_keys(
+    feature: NDArray[np.int64], act: NDArray[np.float16], token: NDArray[np.uint32]
+) -> NDArray[np.uint64]:
+    """Entries in feature-major order, descending by activation, ties by token, each as one integer.
+
+    The bits of a positive float16 rise with its value, so feature, inverted activation bits and token side by side sort
+    as a single integer, several times faster than a three-key sort.
+    """
+    keys = feature.astype(np.uint64) << np.uint64(ACT_BITS)
+    keys |= ~act.view(np.uint16)
+    keys <<= np.uint64(TOKEN_BITS)
+    keys |= token
+    keys.sort()
+    return keys
+
+
+def _write_inverted(
+    group: h5py.Group, keys: NDArray[np.uint64], columns: CorpusColumns, vocab: NDArray[np.int32]
+) -> None:
+    """Unpack sorted keys into inverted/token and inverted/act, block by block, and fill the columns from them."""
+    token_out = group.create_dataset("token", keys.shape, np.uint32)
+    act_out = group.create_dataset("act", keys.shape, np.float16)
+    for start in range(0, len(keys), BLOCK):
+        block = keys[start : start + BLOCK]
+        token = (block & np.uint64((1 << TOKEN_BITS) - 1)).astype(np.uint32)
+        act = (~(block >> np.uint64(TOKEN_BITS)).astype(np.uint16)).view(np.float16)
+        token_out[start : start + BLOCK] = token
+        act_out[start : start + BLOCK] = act
+        columns.take(start, act, token, vocab.__getitem__)
 
 
 def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
@@ -210,31 +326,3 @@ def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
     documents = group.create_group("documents")
     put(documents, "start", runs)
     put(documents, "id", document[runs])
-
-
-class _Inverted(NamedTuple):
-    """Entries in feature-major order."""
-
-    feature: NDArray[np.int64]
-    token: NDArray[np.uint32]
-    act: NDArray[np.float16]
-
-
-def _invert(
-    indptr: NDArray[np.int64], feature: NDArray[np.unsignedinteger[Any]], act: NDArray[np.float16]
-) -> _Inverted:
-    """Feature-major order, descending by activation, ties by token.
-
-    One sort of packed 64-bit keys: the bits of a positive float16 rise with its value, so feature, inverted activation
-    bits and token side by side sort as a single integer, several times faster than a three-key sort.
-    """
-    token = np.repeat(np.arange(len(indptr) - 1, dtype=np.uint64), np.diff(indptr))
-    falling = np.uint64(0xFFFF) - act.view(np.uint16).astype(np.uint64)
-    keys = (feature.astype(np.uint64) << np.uint64(ACT_BITS + TOKEN_BITS)) | (falling << np.uint64(TOKEN_BITS)) | token
-    keys.sort()
-    bits = np.uint64(0xFFFF) - ((keys >> np.uint64(TOKEN_BITS)) & np.uint64(0xFFFF))
-    return _Inverted(
-        feature=(keys >> np.uint64(ACT_BITS + TOKEN_BITS)).astype(np.int64),
-        token=(keys & np.uint64(MAX_SEGMENT_TOKENS - 1)).astype(np.uint32),
-        act=bits.astype(np.uint16).view(np.float16),
-    )

@@ -107,10 +107,9 @@ def build_sample(
         context=context,
         seed=seed,
         n_contexts=n_contexts,
-        contexts_per_segment=-(-n_contexts // segments),
     )
     write_common(run.index, plan, Vocabulary.from_tokens(VOCAB), weights, _columns(rng, weights))
-    _write_segments(run, plan, token_N, counted_N, dense_NF, context)
+    _write_segments(run, -(-n_contexts // segments), token_N, counted_N, dense_NF, context)
     if merged:
         merge(run.index, run.features)
     return Sample(run, token_N, counted_N, dense_NF)
@@ -118,15 +117,15 @@ def build_sample(
 
 def _write_segments(
     run: RunFolder,
-    plan: IndexPlan,
+    per_segment: int,
     token_N: NDArray[np.int32],
     counted_N: NDArray[np.bool_],
     dense_NF: NDArray[np.float32],
     context: int,
 ) -> None:
     document_N = np.arange(len(token_N)) // (context + context // 2)
-    step = plan.contexts_per_segment * context
-    for number in range(plan.n_segments):
+    step = per_segment * context
+    for number in range(-(-len(token_N) // step)):
         at = slice(number * step, min((number + 1) * step, len(token_N)))
         rows, features = np.nonzero(dense_NF[at])
         n = len(token_N[at])
@@ -137,7 +136,7 @@ def _write_segments(
             TokenRows(token_N[at], counted_N[at], document_N[at], length),
             SparseRows(indptr, features, dense_NF[at][rows, features]),
         )
-        builder.seal(segment_path(run.index, number), at.start, number * plan.contexts_per_segment)
+        builder.seal(segment_path(run.index, number), at.start, number * per_segment)
 
 
 def _weights(rng: np.random.Generator, spec: SaeSpec) -> SaeWeights:

@@ -32,7 +32,7 @@ class TopKSae(Sae):
 
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The `k` largest pre-activations of each token, negatives set to 0."""
-        act_BK, feature_BK = self.pre_acts(x_BD).topk(self.k, dim=1, sorted=False)
+        act_BK, feature_BK = largest(self.pre_acts(x_BD), self.k)
         return SparseActs(act_BK.relu(), feature_BK)
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:

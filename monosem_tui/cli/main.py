@@ -18,6 +18,7 @@ from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.index import index
 from monosem_tui.cli.commands.label import label
 from monosem_tui.cli.commands.lm import lm
+from monosem_tui.cli.commands.merge import merge
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
 from monosem_tui.cli.commands.train import train
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "find": find,
     "label": label,
     "runs": runs,
+    "merge": merge,
     "verify": verify,
     "doctor": doctor,
 }

@@ -35,6 +35,22 @@ def count(value: str | int) -> int:
     return int(number)
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+def size(value: str | int) -> int:
+    """Bytes, as people write them: 500M, 2G, 1.5GB; a K is 1 024.
+
+    Raises:
+        typer.BadParameter: it is no size.
+    """
+    found = _SIZE.fullmatch(str(value).strip())
+    number = int(Decimal(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")) if found else 0
+    if number < 1:
+        raise typer.BadParameter(f"{str(value)!r} is no size; write 500M or 2G.")
+    return number
+
+
 DEFAULT_MODEL = "gpt2"
 """As the engine's settings have it; naming a run must not import the engine."""
 
@@ -138,6 +154,15 @@ Index = Annotated[bool | None, typer.Option("--index/--no-index", help="Index an
 IndexTokens = Annotated[
     int | None,
     typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over [1M]."),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        parser=size,
+        help="Memory to collect, sort and merge in (500M, 2G) [a quarter of the machine's, 2G at most].",
+    ),
 ]
 Layers = Annotated[
     str | None,

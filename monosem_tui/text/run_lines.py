@@ -95,9 +95,9 @@ def _more(state: RunState, cells: int) -> list[Line]:
         # As wide at its beginning as at its end, so that nothing moves meanwhile.
         chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
         return _indented(wrap([*parts, chart], room, " · "))
-    if state.segments is not None:
-        done, planned = state.segments
-        return _indented([line(Span(f"{count(done)} of {count(planned)} segments can be browsed", Role.DIM))])
+    if state.contexts is not None:
+        done, planned = state.contexts
+        return _indented([line(Span(f"{count(done)} of {count(planned)} contexts can be browsed", Role.DIM))])
     if state.message:
         words = [line(Span(cut(word, room), Role.DIM)) for word in printable(state.message).split()]
         return _indented(wrap(words, room, " ")[:3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +10,8 @@ import numpy as np
 from monosem_tui.text.run_rows import Listed, RunRow, damaged, listed
 from store.errors import MonosemError
 from store.events import EventTail, TrainEvent
-from store.hdf5 import open_sealed
 from store.run import WORKING, RunFolder, RunRecord, list_runs
-from store.segment import IndexPlan, common_path, complete_segments
-from store.spec import known_fields
+from store.segment import common_path, complete_segments, covered, read_plan
 
 RECENT = 5
 """Log points whose speed says how long the rest will take."""
@@ -48,8 +45,8 @@ class RunState:
     """Seconds since the epoch; 0 where not known."""
     progress: Progress | None = None
     """While it trains."""
-    segments: tuple[int, int] | None = None
-    """While it is indexed: segments written, segments planned."""
+    contexts: tuple[int, int] | None = None
+    """While it is indexed: contexts that can be browsed, contexts planned."""
 
     @property
     def path(self) -> Path:
@@ -77,7 +74,7 @@ class _Known:
     record: RunRecord | None = None
     trouble: str = ""
     points: list[TrainEvent] = field(default_factory=list)
-    planned_segments: int | None = None
+    planned_contexts: int | None = None
 
 
 class RunsWatch:
@@ -115,7 +112,7 @@ class RunsWatch:
             title,
             created if isinstance(created, int | float) else 0.0,
             _progress(known) if found.row.status == "training" else None,
-            _segments(run, known) if found.row.status == "indexing" else None,
+            _contexts(run, known) if found.row.status == "indexing" else None,
         )
 
 
@@ -163,12 +160,10 @@ def course(values: list[float]) -> tuple[float, ...]:
     return tuple(max(0.0, float(piece.mean())) for piece in pieces)
 
 
-def _segments(run: RunFolder, known: _Known) -> tuple[int, int] | None:
-    if known.planned_segments is None:
-        try:
-            with open_sealed(common_path(run.index), "common") as file:
-                plan = IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
-                known.planned_segments = plan.n_segments
-        except (MonosemError, OSError, KeyError, TypeError, ValueError):
-            return None  # not there yet
-    return complete_segments(run.index), known.planned_segments
+def _contexts(run: RunFolder, known: _Known) -> tuple[int, int] | None:
+    try:
+        if known.planned_contexts is None:
+            known.planned_contexts = read_plan(common_path(run.index)).n_contexts
+        return covered(run.index).contexts, known.planned_contexts
+    except (MonosemError, OSError, KeyError, TypeError, ValueError):
+        return None  # not there yet, or not there any more

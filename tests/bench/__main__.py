@@ -1,6 +1,6 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
-    python -m tests.bench [--quick] [terminal] [steps] [end-to-end] [loss] [dashboard]
+    python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -14,13 +14,14 @@ from collections.abc import Callable
 
 import torch
 
-from tests.bench import dashboard, end_to_end, loss, steps, terminal
+from tests.bench import dashboard, end_to_end, loss, steps, store, terminal
 from tests.bench.page import PAGE, Table, origin, replaced
 from tests.bench.peer import threads
 from tests.bench.stories import Missing
 
 PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "terminal": (terminal.measure, lambda: terminal.measure(terminal.QUICK)),
+    "store": (store.measure, lambda: store.measure(store.QUICK)),
     "steps": (steps.measure, lambda: steps.measure(steps.QUICK)),
     "end-to-end": (end_to_end.measure, lambda: end_to_end.measure(end_to_end.QUICK)),
     "loss": (loss.measure, lambda: loss.measure(loss.QUICK)),

@@ -17,9 +17,9 @@ import numpy as np
 
 from monosem_tui.text.card import read_card
 from store.reader import FeatureStore
+from tests.bench.big_store import build_big
 from tests.bench.page import Table
 from tests.bench.timing import grouped, seconds
-from tests.large_store import build_large
 from tests.sample_run import build_sample
 from tests.tui.pty_bytes import PtyApp
 
@@ -39,6 +39,8 @@ class Plan:
 
 FULL = Plan(131_072, 1_000_000, 7)
 QUICK = Plan(2048, 20_000, 1)
+ACTIVE = 16
+"""Features that fire on a token of the large store."""
 
 
 def measure(plan: Plan = FULL) -> Table:
@@ -47,7 +49,7 @@ def measure(plan: Plan = FULL) -> Table:
         run, what = Path("runs/demo"), "the demo's store"
         if not (run / "features.h5").is_file():
             run, what = build_sample(Path(folder) / "run", n_features=2048, n_contexts=400).run.path, "a sample store"
-        large = build_large(Path(folder) / "large", plan.features, plan.tokens).path
+        large = build_big(Path(folder) / "large", plan.features, plan.tokens, ACTIVE).run.path
         size = f"{grouped(plan.features)} features, {grouped(plan.tokens)} tokens"
         rows = [help_time(plan), first_paint(run, what, plan), first_paint(large, size, plan)]
         rows += [page_reads(run, what), page_reads(large, size), index_size(run, what)]

@@ -16,7 +16,7 @@ from tests.sample_run import Sample
 ORDER = [
     *("demo", "lm", "extract", "train", "index", "eval"),
     *("tui", "show", "find", "label"),
-    *("runs", "verify", "doctor"),
+    *("runs", "merge", "verify", "doctor"),
 ]
 """How the commands are ordered in the help: making a run, opening it, housekeeping."""
 

@@ -5,7 +5,6 @@ Shapes: N tokens, F features, Q quantiles, V vocabulary.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +21,14 @@ from engine.progress import Silent
 from engine.sae import base
 from engine.sae.registry import from_weights
 from engine.subject import Subject
+from store import filling
 from store.columns import QUANTILES
 from store.errors import MonosemError
 from store.histogram import activation_histogram, density_histogram
+from store.merge import merge
 from store.reader import FeatureStore
 from store.run import RunFolder
+from store.segment import Covered, covered
 from store.verify import verify_file
 from store.weights import SaeWeights
 from tests.engine.small import BOS, EOS, FIRST_WORD, Texts
@@ -54,6 +56,8 @@ class Indexed(NamedTuple):
     subject: Subject
     weights: SaeWeights
     truth: Truth
+    covered: Covered
+    """What was merged."""
 
 
 CASES = {"llama_topk_packed": llama_topk_packed, "gpt2_relu_documents": gpt2_relu_documents}
@@ -66,9 +70,11 @@ def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     run = run_with(weights, tmp_path_factory.mktemp("index") / "run")
     with pytest.MonkeyPatch.context() as patch:
         small_forwards(patch)
-        patch.setattr(module, "SEGMENT_TOKENS", 12 * CONTEXT)  # not a whole number of forwards of 4 contexts: 12 is
+        patch.setattr(filling, "MAX_SEGMENT_TOKENS", 14 * CONTEXT)  # no whole number of forwards of 4 contexts: 12 is
+        merged: list[Covered] = []
+        patch.setattr(module, "merge", lambda index, *args: (merged.append(covered(index)), merge(index, *args)))
         build_index(run, subject, ALL, Silent())
-    return Indexed(run, subject, weights, brute_force(subject, weights, "all"))
+    return Indexed(run, subject, weights, brute_force(subject, weights, "all"), merged[0])
 
 
 def test_the_truth_is_worth_comparing_with(indexed: Indexed) -> None:
@@ -263,9 +269,9 @@ def test_vocabulary_and_plan_say_what_was_indexed(indexed: Indexed) -> None:
 
 
 def test_several_segments_were_merged_and_cleared_away(indexed: Indexed) -> None:
-    with FeatureStore.open(indexed.run.path) as store:
-        assert store.plan.contexts_per_segment == 12
-        assert store.plan.n_segments >= 4
+    n_contexts = len(indexed.truth.length_C)
+    assert indexed.covered.segments >= n_contexts // 20
+    assert indexed.covered[1:] == (n_contexts, len(indexed.truth.token_N))
     assert not indexed.run.index.exists()
     assert verify_file(indexed.run.features).ok
 
@@ -370,25 +376,13 @@ def test_no_tokens_are_refused(tokens: int, tmp_path: Path) -> None:
 def test_how_it_is_cut_into_segments_changes_nothing(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One segment or many: every dataset is the same to the bit."""
+    """One segment or many: the file is the same to the byte."""
     small_forwards(monkeypatch)
-    found: list[dict[str, NDArray[Any]]] = []
-    for contexts in (4, 1000):
-        monkeypatch.setattr(module, "SEGMENT_TOKENS", contexts * CONTEXT)
+    found: list[bytes] = []
+    for contexts in (4, 8, 1000):
+        monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", contexts * CONTEXT)
         subject, weights = CASES[case]()
         run = run_with(weights, tmp_path / str(contexts))
         build_index(run, subject, ALL, Silent())
-        with h5py.File(run.features) as file:
-            found.append({name: file[name][()] for name in datasets(file)})
-            assert (json.loads(file.attrs["plan"])["contexts_per_segment"] == 4) == (contexts == 4)
-    many, one = found
-    assert many.keys() == one.keys()
-    assert len(many) > 25
-    for name, wanted in one.items():
-        np.testing.assert_array_equal(many[name], wanted, err_msg=name)
-
-
-def datasets(file: h5py.File) -> list[str]:
-    names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    return names
+        found.append(run.features.read_bytes())
+    assert len(set(found)) == 1

@@ -16,6 +16,7 @@ from engine import index as module
 from engine.index import build_index
 from engine.progress import Silent
 from engine.subject import Subject
+from store import filling
 from store.errors import MonosemError
 from store.reader import FeatureStore
 from store.run import RunFolder
@@ -43,7 +44,7 @@ class Killed(BaseException):
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 8 contexts, two forwards each."""
     small_forwards(monkeypatch)
-    monkeypatch.setattr(module, "SEGMENT_TOKENS", 8 * CONTEXT)
+    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 8 * CONTEXT)
 
 
 @pytest.fixture
@@ -81,8 +82,7 @@ def test_killed_after_every_segment_it_is_the_same_to_the_byte(
     subject, weights = case()
     whole, run = run_with(weights, tmp_path / "whole"), run_with(weights, tmp_path / "run")
     build_index(whole, subject, ALL, Silent())
-    contexts = len(contexts_of(subject, "all"))
-    assert killed_after_each_segment(run, subject, monkeypatch) == -(-contexts // 8) + 1
+    assert killed_after_each_segment(run, subject, monkeypatch) >= len(contexts_of(subject, "all")) // 12
     assert run.features.read_bytes() == whole.features.read_bytes()
 
 

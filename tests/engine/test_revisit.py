@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine import index as index_module
 from engine.corpus.opening import open_corpus
 from engine.evaluate import evaluate
 from engine.progress import Silent
 from engine.revisit import evaluate_again, index_run, reopen
 from engine.sae.registry import from_weights
 from engine.train import train
+from store import filling
 from store.errors import MonosemError
 from store.reader import FeatureStore
 from store.run import RunFolder
@@ -156,7 +156,7 @@ def kill_behind_first_segment(run: RunFolder, patch: pytest.MonkeyPatch, given: 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 4 contexts."""
-    monkeypatch.setattr(index_module, "SEGMENT_TOKENS", 4 * CONTEXT)
+    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 4 * CONTEXT)
 
 
 @pytest.mark.usefixtures("small_segments")

@@ -112,7 +112,7 @@ def build_index(
 ) -> Path:
     """Write common.h5 and all segments; returns the index folder."""
     index, columns = RunFolder(folder).index, columns or static_columns(raw.d_sae)
-    write_common(index, plan_of(raw, per_segment), vocabulary(), weights(raw.d_sae), columns)
+    write_common(index, plan_of(raw), vocabulary(), weights(raw.d_sae), columns)
     first_token = 0
     for number, first in enumerate(range(0, len(raw.contexts), per_segment)):
         contexts = raw.contexts[first : first + per_segment]
@@ -153,7 +153,7 @@ def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
     return rows, active
 
 
-def plan_of(raw: Raw, per_segment: int) -> IndexPlan:
+def plan_of(raw: Raw) -> IndexPlan:
     """The plan of an index over all of `raw`."""
     return IndexPlan(
         data="raw",
@@ -163,7 +163,6 @@ def plan_of(raw: Raw, per_segment: int) -> IndexPlan:
         context=max(len(context) for context in raw.contexts),
         seed=0,
         n_contexts=len(raw.contexts),
-        contexts_per_segment=per_segment,
     )
 
 

@@ -16,6 +16,7 @@ def index(
     model: o.Model = None,
     device: o.Device = None,
     dtype: o.Dtype = None,
+    memory: o.Memory = None,
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
     overwrite: Annotated[

@@ -1,0 +1,52 @@
+"""`monosem merge`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+
+
+def merge(
+    run: o.Run,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Merge an unfinished index as it is; its segments stay, to go on from.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another index that is there.")] = False,
+    memory: o.Memory = None,
+    runs_dir: o.RunsDir = None,
+    json: o.Json = False,
+) -> None:
+    """Merge the segments of an index into features.h5, without model or text."""
+    from monosem_tui.cli import output
+    from monosem_tui.text.numbers import count
+    from store.compact import merge_run
+    from store.room import checked_memory
+    from store.run import find_run, runs_root
+
+    folder = find_run(run, runs_root(runs_dir))
+    room = checked_memory(memory)
+    with folder.locked():
+        held = merge_run(folder, room, partial=partial, overwrite=overwrite)
+    if json:
+        output.emit_json(
+            {
+                "name": folder.name,
+                "path": str(folder.path),
+                "features": str(folder.features),
+                "contexts": held.contexts,
+                "planned_contexts": held.plan.n_contexts,
+                "tokens": held.tokens,
+                "complete": held.complete,
+                "bytes": folder.features.stat().st_size,
+            }
+        )
+    else:
+        output.emit_text(str(folder.features))
+    if not held.complete:
+        share = f"{count(held.contexts)} of {count(held.plan.n_contexts)} contexts"
+        output.narrate(f"{share}; to go on: monosem index {folder.path} --resume")
+        output.narrate(f"or remove {folder.index} to free its space")
+    output.narrate(f"browse it with: monosem tui {folder.path}")

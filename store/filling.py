@@ -1,0 +1,113 @@
+"""Filling an index segment by segment: while one is sealed, the next is collected.
+
+A segment ends where it has used its share of memory, or where it has taken so long that losing it would hurt. Neither
+shows in features.h5, so a killed index may go on with other memory on another machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+from store.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
+
+ENTRY_BYTES = 36
+"""Memory of one activation: 14 while it is collected, up to 20 while it is sealed."""
+TOKEN_BYTES = 96
+"""Memory of one token, collected and sealed."""
+FEATURE_BYTES = 160
+"""Memory of one feature's columns while a segment is sealed."""
+PENDING = 2
+"""Batches that may wait to be sorted."""
+AT_ONCE = 4
+"""Batches that memory is kept for: those, one being sorted, and one being made."""
+SOONEST, LATEST = 30.0, 300.0
+"""Seconds after which a segment is sealed however small: early on soon, so that there is something to browse."""
+
+
+class Filling:
+    """Writes the segments behind those that are there. Use it as a context manager; all is sealed when the block ends.
+
+    Where the block ends by an exception, what was swept is lost from the last whole segment on, unless it is an
+    interrupt, which leaves time to seal.
+    """
+
+    def __init__(self, index: Path, d_sae: int, memory: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`memory`: bytes to stay under, all segments in work together."""
+        self._index, self._d_sae, self._clock = index, d_sae, clock
+        self._room = max(memory - FEATURE_BYTES * d_sae, memory // 4)
+        self._number, self.n_contexts, self._first_token = covered(index)
+        self._first_context = self.n_contexts
+        self.clipped = 0
+        """Activations above what float16 holds, of sealed segments."""
+        self._sorting = ThreadPoolExecutor(1, "sorting")
+        self._sealing = ThreadPoolExecutor(1, "sealing")
+        self._pending: deque[Future[None]] = deque()
+        self._sealed: Future[None] | None = None
+        self._began = clock()
+        self._open()
+
+    def _open(self) -> None:
+        self._builder = SegmentBuilder(self._d_sae)
+        self._opened = self._clock()
+        self._tokens = self._used = 0
+
+    def add(self, rows: TokenRows, active: SparseRows) -> None:
+        """Append whole contexts and their activations.
+
+        Raises:
+            MonosemError: a segment could not be written, this one or one before it.
+        """
+        size = ENTRY_BYTES * len(active.feature) + TOKEN_BYTES * len(rows.token_N)
+        too_long = self._tokens + len(rows.token_N) > MAX_SEGMENT_TOKENS
+        if self._tokens and (too_long or self._used + AT_ONCE * size > self._room or self._is_late()):
+            self._seal()
+        self._tokens += len(rows.token_N)
+        self._used += size
+        self.n_contexts += len(rows.length_C)
+        self._pending.append(self._sorting.submit(self._builder.add, rows, active))
+        while len(self._pending) > PENDING:
+            self._pending.popleft().result()
+        if self._sealed is not None and self._sealed.done():
+            self._sealed.result()
+
+    def _is_late(self) -> bool:
+        now = self._clock()
+        return now - self._opened > min(max((now - self._began) / 4, SOONEST), LATEST)
+
+    def _seal(self) -> None:
+        """Hand the present segment to the thread, once it has written the one before, and open the next."""
+        while self._pending:
+            self._pending.popleft().result()
+        self._wait()
+        builder, path = self._builder, segment_path(self._index, self._number)
+        self._sealed = self._sealing.submit(builder.seal, path, self._first_token, self._first_context)
+        self._number += 1
+        self._first_token += builder.n_tokens
+        self._first_context = self.n_contexts
+        self.clipped += builder.clipped
+        self._open()
+
+    def _wait(self) -> None:
+        sealed, self._sealed = self._sealed, None
+        if sealed is not None:
+            sealed.result()
+
+    def __enter__(self) -> Filling:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if (kind is None or issubclass(kind, KeyboardInterrupt)) and self._tokens:
+                self._seal()
+            if kind is None:
+                self._wait()
+        finally:
+            self._sorting.shutdown(cancel_futures=True)
+            self._sealing.shutdown()

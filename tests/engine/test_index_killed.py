@@ -1,0 +1,133 @@
+"""`build_index` killed at every rename, fsync and removal: it goes on, and ends with the same bytes.
+
+Model and text are looked at once, beforehand: a forked process must not start torch's threads anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import index as module
+from engine.activations import Captured, captured_batches
+from engine.index import build_index, encode_rows
+from engine.progress import Silent
+from engine.sae.registry import from_weights
+from engine.subject import Subject
+from store import filling, hdf5
+from store.compact import clear_merged
+from store.errors import MonosemError
+from store.reader import FeatureStore
+from store.run import RunFolder
+from store.segment import SparseRows, complete_segments, covered
+from store.verify import verify_run
+from tests.dying import DONE, deaths, forked
+from tests.engine.trained import CONTEXT, llama_topk_packed, run_with, small_forwards
+
+TOKENS = 11 * CONTEXT
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
+    """A subject of 11 contexts, in three segments, of which the model is asked nothing any more."""
+    small_forwards(monkeypatch)
+    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 4 * CONTEXT)
+    subject, weights = llama_topk_packed()
+    sae = from_weights(weights, torch.device("cpu"))
+    batches = list(captured_batches(subject.lm, [subject.site()], subject.stream("all"), 11))
+    known = {id(one.acts_ND): encode_rows(sae, one.acts_ND, module.token_rows(one.batch).counted_N) for one in batches}
+    columns = module._columns(subject.lm, subject.target(), sae)
+
+    def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int) -> Iterator[Captured]:
+        first = 11 - contexts
+        return iter(one for one in batches if one.batch.first >= first)
+
+    def rows(_sae: Any, acts_ND: torch.Tensor, _counted_N: Any) -> SparseRows:
+        return known[id(acts_ND)]
+
+    monkeypatch.setattr(module, "captured_batches", replay)
+    monkeypatch.setattr(module, "encode_rows", rows)
+    monkeypatch.setattr(module, "_columns", lambda *_: columns)
+    return subject
+
+
+def begin(folder: Path) -> RunFolder:
+    return run_with(llama_topk_packed()[1], folder)
+
+
+def again(run: RunFolder, subject: Subject) -> None:
+    """What the next `monosem index` does."""
+    if not (run.features.is_file() and clear_merged(run)):
+        build_index(run, subject, TOKENS, Silent())
+
+
+def test_killed_anywhere_it_ends_with_the_same_bytes(recorded: Subject, tmp_path: Path) -> None:
+    subject, whole = recorded, begin(tmp_path / "whole")
+    build_index(whole, subject, TOKENS, Silent())
+    wanted, names = whole.features.read_bytes(), sorted(path.name for path in whole.path.iterdir())
+    found: set[tuple[int, bool]] = set()
+    folder = tmp_path / "run"
+    begin(folder)
+    pristine = shutil.copytree(folder, tmp_path / "pristine")
+    run = RunFolder(folder)
+
+    def after() -> None:
+        found.add((complete_segments(run.index), run.features.is_file()))
+        assert all(finding.ok for finding in verify_run(run))
+        if run.features.is_file() or complete_segments(run.index):
+            with FeatureStore.open(run.path) as store:
+                assert store.n_contexts == (11 if run.features.is_file() else covered(run.index).contexts)
+        assert forked(lambda: again(run, subject)) == DONE
+        assert run.features.read_bytes() == wanted
+        assert sorted(path.name for path in run.path.iterdir()) == names
+        shutil.rmtree(folder)
+        shutil.copytree(pristine, folder)
+
+    # common, three segments and features.h5: each two fsyncs, a rename and a removal; then the index goes.
+    assert deaths(lambda: build_index(run, subject, TOKENS, Silent()), after) >= 5 * 4 + 6
+    assert found == {(0, False), (1, False), (2, False), (3, False), (3, True), (0, True)}
+
+
+class Full(FileIO):
+    """A file on a disk with only so much room."""
+
+    room = 1 << 30
+
+    def write(self, data: Any, /) -> int:
+        if len(data) > Full.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        Full.room -= len(data)
+        return super().write(data)
+
+
+def test_a_disk_that_fills_up(recorded: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is full, that is said; what was sealed can be read; with more space it goes on to the same end."""
+    # What HDF5 writes through is left as it is; what it writes to is replaced below it.
+    monkeypatch.setattr(hdf5, "_Disk", type("Disk", (hdf5._Disk, Full), {}))
+    whole = begin(tmp_path / "whole")
+    monkeypatch.setattr(Full, "room", 1 << 30)
+    build_index(whole, recorded, TOKENS, Silent())
+    used, full_at = (1 << 30) - Full.room, set()
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+        run = begin(tmp_path / f"run-{share}")
+        Full.room = int(share * used)
+        with pytest.raises(MonosemError, match="no space left while writing") as caught:
+            build_index(run, recorded, TOKENS, Silent())
+        assert "--resume" in caught.value.hint
+        sealed = complete_segments(run.index)
+        full_at.add(sealed)
+        if sealed:
+            with FeatureStore.open(run.path) as store:
+                assert store.n_contexts == 4 * sealed if sealed < 3 else 11
+        Full.room = 1 << 30
+        build_index(run, recorded, TOKENS, Silent())
+        assert run.features.read_bytes() == whole.features.read_bytes()
+    assert full_at >= {0, 3}
+    assert len(full_at) > 2

@@ -1,0 +1,142 @@
+"""Segments merged by hand: when, into what, and what is left of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from store.compact import Holding, clear_merged, held_by_features, held_by_segments, merge_run
+from store.errors import MonosemError
+from store.merge import merge
+from store.reader import FeatureStore
+from store.run import RunFolder
+from store.segment import discard, segment_path
+from tests.store.raw import Raw, build_index, plan_of, random_raw
+
+RAW = random_raw(21, n_contexts=10)
+MEMORY = 1 << 26
+
+
+def begun(folder: Path, segments: int, raw: Raw = RAW) -> RunFolder:
+    """An index of which so many of five segments are there."""
+    run = RunFolder(folder)
+    build_index(folder, raw, 2)
+    for number in range(segments, 5):
+        segment_path(run.index, number).unlink()
+    return run
+
+
+def whole(folder: Path, raw: Raw = RAW) -> bytes:
+    run = begun(folder, 5, raw)
+    merge(run.index, run.features)
+    return run.features.read_bytes()
+
+
+def by_hand(run: RunFolder, *, partial: bool = False, overwrite: bool = False) -> Holding:
+    return merge_run(run, MEMORY, partial=partial, overwrite=overwrite)
+
+
+def test_a_swept_index_is_merged_and_its_segments_go(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", 5)
+    held = by_hand(run)
+    assert held == Holding(plan_of(RAW), 10, len(RAW.tokens))
+    assert held.complete
+    assert [path.name for path in run.path.iterdir()] == ["features.h5"]
+    assert run.features.read_bytes() == whole(tmp_path / "whole")
+
+
+def test_an_unfinished_index_is_merged_only_if_asked_and_stays(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", 3)
+    with pytest.raises(MonosemError, match="unfinished: 6 of 10 contexts") as caught:
+        by_hand(run)
+    assert "--partial" in caught.value.hint
+    assert not run.features.exists()
+    held = by_hand(run, partial=True)
+    assert not held.complete
+    assert held.contexts == 6
+    assert held_by_segments(run.index) == held_by_features(run.features) == held
+    with FeatureStore.open(run.path) as store:
+        assert store.path == run.features
+        assert (store.n_contexts, store.plan.n_contexts, store.complete) == (6, 10, False)
+        first = [token for context in RAW.contexts[:6] for token in context]
+        assert store.n_tokens == len(first)
+
+
+def test_what_was_partial_grows(tmp_path: Path) -> None:
+    """No leave is needed to replace an index by more of the same; it ends like one that was never touched."""
+    run = begun(tmp_path / "run", 2)
+    by_hand(run, partial=True)
+    before = run.features.stat().st_mtime_ns
+    assert by_hand(run, partial=True).contexts == 4  # there is nothing to do
+    assert run.features.stat().st_mtime_ns == before
+    for segments in (4, 5):
+        discard(run.index)
+        begun(run.path, segments)
+        assert by_hand(run, partial=True).contexts == 2 * segments
+    assert not run.index.exists()
+    assert run.features.read_bytes() == whole(tmp_path / "whole")
+
+
+def test_another_index_is_not_replaced_unasked(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    before = whole(run.path, random_raw(22, n_contexts=12))
+    discard(run.index)
+    begun(run.path, 5)
+    with pytest.raises(MonosemError, match="has another index already, of 12 contexts") as caught:
+        by_hand(run)
+    assert "--overwrite" in caught.value.hint
+    assert run.features.read_bytes() == before
+    by_hand(run, overwrite=True)
+    assert run.features.read_bytes() == whole(tmp_path / "whole")
+
+
+def test_less_of_the_same_does_not_replace_more(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    before = whole(run.path)
+    discard(run.index)
+    begun(run.path, 3)
+    with pytest.raises(MonosemError, match="has another index already"):
+        by_hand(run, partial=True)
+    assert run.features.read_bytes() == before
+
+
+def test_what_a_kill_right_behind_the_merge_leaves_is_cleared(tmp_path: Path) -> None:
+    run = begun(tmp_path, 5)
+    merge(run.index, run.features)
+    before = run.features.stat().st_mtime_ns
+    assert by_hand(run).complete
+    assert run.features.stat().st_mtime_ns == before
+    assert [path.name for path in run.path.iterdir()] == ["features.h5"]
+
+
+@pytest.mark.parametrize("segments", [0, 3])
+def test_segments_that_are_still_needed_are_not_cleared(segments: int, tmp_path: Path) -> None:
+    run = begun(tmp_path, segments)
+    assert not clear_merged(run)
+    whole(tmp_path / "other")
+    run.features.write_bytes((tmp_path / "other" / "features.h5").read_bytes())
+    assert not clear_merged(run)
+    assert run.index.is_dir()
+
+
+def test_nothing_to_merge(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(MonosemError, match="has no index to merge") as caught:
+        by_hand(run)
+    assert "monosem index" in caught.value.hint
+    whole(run.path)
+    discard(run.index)
+    with pytest.raises(MonosemError, match=r"features\.h5 is all there is"):
+        by_hand(run)
+
+
+def test_an_index_that_is_discarded_loses_its_name_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(tmp_path, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed there
+        discard(run.index)
+    assert held_by_segments(run.index) is None
+    begun(tmp_path, 2)
+    discard(run.index)
+    assert list(tmp_path.iterdir()) == []
