@@ -305,7 +305,7 @@ def test_a_file_without_these_columns_opens(merged: bool, tmp_path: Path) -> Non
     raw = random_raw(2)
     run = build_store(tmp_path, raw, 5, merged=False)
     older = replace(static_columns(raw.d_sae), logit_histogram_FB=None, neuron_id_FT=None, neuron_cosine_FT=None)
-    write_common(run.index, plan_of(raw, 5), vocabulary(), weights(raw.d_sae), older)
+    write_common(run.index, plan_of(raw), vocabulary(), weights(raw.d_sae), older)
     if merged:
         merge(run.index, run.features)
     with FeatureStore.open(run.path) as store:
