@@ -10,8 +10,9 @@ vocabulary, W = 1 + K rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +21,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.activations import forward_contexts
+from engine.corpus.opening import open_corpus
 from engine.decoding import Decoder
 from engine.hooks import capture, replaced
 from engine.index import encode_rows
 from engine.live import LiveModel
 from engine.progress import Progress
+from engine.revisit import settings_again
 from store.errors import MonosemError
+from store.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -155,3 +159,16 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
         return changed_WTO
 
     return change
+
+
+def document_text(run: RunFolder, given: Mapping[str, Any], number: int) -> str:
+    """The text of document `number` of a run's corpus, or of `given["data"]`.
+
+    Raises:
+        MonosemError: there is no such document.
+    """
+    corpus = open_corpus(settings_again(run, given).data)
+    document = next((one for one in corpus.documents() if one.number == number), None)
+    if document is None:
+        raise MonosemError(f"{corpus.spec} has no document {number}", "Documents are counted from 0.")
+    return document.text

@@ -14,7 +14,9 @@ from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
+from monosem_tui.cli.commands.generate import generate
 from monosem_tui.cli.commands.index import index
+from monosem_tui.cli.commands.inspect import inspect
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.runs import runs
 from monosem_tui.cli.commands.show import show
@@ -31,6 +33,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "tui": tui,
     "show": show,
+    "inspect": inspect,
+    "generate": generate,
     "runs": runs,
     "verify": verify,
     "doctor": doctor,

@@ -13,7 +13,21 @@ from monosem_tui.cli.main import COMMANDS, run
 from tests.cli.running import monosem
 from tests.sample_run import Sample
 
-ORDER = ["demo", "lm", "extract", "train", "index", "eval", "tui", "show", "runs", "verify", "doctor"]
+ORDER = [
+    "demo",
+    "lm",
+    "extract",
+    "train",
+    "index",
+    "eval",
+    "tui",
+    "show",
+    "inspect",
+    "generate",
+    "runs",
+    "verify",
+    "doctor",
+]
 """How the commands are ordered in the help: making a run, opening it, housekeeping."""
 
 
