@@ -47,15 +47,15 @@ class Layout:
 
     def allowed(self, where: Where, first: int, count: int) -> Bools:
         """Which of the positions first … first+count-1 a clamp is not kept from, its conditions apart."""
-        at_T = np.arange(first, first + count)
-        allowed_T: Bools = at_T >= where.start
-        if where.stop is not None:
-            allowed_T &= at_T < where.stop
+        return np.array([self.allows(where, place) for place in range(first, first + count)], bool)
+
+    def allows(self, where: Where, place: int) -> bool:
+        """`allowed` of one position."""
+        if place < where.start or (where.stop is not None and place >= where.stop):
+            return False
         if where.part in ("prompt", "response"):
-            allowed_T &= (at_T < self.prompt) == (where.part == "prompt")
-        elif where.part is not None:
-            allowed_T &= [self._role(place) == where.part for place in at_T.tolist()]
-        return allowed_T
+            return (place < self.prompt) == (where.part == "prompt")
+        return where.part is None or self._role(place) == where.part
 
     def _role(self, place: int) -> Part | None:
         if place >= self.prompt:
@@ -102,6 +102,8 @@ class RowClamps:
     def delta(self, x_TD: Tensor, first: int, counted_T: Bools) -> Tensor | None:
         """What is to be added at the target [T, O], positions beginning with `first`; None for nothing at all."""
         act_TC = self._live.sae.acts_of(x_TD, self._feature_C).cpu().numpy()
+        if len(x_TD) == 1:
+            return self._delta_of_one(act_TC[0].tolist(), first, bool(counted_T[0]), x_TD.device)
         natural_TC = act_TC[:, : len(self._clamped)]
         wanted_TC = natural_TC.copy()
         for clamp, change in zip(self.clamps, self._changes, strict=True):
@@ -118,6 +120,21 @@ class RowClamps:
         if not change_TC.any():
             return None
         return torch.from_numpy(change_TC).to(x_TD.device) @ self._W_dec_CO
+
+    def _delta_of_one(self, act_C: list[float], place: int, counted: bool, device: torch.device) -> Tensor | None:
+        """`delta` of one token, in plain numbers: as each new token is read, and several times as fast."""
+        wanted_C = act_C[: len(self._clamped)]
+        for clamp, change in zip(self.clamps, self._changes, strict=True):
+            if counted and self._layout.allows(clamp.where, place):
+                conditions = clamp.where.conditions
+                if all(act_C[self._column[condition.feature]] > condition.above for condition in conditions):
+                    column = self._column[clamp.feature]
+                    wanted_C[column] = change.scale * act_C[column] + change.offset
+        self.acts = tuple(map(LiveAct, self._clamped, act_C, wanted_C))
+        change_C = [wanted - natural for wanted, natural in zip(wanted_C, act_C, strict=False)]
+        if not any(change_C):
+            return None
+        return torch.tensor([change_C], device=device) @ self._W_dec_CO
 
 
 @contextmanager

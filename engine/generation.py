@@ -252,8 +252,11 @@ class Session:
 
 def divergence(log_p_V: Tensor, log_q_V: Tensor) -> float:
     """KL(p ‖ q) = Σ p · log(p / q), in nats."""
-    terms_V = log_p_V.exp() * (log_p_V - log_q_V)
-    return max(0.0, float(torch.where(log_p_V > -torch.inf, terms_V, 0.0).sum()))
+    found = float(log_p_V.exp() @ (log_p_V - log_q_V))
+    if math.isnan(found):  # 0 · log 0, of a token that the model rules out
+        terms_V = log_p_V.exp() * (log_p_V - log_q_V)
+        found = float(torch.where(log_p_V > -torch.inf, terms_V, 0.0).sum())
+    return max(0.0, found)
 
 
 def perplexity(logprobs: Sequence[float]) -> float | None:

@@ -48,6 +48,10 @@ class TopKSae(Sae):
         if len(x_BD) != 1:
             found = [self.encode(some_BD) for some_BD in torch.split(x_BD, encoded_rows(self))]
             return torch.cat([laid_out(acts, feature_C) for acts in found])
+        if self.settings.d_sae <= LOOKED_AT:
+            pre_F = self.pre_acts(x_BD)[0]
+            pre_C = pre_F[feature_C]
+            return (pre_C.relu() * (pre_C >= pre_F.topk(self.k).values[-1]))[None]
         pre_C = self.pre_acts_of(x_BD, feature_C)[0]
         larger_C = torch.zeros_like(feature_C)
         for first in range(0, self.settings.d_sae, LOOKED_AT):
