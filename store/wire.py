@@ -338,9 +338,10 @@ def decode(line: bytes) -> Request | Answer:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise WireError(f"no JSON: {error}") from None
-    if not isinstance(values, dict) or values.get("type") not in _KINDS:
+    name = values.pop("type", None) if isinstance(values, dict) else None
+    if not isinstance(name, str) or name not in _KINDS:
         raise WireError(f"no message: {line[:80]!r}")
-    kind = _KINDS[values.pop("type")]
+    kind = _KINDS[name]
     message: Request | Answer = _built(kind, values, kind.__name__.lower())
     return message
 
@@ -374,7 +375,8 @@ def _built(kind: Any, value: Any, where: str) -> Any:
     if kind is float:
         if value is None:  # what was infinite
             return math.nan
-        kind, value = float, float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if type(value) is int and abs(value) < 1 << 53:
+            value = float(value)
     if type(value) is not kind:
         raise WireError(f"{where} is {json.dumps(value)[:40]}")
     return value
