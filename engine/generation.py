@@ -146,7 +146,7 @@ class Session:
             clamps: for the clamped text.
             sampling: the same for both texts.
             max_new: tokens at the most.
-            compare: write both texts; else the base text alone, without clamps.
+            compare: write both texts; else one alone, under the clamps if there are any.
 
         Raises:
             MonosemError: a clamp does not fit the run or the prompt, or `max_new` is not positive.
@@ -166,12 +166,12 @@ class Session:
 
     @property
     def base(self) -> Text:
-        """The model's own text."""
+        """The model's own text; the one text where nothing is compared."""
         return self._base.text
 
     @property
     def clamped(self) -> Text:
-        """The text under clamps; the base text where nothing is compared."""
+        """The text under clamps; the one text where nothing is compared."""
         return self._clamped.text if self.compare else self._base.text
 
     @property
@@ -241,7 +241,8 @@ class Session:
 
     def _feed(self, stop: int) -> Tensor:
         """Read all positions before `stop` that have not been read; logits of base, clamped and own row."""
-        rows, clamps = self._rows(), [None, self._clamps]
+        rows = self._rows()
+        clamps = [None, self._clamps] if self.compare else [self._clamps]
         if self.compare and (self._forked or self.base.tokens != self.clamped.tokens):
             if not self._forked:
                 self._decoder.select([0, 1, 0])

@@ -51,7 +51,7 @@ class TopKSae(Sae):
         if self.settings.d_sae <= LOOKED_AT:
             pre_F = self.pre_acts(x_BD)[0]
             pre_C = pre_F[feature_C]
-            return (pre_C.relu() * (pre_C >= pre_F.topk(self.k).values[-1]))[None]
+            return (pre_C.relu() * ((pre_F[:, None] > pre_C).sum(0) < self.k))[None]
         pre_C = self.pre_acts_of(x_BD, feature_C)[0]
         larger_C = torch.zeros_like(feature_C)
         for first in range(0, self.settings.d_sae, LOOKED_AT):

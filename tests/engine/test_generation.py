@@ -350,3 +350,14 @@ def test_a_sweep_is_each_strength_by_itself(sampling: Sampling) -> None:
         np.testing.assert_allclose(one.text.logprobs, alone.clamped.logprobs, atol=1e-4)
         np.testing.assert_allclose(one.kl, alone.kl, atol=1e-4)
         np.testing.assert_allclose(one.own_logprobs, alone.own_logprobs, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["set", "all at once"])
+def test_a_clamped_text_alone_is_the_same_text(mode: str) -> None:
+    live = live_model("topk")
+    both = written(live, MODES[mode])
+    alone = run(Session(live, both.prompt, clamps(*MODES[mode]), SAMPLED, NEW, compare=False))
+    assert alone.base is alone.clamped
+    assert alone.clamped.tokens == both.clamped.tokens
+    np.testing.assert_allclose(alone.clamped.logprobs, both.clamped.logprobs, atol=1e-4)
+    assert alone.kl == []
