@@ -18,6 +18,7 @@ from engine.room import check_room
 from engine.sae.registry import from_weights
 from engine.subject import Subject, open_subject, pinned
 from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
+from engine.training.settings import TrainSettings
 from store.compact import clear_merged, held_by_features, held_by_segments
 from store.errors import MonosemError
 from store.room import checked_memory
@@ -42,7 +43,7 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
     Raises:
         MonosemError: there is an index already and neither was asked for, or the run cannot be indexed.
     """
-    _need_sae(run)
+    need_sae(run)
     if run.record().provenance.array:
         raise MonosemError(
             f"{run.path} was trained on an array: an index needs a model and text",
@@ -85,7 +86,7 @@ def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress)
     Only the latter is noted in run.json, whose figures are those that lists of runs compare; and only where model and
     text are, to the byte, what the run was trained with.
     """
-    _need_sae(run)
+    need_sae(run)
     given, tokens = pinned(given), given.get("tokens", EVAL_TOKENS)
     settings = trained_settings(run)
     if "activations" in given or is_of_array(settings):
@@ -109,13 +110,19 @@ def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subj
 
     A model trained in the run's own folder is found there, wherever the folder has been moved to.
     """
+    return open_subject(settings_again(run, given), progress)
+
+
+def settings_again(run: RunFolder, given: Mapping[str, Any]) -> TrainSettings:
+    """The settings a run was trained with, some of them changed; its own model is found where the run lies now."""
     settings = trained_settings(run)
     if run.model.is_dir():
         settings = replace(settings, model=str(run.path))
     changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
-    return open_subject(replace(settings, **changes), progress)
+    return replace(settings, **changes)
 
 
-def _need_sae(run: RunFolder) -> None:
+def need_sae(run: RunFolder) -> None:
+    """Refuse a run whose training is unfinished."""
     if not run.sae.is_file():
         raise MonosemError(f"{run.path} has no trained autoencoder", "Finish its training with monosem train --resume.")

@@ -65,34 +65,12 @@ class Subject:
     context: int
 
     def site(self) -> Site:
-        """The place in the model; without a layer, a named site of the middle one."""
-        name, layer = self.settings.site, self.settings.layer
-        if layer is None and name in SITES:
-            layer = self.lm.n_layers // 2
-        return resolve_site(self.lm, name, layer)
+        """What is read; see `site_of`."""
+        return site_of(self.settings, self.lm)
 
     def target(self) -> Site:
-        """What is explained: of an autoencoder the site itself, of a transcoder another one.
-
-        Raises:
-            MonosemError: there is no such site, or it does not come behind the one that is read.
-        """
-        site, name, layer = self.site(), self.settings.site_out, self.settings.layer_out
-        if not name:
-            if layer is not None:
-                raise MonosemError("--layer-out says where a transcoder's --site-out is", "Give --site-out too.")
-            return site
-        if layer is None and name in SITES:
-            layer = self.lm.n_layers // 2 if site.layer is None else site.layer
-        target = resolve_site(self.lm, name, layer)
-        if target == site:
-            raise MonosemError("--site-out is the site that is read", "Leave it out: that is an autoencoder.")
-        if not runs_before(self.lm, site, target):
-            raise MonosemError(
-                f"{target.title} comes before {site.title}: nothing can be put in its place then",
-                "Read the earlier site, and explain the later one.",
-            )
-        return target
+        """What is explained; see `target_of`."""
+        return target_of(self.settings, self.lm)
 
     def sites(self) -> list[Site]:
         """What an autoencoder or transcoder is trained on: what it reads, then what else it explains."""
@@ -128,6 +106,63 @@ class Subject:
         )
 
 
+def site_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
+    """The place in a model that is read; without a layer, a named site of the middle one."""
+    name, layer = settings.site, settings.layer
+    if layer is None and name in SITES:
+        layer = lm.n_layers // 2
+    return resolve_site(lm, name, layer)
+
+
+def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
+    """What is explained: of an autoencoder the site itself, of a transcoder another one.
+
+    Raises:
+        MonosemError: there is no such site, or it does not come behind the one that is read.
+    """
+    site, name, layer = site_of(settings, lm), settings.site_out, settings.layer_out
+    if not name:
+        if layer is not None:
+            raise MonosemError("--layer-out says where a transcoder's --site-out is", "Give --site-out too.")
+        return site
+    if layer is None and name in SITES:
+        layer = lm.n_layers // 2 if site.layer is None else site.layer
+    target = resolve_site(lm, name, layer)
+    if target == site:
+        raise MonosemError("--site-out is the site that is read", "Leave it out: that is an autoencoder.")
+    if not runs_before(lm, site, target):
+        raise MonosemError(
+            f"{target.title} comes before {site.title}: nothing can be put in its place then",
+            "Read the earlier site, and explain the later one.",
+        )
+    return target
+
+
+def encoding_of(lm: LanguageModel) -> Encoding:
+    """How a model reads text.
+
+    Raises:
+        MonosemError: it has no tokenizer.
+    """
+    if lm.tokenizer is None:
+        raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
+    return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
+
+
+def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
+    """Tokens a context.
+
+    Raises:
+        MonosemError: more than the model was made for are asked for.
+    """
+    limit = lm.max_context
+    if settings.context is None:
+        return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
+    if limit is not None and settings.context > limit:
+        raise MonosemError(f"{lm.name} was made for contexts of up to {limit} tokens, not {settings.context}")
+    return settings.context
+
+
 def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with their paths made absolute, so that a run can be worked on from another folder."""
     found = dict(given)
@@ -154,10 +189,7 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
     lm = open_model(settings, progress)
-    if lm.tokenizer is None:
-        raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
-    encoding = Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
-    return Subject(settings, lm, corpus, encoding, _context(settings, lm))
+    return Subject(settings, lm, corpus, encoding_of(lm), context_of(settings, lm))
 
 
 def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
@@ -171,12 +203,3 @@ def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
 def device_of(settings: SubjectSettings) -> torch.device:
     """The device that the settings ask for."""
     return pick_device(settings.device)
-
-
-def _context(settings: SubjectSettings, lm: LanguageModel) -> int:
-    limit = lm.max_context
-    if settings.context is None:
-        return min(DEFAULT_CONTEXT, limit or DEFAULT_CONTEXT)
-    if limit is not None and settings.context > limit:
-        raise MonosemError(f"{lm.name} was made for contexts of up to {limit} tokens, not {settings.context}")
-    return settings.context

@@ -25,6 +25,8 @@ from store.errors import MonosemError
 
 Sparsity = Literal["k", "l1"]
 """Settings that can decide how many features are active."""
+ALL = slice(None)
+"""Every feature."""
 ENCODE_BYTES = 1 << 28
 """Size of the pre-activations made at once where nothing is trained."""
 
@@ -157,9 +159,23 @@ class Sae(nn.Module, ABC):
             return self.pre_acts(x_BD)
         return functional.linear((x_BD - self.centre_D).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
 
-    @abstractmethod
+    def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
+        """Activations of some features [B, C] from their pre-activations, where each is for itself."""
+        del feature_C
+        return pre_BC.relu()
+
     def encode(self, x_BD: Tensor) -> SparseActs:
         """The active features of each token."""
+        return positive_entries(self.activation(self.pre_acts(x_BD)))
+
+    @torch.no_grad()
+    def acts_of(self, x_BD: Tensor, feature_C: Tensor) -> Tensor:
+        """Activations of some features alone [B, C], 0 where they do not fire: no product of size [B, F]."""
+        return self.activation(self.pre_acts_of(x_BD, feature_C), feature_C)
+
+    def pre_acts_of(self, x_BD: Tensor, feature_C: Tensor | slice) -> Tensor:
+        """`pre_acts` of some features alone [B, C]."""
+        return torch.addmm(self.b_enc[feature_C], x_BD - self.centre_D, self.W_enc.T[feature_C].T)
 
     @abstractmethod
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:

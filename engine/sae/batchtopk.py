@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
 from engine.sae.ragged import Ragged, largest_of_all
 from engine.sae.sparse import decode, pre_acts_at
 from engine.sae.starts import start_of
@@ -49,10 +49,10 @@ class BatchTopKSae(Sae):
         """First feature of each group whose prefix must reconstruct by itself: here all features are one group."""
         return (0,)
 
-    def encode(self, x_BD: Tensor) -> SparseActs:
-        """The features above the threshold; whatever else is in the batch."""
-        pre_BF = self.pre_acts(x_BD)
-        return positive_entries(pre_BF.masked_fill(pre_BF <= self.threshold, 0.0))
+    def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
+        """What is above the threshold; whatever else is in the batch."""
+        del feature_C
+        return pre_BC.masked_fill(pre_BC <= self.threshold, 0.0)
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. In training mode it also moves the threshold."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import decode, pre_acts_at
 from engine.sae.starts import start_of
@@ -44,11 +44,10 @@ class GatedSae(Sae):
         super().initialise(mean_D, generator, mean_O)
         self.W_enc.mul_(start_of(self.settings, share=1 / 2).length)
 
-    def encode(self, x_BD: Tensor) -> SparseActs:
-        """The features whose gate is open and whose magnitude is positive."""
-        gate_BF = self.pre_acts(x_BD)
-        magnitude_BF = ((gate_BF - self.b_enc) * self.r_mag.exp() + self.b_mag).relu()
-        return positive_entries(magnitude_BF * (gate_BF > 0))
+    def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
+        """The magnitudes of which the gate, that is `pre_BC`, is open."""
+        b_enc_C, r_mag_C, b_mag_C = (one_F[feature_C] for one_F in (self.b_enc, self.r_mag, self.b_mag))
+        return ((pre_BC - b_enc_C) * r_mag_C.exp() + b_mag_C).relu() * (pre_BC > 0)
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. While it learns, the gate's own ReLU is dense at first."""

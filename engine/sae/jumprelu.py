@@ -13,7 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import Chosen, decode, pre_acts_at
 from engine.sae.starts import start_of
@@ -65,10 +65,9 @@ class JumpReluSae(Sae):
         self.W_enc.mul_(start.length)
         self.threshold.fill_(start.threshold)
 
-    def encode(self, x_BD: Tensor) -> SparseActs:
-        """The features above their thresholds."""
-        pre_BF = self.pre_acts(x_BD)
-        return positive_entries(pre_BF.masked_fill(pre_BF <= self.threshold, 0.0))
+    def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
+        """What is above its threshold."""
+        return pre_BC.masked_fill(pre_BC <= self.threshold[feature_C], 0.0)
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. Looked at are the entries above θ - ε/2: below, neither z nor θ gets a gradient."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.base import Sae, SparseActs, StepLoss, positive_entries, variance_of
+from engine.sae.base import Sae, StepLoss, variance_of
 from engine.sae.ragged import above
 from engine.sae.sparse import decode, pre_acts_at
 
@@ -36,10 +36,6 @@ class L1NormSae(Sae):
         super().initialise(mean_D, generator, mean_O)
         self.W_dec.mul_(START_NORM)
         self.W_enc.mul_(START_NORM)
-
-    def encode(self, x_BD: Tensor) -> SparseActs:
-        """Every feature with a positive pre-activation."""
-        return positive_entries(self.pre_acts(x_BD).relu())
 
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """See the class. While it learns, a ReLU autoencoder is dense at first."""

@@ -15,7 +15,9 @@ from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.find import find
+from monosem_tui.cli.commands.generate import generate
 from monosem_tui.cli.commands.index import index
+from monosem_tui.cli.commands.inspect import inspect
 from monosem_tui.cli.commands.label import label
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.merge import merge
@@ -35,6 +37,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tui": tui,
     "show": show,
     "find": find,
+    "inspect": inspect,
+    "generate": generate,
     "label": label,
     "runs": runs,
     "merge": merge,

@@ -48,6 +48,12 @@ def emit_text(text: str) -> None:
     sys.stdout.write(visible(text) + "\n")
 
 
+def emit_part(text: str) -> None:
+    """Print a piece of data that goes on on the same line, at once; `text` has been made `visible`."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def emit_json(value: Any) -> None:
     """Print one line of JSON in ASCII; what JSON cannot say (nan, infinity) becomes null."""
     sys.stdout.write(json.dumps(_finite(value), allow_nan=False).replace("\x7f", "\\u007f") + "\n")

@@ -1,0 +1,157 @@
+"""Clamping features while a model runs: x' = x + Σ_i (f'_i - f_i) · W_dec[i] at the place the dictionary writes to.
+
+The error of the dictionary, x - x̂, stays as it is, so a clamp that changes no activation changes nothing. Only the
+features named in clamps are computed where the architecture allows it (`Sae.acts_of`), in float32 whatever the model's
+dtype. Of a transcoder f is read at its source, and the change is added at its target.
+
+Shapes: R rows that run side by side, T positions, D = d_in, O = d_out, C features looked at, P of the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.hooks import rerouted
+from engine.live import LiveModel
+from store.clamp import ROLES, Clamp, Part, Where
+from store.errors import MonosemError
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which position of a text belongs to what."""
+
+    prompt: int
+    """Positions of the prompt; the response follows."""
+    role_P: tuple[Part | None, ...] | None = None
+    """Of a chat: who says each token of the prompt; None for those that only mark turns."""
+
+    def check(self, where: Where) -> None:
+        """Refuse a part that only a chat has, where there is none.
+
+        Raises:
+            MonosemError: the text is no chat.
+        """
+        if where.part in ROLES and self.role_P is None:
+            raise MonosemError(f"@{where.part} means a turn of a chat, and this is none", "Add --chat.")
+
+    def allowed(self, where: Where, first: int, count: int) -> Bools:
+        """Which of the positions first … first+count-1 a clamp is not kept from, its conditions apart."""
+        return np.array([self.allows(where, place) for place in range(first, first + count)], bool)
+
+    def allows(self, where: Where, place: int) -> bool:
+        """`allowed` of one position."""
+        if place < where.start or (where.stop is not None and place >= where.stop):
+            return False
+        if where.part in ("prompt", "response"):
+            return (place < self.prompt) == (where.part == "prompt")
+        return where.part is None or self._role(place) == where.part
+
+    def _role(self, place: int) -> Part | None:
+        if place >= self.prompt:
+            return "assistant"
+        return self.role_P[place] if self.role_P else None
+
+
+class LiveAct(NamedTuple):
+    """What a clamped feature does at the last position."""
+
+    feature: int
+    natural: float
+    """Its activation there by itself, in the text and under the clamps so far."""
+    clamped: float
+    """What it was changed to; the same where no clamp holds."""
+
+
+class RowClamps:
+    """The clamps of one row, ready to be applied."""
+
+    def __init__(self, live: LiveModel, clamps: Sequence[Clamp], layout: Layout) -> None:
+        """Look up what the clamps name.
+
+        Raises:
+            MonosemError: a feature that does not exist, a maximum that is not known, or a role without a chat.
+        """
+        for clamp in clamps:
+            layout.check(clamp.where)
+            for feature in (clamp.feature, *(condition.feature for condition in clamp.where.conditions)):
+                live.check_feature(feature)
+        self.clamps = tuple(clamps)
+        self.acts: tuple[LiveAct, ...] = ()
+        """At the last position of the last forward pass."""
+        self._live, self._layout = live, layout
+        self._changes = [clamp.change(live.maximum(clamp.feature)) for clamp in clamps]
+        self._clamped = list(dict.fromkeys(clamp.feature for clamp in clamps))
+        others = (condition.feature for clamp in clamps for condition in clamp.where.conditions)
+        looked_at = list(dict.fromkeys([*self._clamped, *others]))
+        self._column = {feature: column for column, feature in enumerate(looked_at)}
+        device = live.sae.W_dec.device
+        self._feature_C = torch.tensor(looked_at, dtype=torch.long, device=device)
+        self._W_dec_CO = live.sae.W_dec[self._feature_C[: len(self._clamped)]]
+
+    def delta(self, x_TD: Tensor, first: int, counted_T: Bools) -> Tensor | None:
+        """What is to be added at the target [T, O], positions beginning with `first`; None for nothing at all."""
+        act_TC = self._live.sae.acts_of(x_TD, self._feature_C).cpu().numpy()
+        if len(x_TD) == 1:
+            return self._delta_of_one(act_TC[0].tolist(), first, bool(counted_T[0]), x_TD.device)
+        natural_TC = act_TC[:, : len(self._clamped)]
+        wanted_TC = natural_TC.copy()
+        for clamp, change in zip(self.clamps, self._changes, strict=True):
+            on_T = counted_T & self._layout.allowed(clamp.where, first, len(counted_T))
+            for condition in clamp.where.conditions:
+                on_T &= act_TC[:, self._column[condition.feature]] > condition.above
+            column = self._column[clamp.feature]
+            # In float32, so that a feature set to what it is does not change by rounding.
+            wanted_T = np.float32(change.scale) * natural_TC[:, column] + np.float32(change.offset)
+            wanted_TC[:, column] = np.where(on_T, wanted_T, wanted_TC[:, column])
+        pairs = zip(self._clamped, natural_TC[-1].tolist(), wanted_TC[-1].tolist(), strict=True)
+        self.acts = tuple(LiveAct(*found) for found in pairs)
+        change_TC = wanted_TC - natural_TC
+        if not change_TC.any():
+            return None
+        return torch.from_numpy(change_TC).to(x_TD.device) @ self._W_dec_CO
+
+    def _delta_of_one(self, act_C: list[float], place: int, counted: bool, device: torch.device) -> Tensor | None:
+        """`delta` of one token, in plain numbers: as each new token is read, and several times as fast."""
+        wanted_C = act_C[: len(self._clamped)]
+        for clamp, change in zip(self.clamps, self._changes, strict=True):
+            if counted and self._layout.allows(clamp.where, place):
+                conditions = clamp.where.conditions
+                if all(act_C[self._column[condition.feature]] > condition.above for condition in conditions):
+                    column = self._column[clamp.feature]
+                    wanted_C[column] = change.scale * act_C[column] + change.offset
+        self.acts = tuple(map(LiveAct, self._clamped, act_C, wanted_C))
+        change_C = [wanted - natural for wanted, natural in zip(wanted_C, act_C, strict=False)]
+        if not any(change_C):
+            return None
+        return torch.tensor([change_C], device=device) @ self._W_dec_CO
+
+
+@contextmanager
+def clamped(live: LiveModel, rows: Sequence[RowClamps | None], first: int, counted_RT: Bools) -> Iterator[None]:
+    """Within this block a forward pass over R rows of positions from `first` on goes on with the rows' clamps."""
+    acting = [(number, row) for number, row in enumerate(rows) if row is not None and row.clamps]
+    if not acting:
+        yield
+        return
+
+    def change(read_RTD: Tensor, acts_RTO: Tensor) -> Tensor:
+        changed_RTO = acts_RTO.clone()
+        for number, row in acting:
+            delta_TO = row.delta(read_RTD[number].float(), first, counted_RT[number])
+            if delta_TO is not None:
+                changed_RTO[number] = (acts_RTO[number].float() + delta_TO).to(acts_RTO.dtype)
+        return changed_RTO
+
+    with rerouted(live.lm, live.source, live.target, change):
+        yield

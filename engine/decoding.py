@@ -1,0 +1,157 @@
+"""Rows of text that a model continues side by side, with what it remembers of them, and how tokens are chosen.
+
+Shapes: R rows, T positions fed at once, V vocabulary, L layers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from engine.clamping import Bools, RowClamps, clamped
+from engine.live import LiveModel
+from store.errors import MonosemError
+
+MOST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is drawn from the model's distribution."""
+
+    temperature: float = 0.0
+    """0 takes the most probable token."""
+    top_p: float = 1.0
+    """Draw from the fewest tokens whose probabilities reach this sum."""
+    top_k: int = 0
+    """Draw from the `top_k` most probable tokens; 0 for all."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise MonosemError(f"the temperature must be a number from 0 on, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise MonosemError(f"top-p must lie above 0, and be 1 at most, not {self.top_p}")
+        if self.top_k < 0:
+            raise MonosemError(f"top-k must not be negative: {self.top_k}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise MonosemError(f"a seed must lie between 0 and {MOST_SEED}, not {self.seed}")
+
+
+class Chooser:
+    """Draws the tokens of one row as transformers' `generate` does, from a stream of random numbers of its own.
+
+    With the same seed and logits it draws what `generate` draws behind `torch.manual_seed(seed)` for a batch of one.
+    """
+
+    def __init__(self, sampling: Sampling, device: torch.device) -> None:
+        self._greedy = sampling.temperature == 0
+        self._warpers: list[Any] = []
+        if not self._greedy and sampling.temperature != 1:
+            self._warpers.append(TemperatureLogitsWarper(sampling.temperature))
+        if sampling.top_k:
+            self._warpers.append(TopKLogitsWarper(sampling.top_k))
+        if sampling.top_p < 1:
+            self._warpers.append(TopPLogitsWarper(sampling.top_p))
+        self._generator = torch.Generator(device).manual_seed(sampling.seed)
+
+    def pick(self, logits_V: Tensor) -> int:
+        """The next token."""
+        if self._greedy:
+            return int(logits_V.argmax())
+        scores_1V = logits_V[None]
+        for warper in self._warpers:
+            scores_1V = warper(None, scores_1V)
+        return int(torch.multinomial(scores_1V.softmax(-1), num_samples=1, generator=self._generator))
+
+    def state(self) -> Tensor | None:
+        """Where the stream of random numbers is; None where none are drawn."""
+        return None if self._greedy else self._generator.get_state()
+
+    def restore(self, state: Tensor | None) -> None:
+        """Go back to an earlier state."""
+        if state is not None:
+            self._generator.set_state(state)
+
+    def reseed(self, seed: int) -> None:
+        """Begin another stream."""
+        self._generator.manual_seed(seed)
+
+
+class Decoder:
+    """Rows of equal length in a model's memory, to be fed on."""
+
+    def __init__(self, live: LiveModel) -> None:
+        self.live = live
+        self.length = 0
+        """Positions that have been fed."""
+        self._cache: Any = None
+
+    @cached_property
+    def _keeps_all(self) -> bool:
+        """Whether the model remembers nothing but keys and values, which can be gone back in."""
+        kinds = {type(layer) for layer in DynamicCache(config=self.live.lm.text_config).layers}
+        return kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
+
+    @cached_property
+    def _last_only(self) -> dict[str, int]:
+        """Asks for the logits of the last position alone: those of a long prompt would fill the memory."""
+        known = inspect.signature(self.live.lm.network.forward).parameters
+        return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+    @torch.inference_mode()
+    def feed(self, tokens_RT: Sequence[Sequence[int]], rows: Sequence[RowClamps | None]) -> Tensor:
+        """Go on with T tokens in each row, under the clamps of each; the logits behind the last [R, V] in float32."""
+        lm = self.live.lm
+        if self._cache is None:
+            # Layers with a sliding window forget what is behind it; ours keep all, so that one can go back.
+            self._cache = DynamicCache() if self._keeps_all else DynamicCache(config=lm.text_config)
+        array_RT = np.array(tokens_RT, np.int64)
+        ids_RT = torch.from_numpy(array_RT).to(lm.device)
+        with clamped(self.live, rows, self.length, self._counted(array_RT)):
+            out = lm.network(input_ids=ids_RT, past_key_values=self._cache, use_cache=True, **self._last_only)
+        self.length += array_RT.shape[1]
+        logits_RV: Tensor = out.logits[:, -1].float()
+        return logits_RV
+
+    def _counted(self, tokens_RT: NDArray[np.int64]) -> Bools:
+        """Positions that clamps may change: all but BOS, or but the first of the text where there is none."""
+        bos = self.live.encoding.bos_id
+        if bos is not None:
+            return np.asarray(tokens_RT != bos)
+        counted = np.ones(tokens_RT.shape, bool)
+        counted[:, 0] = self.length > 0
+        return counted
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; a row may be named more than once."""
+        if self.length:
+            self._cache.batch_select_indices(torch.tensor(rows, device=self.live.lm.device))
+
+    def crop(self, length: int) -> None:
+        """Forget everything from position `length` on.
+
+        Raises:
+            MonosemError: this model's memory cannot be gone back in.
+        """
+        if length == 0:
+            self._cache, self.length = None, 0
+        elif length < self.length:
+            if not self._keeps_all:
+                raise MonosemError(
+                    f"{self.live.lm.name} keeps a running state, so a text cannot be gone back in",
+                    "Start again from the prompt.",
+                )
+            self._cache.crop(length - self.length)
+            self.length = length

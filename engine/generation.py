@@ -1,0 +1,279 @@
+"""Continuing a text twice, as the model would and with features clamped, side by side and token by token.
+
+Both rows read the same prompt and draw from streams of random numbers with the same seed. While they say the same, two
+rows are enough; from then on a third one reads the clamped text without clamps, so that two distributions of the next
+token are known behind every token of the clamped text, in the same context:
+
+- `kl`: KL(clamped ‖ own) = Σ p · log(p / q) in nats, p the clamped model's distribution, q the model's own, both
+  before temperature, top-k and top-p. What the clamps change at this token, all they did before included.
+- perplexity: exp of minus the mean of log q over a text's tokens, q the model's own: of the base text, and of the
+  clamped text. How strange each is to the model.
+
+Shapes: V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.clamping import LiveAct, RowClamps
+from engine.decoding import Chooser, Decoder, Sampling
+from engine.live import LiveModel
+from engine.prompts import Prompt
+from store.clamp import Clamp
+from store.errors import MonosemError
+
+End = Literal["eos", "length", "context"]
+"""Why a text ends: the model ended it, it has all the tokens asked for, or it fills the model's context."""
+
+
+class Drawn(NamedTuple):
+    """One token of one text."""
+
+    token: int
+    logprob: float
+    """Of the model that drew it, before temperature, top-k and top-p."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One more token of each text that goes on."""
+
+    number: int
+    """Of the response, from 0."""
+    base: Drawn | None
+    clamped: Drawn | None
+    kl: float | None
+    """KL(clamped ‖ own) at the clamped token."""
+    own_logprob: float | None
+    """Of the clamped token, under the model without clamps."""
+    acts: tuple[LiveAct, ...]
+    """What the clamped features do at the position that the clamped token was drawn from."""
+
+
+@dataclass
+class Text:
+    """A text as far as it has got."""
+
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    end: End | None = None
+    """None while it goes on."""
+    seconds: float = 0.0
+    """Spent on its tokens but the first, for which the prompt had to be read."""
+    states: list[Tensor | None] = field(default_factory=list)
+    """Of the random numbers before each token."""
+
+    def cut(self, length: int) -> None:
+        """Take back all tokens but the first `length`."""
+        if length < len(self.tokens):
+            self.end = None
+        for part in (self.tokens, self.logprobs, self.states):
+            del part[length:]
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens a second; None for a text too short to say."""
+        return (len(self.tokens) - 1) / self.seconds if len(self.tokens) > 1 and self.seconds > 0 else None
+
+
+class Row:
+    """One text being written: what was drawn so far, and what draws."""
+
+    def __init__(self, live: LiveModel, prompt: Prompt, sampling: Sampling, max_new: int) -> None:
+        self.text = Text()
+        self.chooser = Chooser(sampling, live.lm.device)
+        self._prompt, self._max_new, self._limit = prompt, max_new, live.lm.max_context
+        self._ends = end_tokens(live)
+
+    def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> Drawn:
+        """One token more."""
+        self.text.states.append(self.chooser.state())
+        token = self.chooser.pick(logits_V)
+        drawn = Drawn(token, float(log_probs_V[token]))
+        self.text.tokens.append(token)
+        self.text.logprobs.append(drawn.logprob)
+        if token in self._ends:
+            self.text.end = "eos"
+        elif len(self.text.tokens) >= self._max_new:
+            self.text.end = "length"
+        elif self._limit is not None and len(self._prompt.tokens) + len(self.text.tokens) > self._limit:
+            self.text.end = "context"
+        return drawn
+
+    def back(self, length: int) -> None:
+        """Take back all tokens but the first `length`, and the random numbers drawn for them."""
+        if length < len(self.text.states):
+            self.chooser.restore(self.text.states[length])
+        self.text.cut(length)
+
+    def upcoming(self, start: int, stop: int) -> list[int]:
+        """Tokens at positions start … stop-1; a text that has ended repeats its last one, to keep step."""
+        known = [*self._prompt.tokens, *self.text.tokens]
+        return (known + known[-1:] * max(0, stop - len(known)))[start:stop]
+
+
+class Session:
+    """A prompt being continued, with clamps that may change at any time and a way back to any token.
+
+    A token's clamps are those in force when it is read: a change acts from the next token on, and what was read before
+    stays as it is in the model's memory, as do clamps on the prompt once it was read.
+    """
+
+    def __init__(
+        self,
+        live: LiveModel,
+        prompt: Prompt,
+        clamps: Sequence[Clamp],
+        sampling: Sampling,
+        max_new: int,
+        *,
+        compare: bool = True,
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            live: the opened run.
+            prompt: what to continue.
+            clamps: for the clamped text.
+            sampling: the same for both texts.
+            max_new: tokens at the most.
+            compare: write both texts; else one alone, under the clamps if there are any.
+
+        Raises:
+            MonosemError: a clamp does not fit the run or the prompt, or `max_new` is not positive.
+        """
+        if max_new < 1:
+            raise MonosemError(f"at least one token has to be asked for, not {max_new}")
+        self.live, self.prompt, self.compare = live, prompt, compare
+        self.kl: list[float] = []
+        self.own_logprobs: list[float] = []
+        self.acts: list[tuple[LiveAct, ...]] = []
+        self._base = Row(live, prompt, sampling, max_new)
+        self._clamped = Row(live, prompt, sampling, max_new)
+        self._decoder = Decoder(live)
+        self._forked = False
+        """Whether a third row reads the clamped text without clamps; before, the base row does."""
+        self._clamps = RowClamps(live, clamps, prompt.layout)
+
+    @property
+    def base(self) -> Text:
+        """The model's own text; the one text where nothing is compared."""
+        return self._base.text
+
+    @property
+    def clamped(self) -> Text:
+        """The text under clamps; the one text where nothing is compared."""
+        return self._clamped.text if self.compare else self._base.text
+
+    @property
+    def clamps(self) -> tuple[Clamp, ...]:
+        """The clamps in force."""
+        return self._clamps.clamps
+
+    @property
+    def finished(self) -> bool:
+        """Whether both texts have ended."""
+        return all(row.text.end is not None for row in self._rows())
+
+    def change(self, clamps: Sequence[Clamp]) -> None:
+        """Put other clamps in force, from the next token on.
+
+        Raises:
+            MonosemError: a clamp does not fit; those in force stay.
+        """
+        self._clamps = RowClamps(self.live, clamps, self.prompt.layout)
+
+    def step(self) -> Step | None:
+        """The next token of each text that has not ended; None when both have."""
+        if self.finished:
+            return None
+        began, going = time.perf_counter(), [row for row in self._rows() if row.text.end is None]
+        number = max(len(row.text.tokens) for row in going)
+        logits_RV = self._feed(len(self.prompt.tokens) + number)
+        log_probs_RV = functional.log_softmax(logits_RV, dim=-1)
+        base = self._base.draw(logits_RV[0], log_probs_RV[0]) if self._base in going else None
+        clamped, kl, own = None, None, None
+        if self._clamped in going:
+            clamped = self._clamped.draw(logits_RV[1], log_probs_RV[1])
+            own_V = log_probs_RV[2 if self._forked else 0]
+            kl, own = divergence(log_probs_RV[1], own_V), float(own_V[clamped.token])
+            self.kl.append(kl)
+            self.own_logprobs.append(own)
+            self.acts.append(self._clamps.acts)
+        for row in going if number else ():
+            row.text.seconds += time.perf_counter() - began
+        return Step(number, base, clamped, kl, own, self._clamps.acts if clamped else ())
+
+    def back(self, token: int, seed: int | None = None) -> None:
+        """Take back every token from number `token` of the response on; what follows is drawn anew.
+
+        Without a seed the same random numbers are drawn again, so that nothing but changed clamps changes the text.
+
+        Raises:
+            MonosemError: there is no such token, or the model's memory cannot be gone back in.
+        """
+        longest = max(len(row.text.tokens) for row in self._rows())
+        if not 0 <= token <= longest:
+            raise MonosemError(f"there is no token {token} to go back to", f"There are {longest} so far.")
+        # The last token that stays is read again: what it predicts obeys the clamps in force then.
+        self._decoder.crop(min(self._decoder.length, len(self.prompt.tokens) + token - 1))
+        for row in self._rows():
+            row.back(token)
+            if seed is not None:
+                row.chooser.reseed(seed)
+        for known in (self.kl, self.own_logprobs, self.acts):
+            del known[token:]
+        if self._forked and self.base.tokens == self.clamped.tokens:
+            self._decoder.select([0, 1])
+            self._forked = False
+
+    def _rows(self) -> list[Row]:
+        return [self._base, self._clamped] if self.compare else [self._base]
+
+    def _feed(self, stop: int) -> Tensor:
+        """Read all positions before `stop` that have not been read; logits of base, clamped and own row."""
+        rows = self._rows()
+        clamps = [None, self._clamps] if self.compare else [self._clamps]
+        if self.compare and (self._forked or self.base.tokens != self.clamped.tokens):
+            if not self._forked:
+                self._decoder.select([0, 1, 0])
+                self._forked = True
+            rows, clamps = [*rows, self._clamped], [*clamps, None]
+        return self._decoder.feed([row.upcoming(self._decoder.length, stop) for row in rows], clamps[: len(rows)])
+
+
+def divergence(log_p_V: Tensor, log_q_V: Tensor) -> float:
+    """KL(p ‖ q) = Σ p · log(p / q), in nats."""
+    found = float(log_p_V.exp() @ (log_p_V - log_q_V))
+    if math.isnan(found):  # 0 · log 0, of a token that the model rules out
+        terms_V = log_p_V.exp() * (log_p_V - log_q_V)
+        found = float(torch.where(log_p_V > -torch.inf, terms_V, 0.0).sum())
+    return max(0.0, found)
+
+
+def perplexity(logprobs: Sequence[float]) -> float | None:
+    """exp of minus the mean; None of nothing."""
+    return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
+
+
+def end_tokens(live: LiveModel) -> frozenset[int]:
+    """The tokens that end a text: those of generation_config.json, and the tokenizer's own."""
+    named = getattr(live.lm.network.generation_config, "eos_token_id", None)
+    several = named if isinstance(named, list | tuple) else [named]
+    own = getattr(live.encoding.tokenizer, "eos_token_id", None)
+    return frozenset(int(token) for token in (*several, own) if token is not None)
+
+
+def shown_text(live: LiveModel, text: Text) -> str:
+    """What a text reads, without the token that ended it."""
+    tokens = text.tokens[:-1] if text.end == "eos" else text.tokens
+    return live.vocabulary.text(tokens)

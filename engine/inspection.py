@@ -1,0 +1,174 @@
+"""Any text through the dictionary: which features fire on each token, and what each does to the next token's loss.
+
+The text is read as a document of a corpus is (engine.contexts): BOS in front, contexts of the length that the
+dictionary was trained with, BOS left out of what counts. So activations are those that the index has for the same
+context, before it rounds them to float16.
+
+Shapes: B contexts, T positions of a context, N counted tokens, D = d_in, O = d_out, K features shown a token, V
+vocabulary, W = 1 + K rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from engine.activations import forward_contexts
+from engine.corpus.opening import open_corpus
+from engine.decoding import Decoder
+from engine.hooks import capture, replaced
+from engine.index import encode_rows
+from engine.live import LiveModel
+from engine.progress import Progress
+from engine.revisit import settings_again
+from store.errors import MonosemError
+from store.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Firing:
+    """A feature that fires on a token."""
+
+    feature: int
+    activation: float
+    loss_change: float | None = None
+    """What ablating it at this token alone adds to the loss of the next, in nats: positive where it helps the model
+    foresee it. None where there is no next token in the context, or nobody asked."""
+
+
+@dataclass(frozen=True)
+class ReadToken:
+    """One token of a text."""
+
+    token: int
+    counted: bool
+    """Whether features are read here; not on BOS, or on the first token where there is none."""
+    firings: tuple[Firing, ...]
+    """The strongest first, as many as were asked for."""
+    active: int
+    """Features that fire, shown or not."""
+    next_loss: float | None = None
+    """-log p of the next token of the context, in nats, where it was asked for."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A text as the model read it, one context after another."""
+
+    contexts: tuple[tuple[ReadToken, ...], ...]
+
+    @property
+    def tokens(self) -> list[ReadToken]:
+        """Of all contexts."""
+        return [token for context in self.contexts for token in context]
+
+
+def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
+    """A text cut into contexts, each behind BOS where there is one, as a document of a corpus of its own.
+
+    Raises:
+        MonosemError: the text is empty.
+    """
+    ids, bos = live.encoding.encode([text])[0], live.encoding.bos_id
+    if not ids:
+        raise MonosemError("there is no text to inspect", "Give some with --text, --document or on stdin.")
+    room = live.context - (bos is not None)
+    head = [] if bos is None else [bos]
+    return [np.array(head + ids[at : at + room], np.int32) for at in range(0, len(ids), room)]
+
+
+def inspect_contexts(
+    live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int, progress: Progress, *, ablate: bool = False
+) -> Inspection:
+    """The `top` strongest features of each token of some contexts.
+
+    With `ablate` also what each of them does to the next token's loss: each is removed (x' = x - f · W_dec) at this
+    token alone, the model going on with what it remembers of the unchanged tokens before.
+    """
+    if top < 1:
+        raise MonosemError(f"at least one feature a token has to be shown, not {top}")
+    found: list[tuple[ReadToken, ...]] = []
+    step = forward_contexts(live.context)
+    for first in range(0, len(contexts), step):
+        found += _read(live, contexts[first : first + step], top)
+    if ablate:
+        with progress.task("ablation", sum(map(len, found)), "tokens") as bar:
+            for number, tokens in enumerate(found):
+                found[number] = _ablated(live, tokens)
+                bar.advance(len(tokens))
+    return Inspection(tuple(found))
+
+
+def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> list[tuple[ReadToken, ...]]:
+    width = max(map(len, contexts))
+    tokens_BT, mask_BT = np.zeros((len(contexts), width), np.int64), np.zeros((len(contexts), width), bool)
+    for row, ids in enumerate(contexts):
+        tokens_BT[row, : len(ids)], mask_BT[row, : len(ids)] = ids, True
+    counted_BT = mask_BT & live.encoding.counted(tokens_BT.astype(np.int32))
+    mask = None if mask_BT.all() else torch.from_numpy(mask_BT)
+    acts_BTD = capture(live.lm, live.source, torch.from_numpy(tokens_BT), mask)
+    acts_ND = acts_BTD[torch.from_numpy(counted_BT).to(acts_BTD.device)]
+    rows = encode_rows(live.sae, acts_ND, counted_BT[mask_BT])
+    found: list[tuple[ReadToken, ...]] = []
+    at = 0
+    for row, ids in enumerate(contexts):
+        read: list[ReadToken] = []
+        for place, token in enumerate(ids.tolist()):
+            here = slice(rows.indptr[at], rows.indptr[at + 1])
+            feature, act = rows.feature[here], rows.act[here]
+            order = np.lexsort((feature, -act))[:top]
+            firings = tuple(Firing(int(feature[i]), float(act[i])) for i in order)
+            read.append(ReadToken(token, bool(counted_BT[row, place]), firings, len(act)))
+            at += 1
+        found.append(tuple(read))
+    return found
+
+
+def _ablated(live: LiveModel, tokens: Sequence[ReadToken]) -> tuple[ReadToken, ...]:
+    """One token after another, each in as many rows as it has features shown, and one unchanged."""
+    decoder = Decoder(live)
+    found: list[ReadToken] = []
+    for place, token in enumerate(tokens[:-1]):
+        decoder.select([0] * (1 + len(token.firings)))
+        with replaced(live.lm, live.target, _without(live, token.firings)):
+            logits_WV = decoder.feed([[token.token]] * (1 + len(token.firings)), [None] * (1 + len(token.firings)))
+        decoder.select([0])
+        loss_W = -functional.log_softmax(logits_WV, dim=-1)[:, tokens[place + 1].token].cpu()
+        changes = (loss_W[1:] - loss_W[0]).tolist()
+        firings = (replace(one, loss_change=change) for one, change in zip(token.firings, changes, strict=True))
+        found.append(replace(token, firings=tuple(firings), next_loss=float(loss_W[0])))
+    return (*found, *tokens[-1:])
+
+
+def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], Tensor]:
+    device = live.sae.W_dec.device
+    act_K = torch.tensor([one.activation for one in firings], dtype=torch.float32, device=device)
+    rows_KO = live.sae.W_dec[torch.tensor([one.feature for one in firings], dtype=torch.long, device=device)]
+    taken_KO = act_K[:, None] * rows_KO
+
+    def change(acts_WTO: Tensor) -> Tensor:
+        changed_WTO = acts_WTO.clone()
+        changed_WTO[1:, 0] = (acts_WTO[1:, 0].float() - taken_KO).to(acts_WTO.dtype)
+        return changed_WTO
+
+    return change
+
+
+def document_text(run: RunFolder, given: Mapping[str, Any], number: int) -> str:
+    """The text of document `number` of a run's corpus, or of `given["data"]`.
+
+    Raises:
+        MonosemError: there is no such document.
+    """
+    corpus = open_corpus(settings_again(run, given).data)
+    document = next((one for one in corpus.documents() if one.number == number), None)
+    if document is None:
+        raise MonosemError(f"{corpus.spec} has no document {number}", "Documents are counted from 0.")
+    return document.text

@@ -1,0 +1,102 @@
+"""A trained run opened to be used: the language model, its dictionary at its place, and how text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.array_runs import is_of_array
+from engine.contexts import Encoding
+from engine.index import check_width
+from engine.models import LanguageModel
+from engine.progress import Progress
+from engine.revisit import need_sae, settings_again
+from engine.sae.base import Sae
+from engine.sae.registry import from_weights
+from engine.sites import Site
+from engine.subject import context_of, encoding_of, open_model, site_of, target_of
+from engine.vocab import token_bytes
+from store.errors import MonosemError
+from store.reader import FeatureStore
+from store.run import RunFolder
+from store.segment import complete_segments
+from store.vocab import Vocabulary
+from store.weights import load_sae
+
+
+@dataclass(frozen=True, eq=False)
+class LiveModel:
+    """A language model and a dictionary of what happens inside it."""
+
+    lm: LanguageModel
+    encoding: Encoding
+    sae: Sae
+    source: Site
+    """What features are read from."""
+    target: Site
+    """What they are written to: another site for a transcoder, else the same."""
+    context: int
+    """Tokens a context, as the dictionary was trained."""
+    max_F: NDArray[np.float32] | None = None
+    """Each feature's maximum over the index; None where there is no index."""
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The bytes of every token."""
+        return Vocabulary.from_tokens(token_bytes(self.encoding.tokenizer))
+
+    @property
+    def d_sae(self) -> int:
+        """Number of features."""
+        return self.sae.settings.d_sae
+
+    def check_feature(self, feature: int) -> None:
+        """Refuse a number that is no feature's.
+
+        Raises:
+            MonosemError: it is not below d_sae.
+        """
+        if not 0 <= feature < self.d_sae:
+            raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
+
+    def maximum(self, feature: int) -> float | None:
+        """A feature's maximum over the index, where there is one."""
+        return None if self.max_F is None else float(self.max_F[feature])
+
+
+def open_live(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> LiveModel:
+    """Open a run's model and dictionary; its text is not needed.
+
+    Args:
+        run: a run with sae.h5.
+        given: model, device and dtype where they are to differ from the training's.
+        progress: who is told.
+
+    Raises:
+        MonosemError: the run has no dictionary or no model, or they do not fit each other.
+    """
+    need_sae(run)
+    settings = settings_again(run, given)
+    if is_of_array(settings):
+        raise MonosemError(
+            f"{run.path} was trained on an array: there is no language model to run",
+            "monosem train --model trains on a model's activations.",
+        )
+    lm = open_model(settings, progress)
+    encoding = encoding_of(lm)
+    weights, source, target = load_sae(run.sae), site_of(settings, lm), target_of(settings, lm)
+    check_width(weights, source, target, lm)
+    sae = from_weights(weights, lm.device)
+    return LiveModel(lm, encoding, sae, source, target, context_of(settings, lm), _maxima(run))
+
+
+def _maxima(run: RunFolder) -> NDArray[np.float32] | None:
+    if not run.features.is_file() and not complete_segments(run.index):
+        return None
+    with FeatureStore.open(run.path) as store:
+        return store.columns.max_F

@@ -1,0 +1,115 @@
+"""What a text to be continued begins with: a prompt as it is, or the turns of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.clamping import Layout
+from engine.live import LiveModel
+from engine.model_files import one_line
+from store.clamp import Part
+from store.errors import MonosemError
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Part
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Tokens to be continued."""
+
+    text: str
+    """What the tokens stand for, BOS apart; of a chat with the template around it."""
+    tokens: tuple[int, ...]
+    role_P: tuple[Part | None, ...] | None = None
+    """Of a chat: who says each token."""
+
+    @property
+    def layout(self) -> Layout:
+        """Which positions are the prompt's, and whose."""
+        return Layout(len(self.tokens), self.role_P)
+
+
+def plain_prompt(live: LiveModel, text: str) -> Prompt:
+    """A text behind BOS, where the model has one: as the beginning of a document is read everywhere here.
+
+    Raises:
+        MonosemError: there is nothing to continue, or it is longer than the model's context.
+    """
+    ids = live.encoding.encode([text])[0]
+    bos = live.encoding.bos_id
+    return _checked(live, Prompt(text, tuple(ids if bos is None else [bos, *ids])))
+
+
+def chat_prompt(live: LiveModel, messages: Sequence[Message]) -> Prompt:
+    """The turns of a chat, by the tokenizer's own template, up to where the assistant is to answer.
+
+    A token belongs to a turn when one of its characters is the turn's; those of the template are nobody's.
+
+    Raises:
+        MonosemError: the tokenizer has no chat template, or it does not take these turns.
+    """
+    tokenizer = live.encoding.tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        raise MonosemError(
+            f"the tokenizer of {live.lm.name} has no chat template", "Leave --chat out: the prompt is taken as it is."
+        )
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    try:
+        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is a program of the model's author, with errors of its own
+        raise MonosemError(f"the chat template of {live.lm.name} fails: {one_line(error)}") from error
+    ids, offsets = _with_markers(live, text)
+    return _checked(live, Prompt(text, tuple(ids), tuple(_roles(text, messages, offsets))))
+
+
+def _with_markers(live: LiveModel, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """Token ids in which the template's markers are special tokens, and the characters that each stands for."""
+    backend: Any = getattr(live.encoding.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise MonosemError(
+            f"{type(live.encoding.tokenizer).__name__} does not say where in a text its tokens stand",
+            "Use a model whose folder holds a tokenizer.json.",
+        )
+    backend.encode_special_tokens = False
+    backend.no_truncation()
+    backend.no_padding()
+    try:
+        found = backend.encode(text, add_special_tokens=False)
+    finally:
+        backend.encode_special_tokens = True
+    return found.ids, found.offsets
+
+
+def _roles(text: str, messages: Sequence[Message], offsets: Sequence[tuple[int, int]]) -> list[Part | None]:
+    roles: list[Part | None] = [None] * len(offsets)
+    at = 0
+    for message in messages:
+        content = message.content if message.content in text[at:] else message.content.strip()
+        start = text.find(content, at)
+        if start < 0:
+            continue  # a template may leave a turn out
+        at = start + len(content)
+        for number, (first, last) in enumerate(offsets):
+            if first < at and last > start:
+                roles[number] = message.role
+    return roles
+
+
+def _checked(live: LiveModel, prompt: Prompt) -> Prompt:
+    if not prompt.tokens:
+        raise MonosemError("there is nothing to continue: the prompt is empty", "Give some text with --prompt.")
+    limit = live.lm.max_context
+    if limit is not None and len(prompt.tokens) > limit:
+        raise MonosemError(
+            f"the prompt has {len(prompt.tokens)} tokens, and {live.lm.name} was made for contexts of up to {limit}",
+            "Shorten it.",
+        )
+    return prompt

@@ -1,0 +1,74 @@
+"""From a recipe to the texts it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from engine.decoding import Sampling
+from engine.generation import Session
+from engine.live import LiveModel
+from engine.progress import Progress
+from engine.prompts import Message, Prompt, chat_prompt, plain_prompt
+from engine.strengths import Sweep, sweep
+from store.clamp import parse_clamp, parse_sweep
+from store.errors import MonosemError
+from store.recipe import Recipe
+from store.run import RunFolder
+
+
+def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
+    """The recipe with the digest of the run's dictionary; says so where it was made with another one."""
+    digest = hashlib.sha256(run.sae.read_bytes()).hexdigest()
+    if recipe.dictionary not in ("", digest):
+        progress.say(f"the recipe was made with another dictionary than that of {run.path}: its features mean others")
+    return replace(recipe, dictionary=digest)
+
+
+def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
+    """What a recipe continues.
+
+    Raises:
+        MonosemError: it cannot be continued by this model.
+    """
+    if not recipe.chat:
+        if recipe.system:
+            raise MonosemError("--system says something to a chat, and this is none", "Add --chat.")
+        return plain_prompt(live, recipe.prompt)
+    system = [Message("system", recipe.system)] if recipe.system else []
+    return chat_prompt(live, [*system, Message("user", recipe.prompt)])
+
+
+def sampling_of(recipe: Recipe, sample: int = 0) -> Sampling:
+    """How sample number `sample` is drawn."""
+    return Sampling(temperature=recipe.temperature, top_p=recipe.top_p, top_k=recipe.top_k, seed=recipe.seed + sample)
+
+
+def sessions(live: LiveModel, recipe: Recipe) -> Iterator[Session]:
+    """Each sample of a recipe, not begun.
+
+    Raises:
+        MonosemError: the recipe does not fit the run, or asks for samples that would all be the same.
+    """
+    if recipe.samples < 1:
+        raise MonosemError(f"at least one sample has to be asked for, not {recipe.samples}")
+    if recipe.samples > 1 and recipe.temperature == 0:
+        raise MonosemError("at temperature 0 every sample is the same", "Add --temperature 1.")
+    prompt, clamps = prompt_of(live, recipe), [parse_clamp(clamp) for clamp in recipe.clamps]
+    for sample in range(recipe.samples):
+        yield Session(live, prompt, clamps, sampling_of(recipe, sample), recipe.max_new, compare=bool(clamps))
+
+
+def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> Sweep:
+    """The row of strengths of a recipe.
+
+    Raises:
+        MonosemError: the recipe does not fit the run, or asks for several samples as well.
+    """
+    if recipe.samples != 1:
+        raise MonosemError("a sweep is one text for each strength", "Leave --samples out, and change --seed.")
+    clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
+    strengths = parse_sweep(recipe.sweep)
+    sampling = sampling_of(recipe)
+    return sweep(live, prompt_of(live, recipe), strengths, clamps, sampling, recipe.max_new, progress)

@@ -1,0 +1,91 @@
+"""One feature over a row of strengths: the text under each, and how far it is from what the model would say.
+
+Shapes: S strengths, T positions, N tokens of a response, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.clamping import RowClamps, clamped
+from engine.decoding import Decoder, Sampling
+from engine.generation import Row, Text, divergence
+from engine.hooks import logits
+from engine.live import LiveModel
+from engine.progress import Progress
+from engine.prompts import Prompt
+from store.clamp import Clamp
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One strength of a sweep."""
+
+    clamp: Clamp
+    text: Text
+    kl: list[float]
+    """KL(clamped ‖ own) at each token, as engine.generation has it."""
+    own_logprobs: list[float]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The model's own text, and that of each strength."""
+
+    base: Text
+    strengths: list[Strength]
+
+
+def sweep(
+    live: LiveModel,
+    prompt: Prompt,
+    strengths: Sequence[Clamp],
+    clamps: Sequence[Clamp],
+    sampling: Sampling,
+    max_new: int,
+    progress: Progress,
+) -> Sweep:
+    """Continue a prompt under each of the strengths, all as one batch; `clamps` hold in each of them.
+
+    Raises:
+        MonosemError: a clamp does not fit the run or the prompt.
+    """
+    in_force = [RowClamps(live, [*clamps, one], prompt.layout) for one in strengths]
+    rows = [Row(live, prompt, sampling, max_new) for _ in range(1 + len(strengths))]
+    decoder = Decoder(live)
+    with progress.task("sweep", max_new, "tokens") as bar:
+        while any(row.text.end is None for row in rows):
+            began, written = time.perf_counter(), max(len(row.text.tokens) for row in rows)
+            stop = len(prompt.tokens) + written
+            logits_RV = decoder.feed([row.upcoming(decoder.length, stop) for row in rows], [None, *in_force])
+            for row, logits_V in zip(rows, logits_RV, strict=True):
+                if row.text.end is None:
+                    row.draw(logits_V, functional.log_softmax(logits_V, dim=-1))
+                    row.text.seconds += (time.perf_counter() - began) * (written > 0)
+            bar.advance(1)
+    found = zip(strengths, in_force, rows[1:], strict=True)
+    return Sweep(rows[0].text, [_scored(live, prompt, clamp, row.text, force) for clamp, force, row in found])
+
+
+def _scored(live: LiveModel, prompt: Prompt, clamp: Clamp, text: Text, force: RowClamps) -> Strength:
+    tokens = [*prompt.tokens, *text.tokens]
+    own_NV, clamped_NV = (_log_probs(live, tokens, len(text.tokens), row) for row in (None, force))
+    kl = [divergence(p_V, q_V) for p_V, q_V in zip(clamped_NV, own_NV, strict=True)]
+    own = [float(q_V[token]) for q_V, token in zip(own_NV, text.tokens, strict=True)]
+    return Strength(clamp, text, kl, own)
+
+
+@torch.inference_mode()
+def _log_probs(live: LiveModel, tokens: Sequence[int], response: int, row: RowClamps | None) -> Tensor:
+    """Of the last `response` tokens, given what is before each: [N, V]; the whole text is read at once."""
+    array_T = np.array(tokens[:-1], np.int64)[None]
+    with clamped(live, [row], 0, live.encoding.counted(array_T.astype(np.int32))):
+        logits_TV = logits(live.lm, torch.from_numpy(array_T))[0]
+    return functional.log_softmax(logits_TV[len(logits_TV) - response :].float(), dim=-1)

@@ -1,0 +1,83 @@
+"""`monosem generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+
+
+def generate(
+    run: o.Run,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", metavar="TEXT", help="What to continue; else what is piped in.")
+    ] = None,
+    clamps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--clamp",
+            metavar="ID=VALUE",
+            help="412=8.5, =max*4, =*0.5, =+3, =off; with @prompt, @response, @12:40, @if:88>2. As often as wanted.",
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="ID=V,…", help="One text for each strength: 412=max*1,max*2,max*4@response."),
+    ] = None,
+    max_new: Annotated[
+        int | None, typer.Option("--max-new", metavar="COUNT", parser=o.count, help="New tokens at the most [100].")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="X", min=0, help="0 takes the likeliest token [0].")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", metavar="X", help="Draw from tokens that make up this probability [1].")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", metavar="N", min=0, help="Draw from the N likeliest tokens [all].")
+    ] = None,
+    seed: o.Seed = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", metavar="N", min=1, help="Texts, with one seed after another [1].")
+    ] = None,
+    chat: Annotated[
+        bool | None, typer.Option("--chat/--no-chat", help="Put the prompt into the model's chat template.")
+    ] = None,
+    system: Annotated[str | None, typer.Option("--system", metavar="TEXT", help="System message of a chat.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", metavar="FILE", help="Repeat what --save wrote; other flags win over it.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write all of this down as JSON.")] = None,
+    model: o.Model = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    runs_dir: o.RunsDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+) -> None:
+    """Continue a text with features clamped, beside what the model says itself."""
+    given = o.given(locals(), "run", "recipe", "save", "runs_dir", "config", "json")
+    from monosem_tui.cli import output
+    from monosem_tui.cli.asked import asked_recipe
+    from store.run import find_run, runs_root
+
+    folder = find_run(run, runs_root(runs_dir))
+    asked = asked_recipe(recipe, given)
+    from engine.live import open_live
+    from engine.recipes import sessions, signed, sweep_of
+    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli.reports import generation
+
+    progress = ConsoleProgress()
+    live = open_live(folder, given, progress)
+    asked = signed(asked, folder, progress)
+    if asked.sweep:
+        generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
+    else:
+        generation.report(folder, live, asked, sessions(live, asked), json=json)
+    if save is not None:
+        asked.save(save)
+        output.narrate(f"repeat it with: monosem generate {folder.path} --recipe {save}")

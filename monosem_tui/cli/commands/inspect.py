@@ -1,0 +1,53 @@
+"""`monosem inspect`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+
+
+def inspect(
+    run: o.Run,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="Text to read; else what is piped in.")
+    ] = None,
+    document: Annotated[
+        int | None, typer.Option("--document", metavar="N", min=0, help="Read document N of the run's text, from 0.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Strongest features of each token.")] = 5,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also say what each does to the loss of the next token.")
+    ] = False,
+    data: o.Data = None,
+    model: o.Model = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    runs_dir: o.RunsDir = None,
+    config: o.Config = None,
+    json: o.Json = False,
+) -> None:
+    """Show which features fire on each token of a text."""
+    given = o.given(locals(), "run", "text", "document", "top", "ablate", "runs_dir", "config", "json")
+    from monosem_tui.cli.asked import piped_text
+    from store.errors import MonosemError
+    from store.run import find_run, runs_root
+
+    folder = find_run(run, runs_root(runs_dir))
+    if text is not None and document is not None:
+        raise MonosemError("--text and --document both say what to read", "Give one of them.")
+    if text is None and document is None:
+        text = piped_text("--text or --document")
+    from engine.inspection import contexts_of, document_text, inspect_contexts
+    from engine.live import open_live
+    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli.reports.inspection import report
+
+    progress = ConsoleProgress()
+    if document is not None:
+        text = document_text(folder, given, document)
+    live = open_live(folder, given, progress)
+    found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
+    report(folder, live.vocabulary, found, json=json)

@@ -1,0 +1,209 @@
+"""What `monosem generate` prints: texts as they are written, or all of their figures as JSON."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from monosem_tui.cli import output
+from monosem_tui.text.bars import sparkline
+from monosem_tui.text.numbers import activation
+from monosem_tui.text.spans import Line, Role, Span, line
+from store.clamp import Clamp
+from store.notes import FeatureNotes, Notes
+from store.recipe import Recipe
+from store.run import RunFolder
+
+if TYPE_CHECKING:
+    from engine.generation import Session, Text
+    from engine.live import LiveModel
+    from engine.strengths import Sweep
+    from store.vocab import Vocabulary
+
+_ENDS = {"eos": "the model ended it", "length": "cut at --max-new", "context": "the model's context is full"}
+
+
+def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[Session], *, json: bool) -> None:
+    """Write every sample while it is made; with `json`, all of them once they are done."""
+    if json:
+        samples = [_session_json(live, _finished(session)) for session in sessions]
+        for number, sample in enumerate(samples):
+            sample["seed"] = recipe.seed + number
+        head = {"prompt": recipe.prompt, "seed": recipe.seed, "clamps": list(recipe.clamps)}
+        output.emit_json(head | samples[0] | ({"samples": samples} if len(samples) > 1 else {}))
+        return
+    labels = Notes(run.notes).load()
+    for number, session in enumerate(sessions):
+        if number == 0:
+            output.emit_lines(_head(session.clamps, labels))
+        if recipe.samples > 1:
+            output.emit_lines(
+                [(Span(f"sample {number + 1} of {recipe.samples}, seed {recipe.seed + number}", Role.DIM),)]
+            )
+        _write(live, session)
+
+
+def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: Sweep, *, json: bool) -> None:
+    """The text of each strength, with how far it is from the model's own."""
+    if json:
+        base = _text_json(live, sweep.base)
+        rows = [
+            {"clamp": str(one.clamp), **_text_json(live, one.text), **_distance_json(one.kl, one.own_logprobs)}
+            for one in sweep.strengths
+        ]
+        head = {"prompt": recipe.prompt, "seed": recipe.seed, "clamps": list(recipe.clamps)}
+        output.emit_json(head | {"base": base, "perplexity": {"base": _perplexity(sweep.base.logprobs)}, "sweep": rows})
+        return
+    from engine.generation import shown_text
+    from store.clamp import parse_clamp
+
+    labels = Notes(run.notes).load()
+    output.emit_lines(_head([parse_clamp(clamp) for clamp in recipe.clamps], labels))
+    output.emit_lines([(Span(f"base  perplexity {_number(_perplexity(sweep.base.logprobs))}", Role.HEADING),)])
+    output.emit_text(recipe.prompt + shown_text(live, sweep.base))
+    for one in sweep.strengths:
+        figures = f"KL {_number(_mean(one.kl))} nats a token  perplexity {_number(_perplexity(one.own_logprobs))}"
+        output.emit_lines([(), (Span(f"{_named(one.clamp, labels)}  {figures}", Role.HEADING),)])
+        output.emit_text(recipe.prompt + shown_text(live, one.text))
+
+
+def _finished(session: Session) -> Session:
+    while session.step() is not None:
+        pass
+    return session
+
+
+def _write(live: LiveModel, session: Session) -> None:
+    """The base text token by token, then the clamped one, which was written meanwhile."""
+    prompt, vocabulary = session.prompt.text, live.vocabulary
+    if session.compare:
+        output.emit_lines([(Span("base", Role.HEADING),)])
+    base = _Flow(prompt)
+    while session.base.end is None:
+        session.step()
+        base.show(vocabulary, session.base)
+    base.end()
+    if session.compare:
+        output.emit_lines([(), (Span("clamped", Role.HEADING),)])
+        flow = _Flow(prompt)
+        flow.show(vocabulary, session.clamped)
+        while session.step() is not None:
+            flow.show(vocabulary, session.clamped)
+        flow.end()
+    output.emit_lines([(), *_figures(session)])
+
+
+class _Flow:
+    """A text that grows on the screen. Bytes of a character that is not complete are kept back."""
+
+    def __init__(self, prompt: str) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text, self._shown, self._taken = prompt, 0, 0
+        self._emit()
+
+    def show(self, vocabulary: Vocabulary, text: Text) -> None:
+        """What has been added to the text."""
+        stop = len(text.tokens) - (text.end == "eos")
+        for token in vocabulary.tokens(text.tokens[self._taken : stop]):
+            self._text += self._decoder.decode(token)
+        self._taken = max(self._taken, stop)
+        self._emit()
+
+    def end(self) -> None:
+        """The text is complete."""
+        self._text += self._decoder.decode(b"", True) + "\n"
+        self._emit()
+
+    def _emit(self) -> None:
+        # Made safe as a whole: a mark belongs to the letter before it, which another token may have brought.
+        safe = output.visible(self._text)
+        output.emit_part(safe[self._shown :])
+        self._shown = len(safe)
+
+
+def _head(clamps: Sequence[Clamp], labels: dict[int, FeatureNotes]) -> list[Line]:
+    return [line(Span(f"{clamp.feature:>6} ", Role.BOLD), _named(clamp, labels)) for clamp in clamps] + (
+        [()] if clamps else []
+    )
+
+
+def _named(clamp: Clamp, labels: dict[int, FeatureNotes]) -> str:
+    note = labels.get(clamp.feature)
+    label = output.one_line(note.label) + "  " if note and note.label else ""
+    return f"{label}{clamp.in_words()}"
+
+
+def _figures(session: Session) -> list[Line]:
+    base = f"base: {_ends(session.base)}, perplexity {_number(_perplexity(session.base.logprobs))}"
+    if not session.compare:
+        return [(Span(base, Role.DIM),)]
+    clamped = f"clamped: {_ends(session.clamped)}, perplexity {_number(_perplexity(session.own_logprobs))}"
+    width = max(10, output.page_width() - 40)
+    strip = Span(sparkline(_columns(session.kl, width)))
+    kl = line(Span("KL ", Role.DIM), strip, Span(f"  mean {_number(_mean(session.kl))} nats a token", Role.DIM))
+    return [kl, (Span(f"{base}  {clamped}", Role.DIM),)]
+
+
+def _columns(values: Sequence[float], width: int) -> list[float]:
+    """Means of as many stretches as fit."""
+    step = max(1, math.ceil(len(values) / width))
+    return [sum(values[at : at + step]) / len(values[at : at + step]) for at in range(0, len(values), step)]
+
+
+def _ends(text: Text) -> str:
+    speed = "" if text.speed is None else f" at {activation(text.speed)} a second"
+    return f"{len(text.tokens)} tokens{speed} ({_ENDS[text.end or 'length']})"
+
+
+def _session_json(live: LiveModel, session: Session) -> dict[str, Any]:
+    base, clamped = _text_json(live, session.base), _text_json(live, session.clamped)
+    own = session.own_logprobs if session.compare else session.base.logprobs
+    kl = session.kl if session.compare else [0.0] * len(session.base.tokens)
+    features = [act.feature for act in session.acts[0]] if session.acts else []
+    return {
+        "base": base,
+        "clamped": clamped,
+        **_distance_json(kl, own),
+        "perplexity": {"base": _perplexity(session.base.logprobs), "clamped": _perplexity(own)},
+        "activations": [
+            {
+                "feature": feature,
+                "natural": [acts[column].natural for acts in session.acts],
+                "clamped": [acts[column].clamped for acts in session.acts],
+            }
+            for column, feature in enumerate(features)
+        ],
+        "tok_s": {"base": session.base.speed, "clamped": session.clamped.speed},
+    }
+
+
+def _text_json(live: LiveModel, text: Text) -> dict[str, Any]:
+    from engine.generation import shown_text
+
+    return {
+        "text": shown_text(live, text),
+        "tokens": live.vocabulary.strings(text.tokens),
+        "ids": text.tokens,
+        "logprobs": text.logprobs,
+        "end": text.end,
+    }
+
+
+def _distance_json(kl: Sequence[float], own: Sequence[float]) -> dict[str, Any]:
+    return {"kl": list(kl), "kl_mean": _mean(kl), "own_logprobs": list(own), "perplexity": _perplexity(own)}
+
+
+def _perplexity(logprobs: Sequence[float]) -> float | None:
+    from engine.generation import perplexity
+
+    return perplexity(logprobs)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else activation(value)

@@ -1,0 +1,87 @@
+"""What `monosem inspect` prints: a line a token, with its strongest features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from monosem_tui.cli import output
+from monosem_tui.text.numbers import activation, signed
+from monosem_tui.text.safe import fit, printable, width
+from monosem_tui.text.spans import Line, Role, Span, line, wrap
+from monosem_tui.text.tokens import display_tokens
+from store.notes import FeatureNotes, Notes
+from store.run import RunFolder
+from store.vocab import Vocabulary
+
+if TYPE_CHECKING:
+    from engine.inspection import Firing, Inspection, ReadToken
+
+WIDEST = 16
+"""Cells for tokens."""
+
+
+def report(run: RunFolder, vocabulary: Vocabulary, found: Inspection, *, json: bool) -> None:
+    """Print a text as the dictionary reads it."""
+    labels = Notes(run.notes).load()
+    if json:
+        output.emit_json(_json(vocabulary, found, labels))
+        return
+    if len(found.contexts) > 1:
+        output.narrate(f"read in {len(found.contexts)} contexts, of the length that the dictionary was trained with")
+    columns = output.page_width()
+    for number, context in enumerate(found.contexts):
+        if number:
+            output.emit_text("")
+        output.emit_lines(_context(vocabulary, context, labels, columns))
+
+
+def _context(
+    vocabulary: Vocabulary, context: tuple[ReadToken, ...], labels: dict[int, FeatureNotes], columns: int
+) -> list[Line]:
+    shown = display_tokens(vocabulary.tokens(read.token for read in context), listed=True, longest=WIDEST)
+    size, digits = max(map(width, shown)), len(str(len(context) - 1))
+    top = max((one.activation for read in context for one in read.firings), default=0.0)
+    lines: list[Line] = []
+    for place, (read, token) in enumerate(zip(context, shown, strict=True)):
+        begin = f"{place:>{digits}} {fit(token, size)}  "
+        parts = [_firing(one, labels, top) for one in read.firings]
+        if not read.counted:
+            parts = [(Span("left out", Role.DIM),)]
+        indent = width(begin)
+        rows = wrap(parts, max(20, columns - indent), "   ") or [()]
+        lines += [line(begin if number == 0 else " " * indent, *row) for number, row in enumerate(rows)]
+    return lines
+
+
+def _firing(one: Firing, labels: dict[int, FeatureNotes], top: float) -> Line:
+    """`412 water 11.3`, with a change of the loss `412 water 11.3 (+0.4)`; underlined where the model needs it."""
+    note = labels.get(one.feature)
+    label = f" {printable(note.label)}" if note and note.label else ""
+    role = Role.BOLD if one.activation > top / 2 else Role.PLAIN
+    if one.loss_change is None:
+        return line(Span(str(one.feature), Role.DIM), Span(f"{label} {activation(one.activation)}", role))
+    needed = Role.UNDER if one.loss_change >= 0.005 else role
+    change = Span(f" ({signed(one.loss_change)})", Role.DIM)
+    return line(Span(str(one.feature), Role.DIM), Span(f"{label} "), Span(activation(one.activation), needed), change)
+
+
+def _json(vocabulary: Vocabulary, found: Inspection, labels: dict[int, FeatureNotes]) -> dict[str, Any]:
+    tokens = found.tokens
+    values: dict[str, Any] = {
+        "tokens": vocabulary.strings(read.token for read in tokens),
+        "features": [[_firing_json(one, labels) for one in read.firings] for read in tokens],
+        "ids": [read.token for read in tokens],
+        "counted": [read.counted for read in tokens],
+        "active": [read.active for read in tokens],
+        "contexts": [len(context) for context in found.contexts],
+    }
+    if any(read.next_loss is not None for read in tokens):
+        values["next_loss"] = [read.next_loss for read in tokens]
+    return values
+
+
+def _firing_json(one: Firing, labels: dict[int, FeatureNotes]) -> dict[str, Any]:
+    found: dict[str, Any] = {"feature": one.feature, "activation": one.activation}
+    if note := labels.get(one.feature):
+        found["label"] = note.label
+    return found if one.loss_change is None else found | {"loss_change": one.loss_change}

@@ -1,0 +1,230 @@
+"""Clamps as they are written: which feature, what it is set to, and where in a text.
+
+    412=8.5       set to 8.5                      412=off      ablated: set to 0
+    412=max*4     set to 4 times its maximum      412=*0.5     scaled to half of what it is
+    412=+3        3 added; +-3 takes 3 away       412=-3       set to -3
+
+A clamp changes x to x' = x + (f' - f) · W_dec[i], f the feature's activation and f' what it is clamped to; the error
+of the autoencoder is kept. f' may be negative: then the opposite of the feature's direction is written.
+
+Behind it, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
+`@12:40` for positions 12 to 39, counted from 0 over the tokens that the model reads, BOS included (`@12:` and `@:40`
+are open); `@if:88>2.0` where feature 88, before any change, is above 2.0, as often as wanted. Positions that do not
+count (BOS) are never changed. Where several clamps of one feature hold, the last one decides.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
+
+from store.errors import MonosemError
+
+Mode = Literal["set", "max", "scale", "add", "ablate"]
+Part = Literal["prompt", "response", "user", "assistant", "system"]
+PARTS: tuple[Part, ...] = get_args(Part)
+ROLES: tuple[Part, ...] = ("user", "assistant", "system")
+"""The parts that only a chat has."""
+
+_NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_VALUES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
+    ("set", re.compile(f"({_NUMBER})")),
+    ("max", re.compile(rf"max\*({_NUMBER})")),
+    ("scale", re.compile(rf"\*({_NUMBER})")),
+    ("add", re.compile(rf"\+({_NUMBER})")),
+)
+_BEFORE: dict[Mode, str] = {"set": "", "max": "max*", "scale": "*", "add": "+"}
+_ID = r"\d{1,18}"
+_RANGE = re.compile(rf"({_ID})?:({_ID})?")
+_CONDITION = re.compile(rf"if:({_ID})>({_NUMBER})")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Another feature has to be above a value."""
+
+    feature: int
+    above: float
+
+    def __str__(self) -> str:
+        return f"@if:{self.feature}>{_written(self.above)}"
+
+
+@dataclass(frozen=True)
+class Where:
+    """The positions that a clamp is limited to: all that each of these allows."""
+
+    part: Part | None = None
+    start: int = 0
+    """First position."""
+    stop: int | None = None
+    """The position behind the last; None for no end."""
+    conditions: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        part = f"@{self.part}" if self.part else ""
+        span = f"@{self.start or ''}:{'' if self.stop is None else self.stop}" if self._is_limited else ""
+        return part + span + "".join(map(str, self.conditions))
+
+    @property
+    def _is_limited(self) -> bool:
+        return self.start > 0 or self.stop is not None
+
+
+class Change(NamedTuple):
+    """f' = scale · f + offset."""
+
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """What one feature is changed to."""
+
+    feature: int
+    mode: Mode
+    value: float = 0.0
+    """What it is set to, multiplied by, or what is added; nothing where it is ablated."""
+    where: Where = Where()
+
+    def __str__(self) -> str:
+        value = "off" if self.mode == "ablate" else _BEFORE[self.mode] + _written(self.value)
+        return f"{self.feature}={value}{self.where}"
+
+    def change(self, maximum: float | None) -> Change:
+        """The change of the activation; `maximum` is the feature's own over the index, where there is one.
+
+        Raises:
+            MonosemError: the clamp is a multiple of a maximum that is not known or 0.
+        """
+        if self.mode == "max":
+            if maximum is None:
+                raise MonosemError(
+                    f"{self}: the run has no feature index, which knows each feature's maximum",
+                    f"Make it with monosem index, or set a number: {self.feature}=8.5.",
+                )
+            if maximum <= 0:
+                raise MonosemError(
+                    f"{self}: feature {self.feature} never fires in the index, so its maximum is 0",
+                    f"Set it to a number: {self.feature}=8.5.",
+                )
+            return Change(0.0, self.value * maximum)
+        if self.mode == "set":
+            return Change(0.0, self.value)
+        return {"scale": Change(self.value, 0.0), "add": Change(1.0, self.value)}.get(self.mode, Change(0.0, 0.0))
+
+    def in_words(self) -> str:
+        """`set to max × 4 on response`: what a person reads."""
+        value = _written(self.value)
+        what = {
+            "set": f"set to {value}",
+            "max": f"set to max × {value}",
+            "scale": f"scaled × {value}",
+            "add": f"raised by {value}",
+            "ablate": "ablated",
+        }[self.mode]
+        return f"{what}{_place_in_words(self.where)}"
+
+
+def parse_clamp(text: str) -> Clamp:
+    """Read one written clamp.
+
+    Raises:
+        MonosemError: it is none; the message says what of it, and at which character.
+    """
+    head, *limits = text.split("@")
+    feature = _feature(text, head)
+    value = head.partition("=")[2]
+    mode, strength = _strength(text, value.strip(), len(head) - len(value) + 1)
+    return Clamp(feature, mode, strength, _where(text, limits, len(head) + 1))
+
+
+def parse_sweep(text: str) -> list[Clamp]:
+    """Read `ID=V1,V2,…`, with a place behind it if wished: one clamp for each strength.
+
+    Raises:
+        MonosemError: a part of it is no clamp, or there is only one strength.
+    """
+    head, at, where = text.partition("@")
+    name, _, values = head.partition("=")
+    if "," not in values:
+        raise MonosemError(
+            f"{text!r} is no row of strengths", "Write 412=0,5,10, or 412=max*1,max*2,max*4, with @… behind it."
+        )
+    return [parse_clamp(f"{name}={value.strip()}{at}{where}") for value in values.split(",")]
+
+
+def _feature(text: str, head: str) -> int:
+    name, equals, _ = head.partition("=")
+    if not equals:
+        raise _no_clamp(text, text, 1, "no =")
+    if not re.fullmatch(_ID, name.strip(), re.ASCII):
+        raise _no_clamp(text, name, 1, "no number of a feature")
+    return int(name)
+
+
+def _strength(text: str, value: str, at: int) -> tuple[Mode, float]:
+    if value == "off":
+        return "ablate", 0.0
+    for mode, pattern in _VALUES:
+        if found := re.fullmatch(pattern.pattern, value, re.ASCII):
+            return mode, _number(text, found[1], at)
+    raise _no_clamp(text, value, at, "no strength")
+
+
+def _number(text: str, digits: str, at: int) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _no_clamp(text, digits, at, "too large a number")
+    return number
+
+
+def _where(text: str, limits: list[str], at: int) -> Where:
+    where = Where()
+    for limit in limits:
+        where = _narrowed(text, where, limit.strip(), at + 1)
+        at += len(limit) + 1
+    return where
+
+
+def _narrowed(text: str, where: Where, limit: str, at: int) -> Where:
+    if limit in PARTS:
+        if where.part is not None and where.part != limit:
+            raise _no_clamp(text, f"@{limit}", at, f"at odds with @{where.part}")
+        return replace(where, part=limit)
+    if found := re.fullmatch(_CONDITION.pattern, limit, re.ASCII):
+        condition = Condition(int(found[1]), _number(text, found[2], at))
+        return replace(where, conditions=(*where.conditions, condition))
+    if (found := re.fullmatch(_RANGE.pattern, limit, re.ASCII)) and limit != ":":
+        start, stop = int(found[1] or 0), int(found[2]) if found[2] else None
+        if where._is_limited:
+            raise _no_clamp(text, f"@{limit}", at, "a second range")
+        if stop is not None and stop <= start:
+            raise _no_clamp(text, f"@{limit}", at, "an empty range")
+        return replace(where, start=start, stop=stop)
+    raise _no_clamp(text, f"@{limit}", at, "no place")
+
+
+def _no_clamp(text: str, part: str, at: int, why: str) -> MonosemError:
+    what = f"{part.strip()!r} is {why}" if part.strip() else f"there is {why}"
+    return MonosemError(
+        f"clamp {text!r}: {what} (character {at})",
+        "Write 412=8.5, 412=max*4, 412=*0.5, 412=+3 or 412=off; behind it @prompt, @response, @12:40, @if:88>2.0.",
+    )
+
+
+def _written(number: float) -> str:
+    """The shortest digits that read as the same number."""
+    return repr(float(number)).removesuffix(".0")
+
+
+def _place_in_words(where: Where) -> str:
+    words = f" on {where.part}" if where.part else ""
+    if where._is_limited:
+        words += f" from position {where.start}" + ("" if where.stop is None else f" to {where.stop - 1}")
+    for condition in where.conditions:
+        words += f" where {condition.feature} > {_written(condition.above)}"
+    return words

@@ -1,0 +1,85 @@
+"""A recipe: all that a text under clamps was written with, as JSON, to be written again exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from store.atomic import read_json, write_json
+from store.clamp import parse_clamp, parse_sweep
+from store.errors import MonosemError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What `monosem generate` was asked for, every default filled in."""
+
+    prompt: str
+    chat: bool = False
+    system: str = ""
+    """Of a chat; empty for none."""
+    clamps: tuple[str, ...] = ()
+    """As they are written (store.clamp)."""
+    sweep: str = ""
+    """One feature's row of strengths; empty for none."""
+    max_new: int = 100
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+    samples: int = 1
+    """How often, with seeds `seed`, `seed` + 1, …"""
+    dictionary: str = ""
+    """SHA-256 of the sae.h5 it was made with."""
+
+    def save(self, path: Path) -> None:
+        """Write it, all or nothing."""
+        write_json(path, {"recipe": VERSION} | asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read what `save` wrote.
+
+        Raises:
+            MonosemError: there is no recipe, or something in it is not what it should be.
+        """
+        data = read_json(path)
+        if not isinstance(data, dict) or "recipe" not in data:
+            raise MonosemError(f"{path} is no recipe", "monosem generate --save FILE writes one.")
+        if data["recipe"] != VERSION:
+            raise MonosemError(
+                f"{path} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
+                "A newer monosem may read it.",
+            )
+        known = {field.name: field for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for name in data.keys() & known.keys():
+            values[name] = _checked(path, name, data[name], str(known[name].type))
+        if "prompt" not in values:
+            raise MonosemError(f"{path} names no prompt")
+        recipe = cls(**values)
+        for clamp in recipe.clamps:
+            parse_clamp(clamp)
+        if recipe.sweep:
+            parse_sweep(recipe.sweep)
+        return recipe
+
+
+def _checked(path: Path, name: str, value: Any, kind: str) -> Any:
+    """A value of the kind that a field has: JSON knows no tuples, and writes 1.0 as 1 where a person did."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "float" and is_number:
+        return float(value)
+    if kind == "int" and is_number and isinstance(value, int):
+        return value
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise MonosemError(f"{path}: {name} cannot be {json.dumps(value)[:60]}")

@@ -1,0 +1,31 @@
+"""A run on disk whose model is small enough to be run in a test."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.progress import Silent
+from engine.revisit import index_run, reopen
+from engine.training.settings import TrainSettings
+from store.run import RunFolder, RunRecord
+from store.weights import save_sae
+from tests.engine.small import random_texts
+from tests.engine.trained import model_folder, random_weights, text_file
+
+
+def live_run(path: Path, *, indexed: bool = True) -> RunFolder:
+    """A random dictionary of a random model, as if it had been trained, and its index."""
+    data = text_file(path.parent / "texts.txt", random_texts(60, longest=30))
+    model = model_folder(path.parent / "model")
+    settings = TrainSettings(
+        model=str(model), layer=0, data=str(data), context=16, device="cpu", arch="topk", k=5, d_sae=40
+    )
+    run = RunFolder(path)
+    run.create(RunRecord(status="done", config={"train": asdict(settings)}))
+    weights = random_weights(reopen(run, {}, Silent()))
+    run.update(spec=weights.spec)
+    save_sae(run.sae, weights)
+    if indexed:
+        index_run(run, {"tokens": 10**6}, Silent(), resume=False, overwrite=False)
+    return run

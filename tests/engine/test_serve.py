@@ -1,0 +1,341 @@
+"""The model's own process, started as the terminal starts it and spoken to over its pipes."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from engine.generation import Session
+from engine.live import open_live
+from engine.progress import Silent
+from engine.recipes import prompt_of, sampling_of
+from store import wire
+from store.clamp import parse_clamp
+from store.recipe import Recipe
+from store.run import RunFolder
+from tests.cli.live_runs import live_run
+from tests.engine.small import words
+
+ROOT = Path(__file__).parents[2]
+PROMPT = words([5, 9, 33, 12])
+DRAWN: dict[str, Any] = {"temperature": 1.2, "seed": 40, "max_new": 12}
+CLAMPS = ("3=max*40@response", "7=off")
+PATIENCE = 60.0
+A = TypeVar("A")
+
+
+class Child:
+    """The process, and what it has said."""
+
+    def __init__(self, folder: Path, *more: str, python: list[str] | None = None) -> None:
+        self.log = folder / "serve.log"
+        words_ = wire.command(self.log) if python is None else python
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [*words_, *more], cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._rest = b""
+        self.said: list[wire.Request | wire.Answer] = []
+
+    def tell(self, *requests: wire.Request) -> None:
+        self.raw(b"".join(wire.encode(request) for request in requests))
+
+    def raw(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+    def hear(self) -> wire.Request | wire.Answer:
+        """The next answer; the test fails where none comes."""
+        assert self.process.stdout is not None
+        ends = time.monotonic() + PATIENCE
+        while b"\n" not in self._rest:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, ends - time.monotonic()))
+            piece = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
+            assert piece, f"it said nothing more; its log: {self.log.read_text() if self.log.exists() else ''}"
+            self._rest += piece
+        line, self._rest = self._rest.split(b"\n", 1)
+        self.said.append(wire.decode(line))
+        return self.said[-1]
+
+    def until(self, kind: type[A]) -> A:
+        """Answers up to the first of a kind, which is given; a failure on the way fails the test."""
+        while True:
+            answer = self.hear()
+            if isinstance(answer, kind):
+                return answer
+            assert not isinstance(answer, wire.Failed), answer
+
+    def close(self) -> int:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return live_run(tmp_path_factory.mktemp("live") / "run")
+
+
+@pytest.fixture(scope="module")
+def loaded(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One process for all tests that leave it alive."""
+    child = Child(tmp_path_factory.mktemp("child"))
+    hello = child.until(wire.Hello)
+    assert (hello.protocol, hello.pid) == (wire.PROTOCOL, child.process.pid)
+    child.tell(wire.Load(id=1, run=str(run.path)))
+    ready = child.until(wire.Ready)
+    assert (ready.id, ready.d_sae, ready.max_context, ready.context) == (1, 40, 64, 16)
+    assert (ready.chat, ready.knows_maxima, ready.device) == (False, True, "cpu")
+    assert any(isinstance(answer, wire.Working) for answer in child.said)
+    yield child
+    assert child.close() == 0
+
+
+@pytest.fixture
+def child(loaded: Child) -> Child:
+    """Between two texts."""
+    loaded.tell(wire.Stop(id=0))
+    while not isinstance(loaded.hear(), wire.Stopped):
+        pass
+    loaded.said.clear()
+    return loaded
+
+
+def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Session:
+    """The same text, written here."""
+    live = open_live(run, {}, Silent())
+    recipe = Recipe(prompt=PROMPT, **DRAWN)
+    force = [parse_clamp(clamp) for clamp in clamps]
+    return Session(live, prompt_of(live, recipe), force, sampling_of(recipe), recipe.max_new)
+
+
+def finish(session: Session) -> Session:
+    while session.step() is not None:
+        pass
+    return session
+
+
+def stepped(child: Child, number: int) -> list[wire.Stepped]:
+    return [one for one in child.said if isinstance(one, wire.Stepped) and one.id == number]
+
+
+def test_a_text_as_it_is_written_here(child: Child, run: RunFolder) -> None:
+    child.tell(wire.Start(id=2, prompt=PROMPT, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
+    started, rested = child.until(wire.Started), child.until(wire.Rested)
+    own = finish(session(run))
+    assert started.prompt == own.prompt.tokens
+    assert started.clamps == CLAMPS
+    steps = stepped(child, 3)
+    assert [one.number for one in steps] == list(range(len(steps)))
+    assert [one.base.token for one in steps if one.base] == own.base.tokens
+    assert [one.clamped.token for one in steps if one.clamped] == own.clamped.tokens
+    assert [one.kl for one in steps if one.kl is not None] == pytest.approx(own.kl, abs=1e-5)
+    assert [one.own_logprob for one in steps if one.clamped] == pytest.approx(own.own_logprobs, abs=1e-5)
+    assert [act.feature for act in steps[0].acts] == [3, 7]
+    assert (rested.id, rested.base_end, rested.clamped_end) == (3, own.base.end, own.clamped.end)
+
+
+def test_so_many_tokens_then_other_clamps_then_on(child: Child, run: RunFolder) -> None:
+    child.tell(wire.Start(id=2, prompt=PROMPT, **DRAWN), wire.Go(id=3, tokens=4))
+    assert child.until(wire.Rested).base_end is None
+    assert len(stepped(child, 3)) == 4
+    child.tell(wire.Change(id=4, clamps=CLAMPS), wire.Go(id=5))
+    changed = child.until(wire.Changed)
+    assert (changed.clamps, changed.from_token) == (CLAMPS, 4)
+    child.until(wire.Rested)
+    own = session(run, ())
+    for _ in range(4):
+        own.step()
+    own.change([parse_clamp(clamp) for clamp in CLAMPS])
+    finish(own)
+    tokens = [one.clamped.token for one in stepped(child, 3) + stepped(child, 5) if one.clamped]
+    assert tokens == own.clamped.tokens
+    assert tokens != own.base.tokens
+
+
+def test_changes_while_it_writes_obey_from_the_token_they_name(child: Child) -> None:
+    child.tell(wire.Start(id=2, prompt=PROMPT, seed=1, temperature=1.0, max_new=59), wire.Go(id=3))
+    child.until(wire.Stepped)
+    child.tell(wire.Change(id=4, clamps=("3=50",)))
+    changed = child.until(wire.Changed)
+    child.until(wire.Rested)
+    for step in stepped(child, 3):
+        if step.clamped:
+            assert (len(step.acts) == 1) == (step.number >= changed.from_token)
+
+
+def test_pause_and_branch(child: Child, run: RunFolder) -> None:
+    child.tell(wire.Start(id=2, prompt=PROMPT, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
+    child.until(wire.Stepped)
+    child.tell(wire.Pause(id=4))
+    child.until(wire.Rested)
+    child.tell(wire.Go(id=5))
+    child.until(wire.Rested)
+    child.tell(wire.Branch(id=6, token=3), wire.Change(id=7, clamps=()), wire.Go(id=8))
+    assert child.until(wire.Branched).token == 3
+    child.until(wire.Rested)
+    own = finish(session(run))
+    own.back(3)
+    own.change([])
+    finish(own)
+    assert [one.clamped.token for one in stepped(child, 8) if one.clamped] == own.clamped.tokens[3:]
+
+
+def test_reading_a_text(child: Child, run: RunFolder) -> None:
+    from engine.inspection import contexts_of, inspect_contexts
+
+    child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
+    (read,) = child.until(wire.Inspected).contexts
+    live = open_live(run, {}, Silent())
+    (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True).contexts
+    assert [(one.token, one.counted, one.active) for one in read] == [(o.token, o.counted, o.active) for o in own]
+    for one, other in zip(read, own, strict=True):
+        assert [f.feature for f in one.firings] == [f.feature for f in other.firings]
+        for f, g in zip(one.firings, other.firings, strict=True):
+            assert (f.activation, f.loss_change) == pytest.approx((g.activation, g.loss_change), abs=1e-5)
+
+
+def test_a_sweep_and_one_that_is_broken_off(child: Child) -> None:
+    start = wire.Start(id=0, prompt=PROMPT, temperature=1.0, max_new=6)
+    child.tell(wire.Sweep(id=2, start=start, strengths="3=0,max*20"))
+    swept = child.until(wire.Swept)
+    assert [one.clamp for one in swept.strengths] == ["3=0", "3=max*20"]
+    assert all(len(one.tokens) == len(one.kl) for one in swept.strengths)
+    long = wire.Start(id=0, prompt=PROMPT, temperature=1.0, max_new=60)
+    child.tell(wire.Sweep(id=3, start=long, strengths=",".join(["3=0"] + ["1"] * 30)), wire.Stop(id=4))
+    answers = [child.hear() for _ in range(2)]
+    assert answers == [wire.Failed(id=3, what="broken off"), wire.Stopped(id=4)]
+
+
+WRONG: dict[str, tuple[wire.Request, str]] = {
+    "no text": (wire.Go(id=9), "no text is being written"),
+    "no run": (wire.Load(id=9, run="/nowhere"), "/nowhere"),
+    "no clamp": (wire.Start(id=9, prompt="w1", clamps=("3=x",)), "'x' is no strength"),
+    "no feature": (wire.Start(id=9, prompt="w1", clamps=("99=1",)), "no feature 99"),
+    "no chat": (wire.Start(id=9, prompt="w1", chat=True), "no chat template"),
+    "too long": (wire.Start(id=9, prompt=words([1] * 70)), "contexts of up to 64"),
+    "nothing to read": (wire.Inspect(id=9, text=""), "no text to inspect"),
+}
+
+
+@pytest.mark.parametrize("case", [case for case in WRONG if case != "no run"])
+def test_wrong_requests_are_answers(child: Child, case: str) -> None:
+    request, why = WRONG[case]
+    child.tell(request)
+    failed = child.hear()
+    assert isinstance(failed, wire.Failed)
+    assert failed.id == 9
+    assert why in failed.what
+
+
+def test_lines_that_are_no_requests(child: Child) -> None:
+    for line in (
+        b"\x00\xff\n",
+        b"{}\n",
+        b"[1]\n",
+        b'{"type": "go"}\n',
+        b'{"type": "hello", "protocol": 1, "pid": 1}\n',
+    ):
+        child.raw(line)
+        failed = child.hear()
+        assert isinstance(failed, wire.Failed)
+        assert failed.id == 0
+        assert failed.what.startswith("not understood")
+    child.raw(b"\n")
+    child.tell(wire.Inspect(id=2, text=PROMPT))
+    child.until(wire.Inspected)
+
+
+def test_it_ends_with_its_stdin_and_with_idleness(tmp_path: Path) -> None:
+    child = Child(tmp_path)
+    child.until(wire.Hello)
+    child.tell(WRONG["no run"][0])
+    while not isinstance(failed := child.hear(), wire.Failed):
+        pass
+    assert "/nowhere" in failed.what
+    assert child.close() == 0
+    idle = Child(tmp_path, "--idle", "0.05")
+    assert isinstance(idle.hear(), wire.Hello)
+    assert idle.until(wire.Gone).why == "idle for 0.05 seconds"
+    assert idle.process.wait(PATIENCE) == 0
+
+
+def test_it_ends_when_its_parent_dies(tmp_path: Path) -> None:
+    """Though somebody else holds the other end of its stdin open."""
+    parent = """
+import subprocess, sys
+from pathlib import Path
+from store import wire
+subprocess.Popen(wire.command(Path(sys.argv[1])), stdin=0, stdout=1)
+"""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", parent, str(tmp_path / "log")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=read,
+        stdout=subprocess.PIPE,
+    )
+    os.close(read)
+    assert process.stdout is not None
+    heard, _ = process.communicate(timeout=PATIENCE)  # until the grandchild, too, has closed its stdout
+    os.close(write)
+    assert heard == b"" or b"hello" in heard
+
+
+STRAY = "import sys\nsys.stdout.write('stray\\n')\nsys.stdout.flush()\nsys.exit(3)\n"
+
+
+def test_a_stray_engine_in_the_folder_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    for name in ("__init__.py", "serve.py"):
+        (tmp_path / "engine" / name).write_text(STRAY)
+    child = Child(tmp_path)
+    child.until(wire.Hello)
+    assert child.close() == 0
+    # And the trap is one: without -P it would have been taken.
+    unsafe = [word for word in wire.command(tmp_path / "log") if word != "-P"]
+    done = subprocess.run(unsafe, cwd=tmp_path, capture_output=True, check=False, env={**os.environ})
+    assert (done.returncode, done.stdout) == (3, b"stray\n")
+
+
+def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from engine import serve\n"
+        "run = serve.Server.run\n"
+        "def loud(self):\n    print('library'); os.write(1, b'C library\\n'); sys.stdout.flush(); run(self)\n"
+        "serve.Server.run = loud\nserve.main(sys.argv[1:])"
+    )
+    log = tmp_path / "serve.log"
+    child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
+    assert isinstance(child.hear(), wire.Hello)
+    child.close()
+    assert sorted(log.read_text().splitlines()) == ["C library", "library"]
+
+
+def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path: Path, run: RunFolder) -> None:
+    script = (
+        "import sys; from engine import serve, decoding\n"
+        "def feed(*_): raise RuntimeError('CUDA error: device-side assert')\n"
+        "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
+    )
+    log = tmp_path / "serve.log"
+    child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
+    child.tell(wire.Load(id=1, run=str(run.path)))
+    child.until(wire.Ready)
+    for number in (2, 3):
+        child.tell(wire.Start(id=10 * number, prompt=PROMPT), wire.Go(id=number))
+        child.until(wire.Started)
+        failed = child.hear()
+        assert isinstance(failed, wire.Failed)
+        assert (failed.id, failed.what) == (number, "RuntimeError: CUDA error: device-side assert")
+    assert child.close() == 0
+    assert "Traceback" in log.read_text()

@@ -1,0 +1,127 @@
+"""The messages of store.wire: each survives its line, and nothing but a message does."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store import wire
+from store.wire import Request, WireError, decode, encode
+
+START = wire.Start(id=4, prompt="é\n\x1b", clamps=("412=max*4@response",), temperature=0.1, seed=2**63 - 1, max_new=7)
+MESSAGES: list[wire.Request | wire.Answer] = [
+    wire.Load(id=1, run="/runs/a", device="cpu"),
+    wire.Inspect(id=2, text="日本", top=3, ablate=True),
+    START,
+    wire.Go(id=5),
+    wire.Go(id=5, tokens=3),
+    wire.Pause(id=6),
+    wire.Change(id=7, clamps=()),
+    wire.Branch(id=8, token=3, seed=None),
+    wire.Sweep(id=9, start=START, strengths="412=0,1"),
+    wire.Stop(id=10),
+    wire.Hello(protocol=1, pid=77),
+    wire.Working(id=1, title="ablation", done=3, total=None, unit="tokens"),
+    wire.Ready(
+        id=1,
+        model="m",
+        device="cpu",
+        d_sae=40,
+        max_context=None,
+        context=16,
+        chat=False,
+        knows_maxima=True,
+    ),
+    wire.Inspected(
+        id=2,
+        contexts=(
+            (wire.Read(1, False, (), 0, 2.5), wire.Read(7, True, (wire.Fires(3, 1.25, None),), 9, None)),
+            (),
+        ),
+    ),
+    wire.Started(id=4, prompt=(1, 2), clamps=()),
+    wire.Stepped(
+        id=5,
+        number=0,
+        base=None,
+        clamped=wire.Token(5, -0.5),
+        kl=0.0,
+        own_logprob=-3.0,
+        acts=(wire.Act(412, 0.0, 8.5),),
+    ),
+    wire.Rested(id=5, base_end="eos", clamped_end=None, base_tok_s=None, clamped_tok_s=80.5),
+    wire.Changed(id=7, clamps=("1=off",), from_token=3),
+    wire.Branched(id=8, token=3),
+    wire.Swept(id=9, base=(1,), base_logprobs=(-1.0,), strengths=(wire.Swung("4=1", (2,), None, (0.5,), (-2.0,)),)),
+    wire.Stopped(id=10),
+    wire.Failed(id=0, what="w", hint="h"),
+    wire.Gone(why="idle"),
+]
+
+
+def test_every_kind_is_here() -> None:
+    assert {type(message) for message in MESSAGES} == {*get_args(Request), *get_args(wire.Answer)}
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_its_line(message: wire.Request | wire.Answer) -> None:
+    line = encode(message)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert line.isascii()
+    assert json.loads(line)["type"] == type(message).__name__.lower()
+    assert decode(line) == message
+
+
+def test_what_json_cannot_say_is_not_a_number() -> None:
+    found = decode(encode(wire.Swept(id=1, base=(), base_logprobs=(math.inf, -1.0), strengths=())))
+    assert isinstance(found, wire.Swept)
+    assert math.isnan(found.base_logprobs[0])
+    assert found.base_logprobs[1] == -1
+
+
+def test_what_a_later_version_adds_is_left_out() -> None:
+    assert decode(b'{"type": "pause", "id": 3, "gently": true}') == wire.Pause(id=3)
+    assert decode(b'{"type": "start", "id": 3, "prompt": "x", "temperature": 1}').temperature == 1.0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\xff",
+        b"null",
+        b"[]",
+        b'"pause"',
+        b'{"id": 3}',
+        b'{"type": "nothing", "id": 3}',
+        b'{"type": ["pause"], "id": 3}',
+        b'{"type": "pause"}',
+        b'{"type": "pause", "id": "3"}',
+        b'{"type": "pause", "id": true}',
+        b'{"type": "pause", "id": 3.0}',
+        b'{"type": "go", "id": 3, "tokens": "all"}',
+        b'{"type": "change", "id": 3, "clamps": "1=2"}',
+        b'{"type": "change", "id": 3, "clamps": [1]}',
+        b'{"type": "sweep", "id": 3, "strengths": "", "start": 1}',
+        b'{"type": "sweep", "id": 3, "strengths": "", "start": {"id": 1}}',
+        b'{"type": "start", "id": 3, "prompt": "x", "temperature": true}',
+        b"[" * 100_000,
+    ],
+)
+def test_anything_else_is_refused(line: bytes) -> None:
+    with pytest.raises(WireError):
+        decode(line)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_do_harm(line: bytes) -> None:
+    try:
+        decode(line)
+    except WireError:
+        return
