@@ -12,6 +12,9 @@ from store.atomic import write_text
 from store.errors import disk_errors
 from store.spec import known_fields
 
+LARGEST = 2**63
+"""Beyond it an integer is damage, and no float could hold some of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainEvent:
@@ -117,4 +120,4 @@ def _parsed(line: str) -> TrainEvent | EndEvent | None:
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     numbers = (getattr(event, field.name) for field in fields(event) if field.name != "terms")
-    return event if all(isinstance(number, int | float) for number in numbers) else None
+    return event if all(isinstance(n, float) or (isinstance(n, int) and abs(n) < LARGEST) for n in numbers) else None

@@ -33,6 +33,8 @@ def columns_chart(heights: Floats, cells: int, rows: int) -> list[str]:
     ]
 
 
+HUGE = 1e300
+"""Beyond it differences are no numbers any more."""
 LEVEL = 1e-3
 """Share of a value below which a curve's ups and downs are not drawn."""
 
@@ -49,7 +51,7 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
     """y over x as braille dots; where several points share a column of dots, their mean is drawn.
 
     Args:
-        x_N: rising.
+        x_N: places; sorted here.
         y_N: values; those that are no finite number, and with `log` those not above zero, are left out.
         cells: width.
         rows: height.
@@ -57,7 +59,8 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
     """
     good = np.isfinite(x_N) & np.isfinite(y_N)
     good &= (y_N > 0) | (not log)
-    x_N, y_N = x_N[good], y_N[good]
+    order = np.argsort(x_N[good], kind="stable")
+    x_N, y_N = (np.clip(values[good][order], -HUGE, HUGE) for values in (x_N, y_N))
     if not len(x_N):
         return Curve([" " * cells] * rows, 0.0, 0.0)
     low, high = float(y_N.min()), float(y_N.max())

@@ -10,7 +10,7 @@ import numpy as np
 from monosem_tui.text.numbers import count
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.safe import printable
-from store.events import EndEvent, EventTail, TrainEvent
+from store.events import LARGEST, EndEvent, EventTail, TrainEvent
 from store.histogram import Histogram, density_histogram
 from store.query import Ids
 from store.reader import FeatureStore
@@ -128,7 +128,8 @@ def figures(run: OpenRun) -> list[str]:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+    small = isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST)
+    return float(value) if small and isinstance(value, int | float) and np.isfinite(value) else None
 
 
 def chapters(run: OpenRun) -> tuple[Chapter, ...]:

@@ -93,8 +93,9 @@ def _state(run: OpenRun) -> list[Line]:
 def _numbers(run: OpenRun) -> list[Line]:
     results = run.record.results if run.record else None
     found = []
-    if results and results.explained_variance is not None:
+    # What a hand has written into run.json may be anything.
+    if results and isinstance(results.explained_variance, float):
         found.append(line(f" · EV {results.explained_variance:.3f}"))
-    if results and results.l0 is not None:
+    if results and isinstance(results.l0, float):
         found.append(line(f" · L0 {results.l0:.1f}"))
     return found

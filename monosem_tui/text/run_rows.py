@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from store.errors import MonosemError
-from store.events import TrainEvent, read_events
+from store.events import LARGEST, TrainEvent, read_events
 from store.run import RunFolder, RunRecord
 
 DAMAGED = "damaged"
@@ -97,4 +97,6 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         value = getattr(row, field.name)
         if value is not None and type(value) not in _KINDS.get(field.name, (str,)):
             raise MonosemError(f"{run.run_json} is damaged: {field.name} is {value!r}")
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise MonosemError(f"{run.run_json} is damaged: {field.name} has {value.bit_length()} bits")
     return Listed(row, str(record.message) if status in ("failed", "stopped") else "")

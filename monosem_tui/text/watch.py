@@ -9,7 +9,7 @@ import numpy as np
 
 from monosem_tui.text.run_rows import Listed, RunRow, damaged, listed
 from store.errors import MonosemError
-from store.events import EventTail, TrainEvent
+from store.events import LARGEST, EventTail, TrainEvent
 from store.run import WORKING, RunFolder, RunRecord, list_runs
 from store.segment import common_path, complete_segments, covered, read_plan
 
@@ -139,7 +139,7 @@ def _progress(known: _Known) -> Progress | None:
     last = known.points[-1]
     settings = known.record.config.get("train") if isinstance(known.record.config, dict) else None
     planned = settings.get("tokens") if isinstance(settings, dict) else None
-    planned = planned if isinstance(planned, int) and planned > 0 else None
+    planned = planned if isinstance(planned, int) and 0 < planned < LARGEST else None
     speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
     left = (planned - last.tokens) / speed if planned and speed > 0 else None
     return Progress(

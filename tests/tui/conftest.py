@@ -96,6 +96,6 @@ def make_app(
         monkeypatch.delenv(name, raising=False)
 
     def make(run: OpenRun | None = None, palette: Palette | None = None, memory: Memory | None = None) -> MonosemApp:
-        return MonosemApp(Session(run or opened, tmp_path, palette or Palette(), memory or Memory()))
+        return MonosemApp(Session(run or opened, tmp_path / "runs", palette or Palette(), memory or Memory()))
 
     return make

@@ -62,11 +62,11 @@ def test_what_is_no_number_is_left_out() -> None:
     assert curve(np.arange(2.0), np.array([0.0, -1]), 3, 1, log=True) == (["   "], 0, 0)
 
 
-@given(arrays(np.float64, st.integers(0, 60), elements=st.floats(-1e300, 1e300)), st.integers(1, 30), st.integers(1, 6))
+@given(arrays(np.float64, st.integers(0, 60), elements=st.floats()), st.integers(1, 30), st.integers(1, 6))
 def test_any_curve_has_its_size_and_no_gap(y: np.ndarray, cells: int, rows: int) -> None:
     drawn = curve(np.arange(len(y), dtype=float), y, cells, rows).rows
     assert [len(row) for row in drawn] == [cells] * rows
-    if len(y):
+    if np.isfinite(y).any():
         last = max(n for n, at in enumerate(heights(drawn)) if at)
         assert all(heights(drawn)[: last + 1])
 

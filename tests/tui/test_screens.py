@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -369,6 +370,33 @@ async def test_hostile_names_and_records_are_shown_as_text(make_app: MakeApp, ro
         await pilot.press("4", "G")
         await pilot.pause()
         assert "[red]y" in screen_text(pilot)
+    run.store.close()
+
+
+async def test_numbers_that_no_machine_writes_do_no_harm(make_app: MakeApp, root: Path) -> None:
+    made, huge = build_sample(root / "odd"), 10**400
+    made.run.update(
+        status="training",
+        pid=os.getpid(),
+        host=platform.node(),
+        created=huge,
+        results=Results(tokens=None, explained_variance=huge, l0=huge),
+        evaluation={"l0": huge, "alive": True, "tokens": float("inf"), "ce_zero": 1e308},
+        config={"train": {"tokens": huge}},
+    )
+    odd = {"lr": 0, "grad_norm": 0, "step": 1, "l0": 1e308}
+    for loss, tokens, dead in [(float("nan"), 5, 3), (1e308, -1e308, float("nan")), (-1e308, 1e308, -4), (huge, 1, 1)]:
+        event = odd | {"loss": loss, "tokens": tokens, "dead": dead, "explained_variance": -loss, "tok_s": loss}
+        with made.run.events.open("a") as stream:
+            stream.write(json.dumps(event) + "\n")
+    run = open_run(made.run.path)
+    async with make_app(run).run_test(size=(120, 60)) as pilot:
+        await settle(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "TRAINING" in screen_text(pilot))
+        await pilot.press("5")
+        await listed(pilot)
+        assert "odd" in screen_text(pilot)
     run.store.close()
 
 
