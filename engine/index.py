@@ -42,7 +42,7 @@ from store.segment import (
 from store.vocab import Vocabulary
 from store.weights import SaeWeights, load_sae
 
-ENCODED, FEWEST_ROWS = 1 << 20, 256
+ENCODED, FEWEST_ROWS = 1 << 19, 512
 """Pre-activations made at once on a processor: so many stay in its cache; and the fewest rows that use its units."""
 LISTED = 10
 """Tokens, neighbours and neurons kept a feature."""

@@ -32,7 +32,7 @@ MOST = 20
 """Passes timed of each kind, at the most."""
 PROBED_ROWS = 8192
 SORTED = 1 << 20
-SORTS = 12
+SORTS = 5
 """What becomes of a non-zero behind its encoding (both orders, columns, merge, digests) in sorts of a 64-bit key."""
 
 

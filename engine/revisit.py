@@ -12,6 +12,7 @@ from engine.corpus.order import has_held_out
 from engine.evaluate import Evaluation, evaluate
 from engine.forecast import index_plan
 from engine.index import build_index
+from engine.memory import keep_freed_memory
 from engine.progress import Progress
 from engine.resuming import changed
 from engine.room import check_room
@@ -51,6 +52,7 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
         )
     if not overwrite:
         _check_free(run, resume=resume)
+    keep_freed_memory()
     with run.locked():
         subject = reopen(run, given, progress)
         tokens = given.get("tokens", trained_settings(run).index_tokens)
