@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,36 +24,6 @@ BLOCK = 1 << 19
 NO_OPENER = -1
 _ESCAPED = re.compile("[\udc80-\udcff]")
 """What undecodable bytes become on their way to U+FFFD."""
-
-
-def counted_tokens(store: FeatureStore) -> Mask:
-    """Which of the corpus's tokens count [N]."""
-    with store.reading():
-        return np.concatenate([np.empty(0, bool), *(part.file["corpus/counted"][()] for part in store.parts)])
-
-
-def context_starts(store: FeatureStore) -> Places:
-    """The first place of every context."""
-    with store.reading():
-        starts = [part.file["corpus/contexts/start"][()] + part.first_token for part in store.parts]
-    return np.concatenate([np.empty(0, np.int64), *starts])
-
-
-class Documents(NamedTuple):
-    """Runs of tokens of one document: where each begins, and the document's number in the corpus."""
-
-    start: Places
-    number: Places
-
-
-def documents(store: FeatureStore) -> Documents:
-    """Every run. A document that is cut into contexts is one run where its contexts follow each other."""
-    with store.reading():
-        groups = [(part.first_token, part.file["corpus/documents"]) for part in store.parts]
-        start = np.concatenate([np.empty(0, np.int64), *(group["start"][()] + first for first, group in groups)])
-        number = np.concatenate([np.empty(0, np.int64), *(group["id"][()] for _, group in groups)])
-    begins = np.diff(number, prepend=number[:1] - 1) != 0  # not where a segment goes on with the one before
-    return Documents(start[begins], number[begins])
 
 
 def opening_token(store: FeatureStore, counted_N: Mask) -> int:
@@ -130,7 +99,7 @@ def text_blocks(store: FeatureStore, begins: Places, opener: int, block: int = B
 
 def stretch_starts(store: FeatureStore) -> Places:
     """The first place of every stretch."""
-    return np.union1d(context_starts(store), documents(store).start)
+    return np.union1d(store.layout.contexts.start, store.layout.documents.start)
 
 
 def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, opener: int) -> TextBlock:

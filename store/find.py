@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import Mask, context_starts
+from store.corpus import Mask
 from store.errors import MonosemError
 from store.reader import FeatureStore
 from store.scores import Scores, Tally, Totals
@@ -183,7 +183,7 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
         )
     if not held_out:
         return question, question
-    lengths = np.diff(context_starts(store), append=store.n_tokens)
+    lengths = np.diff(store.layout.contexts.start, append=store.n_tokens)
     odd_N = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     halves = question._replace(scored_N=scored_N & ~odd_N), question._replace(scored_N=scored_N & odd_N)
     if not all((half.scored_N & half.matched_N).any() for half in halves):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import NO_OPENER, Mask, TextBlock, counted_tokens, documents, opening_token, text_blocks
+from store.corpus import NO_OPENER, Mask, TextBlock, opening_token, text_blocks
 from store.errors import MonosemError
 from store.find import Question
 from store.reader import FeatureStore
@@ -142,7 +142,7 @@ def apply_labels(store: FeatureStore, file: LabelFile) -> Labels:
     if file.by_text:
         _label_texts(store, file.by_text, label_N, found)
     if file.by_document:
-        runs = documents(store)
+        runs = store.layout.documents
         label_R = np.array([file.by_document.get(number, UNLABELLED) for number in runs.number.tolist()], np.int32)
         found.update(runs.number[label_R != UNLABELLED].tolist())
         by_run_N = np.repeat(label_R, np.diff(runs.start, append=store.n_tokens))
@@ -162,7 +162,7 @@ def label_questions(store: FeatureStore, labels: Labels) -> list[Question]:
     Tokens without a label are left out, for nothing is known of them. Only where the file has a single label are they
     what it is told from.
     """
-    scored_N: Mask = counted_tokens(store)
+    scored_N: Mask = store.layout.counted_tokens()
     if len(labels.names) > 1:
         scored_N &= labels.label_N != UNLABELLED
     present = np.unique(labels.label_N[scored_N])
@@ -176,8 +176,8 @@ def label_questions(store: FeatureStore, labels: Labels) -> list[Question]:
 def _label_texts(
     store: FeatureStore, by_text: dict[str, int], label_N: NDArray[np.int32], found: set[str | int]
 ) -> None:
-    opener = opening_token(store, counted_tokens(store))
-    begins = documents(store).start
+    opener = opening_token(store, store.layout.counted_tokens())
+    begins = store.layout.documents.start
     closing = _closing_text(store, begins) if opener == NO_OPENER else ""
     for block in text_blocks(store, begins, opener):
         spans: dict[int, tuple[list[int], list[int]]] = {}

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import BLOCK, Mask, TextBlock, counted_tokens, opening_token, stretch_starts, text_blocks
+from store.corpus import BLOCK, Mask, TextBlock, opening_token, stretch_starts, text_blocks
 from store.errors import MonosemError
 from store.find import Question
 from store.reader import FeatureStore
@@ -35,7 +35,7 @@ class Matches(NamedTuple):
 
         With `last`, to tell the tokens that end a match; the other tokens of a match take no part.
         """
-        counted_N = counted_tokens(store)
+        counted_N = store.layout.counted_tokens()
         if last:
             return Question(name, counted_N & (self.ending_N | ~self.matched_N), self.ending_N)
         return Question(name, counted_N, self.matched_N)
@@ -67,7 +67,7 @@ def whole(blocks: Iterable[Matches]) -> Matches:
 
 def text_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLOCK) -> Iterator[Matches]:
     """The tokens that match over the text, block by block, in order and without a gap."""
-    opener = opening_token(store, counted_tokens(store))
+    opener = opening_token(store, store.layout.counted_tokens())
     for text in text_blocks(store, stretch_starts(store), opener, block):
         first, last = _spans(text, pattern)
         yield Matches(text.start, text.holding(first, last), text.completing(last))

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import context_starts, counted_tokens
 from store.errors import MonosemError
 from store.reader import FeatureStore
 
@@ -94,8 +93,8 @@ class _Corpus:
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store
-        self._counted_N = counted_tokens(store)
-        starts = context_starts(store)
+        self._counted_N = store.layout.counted_tokens()
+        starts = store.layout.contexts.start
         self._edges = np.append(starts, store.n_tokens)
         self.base = self._base()
 

@@ -20,6 +20,7 @@ from store.columns import QUANTILES, quantile_ranks
 from store.errors import MonosemError
 from store.growth import same_file, settled
 from store.hdf5 import open_sealed
+from store.layout import CorpusLayout
 from store.part import Part, Postings, Totals, merged_entries, open_part, reading
 from store.run import RunFolder
 from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
@@ -102,6 +103,8 @@ class FeatureStore:
             self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
         self._parts = parts
+        self.layout = CorpusLayout(path, parts)
+        """Contexts, documents, and which tokens count."""
         self._merged: tuple[int, Postings] | None = None
         self._before: Totals | None = None
 
@@ -221,12 +224,12 @@ class FeatureStore:
     @property
     def n_contexts(self) -> int:
         """Contexts indexed so far."""
-        return len(self._contexts[0])
+        return len(self.layout.contexts.start)
 
     @property
     def n_documents(self) -> int:
         """Stretches of documents indexed so far."""
-        return len(self._documents[0])
+        return len(self.layout.documents.start)
 
     @property
     def complete(self) -> bool:
@@ -363,10 +366,7 @@ class FeatureStore:
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Whether each of corpus places start … stop-1 counts."""
-        start = max(start, 0)
-        first = start // 8
-        bits = np.unpackbits(self._counted_bits[first : -(-stop // 8)])[start - 8 * first :]
-        return bits[: max(0, min(stop, self.n_tokens) - start)].astype(bool)
+        return self.layout.counted(max(start, 0), min(stop, self.n_tokens))
 
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         """Vocabulary ids of corpus places start … stop-1."""
@@ -411,18 +411,18 @@ class FeatureStore:
             MonosemError: there is no such place.
         """
         self._check_place(token)
-        start, length, document = self._contexts
+        start, length, document = self.layout.contexts
         number = int(np.searchsorted(start, token, side="right")) - 1
         return Context(number, int(start[number]), int(length[number]), int(document[number]))
 
     def contexts_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of the context that each of some corpus places lies in."""
-        number_N: NDArray[np.int64] = np.searchsorted(self._contexts[0], token_N, side="right") - 1
+        number_N: NDArray[np.int64] = np.searchsorted(self.layout.contexts.start, token_N, side="right") - 1
         return number_N
 
     def documents_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
         """The document that each of some corpus places is from."""
-        start, ids = self._documents
+        start, ids = self.layout.documents
         return ids[np.searchsorted(start, token_N, side="right") - 1]
 
     def document_span(self, token: int) -> tuple[int, int]:
@@ -432,7 +432,7 @@ class FeatureStore:
             MonosemError: there is no such place.
         """
         self._check_place(token)
-        start, _ = self._documents
+        start, _ = self.layout.documents
         number = int(np.searchsorted(start, token, side="right")) - 1
         stop = int(start[number + 1]) if number + 1 < len(start) else self.n_tokens
         return int(start[number]), stop
@@ -473,33 +473,6 @@ class FeatureStore:
     def _static(self) -> dict[str, h5py.Dataset]:
         """The columns of common.h5, looked up once: finding a name costs more than reading a row."""
         return dict(self._common["feature"].items())
-
-    @cached_property
-    def _contexts(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        with reading(self.path):
-            groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
-            return (
-                np.concatenate([group["start"][()] + first for first, group in groups]),
-                np.concatenate([group["length"][()] for _, group in groups]),
-                np.concatenate([group["document"][()] for _, group in groups]),
-            )
-
-    @cached_property
-    def _counted_bits(self) -> NDArray[np.uint8]:
-        """An eighth of a byte a token: all of them are read to know a stretch's, and pages of many features ask."""
-        with reading(self.path):
-            pieces = [part.file["corpus/counted"][()] for part in self._parts]
-        return np.packbits(np.concatenate(pieces))
-
-    @cached_property
-    def _documents(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where each document's stretch begins, and its number."""
-        with reading(self.path):
-            groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
-            start: NDArray[np.int64] = np.concatenate([group["start"][()] + first for first, group in groups])
-            ids = np.concatenate([group["id"][()] for _, group in groups])
-            begins = np.diff(ids, prepend=ids[:1] - 1) != 0  # one that goes on in the next segment begins once
-            return start[begins], ids[begins]
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
         """The parts that corpus places start … stop-1 fall in, with places relative to each."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.corpus import NO_OPENER, counted_tokens, opening_token
+from store.corpus import NO_OPENER, opening_token
 from store.errors import MonosemError
 from store.matching import compile_pattern, text_matches, token_matches, whole
 from store.reader import FeatureStore
@@ -133,7 +133,7 @@ def test_text_against_a_naive_decoding(
     raw = data.draw(corpora(bos=bos))
     with opened(raw, per_segment, merged=merged) as store:
         # Where there is no BOS but the first tokens happen to be the same one and nowhere else, it looks like one.
-        opener = opening_token(store, counted_tokens(store))
+        opener = opening_token(store, store.layout.counted_tokens())
         if not bos and opener != NO_OPENER:
             return
         assert opener == (0 if bos else NO_OPENER)

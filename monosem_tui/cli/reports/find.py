@@ -13,7 +13,6 @@ from monosem_tui.cli.reports.feature import read_notes, so_far
 from monosem_tui.text.card import feature_name
 from monosem_tui.text.numbers import activation, count
 from monosem_tui.text.safe import cut
-from store.corpus import counted_tokens
 from store.find import FeatureScore, Found, Order, Question, SetScore, find, search
 from store.labels import apply_labels, label_questions, read_labels
 from store.matching import Matches, compile_pattern, text_matches, token_matches, whole
@@ -74,7 +73,9 @@ def report_pattern(place: Place, pattern: str, wanted: Wanted, *, tokens: bool, 
             return
         _narrate_unfinished(store)
         what = "tokens end a match of" if last else "tokens match"
-        output.emit_text(f"{count(found.matched)} of {count(int(counted_tokens(store).sum()))} {what} {pattern}")
+        output.emit_text(
+            f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {pattern}"
+        )
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(wanted, store.d_sae))
