@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.columns import CorpusColumns
+from store.feature_ids import FeatureIds
 from store.hdf5 import mapped
 from store.merge import feature_groups
 
@@ -125,7 +126,7 @@ def _corpus_problem(file: h5py.File) -> str:
 
 
 def _forward(file: h5py.File, block: int) -> Iterator[Entries]:
-    indptr, feature, act = (file["forward"][name] for name in ("indptr", "feature", "act"))
+    indptr, act, feature = file["forward/indptr"], file["forward/act"], FeatureIds.of(file)
     for first in range(0, len(indptr) - 1, _TOKENS):
         edges = indptr[first : first + _TOKENS + 1]
         for start in range(int(edges[0]), int(edges[-1]), block):

@@ -116,15 +116,21 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
 
 def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
     forward = out.create_group("forward")
-    entries = []
+    entries, columns = [], set()
     for path in paths:
         with open_sealed(path, "segment") as file:
             entries.append(len(file["forward/act"]))
+            columns.add(tuple((name, str(column.dtype)) for name, column in sorted(file["forward"].items())))
+    if len(columns) > 1:
+        raise MonosemError(
+            f"{paths[0].parent} holds segments of different versions of monosem", "Remove it and index again."
+        )
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(entries)[:-1]]).tolist()
     # Each segment's first row starts where the last one of the segment before ends.
     joined(forward, "indptr", paths, "forward/indptr", add=offsets, skip=[0] + [1] * (len(paths) - 1))
-    for name in ("feature", "act"):
-        joined(forward, name, paths, f"forward/{name}")
+    for name, _ in columns.pop():
+        if name != "indptr":
+            joined(forward, name, paths, f"forward/{name}")
 
 
 def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.errors import MonosemError
+from store.feature_ids import FeatureIds
 from store.flat import FlatArray
 from store.hdf5 import open_sealed
 
@@ -85,9 +86,8 @@ class Part:
         self.n_tokens = int(file.attrs["n_tokens"])
         self.n_counted = int(file.attrs["n_counted"])
         self.tokens = FlatArray(file, "corpus/tokens")
-        self.forward_indptr, self.forward_feature, self.forward_act = (
-            FlatArray(file, f"forward/{name}") for name in ("indptr", "feature", "act")
-        )
+        self.forward_indptr, self.forward_act = (FlatArray(file, f"forward/{name}") for name in ("indptr", "act"))
+        self.forward_feature = FeatureIds.flat(file)
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
             FlatArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
         )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from store.errors import MonosemError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def check_version(found: int, path: Path) -> None:
     """Refuse a file of a newer schema; every older version still opens.
 
-    Version 1 is the first. When 2 comes, the reader of each kind of file migrates from 1 with one function.
+    Version 2 splits the ids of more than 65 536 features into two columns (`store.feature_ids`, which reads both).
     """
     if found > SCHEMA_VERSION:
         raise MonosemError(

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from store.columns import CorpusColumns
 from store.errors import MonosemError
+from store.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.hdf5 import create_sealed, open_sealed, put
 from store.spec import known_fields
 from store.vocab import Vocabulary
 from store.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
-TOKEN_BITS, FEATURE_BITS, ACT_BITS = 24, 24, 16
+TOKEN_BITS, ACT_BITS = 24, 16
 MAX_SEGMENT_TOKENS = 1 << TOKEN_BITS
 BLOCK = 1 << 20
 """Entries unpacked and written at once."""
@@ -160,11 +161,6 @@ def read_plan(path: Path) -> IndexPlan:
         return IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
 
 
-def feature_dtype(d_sae: int) -> type[np.unsignedinteger[Any]]:
-    """The narrowest dtype that names every feature."""
-    return np.uint16 if d_sae <= 1 << 16 else np.uint32
-
-
 class SegmentBuilder:
     """Collects one segment in memory, then seals it.
 
@@ -230,7 +226,8 @@ class SegmentBuilder:
             forward = file.create_group("forward")
             counts = np.concatenate(self._counts)
             put(forward, "indptr", np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]))
-            _write_pieces(forward.create_dataset("feature", (n_entries,), feature_dtype(self._d_sae)), self._features)
+            write_ids(forward, self._features, self._d_sae)
+            self._features.clear()
             _write_pieces(forward.create_dataset("act", (n_entries,), np.float16), self._acts)
             inverted = file.create_group("inverted")
             put(inverted, "indptr", columns.indptr)

@@ -118,7 +118,7 @@ def newer_store(place: Place) -> None:
     sample(place)
     path = place.folder / "it" / "features.h5"
     content = path.read_bytes()
-    head = content[:SEAL_BYTES].replace(b"schema 1 ", b"schema 9 ")
+    head = content[:SEAL_BYTES].replace(b"schema 2 ", b"schema 9 ")
     path.write_bytes(head + content[SEAL_BYTES:])
 
 

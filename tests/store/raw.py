@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from store.merge import merge
 from store.run import RunFolder
+from store.schema import SCHEMA_VERSION
 from store.segment import (
     IndexPlan,
     SegmentBuilder,
@@ -228,3 +230,12 @@ def flip(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 0xFF
     path.write_bytes(content)
+
+
+def reseal(path: Path) -> None:
+    """Make the head true again after the content was changed, as a writer with a fault would have it."""
+    content = path.read_bytes()
+    kind = content.split(b" ")[1].decode()
+    digest = hashlib.sha256(content[512:]).hexdigest()
+    head = f"monosem {kind} schema {SCHEMA_VERSION} bytes {len(content)} sha256 {digest}\n".encode()
+    path.write_bytes(head.ljust(512, b"\0") + content[512:])

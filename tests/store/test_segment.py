@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 
 from store import columns, segment
 from store.errors import MonosemError
-from store.segment import SegmentBuilder, complete_segments, feature_dtype, read_plan, segment_path
-from tests.store.raw import ACTS, N_VOCAB, Raw, RawToken, as_rows, build_index, datasets, plan_of, random_raw
+from store.feature_ids import FeatureIds, feature_dtype
+from store.merge import merge
+from store.reader import FeatureStore
+from store.run import RunFolder
+from store.segment import SegmentBuilder, complete_segments, read_plan, segment_path
+from store.verify import verify_file
+from tests.store.raw import ACTS, N_VOCAB, Raw, RawToken, as_rows, build_index, datasets, plan_of, random_raw, reseal
 
 TOKENS = st.builds(
     RawToken,
@@ -128,9 +133,36 @@ def test_more_features_than_16_bits_name(tmp_path: Path) -> None:
     d_sae = (1 << 16) + 9
     raw = Raw(d_sae, [[RawToken(1, 0, True, {65_535: 1.0, 65_544: 2.0, 0: 3.0}), RawToken(2, 0, True, {65_544: 5.0})]])
     found = datasets(segment_path(build_index(tmp_path, raw, 1), 0))
-    assert found["forward/feature"].tolist() == [0, 65_535, 65_544, 65_544]
+    assert found["forward/feature"].dtype == np.uint16
+    assert found["forward/feature"].tolist() == [0, 65_535, 8, 8]
+    assert found["forward/feature_high"].tolist() == [0, 0, 1, 1]
+    index = RunFolder(tmp_path).index
+    merge(index, tmp_path / "features.h5")
+    assert verify_file(segment_path(index, 0)).ok
+    with FeatureStore.open(tmp_path / "features.h5") as store:
+        assert store.rows(0, 2).feature.tolist() == [0, 65_535, 65_544, 65_544]
+        assert store.postings(65_544).token.tolist() == [1, 0]
     first, last = found["inverted/indptr"][65_544:65_546]
     assert found["inverted/token"][first:last].tolist() == [1, 0]
+
+
+def test_four_byte_ids_of_schema_1_are_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file["forward/feature"] = np.array([0, 65_535, 65_544], np.uint32)
+        assert FeatureIds.of(file)[1:].tolist() == [65_535, 65_544]
+
+
+def test_segments_of_different_versions_are_not_merged(tmp_path: Path) -> None:
+    raw = random_raw(1)
+    index = build_index(tmp_path, raw, 3)
+    with h5py.File(segment_path(index, 1), "r+", locking=False) as file:
+        ids = file["forward/feature"][()].astype(np.uint32)
+        del file["forward/feature"]
+        file["forward/feature"] = ids
+    reseal(segment_path(index, 1))
+    with pytest.raises(MonosemError, match="different versions"):
+        merge(index, tmp_path / "features.h5")
+    assert not (tmp_path / "features.h5").exists()
 
 
 def test_segments_are_counted_up_to_the_first_gap(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -28,7 +27,7 @@ from store.shards import write_shard
 from store.survey import survey
 from store.verify import Finding, verify_file, verify_run
 from store.weights import save_sae
-from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, true_columns, weights
+from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, reseal, true_columns, weights
 from tests.store.test_shards import INFO, rows
 
 RAW = random_raw(41, n_contexts=30)
@@ -51,15 +50,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def run(sound: RunFolder, tmp_path: Path) -> RunFolder:
     """A copy that may be damaged."""
     return RunFolder(Path(shutil.copytree(sound.path, tmp_path / "run")))
-
-
-def reseal(path: Path) -> None:
-    """Make the head true again after the content was changed, as a writer with a fault would have it."""
-    content = path.read_bytes()
-    kind = content.split(b" ")[1].decode()
-    digest = hashlib.sha256(content[512:]).hexdigest()
-    head = f"monosem {kind} schema 1 bytes {len(content)} sha256 {digest}\n".encode()
-    path.write_bytes(head.ljust(512, b"\0") + content[512:])
 
 
 def test_every_file_of_a_sound_run_is_checked(sound: RunFolder) -> None:

@@ -1,0 +1,70 @@
+"""The feature of every entry of the forward order: two bytes each, or three where there are more than 65 536 features.
+
+HDF5 has no three-byte integers that every reader knows, so the third byte is a column of its own: `forward/feature`
+holds the lower sixteen bits, `forward/feature_high` the upper eight. Files of schema 1 hold four bytes in one column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.flat import FlatArray
+
+FEATURE_BITS = 24
+LOW, HIGH = "feature", "feature_high"
+
+
+def feature_dtype(d_sae: int) -> type[np.unsignedinteger[Any]]:
+    """The narrowest dtype in memory that names every feature."""
+    return np.uint16 if d_sae <= 1 << 16 else np.uint32
+
+
+def id_columns(d_sae: int) -> tuple[str, ...]:
+    """Names of the columns that hold ids in the group `forward`."""
+    return (LOW,) if d_sae <= 1 << 16 else (LOW, HIGH)
+
+
+def write_ids(forward: h5py.Group, pieces: Sequence[NDArray[np.unsignedinteger[Any]]], d_sae: int) -> None:
+    """Write pieces of ids end to end into the columns of `forward`."""
+    n = sum(len(piece) for piece in pieces)
+    for name, dtype, shift in ((LOW, np.uint16, 0), (HIGH, np.uint8, 16)):
+        if name not in id_columns(d_sae):
+            continue
+        target, at = forward.create_dataset(name, (n,), dtype), 0
+        for piece in pieces:
+            target[at : at + len(piece)] = (piece >> shift).astype(dtype)
+            at += len(piece)
+
+
+class FeatureIds:
+    """Every entry's feature, read by slices of its columns."""
+
+    def __init__(self, low: FlatArray | h5py.Dataset, high: FlatArray | h5py.Dataset | None) -> None:
+        self._low, self._high = low, high
+
+    @classmethod
+    def flat(cls, file: h5py.File) -> FeatureIds:
+        """For short reads from a file."""
+        high = FlatArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
+        return cls(FlatArray(file, f"forward/{LOW}"), high)
+
+    @classmethod
+    def of(cls, file: h5py.File) -> FeatureIds:
+        """For reading whole columns."""
+        return cls(file["forward"][LOW], file["forward"].get(HIGH))
+
+    def __len__(self) -> int:
+        return len(self._low)
+
+    def __getitem__(self, wanted: slice) -> NDArray[np.unsignedinteger[Any]]:
+        """The ids of a slice, as its own array."""
+        low: NDArray[np.unsignedinteger[Any]] = self._low[wanted]
+        if self._high is None:
+            return low
+        ids: NDArray[np.uint32] = low | (self._high[wanted].astype(np.uint32) << np.uint32(16))
+        return ids
