@@ -172,11 +172,11 @@ def test_both_make_pages_of_the_same_features_on_the_same_tokens(
 ) -> None:
     def asked(script: str, *args: Any, python: Path) -> dict[str, Any]:
         assert (peer.SCRIPTS / script).is_file()
-        return plain_pages(*args[:-1])
+        return plain_pages(*args[:6])
 
     monkeypatch.setattr(dashboard, "ask", asked)
     looked = subjects.random_llama(tmp_path / "model", str(write_corpus(tmp_path / "text.txt")))
-    plan = dashboard.Plan((dashboard.Work(32, 1),), trained=2000, tokens=1500, rounds=1)
+    plan = dashboard.Plan((dashboard.Work(32, (dashboard.Batches(16, 4, 1),)),), trained=2000, tokens=1500, rounds=1)
     table = dashboard.measure_of(plan, looked, tmp_path)
     ours, index, theirs = table.rows
     assert ours[:2] == ("32 features", "monosem: index, and every page")
@@ -184,13 +184,13 @@ def test_both_make_pages_of_the_same_features_on_the_same_tokens(
     assert float(index[2].split()[0]) <= float(ours[2].split()[0])
     assert "activations, " in ours[6]
     assert theirs[1:] == (
-        "SAEDashboard 0.8.0",
+        "SAEDashboard 0.8.0, 16 features and 4 contexts at a time",
         "50.0 s",
         "50.0 – 50.0 s",
         "1",
         "1.00 ×",
         "70 texts a feature, JSON of 3.0 MB",
-        "1",
+        "",
     )
     assert float(ours[-1].removesuffix(" ×")) <= float(index[-1].removesuffix(" ×"))
     alike = re.search(r"both count ([0-9.]+) % alike", table.notes[0])
@@ -209,29 +209,33 @@ def contender(name: str, d_sae: int, *seconds: float) -> dashboard.Contender:
 
 
 def test_pages_grow_and_compare_round_by_round() -> None:
-    small = dashboard.Pair(contender("monosem", 2, 1.0, 5.0, 2.0), contender("SAEDashboard", 2, 10.0, 40.0, 60.0))
-    large = dashboard.Pair(contender("monosem", 8, 1.2, 6.5, 2.0), contender("SAEDashboard", 8, 50.0))
+    small = dashboard.Size(
+        contender("monosem", 2, 1.0, 5.0, 2.0),
+        [contender("best", 2, 10.0, 40.0, 60.0), contender("default", 2, 100.0)],
+    )
+    large = dashboard.Size(contender("monosem", 8, 1.2, 6.5, 2.0), [contender("best", 8, 50.0)])
     rows = dashboard.rows([small, large])
     assert rows[0] == (
         "2 features", "monosem: index, and every page", "2.0 s", "1.0 – 5.0 s", "1", "1.00 ×",
         "all 40 activations, 1.5 MB", "10.0 ×",
     )  # fmt: skip
     assert rows[1][2:] == ("1.5 s", "0.5 – 4.5 s", "1", "1.00 ×", "the same", "20.0 ×")  # of 20, 8.9 and 40
-    assert rows[2][1:3] == ("SAEDashboard", "40.0 s")
-    assert rows[3][5] == "1.20 ×"  # of 1.2, 1.3 and 1
-    assert rows[3][7] == "41.7 ×"  # of the first round alone
-    assert rows[5][5:] == ("5.00 ×", "5 texts a feature, JSON of 1.5 MB", "1")  # the first round's as well
+    assert rows[2][1:3] == ("best", "40.0 s")
+    assert rows[3][1:3] == ("default", "100.0 s")
+    assert rows[4][5] == "1.20 ×"  # of 1.2, 1.3 and 1
+    assert rows[4][7] == "41.7 ×"  # of the first round alone
+    assert rows[6][5:] == ("5.00 ×", "5 texts a feature, JSON of 1.5 MB", "")  # the first round's as well
 
 
 def test_pages_without_the_other_side_say_why() -> None:
-    pair = dashboard.Pair(contender("monosem", 2, 1.0), contender("SAEDashboard", 2))
-    pair.theirs.turn(1)
-    pair.theirs.turn(2)
-    ours, index, theirs = dashboard.rows([pair])
+    size = dashboard.Size(contender("monosem", 2, 1.0), [contender("SAEDashboard", 2)])
+    size.turn(1)
+    size.turn(2)
+    ours, index, theirs = dashboard.rows([size])
     assert ours[-1] == index[-1] == "–"
     assert theirs[2:] == ("–",) * 5 + ("failed: exit code 1: out of memory",)
     looked = subjects.Looked("a model", Path(), "stdlib", 0)
-    assert "alike" not in dashboard.notes([pair], dashboard.QUICK, looked)[0]
+    assert "alike" not in dashboard.notes([size], dashboard.QUICK, looked)[0]
 
 
 def test_versions_are_read_from_the_list_that_is_installed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,11 +38,23 @@ COLUMNS = ("feature pages", "by", "time", "least – greatest", "features/s", "g
 
 
 @dataclass(frozen=True)
+class Batches:
+    """What SAEDashboard works on at a time, and in how many rounds it does so."""
+
+    features: int
+    contexts: int
+    rounds: int
+
+    def __str__(self) -> str:
+        return f"{grouped(self.features)} features and {self.contexts} contexts at a time"
+
+
+@dataclass(frozen=True)
 class Work:
-    """An autoencoder, and in how many rounds SAEDashboard makes its pages."""
+    """An autoencoder, and what SAEDashboard works on at a time there; it is compared by the first."""
 
     d_sae: int
-    theirs: int
+    theirs: tuple[Batches, ...]
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,19 @@ class Plan:
     rounds: int
 
 
-FULL = Plan((Work(1024, 3), Work(4096, 1)), trained=200_000, tokens=131_072, rounds=3)
-QUICK = Plan((Work(64, 1), Work(128, 0)), trained=20_000, tokens=8192, rounds=1)
+BEST = (1024, 64)
+"""Features and contexts at a time at which SAEDashboard was fastest here."""
+DEFAULT = (256, 64)
+FULL = Plan(
+    (
+        Work(1024, (Batches(*BEST, rounds=3), Batches(*DEFAULT, rounds=1))),
+        Work(4096, (Batches(*BEST, rounds=1),)),
+    ),
+    trained=200_000,
+    tokens=131_072,
+    rounds=3,
+)
+QUICK = Plan((Work(64, (Batches(*DEFAULT, rounds=1),)), Work(128, ())), trained=20_000, tokens=8192, rounds=1)
 
 
 @dataclass(frozen=True)
@@ -110,22 +134,28 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Both at one autoencoder."""
+class Size:
+    """All contenders at one autoencoder."""
 
     ours: Contender
-    theirs: Contender
+    theirs: Sequence[Contender]
+    """By batches; the first is the one that monosem is compared with."""
+
+    def turn(self, number: int) -> None:
+        """Everyone in turn."""
+        for contender in (self.ours, *self.theirs):
+            contender.turn(number)
 
     def times(self, ours: Sequence[float]) -> str:
         """How many times as long SAEDashboard takes, round by round."""
-        done = len(self.theirs.made)
-        return f"{ratio(self.theirs.seconds, ours[:done]):.1f} ×" if done else "–"
+        done = self.theirs[0].seconds if self.theirs else []
+        return f"{ratio(done, ours[: len(done)]):.1f} ×" if done else "–"
 
     def agreement(self) -> float | None:
         """The share of activations that both count alike, over the features; None where one has not counted."""
-        if not self.theirs.made:
+        if not self.theirs or not self.theirs[0].made:
             return None
-        ours_F, theirs_F = (np.asarray(one.made[-1].count_F, float) for one in (self.ours, self.theirs))
+        ours_F, theirs_F = (np.asarray(one.made[-1].count_F, float) for one in (self.ours, self.theirs[0]))
         return float(1 - np.abs(ours_F - theirs_F).sum() / (ours_F + theirs_F).sum())
 
 
@@ -159,15 +189,15 @@ class Bench:
         more = (found["more_reading"], found["more_examples"])
         return Made(found["seconds"], found["reading"], found["examples"], found["bytes"], count_F, more)
 
-    def saedashboard(self, d_sae: int) -> Made:
+    def saedashboard(self, d_sae: int, batches: Batches) -> Made:
         """SAEDashboard's runner on the tokens of monosem's index; may raise PeerFailed."""
         run, contexts, sae = self.trained(d_sae), self.folder / "contexts.npy", self.folder / "sae.npz"
         with FeatureStore.open(run.path) as store:
             ids_CT = store.tokens(0, store.n_tokens).reshape(-1, store.plan.context).astype(np.int64)
         np.save(contexts, ids_CT)
         np.savez(sae, **load_sae(run.sae).tensors)
-        model = (self.looked.model, contexts, self.looked.bos)
-        found = ask("feature_pages.py", *model, sae, LAYER, K, self.folder / "pages.json", python=PYTHON)
+        given = (self.looked.model, contexts, self.looked.bos, sae, LAYER, K, batches.features, batches.contexts)
+        found = ask("feature_pages.py", *given, self.folder / "pages.json", python=PYTHON)
         return _theirs(found, ids_CT.size)
 
 
@@ -190,38 +220,42 @@ def measure(plan: Plan = FULL) -> Table:
 def measure_of(plan: Plan, looked: Looked, folder: Path) -> Table:
     """The same of a given model and text, in `folder`."""
     bench = Bench(looked, folder, plan)
-    name = f"SAEDashboard {pinned('sae-dashboard', LISTED)}"
-    pairs = [
-        Pair(
-            Contender("monosem", work.d_sae, lambda d=work.d_sae: bench.monosem(d), plan.rounds),
-            Contender(name, work.d_sae, lambda d=work.d_sae: bench.saedashboard(d), work.theirs),
-        )
-        for work in plan.works
-    ]
+    sizes = [_size(bench, work, plan.rounds) for work in plan.works]
     for number in range(1, plan.rounds + 1):
-        for pair in pairs:
-            pair.ours.turn(number)
-            pair.theirs.turn(number)
-    return Table(COLUMNS, rows(pairs), notes(pairs, plan, looked))
+        for size in sizes:
+            size.turn(number)
+    return Table(COLUMNS, rows(sizes), notes(sizes, plan, looked))
 
 
-def rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """The lines of each pair; growth is relative to the first pair's, round by round."""
-    first = pairs[0]
+def _size(bench: Bench, work: Work, rounds: int) -> Size:
+    name = f"SAEDashboard {pinned('sae-dashboard', LISTED)}"
+    theirs = [
+        Contender(f"{name}, {one}", work.d_sae, partial(bench.saedashboard, work.d_sae, one), one.rounds)
+        for one in work.theirs
+    ]
+    return Size(Contender("monosem", work.d_sae, partial(bench.monosem, work.d_sae), rounds), theirs)
+
+
+def rows(sizes: Sequence[Size]) -> list[tuple[str, ...]]:
+    """The lines of each size; growth is relative to the same line of the first size, round by round."""
+    first = sizes[0]
     found = []
-    for pair in pairs:
-        ours, theirs = pair.ours, pair.theirs
-        what = f"{grouped(ours.d_sae)} features"
+    for size in sizes:
+        ours, what = size.ours, f"{grouped(size.ours.d_sae)} features"
         lines = [("monosem: index, and every page", ours.seconds, first.ours.seconds, _ours_kept(ours))]
         lines += [("monosem: index alone", ours.indexing, first.ours.indexing, "the same")]
         for name, seconds, before, kept in lines:
-            found.append((what, name, *_times(ours.d_sae, seconds, before), kept, pair.times(seconds)))
-        if theirs.failure:
-            found.append((what, theirs.name, *["–"] * 5, f"failed: {theirs.failure}"))
-        elif theirs.made:
-            times = _times(theirs.d_sae, theirs.seconds, first.theirs.seconds)
-            found.append((what, theirs.name, *times, _theirs_kept(theirs), "1"))
+            found.append((what, name, *_times(ours.d_sae, seconds, before), kept, size.times(seconds)))
+        for theirs in size.theirs:
+            before = next((one.seconds for one in first.theirs if one.name == theirs.name), [])
+            found.append((what, theirs.name, *_cells(theirs, before)))
     return found
+
+
+def _cells(theirs: Contender, before: Sequence[float]) -> tuple[str, ...]:
+    if theirs.failure or not theirs.made:
+        return (*["–"] * 5, f"failed: {theirs.failure}")
+    return (*_times(theirs.d_sae, theirs.seconds, before), _theirs_kept(theirs), "")
 
 
 def _times(d_sae: int, seconds: Sequence[float], first: Sequence[float]) -> tuple[str, str, str, str]:
@@ -241,26 +275,28 @@ def _theirs_kept(one: Contender) -> str:
     return f"{grouped(made.examples / one.d_sae)} texts a feature, JSON of {made.size / 1e6:.1f} MB"
 
 
-def notes(pairs: Sequence[Pair], plan: Plan, looked: Looked) -> tuple[str, ...]:
+def notes(sizes: Sequence[Size], plan: Plan, looked: Looked) -> tuple[str, ...]:
     """What was measured, and what part of it is files."""
-    first = pairs[0]
-    ours, theirs = first.ours.made, first.theirs.made
+    first = sizes[0]
+    ours = first.ours.made
     size = f"{grouped(first.ours.d_sae)} features"
     more = median(one.more[0] for one in ours)
     sentences = [
         f"{looked.name}, output of layer {LAYER}, {grouped(plan.tokens)} tokens, TopK with k {K}, trained on "
         f"{grouped(plan.trained)} tokens.",
         f"Both begin with a loaded model and write to disk, in processes of their own, {threads()} threads; monosem's "
-        "time has the tokenizer's in it, SAEDashboard is given token ids, and works with its defaults.",
-        f"Median of {plan.rounds} rounds in turn; growth and the last column are ratios within a round.",
+        "time has the tokenizer's in it, SAEDashboard is given token ids. It has its defaults, but for what it does at "
+        f"a time; those are {DEFAULT[0]} features and {DEFAULT[1]} contexts.",
+        f"Median of {plan.rounds} rounds in turn. Growth and the last column are ratios within a round; the latter is "
+        "how many times as long SAEDashboard takes at its best.",
         f"A page of monosem has {grouped(ours[-1].examples / first.ours.d_sae)} longer texts, as in the terminal; with "
         f"{grouped(ours[-1].more[1] / first.ours.d_sae)} of 11 tokens, as in SAEDashboard, reading those of {size} "
         f"takes {more:.1f} s instead of {median(one.apart for one in ours):.1f} s.",
     ]
-    if theirs:
-        writing = median(one.apart for one in theirs)
+    if first.theirs and first.theirs[0].made:
+        writing = median(one.apart for one in first.theirs[0].made)
         sentences.append(f"Of SAEDashboard's time for {size} {writing:.1f} s are for writing JSON.")
-    alike = [f"{100 * share:.2f} %" for pair in pairs if (share := pair.agreement()) is not None]
+    alike = [f"{100 * share:.2f} %" for one in sizes if (share := one.agreement()) is not None]
     if alike:
         sentences.append(f"Of the activations, both count {' and '.join(alike)} alike.")
     return (" ".join(sentences),)

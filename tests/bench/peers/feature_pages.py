@@ -1,13 +1,13 @@
 """SAEDashboard's feature pages of a TopK SAE: seconds until their JSON is written. Runs in .venv-dashboard.
 
-    python feature_pages.py MODEL CONTEXTS.npy BOS SAE.npz LAYER K PAGES.json
+    python feature_pages.py MODEL TOKENS.npy BOS SAE.npz LAYER K FEATURES CONTEXTS PAGES.json
 
-MODEL is a LLaMA's folder, CONTEXTS holds token ids [contexts, positions], SAE the tensors W_enc [d_in, d_sae], b_enc,
+MODEL is a LLaMA's folder, TOKENS holds ids [contexts, positions], SAE the tensors W_enc [d_in, d_sae], b_enc,
 W_dec and b_dec; PAGES is written. Prints one JSON line: seconds from the loaded model and SAE to the last byte of
 PAGES, bytes (of PAGES), examples (texts it shows of all features together), and densities (for each feature, the share
 of tokens on which it fires; BOS counts as a token on which nothing does).
 
-Settings are SAEDashboard's defaults, but for the size of its batches, of which MINIBATCH is the fastest here.
+Settings are SAEDashboard's defaults, but for what it works on at a time: FEATURES features and CONTEXTS contexts.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from sae_lens import TopKSAE, TopKSAEConfig
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 from transformer_lens.pretrained.weight_conversions import convert_llama_weights
 from transformers import LlamaForCausalLM
-
-MINIBATCH = {"minibatch_size_features": 256, "minibatch_size_tokens": 64}
 
 
 def lens(folder: str) -> HookedTransformer:
@@ -81,13 +79,19 @@ def densities(pages: SaeVisData) -> list[float]:
 
 def main() -> None:
     """Make all pages of the SAE."""
-    folder, contexts_file, bos, sae_file, layer, k, target = sys.argv[1:]
+    folder, tokens_file, bos, sae_file, layer, k, features, contexts, target = sys.argv[1:]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     hook = f"blocks.{layer}.hook_resid_post"
     model, sae = lens(folder), topk(sae_file, hook, int(k))
-    tokens_CT = torch.from_numpy(np.load(contexts_file))
-    features = list(range(sae.cfg.d_sae))
-    config = SaeVisConfig(hook_point=hook, features=features, device="cpu", ignore_tokens={int(bos)}, **MINIBATCH)
+    tokens_CT = torch.from_numpy(np.load(tokens_file))
+    config = SaeVisConfig(
+        hook_point=hook,
+        features=list(range(sae.cfg.d_sae)),
+        minibatch_size_features=int(features),
+        minibatch_size_tokens=int(contexts),
+        device="cpu",
+        ignore_tokens={int(bos)},
+    )
     start = time.perf_counter()
     pages = SaeVisRunner(config).run(encoder=sae, model=model, tokens=tokens_CT)
     made = time.perf_counter()
