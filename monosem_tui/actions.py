@@ -32,6 +32,7 @@ class Where(Enum):
 
     LIST = "in the list"
     PAGE = "on the page"
+    DOCUMENT = "in a document"
     INPUT = "while filtering"
     NUMBER = "while typing a number"
     COMMAND = "while choosing a command"
@@ -55,6 +56,9 @@ class Need(Enum):
     ROOM = "both panes need a terminal of 110 columns"
     BACK = "nothing to go back to; q quits"
     COLOURS = "without colours there is one theme"
+    CHOSEN = "nothing is chosen: n goes to an example, } to the next section"
+    PAST = "no feature was followed to come here"
+    FUTURE = "there is nothing to go forward to"
     GROUP = "this group has no features"
     RUNS = "there are no runs here"
 
@@ -194,6 +198,46 @@ _BROWSE = (
     Action("browse.switch", "switch", ("tab", "shift+tab"), "the other pane", Where.BROWSE, "the other pane"),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", _FEATURES),
 )
+_PAGE = (
+    *_scrolling(Where.PAGE, "page"),
+    Action("page.next", "choose(1)", ("n",), "next example or feature", Where.PAGE, "choose next", "n/N choose"),
+    Action("page.previous", "choose(-1)", ("N",), "previous example or feature", Where.PAGE),
+    Action("page.section", "section(1)", ("}",), "next section", Where.PAGE, "next section"),
+    Action("page.section-before", "section(-1)", ("{",), "previous section", Where.PAGE),
+    Action(
+        "page.open",
+        "screen.follow_chosen",
+        ("enter",),
+        "follow the feature, or open the example's document",
+        Where.PAGE,
+        "follow, document",
+        "⏎ open",
+        (Need.CHOSEN,),
+    ),
+    Action(
+        "page.back",
+        "screen.trail(-1)",
+        ("backspace", "H"),
+        "back to the feature before",
+        Where.PAGE,
+        "back, forward",
+        needs=(Need.PAST,),
+    ),
+    Action("page.forward", "screen.trail(1)", ("L",), "forward again", Where.PAGE, needs=(Need.FUTURE,)),
+    Action(
+        "page.more-text",
+        "screen.widen_text(1)",
+        ("+", "="),
+        "more text around examples",
+        Where.PAGE,
+        "more text",
+        "+/- text",
+    ),
+    Action("page.less-text", "screen.widen_text(-1)", ("-",), "less text around examples", Where.PAGE),
+    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE, "4, 12 intervals"),
+    Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE, "one a document"),
+    Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE, "other random"),
+)
 _VIEWS = tuple(
     Action(
         f"view.{view.name}",
@@ -261,7 +305,8 @@ _HEALTH = (
 
 ACTIONS: tuple[Action, ...] = (
     *_LIST,
-    *_scrolling(Where.PAGE, "page"),
+    *_PAGE,
+    *_scrolling(Where.DOCUMENT, "document"),
     *_TYPING,
     *_BROWSE,
     *_NOTES,

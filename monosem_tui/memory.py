@@ -38,6 +38,16 @@ class BrowseMemory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExamplesMemory:
+    """What is asked of a page's examples."""
+
+    intervals: int = 4
+    one_per_document: bool = False
+    extent: int = 1
+    """Place in `monosem_tui.text.choice.EXTENTS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
 
@@ -47,6 +57,7 @@ class Memory:
     theme: str = ""
     """What `t` chose; empty leaves it to the terminal."""
     browse: BrowseMemory = field(default_factory=BrowseMemory)
+    examples: ExamplesMemory = field(default_factory=ExamplesMemory)
 
 
 def state_folder() -> Path:

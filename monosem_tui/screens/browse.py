@@ -11,9 +11,9 @@ from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where
 from monosem_tui.memory import BrowseMemory, Memory
-from monosem_tui.screens.noted import NotedScreen
 from monosem_tui.screens.ordering import Catalogue, Ordering, Selection
 from monosem_tui.screens.panes import PANES, Pane, Panes
+from monosem_tui.screens.reading import ReadingScreen
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import count
@@ -25,7 +25,7 @@ from store.errors import MonosemError
 from store.query import SORT_KEYS, SortKey
 
 
-class BrowseScreen(NotedScreen):
+class BrowseScreen(ReadingScreen):
     """List left and page right; below 110 cells one of them at a time."""
 
     VIEW, PLACE = "browse", Where.BROWSE
@@ -41,7 +41,7 @@ class BrowseScreen(NotedScreen):
 
     def body(self) -> Iterable[Widget]:
         """The two panes."""
-        yield Horizontal(self.features, self.page, id="panes")
+        yield Horizontal(self.features, self.page, self.document, id="panes")
 
     def on_mount(self) -> None:
         """Fill the list, and see whether the index grows."""
@@ -57,14 +57,37 @@ class BrowseScreen(NotedScreen):
         self.call_after_refresh(self.read_page)
 
     @property
-    def feature(self) -> int | None:
+    def listed(self) -> int | None:
         """The feature under the cursor."""
         return self.features.feature
 
     @property
+    def reading(self) -> bool:
+        """Whether the page, or a document in its place, has the keys."""
+        return self.panes.front == "page"
+
+    @property
     def here(self) -> Where:
         """The pane with the keys."""
-        return Where.LIST if self.panes.front == "list" else Where.PAGE
+        if self.panes.front == "list":
+            return Where.LIST
+        return Where.DOCUMENT if self.in_document else Where.PAGE
+
+    def put_cursor(self, feature: int) -> None:
+        """Put the cursor on a feature, if the list has it."""
+        found = (self.features.order == feature).nonzero()[0]
+        if len(found):
+            self.features.go(int(found[0]))
+
+    def outside(self, feature: int) -> str:
+        """Why the list does not have a feature; empty where it has."""
+        return self.catalogue.without(feature)
+
+    def show_document(self, shown: bool) -> None:
+        """Show a document in place of the page, or the page again."""
+        self.in_document = shown
+        self._show_panes(self.panes)
+        self.read_page()
 
     # From one sitting to the next
 
@@ -88,7 +111,7 @@ class BrowseScreen(NotedScreen):
         """Where the cursor is, how the list is ordered and how it looks."""
         ordering, panes = self.catalogue.ordering, self.panes
         kept = BrowseMemory(
-            feature=self.feature,
+            feature=self.listed,
             sort=ordering.sort,
             descending=ordering.descending,
             dead=ordering.dead,
@@ -99,17 +122,20 @@ class BrowseScreen(NotedScreen):
             rendering=self.page.rendering.value if self.rendering_chosen else "",
             log_counts=self.page.log_counts,
         )
-        return replace(memory, browse=kept)
+        return replace(super().remembered(memory), browse=kept)
 
     # What is on the screen
 
     def _show_panes(self, panes: Panes) -> None:
         self.panes = panes
-        self.features.display, self.page.display = panes.shows("list"), panes.shows("page")
+        self.features.display, page = panes.shows("list"), panes.shows("page")
+        self.page.display, self.document.display = page and not self.in_document, page and self.in_document
         self.features.styles.width = panes.list_width if panes.split else "1fr"
-        self.page.beside = panes.split
-        self.features.active, self.page.active = panes.front == "list", panes.front == "page"
-        self.set_focus(self.features if panes.front == "list" else self.page)
+        self.page.beside = self.document.beside = panes.split
+        self.features.active = not self.reading
+        self.page.active = self.document.active = self.reading
+        self.document.refresh()
+        self.set_focus(self.features if not self.reading else self.document if self.in_document else self.page)
         self.retell()
 
     def _show_list(self, feature: int | None) -> None:
@@ -133,6 +159,9 @@ class BrowseScreen(NotedScreen):
 
     def position(self) -> str:
         """Where the cursor is, or which lines of the page are on the screen."""
+        if self.here is Where.DOCUMENT and self.document.whole is not None:
+            whole, (first, last) = self.document.whole, self.document.places
+            return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.panes.front == "page":
             last = min(self.page.rows, self.page.first + self.page.room)
             return f"lines {self.page.first + 1}–{last} of {self.page.rows}"
@@ -144,7 +173,7 @@ class BrowseScreen(NotedScreen):
         if action.id in ("browse.heat", "browse.log"):
             return self.panes.shows("page")
         if action.id == "browse.next":
-            return self.panes.front == "page"
+            return self.here is Where.PAGE
         if action.id in ("browse.sort", "browse.dead", "browse.filter", "browse.goto"):
             return self.panes.front == "list"
         return True
@@ -226,9 +255,8 @@ class BrowseScreen(NotedScreen):
         if self.features.feature != feature:
             self.features.go(row)
         self.features.jump(self.features.cursor - (row - first))
-        if self.page.display and self.page.card is not None and self.page.card.feature == feature:
-            self._reading = feature
-            self._read(self.page.card.feature)
+        if self.page.card is not None and self.page.card.feature in (feature, self.feature):
+            self.reread()
 
     # Typing
 
@@ -285,6 +313,8 @@ class BrowseScreen(NotedScreen):
 
     def on_feature_list_highlighted(self) -> None:
         """The page follows once the cursor rests."""
+        if self.in_document and self.document.whole and self.document.whole.feature != self.feature:
+            self.show_document(False)
         self.retell()
         self.follow()
 
@@ -299,9 +329,9 @@ class BrowseScreen(NotedScreen):
 
     def action_open(self) -> None:
         """Go to the page."""
-        if self.page.card is None or self.page.card.feature != self.features.feature:
-            self.page.say()
         self._show_panes(replace(self.panes, front="page"))
+        if self.page.card is None or self.page.card.feature != self.feature:
+            self.page.say()
         self.read_page()
 
     # Panes
@@ -310,6 +340,7 @@ class BrowseScreen(NotedScreen):
         """To the other pane."""
         if self.panes.front == "page":
             self._show_panes(replace(self.panes, front="list"))
+            self.read_page()
         else:
             self.action_open()
 
@@ -327,12 +358,14 @@ class BrowseScreen(NotedScreen):
     def can_go_back(self) -> bool:
         """Whether a page, a zoom or a filter is open."""
         ordering = self.catalogue.ordering
-        return self.panes.can_go_back or bool(ordering.text or ordering.only)
+        return self.can_unwind or self.panes.can_go_back or bool(ordering.text or ordering.only)
 
     def go_back(self) -> None:
-        """Undo the last thing that was opened: a page, a zoom, a filter, a set chosen on another screen."""
+        """Undo the last: a document, a feature followed, a page, a zoom, a filter, a set chosen on another screen."""
         ordering = self.catalogue.ordering
-        if self.panes.can_go_back:
+        if self.can_unwind:
+            self.unwind()
+        elif self.panes.can_go_back:
             self._show_panes(self.panes.back())
             self.read_page()
         elif ordering.text:

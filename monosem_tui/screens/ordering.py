@@ -110,6 +110,19 @@ class Catalogue:
             found.append(f"{count(self.n_dead)} dead features are hidden; d shows them")
         return found
 
+    def without(self, feature: int) -> str:
+        """Why a feature is not among them; empty where it is."""
+        if feature in self.ids:
+            return ""
+        dead = self._columns.count_F[feature] == 0 and not self.ordering.dead
+        if self.ordering.only:
+            why = f"it holds only {self.ordering.only.title}"
+        elif dead:
+            why = "dead features are hidden"
+        else:
+            why = f"the filter {printable(self.ordering.text)} leaves it out"
+        return f"not in the list: {why}"
+
     def _sort(self, ordering: Ordering, dead: bool) -> Ids:
         """The features in the order asked for; dead ones among them also where the filter asks for them."""
         only = ordering.only

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual import work
 from textual.message import Message
 from textual.timer import Timer
@@ -10,23 +12,36 @@ from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.session import Session
 from monosem_tui.text.card import FeatureCard, read_card
+from monosem_tui.text.choice import ExampleChoice
+from monosem_tui.text.figures import Figures, charts, read_quick_figures, read_slow_figures, relations
 from monosem_tui.text.heat import default_rendering
 from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.page import as_text
+from monosem_tui.text.page import COPY_CELLS, as_text
 from monosem_tui.widgets.feature_page import FeaturePage
 from monosem_tui.widgets.line_view import Trouble
 from store.errors import MonosemError
+from store.reader import FeatureStore
 
 DEBOUNCE = 0.08
 """Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
+KEPT = 256
+"""Features whose slower figures are kept, so that going back and forth reads nothing twice."""
 
 
 class CardRead(Message):
     """A page has been read, or could not be."""
 
-    def __init__(self, feature: int, card: FeatureCard | MonosemError) -> None:
+    def __init__(self, feature: int, card: FeatureCard | MonosemError, figures: Figures | None = None) -> None:
         super().__init__()
-        self.feature, self.card = feature, card
+        self.feature, self.card, self.figures = feature, card, figures
+
+
+class FiguresRead(Message):
+    """What takes longer than a page has been read, or could not be."""
+
+    def __init__(self, feature: int, store: FeatureStore, figures: Figures | MonosemError) -> None:
+        super().__init__()
+        self.feature, self.store, self.figures = feature, store, figures
 
 
 class PagedScreen(MonosemScreen):
@@ -40,6 +55,10 @@ class PagedScreen(MonosemScreen):
         self.page = FeaturePage(session.palette, default_rendering(session.palette.used))
         self.rendering_chosen = False
         """Whether a person chose how activations are drawn; else it is what suits the terminal."""
+        self.choice = ExampleChoice()
+        """Which examples the page shows."""
+        self._known: dict[int, Figures] = {}
+        self._known_of = self.run.store
         self._timer: Timer | None = None
         self._reading: int | None = None
 
@@ -63,25 +82,76 @@ class PagedScreen(MonosemScreen):
             self._reading = feature
             self._read(feature)
 
+    def reread(self) -> None:
+        """Read the page anew: other examples are asked for, or the index has grown."""
+        if self.page.display and self.page.card is not None:
+            self._reading = self.page.card.feature
+            self._read(self._reading)
+
     @work(thread=True, exclusive=True, group="page", exit_on_error=False)
     def _read(self, feature: int) -> None:
+        run, figures = self.run, None
         try:
-            found: FeatureCard | MonosemError = read_card(self.run.store, self.run.notes, feature)
+            found: FeatureCard | MonosemError = read_card(run.store, run.notes, feature, self.choice)
+            figures = read_quick_figures(run.store, feature)
         except MonosemError as error:
             found = error
-        self.post_message(CardRead(feature, found))
+        self.post_message(CardRead(feature, found, figures))
 
     def on_card_read(self, message: CardRead) -> None:
-        """Show it, unless the cursor has moved on."""
+        """Show it, unless the cursor has moved on or other examples are asked for."""
+        card = message.card
+        if isinstance(card, FeatureCard) and card.choice != self.choice:
+            return
         if message.feature == self._reading:
             self._reading = None
         if message.feature != self.feature:
             return
-        if isinstance(message.card, MonosemError):
-            self.page.complain(message.card)
+        if isinstance(card, MonosemError):
+            self.page.complain(card)
         else:
-            self.page.show(message.card)
+            self._show(card, message.figures)
+            self.page_shown(card)
         self.retell()
+
+    def page_shown(self, card: FeatureCard) -> None:
+        """A page has come to be on the screen."""
+
+    def _show(self, card: FeatureCard, figures: Figures | None) -> None:
+        """Show a page with what is known already, and have the rest read."""
+        if self._known_of is not self.run.store:
+            self._known, self._known_of = {}, self.run.store
+        known, before = self._known.get(card.feature), self.page.figures
+        if known is None and figures is not None and not card.dead:
+            self._read_more(card.feature, figures)
+            # What an index held before it grew stands there until its successor comes.
+            if before is not None and self.page.card is not None and self.page.card.feature == card.feature:
+                figures = replace(figures, drift=before.drift, cofiring=before.cofiring, names=before.names)
+        self.page.show(card, known or figures)
+
+    @work(thread=True, exclusive=True, group="figures", exit_on_error=False)
+    def _read_more(self, feature: int, quick: Figures) -> None:
+        run = self.run
+        try:
+            found: Figures | MonosemError = read_slow_figures(run.store, run.notes, feature, quick)
+        except MonosemError as error:
+            found = error
+        self.post_message(FiguresRead(feature, run.store, found))
+
+    def on_figures_read(self, message: FiguresRead) -> None:
+        """Keep it, and show it if its page is still there."""
+        figures = message.figures
+        if message.store is not self.run.store:
+            return
+        if isinstance(figures, MonosemError):
+            self.tell(figures.what)
+            return
+        if len(self._known) >= KEPT:
+            del self._known[next(iter(self._known))]
+        self._known[message.feature] = figures
+        if self.page.card is not None and self.page.card.feature == message.feature:
+            self.page.figures = figures
+            self.retell()
 
     def on_trouble(self, message: Trouble) -> None:
         """The store could not be read while a line was drawn."""
@@ -104,7 +174,9 @@ class PagedScreen(MonosemScreen):
         if feature is None:
             return
         try:
-            card = read_card(self.run.store, self.run.notes, feature)
-            self.tell(copy(as_text(card), self.app.copy_to_clipboard))
+            card = read_card(self.run.store, self.run.notes, feature, self.choice)
+            figures = self._known.get(feature)
+            more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
+            self.tell(copy(as_text(card, *more), self.app.copy_to_clipboard))
         except MonosemError as error:
             self.tell(error.what)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monosem_tui.text.choice import USUAL, ExampleChoice
 from monosem_tui.text.safe import printable
 from monosem_tui.text.tokens import display_token, display_tokens
 from store.examples import Example, sections
@@ -14,7 +15,7 @@ from store.histogram import Histogram, activation_histogram
 from store.notes import FeatureNotes
 from store.reader import FeatureStore, Weighted
 
-TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES = 8, 4, 3
+TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
 BEFORE, AFTER = 60, 40
 """Tokens of text around a peak: what a very wide terminal can show."""
 BINS = 32
@@ -29,6 +30,8 @@ class ShownExample:
     peak: int
     context: int
     position: int
+    place: int = 0
+    """Of the peak in the corpus."""
 
     @property
     def act(self) -> float:
@@ -46,6 +49,8 @@ class ShownSection:
     examples: list[ShownExample]
     unit: str = "context"
     """What appears once in it: a context or a document."""
+    seed: int | None = None
+    """Which random examples these are, where that can be changed."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class FeatureCard:
     """Tokens and effect on their logits; empty where the site does not lead to the logits."""
     lowers: list[tuple[str, float]]
     near: list[Neighbour]
+    choice: ExampleChoice = USUAL
+    """What was asked of the examples."""
 
     @property
     def dead(self) -> bool:
@@ -88,7 +95,12 @@ class FeatureCard:
         return self.count == 0
 
 
-def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> FeatureCard:
+def read_card(
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    feature: int,
+    choice: ExampleChoice = USUAL,
+) -> FeatureCard:
     """Read one feature's page.
 
     Raises:
@@ -97,7 +109,16 @@ def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int)
     store.check_lengths()
     logits, columns = store.logits(feature), store.columns
     found = sections(
-        store, feature, top=TOP_EXAMPLES, intervals=INTERVALS, each=INTERVAL_EXAMPLES, before=BEFORE, after=AFTER
+        store,
+        feature,
+        top=TOP_EXAMPLES,
+        intervals=choice.intervals,
+        each=INTERVAL_EXAMPLES,
+        random=RANDOM_EXAMPLES,
+        seed=choice.seed,
+        one_per_document=choice.one_per_document,
+        before=choice.text.before,
+        after=choice.text.after,
     )
     note = notes.get(feature, FeatureNotes())
     return FeatureCard(
@@ -114,7 +135,10 @@ def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int)
         n_counted=store.n_counted,
         histogram=activation_histogram(store, feature, BINS),
         sections=[
-            ShownSection(s.title, s.first_rank, s.n_entries, [_shown(store, e) for e in s.examples]) for s in found
+            ShownSection(
+                s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], choice.unit, choice.seed
+            )
+            for s in found
         ],
         raises=_effects(store, logits.top),
         lowers=_effects(store, logits.bottom),
@@ -122,6 +146,7 @@ def read_card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int)
             Neighbour(int(i), feature_name(store, notes, int(i)), float(value))
             for i, value in zip(*store.neighbours(feature), strict=True)
         ],
+        choice=choice,
     )
 
 
@@ -152,9 +177,11 @@ def top_token(store: FeatureStore, feature: int) -> str:
     return display_token(store.vocabulary.token(token)) if token >= 0 else ""
 
 
-def _shown(store: FeatureStore, example: Example) -> ShownExample:
+def shown(store: FeatureStore, example: Example) -> ShownExample:
+    """An example, ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position)
+    place = example.start + example.peak
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place)
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
 
 from monosem_tui.text.bars import sparkline
 from monosem_tui.text.card import BINS, feature_name
 from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.page import named
 from monosem_tui.text.safe import cut, fit
+from monosem_tui.text.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
 from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from store.cofiring import CoFiring, cofiring
+from store.cofiring import CoFiring, Companion, cofiring
 from store.drift import Drift, drift
 from store.histogram import Histogram, log_histogram, logit_histogram, zeros
 from store.notes import FeatureNotes
@@ -22,21 +19,26 @@ from store.reader import FeatureStore, Quantiles, Weighted
 LISTED = 10
 LABEL = 14
 """Cells of the words left of a chart; `activation  0 ` of the page has as many."""
-BETWEEN = "   "
+WAITING = "…"
+"""Stands where something is being read."""
+DRIFT_FITS = 67
+"""Cells from which the drift and its extremes stand on one line."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Exact over the indexed corpus."""
+    """Exact over the indexed corpus; what takes longer to read may be missing."""
 
     zeros: int
     """Counted tokens on which the feature does not fire."""
     quantiles: Quantiles
     log_histogram: Histogram
-    drift: Drift
+    drift: Drift | None
+    """None while it is being read."""
     logits: Histogram | None
     """Of the effects on all tokens; None where the site does not lead to the logits, or the file is older."""
-    cofiring: CoFiring
+    cofiring: CoFiring | None
+    """None while it is being read."""
     names: dict[int, str]
     """Labels, or tokens they fire on, of the companions."""
     neurons: Weighted
@@ -49,67 +51,125 @@ def read_figures(store: FeatureStore, notes: dict[int, FeatureNotes], feature: i
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
+    return read_slow_figures(store, notes, feature, read_quick_figures(store, feature))
+
+
+def read_quick_figures(store: FeatureStore, feature: int) -> Figures:
+    """All but drift and companions: a few rows of the store.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
     store.check_lengths()
-    together = cofiring(store, feature, LISTED)
     return Figures(
         zeros=zeros(store, feature),
         quantiles=store.quantiles(feature),
         log_histogram=log_histogram(store, feature, BINS),
-        drift=drift(store, feature, BINS),
+        drift=None,
         logits=logit_histogram(store, feature),
-        cofiring=together,
-        names={c.feature: feature_name(store, notes, c.feature) for c in together.companions},
+        cofiring=None,
+        names={},
         neurons=store.neurons(feature),
         neuron_layer=store.spec.neuron_layer,
     )
+
+
+def read_slow_figures(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, quick: Figures) -> Figures:
+    """`quick` with drift and companions: every place where the feature fires is looked at.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
+    store.check_lengths()
+    together = cofiring(store, feature, LISTED)
+    names = {c.feature: feature_name(store, notes, c.feature) for c in together.companions}
+    return replace(quick, drift=drift(store, feature, BINS), cofiring=together, names=names)
 
 
 def charts(figures: Figures, cells: int) -> list[Line]:
     """Log bins, quantiles and drift, to stand under the histogram of activations; nothing where it never fires."""
     if not len(figures.quantiles.value):
         return []
-    edges, density_S = figures.log_histogram.edges, figures.drift.density_S
-    spread = f"{activation(float(edges[0]))} to {activation(float(edges[-1]))}"
-    lines = _chart(
-        "in log bins", figures.log_histogram.counts, f"{spread}{BETWEEN}{count(figures.zeros)} at zero", cells
-    )
-    lines += _chart(
-        "along corpus", density_S, f"{share(float(density_S.min()))} to {share(float(density_S.max()))}", cells
-    )
+    lines = log_bins(figures, cells) + along(figures, cells)
     values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
     at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
     parts = [line(fit("quantiles", LABEL), values), line(f"at {at} %")]
     return lines + wrap([_dim(part) for part in parts], cells, BETWEEN, indent=LABEL)
 
 
+def log_bins(figures: Figures, cells: int) -> list[Line]:
+    """The histogram of activations in bins of equal ratio; nothing where it never fires."""
+    if not len(figures.quantiles.value):
+        return []
+    edges = figures.log_histogram.edges
+    spread = f"{activation(float(edges[0]))} to {activation(float(edges[-1]))}"
+    words = f"{spread}{BETWEEN}{count(figures.zeros)} at zero"
+    return _chart("in log bins", sparkline(figures.log_histogram.counts), words, cells)
+
+
+def along(figures: Figures, cells: int) -> list[Line]:
+    """How often it fires along the corpus; while that is being read, as many lines as it will take."""
+    if not len(figures.quantiles.value):
+        return []
+    if figures.drift is None:
+        waiting = _chart("along corpus", WAITING, "", cells)
+        return waiting if cells >= DRIFT_FITS else [*waiting, ()]
+    density_S = figures.drift.density_S
+    words = f"{share(float(density_S.min()))} to {share(float(density_S.max()))}"
+    return _chart("along corpus", sparkline(density_S), words, cells)
+
+
+def quantile_words(figures: Figures) -> list[str]:
+    """`median 5.1`, `5 to 95 % 1.2 to 8.8`, for a line of numbers; nothing where it never fires."""
+    values = dict(zip(figures.quantiles.q, map(float, figures.quantiles.value), strict=False))
+    if not {0.05, 0.5, 0.95} <= values.keys():
+        return []
+    ends = f"{activation(values[0.05])} to {activation(values[0.95])}"
+    return [f"median {activation(values[0.5])}", f"nine tenths {ends}"]
+
+
 def relations(figures: Figures, cells: int) -> list[Line]:
-    """Logits of all tokens, companions and neurons, to stand under the neighbours; nothing of what is not known."""
-    lines: list[Line] = []
+    """Companions, logits of all tokens and neurons, to stand under the neighbours; nothing of what is not known."""
+    return links(figures, cells).lines
+
+
+def links(figures: Figures, cells: int) -> Sheet:
+    """`relations` with the companions as stops; while these are being read, as many lines as they may take."""
+    parts = [_companions(figures, cells)]
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())
         chart = line(Span(f"{low} ", Role.DIM), sparkline(figures.logits.counts, log=True), Span(f" {high}", Role.DIM))
-        lines += named("LOGITS", [chart, _dim(line(f"{count(n)} tokens, log"))], cells)
-    lines += named("WITH", [_companion(figures, i) for i in range(len(figures.cofiring.companions))], cells)
+        parts.append(named("LOGITS", [chart, _dim(line(f"{count(n)} tokens, log"))], cells))
     found = [
         line(str(neuron), " ", Span(cosine(value), Role.DIM))
         for neuron, value in zip(figures.neurons.id.tolist(), figures.neurons.value.tolist(), strict=True)
     ]
     layer = [_dim(line(f"layer {figures.neuron_layer}"))] if found and figures.neuron_layer is not None else []
-    return [*lines, *named("NEURONS", [*layer, *found], cells)]
+    return joined([*parts, named("NEURONS", [*layer, *found], cells)])
 
 
-def _companion(figures: Figures, i: int) -> Line:
+def _companions(figures: Figures, cells: int) -> Sheet:
+    if figures.cofiring is None:
+        if not len(figures.quantiles.value):
+            return plain([])
+        waiting = line(Span(fit(WITH, NAME), Role.HEADING), Span(WAITING, Role.DIM))
+        return plain([waiting, *[()] * (room(cells) - 1)])
+    companions = figures.cofiring.companions
+    parts = [_companion(figures, companion) for companion in companions]
+    return named(WITH, parts, cells, [companion.feature for companion in companions])
+
+
+def _companion(figures: Figures, companion: Companion) -> Line:
     """`17 ·she 38 % ×4.2`: share of the tokens and lift."""
-    companion = figures.cofiring.companions[i]
     name = cut(figures.names[companion.feature], 20)
     lift = activation(companion.lift) if companion.lift < 9.95 else count(round(companion.lift))
     return line(str(companion.feature), " " if name else "", name, Span(f" {share(companion.share)} ×{lift}", Role.DIM))
 
 
-def _chart(name: str, counts: NDArray[np.int64] | NDArray[np.float64], words: str, cells: int) -> list[Line]:
-    parts = [line(Span(fit(name, LABEL), Role.DIM), sparkline(counts)), _dim(line(words))]
-    return wrap(parts, cells, BETWEEN, indent=LABEL)
+def _chart(name: str, drawn: str, words: str, cells: int) -> list[Line]:
+    parts = [line(Span(fit(name, LABEL), Role.DIM), drawn), _dim(line(words))]
+    return wrap(parts if words else parts[:1], cells, BETWEEN, indent=LABEL)
 
 
 def _dim(spans: Line) -> Line:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from monosem_tui.text.bars import bar, sparkline
 from monosem_tui.text.card import FeatureCard, Neighbour, ShownSection
 from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.passage import frame, passage
+from monosem_tui.text.passage import block, frame, passage
 from monosem_tui.text.safe import cut, fit, width
-from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of, wrap
+from monosem_tui.text.sheet import BETWEEN, NAME, NEAR, Key, Sheet, Stop, joined, named, plain
+from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
 from store.examples import RANDOM, TOP
 
 VALUE = 6
 """Cells of the activation left of an example."""
-NAME = 8
-"""Cells of the names RAISES, LOWERS, NEAR and of `activation`'s like."""
 EFFECT_BAR = 5
 LONGEST_TOKEN = 16
 COPY_CELLS = 120
-BETWEEN = "   "
+NOTHING = Sheet([], [])
 
 
 def page(
@@ -32,21 +31,47 @@ def page(
     charts: Sequence[Line] = (),
     relations: Sequence[Line] = (),
 ) -> list[Line]:
-    """Every line of a page below its title; `charts` stand under the histogram, `relations` under the neighbours.
+    """Every line of a page below its title; `charts` stand under the histogram, `relations` under the neighbours."""
+    return sheet(card, cells, rendering, log=log, charts=charts, relations=plain(relations)).lines
+
+
+def sheet(
+    card: FeatureCard,
+    cells: int,
+    rendering: Rendering,
+    *,
+    log: bool,
+    trail: Sequence[Line] = (),
+    quantiles: Sequence[str] = (),
+    charts: Sequence[Line] = (),
+    relations: Sheet = NOTHING,
+) -> Sheet:
+    """A page with the places on it that a cursor can go to.
 
     The strongest examples come first, then what the feature does and its neighbours, so that all three stand on one
     screen of 24 rows; the weaker examples follow.
+
+    Args:
+        card: what is shown.
+        cells: width.
+        rendering: how activations are drawn.
+        log: whether the histogram shows logarithms of counts.
+        trail: what stands under the numbers.
+        quantiles: numbers that are said as far as they fit on the line of numbers.
+        charts: what stands under the histogram.
+        relations: what stands under the neighbours.
     """
-    lines = [*_numbers(card, cells), *_comment(card, cells), ()]
+    parts = [plain([*_numbers(card, cells, quantiles), *trail, *_comment(card, cells), ()])]
     if card.dead:
-        lines += wrap([line(word) for word in _dead(card).split()], cells, " ")
+        parts.append(plain(wrap([line(word) for word in _dead(card).split()], cells, " ")))
     else:
-        lines += [*_histogram(card, cells, log=log), *charts]
+        parts.append(plain([*_histogram(card, cells, log=log), *charts]))
+    related = [plain([()]), _relations(card, cells), relations]
     for number, section in enumerate(card.sections):
-        lines += [(), *_section(section, card, cells, rendering)]
+        parts += [plain([()]), _section(section, card, cells, rendering)]
         if number == 0:
-            lines += [(), *_relations(card, cells), *relations]
-    return lines if card.sections else [*lines, (), *_relations(card, cells), *relations]
+            parts += related
+    return joined(parts if card.sections else [*parts, *related])
 
 
 def title(card: FeatureCard) -> Line:
@@ -59,16 +84,16 @@ def badges(card: FeatureCard) -> Line:
     return line(" ".join(["★"] * card.bookmark + [f"#{tag}" for tag in card.tags]))
 
 
-def as_text(card: FeatureCard) -> str:
-    """The page as plain text, activations as marks."""
+def as_text(card: FeatureCard, charts: Sequence[Line] = (), relations: Sequence[Line] = ()) -> str:
+    """The page as plain text, `COPY_CELLS` wide, activations as marks."""
     lines = [
         line("feature ", *title(card), " " * 2, *badges(card)),
-        *page(card, COPY_CELLS, Rendering.MARKS, log=False),
+        *page(card, COPY_CELLS, Rendering.MARKS, log=False, charts=charts, relations=relations),
     ]
     return "".join(text_of(spans).rstrip() + "\n" for spans in lines)
 
 
-def _numbers(card: FeatureCard, cells: int) -> list[Line]:
+def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
     if card.dead:
         parts = [f"norm {card.norm:.2f}"]
     else:
@@ -78,7 +103,10 @@ def _numbers(card: FeatureCard, cells: int) -> list[Line]:
             f"mean {activation(card.mean)}",
             f"norm {card.norm:.2f}",
         ]
-    return wrap([line(part) for part in parts], cells, " · ")
+    rows = wrap([line(part) for part in parts], cells, " · ")
+    while len(rows) == 1 and more and width_of(wrap([rows[0], line(more[0])], cells * 2, " · ")[0]) <= cells:
+        rows, more = [line(*rows[0], Span(" · ", Role.DIM), more[0])], more[1:]
+    return rows
 
 
 def _comment(card: FeatureCard, cells: int) -> list[Line]:
@@ -102,44 +130,43 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
     return wrap([chart, words], cells, BETWEEN)
 
 
-def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Iterator[Line]:
+def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     n = len(section.examples)
     if section.title in (TOP, RANDOM):
         left = line(Span(section.title.upper(), Role.HEADING))
-        right = f"{n} of {count(card.count)} drawn at random, the strongest first"
+        seed = "" if section.seed is None else f", seed {section.seed}"
+        right = f"{n} of {count(card.count)} drawn at random{seed}, the strongest first"
         if section.title == TOP:
             right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
     else:
         left = line(Span(section.title, Role.HEADING))
         last = section.first_rank + section.n_entries
         right = f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}"
-    yield spread(left, line(Span(right, Role.DIM)), cells)
+    found = Sheet([spread(left, line(Span(right, Role.DIM)), cells)], [])
     where = frame(section.examples, cells - VALUE - 2)
     for example in section.examples:
-        first, *rest = passage(example, card.max, rendering, where)
-        yield line(fit(activation(example.act), VALUE, ">"), "  ", *first)
-        for spans in rest:
-            yield line(" " * (VALUE + 2), *spans)
+        if card.choice.text.lines == 1:
+            lines = [line(" ", *spans) for spans in passage(example, card.max, rendering, where)]
+        else:
+            lines = block(example, card.max, rendering, cells - VALUE - 1, card.choice.text.lines)
+        key = Key(section.title, example.place)
+        found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
+        value = fit(activation(example.act), VALUE, ">")
+        heads = [value, *[" " * VALUE] * (len(lines) - 1)]
+        found.lines.extend(line(start, " ", *spans) for start, spans in zip(heads, lines, strict=True))
+    return found
 
 
-def _relations(card: FeatureCard, cells: int) -> list[Line]:
-    near = named("NEAR", [_neighbour(n) for n in card.near], cells)
+def _relations(card: FeatureCard, cells: int) -> Sheet:
+    near = named(NEAR, [_neighbour(n) for n in card.near], cells, [n.feature for n in card.near])
     effects = [*card.raises, *card.lowers]
     if not effects:
-        return [line(Span(fit("RAISES", NAME), Role.HEADING), "nothing by itself: other layers come after"), *near]
+        nothing = line(Span(fit("RAISES", NAME), Role.HEADING), "nothing by itself: other layers come after")
+        return joined([plain([nothing]), near])
     top = max(abs(value) for _, value in effects)
     sizes = tuple(max(width(text) for text in column) for column in zip(*map(_words, effects), strict=True))
     raises, lowers = ([_effect(e, top, sizes) for e in side] for side in (card.raises, card.lowers))
-    return [*named("RAISES", raises, cells), *named("LOWERS", lowers, cells), *near]
-
-
-def named(name: str, parts: Sequence[Line], cells: int) -> list[Line]:
-    """As many parts as fit behind a name, on one line where it is wide, on two where it is not."""
-    if not parts:
-        return []
-    rows = wrap(parts, cells - NAME, BETWEEN)[: 1 if cells >= 90 else 2]
-    heads = [fit(name, NAME), *[" " * NAME] * (len(rows) - 1)]
-    return [line(Span(head, Role.HEADING), *row) for head, row in zip(heads, rows, strict=True)]
+    return joined([named("RAISES", raises, cells), named("LOWERS", lowers, cells), near])
 
 
 def _words(effect: tuple[str, float]) -> tuple[str, str]:

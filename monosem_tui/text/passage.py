@@ -1,10 +1,10 @@
-"""A stretch of running text with a feature's activations drawn on it, cut to one line around a peak."""
+"""Running text with a feature's activations drawn on it: a line around a peak, some lines, or as many as there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monosem_tui.text import heat
+from monosem_tui.text import flow, heat
 from monosem_tui.text.card import ShownExample
 from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import activation
@@ -53,6 +53,58 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
     return lines
 
 
+class Running:
+    """Tokens on lines of `cells` cells, the peak's activation behind it in each rendering."""
+
+    def __init__(
+        self, example: ShownExample, top: float, rendering: Rendering, cells: int, *, newlines: bool = False
+    ) -> None:
+        """Lay them out.
+
+        Args:
+            example: tokens and activations; a peak of -1 marks none.
+            top: activation that counts as full heat.
+            rendering: how activations are drawn.
+            cells: width.
+            newlines: whether a line ends behind `↵`.
+        """
+        self._example, self._top, self._rendering, self._cells = example, top, rendering, cells
+        self._spans = _drawn(example, top, rendering)
+        if rendering is not Rendering.MARKS and example.peak >= 0:
+            text, role = self._spans[example.peak]
+            self._spans[example.peak] = Span(f"{text}‹{activation(example.act)}›", role)
+        self.rows = flow.rows([span.text for span in self._spans], cells, newlines=newlines)
+        """The tokens of each."""
+
+    def row_of(self, token: int) -> int:
+        """The row that a token stands on."""
+        return next(number for number, row in enumerate(self.rows) if token <= row[-1])
+
+    def lines(self, number: int) -> list[Line]:
+        """A row as lines: one, or two with a ruler."""
+        spans = flow.drawn(self._spans, self.rows[number], self._cells, first=number == 0)
+        if self._rendering is not Rendering.RULER:
+            return [line(*spans)]
+        row = self.rows[number]
+        marks = heat.ruler(self._example.act_T[row], self._top, [width(span.text) for span in spans])
+        roles = [Role.PLAIN if token == self._example.peak else Role.DIM for token in row]
+        return [line(*spans), line(*map(Span, marks, roles))]
+
+
+def block(example: ShownExample, top: float, rendering: Rendering, cells: int, wanted: int) -> list[Line]:
+    """`wanted` rows of text around the peak, more of them before it; where text is missing at an end, `…` says so."""
+    running = Running(example, top, rendering, cells - 2)
+    n, peak = len(running.rows), running.row_of(example.peak)
+    first = max(0, min(peak - wanted * 3 // 5, n - wanted))
+    last = min(first + wanted, n)
+    found: list[Line] = []
+    for number in range(first, last):
+        text, *ruler = running.lines(number)
+        found.append(line("…" if first and number == first else " ", *text, "…" if number == last - 1 < n - 1 else ""))
+        found += [line(" ", *marks) for marks in ruler]
+    return found
+
+
 def _drawn(example: ShownExample, top: float, rendering: Rendering) -> list[Span]:
     """One span a token."""
     steps = heat.bins(example.act_T, top).tolist()
@@ -60,12 +112,13 @@ def _drawn(example: ShownExample, top: float, rendering: Rendering) -> list[Span
         return [Span(token, HEAT[step]) for token, step in zip(example.tokens, steps, strict=True)]
     if rendering is Rendering.RULER:
         return [Span(t, Role.BOLD if i == example.peak else Role.PLAIN) for i, t in enumerate(example.tokens)]
-    bold = heat.strongest(example.act_T, MARKED) | {example.peak}
+    bold = heat.strongest(example.act_T, MARKED) | ({example.peak} if example.peak >= 0 else set())
     spans = [
         Span(token, Role.PEAK if i in bold else Role.UNDER if step else Role.PLAIN)
         for i, (token, step) in enumerate(zip(example.tokens, steps, strict=True))
     ]
-    spans[example.peak] = Span(spans[example.peak].text + f"‹{activation(example.act)}›", Role.PEAK)
+    if example.peak >= 0:
+        spans[example.peak] = Span(spans[example.peak].text + f"‹{activation(example.act)}›", Role.PEAK)
     return spans
 
 

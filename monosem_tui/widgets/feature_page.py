@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.message import Message
 
 from monosem_tui.actions import Where
 from monosem_tui.text.card import FeatureCard
+from monosem_tui.text.figures import Figures, along, links, log_bins, quantile_words
 from monosem_tui.text.heat import Rendering
-from monosem_tui.text.page import badges, page, title
+from monosem_tui.text.page import NOTHING, badges, sheet, title
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import cut, printable
+from monosem_tui.text.sheet import Key, Sheet, Stop, marked
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.text.trail import Trail, trail_lines
 from monosem_tui.widgets.keys import bindings
-from monosem_tui.widgets.line_view import LineView
+from monosem_tui.widgets.scrolled import ScrolledView
 from store.errors import MonosemError
 
-RULE, FORK, WALL = "─", "┬", "│"
+RULE, FORK, WALL, CURSOR = "─", "┬", "│", "▌"
 LEAST = 40
 """Cells below which lines are cut rather than laid out anew."""
 
 
-class FeaturePage(LineView):
-    """A card, laid out for the width there is."""
+class FeaturePage(ScrolledView):
+    """A card and what is known beyond it, laid out for the width there is; a cursor goes from stop to stop."""
 
     BINDINGS = bindings(Where.PAGE)
 
-    class Moved(Message):
-        """Other lines came to be on the screen."""
+    class Moved(ScrolledView.Moved):
+        """Other lines came to be on the screen, or the cursor is elsewhere."""
+
+    class Opened(Message):
+        """What is chosen is to be opened."""
 
     def __init__(self, palette: Palette, rendering: Rendering) -> None:
         super().__init__(palette)
         self._card: FeatureCard | None = None
         self._note: list[str] = []
-        self._lines: list[Line] = []
+        self._figures: Figures | None = None
+        self._trail: Trail | None = None
+        self._outside = ""
+        self._chosen: Key | None = None
+        self._sheet = Sheet([], [])
         self._rendering, self._log_counts = rendering, False
         self._beside, self._active = False, False
 
@@ -83,10 +94,44 @@ class FeaturePage(LineView):
             self._beside = beside
             self._lay_out()
 
-    def show(self, card: FeatureCard) -> None:
+    @property
+    def figures(self) -> Figures | None:
+        """What is known of the feature beyond its card."""
+        return self._figures
+
+    @figures.setter
+    def figures(self, figures: Figures | None) -> None:
+        self._figures = figures
+        self._lay_out()
+
+    @property
+    def stop(self) -> Stop | None:
+        """What the cursor is on."""
+        return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
+
+    def choose(self, key: Key | None) -> None:
+        """Put the cursor somewhere, and that on the screen."""
+        self._chosen = key
+        stop = self.stop
+        if stop is not None and stop.row < self.first + 1:
+            self.jump(stop.row - 1)
+        elif stop is not None and stop.row + stop.rows > self.first + self.room:
+            self.jump(stop.row + stop.rows - self.room)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def retrace(self, trail: Trail | None, outside: str) -> None:
+        """Say how one came here, and why the list does not have the feature."""
+        if (trail, outside) != (self._trail, self._outside):
+            self._trail, self._outside = trail, outside
+            self._lay_out()
+
+    def show(self, card: FeatureCard, figures: Figures | None = None) -> None:
         """Show a feature, from the top of its page."""
         another = self._card is None or self._card.feature != card.feature
         self._card, self._note = card, []
+        self._figures = figures or (None if another else self._figures)
+        self._chosen = None if another else self._chosen
         self._lay_out()
         if another:
             self.jump(0)
@@ -101,23 +146,45 @@ class FeaturePage(LineView):
         """Show why there is nothing to show."""
         self.say(error.what, error.hint)
 
-    def action_scroll(self, lines: int) -> None:
-        """Up or down."""
-        self.jump(self.first + lines)
+    def action_choose(self, step: int) -> None:
+        """The next thing to choose, or the one before; from elsewhere the nearest on the screen."""
+        stops, stop = self._sheet.stops, self.stop
+        behind = self.first + self.room
+        if stop is not None and self.first <= stop.row < behind:
+            number = stops.index(stop) + step
+        else:
+            seen = [n for n, other in enumerate(stops) if self.first <= other.row < behind] or range(len(stops))
+            number = seen[0 if step > 0 else -1] if seen else -1
+        if 0 <= number < len(stops):
+            self.choose(stops[number].key)
 
-    def action_turn(self, screens: float) -> None:
-        """By a part of what is visible."""
-        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
-        self.jump(self.first + (step if screens > 0 else -step))
+    def action_section(self, step: int) -> None:
+        """The first of the next section's, or of the section before."""
+        stops, stop = self._sheet.stops, self.stop
+        starts = [s for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
+        row = stop.row if stop is not None else self.first - 1
+        column = stop.column if stop is not None else 0
+        later = [s for s in starts if (s.row, s.column) > (row, column)]
+        earlier = [s for s in starts if (s.row, s.column) < (row, column)]
+        found = later[:1] if step > 0 else earlier[-1:]
+        if found:
+            self.choose(found[0].key)
 
-    def action_end(self, side: int) -> None:
-        """Top or end of the page."""
-        self.jump(self.rows if side > 0 else 0)
+    def reveal(self, section: str) -> None:
+        """Scroll until a section's end is on the screen."""
+        last = max((stop.row + stop.rows for stop in self._sheet.stops if stop.key.section == section), default=0)
+        if last > self.first + self.room:
+            self.jump(last - self.room)
 
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Repaint, and say so."""
-        super().watch_scroll_y(old_value, new_value)
-        self.post_message(self.Moved())
+    def on_click(self, event: events.Click) -> None:
+        """To what was clicked; a second click opens it."""
+        row, column = event.y - self.HEAD + self.first, event.x - width_of(self.blank())
+        for stop in self._sheet.stops:
+            inside = stop.column <= column < stop.column + stop.cells or stop.key.feature is None
+            if event.y >= self.HEAD and stop.row <= row < stop.row + stop.rows and inside:
+                self.choose(stop.key)
+                if event.chain == 2:
+                    self.post_message(self.Opened())
 
     def on_resize(self) -> None:
         """Lay the page out for its new width."""
@@ -143,7 +210,11 @@ class FeaturePage(LineView):
 
     def row(self, number: int) -> Line:
         """One line."""
-        return line(*self.blank(), *self._lines[number])
+        spans, stop = self._sheet.lines[number], self.stop
+        if stop is not None and stop.row == number:
+            left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(CURSOR, Role.ACCENT))
+            return line(*left, *marked(spans, stop.column, stop.cells, Role.CURSOR))
+        return line(*self.blank(), *spans)
 
     def blank(self) -> Line:
         """The wall alone."""
@@ -152,11 +223,25 @@ class FeaturePage(LineView):
     def _lay_out(self) -> None:
         cells = max(LEAST, self.size.width - width_of(self.blank()) - 1)
         if self._card is not None:
-            self._lines = page(self._card, cells, self._rendering, log=self._log_counts)
+            self._sheet = self._laid_out(self._card, cells)
         else:
-            self._lines = [()]
+            lines: list[Line] = [()]
             for sentence in self._note:
-                self._lines += wrap([line(cut(word, cells)) for word in sentence.split()], cells, " ")
-        self.rows = len(self._lines)
+                lines += wrap([line(cut(word, cells)) for word in sentence.split()], cells, " ")
+            self._sheet = Sheet(lines, [])
+        self.rows = len(self._sheet.lines)
         self.jump(self.first)
         self.refresh()
+
+    def _laid_out(self, card: FeatureCard, cells: int) -> Sheet:
+        figures, log = self._figures, self._log_counts
+        return sheet(
+            card,
+            cells,
+            self._rendering,
+            log=log,
+            trail=trail_lines(self._trail, self._outside, cells),
+            quantiles=quantile_words(figures) if figures else (),
+            charts=[*(log_bins(figures, cells) if log else []), *along(figures, cells)] if figures else (),
+            relations=links(figures, cells) if figures else NOTHING,
+        )

@@ -14,6 +14,9 @@ _TEXTUAL_KEYS = {
     ">": "greater_than_sign",
     "+": "plus",
     "-": "minus",
+    "=": "equals_sign",
+    "{": "left_curly_bracket",
+    "}": "right_curly_bracket",
     "[": "left_square_bracket",
     "]": "right_square_bracket",
 }

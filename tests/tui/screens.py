@@ -31,14 +31,16 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Wait until the page shows the feature under the cursor, where there is a page to show it."""
+    """Wait until the page shows all of the feature under the cursor, where there is a page to show it."""
     screen = browse_screen(pilot)
     for _ in range(500):
         await pilot.pause(0.01)
-        shown = screen.page.card.feature if screen.page.card else None
-        if not screen.page.display or shown == screen.features.feature or (shown is None and screen.page.rows > 1):
+        card, figures = screen.page.card, screen.page.figures
+        shown = card.feature if card else None
+        whole = card is not None and (card.dead or (figures is not None and figures.drift is not None))
+        if not screen.page.display or (shown == screen.feature and whole) or (shown is None and screen.page.rows > 1):
             return
-    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.features.feature}")
+    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.feature}")
 
 
 def screen_text(pilot: Pilot[None]) -> str:

@@ -13,15 +13,14 @@ from monosem_tui.text.card import (
     INTERVAL_EXAMPLES,
     INTERVALS,
     FeatureCard,
-    ShownExample,
     ShownSection,
     read_card,
+    shown,
 )
 from monosem_tui.text.figures import LISTED, charts, read_figures, relations
 from monosem_tui.text.heat import Rendering, default_rendering
 from monosem_tui.text.page import badges, page, title
 from monosem_tui.text.spans import Line, Role, Span, line, spread
-from monosem_tui.text.tokens import display_tokens
 from store.cofiring import cofiring
 from store.drift import drift
 from store.examples import Example, Section, sections
@@ -85,12 +84,6 @@ def rendering() -> Rendering:
 def so_far(store: FeatureStore) -> str:
     """A sentence for an index that is still being written."""
     return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"
-
-
-def shown(store: FeatureStore, example: Example) -> ShownExample:
-    """An example, ready to be drawn."""
-    tokens = display_tokens(store.vocabulary.tokens(example.token_T))
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position)
 
 
 def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:

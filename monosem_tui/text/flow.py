@@ -1,0 +1,67 @@
+"""Running text in lines of several: broken before words where that is possible, so that it reads as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from monosem_tui.text.safe import NEWLINE, cut, width
+from monosem_tui.text.spans import Span
+
+Row = list[int]
+"""The tokens of one line."""
+
+
+def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[Row]:
+    """Which tokens stand on which line of at most `cells` cells.
+
+    A line begins with a word where one begins in it at all; the space before a line's first word takes no cell. A word
+    longer than a line is broken between its tokens.
+
+    Args:
+        tokens: as displayed.
+        cells: width.
+        newlines: whether a line ends behind `↵`.
+    """
+    found: list[Row] = []
+    row: Row = []
+    used = 0
+    for word in _words(tokens, newlines=newlines):
+        size = sum(width(tokens[i]) for i in word)
+        if row and used + size > cells:
+            found.append(row)
+            row, used = [], 0
+        for i in word:
+            size = width(tokens[i]) - (not row and bool(found) and _spaced(tokens[i]))
+            if row and used + size > cells:
+                found.append(row)
+                row, used = [], 0
+            row.append(i)
+            used += size
+        if newlines and tokens[word[-1]].endswith(NEWLINE):
+            found.append(row)
+            row, used = [], 0
+    return [*found, row] if row else found
+
+
+def drawn(spans: Sequence[Span], row: Row, cells: int, *, first: bool) -> list[Span]:
+    """The spans of a line of `rows`, one a token."""
+    kept = [spans[i] for i in row]
+    if not first and _spaced(kept[0].text):
+        kept[0] = Span(kept[0].text[1:], kept[0].role)
+    return [Span(cut(kept[0].text, cells), kept[0].role)] if len(kept) == 1 else kept
+
+
+def _spaced(token: str) -> bool:
+    return len(token) > 1 and token[0] == " "
+
+
+def _words(tokens: Sequence[str], *, newlines: bool) -> Iterator[list[int]]:
+    word: list[int] = []
+    for number, token in enumerate(tokens):
+        ends = newlines and word and tokens[word[-1]].endswith(NEWLINE)
+        if word and (ends or token[:1] == " "):
+            yield word
+            word = []
+        word.append(number)
+    if word:
+        yield word

@@ -1,0 +1,154 @@
+"""A whole document with a feature's activations on it; more of it is asked for as one comes near an end."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from textual.message import Message
+
+from monosem_tui.actions import Where
+from monosem_tui.text.document import Stretch, Whole
+from monosem_tui.text.heat import Rendering
+from monosem_tui.text.numbers import activation, count
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.passage import Running
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
+from monosem_tui.widgets.keys import bindings
+from monosem_tui.widgets.scrolled import ScrolledView
+
+NEAR = 2
+"""Screens from an end at which more is asked for."""
+
+
+class DocumentView(ScrolledView):
+    """The stretches read so far, laid out for the width there is."""
+
+    BINDINGS = bindings(Where.DOCUMENT)
+
+    class Moved(ScrolledView.Moved):
+        """Other lines came to be on the screen."""
+
+    class MoreWanted(Message):
+        """Text before the first, or behind the last line is to be read."""
+
+        def __init__(self, place: int, *, before: bool) -> None:
+            super().__init__()
+            self.place, self.before = place, before
+
+    def __init__(self, palette: Palette, rendering: Rendering) -> None:
+        super().__init__(palette)
+        self.rendering = rendering
+        self.beside = False
+        """Whether another pane is at its left, and so a wall between them."""
+        self.active = True
+        """Whether the keys go here."""
+        self._whole: Whole | None = None
+        self._title = ""
+        self._stretches: list[Stretch] = []
+        self._lines: list[Line] = []
+        self._places: list[int] = []
+        self._centred = False
+        self._asked: set[tuple[int, bool]] = set()
+
+    @property
+    def whole(self) -> Whole | None:
+        """What is shown."""
+        return self._whole
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The first place in the document on the screen, and the one behind the last, counted from 0."""
+        if self._whole is None or not self._lines:
+            return 0, 0
+        behind = self.first + self.room
+        last = self._places[behind] if behind < len(self._places) else self._stretches[-1].stop
+        return self._places[min(self.first, len(self._places) - 1)] - self._whole.start, last - self._whole.start
+
+    def show(self, whole: Whole, title: str, stretch: Stretch) -> None:
+        """Show a document at its peak; `title` says of which feature."""
+        self._whole, self._title, self._stretches = whole, title, [stretch]
+        self._asked.clear()
+        self._places, self._centred = [], False
+        self.lay_out()
+
+    def add(self, whole: Whole, stretch: Stretch) -> None:
+        """Take more of the document; what is on the screen stays where it is."""
+        if whole is not self._whole:
+            return
+        if stretch.stop == self._stretches[0].start:
+            self._stretches.insert(0, stretch)
+        elif stretch.start == self._stretches[-1].stop:
+            self._stretches.append(stretch)
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Lay out anew, with the same text at the top of the screen."""
+        whole = self._whole
+        if whole is None or not self.display:
+            return
+        top = self._places[min(self.first, len(self._places) - 1)] if self._places else whole.start
+        cells = max(LEAST, self.size.width - width_of(self.blank()) - 1)
+        self._lines, self._places = [], []
+        for stretch in self._stretches:
+            running = Running(stretch.example(whole.place), whole.top, self.rendering, cells, newlines=True)
+            for number, row in enumerate(running.rows):
+                drawn = running.lines(number)
+                self._lines += drawn
+                self._places += [stretch.start + row[0]] * len(drawn)
+        self.rows = len(self._lines)
+        if self._centred:
+            self.jump(self._row_of(top))
+        elif self.size.height:  # it has none before it is first on the screen
+            self._centred = True
+            self.jump(self._row_of(whole.place) - self.room * 2 // 5)
+        self.refresh()
+        self._ask()
+
+    def _row_of(self, place: int) -> int:
+        """The first line of the row that a place stands on."""
+        row = max(0, bisect_right(self._places, place) - 1)
+        return bisect_left(self._places, self._places[row])
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """See whether more is needed."""
+        super().watch_scroll_y(old_value, new_value)
+        self._ask()
+
+    def on_resize(self) -> None:
+        """Lay out for the new width."""
+        super().on_resize()
+        self.lay_out()
+
+    def _ask(self) -> None:
+        whole = self._whole
+        if whole is None or not self._stretches:
+            return
+        start, stop = self._stretches[0].start, self._stretches[-1].stop
+        if start > whole.start and self.first < NEAR * self.room:
+            self._want(start, before=True)
+        if stop < whole.stop and self.first + (NEAR + 1) * self.room > self.rows:
+            self._want(stop, before=False)
+
+    def _want(self, place: int, *, before: bool) -> None:
+        if (place, before) not in self._asked:
+            self._asked.add((place, before))
+            self.post_message(self.MoreWanted(place, before=before))
+
+    def head(self, _y: int) -> Line:
+        """The rule with what this is."""
+        cells, start = self.size.width, FORK if self.beside else ""
+        if self._whole is None:
+            return line(Span((start + RULE * cells)[:cells], Role.DIM))
+        said = f"{count(self._whole.stop - self._whole.start)} tokens · max {activation(self._whole.top)}"
+        left = line(Span(f"{start}{RULE} ", Role.DIM), Span(self._whole.name, Role.BOLD if self.active else Role.PLAIN))
+        left = crop(line(*left, Span(f" · {said} · ", Role.DIM), Span(self._title), " "), cells)
+        return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
+
+    def row(self, number: int) -> Line:
+        """One line."""
+        return line(*self.blank(), *self._lines[number])
+
+    def blank(self) -> Line:
+        """The wall alone."""
+        return line(Span(f"{WALL} ", Role.DIM)) if self.beside else line(" ")
