@@ -210,17 +210,16 @@ _PAGE = (
         ("enter",),
         "follow the feature, or open the example's document",
         Where.PAGE,
-        "follow, document",
+        "follow, back, on",
         "⏎ open",
         (Need.CHOSEN,),
     ),
     Action(
         "page.back",
         "screen.trail(-1)",
-        ("backspace", "H"),
+        ("H", "backspace"),
         "back to the feature before",
         Where.PAGE,
-        "back, forward",
         needs=(Need.PAST,),
     ),
     Action("page.forward", "screen.trail(1)", ("L",), "forward again", Where.PAGE, needs=(Need.FUTURE,)),
@@ -234,9 +233,9 @@ _PAGE = (
         "+/- text",
     ),
     Action("page.less-text", "screen.widen_text(-1)", ("-",), "less text around examples", Where.PAGE),
-    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE, "4, 12 intervals"),
-    Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE, "one a document"),
-    Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE, "other random"),
+    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE, "which examples"),
+    Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE),
+    Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE),
 )
 _VIEWS = tuple(
     Action(

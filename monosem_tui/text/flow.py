@@ -59,7 +59,9 @@ def _words(tokens: Sequence[str], *, newlines: bool) -> Iterator[list[int]]:
     word: list[int] = []
     for number, token in enumerate(tokens):
         ends = newlines and word and tokens[word[-1]].endswith(NEWLINE)
-        if word and (ends or token[:1] == " "):
+        # A space that is a token by itself stays at the end of its line, where it does not look like an indent.
+        begins = _spaced(token) or (bool(word) and tokens[word[-1]] == " " and token != " ")
+        if word and (ends or begins):
             yield word
             word = []
         word.append(number)
