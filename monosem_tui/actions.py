@@ -202,7 +202,7 @@ _PAGE = (
     *_scrolling(Where.PAGE, "page"),
     Action("page.next", "choose(1)", ("n",), "next example or feature", Where.PAGE, "choose next", "n/N choose"),
     Action("page.previous", "choose(-1)", ("N",), "previous example or feature", Where.PAGE),
-    Action("page.section", "section(1)", ("}",), "next section", Where.PAGE, "next section"),
+    Action("page.section", "section(1)", ("}",), "next section", Where.PAGE),
     Action("page.section-before", "section(-1)", ("{",), "previous section", Where.PAGE),
     Action(
         "page.open",
@@ -229,11 +229,11 @@ _PAGE = (
         ("+", "="),
         "more text around examples",
         Where.PAGE,
-        "more text",
+        "text, examples",
         "+/- text",
     ),
     Action("page.less-text", "screen.widen_text(-1)", ("-",), "less text around examples", Where.PAGE),
-    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE, "which examples"),
+    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE),
     Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE),
     Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE),
 )

@@ -134,8 +134,8 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
     n = len(section.examples)
     if section.title in (TOP, RANDOM):
         left = line(Span(section.title.upper(), Role.HEADING))
-        seed = "" if section.seed is None else f", seed {section.seed}"
-        right = f"{n} of {count(card.count)} drawn at random{seed}, the strongest first"
+        how = "the strongest first" if section.seed is None else f"seed {section.seed}"
+        right = f"{n} of {count(card.count)} drawn at random, {how}"
         if section.title == TOP:
             right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
     else:

@@ -13,7 +13,7 @@ from monosem_tui.text.numbers import activation, count
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.passage import Running
 from monosem_tui.text.safe import cut
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.text.spans import Line, Role, Span, crop, line, text_of, width_of
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scrolled import ScrolledView
@@ -74,6 +74,10 @@ class DocumentView(ScrolledView):
         self._asked.clear()
         self._places, self._centred = [], False
         self.lay_out()
+
+    def as_text(self) -> str:
+        """What has been read of it, as plain text below its title."""
+        return "".join(text_of(spans).rstrip() + "\n" for spans in [line(self._title), (), *self._lines])
 
     def add(self, whole: Whole, stretch: Stretch) -> None:
         """Take more of the document; what is on the screen stays where it is."""

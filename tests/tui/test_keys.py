@@ -111,7 +111,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (PAGE, "section(-1)"): ("⏎}}", {"chosen": "top 0"}),
     (PAGE, "screen.follow_chosen"): ("⏎n", {"document": True}),
     (PAGE, "screen.trail(-1)"): ("⏎}}⏎", {"cursor": 0, "chosen": "NEAR 0"}),
-    (PAGE, "screen.trail(1)"): ("⏎}}⏎H", {"cursor": 31, "chosen": ""}),
+    (PAGE, "screen.trail(1)"): ("⏎}}⏎H", {"cursor": 21, "chosen": ""}),
     (PAGE, "screen.widen_text(1)"): ("⏎", {"choice": ExampleChoice(extent=2)}),
     (PAGE, "screen.widen_text(-1)"): ("⏎", {"choice": ExampleChoice(extent=0)}),
     (PAGE, "screen.intervals"): ("⏎", {"choice": ExampleChoice(intervals=12)}),

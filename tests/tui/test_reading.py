@@ -25,16 +25,7 @@ from monosem_tui.text.spans import Role, Span, line, text_of, width_of
 from monosem_tui.text.trail import Trail, Visit, trail_lines
 from tests.sample_run import VOCAB, Sample, build_sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
-
-
-async def go(pilot: Pilot[None], *keys: str) -> BrowseScreen:
-    """Press keys one by one, waiting for what each of them has read."""
-    for key in keys:
-        await press(pilot, key)
-        await pilot.app.workers.wait_for_complete()
-        await settle(pilot)
-    return browse_screen(pilot)
+from tests.tui.screens import go, screen_text, settle
 
 
 def history(pilot: Pilot[None]) -> str:
@@ -127,7 +118,7 @@ async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
         await go(pilot, "i", "r")
         assert len(titles()) == 6
         assert drawn() != first
-        assert "drawn at random, seed 1" in screen_text(pilot)
+        assert "4 of 153 drawn at random, seed 1" in screen_text(pilot)
         lines = screen.page.rows
         await go(pilot, "+")
         assert screen.page.rows > lines
@@ -253,8 +244,8 @@ tokens = st.lists(
 def test_running_text_loses_nothing_and_fits(texts: list[str], cells: int, newlines: bool) -> None:
     rows = flow.rows(texts, cells, newlines=newlines)
     assert [token for row in rows for token in row] == list(range(len(texts)))
-    for number, row in enumerate(rows):
-        spans = flow.drawn([Span(text) for text in texts], row, cells, first=number == 0)
+    for row in rows:
+        spans = flow.drawn([Span(text) for text in texts], row, cells)
         assert len(spans) == len(row)
         assert width_of(spans) <= cells
         assert not newlines or "↵" not in [texts[token] for token in row[:-1]]
