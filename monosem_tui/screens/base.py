@@ -29,6 +29,9 @@ from monosem_tui.widgets.status import hints
 ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
 """Suspend, draw anew and quit: what shells and pagers have taught everyone to expect, even while typing."""
 
+BESIDE_KEYS = 3
+"""Lines that the help panel leaves: header, bottom line, and one of what it is about."""
+
 
 @runtime_checkable
 class Painted(Protocol):
@@ -183,7 +186,7 @@ class MonosemScreen(Screen[None]):
             self.footer.show(hints(hinted, self.position(), cells))
         if self.keys.display:
             where = self.input.where if self.typing else self.here
-            self.keys.show(f"keys {where.value}", actions, cells)
+            self.keys.show(f"keys {where.value}", actions, cells, self.size.height - BESIDE_KEYS)
 
     def retell(self) -> None:
         """Renew the bottom line, keeping what it says."""

@@ -171,7 +171,7 @@ class BrowseScreen(ReadingScreen):
     def worth_a_hint(self, action: Action) -> bool:
         """Whether its key does what one would look for here."""
         if action.id in ("browse.heat", "browse.log"):
-            return self.panes.shows("page")
+            return self.panes.shows("page") and not (self.in_document and action.id == "browse.log")
         if action.id == "browse.next":
             return self.here is Where.PAGE
         if action.id in ("browse.sort", "browse.dead", "browse.filter", "browse.goto"):

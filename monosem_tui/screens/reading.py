@@ -9,6 +9,7 @@ from textual.message import Message
 
 from monosem_tui.actions import Need
 from monosem_tui.memory import ExamplesMemory, Memory
+from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.noted import NotedScreen
 from monosem_tui.screens.session import Session
 from monosem_tui.text.card import FeatureCard, feature_name
@@ -191,6 +192,13 @@ class ReadingScreen(NotedScreen):
         self.document.lay_out()
 
     # The document
+
+    def action_copy(self) -> None:
+        """Copy the page as text, or the document that stands in its place, as far as it has been read."""
+        if self.in_document and self.reading:
+            self.tell(copy(self.document.as_text(), self.app.copy_to_clipboard))
+        else:
+            super().action_copy()
 
     @work(thread=True, exclusive=True, group="document", exit_on_error=False)
     def _open_document(self, feature: int, place: int) -> None:

@@ -108,24 +108,23 @@ def log_bins(figures: Figures, cells: int) -> list[Line]:
 
 
 def along(figures: Figures, cells: int) -> list[Line]:
-    """How often it fires along the corpus; while that is being read, as many lines as it will take."""
+    """How often it fires along the corpus: one line, while that is being read too."""
     if not len(figures.quantiles.value):
         return []
     if figures.drift is None:
-        waiting = _chart("along corpus", WAITING, "", cells)
-        return waiting if cells >= DRIFT_FITS else [*waiting, ()]
+        return _chart("along corpus", WAITING, "", cells)
     density_S = figures.drift.density_S
     words = f"{share(float(density_S.min()))} to {share(float(density_S.max()))}"
-    return _chart("along corpus", sparkline(density_S), words, cells)
+    return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
 
 
 def quantile_words(figures: Figures) -> list[str]:
-    """`median 5.1`, `5 to 95 % 1.2 to 8.8`, for a line of numbers; nothing where it never fires."""
+    """`median 5.1`, `5–95 % 1.2 to 8.8`, for a line of numbers; nothing where it never fires."""
     values = dict(zip(figures.quantiles.q, map(float, figures.quantiles.value), strict=False))
     if not {0.05, 0.5, 0.95} <= values.keys():
         return []
     ends = f"{activation(values[0.05])} to {activation(values[0.95])}"
-    return [f"median {activation(values[0.5])}", f"nine tenths {ends}"]
+    return [f"median {activation(values[0.5])}", f"5–95 % {ends}"]
 
 
 def relations(figures: Figures, cells: int) -> list[Line]:

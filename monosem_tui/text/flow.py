@@ -14,7 +14,7 @@ Row = list[int]
 def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[Row]:
     """Which tokens stand on which line of at most `cells` cells.
 
-    A line begins with a word where one begins in it at all; the space before a line's first word takes no cell. A word
+    A line begins with a word where one begins in it at all; the space before it takes no cell. A word
     longer than a line is broken between its tokens.
 
     Args:
@@ -31,7 +31,7 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
             found.append(row)
             row, used = [], 0
         for i in word:
-            size = width(tokens[i]) - (not row and bool(found) and _spaced(tokens[i]))
+            size = width(tokens[i]) - (not row and _spaced(tokens[i]))
             if row and used + size > cells:
                 found.append(row)
                 row, used = [], 0
@@ -43,10 +43,10 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
     return [*found, row] if row else found
 
 
-def drawn(spans: Sequence[Span], row: Row, cells: int, *, first: bool) -> list[Span]:
+def drawn(spans: Sequence[Span], row: Row, cells: int) -> list[Span]:
     """The spans of a line of `rows`, one a token."""
     kept = [spans[i] for i in row]
-    if not first and _spaced(kept[0].text):
+    if _spaced(kept[0].text):
         kept[0] = Span(kept[0].text[1:], kept[0].role)
     return [Span(cut(kept[0].text, cells), kept[0].role)] if len(kept) == 1 else kept
 
@@ -59,7 +59,9 @@ def _words(tokens: Sequence[str], *, newlines: bool) -> Iterator[list[int]]:
     word: list[int] = []
     for number, token in enumerate(tokens):
         ends = newlines and word and tokens[word[-1]].endswith(NEWLINE)
-        if word and (ends or token[:1] == " "):
+        # A space that is a token by itself stays at the end of its line, where it does not look like an indent.
+        begins = _spaced(token) or (bool(word) and tokens[word[-1]] == " " and token != " ")
+        if word and (ends or begins):
             yield word
             word = []
         word.append(number)

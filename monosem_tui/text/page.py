@@ -101,8 +101,8 @@ def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
             f"fires on {share(card.density)} of tokens ({count(card.count)})",
             f"max {activation(card.max)}",
             f"mean {activation(card.mean)}",
-            f"norm {card.norm:.2f}",
         ]
+        more = [*more, f"norm {card.norm:.2f}"]
     rows = wrap([line(part) for part in parts], cells, " · ")
     while len(rows) == 1 and more and width_of(wrap([rows[0], line(more[0])], cells * 2, " · ")[0]) <= cells:
         rows, more = [line(*rows[0], Span(" · ", Role.DIM), more[0])], more[1:]
@@ -134,8 +134,8 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
     n = len(section.examples)
     if section.title in (TOP, RANDOM):
         left = line(Span(section.title.upper(), Role.HEADING))
-        seed = "" if section.seed is None else f", seed {section.seed}"
-        right = f"{n} of {count(card.count)} drawn at random{seed}, the strongest first"
+        how = "the strongest first" if section.seed is None else f"seed {section.seed}"
+        right = f"{n} of {count(card.count)} drawn at random, {how}"
         if section.title == TOP:
             right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
     else:

@@ -82,7 +82,7 @@ class Running:
 
     def lines(self, number: int) -> list[Line]:
         """A row as lines: one, or two with a ruler."""
-        spans = flow.drawn(self._spans, self.rows[number], self._cells, first=number == 0)
+        spans = flow.drawn(self._spans, self.rows[number], self._cells)
         if self._rendering is not Rendering.RULER:
             return [line(*spans)]
         row = self.rows[number]

@@ -12,11 +12,14 @@ from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import activation, count
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.passage import Running
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.text.safe import cut
+from monosem_tui.text.spans import Line, Role, Span, crop, line, text_of, width_of
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scrolled import ScrolledView
 
+LEAST_TITLE = 16
+"""Cells that a feature's name keeps."""
 NEAR = 2
 """Screens from an end at which more is asked for."""
 
@@ -72,6 +75,10 @@ class DocumentView(ScrolledView):
         self._places, self._centred = [], False
         self.lay_out()
 
+    def as_text(self) -> str:
+        """What has been read of it, as plain text below its title."""
+        return "".join(text_of(spans).rstrip() + "\n" for spans in [line(self._title), (), *self._lines])
+
     def add(self, whole: Whole, stretch: Stretch) -> None:
         """Take more of the document; what is on the screen stays where it is."""
         if whole is not self._whole:
@@ -104,6 +111,7 @@ class DocumentView(ScrolledView):
             self.jump(self._row_of(whole.place) - self.room * 2 // 5)
         self.refresh()
         self._ask()
+        self.post_message(self.Moved())
 
     def _row_of(self, place: int) -> int:
         """The first line of the row that a place stands on."""
@@ -140,9 +148,11 @@ class DocumentView(ScrolledView):
         cells, start = self.size.width, FORK if self.beside else ""
         if self._whole is None:
             return line(Span((start + RULE * cells)[:cells], Role.DIM))
-        said = f"{count(self._whole.stop - self._whole.start)} tokens · max {activation(self._whole.top)}"
-        left = line(Span(f"{start}{RULE} ", Role.DIM), Span(self._whole.name, Role.BOLD if self.active else Role.PLAIN))
-        left = crop(line(*left, Span(f" · {said} · ", Role.DIM), Span(self._title), " "), cells)
+        whole = self._whole
+        said = f" · {whole.name} · {count(whole.stop - whole.start)} tokens · max {activation(whole.top)} "
+        name = cut(self._title, max(LEAST_TITLE, cells - len(start) - 2 - len(said)))
+        left = line(Span(f"{start}{RULE} ", Role.DIM), Span(name, Role.BOLD if self.active else Role.PLAIN), said)
+        left = crop(left, cells)
         return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
     def row(self, number: int) -> Line:

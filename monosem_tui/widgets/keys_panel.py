@@ -26,9 +26,11 @@ class KeysPanel(Widget):
         self.palette = palette
         self._lines: list[Line] = []
 
-    def show(self, title: str, actions: Listed, cells: int) -> None:
-        """Show the keys of some actions in `cells` cells."""
+    def show(self, title: str, actions: Listed, cells: int, rows: int) -> None:
+        """Show the keys of some actions in `cells` cells; where they need more than `rows`, those that do something."""
         drawn = lines(title, actions, cells)
+        if len(drawn) > rows:
+            drawn = lines(title, [(action, does) for action, does in actions if does], cells)[:rows]
         if drawn != self._lines:
             self._lines = drawn
             self.styles.height = len(drawn)

@@ -43,6 +43,15 @@ async def settle(pilot: Pilot[None]) -> None:
     raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.feature}")
 
 
+async def go(pilot: Pilot[None], *keys: str) -> BrowseScreen:
+    """Press keys one by one, waiting for what each of them has read."""
+    for key in keys:
+        await press(pilot, key)
+        await pilot.app.workers.wait_for_complete()
+        await settle(pilot)
+    return browse_screen(pilot)
+
+
 def screen_text(pilot: Pilot[None]) -> str:
     """The screen as plain text. The only place that reads Textual's compositor."""
     strips = pilot.app.screen._compositor.render_strips()

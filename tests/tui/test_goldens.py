@@ -10,7 +10,7 @@ from monosem_tui.text.opened import open_run
 from monosem_tui.text.palette import Palette
 from tests.sample_run import build_sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import assert_golden, press, screen_text, settle, style_digest
+from tests.tui.screens import assert_golden, go, press, screen_text, settle, style_digest
 
 SIZES = ((60, 20), (80, 24), (120, 40), (200, 50))
 SCENES: dict[str, tuple[str, ...]] = {
@@ -32,6 +32,35 @@ async def test_screen(scene: str, size: tuple[int, int], make_app: MakeApp) -> N
         await settle(pilot)
         await press(pilot, *SCENES[scene])
         assert_golden(f"{scene}-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+READING = {
+    "followed": ("slash", *"boats", "enter", "enter", "}", "}", "enter", "n"),
+    "document": ("enter", "n", "enter"),
+    "more-text": ("enter", "+", "n", "n"),
+    "page-end": ("enter", "i", "r"),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("scene", READING)
+async def test_reading(scene: str, size: tuple[int, int], make_app: MakeApp) -> None:
+    async with make_app().run_test(size=size) as pilot:
+        await go(pilot, *READING[scene])
+        assert_golden(f"{scene}-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+@pytest.mark.parametrize("colors", [0, 16])
+async def test_reading_without_the_ramp(colors: int, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not colors:
+        monkeypatch.setenv("NO_COLOR", "1")
+    palette = Palette(colors=colors)
+    async with make_app(palette=palette).run_test(size=(80, 24)) as pilot:
+        await go(pilot, "enter", "n", "enter")
+        text = screen_text(pilot)
+        await go(pilot, "escape", "}")
+        text += screen_text(pilot) + "\n" + style_digest(pilot, palette)
+        assert_golden(f"reading-{colors}-colours-80x24", text)
 
 
 @pytest.mark.parametrize("presses", [1, 2], ids=["ruler", "marks"])

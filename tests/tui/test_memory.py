@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monosem_tui import memory
-from monosem_tui.memory import BrowseMemory, Memory, keep, memory_path, recall
+from monosem_tui.memory import BrowseMemory, ExamplesMemory, Memory, keep, memory_path, recall
 from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.text.choice import ExampleChoice
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle
@@ -72,6 +73,7 @@ async def test_the_next_sitting_begins_where_the_last_one_ended(make_app: MakeAp
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await press(pilot, "s", "S", "d", "slash", *"s", "enter", "j", "j", ">", "m", "h", "T", "tab")
+        await press(pilot, "i", "o", "+", "l", "escape")  # whatever was said last is gone
         before = screen_text(pilot)
     app.keep()
     kept = recall(sample.run.path)
@@ -81,6 +83,15 @@ async def test_the_next_sitting_begins_where_the_last_one_ended(make_app: MakeAp
         await settle(pilot)
         assert screen_text(pilot) == before
         assert browse_screen(pilot).remembered(kept) == kept
+        assert browse_screen(pilot).choice == ExampleChoice(intervals=12, one_per_document=True, extent=2)
+
+
+@pytest.mark.parametrize("kept", [ExamplesMemory(intervals=5, extent=99), ExamplesMemory(intervals=-1, extent=-7)])
+async def test_settings_of_examples_that_there_are_not(kept: ExamplesMemory, make_app: MakeApp) -> None:
+    async with make_app(memory=Memory(examples=kept)).run_test(size=(120, 30)) as pilot:
+        await settle(pilot)
+        choice = browse_screen(pilot).choice
+        assert (choice.intervals, choice.extent) == (4, 3 if kept.extent > 0 else 0)
 
 
 @pytest.mark.parametrize(
