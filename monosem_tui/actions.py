@@ -235,7 +235,7 @@ _FIND = (
         "w words",
     ),
     Action(
-        "find.last", "last", ("L",), "ask for whole matches, or for their last tokens", Where.FIND, "all, or last token"
+        "find.last", "last", ("L",), "ask for whole matches, or for their last tokens", Where.FIND, "all, or the last"
     ),
     Action(
         "find.held-out",

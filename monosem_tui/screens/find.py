@@ -78,8 +78,8 @@ class FindScreen(FiringScreen):
 
     def on_mount(self) -> None:
         """Say what can be done here."""
-        self.ranking.show(Shown(), NOTHING)
-        self._show_panes(self.panes)
+        self.ranking.show(Shown(self._wanted), NOTHING)
+        self._show_panes(replace(self.panes, width=self.app.size.width))
 
     def on_unmount(self) -> None:
         """Nobody waits any more."""
@@ -181,7 +181,7 @@ class FindScreen(FiringScreen):
             return
         self._show(Report(), "starting")
         try:
-            self._asking = Asking(self.run.store.path, self._wanted)
+            self._asking = Asking(self.run.path, self._wanted)
         except OSError as error:
             self._fail(MonosemError(f"the search cannot be started: {error}"))
             return
@@ -290,6 +290,8 @@ class FindScreen(FiringScreen):
         self._wanted = wanted
         if wanted.pattern:
             self._ask()
+        else:
+            self.ranking.show(Shown(wanted), NOTHING)
         self.tell(said)
 
     def action_tokens(self) -> None:

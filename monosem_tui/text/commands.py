@@ -168,12 +168,13 @@ def completed(text: str) -> str:
 
 def suggestion(text: str) -> str:
     """What could be typed, in a few words: names that begin so, or what the command is told."""
-    name, space, _ = text.partition(" ")
+    name, space, said = text.partition(" ")
     if name.isdigit():
         return ""
     found = _beginning(name)
     if space and len(found) == 1:
-        return "|".join(found[0].words) or found[0].argument
+        words = [word for word in found[0].words if word.startswith(said.strip().removeprefix("-"))]
+        return "|".join(words) or found[0].argument
     return found[0].usage if len(found) == 1 else " ".join(entry.name for entry in found)
 
 

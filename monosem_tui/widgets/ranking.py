@@ -33,7 +33,7 @@ _NO_NOTES = FeatureNotes()
 class Shown:
     """A question and its answer, perhaps on the way."""
 
-    inquiry: Inquiry | None = None
+    inquiry: Inquiry
     report: Report | None = None
     state: str = ""
     """How far it is, for the end of the title."""
@@ -46,7 +46,7 @@ class Ranking(FeatureList):
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(run, palette)
-        self._shown = Shown()
+        self._shown = Shown(Inquiry(""))
 
     def show(self, shown: Shown, nothing: list[str]) -> None:
         """Show an answer; the cursor stays on its feature, or at the top.
@@ -75,7 +75,7 @@ class Ranking(FeatureList):
         cells, found, inquiry = self.size.width, self._found, self._shown.inquiry
         if y == 0:
             return self._question(cells)
-        if found is None or inquiry is None:
+        if found is None:
             return ()
         if y == 1:
             return line(" ", *self._matches(found, inquiry, cells - 2))
@@ -102,11 +102,9 @@ class Ranking(FeatureList):
 
     def _question(self, cells: int) -> Line:
         inquiry, role = self._shown.inquiry, Role.BOLD if self.active else Role.DIM
-        if inquiry is None:
-            left = line(Span(f"{RULE} ", Role.DIM), Span("find", role), " ")
-        else:
-            how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
-            left = line(Span(f"{RULE} ", Role.DIM), Span(printable(inquiry.pattern), role), Span(f"{how} ", Role.DIM))
+        how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
+        pattern = printable(inquiry.pattern) or "find"
+        left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
         right = line(Span(f" {self._shown.state} {RULE}", Role.DIM)) if self._shown.state else ()
         left = crop(left, cells - width_of(right))
         return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
