@@ -263,17 +263,17 @@ _VIEWS = tuple(
     )
     for number, view in enumerate(VIEWS)
 )
+_GOTO = Action(
+    "goto",
+    "screen.goto",
+    (":",),
+    "go to a feature by number, or run a command",
+    Where.EVERYWHERE,
+    "go to",
+    ": go to",
+)
 _EVERYWHERE = (
     *_VIEWS,
-    Action(
-        "goto",
-        "screen.goto",
-        (":",),
-        "go to a feature by number, or run a command",
-        Where.EVERYWHERE,
-        "go to",
-        ": go to",
-    ),
     Action(
         "theme",
         "screen.theme",
@@ -329,14 +329,17 @@ ACTIONS: tuple[Action, ...] = (
     *_LIST,
     *_scrolling(Where.PAGE, "page"),
     *_TYPING,
-    *_BROWSE,
-    *_NOTES,
-    *_FIND,
     *_HEALTH,
     *_RUN_LIST,
+    _BROWSE[0],
+    _FIND[0],
+    _GOTO,
+    *_BROWSE[1:],
+    *_NOTES,
+    *_FIND[1:],
     *_EVERYWHERE,
 )
-"""All of them; no two that are within reach at once have a key in common."""
+"""All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""
 
 
 def at(*places: Where) -> list[Action]:

@@ -175,11 +175,12 @@ def answers(store: FeatureStore, inquiry: Inquiry) -> Iterator[Report]:
         MonosemError: the pattern is no regular expression, or nothing matches.
     """
     pattern = compile_pattern(inquiry.pattern)
+    yield Report()
     blocks, n_tokens = [], max(1, store.n_tokens)
     for block in (token_matches if inquiry.tokens else text_matches)(store, pattern, BLOCK):
         blocks.append(block)
         yield Report((block.start + len(block.matched_N)) / n_tokens)
-    question = whole(blocks).question(store, repr(inquiry.pattern), last=inquiry.last)
+    question = whole(blocks).question(store, f"“{inquiry.pattern}”", last=inquiry.last)
     words = _words(store, question.scored_N & question.matched_N)
     top = RANKED_HELD_OUT if inquiry.held_out else RANKED
     for found in search(store, question, top=top, held_out=inquiry.held_out, by=inquiry.by):

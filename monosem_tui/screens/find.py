@@ -18,7 +18,7 @@ from monosem_tui.screens.ordering import Selection
 from monosem_tui.screens.panes import Panes
 from monosem_tui.screens.session import FeaturesChosen, Session
 from monosem_tui.text.commands import Command, FindPattern
-from monosem_tui.text.numbers import count
+from monosem_tui.text.numbers import count, share
 from monosem_tui.text.safe import cut, printable
 from monosem_tui.widgets.filter_input import Typed
 from monosem_tui.widgets.keys import bindings
@@ -46,6 +46,13 @@ class Reported(Message):
     def __init__(self, asking: Asking, report: Report | MonosemError) -> None:
         super().__init__()
         self.asking, self.report = asking, report
+
+
+def _state(report: Report) -> str:
+    """How far a search is."""
+    if report.found is None:
+        return f"matching {share(report.matched)}"
+    return f"reading {share(report.found.done)}" if report.found.done < 1 else "combining"
 
 
 class FindScreen(FiringScreen):
@@ -209,9 +216,7 @@ class FindScreen(FiringScreen):
             self._asking = None
             self._take(message.report)
         else:
-            found = message.report.found
-            state = f"reading {found.done:.0%}" if found else f"matching {message.report.matched:.0%}"
-            self._show(message.report, state)
+            self._show(message.report, _state(message.report))
 
     def _take(self, report: Report) -> None:
         self._answers[self._key()] = report

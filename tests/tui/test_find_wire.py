@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.sample_run import Sample, build_sample
-from tests.store.test_inquiry import ENDLESS
+from tests.store.test_inquiry import ENDLESS, gone
 from tests.tui.pty_bytes import PtyApp
 from tests.tui.test_wire import LONG, REST, text
 
@@ -53,6 +54,21 @@ def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> 
     assert "search stopped" in text(app.press(b"\x1b", REST))
     os.write(app._master, b"q")
     assert app.wait() == 0
+
+
+def test_a_line_that_drops_ends_the_search_too(run: Sample) -> None:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as app:
+        app.read_until(b"features")
+        app.press(b":find " + ENDLESS.encode() + b"\r", LONG)
+        searching = [int(found) for found in _children(app.process.pid)]
+        app.hang_up()
+        assert app.process.wait(timeout=10) == 128 + signal.SIGHUP
+        assert searching
+        assert all(map(gone, searching))
+
+
+def _children(pid: int) -> list[str]:
+    return [found for task in Path(f"/proc/{pid}/task").iterdir() for found in (task / "children").read_text().split()]
 
 
 def test_keys_of_one_packet_reach_the_screen_they_lead_to(app: PtyApp) -> None:
