@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ class View(NamedTuple):
 
 VIEWS = (
     View("1", "browse", "Browse", "the feature list and a feature's page"),
+    View("2", "find", "Find", "which features track a pattern"),
     View("4", "health", "Health", "the run as a whole"),
     View("5", "runs", "Runs", "all runs, and those in training live"),
 )
@@ -34,16 +35,18 @@ class Where(Enum):
     PAGE = "on the page"
     DOCUMENT = "in a document"
     INPUT = "while filtering"
-    NUMBER = "while typing a number"
+    NUMBER = "while typing behind :"
+    PATTERN = "while typing a pattern"
     COMMAND = "while choosing a command"
     NOTE = "while typing a note"
     BROWSE = "in Browse"
+    FIND = "in Find"
     HEALTH = "in Health"
     RUNS = "in Runs"
     EVERYWHERE = "everywhere"
 
 
-TYPING = (Where.INPUT, Where.NUMBER, Where.COMMAND, Where.NOTE)
+TYPING = (Where.INPUT, Where.NUMBER, Where.PATTERN, Where.COMMAND, Where.NOTE)
 """Where every letter is text."""
 
 
@@ -144,8 +147,17 @@ _TYPING = (
     Action("filter.clear", "leave", ("escape", "ctrl+c"), "clear the filter", Where.INPUT, "clear it", "esc clear"),
     Action("filter.next", "next", ("down", "ctrl+n"), "next feature", Where.INPUT, "next, previous"),
     Action("filter.previous", "previous", ("up", "ctrl+p"), "previous feature", Where.INPUT),
-    Action("number.go", "keep", ("enter",), "go to the number", Where.NUMBER, "go there", "⏎ go"),
+    Action("number.go", "keep", ("enter",), "go to the number, or run the command", Where.NUMBER, "do it", "⏎ go"),
+    Action(
+        "number.complete", "complete", ("tab",), "complete the command's name", Where.NUMBER, "complete it", "tab …"
+    ),
     Action("number.leave", "leave", ("escape", "ctrl+c"), "stay here", Where.NUMBER, "stay here", "esc back"),
+    Action("pattern.find", "keep", ("enter",), "search for it", Where.PATTERN, "search for it", "⏎ find"),
+    Action("pattern.leave", "leave", ("escape", "ctrl+c"), "leave it as it was", Where.PATTERN, "leave", "esc back"),
+    Action(
+        "pattern.older", "previous", ("up", "ctrl+p"), "the pattern before", Where.PATTERN, "before, behind", "↑ before"
+    ),
+    Action("pattern.newer", "next", ("down", "ctrl+n"), "the pattern behind", Where.PATTERN),
     Action("command.run", "keep", ("enter",), "run the command", Where.COMMAND, "run it", "⏎ run"),
     Action("command.leave", "leave", ("escape", "ctrl+c"), "leave", Where.COMMAND, "leave", "esc back"),
     Action("command.next", "next", ("down", "ctrl+n"), "next command", Where.COMMAND, "next, previous"),
@@ -164,7 +176,6 @@ _NOTES = (
 )
 _BROWSE = (
     Action("browse.filter", "filter", ("/",), "filter the list", Where.BROWSE, "filter the list", "/ filter"),
-    Action("browse.goto", "goto", (":",), "go to a feature by number", Where.BROWSE, "go to a number", ": go to"),
     Action("browse.next", "step(1)", ("J",), "next feature", Where.BROWSE, "another feature", "J/K next", _FEATURES),
     Action("browse.previous", "step(-1)", ("K",), "previous feature", Where.BROWSE, needs=_FEATURES),
     Action("browse.sort", "sort", ("s",), "sort by the next column", Where.BROWSE, "next sort column", "s sort"),
@@ -183,6 +194,16 @@ _BROWSE = (
         "browse.heat", "heat", ("m",), "another way to draw activations", Where.BROWSE, "other heat style", "m heat"
     ),
     Action("browse.log", "log", ("h",), "logarithmic histogram", Where.BROWSE, "log histogram", "h log"),
+    Action(
+        "browse.fires",
+        "fires",
+        ("f",),
+        "show or hide which n-grams the feature fires on",
+        Where.BROWSE,
+        "what it fires on",
+        "f fires on",
+        _FEATURES,
+    ),
     Action(
         "browse.zoom",
         "zoom",
@@ -237,6 +258,42 @@ _PAGE = (
     Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE),
     Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE),
 )
+
+
+def _as_well(actions: Iterable[Action], place: Where, prefix: str) -> tuple[Action, ...]:
+    """The same actions on another screen."""
+    return tuple(replace(one, id=f"{prefix}.{one.id.partition('.')[2]}", where=place) for one in actions)
+
+
+_WITH_A_PAGE = ("next", "previous", "heat", "log", "fires", "zoom", "wider", "narrower", "switch", "copy")
+_FIND = (
+    Action("find.pattern", "pattern", ("/",), "type a regular expression", Where.FIND, "type a pattern", "/ pattern"),
+    Action(
+        "find.tokens",
+        "tokens",
+        ("w",),
+        "match running text, or single tokens",
+        Where.FIND,
+        "text, or tokens",
+        "w words",
+    ),
+    Action(
+        "find.last", "last", ("W",), "ask for whole matches, or for their last tokens", Where.FIND, "all, or the last"
+    ),
+    Action(
+        "find.held-out",
+        "held_out",
+        ("v",),
+        "choose on all contexts, or on half and measure on the others",
+        Where.FIND,
+        "held-out figures",
+        "v held out",
+    ),
+    Action("find.by", "by", ("s",), "rank by F1, or by AUROC", Where.FIND, "by F1, or AUROC", "s sort"),
+    Action("find.all", "all", ("a",), "show the ranking in Browse", Where.FIND, "all in Browse", "a all", _FEATURES),
+    *_as_well((one for one in _BROWSE if one.id.partition(".")[2] in _WITH_A_PAGE), Where.FIND, "find"),
+    *_as_well(_NOTES, Where.FIND, "find"),
+)
 _VIEWS = tuple(
     Action(
         f"view.{view.name}",
@@ -248,6 +305,15 @@ _VIEWS = tuple(
         needs=() if view.name == "runs" else _RUN,
     )
     for number, view in enumerate(VIEWS)
+)
+_GOTO = Action(
+    "goto",
+    "screen.goto",
+    (":",),
+    "go to a feature by number, or run a command",
+    Where.EVERYWHERE,
+    "go to",
+    ": go to",
 )
 _EVERYWHERE = (
     *_VIEWS,
@@ -307,13 +373,17 @@ ACTIONS: tuple[Action, ...] = (
     *_PAGE,
     *_scrolling(Where.DOCUMENT, "document"),
     *_TYPING,
-    *_BROWSE,
-    *_NOTES,
     *_HEALTH,
     *_RUN_LIST,
+    _BROWSE[0],
+    _FIND[0],
+    _GOTO,
+    *_BROWSE[1:],
+    *_NOTES,
+    *_FIND[1:],
     *_EVERYWHERE,
 )
-"""All of them; no two that are within reach at once have a key in common."""
+"""All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""
 
 
 def at(*places: Where) -> list[Action]:

@@ -27,6 +27,7 @@ KEEP_AFTER = 2.0
 
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
+    "find": "monosem_tui.screens.find:FindScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
 }
@@ -118,7 +119,7 @@ class MonosemApp(App[None]):
     async def on_features_chosen(self, message: FeaturesChosen) -> None:
         """Show some features in Browse."""
         await self.action_view("browse")
-        cast(BrowseScreen, self.screen).choose(message.selection)
+        cast(BrowseScreen, self.screen).choose(message.selection, message.feature)
 
     # From one sitting to the next
 

@@ -48,6 +48,18 @@ class ExamplesMemory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FindMemory:
+    """How one searches, and for what one has."""
+
+    patterns: tuple[str, ...] = ()
+    """The latest last."""
+    tokens: bool = False
+    last: bool = False
+    held_out: bool = False
+    by: str = "f1"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
 
@@ -58,6 +70,7 @@ class Memory:
     """What `t` chose; empty leaves it to the terminal."""
     browse: BrowseMemory = field(default_factory=BrowseMemory)
     examples: ExamplesMemory = field(default_factory=ExamplesMemory)
+    find: FindMemory = field(default_factory=FindMemory)
 
 
 def state_folder() -> Path:
@@ -92,11 +105,13 @@ def keep(store: Path, memory: Memory) -> None:
 def _sound(cls: type[T], data: dict[str, Any]) -> T:
     """A dataclass from JSON in which anything may stand: a value of the wrong kind gives way to the default."""
     hints = get_type_hints(cls)
-    values = {}
+    values: dict[str, Any] = {}
     for one in fields(cls):  # type: ignore[arg-type]
         value, hint = data.get(one.name, MISSING), hints[one.name]
         if is_dataclass(hint) and isinstance(hint, type):
             values[one.name] = _sound(hint, value if isinstance(value, dict) else {})
+        elif hint == tuple[str, ...] and isinstance(value, list):
+            values[one.name] = tuple(text for text in value if isinstance(text, str))
         elif _is(value, hint):
             values[one.name] = value
     return cls(**values)

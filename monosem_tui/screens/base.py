@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.widget import Widget
 from monosem_tui.actions import Action, Need, Where, shown_key, within_reach
 from monosem_tui.memory import Memory
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.text.commands import Command, Quit, Shown, Themed, completed, read_command, suggestion
 from monosem_tui.text.header import header
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
@@ -25,6 +26,7 @@ from monosem_tui.widgets.keys import bindings, pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
+from store.errors import MonosemError
 
 ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
 """Suspend, draw anew and quit: what shells and pagers have taught everyone to expect, even while typing."""
@@ -113,6 +115,19 @@ class MonosemScreen(Screen[None]):
 
     def typed(self, what: Typed) -> None:
         """A key was typed into the line of a kind that the subclass has opened."""
+
+    def obey(self, command: Command) -> None:
+        """Do what was typed behind `:`, here or on the screen that was shown before."""
+        if isinstance(command, Themed):
+            if not self.session.palette.colors:
+                self.tell(Need.COLOURS.value)
+            else:
+                palette = self.session.palette
+                self._take_palette(palette.themed(command.name) if command.name else palette.following())
+        elif isinstance(command, Quit):
+            self.app.exit()
+        elif not isinstance(command, Shown):
+            raise ValueError(f"{self.VIEW} cannot do {command}")
 
     def remembered(self, memory: Memory) -> Memory:
         """`memory` with what this screen wants to find again the next time."""
@@ -226,6 +241,8 @@ class MonosemScreen(Screen[None]):
     def _take_typed(self, what: Typed) -> None:
         if self.input.kind == ">":
             self._command_typed(what)
+        elif self.input.kind == ":":
+            self._colon_typed(what)
         else:
             self.typed(what)
 
@@ -250,6 +267,37 @@ class MonosemScreen(Screen[None]):
             if chosen is not None and not chosen.why_not:
                 self.call_next(self.app.run_action, chosen.action.name, self.focused or self)
 
+    def action_goto(self) -> None:
+        """Type a number, or a command and what it is told."""
+        self.type_into(":")
+
+    def _colon_typed(self, what: Typed) -> None:
+        text = self.input.text
+        if what is Typed.COMPLETE:
+            self.input.replace(completed(text))
+        if what in (Typed.COMPLETE, Typed.CHANGED):
+            self.tell(right=suggestion(self.input.text))
+        elif what in (Typed.KEEP, Typed.LEAVE):
+            self.stop_typing()
+            self.tell()
+            if what is Typed.KEEP and text.strip():
+                self._run_command(text)
+
+    def _run_command(self, text: str) -> None:
+        try:
+            command, view = read_command(text)
+        except MonosemError as error:
+            self.tell(error.what)
+            return
+        if view in ("", self.VIEW):
+            self.obey(command)
+        elif self.session.run is None and view != "runs":
+            self.tell(Need.RUN.value)
+        else:
+            # The app runs both before it takes the next key, so keys of one packet find the screen.
+            self.app.call_next(self.app.run_action, f"view('{view}')")
+            self.app.call_next(lambda: cast(MonosemScreen, self.app.screen).obey(command))
+
     # Everywhere
 
     def action_back(self) -> None:
@@ -270,7 +318,10 @@ class MonosemScreen(Screen[None]):
 
     def action_theme(self) -> None:
         """Dark, light, or without colours."""
-        self.session.palette = palette = self.session.palette.following()
+        self._take_palette(self.session.palette.following())
+
+    def _take_palette(self, palette: Palette) -> None:
+        self.session.palette = palette
         self.session.memory = replace(self.session.memory, theme=palette.name)
         self.repaint_for(palette)
         self.tell("no colours but the terminal's own" if palette.plain else f"colours for a {palette.name} terminal")

@@ -11,10 +11,12 @@ from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where
 from monosem_tui.memory import BrowseMemory, Memory
+from monosem_tui.screens.firing import FiringScreen
 from monosem_tui.screens.ordering import Catalogue, Ordering, Selection
 from monosem_tui.screens.panes import PANES, Pane, Panes
 from monosem_tui.screens.reading import ReadingScreen
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.text.commands import Command, FilterBy, GoTo, ShowDead, SortBy
 from monosem_tui.text.heat import Rendering
 from monosem_tui.text.numbers import count
 from monosem_tui.watch import EVERY, Follower, Grown
@@ -25,7 +27,7 @@ from store.errors import MonosemError
 from store.query import SORT_KEYS, SortKey
 
 
-class BrowseScreen(ReadingScreen):
+class BrowseScreen(FiringScreen, ReadingScreen):
     """List left and page right; below 110 cells one of them at a time."""
 
     VIEW, PLACE = "browse", Where.BROWSE
@@ -36,12 +38,15 @@ class BrowseScreen(ReadingScreen):
         super().__init__(session)
         self.catalogue = Catalogue(self.run)
         self.panes = Panes()
+        self._visiting = False
+        """Whether one feature was opened from another screen, to which escape goes back."""
         self._recall(session.memory.browse)
         self.features = FeatureList(self.run, session.palette)
 
     def body(self) -> Iterable[Widget]:
         """The two panes."""
         yield Horizontal(self.features, self.page, self.document, id="panes")
+        yield self.fires
 
     def on_mount(self) -> None:
         """Fill the list, and see whether the index grows."""
@@ -145,7 +150,7 @@ class BrowseScreen(ReadingScreen):
             catalogue.ids,
             title=catalogue.title(),
             empty=catalogue.nothing(),
-            sort=catalogue.ordering.sort,
+            sort=catalogue.sorted_by,
             descending=catalogue.ordering.descending,
             feature=feature,
         )
@@ -174,7 +179,7 @@ class BrowseScreen(ReadingScreen):
             return self.panes.shows("page") and not (self.in_document and action.id == "browse.log")
         if action.id == "browse.next":
             return self.here is Where.PAGE
-        if action.id in ("browse.sort", "browse.dead", "browse.filter", "browse.goto"):
+        if action.id in ("browse.sort", "browse.dead", "browse.filter", "goto"):
             return self.panes.front == "list"
         return True
 
@@ -206,11 +211,34 @@ class BrowseScreen(ReadingScreen):
     def _filter(self, text: str) -> None:
         self._order(replace(self.catalogue.ordering, text=text), self.features.feature)
 
-    def choose(self, selection: Selection) -> None:
-        """Show some features only, the list in front; escape goes back to where they were chosen."""
-        ordering = replace(self.catalogue.ordering, text="", only=selection)
-        self._show_panes(replace(self.panes, front="list", zoomed=None))
-        self._order(ordering, None)
+    def choose(self, selection: Selection, feature: int | None = None) -> None:
+        """Show some features only, the list in front or the page of one; escape goes back to where they were chosen."""
+        ordering = replace(self.catalogue.ordering, text="", only=selection, ranked=selection.ranked)
+        self._visiting = feature is not None
+        self._order(ordering, feature)
+        self._show_panes(replace(self.panes, front="page" if self._visiting else "list", zoomed=None))
+        self.read_page()
+
+    def obey(self, command: Command) -> None:
+        """Do what was typed behind `:`."""
+        ordering = self.catalogue.ordering
+        if isinstance(command, GoTo):
+            self._go_to(command.feature)
+        elif isinstance(command, SortBy):
+            wanted = replace(ordering, sort=command.key, descending=command.descending, ranked=False)
+            self._order(wanted, self.features.feature)
+        elif isinstance(command, FilterBy):
+            self._show_panes(replace(self.panes, front="list"))
+            self._filter(command.text)
+            if self.catalogue.problem:
+                self.tell(self.catalogue.problem.what)
+        elif isinstance(command, ShowDead):
+            if self.catalogue.n_dead:
+                self.action_dead()
+            else:
+                self.tell(Need.DEAD.value)
+        else:
+            super().obey(command)
 
     def action_sort(self) -> None:
         """By the next column; the cursor stays with its feature."""
@@ -219,7 +247,7 @@ class BrowseScreen(ReadingScreen):
     def action_reverse(self) -> None:
         """The other way round."""
         ordering = self.catalogue.ordering
-        self._order(replace(ordering, descending=not ordering.descending), self.features.feature)
+        self._order(replace(ordering, descending=not ordering.descending, ranked=False), self.features.feature)
 
     def action_dead(self) -> None:
         """Show or hide dead features."""
@@ -264,34 +292,25 @@ class BrowseScreen(ReadingScreen):
         """Type a filter."""
         self._type("/", self.catalogue.ordering.text)
 
-    def action_goto(self) -> None:
-        """Type a number."""
-        self._type(":", "")
-
     def _type(self, kind: Kind, text: str) -> None:
         self._show_panes(replace(self.panes, front="list"))
         self.type_into(kind, text)
 
     def typed(self, what: Typed) -> None:
-        """A letter of a filter or of a number, or the end of it, or of a note."""
+        """A letter of a filter, or the end of it, or of a note."""
         super().typed(what)
         kind, text = self.input.kind, self.input.text
         if what is Typed.CHANGED and kind == "/":
             self._filter(text)
-        elif kind not in ("/", ":"):
+        elif kind != "/":
             return
         elif what in (Typed.NEXT, Typed.PREVIOUS):
             self.action_step(1 if what is Typed.NEXT else -1)
         elif what in (Typed.KEEP, Typed.LEAVE):
             self.stop_typing()
-            if kind == "/":
-                self._filter(text if what is Typed.KEEP else "")
-                if self.catalogue.problem:
-                    self.tell(self.catalogue.problem.what)
-            elif text and what is Typed.KEEP:
-                self._go_to(int(text))
-            else:
-                self.tell()
+            self._filter(text if what is Typed.KEEP else "")
+            if self.catalogue.problem:
+                self.tell(self.catalogue.problem.what)
 
     def _go_to(self, feature: int) -> None:
         """Put the cursor on a feature, showing what was filtered away if it must."""
@@ -301,7 +320,8 @@ class BrowseScreen(ReadingScreen):
         opened = []
         ordering = self.catalogue.ordering
         if (ordering.text or ordering.only) and feature not in self.catalogue.ids:
-            self._order(replace(ordering, text="", only=None), None)
+            self._order(replace(ordering, text="", only=None, ranked=False), None)
+            self._visiting = False
             opened.append("filter cleared")
         if feature not in self.catalogue.ids:
             self._order(replace(self.catalogue.ordering, dead=True), None)
@@ -365,11 +385,19 @@ class BrowseScreen(ReadingScreen):
         ordering = self.catalogue.ordering
         if self.can_unwind:
             self.unwind()
+        elif self._visiting:
+            self._visiting = False
+            self._show_panes(replace(self.panes, front="list"))
+            self._leave_selection(ordering)
         elif self.panes.can_go_back:
             self._show_panes(self.panes.back())
             self.read_page()
         elif ordering.text:
             self._filter("")
         elif ordering.only:
-            self._order(replace(ordering, only=None), self.features.feature)
+            self._leave_selection(ordering)
+
+    def _leave_selection(self, ordering: Ordering) -> None:
+        self._order(replace(ordering, text="", only=None, ranked=False), self.features.feature)
+        if ordering.only:
             self.post_message(ViewWanted(ordering.only.origin))

@@ -24,6 +24,8 @@ class Selection:
     ids: Ids
     origin: str
     """The screen to go back to."""
+    ranked: bool = False
+    """Whether their order says something; the list keeps it until it is sorted."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Ordering:
     """What the filter looks for."""
     only: Selection | None = None
     """These alone, dead ones among them."""
+    ranked: bool = False
+    """Whether they are in the order of `only`, whatever `sort` says."""
 
     def next_sort(self) -> Ordering:
         """By the next column: numbers from large to small, ids from 0 up."""
         key = SORT_KEYS[(SORT_KEYS.index(self.sort) + 1) % len(SORT_KEYS)]
-        return replace(self, sort=key, descending=key != "id")
+        return replace(self, sort=key, descending=key != "id", ranked=False)
 
 
 class Catalogue:
@@ -85,15 +89,24 @@ class Catalogue:
             self.ids = ids
         self.ordering, self.problem, self._order, self._sorted = ordering, problem, order, rows
 
+    @property
+    def sorted_by(self) -> str:
+        """The column that the list is sorted by; empty where it keeps the order of a ranking."""
+        return "" if self.ordering.ranked else self.ordering.sort
+
     def title(self) -> str:
         """`1 013 of 1 024 features · max ↓`."""
         ordering, total = self.ordering, count(self._run.store.d_sae)
-        parts = [f"{count(len(self.ids))} of {total} features", f"{ordering.sort} {ARROWS[ordering.descending]}"]
+        parts = [f"{count(len(self.ids))} of {total} features", self._sorted_as()]
         if ordering.text:
             parts.insert(1, f"/{printable(ordering.text)}")
         if ordering.only:
             parts.insert(1, ordering.only.title)
         return " · ".join(parts)
+
+    def _sorted_as(self) -> str:
+        ordering = self.ordering
+        return "as ranked" if ordering.ranked else f"{ordering.sort} {ARROWS[ordering.descending]}"
 
     def nothing(self) -> list[str]:
         """Why the list is empty, and what to do about it."""
@@ -129,4 +142,6 @@ class Catalogue:
         ids = only.ids if only else np.arange(self._run.store.d_sae, dtype=np.int64)
         if not (ordering.dead or dead or only):
             ids = alive(self._columns, ids)
+        if only and ordering.ranked:
+            return ids
         return sort_features(self._columns, ids, ordering.sort, descending=ordering.descending)

@@ -50,8 +50,8 @@ class RunChosen(Message):
 
 
 class FeaturesChosen(Message):
-    """Browse is to show these features."""
+    """Browse is to show these features, or the page of one of them; escape goes back from there."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, feature: int | None = None) -> None:
         super().__init__()
-        self.selection = selection
+        self.selection, self.feature = selection, feature

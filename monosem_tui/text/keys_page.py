@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from monosem_tui.actions import ACTIONS, Action, Where, at, shown_key
+from monosem_tui.text.commands import ENTRIES
 
 _HEAD = """\
 # Keys of `monosem tui`
@@ -13,12 +14,18 @@ _HEAD = """\
 Made from `monosem_tui/actions.py` by `make keys`; do not edit. In the app, `?` shows the keys of what has the focus and
 `ctrl+p` finds a command by its name. A key that can do nothing says why in the bottom line.
 """
+_COMMANDS = """
+## Commands behind :
+
+On every screen. `tab` completes a name, and as much of it is enough as no other command begins with.
+"""
 
 
 def keys_page() -> str:
     """The whole page."""
     places = [place for place in Where if any(action.where is place for action in ACTIONS)]
-    return _HEAD + "".join(f"\n## {place.value.capitalize()}\n\n{_table(at(place))}" for place in places)
+    tables = "".join(f"\n## {place.value.capitalize()}\n\n{_table(at(place))}" for place in places)
+    return _HEAD + tables + _commands()
 
 
 def _table(actions: list[Action]) -> str:
@@ -27,6 +34,14 @@ def _table(actions: list[Action]) -> str:
         keys = ", ".join(f"`{shown_key(key)}`" for key in action.keys)
         rows.append(f"| {keys} | {action.title} | {action.id} |")
     return "\n".join(rows) + "\n"
+
+
+def _commands() -> str:
+    rows = ["| typed | does |", "|---|---|", "| `:412` | go to a feature |"]
+    for entry in ENTRIES:
+        words = f" ({', '.join(entry.words)})" if entry.words else ""
+        rows.append(f"| `:{entry.usage}` | {entry.purpose}{words} |")
+    return f"{_COMMANDS}\n" + "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

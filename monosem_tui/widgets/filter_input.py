@@ -1,4 +1,4 @@
-"""One line to type a filter, a number or a command into."""
+"""One line to type a filter, a pattern, a command or a note into."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-Kind = Literal["/", ":", ">"] | NoteKind
-"""A filter, a number, a command, or a note."""
+Kind = Literal["/", ":", ">", "find"] | NoteKind
+"""A filter, a number or a command, a command that is chosen, a regular expression, or a note."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
-LONGEST, LONGEST_NOTE = 200, 4_000
+LONGEST, LONGEST_PATTERN, LONGEST_NOTE = 200, 1_000, 4_000
 """Characters: more is a paste that went wrong."""
 
 
@@ -28,12 +28,13 @@ class Typed(Enum):
     LEAVE = "leave"
     NEXT = "next"
     PREVIOUS = "previous"
+    COMPLETE = "complete"
     NOTHING = "nothing"
 
 
 _ACTIONS = {key: Typed(action.name) for action in at(*TYPING) for key in action.keys}
 
-_WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND}
+_WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND, "find": Where.PATTERN}
 _WHERE |= dict.fromkeys(NOTES, Where.NOTE)
 
 
@@ -59,6 +60,8 @@ class FilterInput(OneLine):
 
     @property
     def _longest(self) -> int:
+        if self.kind in (":", "find"):
+            return LONGEST_PATTERN
         return LONGEST_NOTE if self.kind in NOTES else LONGEST
 
     @property
@@ -70,6 +73,11 @@ class FilterInput(OneLine):
         """Begin with `text`, the cursor at its end."""
         self.kind, self._before, self._after = kind, text, ""
         self.display = True
+        self._redraw()
+
+    def replace(self, text: str) -> None:
+        """Have another text, the cursor at its end."""
+        self._before, self._after = text, ""
         self._redraw()
 
     def close(self) -> None:
@@ -84,7 +92,7 @@ class FilterInput(OneLine):
     def insert(self, text: str) -> Typed:
         """Put text at the cursor: of a paste, its first line."""
         first = text.partition("\n")[0]
-        wanted = "".join(c for c in first if (c.isprintable() if self.kind != ":" else c in "0123456789"))
+        wanted = "".join(c for c in first if c.isprintable())
         wanted = wanted[: max(0, self._longest - len(self.text))]
         self._before += wanted
         return self._changed(bool(wanted))

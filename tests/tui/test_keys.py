@@ -132,13 +132,15 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (FILTER, "previous"): ("/seaGj", {}),
     (NUMBER, "keep"): (":3", {"typing": "", "cursor": 3}),
     (NUMBER, "leave"): (":3", {"typing": ""}),
+    (NUMBER, "complete"): (":3", {}),
     (COMMAND, "keep"): ("¶", {"typing": "", "cursor": 1}),
     (COMMAND, "leave"): ("¶", {"typing": ""}),
     (COMMAND, "next"): ("¶", {}),
     (COMMAND, "previous"): ("¶", {}),
     (ANY, "screen.commands"): ("", {"typing": ">"}),
     (BROWSE, "filter"): ("", {"typing": "/"}),
-    (BROWSE, "goto"): ("", {"typing": ":"}),
+    (ANY, "screen.goto"): ("", {"typing": ":"}),
+    (BROWSE, "fires"): ("", {}),
     (BROWSE, "step(1)"): ("⏎", {"cursor": 1}),
     (BROWSE, "step(-1)"): ("j⏎", {"cursor": 0}),
     (BROWSE, "sort"): ("", {"ordering": replace(BY_MAX, sort="mean")}),
@@ -156,6 +158,8 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }
+ELSEWHERE = (Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN)
+"""Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}
 NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "⏎": "enter", "¶": "ctrl+p"}
 
@@ -168,7 +172,7 @@ def test_every_action_is_expected() -> None:
     elsewhere = {"quit", "suspend", *(f"view.{view.name}" for view in VIEWS)}
     elsewhere |= {action.id for action in ACTIONS if action.id.startswith("note.")}  # test_notes presses them
     known = {(action.where, action.name) for action in ACTIONS if action.id in elsewhere}
-    found = {(action.where, action.name) for action in ACTIONS if action.where not in (Where.HEALTH, Where.RUNS)}
+    found = {(action.where, action.name) for action in ACTIONS if action.where not in ELSEWHERE}
     assert found == set(EXPECTED) | known
 
 

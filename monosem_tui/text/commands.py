@@ -1,0 +1,194 @@
+"""What can be typed behind `:`: a feature's number, or a command's name and what it is told.
+
+A name may be cut as long as one command begins so; tab completes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monosem_tui.actions import VIEWS
+from monosem_tui.text.palette import THEMES
+from monosem_tui.text.safe import cut, printable
+from store.errors import MonosemError
+from store.query import SORT_KEYS, SortKey
+
+HERE = ""
+"""For commands that change no screen."""
+
+
+@dataclass(frozen=True)
+class GoTo:
+    """Put the cursor on a feature."""
+
+    feature: int
+
+
+@dataclass(frozen=True)
+class SortBy:
+    """Order the list by a column."""
+
+    key: SortKey
+    descending: bool
+
+
+@dataclass(frozen=True)
+class FilterBy:
+    """Show features that pass a filter; all of them where it is empty."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ShowDead:
+    """Show dead features, or hide them."""
+
+
+@dataclass(frozen=True)
+class FindPattern:
+    """Search for the features of a regular expression; where it is empty, type one."""
+
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Themed:
+    """Take a theme; the next one where it has no name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Quit:
+    """Leave."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Show a screen, and no more."""
+
+
+Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | Shown
+
+
+class Given(NamedTuple):
+    """A command, and the screen it is for."""
+
+    command: Command
+    view: str = HERE
+
+
+class Entry(NamedTuple):
+    """A command as a person reads it."""
+
+    name: str
+    argument: str
+    """What is told behind the name; empty where nothing is."""
+    purpose: str
+    words: tuple[str, ...]
+    """What may stand there; empty where anything may."""
+    read: Callable[[str], Given]
+
+    @property
+    def usage(self) -> str:
+        """`sort COLUMN`."""
+        return f"{self.name} {self.argument}".rstrip()
+
+
+def _sort(said: str) -> Given:
+    name = said.removeprefix("-")
+    key = next((key for key in SORT_KEYS if key == name), None)
+    if key is None:
+        raise MonosemError(f"sort by one of {', '.join(SORT_KEYS)}; - in front turns the order round")
+    return Given(SortBy(key, (key != "id") != said.startswith("-")), "browse")
+
+
+def _theme(said: str) -> Given:
+    if said and said not in THEMES:
+        raise MonosemError(f"the themes are {', '.join(THEMES)}")
+    return Given(Themed(said))
+
+
+def _shown(view: str) -> Callable[[str], Given]:
+    return lambda _: Given(Shown(), view)
+
+
+_FOUND = "find"
+ENTRIES = (
+    Entry("sort", "COLUMN", "order the list; `-max` the other way round", SORT_KEYS, _sort),
+    Entry("filter", "EXPR", "show the features that pass a filter", (), lambda said: Given(FilterBy(said), "browse")),
+    Entry("dead", "", "show or hide dead features", (), lambda _: Given(ShowDead(), "browse")),
+    Entry(_FOUND, "REGEX", "rank features by a regular expression", (), lambda said: Given(FindPattern(said), "find")),
+    Entry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
+    *(
+        Entry(view.name, "", f"{view.title}: {view.purpose}", (), _shown(view.name))
+        for view in VIEWS
+        if view.name != _FOUND
+    ),
+    Entry("quit", "", "quit", (), lambda _: Given(Quit())),
+)
+"""By the order in which they are listed."""
+
+
+def read_command(text: str) -> Given:
+    """What was typed.
+
+    Raises:
+        MonosemError: there is no such command, or it is told something it does not know.
+    """
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        return Given(GoTo(int(text)), "browse")
+    name, _, said = text.partition(" ")
+    found = _beginning(name)
+    if len(found) != 1:
+        names = ", ".join(entry.name for entry in found or ENTRIES)
+        what = f":{cut(printable(name), 20)} may be {names}" if found else f"a feature's number, or one of {names}"
+        raise MonosemError(what)
+    entry, said = found[0], said.strip()
+    if said and not entry.argument:
+        raise MonosemError(f":{entry.name} is told nothing more")
+    return entry.read(said)
+
+
+def completed(text: str) -> str:
+    """`text` with the word that is being typed completed, as far as there is but one way to."""
+    name, space, said = text.partition(" ")
+    if not space:
+        return _extended(name, [entry.name for entry in ENTRIES], text)
+    found = _beginning(name)
+    if len(found) != 1 or not found[0].words:
+        return text
+    sign = "-" if said.startswith("-") else ""
+    return f"{found[0].name} {sign}{_extended(said.removeprefix('-'), list(found[0].words), '').rstrip()}"
+
+
+def suggestion(text: str) -> str:
+    """What could be typed, in a few words: names that begin so, or what the command is told."""
+    name, space, said = text.partition(" ")
+    if name.isdigit():
+        return ""
+    found = _beginning(name)
+    if space and len(found) == 1:
+        words = [word for word in found[0].words if word.startswith(said.strip().removeprefix("-"))]
+        return "|".join(words) or found[0].argument
+    return found[0].usage if len(found) == 1 else " ".join(entry.name for entry in found)
+
+
+def _beginning(name: str) -> list[Entry]:
+    exact = [entry for entry in ENTRIES if entry.name == name]
+    return exact or [entry for entry in ENTRIES if entry.name.startswith(name)]
+
+
+def _extended(word: str, words: list[str], otherwise: str) -> str:
+    """The longest beginning that all words share that begin with `word`, a blank behind it where there is but one."""
+    found = [one for one in words if one.startswith(word)]
+    if not found:
+        return otherwise or word
+    shared = found[0]
+    while not all(one.startswith(shared) for one in found):
+        shared = shared[:-1]
+    return shared + " " * (len(found) == 1)

@@ -1,0 +1,144 @@
+"""What a search has found, as lines: which tokens match, what a set covers, and a row a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from monosem_tui.text.numbers import activation, count
+from monosem_tui.text.rows import MARK
+from monosem_tui.text.safe import cut, fit
+from monosem_tui.text.spans import Line, Role, Span, line, wrap
+from store.find import FeatureScore, Found
+from store.scores import Interval, Tally
+
+FIGURE, INTERVAL, AUROC, FROM = 4, 9, 5, 5
+BETWEEN = "  "
+LONGEST_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class RankColumns:
+    """Cells of what varies with the width; 0 leaves it out."""
+
+    id: int
+    intervals: bool
+    """Whether precision and recall have theirs; F1 always has."""
+    threshold: int
+    auroc: int
+    name: int
+
+
+def rank_columns(cells: int, digits: int) -> RankColumns:
+    """What fits `cells` cells.
+
+    Args:
+        cells: width of the list.
+        digits: of the largest feature number.
+    """
+    number = max(4, digits)
+    used = 1 + number + 1 + 2 + FIGURE + 1 + INTERVAL + 2 * (2 + FIGURE)
+    auroc = AUROC if cells >= used + 2 + AUROC else 0
+    used += auroc and 2 + auroc
+    intervals = cells >= used + 2 * (1 + INTERVAL) + 14
+    used += intervals * 2 * (1 + INTERVAL)
+    threshold = FROM if cells >= used + 2 + FROM + 14 else 0
+    used += threshold and 2 + threshold
+    return RankColumns(number, intervals, threshold, auroc, max(0, cells - used - 2))
+
+
+def figure(value: float) -> str:
+    """`.86`, `1.00`."""
+    return f"{value:.2f}".removeprefix("0")
+
+
+def interval(ends: Interval) -> str:
+    """`.84–.88`."""
+    return f"{figure(ends.low)}–{figure(ends.high)}"
+
+
+def rank_header(where: RankColumns, by: str) -> Line:
+    """The names of the columns, what ranks in bold."""
+
+    def name(text: str, cells: int, align: Literal["<", ">"] = "<", *, ranks: bool = False) -> Span:
+        return Span(fit(text, cells, align), Role.BOLD if ranks else Role.DIM)
+
+    wide = FIGURE + where.intervals * (1 + INTERVAL)
+    parts: list[Span | str] = [" ", name("id", where.id, ">"), " " + BETWEEN]
+    parts += [name("F1 ↓" if by == "f1" else "F1", FIGURE + 1 + INTERVAL, ranks=by == "f1")]
+    parts += [BETWEEN, name("precision" if where.intervals else "prec", wide)]
+    parts += [BETWEEN, name("recall" if where.intervals else "rec", wide)]
+    if where.auroc:
+        # One cell is left of it, for the arrow.
+        parts += [BETWEEN[1:], name("AUROC↓" if by == "auroc" else " AUROC", AUROC + 1, ranks=by == "auroc")]
+    if where.threshold:
+        parts += [BETWEEN, name("from", where.threshold, ">")]
+    return line(*parts, BETWEEN, name("fires on", where.name))
+
+
+def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bool, cursor: bool, focus: bool) -> Line:
+    """One feature; `name` is its label, or the token it fires on most."""
+    tally = score.tally
+    parts: list[Span | str] = [
+        Span(MARK, Role.ACCENT) if cursor else " ",
+        fit(str(score.choice.feature), where.id, ">"),
+        "★" if bookmark else " ",
+        BETWEEN,
+        *_with_interval(tally.f1, tally.f1_ci, shown=True),
+        BETWEEN,
+        *_with_interval(tally.precision, tally.precision_ci, shown=where.intervals),
+        BETWEEN,
+        *_with_interval(tally.recall, tally.recall_ci, shown=where.intervals),
+    ]
+    if where.auroc:
+        auroc = "–" if score.auroc is None else f"{score.auroc:.3f}".removeprefix("0")
+        parts += [BETWEEN, fit(auroc, where.auroc, ">")]
+    if where.threshold:
+        parts += [BETWEEN, fit(activation(score.choice.threshold), where.threshold, ">")]
+    spans = line(*parts, BETWEEN, fit(name, where.name))
+    if not (cursor and focus):
+        return spans
+    return (spans[0], *(Span(span.text, Role.CURSOR) for span in spans[1:]))
+
+
+def _with_interval(value: float, ends: Interval, *, shown: bool) -> list[Span | str]:
+    number = fit(figure(value), FIGURE, ">")
+    return [number, " ", Span(fit(interval(ends), INTERVAL), Role.DIM)] if shown else [number]
+
+
+def matches_line(found: Found, words: list[tuple[str, int]], cells: int, *, last: bool, held_out: bool) -> Line:
+    """`1 204 of 32 737 tokens match  ·sea 510  ·boat 204`, as much as fits.
+
+    Args:
+        found: the answer, perhaps on the way.
+        words: matching tokens as they are shown, and how often each does.
+        cells: width.
+        last: whether only the ends of matches were asked for.
+        held_out: whether the figures are about a part of them.
+    """
+    what = "end a match" if last else "match"
+    parts = [line(Span(f"{count(found.matched)} of {count(found.scored)} tokens {what}", Role.BOLD))]
+    if held_out:
+        parts.append(line(Span(f"figures on {count(found.measured)} in other contexts", Role.DIM)))
+    parts += [line(cut(token, LONGEST_TOKEN), Span(f" {count(n)}", Role.DIM)) for token, n in words]
+    return wrap(parts, cells, BETWEEN)[0]
+
+
+def together_line(found: Found, cells: int) -> Line:
+    """What the best set covers: `together 412 901   F1 .93 .91–.95   precision .95   recall .91`."""
+    union = found.union
+    if union is None:
+        return line(Span("together  …" if not found.finished else "", Role.DIM))
+    if len(union.choices) < 2:
+        return line(Span("no second feature adds to the best", Role.DIM))
+    ids = " ".join(str(choice.feature) for choice in union.choices)
+    parts = [line(Span("together ", Role.BOLD), ids), *_covers(union.tally)]
+    return wrap(parts, cells, BETWEEN)[0]
+
+
+def _covers(tally: Tally) -> list[Line]:
+    return [
+        line(Span("F1 ", Role.DIM), figure(tally.f1), Span(f" {interval(tally.f1_ci)}", Role.DIM)),
+        line(Span("precision ", Role.DIM), figure(tally.precision)),
+        line(Span("recall ", Role.DIM), figure(tally.recall)),
+    ]

@@ -1,0 +1,45 @@
+"""A few lines above the bottom line, which come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.spans import Line
+from monosem_tui.widgets.line_view import to_strip
+
+
+class LinesPanel(Widget):
+    """Lines under each other; the height stays while what they say changes."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "LinesPanel { display: none; height: 1; }"
+
+    class Resized(Message):
+        """There is another width to lay lines out for."""
+
+    def __init__(self, palette: Palette, height: int) -> None:
+        super().__init__()
+        self.palette = palette
+        self.styles.height = height
+        self._lines: Sequence[Line] = ()
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show lines; nothing is sent if they are those that are there."""
+        if list(lines) != list(self._lines):
+            self._lines = lines
+            self.refresh()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Ask for lines of the new width."""
+        self.post_message(self.Resized())
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line."""
+        spans = self._lines[y] if y < len(self._lines) else ()
+        return to_strip(spans, self.palette, self.size.width)

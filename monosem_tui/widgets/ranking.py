@@ -1,0 +1,125 @@
+"""A ranking of features: what was searched, what matches, what the best cover together, then a row a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monosem_tui.text.card import feature_name
+from monosem_tui.text.opened import OpenRun
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.ranking import (
+    RankColumns,
+    matches_line,
+    rank_columns,
+    rank_header,
+    rank_row,
+    together_line,
+)
+from monosem_tui.text.safe import printable
+from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.text.tokens import display_token
+from monosem_tui.widgets.feature_list import RULE, UNKNOWN, FeatureList
+from store.errors import MonosemError
+from store.find import Found
+from store.inquiry import Inquiry, Report
+from store.notes import FeatureNotes
+
+_NO_NOTES = FeatureNotes()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A question and its answer, perhaps on the way."""
+
+    inquiry: Inquiry
+    report: Report | None = None
+    state: str = ""
+    """How far it is, for the end of the title."""
+
+
+class Ranking(FeatureList):
+    """Features in the order of an answer."""
+
+    HEAD = 4
+
+    def __init__(self, run: OpenRun, palette: Palette) -> None:
+        super().__init__(run, palette)
+        self._shown = Shown(Inquiry(""))
+
+    def show(self, shown: Shown, nothing: list[str]) -> None:
+        """Show an answer; the cursor stays on its feature, or at the top.
+
+        Args:
+            shown: the answer.
+            nothing: what to say where it has no features.
+        """
+        self._shown = shown
+        found = self._found
+        ids = [one.choice.feature for one in found.results] if found else []
+        feature = self.feature if self.cursor else None
+        self.rearrange(np.array(ids, np.int64), title="", empty=nothing, sort="", descending=True, feature=feature)
+
+    @property
+    def shown(self) -> Shown:
+        """What is shown."""
+        return self._shown
+
+    @property
+    def _found(self) -> Found | None:
+        return self._shown.report.found if self._shown.report else None
+
+    def head(self, y: int) -> Line:
+        """The question, the tokens that match, the set, then the names of the columns."""
+        cells, found, inquiry = self.size.width, self._found, self._shown.inquiry
+        if y == 0:
+            return self._question(cells)
+        if found is None:
+            return ()
+        if y == 1:
+            return line(" ", *self._matches(found, inquiry, cells - 2))
+        if y == 2:
+            return line(" ", *together_line(found, cells - 2))
+        return rank_header(self._cells(), inquiry.by)
+
+    def row(self, number: int) -> Line:
+        """One feature."""
+        found = self._found
+        if found is None or not len(self.order):
+            return super().row(number)
+        score = found.results[number]
+        feature = score.choice.feature
+        note = self._run.notes.get(feature, _NO_NOTES)
+        return rank_row(
+            score,
+            self._named(feature),
+            self._cells(),
+            bookmark=note.bookmark,
+            cursor=number == self.cursor,
+            focus=self.active,
+        )
+
+    def _question(self, cells: int) -> Line:
+        inquiry, role = self._shown.inquiry, Role.BOLD if self.active else Role.DIM
+        how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
+        pattern = printable(inquiry.pattern) or "find"
+        left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
+        right = line(Span(f" {self._shown.state} {RULE}", Role.DIM)) if self._shown.state else ()
+        left = crop(left, cells - width_of(right))
+        return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
+
+    def _matches(self, found: Found, inquiry: Inquiry, cells: int) -> Line:
+        report, vocabulary = self._shown.report, self._run.store.vocabulary
+        words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
+        return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out)
+
+    def _named(self, feature: int) -> str:
+        try:
+            return feature_name(self._run.store, self._run.notes, feature)
+        except MonosemError as error:  # the figures are there all the same
+            self.complain_once(error)
+            return UNKNOWN
+
+    def _cells(self) -> RankColumns:
+        return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))

@@ -1,0 +1,235 @@
+"""A search for features in a process of its own, which can be ended at any moment.
+
+Python's `re` holds the interpreter's lock and knows no time limit: whoever waits in the same process for a pattern such
+as `(a+)+$` waits for ever, and can do nothing else. The process that searches reads its question from standard input,
+says what it knows as lines of JSON, and ends when the one that asked has ended, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from store.corpus import Mask
+from store.errors import MonosemError, WorkFailed
+from store.find import Choice, FeatureScore, Found, Order, SetScore, search
+from store.matching import compile_pattern, text_matches, token_matches, whole
+from store.reader import FeatureStore
+from store.scores import Tally
+
+EVERY = 0.25
+"""Seconds between two reports at least."""
+RANKED, RANKED_HELD_OUT = 1000, 200
+"""Features that an answer ranks; with `held_out` each is measured once more, which costs a look at every token."""
+WORDS = 12
+"""Matching tokens that are named."""
+BLOCK = 1 << 16
+"""Tokens that the expression sees between two reports, about."""
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What is asked, as `monosem find` takes it."""
+
+    pattern: str
+    tokens: bool = False
+    """Match single tokens' strings, not the text."""
+    last: bool = False
+    """Ask for the last token of each match only."""
+    held_out: bool = False
+    by: Order = "f1"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known so far."""
+
+    matched: float = 0.0
+    """Share of the corpus that the expression has seen."""
+    words: tuple[tuple[int, int], ...] = ()
+    """The tokens that match most often: vocabulary id and how often, known once the expression has seen everything."""
+    found: Found | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether this is the whole answer."""
+        return self.found is not None and self.found.finished
+
+
+class Asking:
+    """A search that is under way. `reports` belongs into a thread; `cancel` may be called from anywhere.
+
+    Example:
+        >>> asking = Asking(Path("runs/demo"), Inquiry(r"\\b(sea|boat)\\b"))
+        >>> for report in asking.reports():
+        ...     print(report.found and report.found.results[0])
+    """
+
+    def __init__(self, path: Path, inquiry: Inquiry) -> None:
+        """Begin to search the index at `path`, a run's folder or a features.h5."""
+        package = str(Path(__file__).resolve().parents[1])
+        # Without -P a module of the folder that one happens to be in could take the place of a real one.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "store.inquiry", str(path.resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": ""},
+        )
+        self.cancelled = False
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already; `reports` says so
+            self._process.stdin.write(json.dumps(asdict(inquiry)).encode() + b"\n")
+            self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        """The process that searches."""
+        return self._process.pid
+
+    def cancel(self) -> None:
+        """End it; `reports` then ends without a word. Nothing happens where it has ended."""
+        self.cancelled = True
+        self._process.kill()
+
+    def reports(self) -> Iterator[Report]:
+        """What is known, better every time; the last one is finished, unless the search was cancelled.
+
+        Raises:
+            MonosemError: it is no regular expression, nothing matches, or the index cannot be read.
+            WorkFailed: the process ended before its work did.
+        """
+        assert self._process.stdout is not None and self._process.stdin is not None
+        last = Report()
+        try:
+            for line in self._process.stdout:
+                if self.cancelled:
+                    break
+                last = _report(line, last)
+                yield last
+        finally:
+            self._process.kill()
+            code = self._process.wait()
+            self._process.stdout.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        if not (self.cancelled or last.finished):
+            reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            raise WorkFailed(f"the search ended before its work did ({reason})", "`monosem find` may say more.")
+
+
+# What the two processes tell each other
+
+
+def _told(report: Report) -> dict[str, Any]:
+    found = report.found
+    if found is None:
+        return {"matched": report.matched}
+    union = found.union
+    return {
+        "words": report.words,
+        "counts": [found.matched, found.scored, found.measured],
+        "results": [[*one.choice, *one.tally, one.auroc, one.n_active] for one in found.results],
+        "union": None if union is None else [union.choices, union.tally],
+        "done": found.done,
+        "finished": found.finished,
+    }
+
+
+def _report(line: bytes, before: Report) -> Report:
+    said = json.loads(line)
+    if "error" in said:
+        raise MonosemError(*said["error"])
+    if "counts" not in said:
+        return replace(before, matched=said["matched"])
+    results = tuple(
+        FeatureScore(Choice(feature, threshold), Tally(hits, fired, matched), auroc, n_active)
+        for feature, threshold, hits, fired, matched, auroc, n_active in said["results"]
+    )
+    union = said["union"] and SetScore(tuple(Choice(*one) for one in said["union"][0]), Tally(*said["union"][1]))
+    matched, scored, measured = said["counts"]
+    found = Found(matched, scored, measured, results, union, said["done"], said["finished"])
+    return Report(1.0, tuple((i, n) for i, n in said["words"]), found)
+
+
+# The process that searches
+
+
+def answers(store: FeatureStore, inquiry: Inquiry) -> Iterator[Report]:
+    """The answer in this process, better every time.
+
+    Raises:
+        MonosemError: the pattern is no regular expression, or nothing matches.
+    """
+    pattern = compile_pattern(inquiry.pattern)
+    yield Report()
+    blocks, n_tokens = [], max(1, store.n_tokens)
+    for block in (token_matches if inquiry.tokens else text_matches)(store, pattern, BLOCK):
+        blocks.append(block)
+        yield Report((block.start + len(block.matched_N)) / n_tokens)
+    question = whole(blocks).question(store, f"“{inquiry.pattern}”", last=inquiry.last)
+    words = _words(store, question.scored_N & question.matched_N)
+    top = RANKED_HELD_OUT if inquiry.held_out else RANKED
+    for found in search(store, question, top=top, held_out=inquiry.held_out, by=inquiry.by):
+        yield Report(1.0, words, found)
+
+
+def _words(store: FeatureStore, matched_N: Mask) -> tuple[tuple[int, int], ...]:
+    count_V = np.zeros(len(store.vocabulary), np.int64)
+    for start in range(0, len(matched_N), BLOCK):
+        token_N = store.tokens(start, start + BLOCK)[matched_N[start : start + BLOCK]]
+        found_V = np.bincount(token_N)
+        if len(found_V) > len(count_V):  # some models have tokens beyond the vocabulary
+            count_V = np.append(count_V, np.zeros(len(found_V) - len(count_V), np.int64))
+        count_V[: len(found_V)] += found_V
+    order = np.argsort(-count_V, kind="stable")[:WORDS]
+    return tuple((int(i), int(count_V[i])) for i in order if count_V[i])
+
+
+def main(path: Path) -> None:
+    """Answer the question on standard input."""
+    inquiry = Inquiry(**json.loads(sys.stdin.buffer.readline()))
+    _end_with_standard_input()
+    said = -EVERY
+    try:
+        with FeatureStore.open(path) as store:
+            for report in answers(store, inquiry):
+                if time.monotonic() - said >= EVERY or report.finished:
+                    said = time.monotonic()
+                    _tell(_told(report))
+    except MonosemError as error:
+        _tell({"error": [error.what, error.hint]})
+
+
+def _end_with_standard_input() -> None:
+    """Let the kernel end this process when the one that asked is gone: no Python would run while `re` is at work."""
+    if not (hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC")):
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    with suppress(OSError):
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([0], [], [], 0)[0]:
+        sys.exit(1)
+
+
+def _tell(said: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

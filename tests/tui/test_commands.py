@@ -1,0 +1,164 @@
+"""What is typed behind `:`, read and completed, and what it does on every screen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.screens.health import HealthScreen
+from monosem_tui.text import commands
+from monosem_tui.text.commands import (
+    ENTRIES,
+    FilterBy,
+    FindPattern,
+    Given,
+    GoTo,
+    Quit,
+    ShowDead,
+    Shown,
+    SortBy,
+    Themed,
+    completed,
+    read_command,
+    suggestion,
+)
+from store.errors import MonosemError
+from tests.tui.conftest import MakeApp
+from tests.tui.screens import browse_screen, press, screen_text, settle
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("412", Given(GoTo(412), "browse")),
+        (" 7 ", Given(GoTo(7), "browse")),
+        ("sort max", Given(SortBy("max", True), "browse")),
+        ("sort -max", Given(SortBy("max", False), "browse")),
+        ("s id", Given(SortBy("id", False), "browse")),
+        ("sort -id", Given(SortBy("id", True), "browse")),
+        ("filter density>1e-4  !dead", Given(FilterBy("density>1e-4  !dead"), "browse")),
+        ("filter", Given(FilterBy(""), "browse")),
+        ("dead", Given(ShowDead(), "browse")),
+        (r"find (sea|boat)\b", Given(FindPattern(r"(sea|boat)\b"), "find")),
+        ("fin", Given(FindPattern(""), "find")),
+        ("theme light", Given(Themed("light"))),
+        ("theme", Given(Themed(""))),
+        ("health", Given(Shown(), "health")),
+        ("r", Given(Shown(), "runs")),
+        ("q", Given(Quit())),
+    ],
+)
+def test_read(text: str, given: Given) -> None:
+    assert read_command(text) == given
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("frobnicate", "sort, filter, dead, find, theme, browse, health, runs, quit"),
+        ("-1", "a feature's number"),
+        ("1.5", "a feature's number"),
+        ("9" * 13, "a feature's number"),
+        ("f sea", ":f may be filter, find"),
+        ("sort colour", "id, density, max, mean, norm"),
+        ("theme pink", "dark, light, plain"),
+        ("dead 3", ":dead is told nothing more"),
+        ("\x1b[2J", "a feature's number"),
+    ],
+)
+def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
+    with pytest.raises(MonosemError) as caught:
+        read_command(text)
+    assert said in caught.value.what
+    assert "\x1b" not in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "hint"),
+    [
+        ("so", "sort ", "sort COLUMN"),
+        ("f", "fi", "filter find"),
+        ("sort ", "sort ", "id|density|max|mean|norm"),
+        ("sort d", "sort density", "density"),
+        ("sort -me", "sort -mean", "mean"),
+        ("sort m", "sort m", "max|mean"),
+        ("the l", "theme light", "light"),
+        ("find se", "find se", "REGEX"),
+        ("zz", "zz", ""),
+        ("41", "41", ""),
+    ],
+)
+def test_completion(text: str, whole: str, hint: str) -> None:
+    assert completed(text) == whole
+    assert suggestion(text) == hint
+
+
+@given(st.text(max_size=30))
+def test_anything_may_be_typed(text: str) -> None:
+    try:
+        assert read_command(text).view in ("", "browse", "find", "health", "runs")
+    except MonosemError as error:
+        assert error.what
+    assert suggestion(completed(text)) is not None
+
+
+@given(st.sampled_from(ENTRIES), st.integers(1, 6))
+def test_completing_twice_changes_nothing(entry: commands.Entry, letters: int) -> None:
+    once = completed(entry.name[:letters])
+    assert completed(once) == once
+
+
+# In the app
+
+
+def typed(text: str) -> list[str]:
+    names = {" ": "space", ":": "colon", "-": "minus", "⏎": "enter", "⇥": "tab"}
+    return [names.get(character, character) for character in text]
+
+
+async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await press(pilot, *typed(":sort -me⇥⏎"))
+        assert (screen.catalogue.ordering.sort, screen.catalogue.ordering.descending) == ("mean", False)
+        await press(pilot, *typed(":filter said⏎"))
+        assert screen.catalogue.ordering.text == "said"
+        await press(pilot, *typed(":filter max>⏎"))
+        assert "a number is expected behind >" in screen_text(pilot)
+        await press(pilot, *typed(":filter⏎"), *typed(":dead⏎"))
+        assert len(screen.features.order) == 48
+        await press(pilot, *typed(":theme plain⏎"))
+        assert pilot.app.screen.session.palette.plain  # type: ignore[attr-defined]
+        await press(pilot, *typed(":17⏎"))
+        assert screen.features.feature == 17
+        await press(pilot, *typed(":nonsense⏎"))
+        assert "a feature's number, or one of sort, filter" in screen_text(pilot)
+        await press(pilot, *typed(":so"))
+        assert screen_text(pilot).splitlines()[-1].rstrip().endswith("sort COLUMN")
+
+
+async def test_a_number_keeps_the_page_in_front(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "enter", *typed(":3⏎"))
+        screen = browse_screen(pilot)
+        assert screen.panes.front == "page"
+        assert screen.page.card is not None
+        assert screen.page.card.feature == 3
+
+
+async def test_from_any_screen(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press(*typed(":hea⏎"))
+        assert isinstance(app.screen, HealthScreen)
+        await pilot.press(*typed(":5⏎"), "j")  # the keys behind it go where it leads
+        assert isinstance(app.screen, BrowseScreen)
+        await settle(pilot)
+        screen = browse_screen(pilot)
+        assert int(screen.features.order[screen.features.cursor - 1]) == 5
+        await pilot.press(*typed(":quit⏎"))
+        await pilot.pause()
+    assert not app.is_running

@@ -1,0 +1,446 @@
+"""The Find screen: what it ranks, how it stops, what it remembers, and how it looks."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from textual.pilot import Pilot
+
+from monosem_tui.actions import ACTIONS, Where
+from monosem_tui.memory import BrowseMemory, FindMemory, Memory, recall
+from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.screens.find import FindScreen
+from monosem_tui.screens.health import HealthScreen
+from monosem_tui.text.opened import open_run
+from monosem_tui.text.palette import Palette
+from store.find import find
+from store.inquiry import Asking
+from store.matching import compile_pattern, text_matches, token_matches, whole
+from store.notes import Notes
+from tests.sample_run import Sample, build_sample
+from tests.store.test_inquiry import ENDLESS, SEA, gone
+from tests.tui.conftest import MakeApp
+from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest
+from tests.tui.test_goldens import SIZES
+
+NAMES = {
+    " ": "space",
+    ":": "colon",
+    "/": "slash",
+    "?": "question_mark",
+    "⏎": "enter",
+    "(": "left_parenthesis",
+    ")": "right_parenthesis",
+    "|": "vertical_line",
+    "\\": "backslash",
+}
+EITHER = "sea|she"
+"""Two concepts, so that no feature has them all and two of them together do."""
+
+
+def find_screen(pilot: Pilot[None]) -> FindScreen:
+    assert isinstance(pilot.app.screen, FindScreen)
+    return pilot.app.screen
+
+
+def typed(text: str) -> list[str]:
+    return [NAMES.get(character, character) for character in text]
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    for _ in range(2000):
+        await pilot.pause(0.01)
+        if holds():
+            return
+    raise AssertionError(screen_text(pilot))
+
+
+async def answered(pilot: Pilot[None]) -> FindScreen:
+    """Wait until the search has ended and the page has followed."""
+    screen = find_screen(pilot)
+    await until(pilot, lambda: screen._asking is None)
+    await until(
+        pilot,
+        lambda: (
+            not screen.page.display
+            or screen.feature is None
+            or (screen.page.card is not None and screen.page.card.feature == screen.feature)
+        ),
+    )
+    await pilot.pause()
+    return screen
+
+
+async def ask(pilot: Pilot[None], pattern: str) -> FindScreen:
+    await settle(pilot) if isinstance(pilot.app.screen, BrowseScreen) else None
+    await pilot.press(*typed(f":find {pattern}⏎"))
+    return await answered(pilot)
+
+
+def bottom(pilot: Pilot[None]) -> str:
+    return screen_text(pilot).splitlines()[-1]
+
+
+# What it finds
+
+
+async def test_the_ranking_is_that_of_the_search(make_app: MakeApp, sample: Sample) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await ask(pilot, EITHER)
+        store = screen.run.store
+        question = whole(text_matches(store, compile_pattern(EITHER))).question(store, EITHER)
+        truth = find(store, question, top=48)
+        assert screen.ranking.order.tolist() == [one.choice.feature for one in truth.results]
+        assert screen.ranking.shown.report is not None
+        assert screen.ranking.shown.report.found == truth
+        best = truth.results[0]
+        assert best.choice.feature in (0, 2)
+        text = screen_text(pilot)
+        assert f"{truth.matched} of {truth.scored} tokens match" in text
+        assert f"{best.tally.f1:.2f}"[1:] in text
+        assert re.search(rf"together {' '.join(str(one.feature) for one in truth.union.choices)} ", text)  # type: ignore[union-attr]
+        assert f"{best.auroc:.3f}"[1:] in text
+
+
+async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, "^.s")
+        store = screen.run.store
+        at_starts = screen.ranking.shown.report
+        await pilot.press("w")
+        await answered(pilot)
+        tokens = whole(token_matches(store, compile_pattern("^.s"))).question(store, "")
+        assert f"{int((tokens.scored_N & tokens.matched_N).sum())} of {store.n_counted} tokens match" in screen_text(
+            pilot
+        )
+        assert " · in tokens" in screen_text(pilot)
+        await pilot.press("w")
+        assert screen.ranking.shown.report is at_starts  # known, so shown at once
+        assert screen._asking is None
+        await pilot.press("s")
+        await answered(pilot)
+        assert "AUROC↓" in screen_text(pilot)
+        await pilot.press("L", "H")
+        await answered(pilot)
+        assert re.search(r"tokens end a match  figures on \d+ in other contexts", screen_text(pilot))
+        assert " · last tokens · held out" in screen_text(pilot)
+
+
+async def test_only_the_last_answers_are_kept(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monosem_tui.screens.find.ANSWERS", 2)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        for pattern in ("sea", "said", "dog", "sea"):
+            screen = await ask(pilot, pattern)
+        assert [key[0].pattern for key in screen._answers] == ["dog", "sea"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("sea(", "missing ), unterminated subpattern (character 4)"), ("zzz", "nothing in the indexed corpus matches")],
+)
+async def test_what_cannot_be_found_is_a_line(pattern: str, said: str, make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 24)) as pilot:
+        screen = await ask(pilot, pattern)
+        assert said in bottom(pilot)
+        assert len(screen.ranking.order) == 0
+        await pilot.press("j")
+        assert "the list is empty" in bottom(pilot)
+        await ask(pilot, "sea")
+        assert screen.feature == 0
+
+
+async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press(*typed(":find x⏎"))
+        screen = find_screen(pilot)
+        screen.ask(ENDLESS)
+        asking = screen._asking
+        assert asking is not None
+        await pilot.press("question_mark", "question_mark")  # the keys go on
+        assert screen._asking is asking
+        await pilot.press("escape")
+        assert gone(asking.pid)
+        assert "search stopped" in bottom(pilot)
+        assert "stopped ─" in screen_text(pilot)
+        await ask(pilot, "sea")
+        assert screen.feature == 0
+        await pilot.press("escape")
+        assert isinstance(pilot.app.screen, BrowseScreen)
+
+
+async def test_a_new_question_ends_the_one_before(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("2")
+        screen = find_screen(pilot)
+        screen.ask(ENDLESS)
+        before = screen._asking
+        assert before is not None
+        await ask(pilot, "sea")
+        assert gone(before.pid)
+        assert screen.feature == 0
+
+
+async def test_leaving_ends_the_search(make_app: MakeApp) -> None:
+    asking: Asking | None = None
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("2")
+        find_screen(pilot).ask(ENDLESS)
+        asking = find_screen(pilot)._asking
+        await pilot.press("q")
+        await pilot.pause()
+    assert asking is not None
+    assert gone(asking.pid)
+
+
+# Patterns
+
+
+async def test_earlier_patterns_come_back(make_app: MakeApp) -> None:
+    app = make_app(memory=Memory(find=FindMemory(patterns=("old", "older"))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ask(pilot, "sea")
+        screen = await ask(pilot, "said")
+        seen = []
+        await pilot.press("slash")
+        for key in ["up"] * 5 + ["down"] * 2:
+            await pilot.press(key)
+            seen.append(screen.input.text)
+        assert seen == ["sea", "older", "old", "old", "old", "older", "sea"]
+        await pilot.press("x", "up")
+        assert screen.input.text == "said"
+        await pilot.press("down")
+        assert screen.input.text == "seax"
+        await pilot.press("escape", "H")
+        kept = screen.remembered(Memory()).find
+        assert kept == FindMemory(patterns=("old", "older", "sea", "said"), held_out=True)
+        await answered(pilot)
+    app.keep()
+    assert recall(screen.run.path).find == kept
+
+
+async def test_a_pattern_is_in_the_list_once_and_the_oldest_go(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monosem_tui.screens.find.PATTERNS", 3)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        for pattern in ("sea", "said", "sea", "dog", "cat"):
+            screen = await ask(pilot, pattern)
+        assert screen.remembered(Memory()).find.patterns == ("sea", "dog", "cat")
+
+
+# From here to elsewhere
+
+
+async def test_enter_opens_the_feature_in_browse_and_escape_comes_back(make_app: MakeApp) -> None:
+    kept = Memory(browse=BrowseMemory(sort="id", descending=False, text="max>1"))
+    async with make_app(memory=kept).run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, EITHER)
+        await pilot.press("j", "enter")
+        browse = browse_screen(pilot)
+        await settle(pilot)
+        assert browse.panes.front == "page"
+        assert browse.page.card is not None
+        assert browse.page.card.feature == screen.feature == int(screen.ranking.order[1])
+        await press(pilot, "J")
+        assert browse.features.order.tolist() == screen.ranking.order.tolist()
+        assert browse.features.cursor == 2
+        await pilot.press("escape")
+        assert pilot.app.screen is screen
+        assert screen.ranking.cursor == 1
+        await pilot.press("1")
+        assert browse.catalogue.ordering.only is None
+        assert (browse.catalogue.ordering.sort, browse.catalogue.ordering.descending) == ("id", False)
+
+
+async def test_the_whole_ranking_in_browse_keeps_its_order_until_it_is_sorted(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, EITHER)
+        order = screen.ranking.order.tolist()
+        await pilot.press("a")
+        browse = browse_screen(pilot)
+        await settle(pilot)
+        assert browse.features.order.tolist() == order
+        assert f"find {EITHER}: {len(order)}" in screen_text(pilot)
+        assert "as ranked" in screen_text(pilot)
+        await press(pilot, "s")
+        assert sorted(browse.features.order.tolist()) == sorted(order)
+        assert "mean ↓" in screen_text(pilot)
+        await press(pilot, "escape")
+        assert pilot.app.screen is screen
+
+
+async def test_the_page_follows_and_notes_are_taken(make_app: MakeApp, sample: Sample, tmp_path: Path) -> None:
+    run = open_run(Path(shutil.copytree(sample.run.path, tmp_path / "own")))
+    async with make_app(run).run_test(size=(160, 40)) as pilot:
+        screen = await ask(pilot, EITHER)
+        await pilot.press("j")
+        await answered(pilot)
+        feature = screen.feature
+        assert screen.page.card is not None
+        assert screen.page.card.feature == feature
+        await pilot.press("l", "ctrl+u", *typed("said here⏎"), "b", "t", *typed("mine⏎"))
+        note = Notes(run.path / "notes.jsonl").load()[cast(int, feature)]
+        assert (note.label, "mine" in note.tags) == ("said here", True)
+        assert "said here" in screen_text(pilot).splitlines()[screen.ranking.cursor + 5]
+        await pilot.press("u", "u", "u", "tab")
+        assert screen.panes.front == "page"
+        await pilot.press("j", "tab", "z", "z", ">", "m", "h", "y")
+        assert "copied" in bottom(pilot)
+    run.store.close()
+
+
+async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 30)) as pilot:
+        screen = await ask(pilot, EITHER)
+        for action in ACTIONS:
+            if action.where is Where.FIND and action.name not in (
+                "all",
+                "label",
+                "tags",
+                "comment",
+                "bookmark",
+                "undo",
+            ):
+                for key in action.keys:
+                    await pilot.press(NAMES.get(key, {">": "greater_than_sign", "<": "less_than_sign"}.get(key, key)))
+                    await pilot.press("escape") if screen.typing else None
+                    await answered(pilot)
+        assert pilot.app.screen is screen
+
+
+async def test_a_long_index_makes_no_other_screen_wait(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("2")
+        screen = find_screen(pilot)
+        screen.ask(ENDLESS)
+        await pilot.press("4")
+        assert isinstance(pilot.app.screen, HealthScreen)
+        await pilot.press("2")
+        assert screen._asking is not None
+        await pilot.press("escape")
+
+
+async def test_an_index_that_grows_is_asked_as_it_is(make_app: MakeApp, tmp_path: Path) -> None:
+    sample = build_sample(tmp_path / "growing", merged=False, segments=4)
+    last = sorted(sample.run.index.glob("seg-*.h5"))[-1]
+    last.rename(tmp_path / "last")
+    run = open_run(sample.run.path)
+    async with make_app(run).run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, "sea")
+        before = screen.run.store.n_counted
+        assert f" of {before} tokens match" in screen_text(pilot)
+        (tmp_path / "last").rename(last)
+        await pilot.press("1")
+        await until(pilot, lambda: pilot.app.session.run.store.n_counted > before)  # type: ignore[attr-defined]
+        await ask(pilot, "sea")
+        assert f" of {int(sample.counted_N.sum())} tokens match" in screen_text(pilot)
+    screen.run.store.close()
+
+
+# What it fires on
+
+
+async def test_what_the_feature_fires_on_is_told(make_app: MakeApp, sample: Sample) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await ask(pilot, SEA)
+        await pilot.press("f")
+        await until(pilot, lambda: "of its activation" in screen_text(pilot))
+        text = screen_text(pilot)
+        n_active = int((sample.dense_NF[:, 0] > 0).sum())
+        assert f"what 0 fires on · {n_active} tokens" in text
+        row = next(one for one in text.splitlines() if one.startswith(" token "))
+        assert all(word in SEA for word in re.findall(r"·(\w+) ", row))
+        assert row.startswith(" token   ·sea ")
+        await pilot.press("j")
+        await until(pilot, lambda: f"what {screen.feature} fires on ·" in screen_text(pilot))
+        await pilot.press("escape")
+        assert not screen.fires.display
+        assert pilot.app.screen is screen
+
+
+async def test_in_browse_too_and_dead_features_say_so(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, *typed(":47⏎"), "f")
+        await until(pilot, lambda: "feature 47 never fires" in screen_text(pilot))
+        await press(pilot, "enter", "escape")
+        assert not browse_screen(pilot).fires.display
+        assert browse_screen(pilot).panes.front == "page"
+
+
+# Looks
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_find(size: tuple[int, int], make_app: MakeApp) -> None:
+    async with make_app().run_test(size=size) as pilot:
+        await ask(pilot, EITHER)
+        await pilot.press("j")
+        await answered(pilot)
+        assert_golden(f"find-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_find_fires(size: tuple[int, int], make_app: MakeApp) -> None:
+    async with make_app().run_test(size=size) as pilot:
+        await ask(pilot, EITHER)
+        await pilot.press("f", "H", "L")
+        await answered(pilot)
+        await until(pilot, lambda: "of its activ" in screen_text(pilot))
+        assert_golden(f"find-fires-{size[0]}x{size[1]}", screen_text(pilot))
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("scene", "keys"), [("start", "2"), ("typing", "2/se.+"), ("help", "2HL?"), ("error", ":find a(⏎")]
+)
+async def test_find_without_an_answer(scene: str, keys: str, size: tuple[int, int], make_app: MakeApp) -> None:
+    async with make_app().run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press(*typed(keys))
+        await answered(pilot)
+        assert_golden(f"find-{scene}-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+async def test_looks_differ_in_style_only(make_app: MakeApp) -> None:
+    seen = []
+    for palette in (Palette(), Palette(dark=False), Palette(colors=16), Palette(plain=True), Palette(colors=0)):
+        async with make_app(palette=palette).run_test(size=(80, 24)) as pilot:
+            await ask(pilot, EITHER)
+            seen.append((screen_text(pilot), style_digest(pilot, palette)))
+    assert len(set(seen)) == 1
+    assert "cursor" in seen[0][1]
+
+
+HOSTILE = "sea\x1b[31m\u202e[b]x[/b]"
+
+
+async def test_hostile_patterns_and_tokens_are_text(make_app: MakeApp, opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = opened.store.vocabulary
+    monkeypatch.setattr(type(vocabulary), "token", lambda self, i: b"\x1b[2J\x07[b]\xff\xe2\x80\xae")
+    memory = Memory(find=FindMemory(patterns=(HOSTILE,)))
+    async with make_app(memory=memory).run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, EITHER)
+        assert "⟨0x1B⟩[2J" in screen_text(pilot)
+        await pilot.press("slash", "ctrl+u", "up", "up")
+        assert screen.input.text == HOSTILE
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", screen_text(pilot))
+        await pilot.press("enter")
+        await answered(pilot)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", screen_text(pilot))
+        assert "nothing in the indexed corpus" in bottom(pilot)
+        screen._change(replace(screen._wanted, pattern="sea|\u202e"), "")
+        await answered(pilot)
+        await pilot.press("a")
+        await settle(pilot)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", screen_text(pilot))

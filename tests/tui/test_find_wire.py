@@ -1,0 +1,79 @@
+"""Find in a pseudo-terminal: bytes on the wire, at rest and while a pattern is typed and searched."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sample_run import Sample, build_sample
+from tests.store.test_inquiry import ENDLESS, gone
+from tests.tui.pty_bytes import PtyApp
+from tests.tui.test_wire import LONG, REST, text
+
+pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return build_sample(tmp_path_factory.mktemp("wire") / "sample", n_features=200, n_contexts=60)
+
+
+@pytest.fixture(params=[(200, 50), (80, 24)], ids=["200x50", "80x24"])
+def app(run: Sample, request: pytest.FixtureRequest) -> Iterator[PtyApp]:
+    with PtyApp(run.run.path, *request.param, debounce=LONG, TERM="xterm-256color") as there:
+        there.read_until(b"features")
+        there.read(LONG + REST)
+        yield there
+
+
+def test_typing_costs_its_line_and_results_nothing_at_rest(app: PtyApp) -> None:
+    assert len(app.press(b"2", REST)) <= 40_000
+    app.press(b"/", REST)
+    for letter in b"sea|she":
+        assert 0 < len(app.press(bytes([letter]), 0.2)) <= 600
+    os.write(app._master, b"\r")
+    found = app.read_until(b"together") + app.read(LONG + REST)
+    assert len(found) <= 90_000
+    assert "tokens match" in text(found)
+    assert app.read(4.0) == b""
+    for _ in range(3):
+        assert 0 < len(app.press(b"j", 0.2)) <= 2_500
+    app.read(LONG + REST)
+    assert app.read(2.0) == b""
+
+
+def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> None:
+    app.press(b":find " + ENDLESS.encode() + b"\r", LONG + REST)
+    assert app.read(3.0) == b""
+    assert "these keys" in text(app.press(b"?", REST))
+    app.press(b"?", REST)
+    assert "search stopped" in text(app.press(b"\x1b", REST))
+    os.write(app._master, b"q")
+    assert app.wait() == 0
+
+
+def test_a_line_that_drops_ends_the_search_too(run: Sample) -> None:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as app:
+        app.read_until(b"features")
+        app.press(b":find " + ENDLESS.encode() + b"\r", LONG)
+        searching = [int(found) for found in _children(app.process.pid)]
+        app.hang_up()
+        assert app.process.wait(timeout=10) == 128 + signal.SIGHUP
+        assert searching
+        assert all(map(gone, searching))
+
+
+def _children(pid: int) -> list[str]:
+    return [found for task in Path(f"/proc/{pid}/task").iterdir() for found in (task / "children").read_text().split()]
+
+
+def test_keys_of_one_packet_reach_the_screen_they_lead_to(app: PtyApp) -> None:
+    found = text(app.press(b":find sea\r/\x7f\x7f\x7fshe\r", LONG + REST))
+    assert "─   she   ─" in found
+    assert "tokens match" in found
+    found = text(app.press(b":theme light\r:health\r1", REST))
+    assert "features" in found
