@@ -110,8 +110,9 @@ def _sound(cls: type[T], data: dict[str, Any]) -> T:
         value, hint = data.get(one.name, MISSING), hints[one.name]
         if is_dataclass(hint) and isinstance(hint, type):
             values[one.name] = _sound(hint, value if isinstance(value, dict) else {})
-        elif hint == tuple[str, ...] and isinstance(value, list):
-            values[one.name] = tuple(text for text in value if isinstance(text, str))
+        elif hint == tuple[str, ...]:
+            texts = value if isinstance(value, list) else []
+            values[one.name] = tuple(text for text in texts if isinstance(text, str))
         elif _is(value, hint):
             values[one.name] = value
     return cls(**values)

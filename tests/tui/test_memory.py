@@ -128,3 +128,13 @@ async def test_it_is_written_while_one_works(
                 break
         data = json.loads(memory_path(sample.run.path).read_text())
         assert data["browse"]["feature"] == browse_screen(pilot).feature
+
+
+@pytest.mark.parametrize(
+    ("found", "patterns"),
+    [(["a", 3, None, "b"], ("a", "b")), ("ab", ()), ({"a": 1}, ()), (None, ())],
+    ids=["mixed", "text", "object", "null"],
+)
+def test_patterns_of_the_wrong_kind_are_left_out(found: object, patterns: tuple[str, ...]) -> None:
+    recalled = memory._sound(Memory, {"version": 1, "find": {"patterns": found, "tokens": 1, "by": []}}).find
+    assert recalled == memory.FindMemory(patterns=patterns)
