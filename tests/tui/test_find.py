@@ -127,7 +127,7 @@ async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
         await pilot.press("s")
         await answered(pilot)
         assert "AUROC↓" in screen_text(pilot)
-        await pilot.press("L", "H")
+        await pilot.press("W", "v")
         await answered(pilot)
         assert re.search(r"tokens end a match  figures on \d+ in other contexts", screen_text(pilot))
         assert " · last tokens · held out" in screen_text(pilot)
@@ -220,7 +220,7 @@ async def test_earlier_patterns_come_back(make_app: MakeApp) -> None:
         assert screen.input.text == "said"
         await pilot.press("down")
         assert screen.input.text == "seax"
-        await pilot.press("escape", "H")
+        await pilot.press("escape", "v")
         kept = screen.remembered(Memory()).find
         assert kept == FindMemory(patterns=("old", "older", "sea", "said"), held_out=True)
         await answered(pilot)
@@ -394,7 +394,7 @@ async def test_find(size: tuple[int, int], make_app: MakeApp) -> None:
 async def test_find_fires(size: tuple[int, int], make_app: MakeApp) -> None:
     async with make_app().run_test(size=size) as pilot:
         await ask(pilot, EITHER)
-        await pilot.press("f", "H", "L")
+        await pilot.press("f", "v", "W")
         await answered(pilot)
         await until(pilot, lambda: "of its activ" in screen_text(pilot))
         assert_golden(f"find-fires-{size[0]}x{size[1]}", screen_text(pilot))
