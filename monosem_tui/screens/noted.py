@@ -8,6 +8,7 @@ from typing import NamedTuple
 from monosem_tui.screens.paged import CardRead, PagedScreen
 from monosem_tui.screens.session import Session
 from monosem_tui.text.card import renoted
+from monosem_tui.text.figures import renamed
 from monosem_tui.text.notes import commented, labelled, marked, passed_over, tagged, undone
 from monosem_tui.widgets.filter_input import NOTES, NoteKind, Typed
 from store.errors import MonosemError
@@ -79,6 +80,10 @@ class NotedScreen(PagedScreen):
             fresh = renoted(card, self.run.store, self.run.notes)
             if fresh != card:
                 self.page.show(fresh)
+            if (figures := self.page.figures) is not None:
+                named = renamed(figures, self.run.store, self.run.notes)
+                if named is not figures:
+                    self.page.figures = named
 
     # Taking notes
 

@@ -13,7 +13,7 @@ from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.session import Session
 from monosem_tui.text.card import FeatureCard, read_card
 from monosem_tui.text.choice import ExampleChoice
-from monosem_tui.text.figures import Figures, charts, read_quick_figures, read_slow_figures, relations
+from monosem_tui.text.figures import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.text.heat import default_rendering
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.page import COPY_CELLS, as_text
@@ -122,6 +122,8 @@ class PagedScreen(MonosemScreen):
         if self._known_of is not self.run.store:
             self._known, self._known_of = {}, self.run.store
         known, before = self._known.get(card.feature), self.page.figures
+        if known is not None:
+            known = renamed(known, self.run.store, self.run.notes)
         if known is None and figures is not None and not card.dead:
             self._read_more(card.feature, figures)
             # What an index held before it grew stands there until its successor comes.

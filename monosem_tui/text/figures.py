@@ -86,6 +86,16 @@ def read_slow_figures(store: FeatureStore, notes: dict[int, FeatureNotes], featu
     return replace(quick, drift=drift(store, feature, BINS), cofiring=together, names=names)
 
 
+def renamed(figures: Figures, store: FeatureStore, notes: dict[int, FeatureNotes]) -> Figures:
+    """Figures with the companions' names as they are now; the same ones if none has changed.
+
+    Raises:
+        MonosemError: the vocabulary cannot be read.
+    """
+    names = {feature: feature_name(store, notes, feature) for feature in figures.names}
+    return figures if names == figures.names else replace(figures, names=names)
+
+
 def charts(figures: Figures, cells: int) -> list[Line]:
     """Log bins, quantiles and drift, to stand under the histogram of activations; nothing where it never fires."""
     if not len(figures.quantiles.value):

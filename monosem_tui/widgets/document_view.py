@@ -51,6 +51,8 @@ class DocumentView(ScrolledView):
         self._stretches: list[Stretch] = []
         self._lines: list[Line] = []
         self._places: list[int] = []
+        self._laid: dict[int, tuple[list[Line], list[int]]] = {}
+        self._laid_for: tuple[Whole, int, Rendering] | None = None
         self._centred = False
         self._asked: set[tuple[int, bool]] = set()
 
@@ -96,13 +98,15 @@ class DocumentView(ScrolledView):
             return
         top = self._places[min(self.first, len(self._places) - 1)] if self._places else whole.start
         cells = max(LEAST, self.size.width - width_of(self.blank()) - 1)
+        if self._laid_for != (whole, cells, self.rendering):
+            self._laid, self._laid_for = {}, (whole, cells, self.rendering)
         self._lines, self._places = [], []
         for stretch in self._stretches:
-            running = Running(stretch.example(whole.place), whole.top, self.rendering, cells, newlines=True)
-            for number, row in enumerate(running.rows):
-                drawn = running.lines(number)
-                self._lines += drawn
-                self._places += [stretch.start + row[0]] * len(drawn)
+            if stretch.start not in self._laid:
+                self._laid[stretch.start] = self._laid_out(whole, stretch, cells)
+            lines, places = self._laid[stretch.start]
+            self._lines += lines
+            self._places += places
         self.rows = len(self._lines)
         if self._centred:
             self.jump(self._row_of(top))
@@ -112,6 +116,17 @@ class DocumentView(ScrolledView):
         self.refresh()
         self._ask()
         self.post_message(self.Moved())
+
+    def _laid_out(self, whole: Whole, stretch: Stretch, cells: int) -> tuple[list[Line], list[int]]:
+        """A stretch's lines, and the place that the row of each begins with."""
+        running = Running(stretch.example(whole.place), whole.top, self.rendering, cells, newlines=True)
+        lines: list[Line] = []
+        places: list[int] = []
+        for number, row in enumerate(running.rows):
+            drawn = running.lines(number)
+            lines += drawn
+            places += [stretch.start + row[0]] * len(drawn)
+        return lines, places
 
     def _row_of(self, place: int) -> int:
         """The first line of the row that a place stands on."""

@@ -23,6 +23,7 @@ from monosem_tui.text.safe import width
 from monosem_tui.text.sheet import Key, marked
 from monosem_tui.text.spans import Role, Span, line, text_of, width_of
 from monosem_tui.text.trail import Trail, Visit, trail_lines
+from store.notes import FeatureNotes
 from tests.sample_run import VOCAB, Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import go, screen_text, settle
@@ -96,6 +97,10 @@ async def test_companions_come_by_themselves_and_are_followed(make_app: MakeApp,
         assert float(found[2]) == pytest.approx(100 * share, abs=0.05)
         screen = await go(pilot, "tab", "}", "}", "}", "enter")
         assert screen.feature == companion
+        screen.run.notes[companion] = FeatureNotes(label="told apart")
+        await go(pilot, "escape")
+        assert f"WITH    {companion} told apart" in screen_text(pilot)
+        del screen.run.notes[companion]
 
 
 async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
@@ -255,9 +260,8 @@ def test_lines_begin_with_words() -> None:
     texts = [" Once", " up", "on", " a", " time", " ", "qu", "een"]
     rows = flow.rows(texts, 9)
     assert [[texts[token] for token in row] for row in rows] == [
-        [" Once"],
-        [" up", "on", " a"],
-        [" time", " "],
+        [" Once", " up", "on"],
+        [" a", " time", " "],
         ["qu", "een"],
     ]
 

@@ -67,6 +67,16 @@ def test_a_step_costs_two_rows(run: Sample) -> None:
         assert app.read(2.0) == b""
 
 
+def test_the_pages_cursor_costs_two_rows_and_a_document_nothing_at_rest(app: PtyApp) -> None:
+    app.press(b"\t", REST)
+    app.press(b"n", REST)
+    assert 0 < len(app.press(b"n", REST)) <= 1_500
+    assert b"document" in app.press(b"\r", REST)
+    assert app.read(2.0) == b""
+    assert b"RAISES" in app.press(b"\x1b", REST)
+    assert app.read(2.0) == b""
+
+
 def test_keys_that_arrive_in_one_packet_keep_their_order(app: PtyApp) -> None:
     found = text(app.press(b"/sea\rjj:3\r\tz", REST))
     assert "keys" in found
