@@ -16,6 +16,7 @@ from monosem_tui.cli.commands.eval import evaluate
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.generate import generate
+from monosem_tui.cli.commands.import_ import import_
 from monosem_tui.cli.commands.index import index
 from monosem_tui.cli.commands.inspect import inspect
 from monosem_tui.cli.commands.label import label
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lm": lm,
     "extract": extract,
     "train": train,
+    "import": import_,
     "index": index,
     "eval": evaluate,
     "tui": tui,
