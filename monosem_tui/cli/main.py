@@ -13,6 +13,7 @@ from monosem_tui.cli import frame, output
 from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
+from monosem_tui.cli.commands.export import export
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.generate import generate
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "generate": generate,
     "label": label,
+    "export": export,
     "runs": runs,
     "merge": merge,
     "verify": verify,
