@@ -203,8 +203,10 @@ def _better(own: Trial, others: Sequence[Trial], stated: Stated) -> Trial | None
         near = [one for one in near if _agrees(one, Stated(l0=stated.l0))] or near
         return min(near, key=lambda one: abs(one.explained_variance - goal), default=None)
     fitting = [one for one in others if one.reading != ALL_POSITIONS]
-    if stated.l0 is not None and _agrees(own, stated):
-        fitting = [one for one in fitting if _agrees(one, stated)]
+    if stated.l0 is not None:
+        fitting = [one for one in fitting if _agrees(one, stated) and one.explained_variance >= POOR]
+        if not _agrees(own, stated):
+            return max(fitting, key=lambda one: one.explained_variance, default=None)
     best = max(fitting, key=lambda one: one.explained_variance, default=None)
     return best if best is not None and best.explained_variance > own.explained_variance + BETTER else None
 

@@ -92,6 +92,13 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
     )
 
 
+def name_of(one: Path, path: Path) -> str:
+    """A name for one of the autoencoders in `path`: its folder's, and those between; files have names that say little."""
+    folder = one.parent if one.is_file() else one
+    within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
+    return "-".join(within) or folder.absolute().name
+
+
 def import_sae(run: RunFolder, path: Path, given: Mapping[str, Any], progress: Progress) -> Imported:
     """Read an autoencoder, fold it into one of our architectures, measure it, and write it down as a run.
 

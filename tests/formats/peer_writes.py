@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-D, F, O, K, N = 24, 96, 16, 7, 64
+D, F, D_OUT, K, N = 24, 96, 16, 7, 64
 ROOT = Path(sys.argv[1])
 META = {"model_name": "stories260K", "hook_name": "model.layers.2", "hook_head_index": None, "context_size": 128}
 
@@ -72,7 +72,7 @@ def saelens():
         for by_norm in (True, False):
             more_k = more | {"k": K, "rescale_acts_by_decoder_norm": by_norm}
             save(f"saelens_topk{end}{'_by_norm' if by_norm else ''}", TopKSAE(TopKSAEConfig(**more_k, metadata=meta())))
-    out = same | {"d_out": O, "apply_b_dec_to_input": False}
+    out = same | {"d_out": D_OUT, "apply_b_dec_to_input": False}
     metadata = SAEMetadata(**META, hook_name_out="model.layers.3")
     save("saelens_transcoder", Transcoder(TranscoderConfig(**out, metadata=metadata)))
     save("saelens_jumprelu_transcoder", JumpReLUTranscoder(JumpReLUTranscoderConfig(**out, metadata=metadata)))
@@ -100,16 +100,32 @@ def saelens_scaled():
     from sae_lens.saes.sae import SAEMetadata
 
     scale, name = 0.37, "saelens_scaled"
-    cfg = JumpReLUSAEConfig(
-        d_in=D, d_sae=F, normalize_activations="expected_average_only_in", metadata=SAEMetadata(**META)
-    )
-    sae = JumpReLUSAE(cfg)
+    metadata = SAEMetadata(**META)
+    sae = JumpReLUSAE(JumpReLUSAEConfig(D, F, normalize_activations="expected_average_only_in", metadata=metadata))
     stir(sae)
     sae.save_model(ROOT / name)
     (ROOT / name / "activation_scaler.json").write_text(json.dumps({"scaling_factor": scale}))
     sae.fold_activation_norm_scaling_factor(scale)
     x = inputs() * 3
     note(name, x, sae.encode(x), sae(x))
+
+
+def saelens_before_6():
+    """Flat configurations of older versions, read by today's library."""
+    from sae_lens.saes.sae import SAE
+    from sae_lens.saes.standard_sae import StandardSAE, StandardSAEConfig
+
+    shared = {"d_in": D, "d_sae": F, "dtype": "float32", "device": "cpu", "model_name": "stories260K"}
+    topk = {"hook_name": "blocks.2.hook_resid_post", "activation_fn_str": "topk", "activation_fn_kwargs": {"k": K}}
+    for kind, config in (("standard", {"hook_point": "blocks.2.hook_resid_post"}), ("topk", topk)):
+        name = f"saelens_before_6_{kind}"
+        sae = StandardSAE(StandardSAEConfig(d_in=D, d_sae=F))
+        stir(sae)
+        sae.save_model(ROOT / name)
+        (ROOT / name / "cfg.json").write_text(json.dumps(shared | config))
+        loaded = SAE.load_from_disk(ROOT / name)
+        x = inputs()
+        note(name, x, loaded.encode(x), loaded(x))
 
 
 def sparsify():
@@ -164,5 +180,6 @@ def save_dictionary(kind, dictionary, end=""):
 if __name__ == "__main__":
     saelens()
     saelens_scaled()
+    saelens_before_6()
     sparsify()
     dictionary_learning()

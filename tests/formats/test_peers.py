@@ -31,12 +31,13 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(os.environ.get("MONOSEM_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
 CPU = torch.device("cpu")
-D, F, O, K, N = 24, 96, 16, 7, 50
+D, F, D_OUT, K, N = 24, 96, 16, 7, 50
 
 SAVED = (
     *(f"saelens_{kind}{end}" for kind in ("standard", "jumprelu", "gated", "topk") for end in ("", "_raw_input")),
     *("saelens_topk_by_norm", "saelens_topk_raw_input_by_norm", "saelens_batchtopk", "saelens_matryoshka"),
     *("saelens_transcoder", "saelens_jumprelu_transcoder", "saelens_scaled"),
+    *("saelens_before_6_standard", "saelens_before_6_topk"),
     *("sparsify_sae", "sparsify_transcoder"),
     *("dictionary_AutoEncoder", "dictionary_AutoEncoderNew", "dictionary_AutoEncoderTopK"),
     *("dictionary_BatchTopKSAE", "dictionary_BatchTopKSAE_unset", "dictionary_MatryoshkaBatchTopKSAE"),
@@ -102,7 +103,7 @@ def random_run(folder: Path, name: str) -> RunFolder:
     arch, _, kind = name.partition("-") if name.endswith("-transcoder") else (name, "", "")
     made = torch.Generator().manual_seed(len(name))
     k = K if "k" in architecture(arch).steered_by and arch != "jumprelu" else None
-    d_out = None if not kind else D if arch == "topk" else O
+    d_out = None if not kind else D if arch == "topk" else D_OUT
     settings = SaeSettings(d_in=D, d_sae=F, k=k, l1=None if k or arch == "jumprelu" else 1.0, d_out=d_out)
     tensors = {}
     for key, tensor in architecture(arch)(settings).state_dict().items():

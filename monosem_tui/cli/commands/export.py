@@ -14,7 +14,7 @@ def export(
     run: o.Run,
     to: Annotated[
         Literal["saelens", "sparsify", "dictionary-learning", "csv", "parquet"],
-        typer.Option("--to", help="The library that is to read it, or a table of the features."),
+        typer.Option("--to", metavar="FORMAT", help="saelens, sparsify or dictionary-learning; a table: csv, parquet."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go; it must be empty.")],
     runs_dir: o.RunsDir = None,

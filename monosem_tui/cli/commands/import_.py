@@ -50,7 +50,11 @@ def import_(
     ] = None,
     by_norm: Annotated[
         Literal["none", "activations", "selection"] | None,
-        typer.Option("--by-norm", help="What decoder norms weigh: activations, or which are selected."),
+        typer.Option(
+            "--by-norm",
+            metavar="HOW",
+            help="none, activations, selection: what decoder norms weigh: activations, or which are selected.",
+        ),
     ] = None,
     centred: Annotated[
         bool | None, typer.Option("--centred/--not-centred", help="Whether it read a stream without its mean.")
@@ -63,10 +67,10 @@ def import_(
     config: o.Config = None,
     json: o.Json = False,
 ) -> None:
-    """Take over an autoencoder of another library: SAELens, sparsify, dictionary_learning, Gemma Scope, …"""
+    """Take over an autoencoder of another library (SAELens, sparsify, Gemma Scope...)."""
     given = o.given(locals(), "source", "part", "everything", "out", "runs_dir", "config", "json")
     from engine.formats.hub import located
-    from engine.formats.importing import choose, import_sae
+    from engine.formats.importing import choose, import_sae, name_of
     from monosem_tui.cli.places import runs_to_write
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.importing import report
@@ -75,17 +79,14 @@ def import_(
     progress = ConsoleProgress()
     path = located(source, progress)
     chosen = choose(path, part, everything=everything)
-    names = [
-        o.filename("-".join((one.relative_to(path) if one != path else path).with_suffix("").parts[-3:]))
-        for one in chosen
-    ]
-    if one_of_many := len(chosen) > 1:
-        folders = runs_to_write(out, runs_root(runs_dir), names, [f"-{name}" for name in names], resume=False)
-    else:
-        folders = runs_to_write(out, runs_root(runs_dir), [o.filename(chosen[0].stem)], [""], resume=False)
+    many = len(chosen) > 1
+    names = [o.filename(name_of(one, path)) for one in chosen]
+    folders = runs_to_write(
+        out, runs_root(runs_dir), names, [f"-{name}" if many else "" for name in names], resume=False
+    )
     made = []
     for folder, one in zip(folders, chosen, strict=True):
-        if one_of_many:
+        if many:
             progress.say(f"{one} to {folder.path}")
         made.append(import_sae(folder, one, given, progress))
-    report(made, json=json, many=one_of_many)
+    report(made, json=json, many=many)
