@@ -93,7 +93,7 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """A name for one of the autoencoders in `path`: its folder's, and those between; files have names that say little."""
+    """A name for one of the autoencoders in `path`: its folder's, and those between. Files' own names say little."""
     folder = one.parent if one.is_file() else one
     within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
     return "-".join(within) or folder.absolute().name
