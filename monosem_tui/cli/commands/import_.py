@@ -81,9 +81,8 @@ def import_(
     chosen = choose(path, part, everything=everything)
     many = len(chosen) > 1
     names = [o.filename(name_of(one, path)) for one in chosen]
-    folders = runs_to_write(
-        out, runs_root(runs_dir), names, [f"-{name}" if many else "" for name in names], resume=False
-    )
+    endings = [f"-{name}" if many else "" for name in names]
+    folders = runs_to_write(out, runs_root(runs_dir), names, endings, resume=False)
     made = []
     for folder, one in zip(folders, chosen, strict=True):
         if many:
