@@ -85,7 +85,7 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
         "metadata": {
             "sae_lens_version": LENS_VERSION,
             "model_name": spec.model,
-            "model_class_name": "AutoModelForCausalLM",
+            "model_class_name": "HookedTransformer",
             "hook_name": hook_of_site(spec.site, spec.layer),
             "hook_head_index": None,
             "prepend_bos": spec.excluded == "bos",

@@ -2,7 +2,7 @@
 
 Wanted is z = W_encᵀ(s · C x - σ b_dec) + b_enc and x̂ = (W_decᵀ f + b_dec) / t. Ours is z = W'ᵀ(x - c) + b', with
 c = b_dec' (0 in a transcoder), x̂ = W_dec'ᵀ f + b_dec'. So W' = s C W_enc, W_dec' = W_dec / t, b_dec' = b_dec / t,
-b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c. Sums are made in float64 and rounded once. Activations keep the source's units.
+b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c. Sums over inputs are made in float64. Activations keep the source's units.
 
 Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 """
@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 from engine.formats.foreign import Conventions, Foreign
+
+ROWS = 256
+"""Of a matrix that are multiplied at once."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +33,20 @@ class Folded:
 def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
     """The tensors that compute in our architecture what the source computes in its own."""
     how = conventions or foreign.conventions
-    t = {name: tensor.double() for name, tensor in foreign.tensors.items()}
+    t = dict(foreign.tensors)
     steps = _fold_norms(how, t)
-    W_enc, W_dec, b_dec = t["W_enc"], t["W_dec"], t["b_dec"]
-    read = W_enc - W_enc.mean(0) if how.centred else W_enc
-    new_enc, new_dec, new_b_dec = how.input_scale * read, W_dec / how.output_scale, b_dec / how.output_scale
+    W_enc, b_dec = t["W_enc"], t["b_dec"].double()
+    read = W_enc - W_enc.mean(0, dtype=torch.float64).float() if how.centred else W_enc
+    new_enc = read if how.input_scale == 1 else read * how.input_scale
+    new_b_dec = b_dec / how.output_scale
     centre = torch.zeros(foreign.d_in, dtype=torch.float64) if foreign.d_out is not None else new_b_dec
-    shift_F = centre @ new_enc
-    if how.subtracts_b_dec:
-        shift_F = shift_F - b_dec @ W_enc
-        if foreign.d_out is None and not how.centred and how.input_scale == how.output_scale:
-            shift_F = torch.zeros_like(shift_F)  # what it is but for rounding
-    if bool(shift_F.any()):
+    if _shifts(foreign, how):
+        shift_F = _product(centre, new_enc) - (_product(b_dec, W_enc) if how.subtracts_b_dec else 0)
         t["b_enc"] = t["b_enc"] + shift_F
         if "b_mag" in t:
-            t["b_mag"] = t["b_mag"] + t["r_mag"].exp() * shift_F
+            t["b_mag"] = t["b_mag"] + t["r_mag"].double().exp() * shift_F
     steps += _said(foreign, how)
+    new_dec = t["W_dec"] if how.output_scale == 1 else t["W_dec"] / how.output_scale
     t |= {"W_enc": new_enc, "W_dec": new_dec, "b_dec": new_b_dec}
     if "threshold" in t:
         # Theirs take ReLU(z) where z > θ, ours z: the same once θ is not negative.
@@ -53,6 +54,22 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
     if foreign.d_out is not None:
         t["b_in"] = centre
     return Folded({name: tensor.float().contiguous() for name, tensor in t.items()}, tuple(steps))
+
+
+def _shifts(foreign: Foreign, how: Conventions) -> bool:
+    """Whether what is taken from inputs differs from ours, so that b_enc must take it up."""
+    if foreign.d_out is not None:
+        return how.subtracts_b_dec
+    return not how.subtracts_b_dec or how.centred or how.input_scale != how.output_scale
+
+
+def _product(vector_D: Tensor, matrix_DF: Tensor) -> Tensor:
+    """vector · matrix in float64, some rows at a time: the matrix may be of gigabytes."""
+    total_F = torch.zeros(matrix_DF.shape[1], dtype=torch.float64)
+    for start in range(0, len(vector_D), ROWS):
+        rows = slice(start, start + ROWS)
+        total_F += vector_D[rows].double() @ matrix_DF[rows].double()
+    return total_F
 
 
 def _fold_norms(how: Conventions, t: dict[str, Tensor]) -> list[str]:

@@ -161,6 +161,8 @@ def _refusals(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Pa
     kwargs = config.get("model_from_pretrained_kwargs")
     if isinstance(kwargs, Mapping) and kwargs.get("fold_ln"):
         return ["its model was loaded with fold_ln: what comes out of norms differs from monosem's by their weights"]
+    if "hook_normalized" in words(config, "hook_name"):
+        return ["TransformerLens' hook_normalized is in front of the norm's weights, monosem's mlp_in behind them"]
     return []
 
 

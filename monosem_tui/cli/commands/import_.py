@@ -18,8 +18,13 @@ def import_(
     source: Source,
     model: o.Model = None,
     data: o.Data = None,
-    layer: o.Layer = None,
-    site: o.Site = None,
+    layer: Annotated[
+        int | None,
+        typer.Option("--layer", metavar="N", help="Layer, from 0, where the source says none or a wrong one."),
+    ] = None,
+    site: Annotated[
+        str | None, typer.Option("--site", metavar="SITE", help="Site, where the source says none or a wrong one.")
+    ] = None,
     layer_out: Annotated[
         int | None, typer.Option("--layer-out", metavar="N", help="Of a transcoder: layer of what it explains.")
     ] = None,
