@@ -1,6 +1,14 @@
 """Everything that computes: text to activations to sparse autoencoders to the feature index."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.sae.base import Sae
 
 SET_FOR_TORCH = ("THP_MEM_ALLOC_ENABLE", "GOMP_SPINCOUNT")
 """Environment variables that are set below, where the user has not; child processes inherit them."""
@@ -14,3 +22,30 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # where nothing else runs, and nothing of larger ones.
 if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
     os.environ["GOMP_SPINCOUNT"] = "1000"
+
+
+def load(run: str | Path, device: str = "cpu") -> Sae:
+    """A run's autoencoder as a torch module: `encode`, `decode`, `forward` on raw activations [B, d_in] in float32.
+
+    `encode` gives `SparseActs` (engine.sae.base); its settings say d_in, d_sae and k. Nothing requires a gradient.
+
+    Args:
+        run: the folder of a run, or a sae.h5.
+        device: where it is to lie.
+
+    Raises:
+        MonosemError: there is none.
+    """
+    # torch takes a second to import, and engine.progress must not wait for it.
+    from pathlib import Path
+
+    import torch
+
+    from engine.sae.registry import from_weights
+    from store.errors import MonosemError
+    from store.weights import load_sae
+
+    path = Path(run) / "sae.h5" if Path(run).is_dir() else Path(run)
+    if not path.is_file():
+        raise MonosemError(f"{run} has no trained autoencoder", "Give a run's folder, or a sae.h5.")
+    return from_weights(load_sae(path), torch.device(device))

@@ -94,7 +94,7 @@ def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress)
     if "activations" in given or is_of_array(settings):
         return measure_again(run, settings, given, tokens, progress)
     subject = reopen(run, given, progress)
-    if "data" in given:
+    if "data" in given or "import" in run.record().config:  # of an import nobody knows what was held out
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")

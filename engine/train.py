@@ -117,6 +117,10 @@ def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
     """
+    if run.exists() and "import" in run.record().config:
+        raise MonosemError(
+            f"{run.path} was imported, not trained here", "monosem index and monosem eval work on it; train elsewhere."
+        )
     begun = has_begun(run, "train", given, resume=resume)
     if begun and not resume:
         raise MonosemError(

@@ -13,9 +13,11 @@ from monosem_tui.cli import frame, output
 from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
+from monosem_tui.cli.commands.export import export
 from monosem_tui.cli.commands.extract import extract
 from monosem_tui.cli.commands.find import find
 from monosem_tui.cli.commands.generate import generate
+from monosem_tui.cli.commands.import_ import import_
 from monosem_tui.cli.commands.index import index
 from monosem_tui.cli.commands.inspect import inspect
 from monosem_tui.cli.commands.label import label
@@ -32,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lm": lm,
     "extract": extract,
     "train": train,
+    "import": import_,
     "index": index,
     "eval": evaluate,
     "tui": tui,
@@ -40,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "generate": generate,
     "label": label,
+    "export": export,
     "runs": runs,
     "merge": merge,
     "verify": verify,

@@ -14,8 +14,8 @@ from tests.cli.running import monosem
 from tests.sample_run import Sample
 
 ORDER = [
-    *("demo", "lm", "extract", "train", "index", "eval"),
-    *("tui", "show", "find", "inspect", "generate", "label"),
+    *("demo", "lm", "extract", "train", "import", "index", "eval"),
+    *("tui", "show", "find", "inspect", "generate", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
 """How the commands are ordered in the help: making a run, opening it, housekeeping."""

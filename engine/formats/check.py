@@ -1,0 +1,256 @@
+"""The self-check of an import: does it explain what it should, and if not, which misreading would?
+
+Every library keeps b_dec, scales and norms in its own way, and a wrong guess leaves an autoencoder that runs and is
+quietly bad. So the figures are measured on text at once, beside those that the source states, and beside those of the
+usual mistakes: what fits better than what was read names the mistake.
+
+Shapes: N positions, D = d_in, O = d_out, F = d_sae.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.activations import forward_contexts
+from engine.contexts import ContextBatch
+from engine.evaluate import evaluate_rows
+from engine.formats.folding import Folded, folded
+from engine.formats.foreign import Conventions, Foreign, Stated
+from engine.hooks import capture_all
+from engine.models import LanguageModel
+from engine.sae.base import Sae, SaeSettings
+from engine.sae.registry import architecture
+from engine.sites import SITES, Site, resolve_site
+from store.errors import MonosemError
+
+CHECK_TOKENS = 4096
+"""Tokens that an import is measured on unless asked otherwise."""
+NEAR = 0.03
+"""Explained variance may differ by as much on other text of the same kind (docs/formats.md)."""
+NEAR_L0 = 0.15
+"""L0 may, as a share."""
+BETTER = 0.05
+"""By as much a misreading must explain more before it is believed."""
+POOR = 0.5
+"""Below this explained variance something is probably wrong, though nothing tried fits better."""
+
+ALL_POSITIONS = "BOS positions counted"
+
+Kind = Literal["agrees", "differs", "plausible", "doubtful"]
+
+
+class Rows(NamedTuple):
+    """Activations of one place at every position of some text, BOS included."""
+
+    acts_ND: Tensor
+    counted_N: Tensor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way of reading, measured."""
+
+    reading: str
+    """The mistake that it would undo; "as read" for none."""
+    explained_variance: float
+    l0: float
+    flag: str = ""
+    """What to import with, if this is how it is meant."""
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """What the check found."""
+
+    verdict: Kind
+    text: str
+    """The verdict in one sentence."""
+    tokens: int
+    data: str
+    stated: Stated
+    trials: tuple[Trial, ...]
+    """As read, then what else was tried."""
+    ce_recovered_zero: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
+    """A folded autoencoder, ready to encode raw activations."""
+    settings = SaeSettings(d_in=foreign.d_in, d_sae=foreign.d_sae, k=foreign.k, d_out=foreign.d_out)
+    sae = architecture(foreign.arch)(settings)
+    sae.load_state_dict(made.tensors)
+    return sae.eval().requires_grad_(False).to(device)
+
+
+def places_to_try(lm: LanguageModel, site: Site, *, transcodes: bool) -> list[Site]:
+    """The site itself, then those it may have been confused with: of the same width, its own and the next layers'."""
+    found, seen = [site], {_tensor(site)}
+    if transcodes or site.layer is None:
+        return found
+    wanted = [(site.name, site.layer - 1), (site.name, site.layer + 1)]
+    wanted += [(name, site.layer) for name in SITES if name != site.name]
+    for name, layer in wanted:
+        try:
+            other = resolve_site(lm, name, layer)
+        except MonosemError:
+            continue
+        if other.d_in == site.d_in and _tensor(other) not in seen:
+            seen.add(_tensor(other))
+            found.append(other)
+    return found
+
+
+def _tensor(site: Site) -> tuple[str, int | None]:
+    """Tells tensors apart: what one block gives is what the next one takes."""
+    if site.name == "resid_pre" and site.layer is not None:
+        return "resid_post", site.layer - 1
+    return site.name, site.layer
+
+
+@torch.no_grad()
+def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[ContextBatch]) -> list[Rows]:
+    """Activations of every site over some contexts, padding left out."""
+    parts: list[list[Tensor]] = [[] for _ in sites]
+    counted: list[Tensor] = []
+    for batch in batches:
+        tokens_BT, mask_BT = batch.tensors(lm.device)
+        real_BT = torch.from_numpy(batch.mask_BT).to(lm.device)
+        for part, acts_BTD in zip(parts, capture_all(lm, sites, tokens_BT, mask_BT), strict=True):
+            part.append(acts_BTD[real_BT].float())
+        counted.append(torch.from_numpy(batch.counted_BT).to(lm.device)[real_BT])
+    counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
+    return [Rows(torch.cat(part) if part else torch.zeros(0, 1), counted_N) for part in parts]
+
+
+def batch_size(context: int) -> int:
+    """Contexts to put through the model at once."""
+    return forward_contexts(context)
+
+
+def checked(
+    foreign: Foreign, sites: Sequence[Site], rows: Sequence[Rows], data: str, stated: Stated, target: Rows | None = None
+) -> SelfCheck:
+    """Measure an autoencoder as it was read, and as the usual mistakes would have it.
+
+    Args:
+        foreign: what was read.
+        sites: its place, then others it may have been confused with.
+        rows: their activations.
+        data: what the text is called.
+        stated: figures to compare with.
+        target: of a transcoder, the activations of what it explains.
+    """
+    first = rows[0]
+    counted = int(first.counted_N.sum())
+    if not counted:
+        raise MonosemError(f"{data} has no tokens to check on", "Give other text with --data.")
+    trials = [_trial("as read", foreign, foreign.conventions, _chosen(first, target))]
+    for reading, conventions, flag in _readings(foreign, first):
+        trials.append(_trial(reading, foreign, conventions, _chosen(first, target), flag))
+    for site, other in zip(sites[1:], rows[1:], strict=True):
+        flag = f"--site {site.name} --layer {site.layer}"
+        trials.append(
+            _trial(f"wrong place, {site.title} fits", foreign, foreign.conventions, _chosen(other, None), flag)
+        )
+    if counted < len(first.counted_N):
+        whole = _beside(first.acts_ND, None if target is None else target.acts_ND)
+        trials.append(_trial(ALL_POSITIONS, foreign, foreign.conventions, whole))
+    # TopK has the L0 it says whatever is wrong with it, so that this proves nothing.
+    kind, text = verdict(trials, replace(stated, l0=None) if foreign.arch == "topk" else stated)
+    return SelfCheck(kind, text, counted, data, stated, tuple(trials))
+
+
+def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
+    """What the figures say: of the first trial, which is as read, beside the others and what is stated."""
+    own, best = trials[0], _better(trials[0], trials[1:], stated)
+    figures = f"explained variance {own.explained_variance:.3f}, L0 {own.l0:.1f}"
+    off = _off(own, stated)
+    if best is not None:
+        advice = f" ({best.flag})" if best.flag else ""
+        than = f"{best.explained_variance:.3f}, L0 {best.l0:.1f}"
+        return "differs", f"{figures}{off}; likely {best.reading}{advice}: with that it would be {than}"
+    if off:
+        return "differs", f"{figures}{off}; none of the usual mistakes explains it: other text, layer or model?"
+    if own.explained_variance < POOR and stated.explained_variance is None:
+        return "doubtful", f"{figures}: little is explained, and none of the usual mistakes would fit better"
+    known = [] if stated.explained_variance is None else [f"explained variance {stated.explained_variance:.3f}"]
+    known += [] if stated.l0 is None else [f"L0 {stated.l0:.1f}"]
+    if known:
+        return "agrees", f"{figures}; stated: {', '.join(known)}"
+    return "plausible", f"{figures}; nothing is stated to compare with, and no usual mistake would fit better"
+
+
+def _agrees(trial: Trial, stated: Stated) -> bool:
+    near = stated.explained_variance is None or abs(trial.explained_variance - stated.explained_variance) <= NEAR
+    return near and (stated.l0 is None or abs(trial.l0 - stated.l0) <= NEAR_L0 * stated.l0)
+
+
+def _better(own: Trial, others: Sequence[Trial], stated: Stated) -> Trial | None:
+    """The misreading that would fit clearly better, if there is one: what is stated, else by what it explains."""
+    goal = stated.explained_variance
+    if goal is not None:
+        if _agrees(own, stated):
+            return None
+        near = [one for one in others if abs(one.explained_variance - goal) <= abs(own.explained_variance - goal) / 3]
+        near = [one for one in near if _agrees(one, Stated(l0=stated.l0))] or near
+        return min(near, key=lambda one: abs(one.explained_variance - goal), default=None)
+    fitting = [one for one in others if one.reading != ALL_POSITIONS]
+    if stated.l0 is not None:
+        fitting = [one for one in fitting if _agrees(one, stated) and one.explained_variance >= POOR]
+        if not _agrees(own, stated):
+            return max(fitting, key=lambda one: one.explained_variance, default=None)
+    best = max(fitting, key=lambda one: one.explained_variance, default=None)
+    return best if best is not None and best.explained_variance > own.explained_variance + BETTER else None
+
+
+def _off(trial: Trial, stated: Stated) -> str:
+    said = []
+    if stated.explained_variance is not None and abs(trial.explained_variance - stated.explained_variance) > NEAR:
+        said.append(f"{trial.explained_variance - stated.explained_variance:+.3f} from the stated variance")
+    if stated.l0 is not None and abs(trial.l0 - stated.l0) > NEAR_L0 * stated.l0:
+        said.append(f"{trial.l0 - stated.l0:+.1f} from the stated L0 of {stated.l0:.1f}")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _readings(foreign: Foreign, rows: Rows) -> Iterator[tuple[str, Conventions, str]]:
+    """The usual mistakes: each as what would be so had it been made."""
+    how = foreign.conventions
+    if foreign.d_out is None:
+        said = "b_dec subtracted twice" if how.subtracts_b_dec else "b_dec not subtracted from the input"
+        flag = "--no-subtract-b-dec" if how.subtracts_b_dec else "--subtract-b-dec"
+        yield said, replace(how, subtracts_b_dec=not how.subtracts_b_dec), flag
+        if not how.centred:
+            yield "the stream's mean not taken out (TransformerLens)", replace(how, centred=True), "--centred"
+    length = float(rows.acts_ND[rows.counted_N].norm(dim=1).mean())
+    natural = foreign.d_in**0.5 / length if length else 1.0
+    scaled = replace(how, input_scale=natural, output_scale=natural if foreign.d_out is None else how.output_scale)
+    if how.input_scale == 1:
+        yield f"input scale not folded (√d_in / mean length = {natural:.4g})", scaled, f"--input-scale {natural:.4g}"
+    else:
+        yield "input scale folded twice", replace(how, input_scale=1.0, output_scale=1.0), "--input-scale 1"
+    if how.by_norm == "none" and foreign.arch in ("topk", "jumprelu", "batchtopk", "matryoshka"):
+        yield "decoder norms not folded into what is selected", replace(how, by_norm="selection"), "--by-norm selection"
+    elif how.by_norm != "none":
+        yield "decoder norms folded twice", replace(how, by_norm="none"), "--by-norm none"
+
+
+def _chosen(rows: Rows, target: Rows | None) -> Tensor:
+    return _beside(rows.acts_ND[rows.counted_N], None if target is None else target.acts_ND[target.counted_N])
+
+
+def _beside(x_ND: Tensor, y_NO: Tensor | None) -> Tensor:
+    return x_ND if y_NO is None else torch.cat([x_ND, y_NO], dim=1)
+
+
+def _trial(reading: str, foreign: Foreign, how: Conventions, rows_ND: Tensor, flag: str = "") -> Trial:
+    sae = as_sae(foreign, folded(foreign, how), rows_ND.device)
+    found = evaluate_rows([rows_ND], sae, "the check's text", "all")
+    return Trial(reading, found.explained_variance, found.l0, flag)

@@ -1,0 +1,217 @@
+"""`monosem export`: a run's autoencoder in the files of another library, its features as a table.
+
+Written is what computes the same there; what a library has no class for is refused. Ours is
+z = W_encᵀ(x - b_dec) + b_enc, in a transcoder W_encᵀ(x - b_in) + b_enc: where a library takes nothing from its input,
+the shift goes into b_enc.
+
+Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.formats.places import hook_of_site
+from engine.formats.tables import write_csv, write_parquet
+from engine.sae.base import Sae
+from engine.sae.matryoshka import MatryoshkaSae
+from engine.sae.registry import from_weights
+from store.atomic import atomic_path, write_text
+from store.errors import MonosemError
+from store.run import RunFolder
+from store.spec import SaeSpec
+from store.weights import load_sae
+
+LENS = {"relu": "standard", "l1-norm": "standard", "topk": "topk", "gated": "gated"}
+"""SAELens' architectures by ours; all with thresholds are its jumprelu."""
+CLASSES = {
+    "relu": "AutoEncoder",
+    "l1-norm": "AutoEncoder",
+    "topk": "AutoEncoderTopK",
+    "batchtopk": "BatchTopKSAE",
+    "matryoshka": "MatryoshkaBatchTopKSAE",
+    "jumprelu": "JumpReluAutoEncoder",
+    "gated": "GatedAutoEncoder",
+}
+"""dictionary_learning's classes by our architectures."""
+LENS_VERSION = "6.0.0"
+"""The first version that keeps things so."""
+
+
+def export(run: RunFolder, to: str, out: Path) -> list[Path]:
+    """Write a run's autoencoder or features for another library; gives the files.
+
+    Raises:
+        MonosemError: there is no such format, the library cannot compute it, or something is in the way.
+    """
+    if to not in WRITERS:
+        raise MonosemError(f"monosem writes no {to}", f"It writes {', '.join(WRITERS)}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MonosemError(f"{out} is not empty", "Choose another --out.")
+    return WRITERS[to](run, out)
+
+
+def to_saelens(run: RunFolder, out: Path) -> list[Path]:
+    """cfg.json and sae_weights.safetensors."""
+    spec, context = _spec(run), run.record().config.get("train", {}).get("context")
+    sae, t = _opened(run)
+    transcodes = spec.d_out is not None
+    theirs = LENS.get(spec.arch, "jumprelu")
+    if transcodes and theirs == "topk":
+        raise MonosemError("SAELens has no TopK transcoder", "Those with thresholds can be exported; sparsify has one.")
+    tensors = {name: t[name] for name in ("W_enc", "W_dec", "b_dec")}
+    if theirs == "gated":
+        tensors |= {"b_gate": t["b_enc"], "b_mag": t["b_mag"], "r_mag": t["r_mag"]}
+    else:
+        tensors["b_enc"] = _unshifted(t, "b_in") if transcodes else t["b_enc"]
+    if theirs == "jumprelu":
+        tensors["threshold"] = t["threshold"].expand(spec.d_sae)
+    config: dict[str, Any] = {
+        "architecture": f"{theirs}_transcoder" if transcodes else theirs,
+        "d_in": spec.d_in,
+        "d_sae": spec.d_sae,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": not transcodes,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {
+            "sae_lens_version": LENS_VERSION,
+            "model_name": spec.model,
+            "model_class_name": "HookedTransformer",
+            "hook_name": hook_of_site(spec.site, spec.layer),
+            "hook_head_index": None,
+            "prepend_bos": spec.excluded == "bos",
+            "context_size": context,
+            "exported_by": "monosem",
+        },
+    }
+    config |= {"k": sae.settings.needed_k(), "rescale_acts_by_decoder_norm": False} if theirs == "topk" else {}
+    if transcodes:
+        config["d_out"] = spec.d_out
+        config["metadata"]["hook_name_out"] = hook_of_site(spec.site_out, spec.layer_out)
+    return [_tensors(out / "sae_weights.safetensors", tensors), _json(out / "cfg.json", config)]
+
+
+def to_sparsify(run: RunFolder, out: Path) -> list[Path]:
+    """cfg.json and sae.safetensors."""
+    spec = _spec(run)
+    _, t = _opened(run)
+    if spec.arch != "topk":
+        raise MonosemError(f"sparsify computes TopK alone, not {spec.arch}", "Choose --to saelens.")
+    if spec.d_out not in (None, spec.d_in):
+        raise MonosemError(f"sparsify's transcoders give as many values as they take, not {spec.d_out} of {spec.d_in}")
+    transcodes = spec.d_out is not None
+    tensors = {
+        "encoder.weight": t["W_enc"].mT,
+        "encoder.bias": _unshifted(t, "b_in") if transcodes else t["b_enc"],
+        "W_dec": t["W_dec"],
+        "b_dec": t["b_dec"],
+    }
+    config = {
+        "activation": "topk",
+        "expansion_factor": max(1, spec.d_sae // spec.d_in),
+        "normalize_decoder": True,
+        "num_latents": spec.d_sae,
+        "k": spec.k,
+        "multi_topk": False,
+        "skip_connection": False,
+        "transcode": transcodes,
+        "d_in": spec.d_in,
+    }
+    return [_tensors(out / "sae.safetensors", tensors), _json(out / "cfg.json", config)]
+
+
+def to_dictionary_learning(run: RunFolder, out: Path) -> list[Path]:
+    """ae.pt, a state_dict, and config.json."""
+    spec = _spec(run)
+    sae, t = _opened(run)
+    if spec.d_out is not None:
+        raise MonosemError("dictionary_learning has no transcoders", "Choose --to saelens or sparsify.")
+    state = _state(spec.arch, sae, t)
+    trainer: dict[str, Any] = {
+        "dict_class": CLASSES[spec.arch],
+        "activation_dim": spec.d_in,
+        "dict_size": spec.d_sae,
+        "lm_name": spec.model,
+        "layer": spec.layer,
+        "submodule_name": spec.site if spec.layer is None else f"{spec.site}_layer_{spec.layer}",
+    }
+    trainer |= {"k": spec.k} if "k" in state else {}
+    path = out / "ae.pt"
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+    buffer = {"ctx_len": run.record().config.get("train", {}).get("context")}
+    return [path, _json(out / "config.json", {"trainer": trainer, "buffer": buffer})]
+
+
+def _state(arch: str, sae: Sae, t: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    rows = {"encoder.weight": t["W_enc"].mT.contiguous(), "decoder.weight": t["W_dec"].mT.contiguous()}
+    plain = {name: t[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    if arch == "gated":
+        biases = {"decoder_bias": t["b_dec"], "gate_bias": t["b_enc"], "mag_bias": t["b_mag"], "r_mag": t["r_mag"]}
+        return rows | biases
+    if arch == "jumprelu":
+        return plain | {"b_enc": _unshifted(t, "b_dec"), "threshold": t["threshold"]}
+    if arch in ("relu", "l1-norm"):
+        return rows | {"encoder.bias": t["b_enc"], "bias": t["b_dec"]}
+    chosen = {"k": torch.tensor(sae.settings.needed_k(), dtype=torch.int32)}
+    chosen["threshold"] = t["threshold"].reshape(()) if "threshold" in t else torch.tensor(-1.0)
+    if isinstance(sae, MatryoshkaSae):
+        ends = [*sae.group_starts()[1:], sae.settings.d_sae]
+        sizes = torch.tensor([end - start for start, end in zip(sae.group_starts(), ends, strict=True)])
+        return plain | chosen | {"group_sizes": sizes}
+    return rows | chosen | {"encoder.bias": t["b_enc"], "b_dec": t["b_dec"]}
+
+
+def _opened(run: RunFolder) -> tuple[Sae, dict[str, Tensor]]:
+    """A run's autoencoder, and its tensors, each in memory of its own."""
+    sae = from_weights(load_sae(run.sae), torch.device("cpu"))
+    return sae, {name: tensor.detach().clone().contiguous() for name, tensor in sae.state_dict().items()}
+
+
+def _spec(run: RunFolder) -> SaeSpec:
+    if not run.sae.is_file():
+        raise MonosemError(f"{run.path} has no trained autoencoder", "Train or import one first.")
+    return load_sae(run.sae).spec
+
+
+def _unshifted(t: Mapping[str, Tensor], centre: str) -> Tensor:
+    """b_enc for a library that takes nothing from its input."""
+    return (t["b_enc"].double() - t[centre].double() @ t["W_enc"].double()).float()
+
+
+def _tensors(path: Path, tensors: Mapping[str, Tensor]) -> Path:
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    return path
+
+
+def _json(path: Path, value: Mapping[str, Any]) -> Path:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+    return path
+
+
+def _csv(run: RunFolder, out: Path) -> list[Path]:
+    return [write_csv(run, out / "features.csv")]
+
+
+def _parquet(run: RunFolder, out: Path) -> list[Path]:
+    return [write_parquet(run, out / "features.parquet")]
+
+
+WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
+    "saelens": to_saelens,
+    "sparsify": to_sparsify,
+    "dictionary-learning": to_dictionary_learning,
+    "csv": _csv,
+    "parquet": _parquet,
+}
+"""By the name behind --to."""

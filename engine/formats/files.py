@@ -1,0 +1,153 @@
+"""Reading the files of strangers: no code in them runs, and what is wrong with them is said in one line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.model_files import one_line
+from store.errors import MonosemError
+
+AGAIN = "Fetch or copy it again."
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        MonosemError: it does not, or cannot be read.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MonosemError(f"{path} cannot be read: {one_line(error)}", AGAIN) from None
+    if not isinstance(value, dict):
+        raise MonosemError(f"{path} is no JSON object", AGAIN)
+    return value
+
+
+def is_object_with(path: Path, *keys: str) -> bool:
+    """Whether a file is a JSON object that has these keys."""
+    if not path.is_file():
+        return False
+    try:
+        value = read_object(path)
+    except MonosemError:
+        return False
+    return all(key in value for key in keys)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        MonosemError: it is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise MonosemError(f"{path} is damaged or cannot be read: {one_line(error)}", AGAIN) from None
+
+
+def read_npz(path: Path) -> dict[str, Tensor]:
+    """All arrays of an .npz file; pickled ones are refused.
+
+    Raises:
+        MonosemError: it is missing or damaged, or holds what is no array of numbers.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(np.asarray(arrays[name], np.float32)) for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError) as error:
+        raise MonosemError(f"{path} is damaged or holds more than arrays: {one_line(error)}", AGAIN) from None
+
+
+def read_torch(path: Path) -> dict[str, Any]:
+    """A dictionary saved by torch.save: tensors and plain values; any other object is refused unread.
+
+    Raises:
+        MonosemError: it is missing or damaged, or a pickle that would run code.
+    """
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise MonosemError(
+                f"{path} is a pickle that holds more than tensors; monosem never runs code from a file",
+                "Load it where you trust it, and save its state_dict() alone.",
+            ) from None
+        raise MonosemError(f"{path} is damaged: {one_line(error)}", AGAIN) from None
+    except Exception as error:  # a cut-off file makes torch raise nearly anything
+        raise MonosemError(f"{path} is damaged or cannot be read: {one_line(error)}", AGAIN) from None
+    if not isinstance(value, Mapping):
+        raise MonosemError(f"{path} holds a {type(value).__name__}, not a state_dict", "Save its state_dict() alone.")
+    return dict(value)
+
+
+def need(tensors: Mapping[str, Any], names: Sequence[str], path: Path) -> None:
+    """Refuse a file without these tensors.
+
+    Raises:
+        MonosemError: one is missing, or no tensor.
+    """
+    missing = [name for name in names if not isinstance(tensors.get(name), Tensor)]
+    if missing:
+        there = ", ".join(sorted(tensors)[:8]) or "nothing"
+        raise MonosemError(f"{path} lacks {', '.join(missing)}", f"It has {there}.")
+
+
+def sound(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of an autoencoder in float32, by our names, once their shapes agree and every number is finite.
+
+    Raises:
+        MonosemError: they do not.
+    """
+    encoder = tensors["W_enc"]
+    if encoder.ndim != 2:
+        raise MonosemError(f"{path}: the encoder is {list(encoder.shape)}, not a matrix")
+    (_, f), o = encoder.shape, tensors["b_dec"].shape[-1] if tensors["b_dec"].ndim else 0
+    wanted = {"W_dec": (f, o), "b_dec": (o,), "b_enc": (f,), "r_mag": (f,), "b_mag": (f,)}
+    found = {}
+    for name, tensor in tensors.items():
+        shape = tuple(tensor.shape)
+        fits = shape in ((f,), (1,)) if name == "threshold" else shape == wanted.get(name, shape)
+        if not fits:
+            expected = (f,) if name == "threshold" else wanted[name]
+            raise MonosemError(
+                f"{path}: {name} is {list(shape)} where the encoder is {list(encoder.shape)}",
+                f"{list(expected)} would fit.",
+            )
+        if not tensor.is_floating_point():
+            raise MonosemError(f"{path}: {name} holds {tensor.dtype}, not floating-point numbers")
+        if not bool(tensor.isfinite().all()):
+            raise MonosemError(f"{path}: {name} holds numbers that are not finite", "Its training has diverged.")
+        found[name] = tensor.detach().float().contiguous()
+    return found
+
+
+def number(values: Mapping[str, Any], name: str, path: Path) -> float:
+    """A positive number of a configuration.
+
+    Raises:
+        MonosemError: it is missing or none.
+    """
+    value = values.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise MonosemError(f"{path}: {name} is {value!r}, not a positive number")
+    return float(value)
+
+
+def words(values: Mapping[str, Any], name: str) -> str:
+    """A text of a configuration; empty where it is missing or none."""
+    value = values.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,66 @@
+"""Gemma Scope: params.npz in layer_N/width_W/average_l0_X.
+
+JumpReLU with a threshold a feature, b_dec not taken from the input. Model and place are said by the names of repository
+and folders alone. (Lieberum et al. 2024, arXiv 2408.05147; pretrained_sae_loaders.py of SAELens: gemma_2_*)
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.formats.files import need, read_npz, sound
+from engine.formats.foreign import Conventions, Foreign, Stated
+
+PARAMS = "params.npz"
+_REPOSITORY = re.compile(r"gemma-scope-(\w+)-(pt|it)-(res|mlp|att|transcoders)")
+_NAMES = {"w_enc": "W_enc", "w_dec": "W_dec", "b_enc": "b_enc", "b_dec": "b_dec", "threshold": "threshold"}
+_HOOKS = {
+    "res": ("blocks.{}.hook_resid_post", ""),
+    "mlp": ("blocks.{}.hook_mlp_out", ""),
+    "att": ("blocks.{}.attn.hook_z", ""),
+    "transcoders": ("mlp_in_layer_{}", "blocks.{}.hook_mlp_out"),
+}
+
+
+class GemmaScope:
+    """Gemma Scope."""
+
+    name = "Gemma Scope"
+
+    def recognise(self, path: Path) -> bool:
+        """params.npz, or a folder with it."""
+        return (path.name == PARAMS and path.is_file()) or (path / PARAMS).is_file()
+
+    def read(self, path: Path) -> Foreign:
+        """Read the file, and the names of the folders it is in."""
+        file = path if path.is_file() else path / PARAMS
+        tensors = {_NAMES[name.lower()]: one for name, one in read_npz(file).items() if name.lower() in _NAMES}
+        need(tensors, tuple(_NAMES.values()), file)
+        found = sound(tensors, file)
+        where = str(file.absolute())
+        repository = _REPOSITORY.search(where)
+        layer = re.search(r"layer_(\d+)", where)
+        kind = repository[3] if repository else "res"
+        hook, hook_out = (one.format(layer[1]) if layer else "" for one in _HOOKS[kind])
+        l0 = re.search(r"average_l0_(\d+)", where)
+        embedding = "embedding" in where
+        if embedding:
+            hook = "hook_embed"
+        scale = found["W_enc"].shape[0] ** -0.5 if embedding else 1.0
+        model = f"google/gemma-2-{repository[1]}{'-it' if repository[2] == 'it' else ''}" if repository else ""
+        return Foreign(
+            format=f"Gemma Scope {kind}",
+            source=str(file),
+            arch="jumprelu",
+            tensors=found,
+            d_out=len(found["b_dec"]) if kind == "transcoders" else None,
+            conventions=Conventions(subtracts_b_dec=False, input_scale=scale, output_scale=scale),
+            model=model,
+            hook=hook if layer or embedding else "",
+            hook_out=hook_out,
+            context=1024,
+            bos="BOS was prepended, and left out of training",
+            stated=Stated(l0=float(l0[1]) if l0 else None),
+            notes=("Gemma's embeddings are read behind their factor √d_model: folded into W_enc",) if embedding else (),
+        )

@@ -1,0 +1,303 @@
+"""`monosem import`: an autoencoder of another library becomes a run like one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.contexts import ContextStream
+from engine.corpus.opening import open_corpus
+from engine.devices import hardware, versions
+from engine.evaluate import Evaluation, evaluate, note
+from engine.formats.check import (
+    CHECK_TOKENS,
+    SelfCheck,
+    as_sae,
+    batch_size,
+    captured,
+    checked,
+    places_to_try,
+)
+from engine.formats.folding import Folded, folded
+from engine.formats.foreign import Conventions, Foreign, Stated
+from engine.formats.places import hub_name, site_of_hook
+from engine.formats.registry import found_under, read
+from engine.models import LanguageModel
+from engine.progress import Progress
+from engine.sites import SITES, Site, resolve_site
+from engine.subject import Subject, context_of, encoding_of, open_model, pinned
+from engine.training.settings import TrainSettings
+from store.errors import MonosemError
+from store.run import Provenance, RunFolder, RunRecord
+from store.spec import SaeSpec
+from store.weights import SaeWeights, save_sae
+
+COMMAND = "import"
+"""Under which a run's record keeps where it came from; a run that has it was not trained here."""
+CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred")
+"""What a person may know better than the file."""
+SHOWN = 8
+"""Autoencoders of a folder that are named in a message."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A run that was made, and what there is to say of it."""
+
+    run: RunFolder
+    foreign: Foreign
+    spec: SaeSpec
+    steps: tuple[str, ...]
+    """What was folded into the weights."""
+    check: SelfCheck | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "name": self.run.name,
+            "path": str(self.run.path),
+            "format": self.foreign.format,
+            "source": self.foreign.source,
+            "hook": self.foreign.hook,
+            "spec": asdict(self.spec),
+            "conventions": asdict(self.foreign.conventions),
+            "folded": list(self.steps),
+            "notes": list(self.foreign.notes),
+            "check": None if self.check is None else self.check.to_json(),
+        }
+
+
+def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
+    """Which of a folder's autoencoders are meant.
+
+    Raises:
+        MonosemError: there are several and nobody says which, or none of that name.
+    """
+    found = found_under(path) if path.exists() else []
+    if not found or found == [path]:
+        return [path]
+    names = [str(one.relative_to(path)) for one in found]
+    if part is not None:
+        matching = [one for one, name in zip(found, names, strict=True) if part in (name, one.name)]
+        if len(matching) != 1:
+            count = f"{len(matching)} autoencoders" if matching else "no autoencoder"
+            raise MonosemError(f"{path} has {count} called {part}", f"It has {_listed(names)}.")
+        return matching
+    if everything or len(found) == 1:
+        return found
+    raise MonosemError(
+        f"{path} holds {len(found)} autoencoders: {_listed(names)}", "Choose one with --part NAME, or --all."
+    )
+
+
+def name_of(one: Path, path: Path) -> str:
+    """A name for one of the autoencoders in `path`: its folder's, and those between. Files' own names say little."""
+    folder = one.parent if one.is_file() else one
+    within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
+    return "-".join(within) or folder.absolute().name
+
+
+def import_sae(run: RunFolder, path: Path, given: Mapping[str, Any], progress: Progress) -> Imported:
+    """Read an autoencoder, fold it into one of our architectures, measure it, and write it down as a run.
+
+    Args:
+        run: where to; it may hold a language model of its own, and no autoencoder.
+        path: file or folder of one autoencoder.
+        given: model, data, layer, site, layer_out, site_out, context, tokens, device, dtype; check (False leaves the
+            self-check out); explained_variance and l0, as they were published; the fields of `Conventions` in
+            CONVENTIONS, where the file is wrong about them.
+        progress: who is told.
+
+    Raises:
+        MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
+    """
+    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+        raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another --out.")
+    given = pinned(given)
+    foreign = read(path)
+    foreign = replace(foreign, conventions=_conventions(foreign, given))
+    made = folded(foreign)
+    checks = given.get("check", True)
+    subject = _opened(foreign, given, progress, checks=checks)
+    spec = _spec(foreign, subject, given)
+    settings = replace(subject.settings, layer=spec.layer, site=spec.site)
+    settings = replace(settings, layer_out=spec.layer_out, site_out=spec.site_out)
+    subject = subject.on(settings)
+    found = _checked(foreign, made, subject, given, progress) if checks else None
+    _write(run, foreign, made, spec, subject, found)
+    return Imported(run, foreign, spec, made.steps, found[1] if found else None)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _conventions(foreign: Foreign, given: Mapping[str, Any]) -> Conventions:
+    changes = {name: given[name] for name in CONVENTIONS if name in given}
+    if "input_scale" in changes and foreign.d_out is None:
+        changes["output_scale"] = changes["input_scale"]
+    return replace(foreign.conventions, **changes)
+
+
+def _opened(foreign: Foreign, given: Mapping[str, Any], progress: Progress, *, checks: bool) -> Subject:
+    """The model and the text, with a context as in its training."""
+    model = given.get("model") or hub_name(foreign.model)
+    if not model:
+        raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with --model.")
+    shared = {name: given[name] for name in ("device", "dtype") if name in given}
+    data = given.get("data") or (_text(foreign, progress) if checks else "stdlib")
+    settings = TrainSettings(model=model, data=data, arch=foreign.arch, d_sae=foreign.d_sae, k=foreign.k, **shared)
+    corpus = open_corpus(data)
+    if checks:
+        progress.say(corpus.describe())
+    lm = _loaded(settings, foreign, given, progress)
+    wanted = given.get("context")
+    if wanted is None and foreign.context is not None:
+        wanted = min(foreign.context, lm.max_context or foreign.context)
+    settings = replace(settings, context=wanted)
+    context = context_of(settings, lm)
+    return Subject(replace(settings, context=context), lm, corpus, encoding_of(lm), context)
+
+
+def _loaded(settings: TrainSettings, foreign: Foreign, given: Mapping[str, Any], progress: Progress) -> LanguageModel:
+    try:
+        return open_model(settings, progress)
+    except MonosemError as error:
+        if given.get("model"):
+            raise
+        raise MonosemError(
+            f"{foreign.source} is of {foreign.model}: {error.what}", "Say with --model where it is."
+        ) from None
+
+
+def _text(foreign: Foreign, progress: Progress) -> str:
+    """The text it was trained on where that can be had, else the standard library's."""
+    name = foreign.data
+    for data in [name] if Path(name).is_file() else [f"hf:{name}"] if name.count("/") == 1 else []:
+        try:
+            next(iter(open_corpus(data).documents()), None)
+        except MonosemError:
+            continue
+        return data
+    said = f"its own text, {name}, is not at hand" if name else "it does not say what text it was trained on"
+    progress.say(f"{said}: checking on stdlib, where figures may differ; --data takes other text")
+    return "stdlib"
+
+
+def _spec(foreign: Foreign, subject: Subject, given: Mapping[str, Any]) -> SaeSpec:
+    lm = subject.lm
+    site = _place(lm, foreign, foreign.hook, given.get("site"), given.get("layer"))
+    _check_width(foreign, lm, site, foreign.d_in, "reads")
+    target = None
+    if foreign.d_out is not None:
+        target = _place(lm, foreign, foreign.hook_out, given.get("site_out"), given.get("layer_out"), out=True)
+        _check_width(foreign, lm, target, foreign.d_out, "explains")
+    return SaeSpec(
+        model=subject.settings.model,
+        layer=site.layer,
+        site=site.name,
+        layer_out=target.layer if target else None,
+        site_out=target.name if target else "",
+        d_out=foreign.d_out,
+        arch=foreign.arch,
+        d_in=foreign.d_in,
+        d_sae=foreign.d_sae,
+        k=foreign.k,
+        excluded=subject.encoding.excluded,
+    )
+
+
+def _place(
+    lm: LanguageModel, foreign: Foreign, hook: str, site: str | None, layer: int | None, *, out: bool = False
+) -> Site:
+    """What the person says, and for the rest what the source says."""
+    end = "-out" if out else ""
+    if not hook and (site is None or (layer is None and site in SITES)):
+        raise MonosemError(
+            f"{foreign.source} does not say which place it {'explains' if out else 'reads'}",
+            f"Give it with --layer{end} and --site{end}.",
+        )
+    if site is None and layer is None:
+        return site_of_hook(lm, hook)
+    if site is None or (layer is None and site in SITES):
+        own = site_of_hook(lm, hook)
+        site, layer = site or own.name, own.layer if layer is None else layer
+    return resolve_site(lm, site, layer)
+
+
+def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, verb: str) -> None:
+    if site.d_in != width:
+        own = (
+            f"It was made for {foreign.model}." if foreign.model else "Was it made for another model, or another site?"
+        )
+        raise MonosemError(
+            f"{foreign.source} {verb} vectors of {width} values, and {site.title} of {lm.name} has {site.d_in}", own
+        )
+
+
+def _checked(
+    foreign: Foreign, made: Folded, subject: Subject, given: Mapping[str, Any], progress: Progress
+) -> tuple[Evaluation, SelfCheck]:
+    tokens = given.get("tokens", CHECK_TOKENS)
+    evaluation = evaluate(subject, as_sae(foreign, made, subject.lm.device), "all", tokens, progress)
+    own = subject.sites()
+    sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
+    contexts = subject.stream("all").skip_tokens(tokens)
+    rows = captured(subject.lm, [*sites, *own[1:]], _batches(subject.stream("all"), contexts))
+    stated = Stated(
+        explained_variance=given.get("explained_variance", foreign.stated.explained_variance),
+        l0=given.get("l0", foreign.stated.l0),
+    )
+    target = rows[len(sites)] if own[1:] else None
+    check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
+    return evaluation, replace(check, ce_recovered_zero=evaluation.ce_recovered_zero)
+
+
+def _batches(stream: ContextStream, contexts: int) -> Any:
+    return stream.batches(batch_size(stream.settings.context), contexts)
+
+
+def _write(
+    run: RunFolder,
+    foreign: Foreign,
+    made: Folded,
+    spec: SaeSpec,
+    subject: Subject,
+    found: tuple[Evaluation, SelfCheck] | None,
+) -> None:
+    settings, lm = subject.settings, subject.lm
+    names = ("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k")
+    source = {
+        "format": foreign.format,
+        "source": foreign.source,
+        "model": foreign.model,
+        "hook": foreign.hook,
+        "hook_out": foreign.hook_out,
+        "data": foreign.data,
+        "context": foreign.context,
+        "bos": foreign.bos,
+        "left_out": f"monosem leaves out: {spec.excluded}",
+        **asdict(foreign.conventions),
+        "folded": list(made.steps),
+        "notes": list(foreign.notes),
+        **foreign.details,
+        "check": None if found is None else found[1].to_json(),
+    }
+    provenance = Provenance(
+        versions=versions(),
+        model=lm.name,
+        model_revision=lm.revision,
+        model_digest=lm.digest,
+        hardware=hardware(lm.device),
+    )
+    with run.locked():
+        if not run.exists():
+            run.create(RunRecord())
+        config = run.record().config | {"train": {name: getattr(settings, name) for name in names}, COMMAND: source}
+        run.update(spec=spec, provenance=subject.provenance() if found else provenance, config=config)
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        if found is not None:
+            note(run, found[0])
+        run.update(status="done")

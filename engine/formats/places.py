@@ -1,0 +1,108 @@
+"""From the names that other libraries give to places in a model to our sites, and back.
+
+TransformerLens' names (`blocks.8.hook_resid_pre`), paths of modules from the root or from the base model
+(`model.layers.8`, `layers.8.mlp`, `h.8`), and `resid_post_layer_8` are understood.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.models import LanguageModel
+from engine.sites import SITES, Site, block_path, family_of, resolve_site
+from store.errors import MonosemError
+
+HOOKS = {
+    "hook_resid_pre": "resid_pre",
+    "hook_resid_mid": "resid_mid",
+    "hook_mlp_in": "resid_mid",
+    "hook_resid_post": "resid_post",
+    "hook_attn_out": "attn_out",
+    "hook_mlp_out": "mlp_out",
+    "ln2.hook_normalized": "mlp_in",
+    "mlp.hook_post": "mlp_act",
+}
+"""Our sites by TransformerLens' names, behind `blocks.N.`; its hook_mlp_in is the stream in front of the norm."""
+BACK = {
+    "resid_pre": "hook_resid_pre",
+    "resid_mid": "hook_resid_mid",
+    "resid_post": "hook_resid_post",
+    "attn_out": "hook_attn_out",
+    "mlp_in": "ln2.hook_normalized",
+    "mlp_out": "hook_mlp_out",
+    "mlp_act": "mlp.hook_post",
+}
+_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
+_LAYER = re.compile(r"(resid_pre|resid_mid|resid_post|attn_out|attention_out|mlp_in|mlp_out|mlp_act)_layer_(\d+)")
+_PREFIXES = ("", "model.", "transformer.", "gpt_neox.", "model.language_model.", "model.model.")
+_ATTENTION_OUT = ("self_attn.o_proj", "attn.c_proj", "attention.dense")
+
+MODELS = {"gpt2-small": "gpt2", "gpt2": "gpt2"}
+"""Models by TransformerLens' names that are no hub ids."""
+_OWNERS = (("gemma-", "google"), ("pythia-", "EleutherAI"), ("llama-3", "meta-llama"), ("qwen", "Qwen"))
+
+
+def site_of_hook(lm: LanguageModel, hook: str) -> Site:
+    """The site of a model that another library calls `hook`.
+
+    Raises:
+        MonosemError: the model has none, or we cannot tell which it is.
+    """
+    if found := _BLOCK.fullmatch(hook):
+        return _of_block(lm, int(found[1]), found[2])
+    if found := _LAYER.fullmatch(hook):
+        return resolve_site(lm, found[1].replace("attention_out", "attn_out"), int(found[2]))
+    if hook == "hook_embed":
+        return resolve_site(lm, "resid_pre", 0)
+    path, _, side = hook.partition(":")
+    names = {name for name, _ in lm.network.named_modules() if name}
+    module = next((prefix + path for prefix in _PREFIXES if prefix + path in names), None)
+    if module is None:
+        raise _unknown(lm, hook)
+    return _named(lm, resolve_site(lm, f"{module}:{side}" if side else module, None))
+
+
+def hook_of_site(site: str, layer: int | None) -> str:
+    """A site's name in TransformerLens; a module's path stays what it is."""
+    return site if layer is None else f"blocks.{layer}.{BACK[site]}"
+
+
+def hub_name(model: str) -> str:
+    """A model's name for us: TransformerLens' own names have no owner in front."""
+    if model in MODELS or "/" in model or not model:
+        return MODELS.get(model, model)
+    owner = next((owner for start, owner in _OWNERS if model.lower().startswith(start)), None)
+    return f"{owner}/{model}" if owner else model
+
+
+def _of_block(lm: LanguageModel, layer: int, part: str) -> Site:
+    if part in HOOKS:
+        return resolve_site(lm, HOOKS[part], layer)
+    family = family_of(lm)
+    if part == "attn.hook_z" and family is not None:
+        names = {name for name, _ in lm.network.named_modules()}
+        path = next(
+            (block_path(family, layer, one) for one in _ATTENTION_OUT if block_path(family, layer, one) in names), None
+        )
+        if path is not None:
+            return resolve_site(lm, f"{path}:input", None)
+    raise _unknown(lm, f"blocks.{layer}.{part}")
+
+
+def _named(lm: LanguageModel, raw: Site) -> Site:
+    """A module's input or output by the name of our site, where it is one."""
+    for layer in range(lm.n_layers):
+        for name in SITES:
+            try:
+                site = resolve_site(lm, name, layer)
+            except MonosemError:
+                continue
+            if (site.module, site.side) == (raw.module, raw.side):
+                return site
+    return raw
+
+
+def _unknown(lm: LanguageModel, hook: str) -> MonosemError:
+    return MonosemError(
+        f"{lm.name} has no place that monosem knows as {hook}", "Name it with --site, and --layer where it has one."
+    )

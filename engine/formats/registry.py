@@ -1,0 +1,59 @@
+"""The formats there are, and which one a file or folder is of. A further format is a module and an entry here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.formats.dictionary_learning import DictionaryLearning
+from engine.formats.foreign import Foreign, Importer
+from engine.formats.gemma_scope import GemmaScope
+from engine.formats.llama_scope import LlamaScope
+from engine.formats.openai import OpenAi
+from engine.formats.saelens import SaeLens
+from engine.formats.sparsify import Sparsify
+from store.errors import MonosemError
+
+IMPORTERS: tuple[Importer, ...] = (SaeLens(), Sparsify(), LlamaScope(), DictionaryLearning(), GemmaScope(), OpenAi())
+DEPTH = 5
+"""Folders below the one that is named to look into."""
+
+
+def importer_of(path: Path) -> Importer | None:
+    """The format of a file or folder; None where it is of none."""
+    return next((one for one in IMPORTERS if one.recognise(path)), None)
+
+
+def found_under(path: Path) -> list[Path]:
+    """The autoencoders in a folder, itself included, in order of their names."""
+    if importer_of(path) is not None:
+        return [path]
+    if not path.is_dir():
+        return []
+    return _below(path, DEPTH)
+
+
+def _below(folder: Path, depth: int) -> list[Path]:
+    found: list[Path] = []
+    for inner in sorted(folder.iterdir()):
+        if inner.name.startswith("."):
+            continue
+        if importer_of(inner) is not None:
+            found.append(inner)
+        elif inner.is_dir() and depth > 1:
+            found += _below(inner, depth - 1)
+    return found
+
+
+def read(path: Path) -> Foreign:
+    """Read an autoencoder of any format.
+
+    Raises:
+        MonosemError: there is none, it is of no known format, or it cannot be used.
+    """
+    if not path.exists():
+        raise MonosemError(f"there is no {path}", "Give a file, a folder, or hf:OWNER/NAME/PATH for one on the hub.")
+    importer = importer_of(path)
+    if importer is None:
+        names = ", ".join(one.name for one in IMPORTERS)
+        raise MonosemError(f"{path} is of no format that monosem knows", f"It knows {names}.")
+    return importer.read(path)

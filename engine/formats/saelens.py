@@ -1,0 +1,206 @@
+"""SAELens: cfg.json and sae_weights.safetensors, of version 6 and before.
+
+Before 6 the configuration is flat, and some names differ. BatchTopK and Matryoshka are saved as jumprelu; checkpoints
+of their training hold one `topk_threshold`. Activations of `topk` with `rescale_acts_by_decoder_norm` are those of a
+decoder with rows of length 1. (sae_lens/saes, sae_lens/loading/pretrained_sae_loaders.py, of 6.54)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, sound, words
+from engine.formats.foreign import Conventions, Foreign, Stated
+from store.errors import MonosemError
+
+CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
+ARCHITECTURES = {
+    "standard": "relu",
+    "topk": "topk",
+    "jumprelu": "jumprelu",
+    "batchtopk": "jumprelu",
+    "matryoshka_batchtopk": "jumprelu",
+    "gated": "gated",
+    "transcoder": "jumprelu",
+    "skip_transcoder": "jumprelu",
+    "jumprelu_transcoder": "jumprelu",
+    "jumprelu_skip_transcoder": "jumprelu",
+}
+"""Ours by theirs. A ReLU transcoder is a JumpReLU one whose thresholds are 0."""
+NORMALISED = {
+    "layer_norm": "scales every token by its own standard deviation",
+    "constant_norm_rescale": "scales every token by its own length",
+    "covariance_whitening": "whitens its input, and its files do not say by what matrix",
+}
+OLD_NAMES = {
+    "hook_point": "hook_name",
+    "hook_point_head_index": "hook_head_index",
+    "activation_fn_str": "activation_fn",
+}
+
+
+class SaeLens:
+    """SAELens."""
+
+    name = "SAELens"
+
+    def recognise(self, path: Path) -> bool:
+        """cfg.json beside sae_weights.safetensors."""
+        return (path / WEIGHTS).is_file() and is_object_with(path / CONFIG, "d_sae")
+
+    def read(self, path: Path) -> Foreign:
+        """Read a folder."""
+        config = flattened(read_object(path / CONFIG))
+        theirs = words(config, "architecture") or "standard"
+        if theirs not in ARCHITECTURES:
+            raise MonosemError(
+                f"{path}: monosem does not compute SAELens' {theirs}", f"It reads {', '.join(ARCHITECTURES)}."
+            )
+        tensors = read_safetensors(path / WEIGHTS)
+        notes = _refusals(config, tensors, path)
+        scale, scaled = _scale(config, path)
+        transcodes = "transcoder" in theirs
+        found = sound(_ours(theirs, tensors, path), path / WEIGHTS)
+        k = int(number(config, "k", path / CONFIG)) if theirs == "topk" else None
+        return Foreign(
+            format=f"SAELens {words(config, 'sae_lens_version') or 'before 6'} {theirs}",
+            source=str(path),
+            arch=ARCHITECTURES[theirs],
+            tensors=found,
+            k=k,
+            d_out=len(found["b_dec"]) if transcodes else None,
+            conventions=Conventions(
+                subtracts_b_dec=bool(config.get("apply_b_dec_to_input", True)) and not transcodes,
+                input_scale=scale,
+                output_scale=1.0 if transcodes else scale,
+                by_norm="activations" if config.get("rescale_acts_by_decoder_norm") else "none",
+                centred=_is_centred(config),
+            ),
+            model=words(config, "model_name"),
+            hook=words(config, "hf_hook_name") or words(config, "hook_name"),
+            hook_out=words(config, "hook_name_out"),
+            context=config["context_size"] if isinstance(config.get("context_size"), int) else None,
+            data=words(config, "dataset_path"),
+            bos=_bos(config),
+            stated=Stated(
+                explained_variance=_figure(config, "explained_variance"), l0=_figure(config, "l0") or _figure_of(k)
+            ),
+            details=_details(config),
+            notes=(*notes, *scaled),
+        )
+
+
+def flattened(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration of any version with what version 6 keeps in `metadata` beside the rest, by the names of 6."""
+    flat = {OLD_NAMES.get(name, name): value for name, value in config.items() if name != "metadata"}
+    metadata = config.get("metadata")
+    if isinstance(metadata, Mapping):
+        return flat | {name: value for name, value in metadata.items() if value is not None}
+    flat.setdefault("prepend_bos", True)
+    kwargs = flat.get("activation_fn_kwargs")
+    if flat.get("activation_fn") == "topk" and isinstance(kwargs, Mapping):
+        flat |= {"architecture": "topk", "k": kwargs.get("k")}
+    normalise = flat.get("normalize_activations")
+    if normalise is None or isinstance(normalise, bool):
+        flat["normalize_activations"] = "expected_average_only_in" if normalise else "none"
+    return flat
+
+
+def _ours(theirs: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """By our names; `finetuning_scaling_factor` of older versions goes into the decoder."""
+    file = path / WEIGHTS
+    gated = theirs == "gated"
+    need(tensors, ("W_enc", "W_dec", "b_dec", *(("b_gate", "b_mag", "r_mag") if gated else ("b_enc",))), file)
+    found = {name: tensors[name] for name in ("W_enc", "W_dec", "b_dec")}
+    if gated:
+        found |= {"b_enc": tensors["b_gate"], "b_mag": tensors["b_mag"], "r_mag": tensors["r_mag"]}
+    else:
+        found["b_enc"] = tensors["b_enc"]
+    if ARCHITECTURES[theirs] == "jumprelu":
+        found["threshold"] = _threshold(theirs, tensors, file)
+    factor = next((tensors[name] for name in ("finetuning_scaling_factor", "scaling_factor") if name in tensors), None)
+    if factor is not None:
+        found["W_dec"] = found["W_dec"] * factor.reshape(-1, 1)
+    return found
+
+
+def _threshold(theirs: str, tensors: Mapping[str, Tensor], file: Path) -> Tensor:
+    zero_F = torch.zeros(tensors["b_enc"].shape)
+    if theirs in ("transcoder", "skip_transcoder"):
+        return zero_F
+    if "log_threshold" in tensors:
+        return tensors["log_threshold"].float().exp()
+    if "topk_threshold" in tensors:
+        return zero_F + tensors["topk_threshold"].float()
+    need(tensors, ("threshold",), file)
+    return tensors["threshold"]
+
+
+def _refusals(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> list[str]:
+    """Refuse what no architecture of ours computes; say what else is to be known."""
+    how = config.get("normalize_activations")
+    if how in NORMALISED:
+        raise MonosemError(
+            f"{path} {NORMALISED[how]} (normalize_activations: {how}), which monosem does not compute",
+            "Only scales that are the same for all tokens can be folded into weights.",
+        )
+    if config.get("hook_head_index") is not None:
+        raise MonosemError(
+            f"{path} reads head {config['hook_head_index']} of its hook, and monosem's sites are whole", ""
+        )
+    if "W_skip" in tensors and bool(tensors["W_skip"].any()):
+        raise MonosemError(
+            f"{path} adds W_skip x to what it decodes, which monosem does not compute",
+            "Only transcoders without a skip connection can be imported.",
+        )
+    kwargs = config.get("model_from_pretrained_kwargs")
+    if isinstance(kwargs, Mapping) and kwargs.get("fold_ln"):
+        return ["its model was loaded with fold_ln: what comes out of norms differs from monosem's by their weights"]
+    if "hook_normalized" in words(config, "hook_name"):
+        return ["TransformerLens' hook_normalized is in front of the norm's weights, monosem's mlp_in behind them"]
+    return []
+
+
+def _scale(config: Mapping[str, Any], path: Path) -> tuple[float, list[str]]:
+    """What inputs are still to be multiplied by. Finished trainings have it in their weights already."""
+    if config.get("normalize_activations") != "expected_average_only_in":
+        return 1.0, []
+    if (path / SCALER).is_file():
+        scaler = read_object(path / SCALER)
+        return (number(scaler, "scaling_factor", path / SCALER), []) if scaler.get("scaling_factor") else (1.0, [])
+    return 1.0, [
+        "it was trained on inputs scaled to a mean length of √d_in, and does not say by how much, nor whether that is "
+        "in its weights: --input-scale X says it"
+    ]
+
+
+def _is_centred(config: Mapping[str, Any]) -> bool:
+    kwargs = config.get("model_from_pretrained_kwargs")
+    hook = words(config, "hook_name")
+    in_stream = any(part in hook for part in ("hook_resid", "hook_attn_out", "hook_mlp_out"))
+    return isinstance(kwargs, Mapping) and bool(kwargs.get("center_writing_weights")) and in_stream
+
+
+def _bos(config: Mapping[str, Any]) -> str:
+    said = config.get("prepend_bos")
+    parts = [] if said is None else [f"prepend_bos {str(said).lower()}"]
+    excluded = config.get("exclude_special_tokens")
+    return ", ".join([*parts, *(["special tokens excluded"] if excluded else [])])
+
+
+def _figure(config: Mapping[str, Any], name: str) -> float | None:
+    return _figure_of(config.get(name))
+
+
+def _figure_of(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _details(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("training_architecture", "training_tokens", "neuronpedia_id", "dtype", "seqpos_slice", "num_dead_features")
+    return {name: config[name] for name in kept if config.get(name) is not None}

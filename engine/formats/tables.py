@@ -1,0 +1,104 @@
+"""A run's features as a table, one row a feature: for spreadsheets, pandas, and whatever else reads CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from store.atomic import atomic_path
+from store.columns import QUANTILES
+from store.errors import MonosemError
+from store.note_exchange import FORMULA
+from store.notes import Notes, notes_path
+from store.reader import FeatureStore
+from store.run import RunFolder
+
+LISTED = 5
+"""Tokens and neighbours of each feature."""
+AT_ONCE = 4096
+"""Rows of one Parquet group."""
+
+Row = dict[str, Any]
+
+
+def rows(run: RunFolder) -> Iterator[Row]:
+    """A feature's figures, its label, the tokens it raises and lowers most, and the features nearest to it.
+
+    Raises:
+        MonosemError: the run has no index.
+    """
+    if not run.features.is_file():
+        raise MonosemError(f"{run.path} has no feature index", f"Make one with: monosem index {run.path}")
+    notes = Notes(notes_path(run.path)).load()
+    with FeatureStore.open(run.path) as store:
+        columns, words = store.columns, store.vocabulary
+        for feature in range(store.d_sae):
+            said = notes.get(feature)
+            logits, near = store.logits(feature), store.neighbours(feature)
+            top_token = int(columns.top_token_F[feature])
+            act = store.quantiles(feature).value.tolist() or [None] * len(QUANTILES)
+            yield {
+                "feature": feature,
+                "label": said.label if said else "",
+                "bookmark": bool(said and said.bookmark),
+                "tags": " ".join(said.tags) if said else "",
+                "n_active": int(columns.count_F[feature]),
+                "density": float(columns.density_F[feature]),
+                "max": float(columns.max_F[feature]),
+                "mean": float(columns.mean_F[feature]),
+                **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
+                "decoder_norm": float(columns.decoder_norm_F[feature]),
+                "top_token": words.strings([top_token])[0] if top_token >= 0 else "",
+                "promotes": words.strings(logits.top.id[:LISTED].tolist()),
+                "suppresses": words.strings(logits.bottom.id[:LISTED].tolist()),
+                "neighbours": [int(one) for one in near.id[:LISTED]],
+            }
+
+
+def write_csv(run: RunFolder, path: Path) -> Path:
+    """features.csv, UTF-8; what a row has several of stands behind one another, a space between.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = None
+        for row in rows(run):
+            if writer is None:
+                writer = csv.DictWriter(file, list(row))
+                writer.writeheader()
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+    return path
+
+
+def write_parquet(run: RunFolder, path: Path) -> Path:
+    """features.parquet, with lists where a row has several of something."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    many = {"promotes": pa.string(), "suppresses": pa.string(), "neighbours": pa.int64()}
+    texts, whole = ("label", "tags", "top_token"), ("feature", "n_active")
+    found = rows(run)
+    first = next(found)
+    kinds = {name: pa.list_(many[name]) if name in many else pa.float64() for name in first}
+    kinds |= {name: pa.string() for name in texts} | {name: pa.int64() for name in whole} | {"bookmark": pa.bool_()}
+    schema = pa.schema(list(kinds.items()))
+    group = [first]
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for row in found:
+            group.append(row)
+            if len(group) == AT_ONCE:
+                writer.write_table(pa.Table.from_pylist(group, schema))
+                group = []
+        if group:
+            writer.write_table(pa.Table.from_pylist(group, schema))
+    return path
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = " ".join(str(one) for one in value)
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return "" if value is None else value

@@ -1,0 +1,42 @@
+"""What `monosem import` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from monosem_tui.cli import output
+from monosem_tui.text.numbers import count
+
+if TYPE_CHECKING:
+    from engine.formats.importing import Imported
+
+
+def report(made: Sequence[Imported], *, json: bool, many: bool) -> None:
+    """Print what was imported: with `json` an object, or a list of them where several were asked for."""
+    if json:
+        output.emit_json([one.to_json() for one in made] if many else made[0].to_json())
+        return
+    for one in made:
+        _print(one)
+
+
+def _print(one: Imported) -> None:
+    foreign, spec = one.foreign, one.spec
+    hook = f" (its {foreign.hook})" if foreign.hook else ""
+    output.emit_text(f"{one.run.path}: {foreign.format}, {spec.title()}")
+    output.emit_text(f"place     {spec.place()} of {spec.model}{hook}")
+    for line in one.steps:
+        output.emit_text(f"folded    {line}")
+    if foreign.bos:
+        output.emit_text(f"BOS       {foreign.bos}; left out here: {spec.excluded}")
+    for line in foreign.notes:
+        output.emit_text(f"note      {line}")
+    check = one.check
+    if check is None:
+        output.emit_text("check     left out: monosem eval measures it")
+    else:
+        ce = "" if check.ce_recovered_zero is None else f", CE recovered {check.ce_recovered_zero:.4f} of zero-ablation"
+        output.emit_text(f"check     {check.verdict}: {check.text}")
+        output.emit_text(f"          on {count(check.tokens)} tokens of {check.data}{ce}")
+    output.narrate(f"index it with: monosem index {one.run.path}")

@@ -1,0 +1,138 @@
+"""The self-check: it believes what is right, and names the mistake where there is one.
+
+The dictionary of these tests explains everything, 2 D features along ±the axes around a centre μ, so that what it is
+read as, and nothing else, decides how much is explained. Shapes: N tokens, D = d_in, F = d_sae.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.formats.check import Rows, Stated, Trial, captured, checked, places_to_try, verdict
+from engine.formats.foreign import Conventions, Foreign
+from engine.sites import resolve_site
+from tests.engine.small import tiny_subject
+from tests.engine.tiny_models import tiny
+
+D, N = 32, 400
+
+
+def rows(spread: float = 1.0) -> Rows:
+    """Activations around 2 · spread, of which the first of every 20 is a BOS and enormous."""
+    x_ND = spread * (torch.randn(N, D, generator=torch.Generator().manual_seed(0)) + 2)
+    counted_N = torch.arange(N) % 20 != 0
+    x_ND[~counted_N] = 1000 * torch.sin(torch.arange(D) + 1.0)
+    return Rows(x_ND, counted_N)
+
+
+def perfect(mean_D: Tensor, *, reads_raw: bool = False, scale: float = 1.0, **conventions: object) -> Foreign:
+    """f = ReLU(±(s · x - μ)), x̂ = (Σ ± f + μ) / s; or with μ in b_enc, for an input as it is."""
+    axes_FD = torch.cat([torch.eye(D), -torch.eye(D)])
+    b_enc = -axes_FD @ mean_D * scale if reads_raw else torch.zeros(2 * D)
+    tensors = {"W_enc": axes_FD.T.clone(), "b_enc": b_enc, "W_dec": axes_FD, "b_dec": mean_D * scale}
+    how = Conventions(**conventions)  # type: ignore[arg-type]
+    return Foreign(format="test", source="test", arch="relu", tensors=tensors, conventions=how)
+
+
+def check(foreign: Foreign, found: Rows, **stated: float) -> tuple[str, str, float]:
+    """Verdict, sentence and explained variance."""
+    site = resolve_site(tiny("llama"), "resid_post", 0)
+    result = checked(foreign, [site], [found], "text", Stated(**stated))
+    assert result.tokens == int(found.counted_N.sum())
+    return result.verdict, result.text, result.trials[0].explained_variance
+
+
+def mean_of(found: Rows) -> Tensor:
+    """Mean of what counts."""
+    return found.acts_ND[found.counted_N].mean(0)
+
+
+def test_what_is_right_is_believed() -> None:
+    found = rows()
+    foreign = perfect(mean_of(found))
+    assert check(foreign, found)[0] == "plausible"
+    kind, text, explained = check(foreign, found, explained_variance=0.99, l0=32.0)
+    assert (kind, round(explained, 4)) == ("agrees", 1.0)
+    assert "stated: explained variance 0.990, L0 32.0" in text
+
+
+@pytest.mark.parametrize("stated", [{}, {"explained_variance": 1.0}])
+def test_b_dec_subtracted_twice(stated: dict[str, float]) -> None:
+    found = rows()
+    kind, text, _ = check(perfect(mean_of(found), reads_raw=True), found, **stated)
+    assert kind == "differs"
+    assert "likely b_dec subtracted twice (--no-subtract-b-dec)" in text
+    right = perfect(mean_of(found), reads_raw=True, subtracts_b_dec=False)
+    assert check(right, found, **stated)[0] in ("plausible", "agrees")
+
+
+def test_b_dec_not_subtracted() -> None:
+    found = rows()
+    kind, text, _ = check(perfect(mean_of(found), subtracts_b_dec=False), found)
+    assert (kind, "likely b_dec not subtracted from the input (--subtract-b-dec)" in text) == ("differs", True)
+
+
+def test_an_input_scale_that_is_not_folded() -> None:
+    found = rows(25.0)
+    counted_ND = found.acts_ND[found.counted_N]
+    scale = D**0.5 / float(counted_ND.norm(dim=1).mean())
+    centred_ND = scale * (counted_ND - mean_of(found))
+    l0 = float((centred_ND.abs() > 0.2).sum(1).float().mean())
+
+    def jumping(foreign: Foreign) -> Foreign:
+        return replace(foreign, arch="jumprelu", tensors=foreign.tensors | {"threshold": torch.full((2 * D,), 0.2)})
+
+    kind, text, _ = check(jumping(perfect(mean_of(found), scale=scale)), found, l0=l0)
+    assert kind == "differs"
+    assert f"--input-scale {scale:.4g}" in text
+    right = perfect(mean_of(found), scale=scale, input_scale=scale, output_scale=scale)
+    assert check(jumping(right), found, l0=l0)[0] == "agrees"
+
+
+def test_a_wrong_place_is_named() -> None:
+    """A dictionary of layer 0 that is said to be of layer 1; resid_pre 1 is layer 0 by another name, and not tried."""
+    subject = tiny_subject(documents=80, site="resid_post")
+    wrong = resolve_site(subject.lm, "resid_post", 1)
+    sites = places_to_try(subject.lm, wrong, transcodes=False)
+    assert [site.title for site in sites][:2] == ["resid_post 1", "resid_post 0"]
+    assert "resid_pre 1" not in [site.title for site in sites]
+    found = captured(subject.lm, sites, subject.stream("all").batches(8, 16))
+    right = found[1]
+    acts_ND = right.acts_ND[right.counted_N]
+    # Directions of layer 0 alone: what explains them explains little elsewhere.
+    _, _, axes_DD = torch.linalg.svd(acts_ND - acts_ND.mean(0), full_matrices=False)
+    axes_FD = torch.cat([axes_DD[:20], -axes_DD[:20]])
+    tensors = {"W_enc": axes_FD.T, "b_enc": torch.zeros(40), "W_dec": axes_FD, "b_dec": acts_ND.mean(0)}
+    foreign = Foreign(format="test", source="test", arch="relu", tensors=tensors)
+    told = checked(foreign, sites, found, "text", Stated())
+    assert told.verdict == "differs"
+    assert "wrong place, resid_post 0 fits (--site resid_post --layer 0)" in told.text
+
+
+def test_figures_with_bos_are_told() -> None:
+    """The published figure counted BOS positions, ours does not."""
+    own = Trial("as read", 0.80, 10.0)
+    other = Trial("BOS positions counted", 0.97, 10.0)
+    assert "likely BOS positions counted" in verdict([own, other], Stated(explained_variance=0.97))[1]
+    assert verdict([own, other], Stated())[0] == "plausible"
+
+
+def test_topk_cannot_prove_itself_by_its_l0() -> None:
+    found = rows()
+    foreign = replace(perfect(mean_of(found)), arch="topk", k=32)
+    kind, text, _ = check(foreign, found, l0=32.0)
+    assert (kind, "nothing is stated" in text) == ("plausible", True)
+
+
+def test_what_explains_nothing_is_doubtful() -> None:
+    found = rows()
+    foreign = perfect(mean_of(found))
+    noise = torch.randn(D, 2 * D, generator=torch.Generator().manual_seed(1))
+    broken = replace(foreign, tensors=foreign.tensors | {"W_enc": noise})
+    assert check(broken, found)[0] == "doubtful"
+    kind, text, _ = check(broken, found, explained_variance=0.9)
+    assert (kind, "none of the usual mistakes explains it" in text) == ("differs", True)

@@ -1,0 +1,139 @@
+"""Each format read from files written by its description, against its formulas written out in numpy.
+
+Shapes: N tokens, D = d_in, F = d_sae.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.formats.check import as_sae
+from engine.formats.folding import folded
+from engine.formats.foreign import Conventions, Foreign
+from engine.formats.registry import found_under, importer_of, read
+from store.errors import MonosemError
+from tests.formats.written import WRITERS, D, F, inputs, saelens, sparsify, weights
+
+
+def computed(foreign: Foreign, x_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Activations and reconstructions of what was read, once folded."""
+    sae = as_sae(foreign, folded(foreign), torch.device("cpu"))
+    x = torch.from_numpy(x_ND.astype(np.float32))
+    acts = sae.encode(x)
+    dense_NF = torch.zeros(len(x), F).scatter_add_(1, acts.feature_BK, acts.act_BK)
+    return dense_NF.numpy(), sae(x).numpy()
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_what_is_read_computes_what_its_library_computes(tmp_path: Path, name: str) -> None:
+    truth = WRITERS[name](tmp_path / "it")
+    found = found_under(tmp_path / "it")
+    assert len(found) == 1
+    foreign = read(found[0])
+    assert foreign.format.startswith(name)
+    acts_NF, out_NO = computed(foreign, truth.x_ND)
+    density = (truth.acts_NF > 0).mean()
+    assert 0.02 < density < 0.8
+    scale = np.abs(truth.out_NO).max()
+    np.testing.assert_allclose(acts_NF, truth.acts_NF, atol=2e-6 * max(1, scale))
+    np.testing.assert_allclose(out_NO, truth.out_NO, atol=2e-6 * max(1, scale))
+
+
+def test_every_format_is_recognised_by_one_alone(tmp_path: Path) -> None:
+    for name, write in WRITERS.items():
+        write(tmp_path / name)
+        (path,) = found_under(tmp_path / name)
+        importer = importer_of(path)
+        assert importer is not None
+        assert name.startswith(importer.name) or (name, importer.name) == ("Llamascopium", "Llama Scope")
+
+
+@pytest.mark.parametrize("arch", ["relu", "gated", "jumprelu"])
+@pytest.mark.parametrize("transcodes", [False, True])
+@pytest.mark.parametrize("subtracts", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_every_convention_folds_exactly(arch: str, transcodes: bool, subtracts: bool, centred: bool) -> None:
+    """z = W_encᵀ(s · C x - σ b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t, with s and t apart."""
+    if arch != "jumprelu" and transcodes:
+        pytest.skip("of these only JumpReLU has transcoders")
+    w, x_ND = weights(7), inputs(2.0)
+    tensors = {name: w.tensor(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    magnitude = 0.2 * np.random.default_rng(3).standard_normal((2, F))
+    if arch == "jumprelu":
+        tensors["threshold"] = w.tensor("threshold")
+    if arch == "gated":
+        tensors |= dict(zip(("r_mag", "b_mag"), torch.from_numpy(magnitude.astype(np.float32)), strict=True))
+    how = Conventions(subtracts_b_dec=subtracts, input_scale=0.6, output_scale=0.8, centred=centred)
+    d_out = D if transcodes else None
+    foreign = Foreign(format="", source="", arch=arch, tensors=tensors, conventions=how, d_out=d_out)
+    read_ND = x_ND - x_ND.mean(1, keepdims=True) if centred else x_ND
+    plain_NF = (0.6 * read_ND - subtracts * w.b_dec) @ w.W_enc
+    acts_NF = np.maximum(plain_NF + w.b_enc, 0)
+    if arch == "jumprelu":
+        acts_NF = np.where(acts_NF > w.threshold, acts_NF, 0)
+    if arch == "gated":
+        acts_NF = np.maximum(np.exp(magnitude[0]) * plain_NF + magnitude[1], 0) * (plain_NF + w.b_enc > 0)
+    found_NF, out_NO = computed(foreign, x_ND)
+    np.testing.assert_allclose(found_NF, acts_NF, atol=5e-6)
+    np.testing.assert_allclose(out_NO, (acts_NF @ w.W_dec + w.b_dec) / 0.8, atol=1e-5)
+
+
+def test_a_folder_of_several(tmp_path: Path) -> None:
+    for hookpoint in ("layers.0", "layers.1.mlp", "h.2.attn"):
+        sparsify(tmp_path / "run" / hookpoint)
+    found = found_under(tmp_path / "run")
+    assert [path.name for path in found] == ["h.2.attn", "layers.0", "layers.1.mlp"]
+    assert [read(path).hook for path in found] == ["h.2.attn", "layers.0", "layers.1.mlp"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"normalize_activations": "layer_norm"}, "scales every token by its own standard deviation"),
+        ({"architecture": "temporal"}, "monosem does not compute SAELens' temporal"),
+        ({"k": 0}, "k is 0, not a positive number"),
+        ({"metadata": {"hook_head_index": 3}}, "reads head 3 of its hook"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(tmp_path: Path, config: dict[str, object], said: str) -> None:
+    saelens(tmp_path, **config)
+    with pytest.raises(MonosemError, match=said):
+        read(tmp_path)
+
+
+def test_openai_with_topk_is_refused(tmp_path: Path) -> None:
+    WRITERS["OpenAI"](tmp_path)
+    state = torch.load(tmp_path / "0.pt")
+    topk = {"activation": "TopK", "activation_state_dict": {"k": 4, "postact_fn": "ReLU"}}
+    torch.save(state | topk, tmp_path / "0.pt")
+    with pytest.raises(MonosemError, match="normalises every token"):
+        read(tmp_path / "0.pt")
+
+
+def test_skip_connections_are_refused_unless_they_are_nothing(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    sparsify(tmp_path, transcode=True)
+    file = tmp_path / "sae.safetensors"
+    tensors = load_file(file)
+    save_file(tensors | {"W_skip": torch.zeros(D, D)}, file)
+    assert read(tmp_path).d_out == D
+    save_file(tensors | {"W_skip": torch.eye(D)}, file)
+    with pytest.raises(MonosemError, match="W_skip"):
+        read(tmp_path)
+
+
+def test_a_scale_that_is_not_said_is_a_note(tmp_path: Path) -> None:
+    saelens(tmp_path, normalize_activations="expected_average_only_in")
+    foreign = read(tmp_path)
+    assert foreign.conventions.input_scale == 1
+    assert any("--input-scale" in note for note in foreign.notes)
+    (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": 0.25}')
+    again = read(tmp_path)
+    assert (again.conventions.input_scale, again.conventions.output_scale, again.notes) == (0.25, 0.25, ())
+    assert replace(again.conventions, input_scale=1.0, output_scale=1.0) == foreign.conventions

@@ -1,0 +1,299 @@
+"""`monosem import` and `monosem export` on a tiny model: what a run holds, what is printed, all kinds of bad files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import engine
+from engine.formats.hub import located
+from engine.progress import Silent
+from monosem_tui.cli.main import run
+from store.errors import MonosemError
+from store.run import RunFolder
+from store.weights import load_sae
+from tests.engine.small import random_texts
+from tests.engine.trained import model_folder, text_file
+from tests.formats.written import WRITERS, D, F, K, inputs, saelens, sparsify, write_json
+
+WIDE = 32
+"""Width of the tiny model."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case happens."""
+
+    folder: Path
+    model: Path
+    text: Path
+
+    def imported(self, *arguments: str) -> int:
+        """The exit code of `monosem import SOURCE`, on the tiny model and text."""
+        fixed = ["--model", str(self.model), "--data", str(self.text), "--device", "cpu", "--tokens", "300"]
+        return run(["import", str(self.folder / "it"), *fixed, "--runs-dir", str(self.folder / "runs"), *arguments])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A tiny model of 2 layers, some text, and nothing at `it` yet."""
+    text = text_file(tmp_path / "text.txt", random_texts(60, longest=30))
+    return Place(tmp_path, model_folder(tmp_path / "model"), text)
+
+
+def wide(folder: Path, **config: object) -> None:
+    """A sparsify autoencoder that fits the tiny model."""
+    made = torch.Generator().manual_seed(0)
+    folder.mkdir(parents=True)
+    rows_FD = torch.nn.functional.normalize(torch.randn(F, WIDE, generator=made), dim=1)
+    tensors = {"encoder.weight": rows_FD.clone(), "encoder.bias": torch.zeros(F), "W_dec": rows_FD}
+    save_file(tensors | {"b_dec": torch.zeros(WIDE)}, folder / "sae.safetensors")
+    write_json(folder / "cfg.json", {"activation": "topk", "num_latents": F, "k": K, "d_in": WIDE} | config)
+
+
+def test_a_run_like_ones_own(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide(place.folder / "it" / "layers.1")
+    assert place.imported("--out", "mine", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["spec"]["site"], found["spec"]["layer"], found["hook"]) == ("resid_post", 1, "layers.1")
+    assert found["check"]["tokens"] > 0 and found["check"]["ce_recovered_zero"] is not None
+    folder = RunFolder(place.folder / "runs" / "mine")
+    record = folder.record()
+    assert record.status == "done"
+    assert record.config["import"]["subtracts_b_dec"] is True
+    assert record.config["import"]["bos"]
+    assert record.results.l0 == pytest.approx(K, abs=0.01)
+    assert record.provenance.model_digest
+    assert (load_sae(folder.sae).spec.k, load_sae(folder.sae).spec.d_in) == (K, WIDE)
+    assert run(["index", str(folder.path), "--tokens", "300", "--device", "cpu"]) == 0
+    assert run(["eval", str(folder.path), "--device", "cpu"]) == 0
+    assert "(all of it)" in capsys.readouterr().out
+    assert run(["train", "--resume", "--out", str(folder.path), "--k", "4"]) == 2
+    assert "was imported, not trained here" in capsys.readouterr().err
+
+
+def test_engine_load_is_a_torch_module(place: Place) -> None:
+    wide(place.folder / "it" / "layers.1")
+    assert place.imported("--out", "mine", "--no-check") == 0
+    sae = engine.load(place.folder / "runs" / "mine")
+    x_BD = torch.randn(5, WIDE)
+    assert isinstance(sae, torch.nn.Module)
+    torch.testing.assert_close(sae(x_BD), sae.decode(sae.encode(x_BD)))
+    with pytest.raises(MonosemError, match="no trained autoencoder"):
+        engine.load(place.folder)
+
+
+def test_a_folder_of_several_asks_which(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    for hookpoint in ("layers.0", "layers.1", "layers.1.mlp"):
+        wide(place.folder / "it" / hookpoint)
+    assert place.imported("--no-check") == 2
+    said = capsys.readouterr().err
+    assert "3 autoencoders: layers.0, layers.1, layers.1.mlp" in said and "--part NAME, or --all" in said
+    assert place.imported("--no-check", "--part", "layers.9") == 2
+    assert "has no autoencoder called layers.9" in capsys.readouterr().err
+    assert place.imported("--no-check", "--part", "layers.1.mlp", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["spec"]["site"] == "mlp_out"
+    assert place.imported("--no-check", "--all", "--out", "every", "--json") == 0
+    names = [one["name"] for one in json.loads(capsys.readouterr().out)]
+    assert names == ["every-layers.0", "every-layers.1", "every-layers.1.mlp"]
+
+
+def test_a_transcoder_reads_one_site_and_explains_another(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide(place.folder / "it" / "layers.0.mlp", transcode=True)
+    assert place.imported("--json") == 0
+    spec = json.loads(capsys.readouterr().out)["spec"]
+    assert (spec["site"], spec["site_out"], spec["layer_out"], spec["d_out"]) == ("mlp_in", "mlp_out", 0, WIDE)
+
+
+class Thief:
+    """What a pickle that runs code looks like."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
+        return _leave_mark, (str(self.mark),)
+
+
+def _leave_mark(path: str) -> None:
+    Path(path).touch()
+
+
+def _lens(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        saelens(folder)
+        tensors = load_file(folder / "sae_weights.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "sae_weights.safetensors")
+
+    return write
+
+
+def _nan(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["W_dec"][3, 4] = float("nan")
+
+
+def _narrow(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["b_enc"] = tensors["b_enc"][:-1].clone()
+
+
+def _lacking(tensors: dict[str, torch.Tensor]) -> None:
+    del tensors["b_enc"]
+
+
+def _truncated(folder: Path) -> None:
+    saelens(folder)
+    file = folder / "sae_weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _truncated_torch(folder: Path) -> None:
+    WRITERS["dictionary_learning"](folder)
+    file = folder / "ae.pt"
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def _truncated_npz(folder: Path) -> None:
+    WRITERS["Gemma Scope"](folder)
+    (file,) = folder.rglob("params.npz")
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def _thief_torch(folder: Path) -> None:
+    folder.mkdir()
+    torch.save({"encoder.weight": Thief(folder / "mark")}, folder / "ae.pt")
+
+
+def _thief_pickle(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "ae.pt").write_bytes(pickle.dumps(Thief(folder / "mark"), protocol=2))
+
+
+def _thief_npz(folder: Path) -> None:
+    folder.mkdir()
+    np.savez(folder / "params.npz", W_enc=np.array([Thief(folder / "mark")], object))
+
+
+def _no_json(folder: Path) -> None:
+    sparsify(folder)
+    write_json(folder / "cfg.json", {"d_in": D})
+
+
+def _empty(folder: Path) -> None:
+    folder.mkdir()
+
+
+CASES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nan": (_lens(_nan), "W_dec holds numbers that are not finite"),
+    "shape": (_lens(_narrow), "b_enc is [39] where the encoder is [12, 40]"),
+    "missing": (_lens(_lacking), "lacks b_enc"),
+    "truncated safetensors": (_truncated, "sae_weights.safetensors is damaged or cannot be read"),
+    "truncated torch": (_truncated_torch, "ae.pt is damaged"),
+    "truncated npz": (_truncated_npz, "params.npz is damaged"),
+    "code in torch.save": (_thief_torch, "monosem never runs code from a file"),
+    "code in a pickle": (_thief_pickle, "monosem never runs code from a file"),
+    "code in npz": (_thief_npz, "params.npz is damaged or holds more than arrays"),
+    "configuration": (_no_json, "k is None, not a positive number"),
+    "nothing there": (_empty, "is of no format that monosem knows"),
+    "no such folder": (lambda folder: None, "there is no"),
+    "another model": (saelens, "reads vectors of 12 values, and resid_post 1 of"),
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_a_bad_file_is_one_clear_line(place: Place, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write, said = CASES[case]
+    write(place.folder / "it")
+    assert place.imported("--out", "mine") == 2
+    captured = capsys.readouterr()
+    complaint = [line for line in captured.err.splitlines() if line.startswith("monosem: ")]
+    assert captured.out == ""
+    assert len(complaint) == 1 and said in complaint[0], captured.err
+    assert not (place.folder / "it" / "mark").exists()
+    assert not (place.folder / "runs" / "mine").exists()
+
+
+def test_a_run_is_not_written_over(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide(place.folder / "it" / "layers.1")
+    assert place.imported("--out", "mine", "--no-check") == 0
+    assert place.imported("--out", "mine", "--no-check") == 2
+    assert "already holds an autoencoder" in capsys.readouterr().err
+
+
+def test_a_source_that_says_no_place(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide(place.folder / "it")
+    assert place.imported("--no-check") == 2
+    assert "does not say which place it reads" in capsys.readouterr().err
+    assert place.imported("--no-check", "--layer", "0", "--site", "attn_out") == 0
+
+
+def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(MonosemError, match="is not in the hub cache, and the hub is switched off"):
+        located("hf:nobody/has-this/layer_3", Silent())
+    with pytest.raises(MonosemError, match="names no repository"):
+        located("hf:nobody", Silent())
+
+
+def test_the_hub_gives_what_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is asked of the hub, and where it is found; the hub itself is not at hand."""
+    saelens(tmp_path / "snapshot" / "blocks.8")
+    asked: list[tuple[str, list[str]]] = []
+
+    def fetch(repository: str, *, allow_patterns: list[str], **_: object) -> str:
+        asked.append((repository, allow_patterns))
+        return str(tmp_path / "snapshot")
+
+    monkeypatch.setattr("engine.formats.hub.snapshot_download", fetch)
+    assert located("hf:owner/name/blocks.8", Silent()) == tmp_path / "snapshot" / "blocks.8"
+    assert asked[0][0] == "owner/name"
+    assert "blocks.8/*.safetensors" in asked[0][1]
+    with pytest.raises(MonosemError, match="owner/name has no blocks"):
+        located("hf:owner/name/blocks.9", Silent())
+
+
+def test_features_as_a_table(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    import pyarrow.parquet as pq
+
+    wide(place.folder / "it" / "layers.1")
+    assert place.imported("--out", "mine", "--no-check") == 0
+    out, mine = place.folder / "out", str(place.folder / "runs" / "mine")
+    assert run(["export", mine, "--to", "csv", "--out", str(out)]) == 2
+    assert "has no feature index" in capsys.readouterr().err
+    assert run(["index", mine, "--tokens", "300", "--device", "cpu"]) == 0
+    assert run(["label", mine, "3", "=danger"]) == 0
+    assert run(["export", mine, "--to", "csv", "--out", str(out)]) == 0
+    with (out / "features.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == F
+    assert rows[3]["label"] == "'=danger"
+    assert run(["export", mine, "--to", "parquet", "--out", str(out)]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert run(["export", mine, "--to", "parquet", "--out", str(out / "more"), "--json"]) == 0
+    table = pq.read_table(out / "more" / "features.parquet").to_pylist()
+    assert [row["n_active"] for row in table] == [int(row["n_active"]) for row in rows]
+    assert table[3]["label"] == "=danger"
+    assert max(len(row["promotes"]) for row in table) == 5
+
+
+def test_an_export_computes_the_same_when_imported_again(place: Place) -> None:
+    wide(place.folder / "it" / "layers.1")
+    assert place.imported("--out", "mine", "--no-check") == 0
+    first = engine.load(place.folder / "runs" / "mine")
+    x_BD = torch.from_numpy(np.tile(inputs(), (1, 3))[:, :WIDE].astype(np.float32))
+    for library in ("saelens", "sparsify", "dictionary-learning"):
+        out = place.folder / library
+        assert run(["export", str(place.folder / "runs" / "mine"), "--to", library, "--out", str(out)]) == 0
+        place_again = ["--layer", "1", "--site", "resid_post"] if library == "sparsify" else []
+        fixed = ["--model", str(place.model), "--no-check", "--out", str(place.folder / "runs" / library)]
+        assert run(["import", str(out), *fixed, *place_again]) == 0
+        torch.testing.assert_close(engine.load(place.folder / "runs" / library)(x_BD), first(x_BD))

@@ -1,0 +1,157 @@
+"""Round trips through the libraries themselves: what they save computes the same here, what we export the same there.
+
+They live in an environment of their own, which `make bench` installs; without it the tests are skipped.
+
+Shapes: N tokens, D = d_in, O = d_out, F = d_sae.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine.formats.check import as_sae
+from engine.formats.exporting import export
+from engine.formats.folding import folded
+from engine.formats.registry import read
+from engine.sae.base import Sae, SaeSettings
+from engine.sae.registry import ARCHITECTURES, architecture, from_weights
+from store.run import RunFolder, RunRecord
+from store.spec import SaeSpec
+from store.weights import SaeWeights, load_sae, save_sae
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(os.environ.get("MONOSEM_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
+CPU = torch.device("cpu")
+D, F, D_OUT, K, N = 24, 96, 16, 7, 50
+
+SAVED = (
+    *(f"saelens_{kind}{end}" for kind in ("standard", "jumprelu", "gated", "topk") for end in ("", "_raw_input")),
+    *("saelens_topk_by_norm", "saelens_topk_raw_input_by_norm", "saelens_batchtopk", "saelens_matryoshka"),
+    *("saelens_transcoder", "saelens_jumprelu_transcoder", "saelens_scaled"),
+    *("saelens_before_6_standard", "saelens_before_6_topk"),
+    *("sparsify_sae", "sparsify_transcoder"),
+    *("dictionary_AutoEncoder", "dictionary_AutoEncoderNew", "dictionary_AutoEncoderTopK"),
+    *("dictionary_BatchTopKSAE", "dictionary_BatchTopKSAE_unset", "dictionary_MatryoshkaBatchTopKSAE"),
+    *("dictionary_JumpReluAutoEncoder", "dictionary_GatedAutoEncoder"),
+)
+EXPORTED = (
+    *((arch, "saelens") for arch in ARCHITECTURES),
+    *((arch, "dictionary-learning") for arch in ARCHITECTURES),
+    ("topk", "sparsify"),
+    ("topk-transcoder", "sparsify"),
+    ("jumprelu-transcoder", "saelens"),
+    ("batchtopk-transcoder", "saelens"),
+)
+
+
+def run_peer(script: str, folder: Path) -> None:
+    """One of the scripts beside this file, with the libraries' own Python."""
+    if not PYTHON.is_file():
+        pytest.skip(f"needs the other libraries: {PYTHON} is missing (make bench installs them)")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [PYTHON, "-W", "ignore", Path(__file__).parent / script, folder],
+        capture_output=True,
+        text=True,
+        env=environment | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"},
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def dense(sae: Sae, x_ND: Tensor) -> Tensor:
+    """Activations of every feature [N, F]."""
+    acts = sae.encode(x_ND)
+    return torch.zeros(len(x_ND), sae.settings.d_sae).scatter_add_(1, acts.feature_BK, acts.act_BK)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the libraries saved, and what they computed."""
+    folder = tmp_path_factory.mktemp("saved")
+    run_peer("peer_writes.py", folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_what_they_save_computes_the_same_here(saved: Path, name: str) -> None:
+    truth = torch.load(saved / f"{name}.pt")
+    foreign = read(saved / name)
+    sae = as_sae(foreign, folded(foreign), CPU)
+    assert (truth["acts"] > 0).any() and not (truth["acts"] > 0).all()
+    torch.testing.assert_close(dense(sae, truth["x"]), truth["acts"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(sae(truth["x"]), truth["out"], rtol=0, atol=1e-5)
+    assert foreign.model == "stories260K" or name.startswith("sparsify")
+
+
+def test_every_one_they_saved_is_looked_at(saved: Path) -> None:
+    assert {path.stem for path in saved.glob("*.pt")} == set(SAVED)
+
+
+def random_run(folder: Path, name: str) -> RunFolder:
+    """A run with random weights of an architecture."""
+    arch, _, kind = name.partition("-") if name.endswith("-transcoder") else (name, "", "")
+    made = torch.Generator().manual_seed(len(name))
+    k = K if "k" in architecture(arch).steered_by and arch != "jumprelu" else None
+    d_out = None if not kind else D if arch == "topk" else D_OUT
+    settings = SaeSettings(d_in=D, d_sae=F, k=k, l1=None if k or arch == "jumprelu" else 1.0, d_out=d_out)
+    tensors = {}
+    for key, tensor in architecture(arch)(settings).state_dict().items():
+        noise = torch.randn(tensor.shape, generator=made) / (D**0.5 if tensor.ndim == 2 else 3)
+        noise = noise.abs() + 0.2 if key == "threshold" else noise
+        # Its library brings an AutoEncoder's rows to length 1 as it loads it.
+        noise = noise / noise.norm(dim=1, keepdim=True) if key == "W_dec" else noise
+        tensors[key] = noise.numpy().astype(np.float32)
+    spec = SaeSpec(
+        model="gpt2", layer=1, site="resid_post", arch=arch, d_in=D, d_sae=F, k=k, d_out=d_out, l1=settings.l1
+    )
+    if d_out:
+        spec = SaeSpec(**(spec.__dict__ | {"layer_out": 2, "site_out": "mlp_out"}))
+    run = RunFolder(folder / f"run-{name}")
+    run.path.mkdir(parents=True)
+    run.create(RunRecord(spec=spec))
+    save_sae(run.sae, SaeWeights(spec, tensors))
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What we exported, and what the libraries computed with it."""
+    folder = tmp_path_factory.mktemp("exported")
+    x_ND = torch.randn(N, D, generator=torch.Generator().manual_seed(1)) + 0.3
+    for name, library in EXPORTED:
+        run = RunFolder(folder / "runs" / f"run-{name}")
+        if not run.exists():
+            random_run(folder / "runs", name)
+        export(run, library, folder / name / library)
+        torch.save(x_ND, folder / f"{name}.x.pt")
+    run_peer("peer_reads.py", folder)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "library"), EXPORTED)
+def test_what_we_export_computes_the_same_there(exported: Path, name: str, library: str) -> None:
+    sae = from_weights(load_sae(exported / "runs" / f"run-{name}" / "sae.h5"), CPU)
+    x_ND, theirs = torch.load(exported / f"{name}.x.pt"), torch.load(exported / f"{name}.{library}.pt")
+    assert (theirs["acts"] > 0).any() and not (theirs["acts"] > 0).all()
+    torch.testing.assert_close(theirs["acts"], dense(sae, x_ND), rtol=0, atol=1e-5)
+    torch.testing.assert_close(theirs["out"], sae(x_ND), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "library"), EXPORTED)
+def test_what_we_export_is_imported_again(exported: Path, name: str, library: str) -> None:
+    sae = from_weights(load_sae(exported / "runs" / f"run-{name}" / "sae.h5"), CPU)
+    foreign = read(exported / name / library)
+    again, x_ND = as_sae(foreign, folded(foreign), CPU), torch.load(exported / f"{name}.x.pt")
+    torch.testing.assert_close(dense(again, x_ND), dense(sae, x_ND), rtol=0, atol=1e-5)
+    torch.testing.assert_close(again(x_ND), sae(x_ND), rtol=0, atol=1e-5)
