@@ -27,6 +27,7 @@ KEEP_AFTER = 2.0
 
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
+    "live": "monosem_tui.screens.live:LiveScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
 }
@@ -174,6 +175,7 @@ class MonosemApp(App[None]):
             return
         self.keep()
         before, self.session.run = self.session.run, message.run
+        self.session.tray = None
         self._take_memory(recall(message.run.path))
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")

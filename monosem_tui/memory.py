@@ -38,6 +38,17 @@ class BrowseMemory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveMemory:
+    """What was written last, and how."""
+
+    prompt: str = ""
+    clamps: str = ""
+    """As the tray writes them."""
+    sampling: str = ""
+    """As it is typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
 
@@ -47,6 +58,7 @@ class Memory:
     theme: str = ""
     """What `t` chose; empty leaves it to the terminal."""
     browse: BrowseMemory = field(default_factory=BrowseMemory)
+    live: LiveMemory = field(default_factory=LiveMemory)
 
 
 def state_folder() -> Path:

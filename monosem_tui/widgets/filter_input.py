@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Literal, get_args
 
 from monosem_tui.actions import TYPING, Where, at
+from monosem_tui.text.numbers import count
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
@@ -13,10 +14,14 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-Kind = Literal["/", ":", ">"] | NoteKind
-"""A filter, a number, a command, or a note."""
+LiveKind = Literal["prompt", "clamp", "settings"]
+Kind = Literal["/", ":", ">"] | NoteKind | LiveKind
+"""A filter, a number, a command, a note, or something for the live model."""
+LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
+RUNNING: tuple[Kind, ...] = ("prompt",)
+"""What may have several lines."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
-LONGEST, LONGEST_NOTE = 200, 4_000
+LONGEST, LONGEST_NOTE, LONGEST_TEXT = 200, 4_000, 20_000
 """Characters: more is a paste that went wrong."""
 
 
@@ -35,6 +40,7 @@ _ACTIONS = {key: Typed(action.name) for action in at(*TYPING) for key in action.
 
 _WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND}
 _WHERE |= dict.fromkeys(NOTES, Where.NOTE)
+_WHERE |= dict.fromkeys(LIVE, Where.LIVE_TEXT)
 
 
 class FilterInput(OneLine):
@@ -59,6 +65,8 @@ class FilterInput(OneLine):
 
     @property
     def _longest(self) -> int:
+        if self.kind in RUNNING:
+            return LONGEST_TEXT
         return LONGEST_NOTE if self.kind in NOTES else LONGEST
 
     @property
@@ -82,10 +90,20 @@ class FilterInput(OneLine):
         self._redraw()
 
     def insert(self, text: str) -> Typed:
-        """Put text at the cursor: of a paste, its first line."""
-        first = text.partition("\n")[0]
-        wanted = "".join(c for c in first if (c.isprintable() if self.kind != ":" else c in "0123456789"))
-        wanted = wanted[: max(0, self._longest - len(self.text))]
+        """Put text at the cursor: of a paste, its first line; of a text for the model, all of it.
+
+        What is too long is cut, and the end of the line says so.
+        """
+        if self.kind in RUNNING:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            wanted = "".join(c for c in text if c.isprintable() or c in "\n\t")
+        else:
+            first = text.partition("\n")[0]
+            wanted = "".join(c for c in first if (c.isprintable() if self.kind != ":" else c in "0123456789"))
+        room = max(0, self._longest - len(self.text))
+        if self.kind in RUNNING and len(wanted) > room:
+            self._right = f"{count(LONGEST_TEXT)} of {count(len(self.text) + len(wanted))} letters kept"
+        wanted = wanted[:room]
         self._before += wanted
         return self._changed(bool(wanted))
 

@@ -107,10 +107,13 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (BROWSE, "switch"): ("", {"front": "page"}),
     (ANY, "screen.theme"): ("", {"theme": "light"}),
     (ANY, "screen.redraw"): ("", {}),
+    (BROWSE, "clamp"): ("", {}),
     (BROWSE, "copy"): ("", {}),
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }
+ELSEWHERE = (Where.HEALTH, Where.RUNS, Where.WRITING, Where.LIVE_TEXT)
+"""Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}
 NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "⏎": "enter", "¶": "ctrl+p"}
 
@@ -123,7 +126,7 @@ def test_every_action_is_expected() -> None:
     elsewhere = {"quit", "suspend", *(f"view.{view.name}" for view in VIEWS)}
     elsewhere |= {action.id for action in ACTIONS if action.id.startswith("note.")}  # test_notes presses them
     known = {(action.where, action.name) for action in ACTIONS if action.id in elsewhere}
-    found = {(action.where, action.name) for action in ACTIONS if action.where not in (Where.HEALTH, Where.RUNS)}
+    found = {(action.where, action.name) for action in ACTIONS if action.where not in ELSEWHERE}
     assert found == set(EXPECTED) | known
 
 
