@@ -28,7 +28,7 @@ def figures(writing: Writing, vocabulary: Vocabulary, cursor: int | None, cells:
     parts = _of_all(writing) if cursor is None else _of_token(writing, vocabulary, min(cursor, len(writing) - 1))
     spans: list[Span] = []
     for number, (name, value) in enumerate(parts):
-        spans += [Span(" " if not number else "  ·  ", Role.DIM), Span(f"{name} ", Role.DIM), Span(value)]
+        spans += [Span("   " if number else " ", Role.DIM), Span(f"{name} ", Role.DIM), Span(value)]
     return crop(tuple(spans), cells)
 
 
@@ -73,7 +73,7 @@ def _of_token(writing: Writing, vocabulary: Vocabulary, at: int) -> list[tuple[s
         if at < len(tokens):
             parts.append((name, f"{_token(vocabulary, tokens[at])} {_odds(tokens[at].logprob)}"))
     if at < len(writing.kl):
-        parts += [("without clamps", _odds(writing.own[at])), ("KL", f"{writing.kl[at]:.2f} nats")]
+        parts += [("unclamped", _odds(writing.own[at])), ("KL", f"{writing.kl[at]:.2f}")]
     return parts
 
 
