@@ -40,7 +40,9 @@ class Where(Enum):
     BROWSE = "in Browse"
     HEALTH = "in Health"
     RUNS = "in Runs"
+    LIVE = "in Live, whatever it does"
     WRITING = "in Live"
+    INSPECT = "while inspecting"
     LIVE_TEXT = "while typing in Live"
     EVERYWHERE = "everywhere"
 
@@ -62,6 +64,7 @@ class Need(Enum):
     RUNS = "there are no runs here"
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
     TEXT = "nothing has been written yet: ctrl+g writes"
+    READ = "no token is chosen that has features: p takes a text"
     TOKEN = "h and l choose a token of the text first"
 
 
@@ -272,7 +275,7 @@ _HEALTH = (
     ),
 )
 
-_CLAMPS = (Need.CLAMPS,)
+_CLAMPS, _READ = (Need.CLAMPS,), (Need.READ,)
 _WRITING = (
     Action("live.write", "screen.write", ("ctrl+g",), "write, or stop", Where.WRITING, "write, stop", "ctrl+g write"),
     Action(
@@ -357,7 +360,56 @@ _WRITING = (
         "live.settings", "screen.settings", ("g",), "how tokens are drawn", Where.WRITING, "temperature …", "g settings"
     ),
     Action("live.seed", "screen.seed", ("r",), "another seed", Where.WRITING, "another seed", "r seed"),
-    Action("live.restart", "screen.restart", ("R",), "start the model's process anew", Where.WRITING, "model anew"),
+)
+_LIVE = (
+    Action(
+        "live.inspect", "inspect", ("i",), "any text through the features, or back", Where.LIVE, "inspect", "i inspect"
+    ),
+    Action("live.restart", "restart", ("R",), "start the model's process anew", Where.LIVE, "model anew"),
+)
+_INSPECT = (
+    Action("inspect.text", "screen.text", ("p",), "type or paste a text", Where.INSPECT, "a text", "p text"),
+    Action(
+        "inspect.right", "screen.look(1, 0)", ("l", "right"), "the token behind", Where.INSPECT, "tokens", "h/l token"
+    ),
+    Action("inspect.left", "screen.look(-1, 0)", ("h", "left"), "the token before", Where.INSPECT),
+    Action(
+        "inspect.next", "screen.look(0, 1)", ("j", "down"), "next feature", Where.INSPECT, "features", "j/k feature"
+    ),
+    Action("inspect.previous", "screen.look(0, -1)", ("k", "up"), "previous feature", Where.INSPECT),
+    Action(
+        "inspect.open",
+        "screen.open",
+        ("enter",),
+        "open the feature in Browse",
+        Where.INSPECT,
+        "open it",
+        "⏎ open",
+        _READ,
+    ),
+    Action(
+        "inspect.colour",
+        "screen.colour",
+        ("space",),
+        "colour the text by it",
+        Where.INSPECT,
+        "colour by it",
+        "space colour",
+        _READ,
+    ),
+    Action(
+        "inspect.ablate", "screen.effects", ("x",), "effects of ablation", Where.INSPECT, "effects", "x effects", _READ
+    ),
+    Action(
+        "inspect.clamp",
+        "screen.clamp",
+        ("c",),
+        "put the feature into the tray",
+        Where.INSPECT,
+        "clamp it",
+        "c clamp",
+        _READ,
+    ),
 )
 
 ACTIONS: tuple[Action, ...] = (
@@ -369,6 +421,8 @@ ACTIONS: tuple[Action, ...] = (
     *_HEALTH,
     *_RUN_LIST,
     *_WRITING,
+    *_LIVE,
+    *_INSPECT,
     *_EVERYWHERE,
 )
 """All of them; no two that are within reach at once have a key in common."""

@@ -18,7 +18,7 @@ from monosem_tui.memory import Memory, recall
 from monosem_tui.memory import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.session import FeaturesChosen, RunChosen, Session, ViewWanted
+from monosem_tui.screens.session import FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
 from monosem_tui.text.opened import OpenRun, open_run
 from store.errors import MonosemError
 
@@ -120,6 +120,11 @@ class MonosemApp(App[None]):
         """Show some features in Browse."""
         await self.action_view("browse")
         cast(BrowseScreen, self.screen).choose(message.selection)
+
+    async def on_feature_wanted(self, message: FeatureWanted) -> None:
+        """Show one feature in Browse."""
+        await self.action_view("browse")
+        cast(BrowseScreen, self.screen).visit(message.feature)
 
     # From one sitting to the next
 

@@ -2,110 +2,62 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 
 from monosem_tui.actions import Need, Where
-from monosem_tui.live.conversation import Conversation, Phase
-from monosem_tui.live.process import ModelProcess
-from monosem_tui.live.tray import Tray
+from monosem_tui.live.conversation import Phase
 from monosem_tui.live.writing import Sampling
-from monosem_tui.memory import LiveMemory, Memory, state_folder
-from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.memory import LiveMemory, Memory
+from monosem_tui.screens.inspecting import InspectingScreen
 from monosem_tui.screens.session import Session
 from monosem_tui.text.live_page import Shown
 from monosem_tui.text.numbers import count
 from monosem_tui.widgets.filter_input import LiveKind, Typed
+from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.live_view import LiveView
-from store import wire
 from store.clamp import parse_clamp
 from store.errors import MonosemError
 from store.recipe import Recipe
-from store.run import RunFolder
-
-PAUSE = 0.05
-"""Seconds between two looks at what the model has said: 20 a second are more than a slow line carries."""
-ALONE = "a features.h5 by itself has no model: open its run's folder"
 
 
-class Heard(Message):
-    """The model's process has said something."""
-
-    def __init__(self, process: ModelProcess) -> None:
-        super().__init__()
-        self.process = process
-
-
-class LiveScreen(MonosemScreen):
+class LiveScreen(InspectingScreen):
     """One page; its model lives in a process of its own, from the first time that it is needed."""
 
-    VIEW, PLACE = "live", Where.WRITING
+    VIEW, PLACE = "live", Where.LIVE
+    BINDINGS = bindings(Where.LIVE)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        if session.run is None:
-            raise ValueError("the model of no run")
-        self.run = session.run
-        self.talk = Conversation(self._folder().path, self._start_process)
         kept = session.memory.live
         self.shown = Shown(
             self.talk,
-            session.clamps,
+            self.tray,
             self.run.store.vocabulary,
             session.maximum,
-            self._label,
+            self.label,
             prompt=kept.prompt,
             sampling=_sampling(kept.sampling),
         )
         self.view = LiveView(session.palette, self.shown)
-        self._revision = self.tray.revision
         self._editing = False
-        self._heard_at = 0.0
-        self._timer: Timer | None = None
 
     @property
-    def tray(self) -> Tray:
-        """The clamps."""
-        return self.shown.tray
-
-    def _folder(self) -> RunFolder:
-        path = self.run.path
-        return RunFolder(path.parent if path.is_file() else path)
-
-    def _label(self, feature: int) -> str:
-        note = self.run.notes.get(feature)
-        return note.label if note else ""
-
-    def _start_process(self) -> ModelProcess:
-        return ModelProcess(
-            state_folder() / "live.log", lambda process: self.post_message(Heard(process)), self.command
-        )
-
-    command = staticmethod(wire.command)
-    """What is run, given the log."""
+    def here(self) -> Where:
+        """What the page is used for now."""
+        return Where.INSPECT if self.looking else Where.WRITING
 
     def body(self) -> Iterable[Widget]:
-        """The page."""
+        """The page of each mode."""
         yield self.view
+        yield self.inspected
 
     def on_mount(self) -> None:
         """Keys go to the page."""
         self.set_focus(self.view)
         self.tell()
-
-    def on_unmount(self) -> None:
-        """No screen, no model."""
-        self.talk.close()
-
-    def on_screen_resume(self) -> None:
-        """The tray may have been filled on another screen."""
-        super().on_screen_resume()
-        self._obey()
 
     def remembered(self, memory: Memory) -> Memory:
         """Prompt, clamps and settings."""
@@ -120,58 +72,56 @@ class LiveScreen(MonosemScreen):
             return not self.tray.held
         if need is Need.TEXT:
             return not len(self.talk.writing)
+        if need is Need.READ:
+            return self.looked.feature is None
         if need is Need.TOKEN:
             return self.shown.cursor is None
         return super().lacks(need)
 
     @property
     def can_go_back(self) -> bool:
-        """Always: from the token under the cursor to the end of the text, from there to Browse."""
+        """Always: Browse is where one came from."""
         return True
 
     def go_back(self) -> None:
-        """Stop what is being written, follow the text to its end again, or to Browse."""
+        """Stop what runs; back to writing; follow the text to its end again; to Browse."""
         if self.talk.phase in (Phase.WRITING, Phase.BUSY):
             self.action_write()
+        elif self.looking:
+            self.action_inspect()
         elif self.shown.cursor is not None:
             self.shown.cursor = None
-            self._renew()
+            self.renew()
         else:
             super().go_back()
 
     def position(self) -> str:
-        """How much has been written, and how."""
+        """How much has been written, and how; or which token is looked at."""
+        if self.looking:
+            reads = len(self.looked.reads)
+            return f"token {self.looked.token + 1} of {count(reads)}" if reads else ""
         written = len(self.talk.writing)
         return " · ".join([*([f"{count(written)} tokens"] if written else []), self.shown.sampling.words])
 
-    # What the model says
-
-    def on_heard(self, message: Heard) -> None:
-        """Take it now, or with what comes in the next moments."""
-        if not self.talk.belongs(message.process):
-            return
-        wait = self._heard_at + PAUSE - time.monotonic()
-        if wait <= 0:
-            self._hear()
-        elif self._timer is None:
-            self._timer = self.set_timer(wait, self._hear)
-
-    def _hear(self) -> None:
-        self._timer, self._heard_at = None, time.monotonic()
-        problem = self.talk.problem
-        self.talk.hear()
-        said, self.talk.said = self.talk.said, ""
-        if self.talk.problem and self.talk.problem != problem:
-            said = self.talk.problem
-        self._renew()
-        if said:
-            self.tell(said)
-
-    def _renew(self) -> None:
-        if self.shown.cursor is not None:
-            self.shown.cursor = max(0, min(self.shown.cursor, len(self.talk.writing) - 1))
-        self.view.renew()
+    def renew(self) -> None:
+        """Draw what has changed."""
+        if self.looking:
+            self.look_again()
+        else:
+            if self.shown.cursor is not None:
+                self.shown.cursor = max(0, min(self.shown.cursor, len(self.talk.writing) - 1))
+            self.view.renew()
         self.retell()
+
+    def action_inspect(self) -> None:
+        """To the other mode."""
+        looking = not self.looking
+        self.inspected.display, self.view.display = looking, not looking
+        self.set_focus(self.inspected if looking else self.view)
+        if looking:
+            self.begin_looking(self.shown.prompt)
+        self.tell()
+        self.renew()
 
     # Writing
 
@@ -189,20 +139,17 @@ class LiveScreen(MonosemScreen):
 
     def _may_run(self) -> bool:
         """Whether there is a model, and a prompt for it; says what is missing."""
-        if self.run.record is None:
-            self.tell(ALONE)
-        elif not self.shown.prompt:
+        if self.has_model and not self.shown.prompt:
             self.tell("there is no prompt: p types one")
-        else:
-            return True
-        return False
+            return False
+        return self.has_model
 
     def _write(self, tokens: int | None = None) -> None:
         """Anew from the prompt."""
         if self._may_run():
             self.shown.cursor = None
             self.talk.write(self._recipe(), tokens)
-            self._renew()
+            self.renew()
 
     def action_write(self) -> None:
         """Write, write on, or stop."""
@@ -215,7 +162,7 @@ class LiveScreen(MonosemScreen):
             self.talk.go()
         else:
             self._write()
-        self._renew()
+        self.renew()
 
     def action_step(self) -> None:
         """Pause, or one token more."""
@@ -233,7 +180,7 @@ class LiveScreen(MonosemScreen):
         at = self.shown.cursor
         wanted = (last if steps < 0 else 0) if at is None else at + steps
         self.shown.cursor = None if wanted > last else max(0, wanted)
-        self._renew()
+        self.renew()
 
     def action_branch(self) -> None:
         """Write on from the token under the cursor, under the clamps of now."""
@@ -256,27 +203,12 @@ class LiveScreen(MonosemScreen):
         self.shown.sampling = replace(sampling, seed=sampling.seed + 1)
         self._write()
 
-    def action_restart(self) -> None:
-        """The model's process anew."""
-        if self.run.record is None:
-            self.tell(ALONE)
-            return
-        self.talk.restart()
-        self._renew()
-
     # Clamps
-
-    def _obey(self) -> None:
-        """The process is told of what has changed in the tray, and the page shows it."""
-        if self.tray.revision != self._revision:
-            self._revision = self.tray.revision
-            self.talk.change(self.tray.clamps)
-        self._renew()
 
     def action_move(self, rows: int) -> None:
         """Another clamp."""
         self.tray.move(rows)
-        self._renew()
+        self.renew()
 
     def action_strength(self, steps: int) -> None:
         """Stronger or weaker."""
@@ -304,17 +236,21 @@ class LiveScreen(MonosemScreen):
         except MonosemError as error:
             self.tell(error.what)
         else:
-            self._obey()
+            self.obey()
 
     # Typing
 
     def action_prompt(self) -> None:
         """Type a prompt; the model is loaded meanwhile."""
-        if self.run.record is None:
-            self.tell(ALONE)
-            return
-        self.talk.wake_up()
-        self._type("prompt", self.shown.prompt)
+        if self.has_model:
+            self.talk.wake_up()
+            self._type("prompt", self.shown.prompt)
+
+    def action_text(self) -> None:
+        """Type a text to look at; the model is loaded meanwhile."""
+        if self.has_model:
+            self.talk.wake_up()
+            self._type("text", self.looked.text)
 
     def action_add(self) -> None:
         """Type a clamp."""
@@ -333,7 +269,7 @@ class LiveScreen(MonosemScreen):
 
     def _type(self, kind: LiveKind, text: str) -> None:
         self.type_into(kind, text)
-        self._renew()
+        self.renew()
 
     def typed(self, what: Typed) -> None:
         """The end of what is typed."""
@@ -347,12 +283,14 @@ class LiveScreen(MonosemScreen):
                 self._take_text(kind, text)
             except MonosemError as error:
                 self.tell(" · ".join(filter(None, (error.what, error.hint))))
-        self._renew()
+        self.renew()
 
     def _take_text(self, kind: str, text: str) -> None:
         if kind == "prompt":
             self.shown.prompt = text
             self._write()
+        elif kind == "text":
+            self.read(text)
         elif kind == "settings":
             self.shown.sampling = self.shown.sampling.changed(text)
             self.tell(f"{self.shown.sampling.words}, from the next text on")
@@ -364,7 +302,7 @@ class LiveScreen(MonosemScreen):
                     raise MonosemError(f"there is no feature {feature}", f"They are 0 to {d_sae - 1}.")
             clamp.change(self.session.maximum(clamp.feature))
             (self.tray.put if self._editing else self.tray.add)(clamp)
-            self._obey()
+            self.obey()
 
 
 def _sampling(text: str) -> Sampling:

@@ -65,6 +65,14 @@ class RunChosen(Message):
         self.path = path
 
 
+class FeatureWanted(Message):
+    """Browse is to show one feature's page."""
+
+    def __init__(self, feature: int) -> None:
+        super().__init__()
+        self.feature = feature
+
+
 class FeaturesChosen(Message):
     """Browse is to show these features."""
 

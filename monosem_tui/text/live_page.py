@@ -51,7 +51,7 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     tray = tray_lines(shown.tray, shown.talk.writing, shown.maximum, shown.label, cells, max(1, height // 6))
     below = [figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells)]
     below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
-    above = [title(shown, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
+    above = [title(shown.talk, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
 
@@ -62,9 +62,9 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
     return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
-def title(shown: Shown, cells: int) -> Line:
+def title(talk: Conversation, cells: int) -> Line:
     """What the model's process does."""
-    return rule(f"live model: {state(shown.talk)}", cells, Role.WARNING if shown.talk.problem else Role.BOLD)
+    return rule(f"live model: {state(talk)}", cells, Role.WARNING if talk.problem else Role.BOLD)
 
 
 def state(talk: Conversation) -> str:

@@ -14,11 +14,11 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-LiveKind = Literal["prompt", "clamp", "settings"]
+LiveKind = Literal["prompt", "clamp", "settings", "text"]
 Kind = Literal["/", ":", ">"] | NoteKind | LiveKind
 """A filter, a number, a command, a note, or something for the live model."""
 LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
-RUNNING: tuple[Kind, ...] = ("prompt",)
+RUNNING: tuple[Kind, ...] = ("prompt", "text")
 """What may have several lines."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_NOTE, LONGEST_TEXT = 200, 4_000, 20_000

@@ -8,6 +8,7 @@ from textual.geometry import Region
 
 from monosem_tui.actions import Where
 from monosem_tui.text.cells import changed_cells
+from monosem_tui.text.inspect_page import Looked, inspect_lines
 from monosem_tui.text.live_page import Shown, live_lines
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.spans import Line
@@ -70,3 +71,18 @@ class LiveView(CellView):
     def lines(self, cells: int, height: int) -> list[Line]:
         """All lines of the pane."""
         return live_lines(self.shown, cells, height)
+
+
+class InspectView(CellView):
+    """A text, and the features of its tokens."""
+
+    BINDINGS = bindings(Where.INSPECT)
+    DEFAULT_CSS = "InspectView { display: none; }"
+
+    def __init__(self, palette: Palette, looked: Looked) -> None:
+        super().__init__(palette)
+        self.looked = looked
+
+    def lines(self, cells: int, height: int) -> list[Line]:
+        """All lines of the pane."""
+        return inspect_lines(self.looked, cells, height)

@@ -42,7 +42,8 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is. `FAKE_MODEL` among the variables has Live talk to the pretended model, behaving so.
+    costs, however busy the machine is. `FAKE_MODEL` among the variables is how a pretended
+    model behaves that Live then talks to.
 
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:

@@ -112,7 +112,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }
-ELSEWHERE = (Where.HEALTH, Where.RUNS, Where.WRITING, Where.LIVE_TEXT)
+ELSEWHERE = (Where.HEALTH, Where.RUNS, Where.LIVE, Where.WRITING, Where.INSPECT, Where.LIVE_TEXT)
 """Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}
 NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "⏎": "enter", "¶": "ctrl+p"}

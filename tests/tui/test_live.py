@@ -285,3 +285,59 @@ def test_every_key_of_live_is_pressed_here() -> None:
     }
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
+
+
+# Any text through the features
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_text_looked_at(size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys(" ".join("abcdefghijklmnopqrstuvwxyz" * 3)), "enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 79)
+        await pilot.press("space", "l", "space", "l", "l", "j", "x")
+        await until(pilot, lambda: "without it" in screen_text(pilot))
+        assert_golden(f"inspect-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "enter")
+        assert "p takes a text" in screen_text(pilot)
+        await pilot.press("p", "enter")
+        assert "there is no text" in screen_text(pilot)
+        await pilot.press("p", *keys("a b c d"), "enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 5)
+        looked = screen.looked
+        assert (looked.token, looked.feature) == (1, 0)  # BOS has no features
+        await pilot.press("l", "l", "h", "j")
+        assert (looked.token, looked.row, looked.feature) == (2, 1, 21)
+        await pilot.press("j", "k")
+        assert looked.feature == 1
+        await pilot.press("space", "l", "space", "l", "space", "h", "h", "h", "space", "j", "space")
+        assert looked.chosen == (1, 2, 3, 0)
+        assert "4 features colour the text already" in screen_text(pilot)
+        await pilot.press("k", "space")
+        assert looked.chosen == (1, 2, 3)
+        await pilot.press("l", "c")
+        assert screen.tray.clamps == ("1=max*2@response",)
+        await pilot.press("x")
+        await until(pilot, lambda: "+0.50 nats without it" in screen_text(pilot))
+        assert (looked.token, looked.feature) == (2, 1)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "TOP" in screen_text(pilot)
+        await pilot.press("3")
+        assert screen.looking
+        await pilot.press("escape")
+        assert not screen.looking
+
+
+def test_every_key_of_looking_is_pressed_here() -> None:
+    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R"}
+    for action in at(Where.INSPECT, Where.LIVE):
+        assert pressed & set(action.keys), action.id
