@@ -359,6 +359,20 @@ _WRITING = (
     Action(
         "live.settings", "screen.settings", ("g",), "how tokens are drawn", Where.WRITING, "temperature …", "g settings"
     ),
+    Action("live.sweep", "screen.sweep", ("s",), "a row of strengths", Where.WRITING, "sweep", "s sweep", _CLAMPS),
+    Action(
+        "live.recipe", "screen.recipe", ("w",), "save the recipe to a file", Where.WRITING, "save recipe", "w recipe"
+    ),
+    Action(
+        "live.export",
+        "screen.export",
+        ("e",),
+        "export the texts as text or JSON",
+        Where.WRITING,
+        "export",
+        "",
+        (Need.TEXT,),
+    ),
     Action("live.seed", "screen.seed", ("r",), "another seed", Where.WRITING, "another seed", "r seed"),
 )
 _LIVE = (

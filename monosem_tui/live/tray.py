@@ -157,3 +157,10 @@ def step_of(clamp: Clamp, maximum: float | None) -> float:
     if clamp.mode == "scale":
         return 0.25
     return float(f"{maximum / 2:.0e}") if maximum and maximum > 0 else 1.0
+
+
+def strengths(clamp: Clamp, maximum: Maximum) -> str:
+    """A row of strengths around a clamp's, as a sweep is written."""
+    most = maximum(clamp.feature) or 0.0
+    levels = "max*0,max*0.5,max*1,max*2,max*4" if most > 0 else "0,2,5,10,20"
+    return f"{clamp.feature}={levels}{clamp.where}"

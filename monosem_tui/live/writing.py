@@ -81,6 +81,7 @@ class Writing:
     clamped_end: str | None = None
     speed: float | None = None
     """Tokens a second of the clamped text, when writing last rested."""
+    base_speed: float | None = None
     prompt: tuple[int, ...] = ()
 
     def take(self, step: wire.Stepped) -> None:
@@ -96,6 +97,7 @@ class Writing:
     def rest(self, rested: wire.Rested) -> None:
         """Nothing more comes for now."""
         self.base_end, self.clamped_end = rested.base_end, rested.clamped_end
+        self.base_speed = rested.base_tok_s
         self.speed = rested.clamped_tok_s or rested.base_tok_s
 
     def cut(self, token: int) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
+from textual import work
 from textual.widget import Widget
 
 from monosem_tui.actions import Need, Where
 from monosem_tui.live.conversation import Phase
+from monosem_tui.live.kept import export, free_name, save_recipe
+from monosem_tui.live.tray import strengths
 from monosem_tui.live.writing import Sampling
 from monosem_tui.memory import LiveMemory, Memory
 from monosem_tui.screens.inspecting import InspectingScreen
@@ -18,7 +22,7 @@ from monosem_tui.text.numbers import count
 from monosem_tui.widgets.filter_input import LiveKind, Typed
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.live_view import LiveView
-from store.clamp import parse_clamp
+from store.clamp import parse_clamp, parse_sweep
 from store.errors import MonosemError
 from store.recipe import Recipe
 
@@ -89,6 +93,9 @@ class LiveScreen(InspectingScreen):
             self.action_write()
         elif self.looking:
             self.action_inspect()
+        elif self.shown.sweeping:
+            self.shown.sweeping = False
+            self.renew()
         elif self.shown.cursor is not None:
             self.shown.cursor = None
             self.renew()
@@ -147,7 +154,7 @@ class LiveScreen(InspectingScreen):
     def _write(self, tokens: int | None = None) -> None:
         """Anew from the prompt."""
         if self._may_run():
-            self.shown.cursor = None
+            self.shown.cursor, self.shown.sweeping = None, False
             self.talk.write(self._recipe(), tokens)
             self.renew()
 
@@ -263,6 +270,19 @@ class LiveScreen(InspectingScreen):
             self._editing = True
             self._type("clamp", str(self.tray.present.clamp))
 
+    def action_sweep(self) -> None:
+        """Type a row of strengths for the clamp under the cursor."""
+        if self.tray.present is not None and self.has_model:
+            self._type("sweep", strengths(self.tray.present.clamp, self.session.maximum))
+
+    def action_recipe(self) -> None:
+        """Type where the recipe is to be kept."""
+        self._type("recipe", free_name(Path(), self.run.name, ".recipe.json"))
+
+    def action_export(self) -> None:
+        """Type where the texts are to be kept."""
+        self._type("export", free_name(Path(), self.run.name, ".txt"))
+
     def action_settings(self) -> None:
         """Type how tokens are drawn."""
         self._type("settings", str(self.shown.sampling))
@@ -291,6 +311,10 @@ class LiveScreen(InspectingScreen):
             self._write()
         elif kind == "text":
             self.read(text)
+        elif kind == "sweep":
+            self._sweep(text.strip())
+        elif kind in ("recipe", "export") and text.strip():
+            self._keep_file(Path(text.strip()).expanduser(), kind)
         elif kind == "settings":
             self.shown.sampling = self.shown.sampling.changed(text)
             self.tell(f"{self.shown.sampling.words}, from the next text on")
@@ -303,6 +327,34 @@ class LiveScreen(InspectingScreen):
             clamp.change(self.session.maximum(clamp.feature))
             (self.tray.put if self._editing else self.tray.add)(clamp)
             self.obey()
+
+    def _sweep(self, text: str) -> None:
+        """Write a text for each strength, the other clamps as they are."""
+        feature = parse_sweep(text)[0].feature
+        if self._may_run():
+            others = [held for held in self.tray.held if held.on and held.clamp.feature != feature]
+            recipe = replace(self._recipe(), clamps=tuple(str(held.clamp) for held in others))
+            self.talk.swept, self.shown.sweeping = None, True
+            self.talk.sweep(recipe, text)
+
+    def _keep_file(self, path: Path, kind: str) -> None:
+        recipe, writing = self.talk.recipe or self._recipe(), self.talk.writing
+        if kind == "export":
+            export(path, recipe, writing, self.run.store.vocabulary)
+            self.tell(f"both texts are in {path}")
+        else:
+            self.tell(f"writing {path}")
+            self._save_recipe(path, self._recipe())
+
+    @work(thread=True, exit_on_error=False)
+    def _save_recipe(self, path: Path, recipe: Recipe) -> None:
+        """Away from the keys: the digest reads all of the dictionary."""
+        try:
+            save_recipe(path, recipe, self.folder.sae)
+            said = f"the recipe is in {path}: monosem generate --recipe {path}"
+        except MonosemError as error:
+            said = " · ".join(filter(None, (error.what, error.hint)))
+        self.app.call_from_thread(self.tell, said)
 
 
 def _sampling(text: str) -> Sampling:

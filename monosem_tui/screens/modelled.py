@@ -13,6 +13,7 @@ from monosem_tui.live.tray import Tray
 from monosem_tui.memory import state_folder
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.session import Session
+from monosem_tui.text.tokens import display_token
 from store import wire
 from store.run import RunFolder
 
@@ -41,8 +42,8 @@ class ModelScreen(MonosemScreen):
             raise ValueError("the model of no run")
         self.run = session.run
         path = self.run.path
-        folder = RunFolder(path.parent if path.is_file() else path)
-        self.talk = Conversation(folder.path, self._start_process)
+        self.folder = RunFolder(path.parent if path.is_file() else path)
+        self.talk = Conversation(self.folder.path, self._start_process)
         self.tray: Tray = session.clamps
         self._revision = self.tray.revision
         self._heard_at = 0.0
@@ -53,9 +54,15 @@ class ModelScreen(MonosemScreen):
         raise NotImplementedError
 
     def label(self, feature: int) -> str:
-        """What somebody called it."""
+        """What somebody called it, or else the token on which it fires most."""
         note = self.run.notes.get(feature)
-        return note.label if note else ""
+        if note and note.label:
+            return note.label
+        store = self.run.store
+        if not 0 <= feature < store.d_sae or not store.columns.count_F[feature]:
+            return ""
+        token = store.vocabulary.token(int(store.columns.top_token_F[feature]))
+        return f"on {display_token(token, longest=20)}"
 
     @property
     def has_model(self) -> bool:

@@ -15,6 +15,7 @@ from monosem_tui.text.live_tray import tray_lines
 from monosem_tui.text.numbers import compact
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.text.sweep_page import sweep_lines, sweep_title
 from monosem_tui.text.tokens import display_tokens
 from store.vocab import Vocabulary
 
@@ -44,13 +45,17 @@ class Shown:
     sampling: Sampling = field(default_factory=Sampling)
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
+    sweeping: bool = False
+    """Whether a sweep is shown in place of the text."""
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     """The whole page in `height` lines."""
     tray = tray_lines(shown.tray, shown.talk.writing, shown.maximum, shown.label, cells, max(1, height // 6))
-    below = [figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells)]
-    below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
+    below: list[Line] = []
+    if not (shown.sweeping and shown.talk.swept):
+        below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
+        below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
     above = [title(shown.talk, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
@@ -101,7 +106,9 @@ def _tray_title(tray: Tray) -> str:
 
 
 def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
-    writing = shown.talk.writing
+    writing, swept = shown.talk.writing, shown.talk.swept
+    if shown.sweeping and swept is not None:
+        return [rule(sweep_title(swept), cells), *sweep_lines(swept, shown.vocabulary, cells, room - 1)]
     if not len(writing):
         return _start(shown, cells, room)
     base = [one.token for one in writing.base]

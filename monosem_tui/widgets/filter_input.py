@@ -14,7 +14,7 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-LiveKind = Literal["prompt", "clamp", "settings", "text"]
+LiveKind = Literal["prompt", "clamp", "settings", "text", "sweep", "recipe", "export"]
 Kind = Literal["/", ":", ">"] | NoteKind | LiveKind
 """A filter, a number, a command, a note, or something for the live model."""
 LIVE: tuple[LiveKind, ...] = get_args(LiveKind)

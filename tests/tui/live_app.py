@@ -61,7 +61,17 @@ async def write(pilot: Pilot[None], prompt: str = "the sea") -> LiveScreen:
 
 def keys(text: str) -> list[str]:
     """Keys that type a text."""
-    named = {" ": "space", "=": "equals_sign", "*": "asterisk", "@": "at", ".": "full_stop", "+": "plus", ",": "comma"}
+    named = {
+        " ": "space",
+        "=": "equals_sign",
+        "*": "asterisk",
+        "@": "at",
+        ".": "full_stop",
+        "+": "plus",
+        ",": "comma",
+        "-": "minus",
+        "/": "slash",
+    }
     return [named.get(letter, letter) for letter in text]
 
 

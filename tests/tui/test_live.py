@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 from pathlib import Path
@@ -14,6 +16,7 @@ from monosem_tui.live.conversation import Phase
 from monosem_tui.memory import LiveMemory, Memory, recall
 from monosem_tui.text.opened import open_run
 from monosem_tui.text.palette import Palette
+from store.recipe import Recipe
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write
@@ -149,6 +152,49 @@ async def test_what_is_kept_for_the_next_time(
         assert "⟨0x1B⟩[31m" in screen_text(pilot)
 
 
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        await pilot.press("s", "enter")
+        await until(pilot, lambda: screen.talk.swept is not None)
+        assert_golden(f"live-sweep-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+        await pilot.press("escape")
+        assert "KL mean" in screen_text(pilot)
+        await pilot.press("s", "ctrl+u", *keys("0=1"), "enter")
+        assert "no row of strengths" in screen_text(pilot)
+
+
+async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample: Sample) -> None:
+    pretend(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        await pilot.press("w", "enter")
+        await until(pilot, lambda: "the recipe is in sample-1.recipe.json" in screen_text(pilot))
+        recipe = Recipe.load(tmp_path / "sample-1.recipe.json")
+        digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
+        assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        await pilot.press("w", "ctrl+u", *keys("sample-1.recipe.json"), "enter")
+        await until(pilot, lambda: "is there already" in screen_text(pilot))
+        await pilot.press("e", "enter")
+        await pilot.pause()
+        text = (tmp_path / "sample-1.txt").read_text()
+        assert "the sea" + words(10, 60) in text
+        await pilot.press("e", "ctrl+u", *keys("out.json"), "enter")
+        await pilot.pause()
+        found = json.loads((tmp_path / "out.json").read_text())
+        assert found["clamped"]["ids"] == [token.token for token in screen.talk.writing.clamped]
+        assert (found["base"]["end"], found["kl"][:5]) == ("length", [0.0] * 4 + [1.5])
+        assert {"prompt", "seed", "clamps", "base", "clamped", "kl", "tok_s"} == set(found)
+        await pilot.press("e", "ctrl+u", *keys("/dev/null/x"), "enter")
+        await pilot.pause()
+        assert "/dev/null" in screen_text(pilot)
+
+
 # What goes wrong
 
 
@@ -262,27 +308,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = {
-        "ctrl+g",
-        "space",
-        "p",
-        "]",
-        "-",
-        "0",
-        "x",
-        "d",
-        "a",
-        "enter",
-        "m",
-        "j",
-        "k",
-        "h",
-        "l",
-        "b",
-        "g",
-        "r",
-        "R",
-    }
+    pressed = set("p ] - 0 x d a m j k h l b g r s w e ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 
