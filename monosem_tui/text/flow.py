@@ -69,6 +69,8 @@ def _put(rows: list[Row], word: Row, used: int, cells: int) -> int:
         if used and used + wide > cells:
             rows.append([])
             used = 0
+        if not used and wide > 1 and piece.text.startswith(" "):  # rows begin in one column
+            piece, wide = Piece(piece.token, piece.text[1:]), wide - 1
         rows[-1].append(piece)
         used += wide
     return used

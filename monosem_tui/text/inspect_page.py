@@ -102,7 +102,7 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
         lines += [crop(line(f" {keys:>6}  ", Span(what, Role.DIM)), cells) for keys, what in HOW]
         return (lines + [()] * height)[:height]
     upper = max(2, (height - 4) // 2)
-    rows = flow(display_tokens(looked.vocabulary.tokens([read.token for read in reads])), cells - 1)
+    rows = flow(display_tokens(looked.vocabulary.tokens([read.token for read in reads])), cells - 2)
     upper = min(upper, len(rows))
     first = window(len(rows), upper, row_of(rows, looked.token))
     roles = _roles(looked, reads)
@@ -187,4 +187,5 @@ def _effect(read: wire.Read, among: Sequence[int] | None) -> float:
 
 
 def _row(row: Row, roles: Sequence[Role], cursor: int, cells: int) -> Line:
-    return crop(line(*(Span(p.text, Role.CARET if p.token == cursor else roles[p.token]) for p in row)), cells)
+    spans = [Span(piece.text, Role.CARET if piece.token == cursor else roles[piece.token]) for piece in row]
+    return crop(line(" ", *spans), cells)

@@ -156,7 +156,7 @@ def _column(shown: Shown, tokens: Sequence[int], cells: int, room: int, fork: in
     if fork is not None:
         space = " " if texts[fork].startswith(" ") else ""
         texts[fork] = f"{space}{FORK}{texts[fork].removeprefix(' ')}"
-    rows = flow(texts, cells - 1)
+    rows = flow(texts, cells - 2)
     place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
     first = window(len(rows), room, place)
     drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]
@@ -169,4 +169,4 @@ def _row(row: Row, cursor: int | None, fork: int | None, cells: int) -> Line:
         role = Role.CARET if piece.token == cursor else Role.PLAIN
         before, mark, after = piece.text.partition(FORK) if piece.token == fork else (piece.text, "", "")
         spans += [Span(before, role), Span(mark, Role.ACCENT), Span(after, role if mark else Role.PLAIN)]
-    return crop(line(*spans), cells)
+    return crop(line(" ", *spans), cells)
