@@ -22,6 +22,7 @@ class View(NamedTuple):
 VIEWS = (
     View("1", "browse", "Browse", "the feature list and a feature's page"),
     View("2", "find", "Find", "which features track a pattern"),
+    View("3", "live", "Live", "write with features clamped; any text through the features"),
     View("4", "health", "Health", "the run as a whole"),
     View("5", "runs", "Runs", "all runs, and those in training live"),
 )
@@ -43,10 +44,14 @@ class Where(Enum):
     FIND = "in Find"
     HEALTH = "in Health"
     RUNS = "in Runs"
+    LIVE = "in Live, whatever it does"
+    WRITING = "in Live"
+    INSPECT = "while inspecting"
+    LIVE_TEXT = "while typing in Live"
     EVERYWHERE = "everywhere"
 
 
-TYPING = (Where.INPUT, Where.NUMBER, Where.PATTERN, Where.COMMAND, Where.NOTE)
+TYPING = (Where.INPUT, Where.NUMBER, Where.PATTERN, Where.COMMAND, Where.NOTE, Where.LIVE_TEXT)
 """Where every letter is text."""
 
 
@@ -64,6 +69,10 @@ class Need(Enum):
     FUTURE = "there is nothing to go forward to"
     GROUP = "this group has no features"
     RUNS = "there are no runs here"
+    CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
+    TEXT = "nothing has been written yet: ctrl+g writes"
+    READ = "no token is chosen that has features: p takes a text"
+    TOKEN = "h and l choose a token of the text first"
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,10 @@ _TYPING = (
     Action("command.leave", "leave", ("escape", "ctrl+c"), "leave", Where.COMMAND, "leave", "esc back"),
     Action("command.next", "next", ("down", "ctrl+n"), "next command", Where.COMMAND, "next, previous"),
     Action("command.previous", "previous", ("up", "ctrl+p"), "previous command", Where.COMMAND),
+    Action("live-text.keep", "keep", ("enter", "ctrl+g"), "keep it", Where.LIVE_TEXT, "keep it", "⏎ keep"),
+    Action(
+        "live-text.leave", "leave", ("escape", "ctrl+c"), "leave it as it was", Where.LIVE_TEXT, "as it was", "esc back"
+    ),
     Action("note.keep", "keep", ("enter",), "keep the note", Where.NOTE, "keep it", "⏎ keep"),
     Action("note.leave", "leave", ("escape", "ctrl+c"), "leave it as it was", Where.NOTE, "as it was", "esc back"),
 )
@@ -217,6 +230,9 @@ _BROWSE = (
     Action("browse.wider", "widen(4)", (">",), "the list wider", Where.BROWSE, "wider list", needs=(Need.ROOM,)),
     Action("browse.narrower", "widen(-4)", ("<",), "the list narrower", Where.BROWSE, needs=(Need.ROOM,)),
     Action("browse.switch", "switch", ("tab", "shift+tab"), "the other pane", Where.BROWSE, "the other pane"),
+    Action(
+        "browse.clamp", "clamp", ("c",), "put the feature into Live's tray", Where.BROWSE, "clamp it", "", _FEATURES
+    ),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", _FEATURES),
 )
 _PAGE = (
@@ -368,6 +384,157 @@ _HEALTH = (
     ),
 )
 
+_CLAMPS, _READ = (Need.CLAMPS,), (Need.READ,)
+_WRITING = (
+    Action("live.write", "screen.write", ("ctrl+g",), "write, or stop", Where.WRITING, "write, stop", "ctrl+g write"),
+    Action(
+        "live.step", "screen.step", ("space",), "pause, or one token more", Where.WRITING, "pause, step", "space step"
+    ),
+    Action("live.prompt", "screen.prompt", ("p",), "type a prompt and write", Where.WRITING, "prompt", "p prompt"),
+    Action(
+        "live.stronger",
+        "screen.strength(1)",
+        ("]", "+", "="),
+        "the clamp under the cursor stronger",
+        Where.WRITING,
+        "stronger, weaker",
+        "[ ] strength",
+        _CLAMPS,
+    ),
+    Action(
+        "live.weaker",
+        "screen.strength(-1)",
+        ("[", "-"),
+        "the clamp under the cursor weaker",
+        Where.WRITING,
+        needs=_CLAMPS,
+    ),
+    Action("live.off", "screen.off", ("0",), "the clamp off, or on again", Where.WRITING, "off, on", "0 off", _CLAMPS),
+    Action(
+        "live.ablate",
+        "screen.ablate",
+        ("x",),
+        "ablate the feature, or not",
+        Where.WRITING,
+        "ablate",
+        "x ablate",
+        _CLAMPS,
+    ),
+    Action(
+        "live.drop",
+        "screen.drop",
+        ("d",),
+        "take the clamp out of the tray",
+        Where.WRITING,
+        "drop it",
+        "d drop",
+        _CLAMPS,
+    ),
+    Action("live.add", "screen.add", ("a",), "add a clamp as it is written", Where.WRITING, "add a clamp", "a add"),
+    Action(
+        "live.edit",
+        "screen.edit",
+        ("enter",),
+        "change the clamp as it is written",
+        Where.WRITING,
+        "edit it",
+        "",
+        _CLAMPS,
+    ),
+    Action("live.mode", "screen.mode", ("m",), "max, set, add or scale", Where.WRITING, "its mode", "", _CLAMPS),
+    Action("live.next", "screen.move(1)", ("j", "down"), "next clamp", Where.WRITING, "next, previous", "", _CLAMPS),
+    Action("live.previous", "screen.move(-1)", ("k", "up"), "previous clamp", Where.WRITING, needs=_CLAMPS),
+    Action(
+        "live.left",
+        "screen.token(-1)",
+        ("h", "left"),
+        "the token before",
+        Where.WRITING,
+        "tokens",
+        "h/l token",
+        (Need.TEXT,),
+    ),
+    Action("live.right", "screen.token(1)", ("l", "right"), "the token behind", Where.WRITING, needs=(Need.TEXT,)),
+    Action(
+        "live.branch",
+        "screen.branch",
+        ("b",),
+        "write on from the token",
+        Where.WRITING,
+        "branch here",
+        "b branch",
+        (Need.TOKEN,),
+    ),
+    Action(
+        "live.settings", "screen.settings", ("g",), "how tokens are drawn", Where.WRITING, "temperature …", "g settings"
+    ),
+    Action("live.sweep", "screen.sweep", ("s",), "a row of strengths", Where.WRITING, "sweep", "s sweep", _CLAMPS),
+    Action(
+        "live.recipe", "screen.recipe", ("w",), "save the recipe to a file", Where.WRITING, "save recipe", "w recipe"
+    ),
+    Action(
+        "live.export",
+        "screen.export",
+        ("e",),
+        "export the texts as text or JSON",
+        Where.WRITING,
+        "export",
+        "",
+        (Need.TEXT,),
+    ),
+    Action("live.seed", "screen.seed", ("r",), "another seed", Where.WRITING, "another seed", "r seed"),
+)
+_LIVE = (
+    Action(
+        "live.inspect", "inspect", ("i",), "any text through the features, or back", Where.LIVE, "inspect", "i inspect"
+    ),
+    Action("live.restart", "restart", ("R",), "start the model's process anew", Where.LIVE, "model anew"),
+)
+_INSPECT = (
+    Action("inspect.text", "screen.text", ("p",), "type or paste a text", Where.INSPECT, "a text", "p text"),
+    Action(
+        "inspect.right", "screen.look(1, 0)", ("l", "right"), "the token behind", Where.INSPECT, "tokens", "h/l token"
+    ),
+    Action("inspect.left", "screen.look(-1, 0)", ("h", "left"), "the token before", Where.INSPECT),
+    Action(
+        "inspect.next", "screen.look(0, 1)", ("j", "down"), "next feature", Where.INSPECT, "features", "j/k feature"
+    ),
+    Action("inspect.previous", "screen.look(0, -1)", ("k", "up"), "previous feature", Where.INSPECT),
+    Action(
+        "inspect.open",
+        "screen.open",
+        ("enter",),
+        "open the feature in Browse",
+        Where.INSPECT,
+        "open it",
+        "⏎ open",
+        _READ,
+    ),
+    Action(
+        "inspect.colour",
+        "screen.colour",
+        ("space",),
+        "colour the text by it",
+        Where.INSPECT,
+        "colour by it",
+        "space colour",
+        _READ,
+    ),
+    Action(
+        "inspect.ablate", "screen.effects", ("x",), "effects of ablation", Where.INSPECT, "effects", "x effects", _READ
+    ),
+    Action(
+        "inspect.clamp",
+        "screen.clamp",
+        ("c",),
+        "put the feature into the tray",
+        Where.INSPECT,
+        "clamp it",
+        "c clamp",
+        _READ,
+    ),
+)
+
 ACTIONS: tuple[Action, ...] = (
     *_LIST,
     *_PAGE,
@@ -381,6 +548,9 @@ ACTIONS: tuple[Action, ...] = (
     *_BROWSE[1:],
     *_NOTES,
     *_FIND[1:],
+    *_WRITING,
+    *_LIVE,
+    *_INSPECT,
     *_EVERYWHERE,
 )
 """All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""

@@ -18,7 +18,7 @@ from monosem_tui.memory import Memory, recall
 from monosem_tui.memory import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.session import FeaturesChosen, RunChosen, Session, ViewWanted
+from monosem_tui.screens.session import FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
 from monosem_tui.text.opened import OpenRun, open_run
 from store.errors import MonosemError
 
@@ -28,6 +28,7 @@ KEEP_AFTER = 2.0
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
     "find": "monosem_tui.screens.find:FindScreen",
+    "live": "monosem_tui.screens.live:LiveScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
 }
@@ -121,6 +122,11 @@ class MonosemApp(App[None]):
         await self.action_view("browse")
         cast(BrowseScreen, self.screen).choose(message.selection, message.feature)
 
+    async def on_feature_wanted(self, message: FeatureWanted) -> None:
+        """Show one feature in Browse."""
+        await self.action_view("browse")
+        cast(BrowseScreen, self.screen).visit(message.feature)
+
     # From one sitting to the next
 
     def keep(self) -> None:
@@ -175,6 +181,7 @@ class MonosemApp(App[None]):
             return
         self.keep()
         before, self.session.run = self.session.run, message.run
+        self.session.tray = None
         self._take_memory(recall(message.run.path))
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")

@@ -60,6 +60,17 @@ class FindMemory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveMemory:
+    """What was written last, and how."""
+
+    prompt: str = ""
+    clamps: str = ""
+    """As the tray writes them."""
+    sampling: str = ""
+    """As it is typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
 
@@ -71,6 +82,7 @@ class Memory:
     browse: BrowseMemory = field(default_factory=BrowseMemory)
     examples: ExamplesMemory = field(default_factory=ExamplesMemory)
     find: FindMemory = field(default_factory=FindMemory)
+    live: LiveMemory = field(default_factory=LiveMemory)
 
 
 def state_folder() -> Path:

@@ -240,6 +240,11 @@ class BrowseScreen(FiringScreen, ReadingScreen):
         else:
             super().obey(command)
 
+    def visit(self, feature: int) -> None:
+        """Show a feature's page."""
+        self._go_to(feature)
+        self.action_open()
+
     def action_sort(self) -> None:
         """By the next column; the cursor stays with its feature."""
         self._order(self.catalogue.ordering.next_sort(), self.features.feature)

@@ -170,6 +170,18 @@ class PagedScreen(MonosemScreen):
         self.page.log_counts = not self.page.log_counts
         self.tell(f"histogram of {'log ' if self.page.log_counts else ''}counts")
 
+    def action_clamp(self) -> None:
+        """Put the feature into Live's tray."""
+        feature = self.feature
+        if feature is None:
+            return
+        try:
+            clamp, fresh = self.session.clamps.offer(feature, self.session.maximum)
+        except MonosemError as error:
+            self.tell(error.what)
+        else:
+            self.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · 3 Live")
+
     def action_copy(self) -> None:
         """Copy the page as text."""
         feature = self.feature

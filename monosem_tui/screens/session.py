@@ -7,6 +7,7 @@ from pathlib import Path
 
 from textual.message import Message
 
+from monosem_tui.live.tray import Tray
 from monosem_tui.memory import Memory
 from monosem_tui.screens.ordering import Selection
 from monosem_tui.text.opened import OpenRun
@@ -26,6 +27,21 @@ class Session:
     """What was kept of the open run's store, and is to be kept of it."""
     theme_said: bool = False
     """Whether the command line or the environment named the theme; what was kept has no say then."""
+
+    tray: Tray | None = None
+    """Clamps of the open run; None until somebody asks for them."""
+
+    @property
+    def clamps(self) -> Tray:
+        """The tray, as it was left the last time where nobody has asked for it yet."""
+        if self.tray is None:
+            self.tray = Tray.read(self.memory.live.clamps)
+        return self.tray
+
+    def maximum(self, feature: int) -> float | None:
+        """A feature's own over the index; None where there is no such feature."""
+        run = self.run
+        return float(run.store.columns.max_F[feature]) if run and 0 <= feature < run.store.d_sae else None
 
     @property
     def folder(self) -> Path | None:
@@ -47,6 +63,14 @@ class RunChosen(Message):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+
+
+class FeatureWanted(Message):
+    """Browse is to show one feature's page."""
+
+    def __init__(self, feature: int) -> None:
+        super().__init__()
+        self.feature = feature
 
 
 class FeaturesChosen(Message):

@@ -13,7 +13,7 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from monosem_tui.text.spans import HEAT, Line, Role
+from monosem_tui.text.spans import HEAT, HUES, HUES_UNDER, Line, Role
 
 THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231
@@ -22,6 +22,12 @@ DARK_RAMP = ((52, WHITE), (88, WHITE), (130, WHITE), (172, BLACK), (214, BLACK))
 LIGHT_RAMP = ((222, BLACK), (214, BLACK), (172, BLACK), (130, WHITE), (88, WHITE))
 SIXTEEN_RAMP = ((None, 3), (None, 3), (3, 0), (11, 0), (15, 0))
 """With 16 colours, whose shades are the user's: text, bold text, then three backgrounds."""
+
+
+HUE_RAMP = ((38, BLACK), (173, BLACK), (97, WHITE), (71, BLACK))
+"""Blue, orange, violet, green: four features at once. Contrast 4.5 or more on each; blue and orange are first, which
+stay apart under every colour vision deficiency."""
+SIXTEEN_HUES = ((4, 15), (3, 0), (5, 15), (2, 0))
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,17 @@ def _styles(palette: Palette) -> dict[Role, Style]:
     for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
         # Without colours weight and underline still rise with the step.
         styles[role] = style if palette.used else Style(underline=True, bold=step >= 2, reverse=step >= 4)
+    for number, (role, under) in enumerate(zip(HUES, HUES_UNDER, strict=True)):
+        hue = _hue(palette, number)
+        styles[role], styles[under] = hue, hue + Style(underline=True)
     return styles
+
+
+def _hue(palette: Palette, number: int) -> Style:
+    """Without colours: reverse, bold, dim and reverse bold; the legend has them all."""
+    if not palette.used:
+        return Style(reverse=number in (0, 3), bold=number in (1, 3), dim=number == 2)
+    return _style(*(HUE_RAMP if palette.used >= 256 else SIXTEEN_HUES)[number])
 
 
 def _heat(palette: Palette) -> list[Style]:

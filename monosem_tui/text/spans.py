@@ -33,9 +33,20 @@ class Role(Enum):
     HEAT_3 = "heat 3"
     HEAT_4 = "heat 4"
     HEAT_5 = "heat 5"
+    HUE_1 = "hue 1"
+    """One of up to four features that colour a text; `UNDER` where removing it matters."""
+    HUE_2 = "hue 2"
+    HUE_3 = "hue 3"
+    HUE_4 = "hue 4"
+    HUE_1_UNDER = "hue 1 under"
+    HUE_2_UNDER = "hue 2 under"
+    HUE_3_UNDER = "hue 3 under"
+    HUE_4_UNDER = "hue 4 under"
 
 
 HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
+HUES = (Role.HUE_1, Role.HUE_2, Role.HUE_3, Role.HUE_4)
+HUES_UNDER = (Role.HUE_1_UNDER, Role.HUE_2_UNDER, Role.HUE_3_UNDER, Role.HUE_4_UNDER)
 
 
 class Span(NamedTuple):

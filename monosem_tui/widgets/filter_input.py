@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Literal, get_args
 
 from monosem_tui.actions import TYPING, Where, at
+from monosem_tui.text.numbers import count
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
@@ -13,10 +14,14 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-Kind = Literal["/", ":", ">", "find"] | NoteKind
-"""A filter, a number or a command, a command that is chosen, a regular expression, or a note."""
+LiveKind = Literal["prompt", "clamp", "settings", "text", "sweep", "recipe", "export"]
+Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
+"""A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
+LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
+RUNNING: tuple[Kind, ...] = ("prompt", "text")
+"""What may have several lines."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
-LONGEST, LONGEST_PATTERN, LONGEST_NOTE = 200, 1_000, 4_000
+LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000
 """Characters: more is a paste that went wrong."""
 
 
@@ -36,6 +41,7 @@ _ACTIONS = {key: Typed(action.name) for action in at(*TYPING) for key in action.
 
 _WHERE: dict[Kind, Where] = {"/": Where.INPUT, ":": Where.NUMBER, ">": Where.COMMAND, "find": Where.PATTERN}
 _WHERE |= dict.fromkeys(NOTES, Where.NOTE)
+_WHERE |= dict.fromkeys(LIVE, Where.LIVE_TEXT)
 
 
 class FilterInput(OneLine):
@@ -62,6 +68,8 @@ class FilterInput(OneLine):
     def _longest(self) -> int:
         if self.kind in (":", "find"):
             return LONGEST_PATTERN
+        if self.kind in RUNNING:
+            return LONGEST_TEXT
         return LONGEST_NOTE if self.kind in NOTES else LONGEST
 
     @property
@@ -90,10 +98,19 @@ class FilterInput(OneLine):
         self._redraw()
 
     def insert(self, text: str) -> Typed:
-        """Put text at the cursor: of a paste, its first line."""
-        first = text.partition("\n")[0]
-        wanted = "".join(c for c in first if c.isprintable())
-        wanted = wanted[: max(0, self._longest - len(self.text))]
+        """Put text at the cursor: of a paste, its first line; of a text for the model, all of it.
+
+        What is too long is cut, and the end of the line says so.
+        """
+        if self.kind in RUNNING:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            wanted = "".join(c for c in text if c.isprintable() or c in "\n\t")
+        else:
+            wanted = "".join(c for c in text.partition("\n")[0] if c.isprintable())
+        room = max(0, self._longest - len(self.text))
+        if self.kind in RUNNING and len(wanted) > room:
+            self._right = f"{count(LONGEST_TEXT)} of {count(len(self.text) + len(wanted))} letters kept"
+        wanted = wanted[:room]
         self._before += wanted
         return self._changed(bool(wanted))
 

@@ -25,6 +25,10 @@ if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
     import monosem_tui.screens.paged as screen
     screen.DEBOUNCE = float(sys.argv[2])
+if os.environ.get("FAKE_MODEL"):
+    terminal.apply(terminal.decide(os.environ).settings())
+    from tests.tui.live_app import LiveScreen, fake
+    LiveScreen.command = staticmethod(fake(*os.environ["FAKE_MODEL"].split()))
 path = Path(sys.argv[1])
 sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
 """
@@ -38,7 +42,8 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is.
+    costs, however busy the machine is. `FAKE_MODEL` among the variables is how a pretended
+    model behaves that Live then talks to.
 
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:

@@ -15,6 +15,7 @@ from monosem_tui.text.spans import Role
 
 GOLDENS = Path(__file__).parent / "goldens"
 MEANINGFUL = [role for role in Role if role.name.startswith("HEAT")] + [Role.CURSOR, Role.CARET, Role.UNDER, Role.PEAK]
+MEANINGFUL += [role for role in Role if role.name.startswith("HUE")]
 """Roles whose look says something that the text does not."""
 Look = tuple[int | None, int | None, bool, bool, bool]
 

@@ -154,11 +154,15 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (BROWSE, "switch"): ("", {"front": "page"}),
     (ANY, "screen.theme"): ("", {"theme": "light"}),
     (ANY, "screen.redraw"): ("", {}),
+    (BROWSE, "clamp"): ("", {}),
     (BROWSE, "copy"): ("", {}),
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }
-ELSEWHERE = (Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN)
+ELSEWHERE = (
+    *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN),
+    *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.LIVE_TEXT),
+)
 """Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}
 NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "⏎": "enter", "¶": "ctrl+p"}

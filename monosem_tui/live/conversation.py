@@ -1,0 +1,299 @@
+"""What is said to the model's process, and what follows from its answers: the state that the Live screen shows.
+
+A request goes out only when what it rests on has been answered, so that a refusal leaves everything as it was: the old
+text stays until the new prompt has been taken, and is cut only once the process has gone back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from monosem_tui.live.process import Ended, Heard
+from monosem_tui.live.writing import Writing
+from store import wire
+from store.recipe import Recipe
+
+
+class Phase(Enum):
+    """What the process does; the values are for people."""
+
+    NONE = "not loaded"
+    LOADING = "loading"
+    RESTING = "ready"
+    WRITING = "writing"
+    BUSY = "at work"
+    DEAD = "gone"
+
+
+class Process(Protocol):
+    """One life of the model's process."""
+
+    def tell(self, request: wire.Request, /) -> None:
+        """Send a request."""
+
+    def take(self) -> list[Heard]:
+        """What it has said since the last time."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Conversation:
+    """One screen's talk with the model, over as many lives of the process as it takes."""
+
+    def __init__(self, run: Path, start: Callable[[], Process]) -> None:
+        """Nothing is started yet.
+
+        Args:
+            run: the folder of the run.
+            start: begins a life of the process.
+        """
+        self._run, self._start = run, start
+        self._numbers = count(1)
+        self._process: Process | None = None
+        self._load = self._starting = self._going = self._branching = self._changing = self._asked = 0
+        self._then: Callable[[], None] | None = None
+        self._after_start: int | None = None
+        self._recipe: Recipe | None = None
+        self._wanted: Recipe | None = None
+        """What a prompt that has not been taken yet is to be written with."""
+        self._clamps: tuple[str, ...] = ()
+        self._in_force: tuple[str, ...] | None = ()
+        """What the process obeys; None where that is not known."""
+        self._started = False
+        self.phase = Phase.NONE
+        self.ready: wire.Ready | None = None
+        self.working: wire.Working | None = None
+        """How far something long is."""
+        self.writing = Writing()
+        self.inspected: wire.Inspected | None = None
+        self.swept: wire.Swept | None = None
+        self.problem = ""
+        """Why the process is gone, or what it could not do last; until it is told something else."""
+        self.said = ""
+        """Something to be told once; whoever tells it empties it."""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What the text on the screen was written with, the clamps as they were at last."""
+        return self._recipe
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the process still holds the text that is on the screen."""
+        return self._started
+
+    def belongs(self, process: object) -> bool:
+        """Whether this is the present life of the process."""
+        return process is self._process
+
+    # What one may ask for
+
+    def wake_up(self) -> None:
+        """Have the model loaded before it is needed."""
+        if self.phase in (Phase.NONE, Phase.DEAD):
+            self._with_model(lambda: None)
+
+    def write(self, recipe: Recipe, tokens: int | None = None) -> None:
+        """Begin a text anew; what is being written stops."""
+        self._with_model(lambda: self._begin(recipe, tokens))
+
+    def can_go_on(self, recipe: Recipe) -> bool:
+        """Whether the text on the screen is of these settings, clamps apart, and not complete."""
+        known, wanted = self._recipe, recipe
+        same = known is not None and (known.prompt, known.chat, *_drawing(known)) == (
+            wanted.prompt,
+            wanted.chat,
+            *_drawing(wanted),
+        )
+        return self._started and same and not self.writing.complete and self.phase is not Phase.DEAD
+
+    def go(self, tokens: int | None = None) -> None:
+        """Write on."""
+        self.problem = ""
+        self._going = self._tell(lambda number: wire.Go(id=number, tokens=tokens))
+        self.phase = Phase.WRITING
+
+    def pause(self) -> None:
+        """Write no further."""
+        self._tell(lambda number: wire.Pause(id=number))
+
+    def branch(self, token: int) -> None:
+        """Go back to a token, and on from there under the clamps of now."""
+        self._branching = self._tell(lambda number: wire.Branch(id=number, token=token))
+
+    def change(self, clamps: tuple[str, ...]) -> None:
+        """Other clamps, from the next token on."""
+        self._clamps = clamps
+        if self._started and clamps != self._in_force and not self._starting:
+            self._in_force = clamps
+            self._changing = self._tell(lambda number: wire.Change(id=number, clamps=clamps))
+
+    def inspect(self, text: str, top: int, *, ablate: bool) -> None:
+        """Read a text."""
+        self._with_model(lambda: self._busy(lambda number: wire.Inspect(id=number, text=text, top=top, ablate=ablate)))
+
+    def sweep(self, recipe: Recipe, strengths: str) -> None:
+        """Write a text for each of a row of strengths."""
+        self._with_model(
+            lambda: self._busy(lambda number: wire.Sweep(id=number, start=_start(0, recipe), strengths=strengths))
+        )
+
+    def stop(self) -> None:
+        """Break off what runs; of loading, what was to follow it."""
+        if self.phase is Phase.LOADING:
+            self._then = None
+        elif self.phase is Phase.BUSY:
+            self._tell(lambda number: wire.Stop(id=number))
+            self._started = False
+
+    def restart(self) -> None:
+        """Another life, whatever became of the last one; the text stays to be read."""
+        self.close()
+        self.phase, self.problem = Phase.NONE, ""
+        self.wake_up()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.close()
+        self._lose(Phase.NONE)
+
+    # What is heard
+
+    def hear(self) -> None:
+        """Take everything that the process has said."""
+        if self._process is not None:
+            for message in self._process.take():
+                self._take(message)
+
+    def _take(self, message: Heard) -> None:
+        match message:
+            case Ended():
+                self._lose(Phase.NONE if message.idle else Phase.DEAD)
+                self.problem = message.why
+            case wire.Working():
+                self.working = message
+            case wire.Ready():
+                self.ready, self.phase, self.working = message, Phase.RESTING, None
+                then, self._then = self._then, None
+                if then is not None:
+                    then()
+            case wire.Started() if message.id == self._starting:
+                self._take_started(message)
+            case wire.Stepped() if message.id == self._going:
+                self.writing.take(message)
+            case wire.Rested() if message.id == self._going:
+                self.writing.rest(message)
+                self._going = 0
+                self._at_rest()
+            case wire.Changed():
+                self._take_changed(message)
+            case wire.Branched() if message.id == self._branching:
+                self._branching = 0
+                self.writing.cut(message.token)
+                self.go()
+            case wire.Inspected():
+                self.inspected, self.phase, self.working = message, Phase.RESTING, None
+            case wire.Swept():
+                self.swept, self.phase, self.working = message, Phase.RESTING, None
+            case wire.Failed():
+                self._take_failure(message)
+            case _:
+                pass
+
+    def _take_started(self, message: wire.Started) -> None:
+        self._starting, self._started = 0, True
+        self._recipe = self._wanted
+        self.writing = Writing(prompt=message.prompt)
+        self.change(self._clamps)
+        self.go(self._after_start)
+
+    def _take_changed(self, message: wire.Changed) -> None:
+        if self._recipe is not None:
+            self._recipe = replace(self._recipe, clamps=message.clamps)
+        self.said = f"obeyed from token {message.from_token + 1} on"
+
+    def _take_failure(self, message: wire.Failed) -> None:
+        self.problem = " · ".join(filter(None, (message.what, message.hint)))
+        self.working = None
+        if message.id == self._load:
+            self.phase, self.ready, self._then, self._load = Phase.NONE, None, None, 0
+        elif message.id == self._going:  # the process has let the text go
+            self._going, self._started = 0, False
+            self._at_rest()
+        elif message.id == self._starting:
+            self._starting = 0
+        elif message.id == self._branching:
+            self._branching = 0
+        elif message.id == self._changing:
+            self._in_force = None  # refused: the next one is sent whatever it is
+        elif message.id == self._asked:
+            self.phase = Phase.RESTING
+
+    def _at_rest(self) -> None:
+        if self.phase is Phase.WRITING:
+            self.phase = Phase.RESTING
+
+    # How it is asked
+
+    def _with_model(self, then: Callable[[], None]) -> None:
+        self.problem = ""
+        if self.phase in (Phase.NONE, Phase.DEAD):
+            if self._process is None:
+                self._process = self._start()
+            self.phase = Phase.LOADING
+            self._load = self._tell(lambda number: wire.Load(id=number, run=str(self._run)))
+        if self.phase is Phase.LOADING:
+            self._then = then
+        else:
+            then()
+
+    def _begin(self, recipe: Recipe, tokens: int | None) -> None:
+        if self.phase is Phase.WRITING:
+            self.pause()
+        self._wanted, self._after_start = recipe, tokens
+        self._clamps = self._in_force = recipe.clamps
+        self._starting = self._tell(lambda number: _start(number, recipe))
+
+    def _busy(self, request: Callable[[int], wire.Request]) -> None:
+        if self.phase is Phase.WRITING:
+            self.pause()
+        self._asked = self._tell(request)
+        self.phase, self.working = Phase.BUSY, None
+
+    def _tell(self, request: Callable[[int], wire.Request]) -> int:
+        number = next(self._numbers)
+        if self._process is not None:
+            self._process.tell(request(number))
+        return number
+
+    def _lose(self, phase: Phase) -> None:
+        """The process is no more; the texts stay."""
+        self.phase, self._process, self.ready, self.working, self._then = phase, None, None, None, None
+        self._load = self._starting = self._going = self._branching = self._changing = self._asked = 0
+        self._started = False
+
+
+def _drawing(recipe: Recipe) -> tuple[float, float, int, int, int]:
+    return recipe.temperature, recipe.top_p, recipe.top_k, recipe.max_new, recipe.seed
+
+
+def _start(number: int, recipe: Recipe) -> wire.Start:
+    return wire.Start(
+        id=number,
+        prompt=recipe.prompt,
+        chat=recipe.chat,
+        system=recipe.system,
+        clamps=recipe.clamps,
+        max_new=recipe.max_new,
+        temperature=recipe.temperature,
+        top_p=recipe.top_p,
+        top_k=recipe.top_k,
+        seed=recipe.seed,
+    )

@@ -1,0 +1,97 @@
+"""What is kept of a text: its recipe, to be written again exactly, or the texts themselves, as text or JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from monosem_tui.live.writing import Writing
+from store import wire
+from store.atomic import write_json, write_text
+from store.errors import MonosemError
+from store.recipe import Recipe
+from store.vocab import Vocabulary
+
+
+def free_name(folder: Path, stem: str, ending: str) -> str:
+    """`STEM-1ENDING`, or the first of its kind that `folder` does not have."""
+    number = 1
+    while (folder / f"{stem}-{number}{ending}").exists():
+        number += 1
+    return f"{stem}-{number}{ending}"
+
+
+def save_recipe(path: Path, recipe: Recipe, sae: Path) -> None:
+    """Write a recipe, with the digest of its dictionary; reads all of `sae`.
+
+    Raises:
+        MonosemError: the file is there already, or cannot be written.
+    """
+    _refuse(path)
+    try:
+        with sae.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MonosemError(f"{sae}: {error.strerror or error}") from None
+    replace(recipe, dictionary=digest).save(path)
+
+
+def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> None:
+    """Write both texts: JSON as of `monosem generate --json` where the name ends with .json, else text.
+
+    Raises:
+        MonosemError: the file is there already, or cannot be written.
+    """
+    _refuse(path)
+    if path.suffix == ".json":
+        write_json(path, as_json(recipe, writing, vocabulary))
+    else:
+        write_text(path, as_text(recipe, writing, vocabulary))
+
+
+def as_text(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> str:
+    """Both texts, the prompt before each, and what they were written with."""
+    head = [f"clamps: {' '.join(recipe.clamps) or 'none'}", f"temperature {recipe.temperature:g}, seed {recipe.seed}"]
+    base, clamped = (recipe.prompt + vocabulary.text(_ids(part)) for part in (writing.base, writing.clamped))
+    return "\n".join([*head, "", "base", base, "", "clamped", clamped, ""])
+
+
+def as_json(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The keys of `monosem generate --json`."""
+    return {
+        "prompt": recipe.prompt,
+        "seed": recipe.seed,
+        "clamps": list(recipe.clamps),
+        "base": _text(writing.base, writing.base_end, vocabulary),
+        "clamped": _text(writing.clamped, writing.clamped_end, vocabulary),
+        "kl": [_finite(kl) for kl in writing.kl],
+        "tok_s": {"base": writing.base_speed, "clamped": writing.speed},
+    }
+
+
+def _text(tokens: Sequence[wire.Token], end: str | None, vocabulary: Vocabulary) -> dict[str, Any]:
+    ids = _ids(tokens)
+    return {
+        "text": vocabulary.text(ids[:-1] if end == "eos" else ids),
+        "tokens": vocabulary.strings(ids),
+        "ids": ids,
+        "logprobs": [_finite(token.logprob) for token in tokens],
+        "end": end,
+    }
+
+
+def _ids(tokens: Sequence[wire.Token]) -> list[int]:
+    return [token.token for token in tokens]
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _refuse(path: Path) -> None:
+    if path.exists():
+        raise MonosemError(f"{path} is there already", "Give another name.")

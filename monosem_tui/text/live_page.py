@@ -1,0 +1,172 @@
+"""The Live screen as lines: the model's state, prompt, tray, both texts, and a strip a token for KL and activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from monosem_tui.live.conversation import Conversation, Phase
+from monosem_tui.live.tray import Tray
+from monosem_tui.live.writing import Sampling
+from monosem_tui.text.live_strips import figures, strips
+from monosem_tui.text.live_tray import tray_lines
+from monosem_tui.text.numbers import compact
+from monosem_tui.text.running import Row, flow, row_of, window
+from monosem_tui.text.safe import printable
+from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.text.sweep_page import sweep_lines, sweep_title
+from monosem_tui.text.tokens import display_tokens
+from store.vocab import Vocabulary
+
+RULE, WALL, FORK = "─", "│", "│"
+SIDE_BY_SIDE = 100
+"""Cells from which the texts stand beside each other."""
+ENDS = {"eos": "the model ended it", "length": "as long as asked for", "context": "the model's context is full"}
+START = (
+    ("p", "types a prompt, and enter writes from it"),
+    ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
+    ("c", "in Browse puts the feature under the cursor into the tray"),
+    ("ctrl+g", "writes, and stops; strengths may change meanwhile"),
+    ("i", "shows the features on any text"),
+)
+
+
+@dataclass
+class Shown:
+    """What the page is made of."""
+
+    talk: Conversation
+    tray: Tray
+    vocabulary: Vocabulary
+    maximum: Callable[[int], float | None]
+    label: Callable[[int], str]
+    prompt: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    cursor: int | None = None
+    """The token under the cursor; None while the text is followed to its end."""
+    sweeping: bool = False
+    """Whether a sweep is shown in place of the text."""
+
+
+def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
+    """The whole page in `height` lines."""
+    tray = tray_lines(shown.tray, shown.talk.writing, shown.maximum, shown.label, cells, max(1, height // 6))
+    below: list[Line] = []
+    if not (shown.sweeping and shown.talk.swept):
+        below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
+        below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
+    above = [title(shown.talk, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
+    room = max(2, height - len(above) - len(below))
+    return [*above, *_texts(shown, cells, room), *below][:height]
+
+
+def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
+    """A line across with a title in it."""
+    left = crop(line(Span(f"{RULE} ", Role.DIM), Span(text, role), " "), cells)
+    return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
+
+
+def title(talk: Conversation, cells: int) -> Line:
+    """What the model's process does."""
+    return rule(f"live model: {state(talk)}", cells, Role.WARNING if talk.problem else Role.BOLD)
+
+
+def state(talk: Conversation) -> str:
+    """What the model's process does, in words."""
+    working, ready = talk.working, talk.ready
+    if talk.phase is Phase.DEAD:
+        return f"gone: {printable(talk.problem)} · R brings it back"
+    if talk.phase is Phase.NONE:
+        return f"not loaded: {printable(talk.problem)}" if talk.problem else "not loaded; ctrl+g loads it and writes"
+    if talk.phase in (Phase.LOADING, Phase.BUSY):
+        if working is None:
+            return "starting its process" if talk.phase is Phase.LOADING else "at work"
+        far = f" {compact(working.done)} of {compact(working.total)} {working.unit}" if working.total else ""
+        return printable(working.title + far)
+    speed = talk.writing.speed
+    parts = [talk.phase.value]
+    parts += [f"{printable(PurePath(ready.model).name)} on {printable(ready.device)}"] if ready else []
+    parts += [f"{speed:.0f} tok/s" if speed >= 10 else f"{speed:.1f} tok/s"] if speed else []
+    return " · ".join(parts)
+
+
+def _prompt(prompt: str, cells: int) -> Line:
+    head = line(" ", Span("PROMPT", Role.BOLD), "  ")
+    if not prompt:
+        return crop(line(*head, Span("none: p types one", Role.DIM)), cells)
+    text = line(printable(prompt))
+    room = cells - width_of(head) - 1
+    return line(*head, *(text if width_of(text) <= room else crop_left(text, room)))
+
+
+def _tray_title(tray: Tray) -> str:
+    off = sum(not one.on for one in tray.held)
+    return "clamps" + (f" {len(tray.held)}" if len(tray.held) > 1 else "") + (f", {off} off" if off else "")
+
+
+def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
+    writing, swept = shown.talk.writing, shown.talk.swept
+    if shown.sweeping and swept is not None:
+        return [rule(sweep_title(swept), cells), *sweep_lines(swept, shown.vocabulary, cells, room - 1)]
+    if not len(writing):
+        return _start(shown, cells, room)
+    base = [one.token for one in writing.base]
+    clamped = [one.token for one in writing.clamped]
+    base_title = "base" + _end(writing.base_end)
+    clamped_title = "clamped" + _end(writing.clamped_end) + _fork(writing.fork)
+    if cells >= SIDE_BY_SIDE:
+        left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
+        one = _column(shown, base, left, room - 1, None)
+        other = _column(shown, clamped, right, room - 1, writing.fork)
+        wall = Span(WALL, Role.DIM)
+        heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
+        return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
+    upper = (room - 2) // 2
+    return [
+        rule(base_title, cells),
+        *_column(shown, base, cells, upper, None),
+        rule(clamped_title, cells),
+        *_column(shown, clamped, cells, room - 2 - upper, writing.fork),
+    ]
+
+
+def _start(shown: Shown, cells: int, room: int) -> list[Line]:
+    lines = [rule("text", cells)]
+    if shown.talk.phase in (Phase.NONE, Phase.RESTING):
+        lines += [crop(line(f" {key:>6}  ", Span(what, Role.DIM)), cells) for key, what in START]
+    return (lines + [()] * room)[:room]
+
+
+def _end(end: str | None) -> str:
+    return f": {ENDS.get(end, printable(end))}" if end else ""
+
+
+def _fork(fork: int | None) -> str:
+    return "" if fork is None else f" · differs from token {fork + 1}"
+
+
+def _padded(spans: Line, cells: int) -> Line:
+    return line(*spans, " " * (cells - width_of(spans)))
+
+
+def _column(shown: Shown, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
+    """A text in exactly `room` rows, its end or the token under the cursor in sight."""
+    texts = display_tokens(shown.vocabulary.tokens(tokens))
+    if fork is not None:
+        space = " " if texts[fork].startswith(" ") else ""
+        texts[fork] = f"{space}{FORK}{texts[fork].removeprefix(' ')}"
+    rows = flow(texts, cells - 2)
+    place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
+    first = window(len(rows), room, place)
+    drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]
+    return drawn + [()] * (room - len(drawn))
+
+
+def _row(row: Row, cursor: int | None, fork: int | None, cells: int) -> Line:
+    spans: list[Span] = []
+    for piece in row:
+        role = Role.CARET if piece.token == cursor else Role.PLAIN
+        before, mark, after = piece.text.partition(FORK) if piece.token == fork else (piece.text, "", "")
+        spans += [Span(before, role), Span(mark, Role.ACCENT), Span(after, role if mark else Role.PLAIN)]
+    return crop(line(" ", *spans), cells)

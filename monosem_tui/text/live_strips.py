@@ -1,0 +1,116 @@
+"""One column a token: KL and the activations of clamped features; and what is known of the token under the cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from monosem_tui.live.tray import Tray
+from monosem_tui.live.writing import Writing
+from monosem_tui.text.bars import LEVELS
+from monosem_tui.text.numbers import activation, share
+from monosem_tui.text.running import window
+from monosem_tui.text.safe import fit
+from monosem_tui.text.spans import Line, Role, Span, crop, line
+from monosem_tui.text.tokens import display_token
+from store import wire
+from store.vocab import Vocabulary
+
+NAME = 8
+"""Cells before a strip."""
+SHOWN_TOKEN = 20
+
+
+def figures(writing: Writing, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
+    """Perplexities and KL of the whole, or what is known of one token."""
+    if not len(writing):
+        return ()
+    parts = _of_all(writing) if cursor is None else _of_token(writing, vocabulary, min(cursor, len(writing) - 1))
+    spans: list[Span] = []
+    for number, (name, value) in enumerate(parts):
+        spans += [Span("   " if number else " ", Role.DIM), Span(f"{name} ", Role.DIM), Span(value)]
+    return crop(tuple(spans), cells)
+
+
+def strips(
+    writing: Writing,
+    tray: Tray,
+    maximum: Callable[[int], float | None],
+    cursor: int | None,
+    cells: int,
+    most: int,
+) -> list[Line]:
+    """The strip of KL, and those of at most `most` clamped features."""
+    if not len(writing):
+        return []
+    room = cells - NAME - 2
+    first = window(len(writing), room, cursor)
+    until = first + room
+    lines = [_strip("KL", writing.kl[first:until], _ceiling(writing.kl), first, cursor)]
+    features = list(dict.fromkeys(held.clamp.feature for held in tray.held))
+    here = tray.present.clamp.feature if tray.present else None
+    if here in features[most:]:
+        features = [here, *(feature for feature in features if feature != here)]
+    for feature in features[:most]:
+        levels = [_act(acts, feature) for acts in writing.acts]
+        top = max((level for level in levels if level is not None), default=0.0)
+        lines.append(_strip(str(feature), levels[first:until], max(top, maximum(feature) or 0.0), first, cursor))
+    return [crop(spans, cells) for spans in lines]
+
+
+def _of_all(writing: Writing) -> list[tuple[str, str]]:
+    base, clamped = writing.perplexities
+    parts = [("perplexity base", _number(base)), ("clamped", _number(clamped))]
+    found = writing.mean_kl()
+    if found is None:
+        return [*parts, ("KL", "0: no clamp has changed anything")]
+    return [*parts, ("KL mean", f"{found[0]:.2f} nats from token {found[1] + 1}")]
+
+
+def _of_token(writing: Writing, vocabulary: Vocabulary, at: int) -> list[tuple[str, str]]:
+    parts = [("token", str(at + 1))]
+    for name, tokens in (("base", writing.base), ("clamped", writing.clamped)):
+        if at < len(tokens):
+            parts.append((name, f"{_token(vocabulary, tokens[at])} {_odds(tokens[at].logprob)}"))
+    if at < len(writing.kl):
+        parts += [("unclamped", _odds(writing.own[at])), ("KL", f"{writing.kl[at]:.2f}")]
+    return parts
+
+
+def _token(vocabulary: Vocabulary, token: wire.Token) -> str:
+    return display_token(vocabulary.token(token.token), longest=SHOWN_TOKEN)
+
+
+def _odds(logprob: float) -> str:
+    return share(math.exp(min(0.0, logprob))) if math.isfinite(logprob) else "?"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else activation(value)
+
+
+def _act(acts: Sequence[wire.Act], feature: int) -> float | None:
+    return next((act.clamped for act in acts if act.feature == feature), None)
+
+
+def _ceiling(values: Sequence[float]) -> float:
+    """A power of two above all: the strip is then drawn anew only when that is passed."""
+    top = max((value for value in values if math.isfinite(value)), default=0.0)
+    return 2.0 ** math.ceil(math.log2(top)) if top > 2**-6 else 2**-6
+
+
+def _strip(name: str, values: Sequence[float | None], top: float, first: int, cursor: int | None) -> Line:
+    spans = [Span(" "), Span(fit(name, NAME), Role.BOLD)]
+    text = "".join(_column(value, top) for value in values)
+    at = None if cursor is None else cursor - first
+    if at is None or not 0 <= at < len(text):
+        return line(*spans, text)
+    return line(*spans, text[:at], Span(text[at], Role.CARET), text[at + 1 :])
+
+
+def _column(value: float | None, top: float) -> str:
+    if value is None:
+        return " "
+    if not math.isfinite(value):
+        return LEVELS[-1]
+    return LEVELS[max(1, min(8, round(8 * value / top)))] if top > 0 else LEVELS[1]

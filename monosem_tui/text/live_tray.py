@@ -1,0 +1,72 @@
+"""The tray of clamps as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monosem_tui.live.tray import Held, Tray
+from monosem_tui.live.writing import Writing
+from monosem_tui.text.numbers import activation, signed
+from monosem_tui.text.safe import fit, printable
+from monosem_tui.text.spans import Line, Role, Span, crop, line, spread
+from store import wire
+from store.clamp import Clamp
+
+MARK = "▌"
+NAME = 24
+"""Cells of a label, where there is room."""
+
+
+def tray_lines(
+    tray: Tray,
+    writing: Writing,
+    maximum: Callable[[int], float | None],
+    label: Callable[[int], str],
+    cells: int,
+    most: int,
+) -> list[Line]:
+    """At most `most` rows around the cursor; a sentence where there are none."""
+    if not tray.held:
+        return [
+            crop(line("  ", Span("none: a adds one, c in Browse takes the feature under the cursor", Role.DIM)), cells)
+        ]
+    first = max(0, min(tray.cursor - most // 2, len(tray.held) - most))
+    now = {act.feature: act for act in writing.acts[-1]} if writing.acts else {}
+    rows = range(first, min(len(tray.held), first + most))
+    return [_row(tray.held[n], n == tray.cursor, now, maximum, label, cells) for n in rows]
+
+
+def _row(
+    held: Held,
+    here: bool,
+    now: dict[int, wire.Act],
+    maximum: Callable[[int], float | None],
+    label: Callable[[int], str],
+    cells: int,
+) -> Line:
+    clamp = held.clamp
+    role = Role.PLAIN if held.on else Role.DIM
+    name = max(0, min(NAME, cells - 56))
+    left = [
+        Span(MARK if here else " ", Role.ACCENT),
+        Span(f"{clamp.feature:>6}  ", Role.BOLD if held.on else Role.DIM),
+        Span(fit(printable(label(clamp.feature)), name) + "  " if name else "", role),
+        Span(clamp.in_words() if held.on else f"off ({clamp.in_words()})", role),
+    ]
+    level = _level(clamp, maximum)
+    if held.on and level:
+        left += [Span("  ◀ ", Role.DIM), Span(level, Role.BOLD), Span(" ▶", Role.DIM)]
+    act = now.get(clamp.feature)
+    right = line(Span("now ", Role.DIM), _now(act), " ") if act is not None and held.on else ()
+    return spread(line(*left), right, cells)
+
+
+def _level(clamp: Clamp, maximum: Callable[[int], float | None]) -> str:
+    """What a multiple of a maximum comes to; nothing where the words say it."""
+    most = maximum(clamp.feature)
+    return activation(clamp.value * most) if clamp.mode == "max" and most else ""
+
+
+def _now(act: wire.Act) -> str:
+    natural, clamped = activation(act.natural), activation(act.clamped)
+    return natural if natural == clamped else f"{natural} → {clamped if act.clamped >= 0 else signed(act.clamped)}"

@@ -1,0 +1,67 @@
+"""A sweep as lines: for each strength how far its text is from the model's own, and how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monosem_tui.live.writing import perplexity
+from monosem_tui.text.bars import bar
+from monosem_tui.text.numbers import activation
+from monosem_tui.text.running import flow
+from monosem_tui.text.safe import fit, width
+from monosem_tui.text.spans import Line, Role, Span, crop, line
+from monosem_tui.text.tokens import display_tokens
+from store import wire
+from store.clamp import parse_clamp
+from store.errors import MonosemError
+from store.vocab import Vocabulary
+
+BAR = 10
+ROOMY = 76
+"""Cells from which there is room for bars."""
+MOST_ROWS = 4
+"""Rows of each text."""
+
+
+def sweep_title(swept: wire.Swept) -> str:
+    """What the texts are measured against."""
+    base = perplexity(swept.base_logprobs)
+    return f"sweep · perplexity of base {_number(base)} · esc back to the text"
+
+
+def sweep_lines(swept: wire.Swept, vocabulary: Vocabulary, cells: int, room: int) -> list[Line]:
+    """Exactly `room` lines."""
+    means = [_mean(one.kl) for one in swept.strengths]
+    top = max((mean for mean in means if mean is not None), default=0.0)
+    rows = max(0, min(MOST_ROWS, room // max(1, len(swept.strengths)) - 1))
+    long = BAR if cells >= ROOMY else 0
+    lines: list[Line] = []
+    for one, mean in zip(swept.strengths, means, strict=True):
+        drawn = bar((mean or 0.0) / top if top > 0 else 0.0, long)
+        texts = display_tokens(vocabulary.tokens(one.tokens))
+        spans = [
+            Span(f" {fit(_words(one.clamp), 28)}", Role.BOLD),
+            Span(f"  KL {_number(mean):>5}  "),
+            Span(drawn + " " * (long - width(drawn)), Role.DIM),
+            Span(f"  perplexity {_number(perplexity(one.own_logprobs)):>6}"),
+        ]
+        if not rows:
+            spans.append(Span("".join(["  ", *texts])))
+        lines.append(crop(line(*spans), cells))
+        lines += [crop(line(" ", *(Span(p.text) for p in row)), cells) for row in flow(texts, cells - 2)[:rows]]
+    return (lines + [()] * room)[:room]
+
+
+def _words(clamp: str) -> str:
+    try:
+        return parse_clamp(clamp).in_words()
+    except MonosemError:
+        return clamp
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else activation(value)

@@ -1,0 +1,88 @@
+"""The Live screen's page: lines made anew from what is known, of which only the cells that differ are sent."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from textual.geometry import Region
+
+from monosem_tui.actions import Where
+from monosem_tui.text.cells import changed_cells
+from monosem_tui.text.inspect_page import Looked, inspect_lines
+from monosem_tui.text.live_page import Shown, live_lines
+from monosem_tui.text.palette import Palette
+from monosem_tui.text.spans import Line
+from monosem_tui.widgets.keys import bindings
+from monosem_tui.widgets.line_view import LineView
+
+
+class CellView(LineView):
+    """A pane that is laid out as a whole, and repaints the cells that have changed."""
+
+    HEAD = 0
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette)
+        self._lines: list[Line] = []
+
+    def lines(self, cells: int, height: int) -> list[Line]:
+        """All lines of the pane."""
+        raise NotImplementedError
+
+    def renew(self) -> None:
+        """Show what there is to show."""
+        if self.size.width and self.size.height:
+            self._lines = self.lines(self.size.width, self.size.height)
+            self.rows = len(self._lines)
+            self.refresh()
+
+    def row(self, number: int) -> Line:
+        """One line."""
+        return self._lines[number]
+
+    def on_resize(self) -> None:
+        """Lay out for the new size."""
+        super().on_resize()
+        self.renew()
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Repaint, unless told more precisely, the cells that differ from what is on the screen."""
+        if repaint and self._drawn and not (regions or layout or recompose):
+            found = []
+            for y, drawn in self._drawn.items():
+                cells = changed_cells(drawn, self._line(y))
+                if cells is not None:
+                    found.append(Region(cells[0], y, cells[1] - cells[0], 1))
+            if not found:
+                return self
+            regions = tuple(found)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+class LiveView(CellView):
+    """Prompt, tray, both texts and their strips."""
+
+    BINDINGS = bindings(Where.WRITING)
+
+    def __init__(self, palette: Palette, shown: Shown) -> None:
+        super().__init__(palette)
+        self.shown = shown
+
+    def lines(self, cells: int, height: int) -> list[Line]:
+        """All lines of the pane."""
+        return live_lines(self.shown, cells, height)
+
+
+class InspectView(CellView):
+    """A text, and the features of its tokens."""
+
+    BINDINGS = bindings(Where.INSPECT)
+    DEFAULT_CSS = "InspectView { display: none; }"
+
+    def __init__(self, palette: Palette, looked: Looked) -> None:
+        super().__init__(palette)
+        self.looked = looked
+
+    def lines(self, cells: int, height: int) -> list[Line]:
+        """All lines of the pane."""
+        return inspect_lines(self.looked, cells, height)

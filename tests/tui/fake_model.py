@@ -1,0 +1,176 @@
+"""A model's process without a model: it speaks store.wire, and writes the words of the small run one after another.
+
+`python fake_model.py WORD…`, where the words say how it is to behave:
+    dies          it kills itself after the third token
+    refuses       it loads nothing
+    slow          it says what it loads and never gets further
+    endless       a text has no end
+    mute          it ends at once, with a traceback's last line on stderr
+    ever          as `endless`, one token each 20 milliseconds
+    calm          one token each 100 milliseconds, so that each is drawn by itself
+
+Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
+0 while they are the same, then 1.5; a feature clamped acts at 0.5 before and 9.0 after.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+from store import wire
+from store.clamp import parse_clamp
+
+FORK, FIRST, OTHER = 4, 10, 30
+WORDS = 60
+
+
+class Fake:
+    """The state of the pretended model."""
+
+    def __init__(self, behaviour: list[str]) -> None:
+        self.behaviour = behaviour
+        self.clamps: tuple[str, ...] = ()
+        self.going: wire.Go | None = None
+        self.left: int | None = None
+        self.number, self.longest, self.seed = 0, 0, 0
+        self.rest = b""
+
+    def run(self) -> None:
+        send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
+        while True:
+            for line in self.lines():
+                request = wire.decode(line)
+                assert isinstance(request, wire.Request)
+                self.meet(request)
+            if self.going:
+                self.write(self.going)
+
+    def lines(self) -> list[bytes]:
+        ready, _, _ = select.select([0], [], [], 0 if self.going else None)
+        if not ready:
+            return []
+        piece = os.read(0, 1 << 16)
+        if not piece:
+            os._exit(0)
+        *lines, self.rest = (self.rest + piece).split(b"\n")
+        return lines
+
+    def meet(self, request: wire.Request) -> None:
+        match request:
+            case wire.Load():
+                self.load(request)
+            case wire.Start(prompt=prompt) if len(prompt) > 1000:
+                send(wire.Failed(id=request.id, what="the prompt has 5000 tokens, and it reads 64", hint="Shorten it."))
+            case wire.Start():
+                self.settle()
+                self.clamps, self.number, self.longest, self.seed = request.clamps, 0, request.max_new, request.seed
+                send(wire.Started(id=request.id, prompt=(0, 7, 8), clamps=request.clamps))
+            case wire.Go():
+                self.going, self.left = request, request.tokens
+            case wire.Pause():
+                self.settle()
+            case wire.Change():
+                self.clamps = request.clamps
+                send(wire.Changed(id=request.id, clamps=request.clamps, from_token=self.number))
+            case wire.Branch():
+                self.settle()
+                self.number = request.token
+                send(wire.Branched(id=request.id, token=request.token))
+            case wire.Sweep():
+                self.sweep(request)
+            case wire.Inspect():
+                self.inspect(request)
+            case wire.Stop():
+                self.settle()
+                send(wire.Stopped(id=request.id))
+
+    def load(self, request: wire.Load) -> None:
+        send(wire.Working(id=request.id, title="loading PyTorch"))
+        if "slow" in self.behaviour:
+            send(wire.Working(id=request.id, title="reading weights", done=3, total=8, unit="files"))
+        elif "refuses" in self.behaviour:
+            send(wire.Failed(id=request.id, what=f"there is no model in {request.run}/model", hint="Give --model."))
+        else:
+            send(
+                wire.Ready(
+                    id=request.id,
+                    model="/models/fake",
+                    device="cpu",
+                    d_sae=48,
+                    max_context=64,
+                    context=16,
+                    chat=False,
+                    knows_maxima=True,
+                )
+            )
+
+    def write(self, going: wire.Go) -> None:
+        if "ever" in self.behaviour:
+            time.sleep(0.02)
+        if "calm" in self.behaviour:
+            time.sleep(0.1)
+        n = self.number
+        endless = "endless" in self.behaviour or "ever" in self.behaviour
+        if self.left == 0 or (n >= self.longest and not endless):
+            self.settle()
+            return
+        changed = bool(self.clamps) and n >= FORK
+        base = FIRST + (n + self.seed) % (WORDS - FIRST)
+        clamped = OTHER + (n - FORK) % (WORDS - OTHER) if changed else base
+        features = dict.fromkeys(parse_clamp(one).feature for one in self.clamps)
+        send(
+            wire.Stepped(
+                id=going.id,
+                number=n,
+                base=wire.Token(base, -0.5),
+                clamped=wire.Token(clamped, -0.25),
+                kl=1.5 if changed else 0.0,
+                own_logprob=-2.0 if changed else -0.5,
+                acts=tuple(wire.Act(feature, 0.5, 9.0) for feature in features),
+            )
+        )
+        self.number += 1
+        self.left = None if self.left is None else self.left - 1
+        if "dies" in self.behaviour and self.number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def settle(self) -> None:
+        going, self.going = self.going, None
+        if going is not None:
+            end = "length" if self.number >= self.longest else None
+            send(wire.Rested(id=going.id, base_end=end, clamped_end=end, base_tok_s=90.0, clamped_tok_s=96.0))
+
+    def inspect(self, request: wire.Inspect) -> None:
+        """Each word of the text is the token behind the one before; token n has features n and 20 + n, and 0."""
+        reads = [wire.Read(0, False, (), 0, None)]
+        for n, _ in enumerate(request.text.split()):
+            change = 0.5 if request.ablate else None
+            firings = (wire.Fires(n % 48, 8.0 - n % 8, change), wire.Fires((n + 20) % 48, 1.0, None))
+            reads.append(wire.Read(FIRST + n % 50, True, firings, 7, None))
+        send(wire.Inspected(id=request.id, contexts=(tuple(reads),)))
+
+    def sweep(self, request: wire.Sweep) -> None:
+        name, _, values = request.strengths.partition("=")
+        values, at, where = values.partition("@")
+        swung = [
+            wire.Swung(f"{name}={value}{at}{where}", (40 + n, 41, 42), "length", (0.1 * n, 0.2 * n), (-1.0, -2.0 - n))
+            for n, value in enumerate(values.split(","))
+        ]
+        send(wire.Swept(id=request.id, base=(10, 11, 12), base_logprobs=(-0.5, -0.5, -0.5), strengths=tuple(swung)))
+
+
+def send(message: wire.Answer) -> None:
+    try:
+        os.write(1, wire.encode(message))
+    except OSError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    if "mute" in sys.argv:
+        sys.exit("ModuleNotFoundError: No module named 'engine'")
+    Fake(sys.argv[1:]).run()

@@ -1,0 +1,369 @@
+"""The Live screen with a pretended model: what keys ask of it, and what becomes of the screen when it fails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+
+from monosem_tui.actions import Where, at
+from monosem_tui.live.conversation import Phase
+from monosem_tui.memory import LiveMemory, Memory, recall
+from monosem_tui.text.opened import open_run
+from monosem_tui.text.palette import Palette
+from store.recipe import Recipe
+from tests.sample_run import VOCAB, Sample
+from tests.tui.conftest import MakeApp
+from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write
+from tests.tui.screens import assert_golden, press, screen_text, settle, style_digest
+from tests.tui.test_goldens import SIZES
+
+
+def words(first: int, last: int) -> str:
+    """Tokens of the small run's vocabulary, as text."""
+    return b"".join(VOCAB[first:last]).decode()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_before_anything_is_written(
+    size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        await live(pilot)
+        assert_golden(f"live-start-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        await press(pilot, "c", "j", "c")
+        await write(pilot)
+        await pilot.press("k", "x", *"hhhh")
+        await pilot.pause()
+        assert_golden(f"live-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+async def test_texts_differ_from_the_token_that_clamps_change(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(200, 50)) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        text = screen_text(pilot)
+        assert f"{words(10, 14)} │{words(30, 31).strip()}" in text
+        assert words(10, 17) in text
+        assert "differs from token 5" in text
+        assert screen.talk.writing.fork == 4
+        assert "KL mean 1.50 nats from token 5" in text
+        assert "96 tok/s" in text
+        await pilot.press("r")
+        assert "greedy" in screen_text(pilot)
+
+
+async def test_a_strength_changed_while_it_writes_is_sent(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "ever")
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: len(screen.talk.writing) > 3)
+        await pilot.press("]")
+        await until(pilot, lambda: "obeyed from token" in screen_text(pilot))
+        assert screen.talk.phase is Phase.WRITING
+        assert screen.talk.recipe is not None
+        assert screen.talk.recipe.clamps == ("0=max*2.5@response",)
+        await pilot.press("0")
+        await until(pilot, lambda: screen.talk.recipe is not None and not screen.talk.recipe.clamps)
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        written = len(screen.talk.writing)
+        await pilot.press("space")
+        await until(pilot, lambda: len(screen.talk.writing) == written + 1)
+        await pilot.press("h", "h", "h", "b")
+        await until(pilot, lambda: len(screen.talk.writing) > written + 2)
+        await pilot.press("space")
+        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        numbers = [token.token for token in screen.talk.writing.base]
+        assert numbers == [10 + n % 50 for n in range(len(numbers))]  # nothing twice, nothing missing
+
+
+async def test_the_tray(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        assert "0 into the tray: set to max × 2 on response" in screen_text(pilot)
+        await press(pilot, "c")
+        assert "0 is in the tray" in screen_text(pilot)
+        screen = await live(pilot)
+        for pressed, clamps in (
+            (["]"], ("0=max*2.5@response",)),
+            (["-", "-"], ("0=max*1.5@response",)),
+            (["x"], ("0=off@response",)),
+            (["x"], ("0=max*1.5@response",)),
+            (["0"], ()),
+            (["0"], ("0=max*1.5@response",)),
+            (["a", *keys("7=+3"), "enter"], ("0=max*1.5@response", "7=+3")),
+            (["k", "d"], ("7=+3",)),
+            (["enter", "backspace", "4", "enter"], ("7=+4",)),
+        ):
+            await pilot.press(*pressed)
+            assert screen.tray.clamps == clamps, pressed
+        for text, why in (("x", "no ="), ("48=1", "there is no feature 48"), ("47=max*2", "never fires in the index")):
+            await pilot.press("a", *keys(text), "enter")
+            assert screen.tray.clamps == ("7=+4",)
+            assert why in screen_text(pilot)
+        modes = []
+        for _ in range(4):
+            await pilot.press("m")
+            modes.append(screen.tray.held[0].clamp.mode)
+        assert modes == ["scale", "max", "set", "add"]
+
+
+async def test_what_is_kept_for_the_next_time(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, sample: Sample
+) -> None:
+    pretend(monkeypatch)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        await write(pilot)
+        await pilot.press("0", "g", *["backspace"] * 6, *keys("t=0.5"), "enter")
+        app.keep()
+    kept = recall(sample.run.path)
+    assert kept.live == LiveMemory(
+        prompt="the sea", clamps="-0=max*2@response", sampling="t=0.5 p=1 k=0 max=200 seed=0"
+    )
+    async with make_app(memory=kept).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        assert (screen.shown.prompt, screen.tray.written()) == ("the sea", "-0=max*2@response")
+        assert str(screen.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
+        await pilot.press("p", "escape")
+    hostile = Memory(live=LiveMemory(prompt="\x1b[31m", clamps="0=max*2 ]] 999999=1 =", sampling="k=x"))
+    async with make_app(memory=hostile).run_test(size=(80, 24)) as pilot:
+        await live(pilot)
+        assert "⟨0x1B⟩[31m" in screen_text(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        await pilot.press("s", "enter")
+        await until(pilot, lambda: screen.talk.swept is not None)
+        assert_golden(f"live-sweep-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+        await pilot.press("escape")
+        assert "KL mean" in screen_text(pilot)
+        await pilot.press("s", "ctrl+u", *keys("0=1"), "enter")
+        assert "no row of strengths" in screen_text(pilot)
+
+
+async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample: Sample) -> None:
+    pretend(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        await pilot.press("w", "enter")
+        await until(pilot, lambda: "the recipe is in sample-1.recipe.json" in screen_text(pilot))
+        recipe = Recipe.load(tmp_path / "sample-1.recipe.json")
+        digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
+        assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        await pilot.press("w", "ctrl+u", *keys("sample-1.recipe.json"), "enter")
+        await until(pilot, lambda: "is there already" in screen_text(pilot))
+        await pilot.press("e", "enter")
+        await pilot.pause()
+        text = (tmp_path / "sample-1.txt").read_text()
+        assert "the sea" + words(10, 60) in text
+        await pilot.press("e", "ctrl+u", *keys("out.json"), "enter")
+        await pilot.pause()
+        found = json.loads((tmp_path / "out.json").read_text())
+        assert found["clamped"]["ids"] == [token.token for token in screen.talk.writing.clamped]
+        assert (found["base"]["end"], found["kl"][:5]) == ("length", [0.0] * 4 + [1.5])
+        assert {"prompt", "seed", "clamps", "base", "clamped", "kl", "tok_s"} == set(found)
+        await pilot.press("e", "ctrl+u", *keys("/dev/null/x"), "enter")
+        await pilot.pause()
+        assert "/dev/null" in screen_text(pilot)
+
+
+# What goes wrong
+
+
+async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "ever")
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: len(screen.talk.writing) > 3)
+        first = process_of(screen)
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
+        text = screen_text(pilot)
+        assert "gone: it was ended by SIGKILL" in text
+        assert "R brings it back" in text
+        assert words(10, 13) in text
+        await pilot.press("R")
+        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        assert words(10, 13) in screen_text(pilot)
+        assert process_of(screen) is not first
+        await pilot.press("b")
+        await pilot.press("h", "b")
+        assert "holds this text no more" in screen_text(pilot)
+        await pilot.press("escape", "ctrl+g")
+        await until(pilot, lambda: len(screen.talk.writing) > 3 and screen.talk.phase is Phase.WRITING)
+        pid = process_of(screen).pid
+        assert pid is not None
+        await pilot.press("ctrl+g")
+    await _gone(pid)
+
+
+async def _gone(pid: int) -> None:
+    import asyncio
+
+    for _ in range(500):
+        if not alive(pid):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"process {pid} is still there")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("refuses", "there is no model in"),
+        ("mute", "ModuleNotFoundError: No module named 'engine'"),
+        ("dies", "ended by SIGKILL: often memory has run out"),
+    ],
+)
+async def test_a_model_that_cannot_be_had(
+    behaviour: str, said: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, behaviour)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: said in screen_text(pilot))
+        assert screen.talk.phase in (Phase.NONE, Phase.DEAD)
+        pretend(monkeypatch)
+        screen.command = type(screen).command
+        await pilot.press("R")
+        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+
+
+async def test_the_screen_stays_usable_while_it_loads(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "slow")
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: "reading weights 3 of 8 files" in screen_text(pilot))
+        await pilot.press("a", *keys("7=5"), "enter")
+        assert screen.tray.clamps == ("7=5",)
+        await pilot.press("1")
+        await settle(pilot)
+        assert "TOP" in screen_text(pilot)
+        await pilot.press("3", "ctrl+g")
+        assert "nothing will be written" in screen_text(pilot)
+
+
+async def test_prompts_that_do_not_do(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("ctrl+g")
+        assert "there is no prompt" in screen_text(pilot)
+        await pilot.press("p", "enter")
+        assert "there is no prompt" in screen_text(pilot)
+        screen = await write(pilot)
+        await pilot.press("p", "ctrl+u")
+        screen.on_paste(Paste("a line of text\n" * 5000))
+        await pilot.pause()
+        assert "20 000 of 75 000 letters kept" in screen_text(pilot)
+        assert "↵a line of text" in screen_text(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "the prompt has 5000 tokens" in screen_text(pilot))
+        assert words(10, 13) in screen_text(pilot)  # the old text stays
+
+
+async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path, sample: Sample) -> None:
+    alone = tmp_path / "copied.h5"
+    alone.write_bytes(sample.run.features.read_bytes())
+    run = open_run(alone)
+    async with make_app(run).run_test(size=(120, 40)) as pilot:
+        await live(pilot)
+        for key in ("p", "R", "ctrl+g"):
+            await pilot.press(key)
+            assert "has no model" in screen_text(pilot)
+            await pilot.press("k")
+    run.store.close()
+
+
+def test_every_key_of_live_is_pressed_here() -> None:
+    pressed = set("p ] - 0 x d a m j k h l b g r s w e ctrl+g space enter".split())
+    for action in at(Where.WRITING):
+        assert pressed & set(action.keys), action.id
+
+
+# Any text through the features
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_text_looked_at(size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=size) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys(" ".join("abcdefghijklmnopqrstuvwxyz" * 3)), "enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 79)
+        await pilot.press("space", "l", "space", "l", "l", "j", "x")
+        await until(pilot, lambda: "without it" in screen_text(pilot))
+        assert_golden(f"inspect-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
+
+
+async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "enter")
+        assert "p takes a text" in screen_text(pilot)
+        await pilot.press("p", "enter")
+        assert "there is no text" in screen_text(pilot)
+        await pilot.press("p", *keys("a b c d"), "enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 5)
+        looked = screen.looked
+        assert (looked.token, looked.feature) == (1, 0)  # BOS has no features
+        await pilot.press("l", "l", "h", "j")
+        assert (looked.token, looked.row, looked.feature) == (2, 1, 21)
+        await pilot.press("j", "k")
+        assert looked.feature == 1
+        await pilot.press("space", "l", "space", "l", "space", "h", "h", "h", "space", "j", "space")
+        assert looked.chosen == (1, 2, 3, 0)
+        assert "4 features colour the text already" in screen_text(pilot)
+        await pilot.press("k", "space")
+        assert looked.chosen == (1, 2, 3)
+        await pilot.press("l", "c")
+        assert screen.tray.clamps == ("1=max*2@response",)
+        await pilot.press("x")
+        await until(pilot, lambda: "+0.50 nats without it" in screen_text(pilot))
+        assert (looked.token, looked.feature) == (2, 1)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "TOP" in screen_text(pilot)
+        await pilot.press("3")
+        assert screen.looking
+        await pilot.press("escape")
+        assert not screen.looking
+
+
+def test_every_key_of_looking_is_pressed_here() -> None:
+    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R"}
+    for action in at(Where.INSPECT, Where.LIVE):
+        assert pressed & set(action.keys), action.id

@@ -1,0 +1,170 @@
+"""What the Live screen is made of, by itself: rows of text, changed cells, settings, and the talk with a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monosem_tui.live.conversation import Conversation, Phase
+from monosem_tui.live.process import Ended, Heard
+from monosem_tui.live.writing import Sampling
+from monosem_tui.text.cells import changed_cells
+from monosem_tui.text.running import flow, window
+from monosem_tui.text.safe import width
+from monosem_tui.text.spans import Role, Span
+from store import wire
+from store.errors import MonosemError
+from store.recipe import Recipe
+
+TOKENS = st.lists(st.sampled_from([" a", " sea", "side", ".", "↵", " 日本", " ", "é", " abcdefgh"]), max_size=40)
+
+
+@given(TOKENS, st.integers(12, 40))
+def test_rows_hold_every_token_in_order_and_fit(tokens: list[str], cells: int) -> None:
+    rows = flow(tokens, cells)
+    assert [piece.token for row in rows for piece in row] == list(range(len(tokens)))
+    for row in rows:
+        assert sum(width(piece.text) for piece in row) <= cells
+        assert all("↵" not in piece.text for piece in row[:-1])
+    for piece in (piece for row in rows for piece in row):
+        assert tokens[piece.token] in (piece.text, f" {piece.text}")
+
+
+@given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 199))
+def test_what_is_looked_for_is_in_the_window(n_rows: int, room: int, place: int) -> None:
+    first = window(n_rows, room, None)
+    assert first <= max(0, n_rows - 1)
+    assert n_rows <= first + room
+    first = window(n_rows, room, place)
+    assert first <= place < first + room
+
+
+LINES = st.lists(
+    st.builds(Span, st.text("ab日é\u0301 ", min_size=1, max_size=5), st.sampled_from([Role.PLAIN, Role.BOLD])),
+    max_size=5,
+).map(tuple)
+
+
+@given(LINES, LINES)
+def test_cells_outside_of_the_changed_ones_are_equal(before: tuple[Span, ...], after: tuple[Span, ...]) -> None:
+    def cells(spans: tuple[Span, ...]) -> list[tuple[str, Role]]:
+        found: list[tuple[str, Role]] = []
+        for text, role in spans:
+            for character in text:
+                size = width(character)
+                if size == 0 and found:
+                    found[-1] = (found[-1][0] + character, role)
+                else:
+                    found += [(character, role)] + [("second", role)] * (size - 1)
+        return found + [(" ", Role.PLAIN)] * (80 - len(found))
+
+    found = changed_cells(before, after)
+    a, b = cells(before), cells(after)
+    first, last = found or (0, 0)
+    assert a[:first] == b[:first]
+    assert a[last:] == b[last:]
+    assert (found is None) == (a == b)
+
+
+def test_settings_as_they_are_typed() -> None:
+    settings = Sampling().changed("t=0.8, p=0.95 k=40 max=30 seed=7")
+    assert settings == Sampling(temperature=0.8, top_p=0.95, top_k=40, max_new=30, seed=7)
+    assert Sampling().changed(str(settings)) == settings
+    assert settings.changed("greedy").temperature == 0
+    for text in ("t=x", "q=1", "t=-1", "p=0", "p=2", "k=1.5", "max=0", "t=nan", "seed=99999999999999999999", "t"):
+        with pytest.raises(MonosemError):
+            Sampling().changed(text)
+
+
+class Scripted:
+    """A process that says what the test has it say."""
+
+    def __init__(self) -> None:
+        self.told: list[wire.Request] = []
+        self.says: list[Heard] = []
+        self.closed = False
+
+    def tell(self, request: wire.Request, /) -> None:
+        self.told.append(request)
+
+    def take(self) -> list[Heard]:
+        says, self.says = self.says, []
+        return says
+
+    def close(self) -> None:
+        self.closed = True
+
+
+READY = wire.Ready(id=1, model="m", device="cpu", d_sae=4, max_context=8, context=8, chat=False, knows_maxima=True)
+
+
+def step(number: int, of: int, token: int) -> wire.Stepped:
+    drawn = wire.Token(token, -1.0)
+    return wire.Stepped(id=of, number=number, base=drawn, clamped=drawn, kl=0.0, own_logprob=-1.0, acts=())
+
+
+def test_answers_to_what_was_given_up_are_dropped() -> None:
+    process = Scripted()
+    talk = Conversation(Path("run"), lambda: process)
+    talk.write(Recipe(prompt="a"))
+    assert [type(one) for one in process.told] == [wire.Load]
+    process.says = [READY]
+    talk.hear()
+    assert process.told[1] == wire.Start(id=2, prompt="a")
+    process.says = [wire.Started(id=2, prompt=(0,), clamps=())]
+    talk.hear()
+    process.says = [step(0, 3, 7)]
+    talk.hear()
+    talk.write(Recipe(prompt="b"))
+    assert [type(one) for one in process.told[3:]] == [wire.Pause, wire.Start]
+    rested = wire.Rested(id=3, base_end=None, clamped_end=None, base_tok_s=None, clamped_tok_s=None)
+    process.says = [step(1, 3, 8), rested, wire.Started(id=5, prompt=(0,), clamps=()), step(1, 3, 9), step(0, 6, 1)]
+    talk.hear()
+    assert [token.token for token in talk.writing.base] == [1]
+    assert talk.phase is Phase.WRITING
+
+
+def test_a_prompt_that_is_refused_leaves_the_text() -> None:
+    process = Scripted()
+    talk = Conversation(Path("run"), lambda: process)
+    talk.write(Recipe(prompt="a"))
+    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=()), step(0, 3, 7)]
+    talk.hear()
+    talk.write(Recipe(prompt="b"))
+    process.says = [wire.Failed(id=5, what="too long", hint="Shorten it.")]
+    talk.hear()
+    assert talk.problem == "too long · Shorten it."
+    assert [token.token for token in talk.writing.base] == [7]
+    assert talk.recipe is not None
+    assert talk.recipe.prompt == "a"
+
+
+def test_a_branch_that_is_refused_takes_nothing_back() -> None:
+    process = Scripted()
+    talk = Conversation(Path("run"), lambda: process)
+    talk.write(Recipe(prompt="a"))
+    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=()), step(0, 3, 7), step(1, 3, 8)]
+    talk.hear()
+    talk.branch(1)
+    process.says = [wire.Failed(id=4, what="its memory cannot be gone back in")]
+    talk.hear()
+    assert len(talk.writing) == 2
+    talk.branch(1)
+    process.says = [wire.Branched(id=5, token=1), step(1, 6, 9)]
+    talk.hear()
+    assert [token.token for token in talk.writing.base] == [7, 9]
+
+
+def test_idle_is_no_failure_and_another_life_begins() -> None:
+    lives = [Scripted(), Scripted()]
+    talk = Conversation(Path("run"), iter(lives).__next__)
+    talk.write(Recipe(prompt="a"))
+    lives[0].says = [READY, Ended("it was idle for 3600 seconds", idle=True)]
+    talk.hear()
+    assert talk.phase is Phase.NONE
+    talk.write(Recipe(prompt="a"))
+    assert isinstance(lives[1].told[0], wire.Load)
+    assert not talk.belongs(lives[0])

@@ -1,0 +1,86 @@
+"""The Live screen with the real process and a tiny random model: what is on the screen is what the engine writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.generation import Session
+from engine.live import open_live
+from engine.progress import Silent
+from engine.recipes import prompt_of, sampling_of
+from monosem_tui.live.conversation import Phase
+from monosem_tui.text.opened import open_run
+from store.clamp import parse_clamp
+from store.run import RunFolder
+from tests.cli.live_runs import live_run
+from tests.engine.small import words
+from tests.tui.conftest import MakeApp
+from tests.tui.live_app import ROOT, keys, live, until
+from tests.tui.screens import screen_text
+
+PROMPT = words([5, 9, 33, 12])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return live_run(tmp_path_factory.mktemp("live") / "run")
+
+
+@pytest.mark.slow
+async def test_a_text_is_what_the_engine_writes(
+    run: RunFolder, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    opened = open_run(run.path)
+    async with make_app(opened).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("g", *keys(" t=1.2 max=20 seed=40"), "enter", "a", *keys("3=max*40@response"), "enter")
+        await pilot.press("p", *keys(PROMPT), "enter")
+        await until(pilot, lambda: screen.talk.writing.complete)
+        recipe = screen.talk.recipe
+        assert recipe is not None
+        assert (recipe.prompt, recipe.temperature, recipe.seed) == (PROMPT, 1.2, 40)
+        model = open_live(run, {}, Silent())
+        clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
+        own = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 20)
+        while own.step() is not None:
+            pass
+        writing = screen.talk.writing
+        assert [token.token for token in writing.base] == own.base.tokens
+        assert [token.token for token in writing.clamped] == own.clamped.tokens
+        assert writing.kl == pytest.approx(own.kl, abs=1e-4)
+        await pilot.press(*"hhhhh", "d", "b")
+        await until(pilot, lambda: screen.talk.phase is Phase.RESTING and len(writing) == 20)
+        own.back(15)
+        own.change([])
+        while own.step() is not None:
+            pass
+        assert [token.token for token in screen.talk.writing.clamped] == own.clamped.tokens
+        await pilot.press("i")
+        await until(pilot, lambda: len(screen.looked.reads) > 0)
+        tokens = [read.token for read in screen.looked.reads]
+        assert tokens == list(prompt_of(model, recipe).tokens)[: len(tokens)]
+        await pilot.press("escape", "p", *keys(" " + words([1] * 90)), "enter")
+        await until(pilot, lambda: "contexts of up to 64" in screen_text(pilot))
+    opened.store.close()
+
+
+@pytest.mark.slow
+async def test_a_folder_that_has_gone(
+    run: RunFolder, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    record = run.record()
+    settings = record.config["train"] | {"model": str(tmp_path / "nowhere")}
+    run.update(config=record.config | {"train": settings})
+    opened = open_run(run.path)
+    async with make_app(replace(opened)).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *keys("w5"), "enter")
+        await until(pilot, lambda: bool(screen.talk.problem))
+        assert "nowhere" in screen_text(pilot)
+        assert "Traceback" not in screen_text(pilot)
+    opened.store.close()

@@ -1,0 +1,102 @@
+"""Live in a pseudo-terminal: what a token costs on the wire, and that nothing outlives the terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.sample_run import Sample, build_sample
+from tests.tui.live_app import FAKE, ROOT, alive
+from tests.tui.pty_bytes import PtyApp
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+REST = 0.6
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return build_sample(tmp_path_factory.mktemp("wire") / "sample")
+
+
+def started(run: Sample, behaviour: str) -> PtyApp:
+    return PtyApp(run.run.path, 200, 50, TERM="xterm-256color", PYTHONPATH=str(ROOT), FAKE_MODEL=behaviour)
+
+
+def writing(app: PtyApp, *, most: int) -> None:
+    """Two features clamped, and a prompt up to the key that begins to write."""
+    app.read_until(b"RAISES")
+    app.read(REST)
+    app.press(b"cjc3", REST)
+    app.press(b"g max=%d\r" % most, REST)
+    app.press(b"pthe sea", REST)
+
+
+def child_of(app: PtyApp) -> int:
+    """The pretended model's process."""
+    for _ in range(500):
+        for folder in Path("/proc").iterdir():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1] if words else ""
+            except OSError:
+                continue
+            if str(FAKE).encode() in words and parent == str(app.process.pid):
+                return int(folder.name)
+        time.sleep(0.01)
+    raise AssertionError("no process was started")
+
+
+def gone(pid: int) -> bool:
+    for _ in range(1000):
+        if not alive(pid):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_token_costs_no_more_than_it_may(run: Sample) -> None:
+    with started(run, "calm") as app:
+        writing(app, most=40)
+        app.press(b"\x07", 0.05)
+        written = app.read_until(b"as long as asked for") + app.read(REST)
+        assert len(written) / 40 <= 1_200
+        assert app.read(2.0) == b""  # and nothing moves afterwards
+        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z$]", "", written.decode())
+        assert "sky" in text
+
+
+@pytest.mark.parametrize("end", ["hang up", "kill", "quit"])
+def test_nothing_outlives_the_terminal(end: str, run: Sample) -> None:
+    with started(run, "ever") as app:
+        writing(app, most=40)
+        app.press(b"\x07", 0.05)
+        app.read_until(b"sky")
+        pid = child_of(app)
+        assert alive(pid)
+        if end == "hang up":
+            app.hang_up()
+        elif end == "kill":
+            app.process.send_signal(signal.SIGKILL)
+        else:
+            app.press(b"q", 0.05)
+        app.process.wait(20)
+        assert gone(pid)
+
+
+def test_a_stopped_model_keeps_nobody_waiting(run: Sample) -> None:
+    with started(run, "ever") as app:
+        writing(app, most=40)
+        app.press(b"\x07", 0.05)
+        app.read_until(b"sky")
+        pid = child_of(app)
+        os.kill(pid, signal.SIGSTOP)
+        app.read(REST)
+        assert b"max" in app.press(b"]", REST) or b"2.5" in app.press(b"]", REST)
+        app.press(b"q", 0.05)
+        assert app.wait() == 0
+        assert gone(pid)
