@@ -80,5 +80,5 @@ class InspectingScreen(ModelScreen):
         feature = self.looked.feature
         if feature is not None:
             clamp, fresh = self.tray.offer(feature, self.session.maximum)
-            self.obey()
+            self.follow_tray()
             self.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · i writes")
