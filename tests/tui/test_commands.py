@@ -57,7 +57,7 @@ def test_read(text: str, given: Given) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("frobnicate", "sort, filter, dead, find, theme, browse, health, runs, quit"),
+        ("frobnicate", "sort, filter, dead, find, theme, browse, live, health, runs, quit"),
         ("-1", "a feature's number"),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
@@ -98,7 +98,7 @@ def test_completion(text: str, whole: str, hint: str) -> None:
 @given(st.text(max_size=30))
 def test_anything_may_be_typed(text: str) -> None:
     try:
-        assert read_command(text).view in ("", "browse", "find", "health", "runs")
+        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs")
     except MonosemError as error:
         assert error.what
     assert suggestion(completed(text)) is not None
