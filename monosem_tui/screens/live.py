@@ -107,7 +107,8 @@ class LiveScreen(InspectingScreen):
         if self.looking:
             reads = len(self.looked.reads)
             return f"token {self.looked.token + 1} of {count(reads)}" if reads else ""
-        written = len(self.talk.writing)
+        # Not while it writes: the bottom line would cost more a token than all the rest.
+        written = 0 if self.talk.phase is Phase.WRITING else len(self.talk.writing)
         return " · ".join([*([f"{count(written)} tokens"] if written else []), self.shown.sampling.words])
 
     def renew(self) -> None:

@@ -1,4 +1,4 @@
-"""Which cells of a line differ from what is on the screen: a token more then costs a token, not a line."""
+"""Which cells of a line differ from what is on the screen; Textual writes a line up to the last of them."""
 
 from __future__ import annotations
 

@@ -61,10 +61,10 @@ def gone(pid: int) -> bool:
 
 def test_a_token_costs_no_more_than_it_may(run: Sample) -> None:
     with started(run, "calm") as app:
-        writing(app, most=40)
+        writing(app, most=120)
         app.press(b"\x07", 0.05)
         written = app.read_until(b"as long as asked for") + app.read(REST)
-        assert len(written) / 40 <= 1_200
+        assert len(written) / 120 <= 1_200
         assert app.read(2.0) == b""  # and nothing moves afterwards
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z$]", "", written.decode())
         assert "sky" in text
