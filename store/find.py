@@ -33,6 +33,10 @@ Order = Literal["f1", "auroc"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
+class UnevenHalves(MonosemError):
+    """What is asked for is in one half of the contexts only, so that nothing can be held out."""
+
+
 class Question(NamedTuple):
     """Tokens to tell from others."""
 
@@ -187,7 +191,7 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
     odd_N = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     halves = question._replace(scored_N=scored_N & ~odd_N), question._replace(scored_N=scored_N & odd_N)
     if not all((half.scored_N & half.matched_N).any() for half in halves):
-        raise MonosemError(
+        raise UnevenHalves(
             f"{question.name} matches in one half of the contexts only", "Leave --held-out out, or index more text."
         )
     return halves

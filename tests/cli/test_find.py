@@ -89,6 +89,18 @@ def test_labels_rank_features_label_by_label(
     assert max(map(cell_len, capsys.readouterr().out.splitlines())) <= 80
 
 
+def test_a_label_in_one_half_is_passed_over(sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Document 0 has all of context 0 and half of context 1; document 1 nothing but the other half and context 2."""
+    file = tmp_path / "labels.jsonl"
+    lines = [{"label": "both", "document": 0}, {"label": "both", "document": 1}]
+    file.write_text("\n".join(map(json.dumps, [*lines, {"label": "one", "document": 2}])))
+    made = build_sample(tmp_path / "run", n_contexts=4, segments=1)
+    assert run(["find", str(made.run.path), "--labels", str(file), "--held-out"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "left out: one matches in one half of the contexts only\n"
+    assert [line.split()[0] for line in captured.out.splitlines()[1:3]] == ["label", "both"]
+
+
 def test_a_feature_by_its_tokens(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     found = _json(capsys, str(sample.run.path), "--feature", "0")
     words = {f" {word}" for word in CONCEPTS[0]}

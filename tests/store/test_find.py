@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from store import sweep
 from store.errors import MonosemError
-from store.find import Choice, Found, Question, find, search
+from store.find import Choice, Found, Question, UnevenHalves, find, search
 from store.reader import FeatureStore
 from store.scores import Tally, wilson
 from store.sweep import Sweep, feature_runs
@@ -164,7 +164,7 @@ def test_held_out_is_chosen_on_one_half_and_measured_on_the_other(case: tuple[Ra
     with opened(raw, per_segment, merged=merged) as store:
         question = Question("x", scored, matched)
         if not (here & matched).any() or not (there & matched).any():
-            with pytest.raises(MonosemError):
+            with pytest.raises(UnevenHalves if (scored & matched).any() else MonosemError):
                 find(store, question, held_out=True)
             return
         chosen = find(store, Question("x", here, matched), top=raw.d_sae)

@@ -13,7 +13,7 @@ from monosem_tui.cli.reports.feature import read_notes, so_far
 from monosem_tui.text.card import feature_name
 from monosem_tui.text.numbers import activation, count
 from monosem_tui.text.safe import cut
-from store.find import FeatureScore, Found, Order, Question, SetScore, find, search
+from store.find import FeatureScore, Found, Order, Question, SetScore, UnevenHalves, find, search
 from store.labels import apply_labels, label_questions, read_labels
 from store.matching import Matches, compile_pattern, text_matches, token_matches, whole
 from store.notes import FeatureNotes
@@ -92,7 +92,7 @@ def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> Non
         notes = read_notes(place)
         labels = apply_labels(store, said)
         questions = label_questions(store, labels)
-        answers = {question.name: _find(store, question, wanted) for question in questions}
+        answers = dict(_answers(store, questions, wanted))
         if json:
             head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, wanted)}
             each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
@@ -104,9 +104,16 @@ def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> Non
         output.emit_text(_caution(wanted, store.d_sae))
 
 
-def _find(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
-    """The answer to one question of several."""
-    return find(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by)
+def _answers(store: FeatureStore, questions: list[Question], wanted: Wanted) -> Iterator[tuple[str, Found]]:
+    """By label. One that cannot be halved is passed over, and named."""
+    for question in questions:
+        try:
+            yield (
+                question.name,
+                find(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by),
+            )
+        except UnevenHalves as error:
+            output.narrate(f"left out: {error.what}")
 
 
 def _answer(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
@@ -170,6 +177,8 @@ def _row(store: FeatureStore, notes: dict[int, FeatureNotes], score: FeatureScor
 
 
 def _label_row(label: str, found: Found) -> list[str]:
+    if not found.results:  # no feature fires on any of its tokens
+        return [cut(output.one_line(label), LABEL), count(found.matched), *"––––––"]
     best = found.results[0]
     auroc = "–" if best.auroc is None else f"{best.auroc:.3f}"
     return [
