@@ -36,6 +36,7 @@ class Where(Enum):
     NUMBER = "while typing a number"
     COMMAND = "while choosing a command"
     NOTE = "while typing a note"
+    FORM = "while choosing a form"
     BROWSE = "in Browse"
     HEALTH = "in Health"
     RUNS = "in Runs"
@@ -44,6 +45,8 @@ class Where(Enum):
 
 TYPING = (Where.INPUT, Where.NUMBER, Where.COMMAND, Where.NOTE)
 """Where every letter is text."""
+ASKING = (Where.FORM,)
+"""Where one key answers a question."""
 
 
 class Need(Enum):
@@ -193,6 +196,15 @@ _BROWSE = (
     Action("browse.narrower", "widen(-4)", ("<",), "the list narrower", Where.BROWSE, needs=(Need.ROOM,)),
     Action("browse.switch", "switch", ("tab", "shift+tab"), "the other pane", Where.BROWSE, "the other pane"),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", _FEATURES),
+    Action(
+        "browse.export", "export", ("e",), "write the page to a file", Where.BROWSE, "page to a file", "", _FEATURES
+    ),
+)
+_FORMS = (
+    Action("export.markdown", "answer", ("m",), "the page as Markdown", Where.FORM, "as Markdown", "m Markdown"),
+    Action("export.html", "answer", ("h",), "the page as HTML", Where.FORM, "as HTML", "h HTML"),
+    Action("export.json", "answer", ("j",), "the page as JSON", Where.FORM, "as JSON", "j JSON"),
+    Action("export.leave", "leave", ("escape", "ctrl+c"), "write nothing", Where.FORM, "nothing", "esc back"),
 )
 _VIEWS = tuple(
     Action(
@@ -218,6 +230,7 @@ _EVERYWHERE = (
         "",
         (Need.COLOURS,),
     ),
+    Action("picture", "screen.picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
     Action("redraw", "screen.redraw", ("ctrl+l",), "draw the screen anew", Where.EVERYWHERE, "draw anew"),
     Action("suspend", "app.suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
     Action(
@@ -264,6 +277,7 @@ ACTIONS: tuple[Action, ...] = (
     *_scrolling(Where.PAGE, "page"),
     *_TYPING,
     *_BROWSE,
+    *_FORMS,
     *_NOTES,
     *_HEALTH,
     *_RUN_LIST,
@@ -278,8 +292,8 @@ def at(*places: Where) -> list[Action]:
 
 
 def within_reach(*places: Where) -> list[Action]:
-    """The actions of some places and those that work everywhere; while typing, only those of the line of text."""
-    return at(*places) if any(place in TYPING for place in places) else at(*places, Where.EVERYWHERE)
+    """The actions of some places and those that work everywhere; while typing or being asked, only those of that."""
+    return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)
 
 
 _SHOWN_KEYS = {

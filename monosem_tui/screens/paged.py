@@ -6,10 +6,14 @@ from textual import work
 from textual.message import Message
 from textual.timer import Timer
 
+from monosem_tui.actions import Action, Where
+from monosem_tui.export import FORMS, Form, as_file, file_name
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.session import Session
+from monosem_tui.screens.written import write
 from monosem_tui.text.card import FeatureCard, read_card
+from monosem_tui.text.document import Choice
 from monosem_tui.text.heat import default_rendering
 from monosem_tui.text.opened import OpenRun
 from monosem_tui.text.page import as_text
@@ -27,6 +31,14 @@ class CardRead(Message):
     def __init__(self, feature: int, card: FeatureCard | MonosemError) -> None:
         super().__init__()
         self.feature, self.card = feature, card
+
+
+class Exported(Message):
+    """A page has been written to a file, or could not be."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
 
 
 class PagedScreen(MonosemScreen):
@@ -108,3 +120,27 @@ class PagedScreen(MonosemScreen):
             self.tell(copy(as_text(card), self.app.copy_to_clipboard))
         except MonosemError as error:
             self.tell(error.what)
+
+    def action_export(self) -> None:
+        """Ask in which form the page is to be written to a file."""
+        if self.feature is not None:
+            self.ask(Where.FORM, f"feature {self.feature} as a file in this folder")
+
+    def answer(self, action: Action) -> None:
+        """Write it, away from the keys."""
+        feature = self.feature
+        for form in FORMS:
+            if action.id == f"export.{form}" and feature is not None:
+                self.tell(f"writing feature {feature}")
+                self._export(feature, form)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _export(self, feature: int, form: Form) -> None:
+        run = self.run
+        name = file_name(run.name, str(feature), form)
+        said = write(name, lambda: as_file(form, run.store, run.notes, feature, Choice(), run.name))
+        self.post_message(Exported(said))
+
+    def on_exported(self, message: Exported) -> None:
+        """Say where it is."""
+        self.tell(message.said)

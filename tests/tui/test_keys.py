@@ -59,7 +59,7 @@ def state(pilot: Pilot[None]) -> State:
 
 
 LIST, PAGE, FILTER, NUMBER = Where.LIST, Where.PAGE, Where.INPUT, Where.NUMBER
-BROWSE, COMMAND, ANY = Where.BROWSE, Where.COMMAND, Where.EVERYWHERE
+BROWSE, COMMAND, FORM, ANY = Where.BROWSE, Where.COMMAND, Where.FORM, Where.EVERYWHERE
 BY_MAX = Ordering()
 SEA = Ordering(text="sea")
 # At 80×24 there is room for 20 rows of the list and 21 lines of a page; the list holds 46 features, page 0 42 lines.
@@ -108,6 +108,10 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "screen.theme"): ("", {"theme": "light"}),
     (ANY, "screen.redraw"): ("", {}),
     (BROWSE, "copy"): ("", {}),
+    (BROWSE, "export"): ("", {}),
+    (FORM, "answer"): ("e", {}),
+    (FORM, "leave"): ("e", {}),
+    (ANY, "screen.picture"): ("", {}),
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }
