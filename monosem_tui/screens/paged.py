@@ -124,7 +124,7 @@ class PagedScreen(MonosemScreen):
     def action_export(self) -> None:
         """Ask in which form the page is to be written to a file."""
         if self.feature is not None:
-            self.ask(Where.FORM, f"feature {self.feature} as a file in this folder")
+            self.ask(Where.FORM, f"export {self.feature}")
 
     def answer(self, action: Action) -> None:
         """Write it, away from the keys."""

@@ -26,6 +26,7 @@ if len(sys.argv) > 2:
     import monosem_tui.screens.paged as screen
     screen.DEBOUNCE = float(sys.argv[2])
 path = Path(sys.argv[1])
+os.chdir(os.environ.pop("EXPORT_TO", "."))
 sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
 """
 _NOWHERE = "/dev/null/state"
@@ -38,7 +39,7 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is.
+    costs, however busy the machine is. `EXPORT_TO` is the folder that the app is started in.
 
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:
