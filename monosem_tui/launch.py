@@ -48,9 +48,9 @@ def browse(
         if run is not None:
             _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
         from monosem_tui.app import MonosemApp
+        from monosem_tui.lines_that_fail import forgive
         from monosem_tui.screens.session import Session
         from monosem_tui.text.palette import Palette
-        from monosem_tui.typed_bytes import forgive
 
         forgive()
         memory = recall(run.path) if run is not None else Memory()

@@ -27,6 +27,16 @@ if len(sys.argv) > 2:
     screen.DEBOUNCE = float(sys.argv[2])
 path = Path(sys.argv[1])
 os.chdir(os.environ.pop("EXPORT_TO", "."))
+if "TRACES" in os.environ:
+    import threading, traceback
+    def trace(kind, error, where, *_):
+        with open(os.environ["TRACES"], "a") as stream:
+            traceback.print_exception(kind, error, where, file=stream)
+    sys.excepthook = trace
+    threading.excepthook = sys.unraisablehook = lambda raised: trace(*raised[:3])
+    from textual.app import App
+    fatal = App._fatal_error
+    App._fatal_error = lambda self: (trace(*sys.exc_info()), fatal(self))[1]
 sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
 """
 _NOWHERE = "/dev/null/state"
@@ -39,7 +49,8 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is. `EXPORT_TO` is the folder that the app is started in.
+    costs, however busy the machine is. `EXPORT_TO` is the folder that the app is started in; `TRACES` is a
+    file that takes the traceback of every exception that nobody has caught.
 
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:
