@@ -11,7 +11,7 @@ from monosem_tui.export import FORMS, Form, as_file, file_name
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.session import Session
-from monosem_tui.screens.written import write
+from monosem_tui.screens.written import unreadable, write
 from monosem_tui.text.card import FeatureCard, read_card
 from monosem_tui.text.document import Choice
 from monosem_tui.text.heat import default_rendering
@@ -81,6 +81,8 @@ class PagedScreen(MonosemScreen):
             found: FeatureCard | MonosemError = read_card(self.run.store, self.run.notes, feature)
         except MonosemError as error:
             found = error
+        except Exception as error:  # numbers from a file that was written over may break anything
+            found = unreadable(error)
         self.post_message(CardRead(feature, found))
 
     def on_card_read(self, message: CardRead) -> None:
@@ -120,6 +122,8 @@ class PagedScreen(MonosemScreen):
             self.tell(copy(as_text(card), self.app.copy_to_clipboard))
         except MonosemError as error:
             self.tell(error.what)
+        except Exception as error:
+            self.tell(unreadable(error).what)
 
     def action_export(self) -> None:
         """Ask in which form the page is to be written to a file."""

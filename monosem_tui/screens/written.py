@@ -18,3 +18,11 @@ def write(name: str, content: Callable[[], str]) -> str:
         return f"nothing written: {error.what}"
     except OSError as error:
         return f"nothing written: {error.strerror}"
+    except Exception as error:
+        return f"nothing written: {unreadable(error).what}"
+
+
+def unreadable(error: Exception) -> MonosemError:
+    """What to say where reading a store has failed in a way that nobody has foreseen."""
+    what = f"the store is damaged, or has changed while it was open: {type(error).__name__}: {error}"
+    return MonosemError(what, "`monosem verify` says what is readable.")

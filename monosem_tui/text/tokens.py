@@ -38,7 +38,9 @@ def display_tokens(tokens: Sequence[bytes], *, listed: bool = False, longest: in
         listed: the tokens stand alone in a list: spaces at their ends become `·`.
         longest: cells after which a token is cut with `…`.
     """
-    raw = _assign(tokens)
+    most = _MOST * 4 * longest
+    # The end of a long token stays, for it may begin a character of the next.
+    raw = _assign([token if len(token) <= most else token[:most] + token[-4:] for token in tokens])
     shown = [_short(text, longest) or EMPTY for text in raw]
     return [dotted(text) for text in shown] if listed else shown
 
