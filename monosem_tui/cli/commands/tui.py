@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,10 @@ def tui(
     color: o.Color = None,
     mouse: o.Mouse = None,
     theme: o.Theme = None,
+    attach: Annotated[
+        Path | None,
+        typer.Option("--attach", metavar="PATH", help="Use the model that monosem serve keeps open at this socket."),
+    ] = None,
 ) -> None:
     """Browse features in the terminal."""
     from monosem_tui.cli.places import find_place, only_run
@@ -26,6 +31,7 @@ def tui(
 
     root = runs_root(runs_dir)
     place = find_place(run, root) if run is not None else only_run(root)
+    attach = attach.expanduser().absolute() if attach is not None else None
     if place is None:
-        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme))
-    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme))
+        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme, attach=attach))
+    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme, attach=attach))
