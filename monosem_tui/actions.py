@@ -40,6 +40,7 @@ class Where(Enum):
     PATTERN = "while typing a pattern"
     COMMAND = "while choosing a command"
     NOTE = "while typing a note"
+    FORM = "while choosing a form"
     BROWSE = "in Browse"
     FIND = "in Find"
     HEALTH = "in Health"
@@ -53,6 +54,8 @@ class Where(Enum):
 
 TYPING = (Where.INPUT, Where.NUMBER, Where.PATTERN, Where.COMMAND, Where.NOTE, Where.LIVE_TEXT)
 """Where every letter is text."""
+ASKING = (Where.FORM,)
+"""Where one key answers a question."""
 
 
 class Need(Enum):
@@ -234,6 +237,15 @@ _BROWSE = (
         "browse.clamp", "clamp", ("c",), "put the feature into Live's tray", Where.BROWSE, "clamp it", "", _FEATURES
     ),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", _FEATURES),
+    Action(
+        "browse.export", "export", ("e",), "write the page to a file", Where.BROWSE, "page to a file", "", _FEATURES
+    ),
+)
+_FORMS = (
+    Action("export.markdown", "answer", ("m",), "the page as Markdown", Where.FORM, "as Markdown", "m Markdown"),
+    Action("export.html", "answer", ("h",), "the page as HTML", Where.FORM, "as HTML", "h HTML"),
+    Action("export.json", "answer", ("j",), "the page as JSON", Where.FORM, "as JSON", "j JSON"),
+    Action("export.leave", "leave", ("escape", "ctrl+c"), "write nothing", Where.FORM, "nothing", "esc back"),
 )
 _PAGE = (
     *_scrolling(Where.PAGE, "page"),
@@ -281,7 +293,7 @@ def _as_well(actions: Iterable[Action], place: Where, prefix: str) -> tuple[Acti
     return tuple(replace(one, id=f"{prefix}.{one.id.partition('.')[2]}", where=place) for one in actions)
 
 
-_WITH_A_PAGE = ("next", "previous", "heat", "log", "fires", "zoom", "wider", "narrower", "switch", "copy")
+_WITH_A_PAGE = ("next", "previous", "heat", "log", "fires", "zoom", "wider", "narrower", "switch", "copy", "export")
 _FIND = (
     Action("find.pattern", "pattern", ("/",), "type a regular expression", Where.FIND, "type a pattern", "/ pattern"),
     Action(
@@ -343,6 +355,7 @@ _EVERYWHERE = (
         "",
         (Need.COLOURS,),
     ),
+    Action("picture", "screen.picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
     Action("redraw", "screen.redraw", ("ctrl+l",), "draw the screen anew", Where.EVERYWHERE, "draw anew"),
     Action("suspend", "app.suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
     Action(
@@ -540,6 +553,7 @@ ACTIONS: tuple[Action, ...] = (
     *_PAGE,
     *_scrolling(Where.DOCUMENT, "document"),
     *_TYPING,
+    *_FORMS,
     *_HEALTH,
     *_RUN_LIST,
     _BROWSE[0],
@@ -562,8 +576,8 @@ def at(*places: Where) -> list[Action]:
 
 
 def within_reach(*places: Where) -> list[Action]:
-    """The actions of some places and those that work everywhere; while typing, only those of the line of text."""
-    return at(*places) if any(place in TYPING for place in places) else at(*places, Where.EVERYWHERE)
+    """The actions of some places and those that work everywhere; while typing or being asked, only those of that."""
+    return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)
 
 
 _SHOWN_KEYS = {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from monosem_tui import terminal
+from monosem_tui.web import in_browser
 
 
 def browse(
@@ -31,9 +32,13 @@ def browse(
     Raises:
         MonosemError: this is no terminal, or the run cannot be opened.
     """
-    terminal.require_terminal(os.environ)
     chosen = terminal.decide(os.environ, color, mouse, theme)
-    terminal.apply(chosen.settings())
+    settings = chosen.settings()
+    if in_browser(os.environ):
+        settings = {name: value for name, value in settings.items() if value is not None}  # the page's size stays
+    else:
+        terminal.require_terminal(os.environ)
+    terminal.apply(settings)
     # Imported behind the settings, which numpy and textual read as they are imported.
     from monosem_tui.memory import Memory, recall
     from monosem_tui.text.opened import open_run
@@ -43,9 +48,11 @@ def browse(
         if run is not None:
             _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
         from monosem_tui.app import MonosemApp
+        from monosem_tui.lines_that_fail import forgive
         from monosem_tui.screens.session import Session
         from monosem_tui.text.palette import Palette
 
+        forgive()
         memory = recall(run.path) if run is not None else Memory()
         palette = Palette(colors=chosen.colors).themed(chosen.theme)
         if not chosen.asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,13 @@ def build_sample(
     segments: int = 3,
     merged: bool = True,
     seed: int = 0,
+    vocab: Sequence[bytes] = VOCAB,
+    model: str = "sample",
 ) -> Sample:
-    """Write a run into `folder`: run.json, sae.h5, the index in `segments` pieces and, if `merged`, features.h5."""
+    """Write a run into `folder`: run.json, sae.h5, the index in `segments` pieces and, if `merged`, features.h5.
+
+    `vocab` holds other bytes for the tokens of VOCAB, one for one.
+    """
     rng = np.random.default_rng(seed)
     token = rng.integers(1, len(VOCAB), (n_contexts, context)).astype(np.int32)
     token[:, 0] = BOS
@@ -86,14 +92,14 @@ def build_sample(
     token_N = token.ravel()
     counted_N = token_N != BOS
     dense_NF = _dense(rng, token_N, n_features) * counted_N[:, None]
-    spec = SaeSpec(model="sample", layer=2, site="resid_post", arch="topk", d_in=8, d_sae=n_features, k=4)
+    spec = SaeSpec(model=model, layer=2, site="resid_post", arch="topk", d_in=8, d_sae=n_features, k=4)
     run = RunFolder(folder)
     run.create(
         RunRecord(
             status="done",
             created=1.0,
             spec=spec,
-            provenance=Provenance(model="sample", corpus="words", seed=seed),
+            provenance=Provenance(model=model, corpus="words", seed=seed),
             results=Results(tokens=len(token_N), explained_variance=0.91, l0=4.0, alive=n_features - 1),
         )
     )
@@ -108,7 +114,7 @@ def build_sample(
         seed=seed,
         n_contexts=n_contexts,
     )
-    write_common(run.index, plan, Vocabulary.from_tokens(VOCAB), weights, _columns(rng, weights))
+    write_common(run.index, plan, Vocabulary.from_tokens(list(vocab)), weights, _columns(rng, weights))
     _write_segments(run, -(-n_contexts // segments), token_N, counted_N, dense_NF, context)
     if merged:
         merge(run.index, run.features)

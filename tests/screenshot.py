@@ -11,6 +11,7 @@ from monosem_tui import terminal
 terminal.apply(terminal.decide({"TERM": "xterm-256color", "MONOSEM_COLOR": "truecolor"}).settings())
 
 from monosem_tui.app import MonosemApp  # noqa: E402 - the colour system is read when textual is imported
+from monosem_tui.screens.picture import picture  # noqa: E402
 from monosem_tui.screens.session import Session  # noqa: E402
 from monosem_tui.text.opened import open_run  # noqa: E402
 from monosem_tui.text.palette import Palette  # noqa: E402
@@ -20,14 +21,14 @@ SIZE = (132, 36)
 KEYS = ("s", "down", "down", "down")
 
 
-async def picture(run: Path, keys: tuple[str, ...]) -> str:
+async def drawn(run: Path, keys: tuple[str, ...]) -> str:
     """The screen after some keys, as SVG."""
     app = MonosemApp(Session(open_run(run), run.parent, Palette(dark=True, colors=256)))
     async with app.run_test(size=SIZE) as pilot:
         for key in keys:
             await pilot.press(key)
         await pilot.pause(1.0)
-        return app.export_screenshot(title="monosem tui runs/demo")
+        return picture(app.screen, "monosem tui runs/demo", light=False)
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     run = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs/demo")
     if not (run / "features.h5").is_file():
         sys.exit(f"{run} has no index; `make demo` makes it")
-    TARGET.write_text(asyncio.run(picture(run, tuple(sys.argv[2:]) or KEYS)), encoding="utf-8")
+    TARGET.write_text(asyncio.run(drawn(run, tuple(sys.argv[2:]) or KEYS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

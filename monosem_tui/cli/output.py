@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from monosem_tui.text.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,17 +56,7 @@ def emit_part(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """Print one line of JSON in ASCII; what JSON cannot say (nan, infinity) becomes null."""
-    sys.stdout.write(json.dumps(_finite(value), allow_nan=False).replace("\x7f", "\\u007f") + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
+    sys.stdout.write(json_text(value) + "\n")
 
 
 def narrate(text: str) -> None:

@@ -13,8 +13,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from monosem_tui.actions import Action, Need, Where, shown_key, within_reach
+from monosem_tui.export import file_name
 from monosem_tui.memory import Memory
+from monosem_tui.screens.picture import picture
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.screens.written import write
 from monosem_tui.text.commands import Command, Quit, Shown, Themed, completed, read_command, suggestion
 from monosem_tui.text.header import header
 from monosem_tui.text.palette import Palette
@@ -74,6 +77,7 @@ class MonosemScreen(Screen[None]):
         self.footer = OneLine(palette)
         self.input = FilterInput(palette)
         self._painted, self._said = palette, ""
+        self._asked: tuple[Where, str] | None = None
 
     # What a subclass says
 
@@ -129,6 +133,9 @@ class MonosemScreen(Screen[None]):
         elif not isinstance(command, Shown):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
+    def answer(self, action: Action) -> None:
+        """A key has answered what the subclass has asked."""
+
     def remembered(self, memory: Memory) -> Memory:
         """`memory` with what this screen wants to find again the next time."""
         return memory
@@ -176,7 +183,16 @@ class MonosemScreen(Screen[None]):
     @property
     def reach(self) -> list[Action]:
         """The actions that keys run now."""
-        return within_reach(self.input.where) if self.typing else within_reach(self.here, self.PLACE)
+        if self.typing or self._asked:
+            return within_reach(self.focus_place)
+        return within_reach(self.here, self.PLACE)
+
+    @property
+    def focus_place(self) -> Where:
+        """Where the next key goes."""
+        if self._asked:
+            return self._asked[0]
+        return self.input.where if self.typing else self.here
 
     def why_not(self, action: Action) -> str:
         """Why an action does nothing now; empty where it does something."""
@@ -198,10 +214,9 @@ class MonosemScreen(Screen[None]):
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
             hinted = [action for action, does in actions if does and self.worth_a_hint(action)]
-            self.footer.show(hints(hinted, self.position(), cells))
+            self.footer.show(hints(hinted, self._asked[1] if self._asked else self.position(), cells))
         if self.keys.display:
-            where = self.input.where if self.typing else self.here
-            self.keys.show(f"keys {where.value}", actions, cells, self.size.height - BESIDE_KEYS)
+            self.keys.show(f"keys {self.focus_place.value}", actions, cells, self.size.height - BESIDE_KEYS)
 
     def retell(self) -> None:
         """Renew the bottom line, keeping what it says."""
@@ -214,6 +229,9 @@ class MonosemScreen(Screen[None]):
         if self.typing and event.key not in ALWAYS:
             self._take_typed(self.input.feed(event.key, event.character))
             return True
+        if self._asked and event.key not in ALWAYS:
+            self._take_answer(event.key)
+            return True
         if self._said:
             self.tell()
         action = pressed(event.key, self.reach)
@@ -221,6 +239,18 @@ class MonosemScreen(Screen[None]):
         if action is not None and why:
             self.tell(f"{event.character if event.is_printable else shown_key(event.key)}: {why}")
         return bool(why)
+
+    def offer(self, where: Where, what: str) -> None:
+        """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
+        self._asked = where, what
+        self.tell()
+
+    def _take_answer(self, key: str) -> None:
+        action = pressed(key, self.reach)
+        self._asked = None
+        self.tell()
+        if action is not None:
+            self.answer(action)
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text is typed text."""
@@ -315,6 +345,12 @@ class MonosemScreen(Screen[None]):
     def action_redraw(self) -> None:
         """Draw the whole screen, as after another program has written on it."""
         self.refresh()
+
+    def action_picture(self) -> None:
+        """Write the screen to a file as a picture."""
+        run, palette = self.session.run, self.session.palette
+        name = run.name if run else "runs"
+        self.tell(write(file_name(name, self.VIEW, "picture"), lambda: picture(self, name, light=not palette.dark)))
 
     def action_theme(self) -> None:
         """Dark, light, or without colours."""

@@ -19,7 +19,7 @@ def copy(text: str, to_terminal: Callable[[str], None]) -> str:
     path = copy_path()
     try:
         write_text(path, text)
-        kept = f"file: {_home_relative(path)}"
+        kept = f"file: {home_relative(path)}"
     except MonosemError as error:
         kept = f"no file: {error.what}"
     except OSError as error:
@@ -35,7 +35,7 @@ def copy_path() -> Path:
     return state_folder() / "clipboard.txt"
 
 
-def _home_relative(path: Path) -> str:
+def home_relative(path: Path) -> str:
     """`~/.local/state/…`, as one would type it."""
     try:
         return f"~/{path.relative_to(Path.home())}"

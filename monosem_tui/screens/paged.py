@@ -8,11 +8,15 @@ from textual import work
 from textual.message import Message
 from textual.timer import Timer
 
+from monosem_tui.actions import Action, Where
+from monosem_tui.export import FORMS, Form, as_file, file_name
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.session import Session
+from monosem_tui.screens.written import unreadable, write
 from monosem_tui.text.card import FeatureCard, read_card
 from monosem_tui.text.choice import ExampleChoice
+from monosem_tui.text.feature_document import Choice
 from monosem_tui.text.figures import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.text.heat import default_rendering
 from monosem_tui.text.opened import OpenRun
@@ -42,6 +46,14 @@ class FiguresRead(Message):
     def __init__(self, feature: int, store: FeatureStore, figures: Figures | MonosemError) -> None:
         super().__init__()
         self.feature, self.store, self.figures = feature, store, figures
+
+
+class Exported(Message):
+    """A page has been written to a file, or could not be."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self.said = said
 
 
 class PagedScreen(MonosemScreen):
@@ -96,6 +108,8 @@ class PagedScreen(MonosemScreen):
             figures = read_quick_figures(run.store, feature)
         except MonosemError as error:
             found = error
+        except Exception as error:  # numbers from a file that was written over may break anything
+            found = unreadable(error)
         self.post_message(CardRead(feature, found, figures))
 
     def on_card_read(self, message: CardRead) -> None:
@@ -194,3 +208,29 @@ class PagedScreen(MonosemScreen):
             self.tell(copy(as_text(card, *more), self.app.copy_to_clipboard))
         except MonosemError as error:
             self.tell(error.what)
+        except Exception as error:
+            self.tell(unreadable(error).what)
+
+    def action_export(self) -> None:
+        """Ask in which form the page is to be written to a file."""
+        if self.feature is not None:
+            self.offer(Where.FORM, f"export {self.feature}")
+
+    def answer(self, action: Action) -> None:
+        """Write it, away from the keys."""
+        feature = self.feature
+        for form in FORMS:
+            if action.id == f"export.{form}" and feature is not None:
+                self.tell(f"writing feature {feature}")
+                self._export(feature, form)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _export(self, feature: int, form: Form) -> None:
+        run, choice = self.run, Choice.of(self.choice)
+        name = file_name(run.name, str(feature), form)
+        said = write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))
+        self.post_message(Exported(said))
+
+    def on_exported(self, message: Exported) -> None:
+        """Say where it is."""
+        self.tell(message.said)

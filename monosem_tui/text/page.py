@@ -130,19 +130,21 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
     return wrap([chart, words], cells, BETWEEN)
 
 
-def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
+def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
+    """A section's title, and what its examples are: `TOP`, `the strongest 8 of 3 187, one a context`."""
     n = len(section.examples)
-    if section.title in (TOP, RANDOM):
-        left = line(Span(section.title.upper(), Role.HEADING))
+    if section.title == TOP:
+        return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}"
+    if section.title == RANDOM:
         how = "the strongest first" if section.seed is None else f"seed {section.seed}"
-        right = f"{n} of {count(card.count)} drawn at random, {how}"
-        if section.title == TOP:
-            right = f"the strongest {n} of {count(card.count)}, one a {section.unit}"
-    else:
-        left = line(Span(section.title, Role.HEADING))
-        last = section.first_rank + section.n_entries
-        right = f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}"
-    found = Sheet([spread(left, line(Span(right, Role.DIM)), cells)], [])
+        return section.title.upper(), f"{n} of {count(card.count)} drawn at random, {how}"
+    last = section.first_rank + section.n_entries
+    return section.title, f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}"
+
+
+def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
+    name, words = section_words(section, card)
+    found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
     where = frame(section.examples, cells - VALUE - 2)
     for example in section.examples:
         if card.choice.text.lines == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from monosem_tui.text.safe import cut, printable
+from monosem_tui.text.safe import ELLIPSIS, cut, printable
 
 PART = "‥"
 """Stands for the bytes of a token that begin or continue a character which a later token completes."""
@@ -13,6 +13,8 @@ EMPTY = "⟨⟩"
 SPACE = "·"
 LONGEST = 40
 """Cells after which a token is cut: whole lines of dashes are single tokens in some vocabularies."""
+_MOST = 16
+"""Characters read for each cell there is: marks and joiners take none."""
 
 _UTF8 = re.compile(
     rb"""[\x00-\x7f]+ | (
@@ -36,9 +38,17 @@ def display_tokens(tokens: Sequence[bytes], *, listed: bool = False, longest: in
         listed: the tokens stand alone in a list: spaces at their ends become `·`.
         longest: cells after which a token is cut with `…`.
     """
-    raw = _assign(tokens)
-    shown = [cut(printable(text), longest) or EMPTY for text in raw]
+    most = _MOST * 4 * longest
+    # The end of a long token stays, for it may begin a character of the next.
+    raw = _assign([token if len(token) <= most else token[:most] + token[-4:] for token in tokens])
+    shown = [_short(text, longest) or EMPTY for text in raw]
     return [dotted(text) for text in shown] if listed else shown
+
+
+def _short(text: str, longest: int) -> str:
+    """Printable and cut; of a very long token only the beginning is looked at."""
+    most = _MOST * longest
+    return cut(printable(text[:most]) + (ELLIPSIS if len(text) > most else ""), longest)
 
 
 def display_token(token: bytes, *, listed: bool = True, longest: int = LONGEST) -> str:

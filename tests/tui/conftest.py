@@ -89,9 +89,10 @@ def opened(sample: Sample) -> Iterator[OpenRun]:
 def make_app(
     opened: OpenRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> MakeApp:
-    """Make an app on the sample, or on another run; what it copies goes to a folder of the test."""
+    """Make an app on the sample, or on another run; what it copies and writes goes to a folder of the test."""
     monkeypatch.setattr(paged, "DEBOUNCE", 0.01)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)
 

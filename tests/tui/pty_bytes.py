@@ -30,6 +30,17 @@ if os.environ.get("FAKE_MODEL"):
     from tests.tui.live_app import LiveScreen, fake
     LiveScreen.command = staticmethod(fake(*os.environ["FAKE_MODEL"].split()))
 path = Path(sys.argv[1])
+os.chdir(os.environ.pop("EXPORT_TO", "."))
+if "TRACES" in os.environ:
+    import threading, traceback
+    def trace(kind, error, where, *_):
+        with open(os.environ["TRACES"], "a") as stream:
+            traceback.print_exception(kind, error, where, file=stream)
+    sys.excepthook = trace
+    threading.excepthook = sys.unraisablehook = lambda raised: trace(*raised[:3])
+    from textual.app import App
+    fatal = App._fatal_error
+    App._fatal_error = lambda self: (trace(*sys.exc_info()), fatal(self))[1]
 sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
 """
 _NOWHERE = "/dev/null/state"
@@ -42,8 +53,9 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is. `FAKE_MODEL` among the variables is how a pretended
-    model behaves that Live then talks to.
+    costs, however busy the machine is. Among the variables, `EXPORT_TO` is
+    the folder that the app is started in; `TRACES` a file that takes the traceback of every exception that nobody has
+    caught; `FAKE_MODEL` how a pretended model behaves that Live then talks to.
 
     Example:
         >>> with PtyApp(run, 200, 50, TERM="xterm-256color") as app:

@@ -83,7 +83,7 @@ def chosen(screen: BrowseScreen) -> str:
 
 LIST, PAGE, FILTER, NUMBER = Where.LIST, Where.PAGE, Where.INPUT, Where.NUMBER
 DOCUMENT = Where.DOCUMENT
-BROWSE, COMMAND, ANY = Where.BROWSE, Where.COMMAND, Where.EVERYWHERE
+BROWSE, COMMAND, FORM, ANY = Where.BROWSE, Where.COMMAND, Where.FORM, Where.EVERYWHERE
 BY_MAX = Ordering()
 SEA = Ordering(text="sea")
 # At 80×24 there is room for 20 rows of the list and 21 lines of a page; the list holds 46 features, page 0 52 lines.
@@ -156,6 +156,10 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "screen.redraw"): ("", {}),
     (BROWSE, "clamp"): ("", {}),
     (BROWSE, "copy"): ("", {}),
+    (BROWSE, "export"): ("", {}),
+    (FORM, "answer"): ("e", {}),
+    (FORM, "leave"): ("e", {}),
+    (ANY, "screen.picture"): ("", {}),
     (ANY, "screen.back"): ("⏎", {"front": "list"}),
     (ANY, "screen.help"): ("", {"help": True}),
 }

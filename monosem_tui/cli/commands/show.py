@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,6 +55,16 @@ def show(
     width: Annotated[
         int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
     ] = None,
+    format: Annotated[
+        Literal["text", "markdown", "html", "json"] | None,
+        typer.Option("--format", metavar="FORMAT", help="A feature's page as text, markdown, html or json."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="Write the page to FILE, or RUN-ID.md in a folder; nothing is overwritten."
+        ),
+    ] = None,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -62,9 +73,14 @@ def show(
     from monosem_tui.cli.places import find_place
     from monosem_tui.cli.reports import feature as page
     from monosem_tui.cli.reports import listing, summary
+    from monosem_tui.text.feature_document import Choice
     from store.errors import MonosemError
     from store.run import runs_root
 
+    if feature is None and (format is not None or to is not None):
+        raise MonosemError("--format and --output are about a feature's page", "Its number goes behind RUN.")
+    if json and format not in (None, "json"):
+        raise MonosemError(f"--json and --format {format} at once")
     place = find_place(run, runs_root(runs_dir))
     columns = width or output.page_width()
     if filter is not None or sort is not None:
@@ -72,7 +88,7 @@ def show(
             raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
         listing.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
-        choice = page.Choice(
+        choice = Choice(
             top=top,
             intervals=intervals,
             each=each,
@@ -82,6 +98,7 @@ def show(
             before=before,
             after=after,
         )
-        page.report(place, feature, choice=choice, width=columns, json=json)
+        form = "json" if json else None if format == "text" else format
+        page.report(place, feature, choice=choice, width=columns, form=form, to=to)
     else:
         summary.report(place, top=top, width=columns, json=json)

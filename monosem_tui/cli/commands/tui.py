@@ -18,6 +18,12 @@ def tui(
     color: o.Color = None,
     mouse: o.Mouse = None,
     theme: o.Theme = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Show it in a browser on this machine instead: http://127.0.0.1:PORT.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where --web listens; on 127.0.0.1 only.")
+    ] = 8000,
 ) -> None:
     """Browse features in the terminal."""
     from monosem_tui.cli.places import find_place, only_run
@@ -26,6 +32,18 @@ def tui(
 
     root = runs_root(runs_dir)
     place = find_place(run, root) if run is not None else only_run(root)
+    if web:
+        from monosem_tui.web import serve
+
+        asked = [
+            *([str(place.path)] if place else []),
+            *(["--runs-dir", str(root)]),
+            *(["--color", color] if color else []),
+            *(["--theme", theme] if theme else []),
+            *(["--mouse" if mouse else "--no-mouse"] if mouse is not None else []),
+        ]
+        serve(asked, port, f"monosem {place.name}" if place else "monosem")
+        return
     if place is None:
         raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme))
     raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme))

@@ -2,72 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
 
 from monosem_tui.cli import output
 from monosem_tui.cli.places import Place
-from monosem_tui.text.card import (
-    AFTER,
-    BEFORE,
-    INTERVAL_EXAMPLES,
-    INTERVALS,
-    FeatureCard,
-    ShownSection,
-    read_card,
-    shown,
-)
-from monosem_tui.text.figures import LISTED, charts, read_figures, relations
+from monosem_tui.export import Form, as_file, file_name, write_new
+from monosem_tui.text.feature_document import Choice, Document, read_document
+from monosem_tui.text.feature_json import feature_json
+from monosem_tui.text.figures import charts, relations
 from monosem_tui.text.heat import Rendering, default_rendering
 from monosem_tui.text.page import badges, page, title
-from monosem_tui.text.spans import Line, Role, Span, line, spread
-from store.cofiring import cofiring
-from store.drift import drift
-from store.examples import Example, Section, sections
-from store.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
+from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of
 from store.notes import FeatureNotes, Notes, notes_path
-from store.reader import FeatureStore, Weighted
+from store.reader import FeatureStore
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which examples a page shows; see store.examples.sections."""
+def report(place: Place, feature: int, *, choice: Choice, width: int, form: Form | None, to: Path | None) -> None:
+    """Print a feature's page for `width` columns, or write it to a file.
 
-    top: int = 10
-    intervals: int = INTERVALS
-    each: int = INTERVAL_EXAMPLES
-    random: int = 0
-    seed: int = 0
-    one_per_document: bool = False
-    before: int | None = None
-    """Tokens of text before the peak; None: as many as suit the form."""
-    after: int | None = None
-
-    def sections(self, store: FeatureStore, feature: int, **usual: int) -> list[Section]:
-        """The examples; `usual` says what else to ask for where nobody asked for anything."""
-        asked = {name: value for name, value in asdict(self).items() if value is not None}
-        return sections(store, feature, **(usual | asked))
-
-
-def report(place: Place, feature: int, *, choice: Choice, width: int, json: bool) -> None:
-    """Print a feature's page for `width` columns.
+    Args:
+        place: the run or the file.
+        feature: its number.
+        choice: which examples.
+        width: columns, where it is text.
+        form: the form of a file; None for text.
+        to: a file, which is never overwritten, or a folder; None prints.
 
     Raises:
-        MonosemError: there is no such feature or no index, or the store is damaged.
+        MonosemError: there is no such feature or no index, the store is damaged, or the file cannot be written.
     """
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        if json:
+        if not store.complete and form != "json":
+            output.narrate(so_far(store))
+        if form == "json" and to is None:
             output.emit_json(feature_json(store, notes, feature, choice))
             return
-        if not store.complete:
-            output.narrate(so_far(store))
-        card, figures = _card(store, notes, feature, choice), read_figures(store, notes, feature)
-        heading = line("feature ", *title(card))
-        named = spread(heading, line(*badges(card)), width) if badges(card) else heading
-        head: list[Line] = [line(Span(f"{place.name} · {store.spec.title()}", Role.DIM)), named]
-        more = charts(figures, width), relations(figures, width)
-        output.emit_lines([*head, *page(card, width, rendering(), log=False, charts=more[0], relations=more[1])])
+        if form is not None:
+            text = as_file(form, store, notes, feature, choice, place.name)
+        else:
+            lines = _lines(read_document(store, notes, feature, choice, place.name), width, marks=to is not None)
+            if to is None:
+                output.emit_lines(lines)
+                return
+            text = "".join(text_of(spans).rstrip() + "\n" for spans in lines)
+    if to is None:
+        output.emit_text(text.rstrip("\n"))
+    else:
+        target = to / file_name(place.name, str(feature), form or "text") if to.is_dir() else to
+        output.narrate(f"written to {write_new(target, text)}")
+
+
+def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
+    card, figures = document.card, document.figures
+    heading = line("feature ", *title(card))
+    named = spread(heading, line(*badges(card)), width) if badges(card) else heading
+    head: list[Line] = [line(Span(f"{document.run} · {document.model}", Role.DIM)), named]
+    more = charts(figures, width), relations(figures, width)
+    drawn = Rendering.MARKS if marks else rendering()
+    return [*head, *page(card, width, drawn, log=False, charts=more[0], relations=more[1])]
 
 
 def read_notes(place: Place) -> dict[int, FeatureNotes]:
@@ -84,92 +77,3 @@ def rendering() -> Rendering:
 def so_far(store: FeatureStore) -> str:
     """A sentence for an index that is still being written."""
     return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"
-
-
-def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
-    card = read_card(store, notes, feature)
-    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
-    unit = "document" if choice.one_per_document else "context"
-    examples = [
-        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit) for s in found
-    ]
-    return replace(card, sections=examples)
-
-
-def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> dict[str, Any]:
-    """What `show RUN ID --json` prints; programs rely on the keys."""
-    logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
-    quantiles = store.quantiles(feature)
-    return {
-        "feature": feature,
-        "label": notes.get(feature, FeatureNotes()).label,
-        "n_active": int(columns.count_F[feature]),
-        "density": float(columns.density_F[feature]),
-        "max": float(columns.max_F[feature]),
-        "mean": float(columns.mean_F[feature]),
-        "histogram": _histogram(activation_histogram(store, feature)),
-        "logits": {
-            "top": _effects(store, logits.top),
-            "bottom": _effects(store, logits.bottom),
-            "histogram": _histogram(logit_histogram(store, feature)),
-        },
-        "neighbours": [
-            {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
-        ],
-        "examples": [
-            example_json(store, example) for section in choice.sections(store, feature) for example in section.examples
-        ],
-        "zeros": zeros(store, feature),
-        "quantiles": {"q": list(quantiles.q), "values": quantiles.value.tolist()},
-        "log_histogram": _histogram(log_histogram(store, feature)),
-        "cofiring": _cofiring(store, notes, feature),
-        "neurons": [
-            {"layer": store.spec.neuron_layer, "neuron": int(i), "cosine": float(cosine)}
-            for i, cosine in zip(*store.neurons(feature), strict=True)
-        ],
-        "drift": _drift(store, feature),
-    }
-
-
-def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
-    """One example of the JSON page."""
-    return {
-        "interval": example.interval,
-        "tokens": store.vocabulary.strings(example.token_T),
-        "activations": example.act_T.tolist(),
-        "peak": example.peak,
-        "context": example.context,
-        "position": example.position,
-    }
-
-
-def _histogram(found: Histogram | None) -> dict[str, Any] | None:
-    return None if found is None else {"edges": found.edges.tolist(), "counts": found.counts.tolist()}
-
-
-def _cofiring(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> dict[str, Any]:
-    found = cofiring(store, feature, LISTED)
-    return {
-        "tokens": found.n_used,
-        "sampled": found.sampled,
-        "minimum": found.minimum,
-        "features": [
-            asdict(companion) | {"label": notes.get(companion.feature, FeatureNotes()).label}
-            for companion in found.companions
-        ],
-    }
-
-
-def _drift(store: FeatureStore, feature: int) -> dict[str, Any]:
-    found = drift(store, feature)
-    return {
-        "edges": found.edges.tolist(),
-        "counted": found.counted_S.tolist(),
-        "counts": found.count_S.tolist(),
-        "density": found.density_S.tolist(),
-    }
-
-
-def _effects(store: FeatureStore, effects: Weighted) -> list[dict[str, Any]]:
-    tokens = store.vocabulary.strings(effects.id)
-    return [{"token": token, "value": float(value)} for token, value in zip(tokens, effects.value, strict=True)]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from monosem_tui.cli import output
 from monosem_tui.cli.places import Place, has_index
-from monosem_tui.cli.reports.feature import example_json, read_notes, rendering, so_far
+from monosem_tui.cli.reports.feature import read_notes, rendering, so_far
 from monosem_tui.text.bars import sparkline
 from monosem_tui.text.card import feature_name, shown
+from monosem_tui.text.feature_json import example_json
 from monosem_tui.text.numbers import activation, count, share
 from monosem_tui.text.passage import frame, passage
 from monosem_tui.text.safe import fit, printable, width

@@ -1,0 +1,89 @@
+"""A feature's page for a file or a pipe: examples by choice, and every number that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from monosem_tui.text.card import (
+    AFTER,
+    BEFORE,
+    INTERVAL_EXAMPLES,
+    INTERVALS,
+    RANDOM_EXAMPLES,
+    TOP_EXAMPLES,
+    FeatureCard,
+    ShownSection,
+    read_card,
+    shown,
+)
+from monosem_tui.text.choice import ExampleChoice
+from monosem_tui.text.figures import Figures, read_figures
+from monosem_tui.text.safe import printable
+from store.examples import Section, sections
+from store.notes import FeatureNotes
+from store.reader import FeatureStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which examples a page shows; see store.examples.sections."""
+
+    top: int = 10
+    intervals: int = INTERVALS
+    each: int = INTERVAL_EXAMPLES
+    random: int = 0
+    seed: int = 0
+    one_per_document: bool = False
+    before: int | None = None
+    """Tokens of text before the peak; None: as many as suit the form."""
+    after: int | None = None
+
+    @classmethod
+    def of(cls, shown: ExampleChoice) -> Choice:
+        """What a screen shows, with as much text as suits the form."""
+        return cls(
+            top=TOP_EXAMPLES,
+            intervals=shown.intervals,
+            random=RANDOM_EXAMPLES,
+            seed=shown.seed,
+            one_per_document=shown.one_per_document,
+        )
+
+    def sections(self, store: FeatureStore, feature: int, **usual: int) -> list[Section]:
+        """The examples; `usual` says what else to ask for where nobody asked for anything."""
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        return sections(store, feature, **(usual | asked))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A feature's page, and where it is from; every text in it is printable."""
+
+    run: str
+    """The run's name, or the file's."""
+    model: str
+    """Model, place and size, as `SaeSpec.title` says them."""
+    card: FeatureCard
+    figures: Figures
+
+
+def read_document(
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice, run: str
+) -> Document:
+    """Read a feature's page.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
+    card = _card(store, notes, feature, choice)
+    return Document(printable(run), printable(store.spec.title()), card, read_figures(store, notes, feature))
+
+
+def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
+    card = read_card(store, notes, feature)
+    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
+    unit = "document" if choice.one_per_document else "context"
+    examples = [
+        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit) for s in found
+    ]
+    return replace(card, sections=examples)

@@ -1,0 +1,94 @@
+"""A feature's page as JSON: what `monosem show RUN ID --json` prints and `e` exports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from monosem_tui.text.feature_document import Choice
+from monosem_tui.text.figures import LISTED
+from store.cofiring import cofiring
+from store.drift import drift
+from store.examples import Example
+from store.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
+from store.notes import FeatureNotes
+from store.reader import FeatureStore, Weighted
+
+
+def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> dict[str, Any]:
+    """The page for programs, which rely on the keys."""
+    logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
+    quantiles = store.quantiles(feature)
+    return {
+        "feature": feature,
+        "label": notes.get(feature, FeatureNotes()).label,
+        "n_active": int(columns.count_F[feature]),
+        "density": float(columns.density_F[feature]),
+        "max": float(columns.max_F[feature]),
+        "mean": float(columns.mean_F[feature]),
+        "histogram": _histogram(activation_histogram(store, feature)),
+        "logits": {
+            "top": _effects(store, logits.top),
+            "bottom": _effects(store, logits.bottom),
+            "histogram": _histogram(logit_histogram(store, feature)),
+        },
+        "neighbours": [
+            {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
+        ],
+        "examples": [
+            example_json(store, example) for section in choice.sections(store, feature) for example in section.examples
+        ],
+        "zeros": zeros(store, feature),
+        "quantiles": {"q": list(quantiles.q), "values": quantiles.value.tolist()},
+        "log_histogram": _histogram(log_histogram(store, feature)),
+        "cofiring": _cofiring(store, notes, feature),
+        "neurons": [
+            {"layer": store.spec.neuron_layer, "neuron": int(i), "cosine": float(cosine)}
+            for i, cosine in zip(*store.neurons(feature), strict=True)
+        ],
+        "drift": _drift(store, feature),
+    }
+
+
+def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
+    """One example of the JSON page."""
+    return {
+        "interval": example.interval,
+        "tokens": store.vocabulary.strings(example.token_T),
+        "activations": example.act_T.tolist(),
+        "peak": example.peak,
+        "context": example.context,
+        "position": example.position,
+    }
+
+
+def _histogram(found: Histogram | None) -> dict[str, Any] | None:
+    return None if found is None else {"edges": found.edges.tolist(), "counts": found.counts.tolist()}
+
+
+def _cofiring(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> dict[str, Any]:
+    found = cofiring(store, feature, LISTED)
+    return {
+        "tokens": found.n_used,
+        "sampled": found.sampled,
+        "minimum": found.minimum,
+        "features": [
+            asdict(companion) | {"label": notes.get(companion.feature, FeatureNotes()).label}
+            for companion in found.companions
+        ],
+    }
+
+
+def _drift(store: FeatureStore, feature: int) -> dict[str, Any]:
+    found = drift(store, feature)
+    return {
+        "edges": found.edges.tolist(),
+        "counted": found.counted_S.tolist(),
+        "counts": found.count_S.tolist(),
+        "density": found.density_S.tolist(),
+    }
+
+
+def _effects(store: FeatureStore, effects: Weighted) -> list[dict[str, Any]]:
+    tokens = store.vocabulary.strings(effects.id)
+    return [{"token": token, "value": float(value)} for token, value in zip(tokens, effects.value, strict=True)]

@@ -1,0 +1,116 @@
+"""A feature's page as Markdown, for notes and issues: it reads well unrendered, and no text in it is ever markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from monosem_tui.text.bars import sparkline
+from monosem_tui.text.card import FeatureCard, ShownExample
+from monosem_tui.text.feature_document import Document
+from monosem_tui.text.heat import strongest
+from monosem_tui.text.numbers import activation, cosine, count, share, signed
+from monosem_tui.text.page import section_words
+from monosem_tui.text.passage import MARKED
+from monosem_tui.text.tokens import SPACE
+
+BEFORE, AFTER = 24, 12
+"""Tokens of an example around its peak."""
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$@:/])")
+
+
+def as_markdown(document: Document) -> str:
+    """The page; CommonMark with the tables of GitHub."""
+    card = document.card
+    parts = [
+        f"# Feature {card.feature}" + (f": {escaped(card.label)}" if card.label else ""),
+        f"{escaped(document.run)} · {escaped(document.model)}",
+        " ".join([*(["★"] if card.bookmark else []), *(f"`#{_code(tag)}`" for tag in card.tags)]),
+        escaped(card.comment),
+        _numbers(document),
+        *_examples(card),
+        "## Relations",
+        "\n".join(_relations(document)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Printable text in which nothing is markup: a backslash before every sign that could be."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """For a code span: backticks would end it."""
+    return text.replace("`", "'")
+
+
+def _numbers(document: Document) -> str:
+    card, figures = document.card, document.figures
+    if card.dead:
+        return f"Dead: it fires on none of the {count(card.n_counted)} tokens of the index."
+    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
+    at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+    rows = [
+        ("fires on", f"{share(card.density)} of tokens ({count(card.count)})"),
+        ("max, mean", f"{activation(card.max)}, {activation(card.mean)}"),
+        ("quantiles", f"{values} at {at} %"),
+        ("activations", f"`{sparkline(card.histogram.counts)}` 0 to {activation(card.max)}"),
+        *([("along the corpus", f"`{sparkline(figures.drift.density_S)}`")] if figures.drift else []),
+        ("decoder norm", f"{card.norm:.2f}"),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _examples(card: FeatureCard) -> Iterator[str]:
+    for section in card.sections:
+        title, words = section_words(section, card)
+        yield f"## {title}"
+        yield words
+        rows = [f"| {activation(example.act)} | {_passage(example)} |" for example in section.examples]
+        yield "\n".join(["| | |", "|--:|---|", *rows])
+
+
+def _passage(example: ShownExample) -> str:
+    """Running text around the peak: the strongest tokens bold, `‹11.8›` behind the peak."""
+    first, last = max(0, example.peak - BEFORE), min(len(example.tokens), example.peak + AFTER + 1)
+    bold = strongest(example.act_T, MARKED) | {example.peak}
+    parts = ["…"] if first else []
+    for place in range(first, last):
+        text = example.tokens[place]
+        parts.append(_bold(text) if place in bold else escaped(text))
+        if place == example.peak:
+            parts.append(f"‹{activation(example.act)}›")
+    # What stands beside each other in bold is bold as one; no asterisk of the text is left without its backslash.
+    return "".join(parts).strip().replace("****", "") + ("…" if last < len(example.tokens) else "")
+
+
+def _bold(text: str) -> str:
+    """Bold where Markdown lets it be: around letters and digits, spaces left outside."""
+    core = text.strip(" ")
+    if not (core and core[0].isalnum() and core[-1].isalnum()):
+        return escaped(text)
+    before = len(text) - len(text.lstrip(" "))
+    return " " * before + f"**{escaped(core)}**" + " " * (len(text) - before - len(core))
+
+
+def _relations(document: Document) -> Iterator[str]:
+    card, figures = document.card, document.figures
+    for name, effects in (("raises", card.raises), ("lowers", card.lowers)):
+        if effects:
+            yield _item(name, (f"`{_code(token or SPACE)}` {signed(value)}" for token, value in effects))
+    if card.near:
+        yield _item("near", (f"{n.feature} {escaped(n.name)} {cosine(n.cosine)}" for n in card.near))
+    if figures.cofiring and figures.cofiring.companions:
+        names, together = figures.names, figures.cofiring.companions
+        yield _item(
+            "fires together with",
+            (f"{c.feature} {escaped(names[c.feature])} {share(c.share)} ×{activation(c.lift)}" for c in together),
+        )
+    neurons = list(zip(figures.neurons.id.tolist(), figures.neurons.value.tolist(), strict=True))
+    if neurons:
+        yield _item(f"neurons of layer {figures.neuron_layer}", (f"{i} {cosine(value)}" for i, value in neurons))
+
+
+def _item(name: str, parts: Iterable[str]) -> str:
+    return f"- **{name}** " + ", ".join(parts)

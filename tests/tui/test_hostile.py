@@ -1,0 +1,140 @@
+"""Text that tries to take over the terminal, through the real app on a pseudo-terminal: every screen and prompt."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.actions import VIEWS
+from tests.hostile_run import CLIPBOARD, MARK, build_hostile
+from tests.sample_run import Sample
+from tests.tui.pty_bytes import PATIENCE, PtyApp
+from tests.tui.wire_screen import FORBIDDEN, WireScreen, cells
+
+pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
+SIZES = ((60, 20), (120, 36))
+REST = 0.15
+"""Seconds without a byte after which a screen counts as finished."""
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return build_hostile(tmp_path_factory.mktemp("hostile"))
+
+
+class Seen:
+    """The app, and what a terminal makes of it."""
+
+    def __init__(self, app: PtyApp, width: int, height: int) -> None:
+        self.app, self.screen = app, WireScreen(width, height)
+
+    def press(self, keys: bytes, awaited: str = "") -> str:
+        """The screen after some keys; it must stay in its columns, and show `awaited` at last."""
+        self.screen.feed(self.app.press(keys, REST) if keys else self.app.read(REST))
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(awaited, self.screen.text()):
+            assert time.monotonic() < deadline, f"{awaited!r} never came:\n{self.screen.text()}"
+            self.screen.feed(self.app.read(REST))
+        self.screen.done()
+        assert_aligned(self.screen)
+        return self.screen.text()
+
+
+def assert_aligned(screen: WireScreen) -> None:
+    """No sequence holds text of the store, and between two panes the wall is straight."""
+    for sequence in screen.sequences:
+        assert MARK not in sequence
+        assert CLIPBOARD not in sequence or sequence.startswith("\x1b]52;c;")
+        assert "66" not in re.split(r"\D+", sequence)
+    screen.sequences.clear()
+    for row in screen.rows:
+        assert sum(cells(cell[0]) for cell in row if cell) == screen.width
+    forks = [(x, y) for y, row in enumerate(screen.rows) for x, cell in enumerate(row) if cell == "┬"]
+    for x, y in forks:
+        below = screen.column(x)[y + 1 : -1]
+        first_other = next((place for place, cell in enumerate(below) if cell != "│"), len(below))
+        assert first_other > 3, screen.text()
+        assert "│" not in below[first_other:], screen.text()
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seen]:
+    with PtyApp(
+        evil.run.path, *request.param, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path), EXPORT_TO=str(tmp_path)
+    ) as app:
+        there = Seen(app, *request.param)
+        there.screen.feed(app.read_until(b"features"))
+        there.press(b"", "keys")
+        yield there
+        assert app.process.poll() is None
+        there.press(b"\x1b\x1b")
+        app.press(b"q", REST)
+        assert app.wait() == 0
+
+
+def test_list_and_page(seen: Seen) -> None:
+    assert MARK in seen.press(b"\x0c")
+    for keys in (b"\x04", b"G", b"g", b"s", b"ssss", b"S", b"d", b"d"):
+        seen.press(keys)
+    for row in (0, 2, 4, 9):
+        seen.press(b"g" + b"j" * row + b"\r", r"TOP|RAISES|Dead")
+        for keys in (b"\x04", b"G", b"m", b"m", b"mhJ"):
+            seen.press(keys)
+        seen.press(b"\x1b", "keys")
+
+
+def test_help_commands_and_prompts(seen: Seen) -> None:
+    seen.press(b"?", "keys in the list")
+    seen.press(b"?")
+    seen.press(b"\x10", "⏎ run")
+    seen.press(b"lab", "label")
+    seen.press(b"\x1b", "keys")
+    seen.press(b"/")
+    for keys in (b"PW", b"\x7f\x7f", b"\x1b[200~\x1b[31mPWNED\x9d\xe2\x80\xae[red]\x1b[201~", b"\x1b"):
+        seen.press(keys)
+    for feature in (b"7", b"13", b"18"):
+        seen.press(b":" + feature + b"\r")
+        for prompt in (b"l", b"t", b"C"):
+            seen.press(prompt, "⏎ keep")
+            seen.press(b"\x01\x1b[C\x05\x1b[D\x1b[D")
+            seen.press(b"\x1b", "keys")
+    seen.press(b":3\r")
+    seen.press(b"lx\r", "label")
+    seen.press(b"u")
+
+
+def test_every_other_screen(seen: Seen) -> None:
+    for view in VIEWS:
+        text = seen.press(view.key.encode(), f"{view.key}\\S* ?{view.title}|{view.key}")
+        assert text
+        for keys in (b"j", b"\x06", b"G", b"g", b"?", b"?"):
+            seen.press(keys)
+    seen.press(b"1")
+
+
+def test_what_is_copied_and_written_is_harmless(seen: Seen, tmp_path: Path) -> None:
+    seen.press(b":0\r")
+    seen.press(b"y", "copied|too large")
+    for form in (b"m", b"h", b"j"):
+        seen.press(b"e", "JSON")
+        seen.press(form, "written to|nothing written")
+    seen.press(b"P", "written to|nothing written")
+    written = sorted(tmp_path.glob("evil*"))
+    assert {path.suffix for path in written} == {".md", ".html", ".json", ".svg"}
+    for text in (*seen.screen.copied, *(path.read_text() for path in written)):
+        assert MARK in text
+        assert not {unicodedata.category(character) for character in text if character != "\n"} & set(FORBIDDEN)
+
+
+def test_the_list_of_runs(evil: Sample, tmp_path: Path) -> None:
+    with PtyApp(evil.run.path.parent, 80, 24, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path)) as app:
+        there = Seen(app, 80, 24)
+        there.press(b"", MARK)
+        for keys in (b"j", b"?", b"?", b"\r"):
+            there.press(keys)
+        there.press(b"5", MARK)
