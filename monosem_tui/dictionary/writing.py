@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, get_args
 
+from monosem_tui.dictionary.browser import write_browser
 from monosem_tui.dictionary.neuronpedia import batches, write_batch
+from monosem_tui.dictionary.progress import Progress
 from monosem_tui.dictionary.tables import write_csv, write_parquet
 from store.atomic import new_folder
 from store.notes import FeatureNotes
 from store.reader import FeatureStore
 
-Form = Literal["neuronpedia", "csv", "parquet"]
+Form = Literal["html", "neuronpedia", "csv", "parquet"]
 FORMS: tuple[Form, ...] = get_args(Form)
-
-
-class Progress(Protocol):
-    """Who is told how far the work is."""
-
-    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> AbstractContextManager[Any]:
-        """Open a stretch of work."""
 
 
 def write_dictionary(
@@ -47,6 +41,8 @@ def write_dictionary(
             made = [write_csv(store, notes, folder / "features.csv")]
         elif form == "parquet":
             made = [write_parquet(store, notes, folder / "features.parquet")]
+        elif form == "html":
+            made = [write_browser(store, notes, name, folder, progress)]
         else:
             made = _batches(store, name, folder, progress)
     return [out / path.relative_to(folder) for path in made]

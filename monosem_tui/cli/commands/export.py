@@ -16,11 +16,11 @@ LIBRARIES = ("saelens", "sparsify", "dictionary-learning")
 def export(
     run: o.Run,
     to: Annotated[
-        Literal["saelens", "sparsify", "dictionary-learning", "neuronpedia", "csv", "parquet"],
+        Literal["saelens", "sparsify", "dictionary-learning", "neuronpedia", "html", "csv", "parquet"],
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="saelens, sparsify, dictionary-learning: the autoencoder; neuronpedia, csv, parquet: features.",
+            help="saelens, sparsify, dictionary-learning: the autoencoder; neuronpedia, html, csv, parquet: features.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go; it must be empty.")],
