@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +48,47 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; when the block ends well, it becomes `path`, which must not be there yet.
+
+    On any failure nothing is left. An empty folder counts as none, unless someone works in it.
+
+    Raises:
+        MonosemError: something is there, or it cannot be written.
+    """
+    path = path.absolute()
+    _require_free(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+    temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
+    try:
+        with disk_errors(path):
+            temporary.mkdir()
+            yield temporary
+            _require_free(path)
+            temporary.replace(path)
+            fsync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _require_free(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        wrong = "is a file"
+    elif any(path.iterdir()):
+        wrong = "is not empty"
+    elif path.samefile(Path.cwd()):
+        wrong = "is the folder you are in"
+    else:
+        return
+    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing takes the place of what is there.")
 
 
 def write_text(path: Path, text: str) -> None:

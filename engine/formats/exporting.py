@@ -1,4 +1,4 @@
-"""`monosem export`: a run's autoencoder in the files of another library, its features as a table.
+"""`monosem export`: a run's autoencoder in the files of another library.
 
 Written is what computes the same there; what a library has no class for is refused. Ours is
 z = W_encᵀ(x - b_dec) + b_enc, in a transcoder W_encᵀ(x - b_in) + b_enc: where a library takes nothing from its input,
@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.formats.places import hook_of_site
-from engine.formats.tables import write_csv, write_parquet
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
@@ -46,7 +45,7 @@ LENS_VERSION = "6.0.0"
 
 
 def export(run: RunFolder, to: str, out: Path) -> list[Path]:
-    """Write a run's autoencoder or features for another library; gives the files.
+    """Write a run's autoencoder for another library; gives the files.
 
     Raises:
         MonosemError: there is no such format, the library cannot compute it, or something is in the way.
@@ -199,19 +198,9 @@ def _json(path: Path, value: Mapping[str, Any]) -> Path:
     return path
 
 
-def _csv(run: RunFolder, out: Path) -> list[Path]:
-    return [write_csv(run, out / "features.csv")]
-
-
-def _parquet(run: RunFolder, out: Path) -> list[Path]:
-    return [write_parquet(run, out / "features.parquet")]
-
-
 WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
     "saelens": to_saelens,
     "sparsify": to_sparsify,
     "dictionary-learning": to_dictionary_learning,
-    "csv": _csv,
-    "parquet": _parquet,
 }
 """By the name behind --to."""

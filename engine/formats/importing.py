@@ -269,7 +269,32 @@ def _write(
 ) -> None:
     settings, lm = subject.settings, subject.lm
     names = ("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k")
-    source = {
+    provenance = Provenance(
+        versions=versions(),
+        model=lm.name,
+        model_revision=lm.revision,
+        model_digest=lm.digest,
+        hardware=hardware(lm.device),
+    )
+    with run.locked():
+        if not run.exists():
+            run.create(RunRecord())
+        config = run.record().config | {
+            "train": {name: getattr(settings, name) for name in names},
+            COMMAND: _source(foreign, made, spec, found),
+        }
+        run.update(spec=spec, provenance=subject.provenance() if found else provenance, config=config)
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        if found is not None:
+            note(run, found[0])
+        run.update(status="done")
+
+
+def _source(
+    foreign: Foreign, made: Folded, spec: SaeSpec, found: tuple[Evaluation, SelfCheck] | None
+) -> dict[str, Any]:
+    """What the run's record says of where it is from and how it was read."""
+    return {
         "format": foreign.format,
         "source": foreign.source,
         "model": foreign.model,
@@ -285,19 +310,3 @@ def _write(
         **foreign.details,
         "check": None if found is None else found[1].to_json(),
     }
-    provenance = Provenance(
-        versions=versions(),
-        model=lm.name,
-        model_revision=lm.revision,
-        model_digest=lm.digest,
-        hardware=hardware(lm.device),
-    )
-    with run.locked():
-        if not run.exists():
-            run.create(RunRecord())
-        config = run.record().config | {"train": {name: getattr(settings, name) for name in names}, COMMAND: source}
-        run.update(spec=spec, provenance=subject.provenance() if found else provenance, config=config)
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
-        if found is not None:
-            note(run, found[0])
-        run.update(status="done")

@@ -41,12 +41,7 @@ class LlamaScope:
         config = read_object(file)
         _refuse(config, path)
         weights, state = _state(path)
-        names = _OLD if "encoder.weight" in state else _NEW
-        need(state, [name for name in names.values() if name not in ("decoder.bias", "b_D")], weights)
-        turned = names is _OLD
-        tensors = {ours: state[name] for ours, name in names.items() if name in state}
-        tensors |= {name: tensors[name].mT for name in ("W_enc", "W_dec")} if turned else {}
-        tensors.setdefault("b_dec", torch.zeros(tensors["W_dec"].shape[-1]))
+        tensors = _ours(state, weights)
         act_fn = words(config, "act_fn") or ("jumprelu" if "jump_relu_threshold" in config else "relu")
         if act_fn == "jumprelu":
             tensors["threshold"] = _threshold(config, state, tensors["b_enc"], file)
@@ -110,6 +105,16 @@ def _state(path: Path) -> tuple[Path, dict[str, Any]]:
         f"{path} has no weights",
         "Looked for sae_weights.safetensors, sae_weights.pt and checkpoints/final.safetensors.",
     )
+
+
+def _ours(state: Mapping[str, Any], weights: Path) -> dict[str, Tensor]:
+    """By our names; older files keep both matrices the other way round."""
+    names = _OLD if "encoder.weight" in state else _NEW
+    need(state, [name for name in names.values() if name not in ("decoder.bias", "b_D")], weights)
+    tensors: dict[str, Tensor] = {ours: state[name] for ours, name in names.items() if name in state}
+    tensors |= {name: tensors[name].mT for name in ("W_enc", "W_dec")} if names is _OLD else {}
+    tensors.setdefault("b_dec", torch.zeros(tensors["W_dec"].shape[-1]))
+    return tensors
 
 
 def _threshold(config: Mapping[str, Any], state: Mapping[str, Any], like_F: Tensor, file: Path) -> Tensor:

@@ -151,7 +151,8 @@ def _refusals(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Pa
         )
     if config.get("hook_head_index") is not None:
         raise MonosemError(
-            f"{path} reads head {config['hook_head_index']} of its hook, and monosem's sites are whole", ""
+            f"{path} reads head {config['hook_head_index']} of its hook, and monosem's sites are whole",
+            "Only autoencoders of all heads together can be imported.",
         )
     if "W_skip" in tensors and bool(tensors["W_skip"].any()):
         raise MonosemError(

@@ -6,7 +6,11 @@ f = TopK(ReLU(W (x - b_dec) + b)), a transcoder takes x as it is. (sparsify/spar
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, sound
 from engine.formats.foreign import Conventions, Foreign, Stated
@@ -28,29 +32,7 @@ class Sparsify:
     def read(self, path: Path) -> Foreign:
         """Read a hookpoint's folder."""
         config = read_object(path / CONFIG)
-        activation = config.get("activation", "topk")
-        if activation != "topk":
-            raise MonosemError(
-                f"{path}: monosem does not compute sparsify's {activation} activation", "It computes topk."
-            )
-        if config.get("signed"):
-            raise MonosemError(f"{path} has signed activations, and monosem's are never negative")
-        tensors = read_safetensors(path / WEIGHTS)
-        need(tensors, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"), path / WEIGHTS)
-        if "W_skip" in tensors and bool(tensors["W_skip"].any()):
-            raise MonosemError(
-                f"{path} adds W_skip x to what it decodes, which monosem does not compute",
-                "Only transcoders without a skip connection can be imported.",
-            )
-        found = sound(
-            {
-                "W_enc": tensors["encoder.weight"].mT,
-                "b_enc": tensors["encoder.bias"],
-                "W_dec": tensors["W_dec"],
-                "b_dec": tensors["b_dec"],
-            },
-            path / WEIGHTS,
-        )
+        found = sound(_ours(config, path), path / WEIGHTS)
         k, transcodes = int(number(config, "k", path / CONFIG)), bool(config.get("transcode"))
         run = path.parent / "config.json"
         trained = read_object(run) if run.is_file() else {}
@@ -72,3 +54,27 @@ class Sparsify:
             stated=Stated(l0=float(k)),
             details={name: config[name] for name in ("normalize_decoder", "multi_topk") if name in config},
         )
+
+
+def _ours(config: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    """By our names; what no architecture of ours computes is refused."""
+    activation = config.get("activation", "topk")
+    if activation != "topk":
+        raise MonosemError(f"{path}: monosem does not compute sparsify's {activation} activation", "It computes topk.")
+    if config.get("signed"):
+        raise MonosemError(
+            f"{path} has signed activations, and monosem's are never negative", "Train it with signed off."
+        )
+    tensors = read_safetensors(path / WEIGHTS)
+    need(tensors, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"), path / WEIGHTS)
+    if "W_skip" in tensors and bool(tensors["W_skip"].any()):
+        raise MonosemError(
+            f"{path} adds W_skip x to what it decodes, which monosem does not compute",
+            "Only transcoders without a skip connection can be imported.",
+        )
+    return {
+        "W_enc": tensors["encoder.weight"].mT,
+        "b_enc": tensors["encoder.bias"],
+        "W_dec": tensors["W_dec"],
+        "b_dec": tensors["b_dec"],
+    }

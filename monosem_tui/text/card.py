@@ -106,8 +106,7 @@ def read_card(
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
-    store.check_lengths()
-    logits, columns = store.logits(feature), store.columns
+    card = read_facts(store, notes, feature)
     found = sections(
         store,
         feature,
@@ -120,6 +119,23 @@ def read_card(
         before=choice.text.before,
         after=choice.text.after,
     )
+    examples = [
+        ShownSection(
+            s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], choice.unit, choice.seed
+        )
+        for s in found
+    ]
+    return replace(card, sections=examples, choice=choice)
+
+
+def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> FeatureCard:
+    """Read one feature's page without examples.
+
+    Raises:
+        MonosemError: there is no such feature, or the store is damaged or has vanished.
+    """
+    store.check_lengths()
+    logits, columns = store.logits(feature), store.columns
     note = notes.get(feature, FeatureNotes())
     return FeatureCard(
         feature=feature,
@@ -134,19 +150,13 @@ def read_card(
         norm=float(columns.decoder_norm_F[feature]),
         n_counted=store.n_counted,
         histogram=activation_histogram(store, feature, BINS),
-        sections=[
-            ShownSection(
-                s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], choice.unit, choice.seed
-            )
-            for s in found
-        ],
+        sections=[],
         raises=_effects(store, logits.top),
         lowers=_effects(store, logits.bottom),
         near=[
             Neighbour(int(i), feature_name(store, notes, int(i)), float(value))
             for i, value in zip(*store.neighbours(feature), strict=True)
         ],
-        choice=choice,
     )
 
 

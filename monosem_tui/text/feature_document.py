@@ -13,7 +13,7 @@ from monosem_tui.text.card import (
     TOP_EXAMPLES,
     FeatureCard,
     ShownSection,
-    read_card,
+    read_facts,
     shown,
 )
 from monosem_tui.text.choice import ExampleChoice
@@ -68,19 +68,25 @@ class Document:
 
 
 def read_document(
-    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice, run: str
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    feature: int,
+    choice: Choice,
+    run: str,
+    sample: int | None = None,
 ) -> Document:
-    """Read a feature's page.
+    """Read a feature's page; its companions from `sample` of the tokens it fires on, by default from all of them.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
     card = _card(store, notes, feature, choice)
-    return Document(printable(run), printable(store.spec.title()), card, read_figures(store, notes, feature))
+    figures = read_figures(store, notes, feature, sample)
+    return Document(printable(run), printable(store.spec.title()), card, figures)
 
 
 def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
-    card = read_card(store, notes, feature)
+    card = read_facts(store, notes, feature)
     found = choice.sections(store, feature, before=BEFORE, after=AFTER)
     unit = "document" if choice.one_per_document else "context"
     examples = [

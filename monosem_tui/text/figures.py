@@ -45,13 +45,17 @@ class Figures:
     neuron_layer: int | None
 
 
-def read_figures(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> Figures:
+def read_figures(
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, sample: int | None = None
+) -> Figures:
     """Read them; the companions of a feature that fires on much of a large corpus take up to a second.
+
+    `sample` has them read from that many of its tokens.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
-    return read_slow_figures(store, notes, feature, read_quick_figures(store, feature))
+    return read_slow_figures(store, notes, feature, read_quick_figures(store, feature), sample)
 
 
 def read_quick_figures(store: FeatureStore, feature: int) -> Figures:
@@ -74,14 +78,20 @@ def read_quick_figures(store: FeatureStore, feature: int) -> Figures:
     )
 
 
-def read_slow_figures(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, quick: Figures) -> Figures:
-    """`quick` with drift and companions: every place where the feature fires is looked at.
+def read_slow_figures(
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    feature: int,
+    quick: Figures,
+    sample: int | None = None,
+) -> Figures:
+    """`quick` with drift and companions: every place where the feature fires is looked at, or for companions `sample`.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
     store.check_lengths()
-    together = cofiring(store, feature, LISTED)
+    together = cofiring(store, feature, LISTED, sample)
     names = {c.feature: feature_name(store, notes, c.feature) for c in together.companions}
     return replace(quick, drift=drift(store, feature, BINS), cofiring=together, names=names)
 

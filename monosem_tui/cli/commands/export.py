@@ -9,26 +9,57 @@ import typer
 
 from monosem_tui.cli import options as o
 
+LIBRARIES = ("saelens", "sparsify", "dictionary-learning")
+"""Those whose files hold the autoencoder; the other formats hold what the feature index knows."""
+
 
 def export(
     run: o.Run,
     to: Annotated[
-        Literal["saelens", "sparsify", "dictionary-learning", "csv", "parquet"],
-        typer.Option("--to", metavar="FORMAT", help="saelens, sparsify or dictionary-learning; a table: csv, parquet."),
+        Literal["saelens", "sparsify", "dictionary-learning", "neuronpedia", "html", "csv", "parquet"],
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="saelens, sparsify, dictionary-learning: the autoencoder; neuronpedia, html, csv, parquet: features.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go; it must be empty.")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
-    """Write a run's autoencoder for another library, or its features as a table."""
-    from engine.formats.exporting import export as write
+    """Write a run's autoencoder for another library, or its features as pages to browse or a table."""
     from monosem_tui.cli import output
-    from store.run import find_run, runs_root
+    from store.run import runs_root
 
-    folder = find_run(run, runs_root(runs_dir))
-    written = [str(path) for path in write(folder, to, out)]
+    root = runs_root(runs_dir)
+    name, written = _library(run, to, out, root) if to in LIBRARIES else _features(run, to, out, root)
     if json:
-        output.emit_json({"name": folder.name, "to": to, "files": written})
+        output.emit_json({"name": name, "to": to, "files": [str(path) for path in written]})
         return
     for path in written:
-        output.emit_text(path)
+        output.emit_text(str(path))
+
+
+def _library(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:
+    from engine.formats.exporting import export as write
+    from store.run import find_run
+
+    run = find_run(name, root)
+    return run.name, write(run, to, out)
+
+
+def _features(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:
+    from monosem_tui.cli import output
+    from monosem_tui.cli.places import find_place
+    from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.dictionary.writing import FORMS, write_dictionary
+    from store.notes import Notes, notes_path
+    from store.reader import FeatureStore
+
+    place = find_place(name, root)
+    form = next(form for form in FORMS if form == to)
+    with FeatureStore.open(place.path) as store:
+        if not store.complete:
+            output.narrate(f"the index is not complete: {store.n_contexts} of {store.plan.n_contexts} contexts so far")
+        notes = Notes(notes_path(place.path)).load()
+        return place.name, write_dictionary(store, notes, place.name, form, out, ConsoleProgress())

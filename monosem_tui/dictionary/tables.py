@@ -9,11 +9,9 @@ from typing import Any
 
 from store.atomic import atomic_path
 from store.columns import QUANTILES
-from store.errors import MonosemError
 from store.note_exchange import FORMULA
-from store.notes import Notes, notes_path
+from store.notes import FeatureNotes
 from store.reader import FeatureStore
-from store.run import RunFolder
 
 LISTED = 5
 """Tokens and neighbours of each feature."""
@@ -23,48 +21,40 @@ AT_ONCE = 4096
 Row = dict[str, Any]
 
 
-def rows(run: RunFolder) -> Iterator[Row]:
-    """A feature's figures, its label, the tokens it raises and lowers most, and the features nearest to it.
-
-    Raises:
-        MonosemError: the run has no index.
-    """
-    if not run.features.is_file():
-        raise MonosemError(f"{run.path} has no feature index", f"Make one with: monosem index {run.path}")
-    notes = Notes(notes_path(run.path)).load()
-    with FeatureStore.open(run.path) as store:
-        columns, words = store.columns, store.vocabulary
-        for feature in range(store.d_sae):
-            said = notes.get(feature)
-            logits, near = store.logits(feature), store.neighbours(feature)
-            top_token = int(columns.top_token_F[feature])
-            act = store.quantiles(feature).value.tolist() or [None] * len(QUANTILES)
-            yield {
-                "feature": feature,
-                "label": said.label if said else "",
-                "bookmark": bool(said and said.bookmark),
-                "tags": " ".join(said.tags) if said else "",
-                "n_active": int(columns.count_F[feature]),
-                "density": float(columns.density_F[feature]),
-                "max": float(columns.max_F[feature]),
-                "mean": float(columns.mean_F[feature]),
-                **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
-                "decoder_norm": float(columns.decoder_norm_F[feature]),
-                "top_token": words.strings([top_token])[0] if top_token >= 0 else "",
-                "promotes": words.strings(logits.top.id[:LISTED].tolist()),
-                "suppresses": words.strings(logits.bottom.id[:LISTED].tolist()),
-                "neighbours": [int(one) for one in near.id[:LISTED]],
-            }
+def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
+    """A feature's figures, its label, the tokens it raises and lowers most, and the features nearest to it."""
+    columns, words = store.columns, store.vocabulary
+    for feature in range(store.d_sae):
+        said = notes.get(feature, FeatureNotes())
+        logits, near = store.logits(feature), store.neighbours(feature)
+        top_token = int(columns.top_token_F[feature])
+        act = store.quantiles(feature).value.tolist() or [None] * len(QUANTILES)
+        yield {
+            "feature": feature,
+            "label": said.label,
+            "bookmark": said.bookmark,
+            "tags": " ".join(said.tags),
+            "n_active": int(columns.count_F[feature]),
+            "density": float(columns.density_F[feature]),
+            "max": float(columns.max_F[feature]),
+            "mean": float(columns.mean_F[feature]),
+            **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
+            "decoder_norm": float(columns.decoder_norm_F[feature]),
+            "top_token": words.strings([top_token])[0] if top_token >= 0 else "",
+            "promotes": words.strings(logits.top.id[:LISTED].tolist()),
+            "suppresses": words.strings(logits.bottom.id[:LISTED].tolist()),
+            "neighbours": [int(one) for one in near.id[:LISTED]],
+        }
 
 
-def write_csv(run: RunFolder, path: Path) -> Path:
+def write_csv(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -> Path:
     """features.csv, UTF-8; what a row has several of stands behind one another, a space between.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = None
-        for row in rows(run):
+        for row in rows(store, notes):
             if writer is None:
                 writer = csv.DictWriter(file, list(row))
                 writer.writeheader()
@@ -72,14 +62,14 @@ def write_csv(run: RunFolder, path: Path) -> Path:
     return path
 
 
-def write_parquet(run: RunFolder, path: Path) -> Path:
+def write_parquet(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -> Path:
     """features.parquet, with lists where a row has several of something."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     many = {"promotes": pa.string(), "suppresses": pa.string(), "neighbours": pa.int64()}
     texts, whole = ("label", "tags", "top_token"), ("feature", "n_active")
-    found = rows(run)
+    found = rows(store, notes)
     first = next(found)
     kinds = {name: pa.list_(many[name]) if name in many else pa.float64() for name in first}
     kinds |= {name: pa.string() for name in texts} | {name: pa.int64() for name in whole} | {"bookmark": pa.bool_()}

@@ -1,0 +1,137 @@
+"""A browser of all features in files: a list to search, a page a feature; it needs no server and asks nobody anything.
+
+    index.html            the list, with its data inside
+    features/412.html     a page; it reads as well without JavaScript
+
+Pages stand by themselves, so that one can be sent and linked to. A browser opens them from disk, where scripts may not
+fetch and a policy's 'self' means nothing: so style, script and data are inside, and the policy names their digests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monosem_tui.dictionary.progress import Progress
+from monosem_tui.text.card import top_token
+from monosem_tui.text.feature_document import Choice, read_document
+from monosem_tui.text.feature_html import Browser, as_html
+from monosem_tui.text.html import bars, escaped, head, isolated, style_of
+from monosem_tui.text.numbers import compact, count
+from monosem_tui.text.safe import printable
+from monosem_tui.text.tokens import display_token
+from store.histogram import density_histogram
+from store.notes import FeatureNotes
+from store.reader import FeatureStore
+
+SAMPLE = 4096
+"""Tokens of a feature that its companions are read from: what fires on half of a large corpus takes no longer."""
+RAISED = 5
+"""Tokens of each row of the list."""
+HEADS = (
+    ("number", ""),
+    ("label", ""),
+    ("token", ""),
+    ("fires on", "n mid"),
+    ("max", "n low"),
+    ("mean", "n low"),
+    ("raises", "mid"),
+)
+"""Columns of the list, and which of them go where room is short. index.js counts on their order."""
+
+
+def write_browser(
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: Progress
+) -> Path:
+    """Write the pages into `folder`, one after another; gives the list."""
+    pages = folder / "features"
+    pages.mkdir()
+    browser = Browser(store.d_sae, _asset("page.js"))
+    with progress.task("writing pages", store.d_sae, "features") as task:
+        for feature in range(store.d_sae):
+            document = read_document(store, notes, feature, Choice(), name, SAMPLE)
+            page = pages / browser.page(feature)
+            page.write_text(as_html(document, browser), encoding="utf-8")
+            task.advance(1)
+    index = folder / "index.html"
+    with index.open("w", encoding="utf-8") as file:
+        for part in _index(store, notes, name):
+            file.write(part + "\n")
+    return index
+
+
+def _index(store: FeatureStore, notes: dict[int, FeatureNotes], name: str) -> Iterator[str]:
+    script = _asset("index.js")
+    yield from head(f"{printable(name)} · features", style_of(_asset("index.css")), script)
+    yield from _summary(store, name)
+    yield """<form>
+<input type="search" id="search" placeholder="label, token or number" aria-label="Search" autocomplete="off">
+<label><input type="checkbox" id="dead"> dead ones too</label> <output id="said"></output>
+<span class="dim"><kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open</span>
+</form>
+<noscript><p>The list needs JavaScript, the pages do not: <a href="features/0.html">feature 0</a></p></noscript>
+<div id="view" tabindex="0"><table><thead><tr>"""
+    for place, (title, kind) in enumerate(HEADS):
+        yield f'<th class="c{place} {kind}" scope="col"><button type="button">{title}</button></th>'
+    yield "</tr></thead><tbody></tbody></table></div>"
+    yield '<script type="application/json" id="features">['
+    for feature in range(store.d_sae):
+        yield _harmless(_row(store, notes, feature)) + ("," if feature + 1 < store.d_sae else "")
+    yield "]</script>"
+    yield f"<script>{script}</script>"
+    yield "</html>"
+
+
+def _summary(store: FeatureStore, name: str) -> Iterator[str]:
+    """What the features are of, and how often they fire."""
+    columns = store.columns
+    dead = int((columns.count_F == 0).sum())
+    l0 = columns.count_F.sum() / max(1, store.n_counted)
+    data = store.plan.data if store.plan.data.startswith("hf:") else Path(store.plan.data).name
+    yield f"<header><div><h1>{isolated(printable(name))}</h1><p class=dim>{isolated(printable(store.spec.title()))}</p>"
+    yield (
+        f"<p>{count(store.d_sae)} features, {count(dead)} of them dead · L0 {l0:.1f} · "
+        f"{compact(store.n_counted)} tokens of {isolated(printable(data))}</p></div>"
+    )
+    histogram = density_histogram(columns.density_F)
+    if histogram.counts.any():
+        low = f"1e{int(np.floor(histogram.edges[0]))}"
+        yield f"<figure>{bars(histogram.counts)}"
+        yield f"<figcaption>features by the share of tokens they fire on, {escaped(low)} to 1</figcaption></figure>"
+    yield "</header>"
+
+
+def _row(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> list[Any]:
+    """One row of the list, in the order of index.js."""
+    note, columns = notes.get(feature, FeatureNotes()), store.columns
+    raised = store.vocabulary.tokens(store.logits(feature).top.id[:RAISED].tolist())
+    return [
+        feature,
+        printable(note.label),
+        top_token(store, feature),
+        _figure(columns.density_F[feature]),
+        _figure(columns.max_F[feature]),
+        _figure(columns.mean_F[feature]),
+        " ".join(display_token(token, longest=20) for token in raised),
+        " ".join(f"#{printable(tag)}" for tag in note.tags),
+        int(note.bookmark),
+    ]
+
+
+def _figure(value: Any) -> float:
+    """Few digits: the list shows three."""
+    return float(f"{float(value):.4g}")
+
+
+def _harmless(value: Any) -> str:
+    """JSON in ASCII that may stand in a `<script>`: nothing in it ends the element or begins a comment."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\x7f", "\\u007f")
+
+
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

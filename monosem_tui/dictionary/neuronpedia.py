@@ -1,0 +1,168 @@
+"""Feature batches as SAEDashboard writes them for Neuronpedia: batch-0.json and so on.
+
+Left empty is what a feature index does not hold: correlations with neurons and between features, and attributions.
+Intervals are of equal width from 0 to a feature's maximum, as there (sae_dashboard/sequence_data_generator.py, 0.8.0);
+inside one, examples are evenly spaced by rank, where SAEDashboard draws them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.atomic import write_text
+from store.errors import MonosemError
+from store.examples import Example, sections, window
+from store.histogram import Histogram, activation_histogram, logit_histogram
+from store.reader import FeatureStore
+
+PER_BATCH = 128
+"""Features of one file."""
+TOP, INTERVALS, EACH = 20, 5, 5
+"""The strongest examples, intervals, and examples of each, as SAEDashboard has them by default."""
+BEFORE, AFTER = 64, 63
+"""Tokens of text around a peak: together with it the length of SAEDashboard's prompts."""
+ALIGNED = 3
+"""Coordinates of a decoder row that are listed."""
+BINS = 50
+DIGITS = 5
+"""Significant digits of numbers: SAEDashboard rounds to three decimals, which small activations do not survive."""
+
+
+def write_batch(store: FeatureStore, name: str, number: int, folder: Path) -> Path:
+    """One file of `PER_BATCH` features.
+
+    Args:
+        store: the index.
+        name: what the set is called; SAEDashboard's `sae_set`.
+        number: of the batch, from 0.
+        folder: where to.
+
+    Raises:
+        MonosemError: the autoencoder reads no numbered layer, by which Neuronpedia files everything.
+    """
+    spec = store.spec
+    if spec.layer is None:
+        raise MonosemError(
+            f"{name} reads {spec.site or 'an array'}, and Neuronpedia files features by the number of a layer",
+            "Export to html, csv or parquet instead.",
+        )
+    batch = {
+        "model_id": spec.model.rstrip("/").split("/")[-1],
+        "layer": spec.layer,
+        "sae_set": name,
+        "sae_id_suffix": None,
+        "features": [feature_json(store, feature) for feature in _features(store, number)],
+    }
+    path = folder / f"batch-{number}.json"
+    write_text(path, json.dumps(batch, allow_nan=False))
+    return path
+
+
+def batches(store: FeatureStore) -> int:
+    """How many files there are."""
+    return -(-store.d_sae // PER_BATCH)
+
+
+def _features(store: FeatureStore, number: int) -> range:
+    return range(number * PER_BATCH, min((number + 1) * PER_BATCH, store.d_sae))
+
+
+def feature_json(store: FeatureStore, feature: int) -> dict[str, Any]:
+    """One feature, by the fields of `NeuronpediaDashboardFeature`."""
+    logits, words, plan = store.logits(feature), store.vocabulary, store.plan
+    heights, values = _bars(activation_histogram(store, feature, BINS))
+    logit_heights, logit_values = _bars(logit_histogram(store, feature))
+    return {
+        "feature_index": feature,
+        **_alignment(store.decoder_row(feature)),
+        "correlated_neurons_indices": [],
+        "correlated_neurons_l1": [],
+        "correlated_neurons_pearson": [],
+        "correlated_features_indices": [],
+        "correlated_features_l1": [],
+        "correlated_features_pearson": [],
+        "neg_str": words.strings(logits.bottom.id.tolist()),
+        "neg_values": _rounded(logits.bottom.value),
+        "pos_str": words.strings(logits.top.id.tolist()),
+        "pos_values": _rounded(logits.top.value),
+        "frac_nonzero": float(store.columns.density_F[feature]),
+        "freq_hist_data_bar_values": values,
+        "freq_hist_data_bar_heights": heights,
+        "logits_hist_data_bar_heights": logit_heights,
+        "logits_hist_data_bar_values": logit_values,
+        "n_prompts_total": store.n_contexts,
+        "n_tokens_in_prompt": plan.context,
+        "dataset": plan.data,
+        "decoder_weights_dist": [],
+        "activations": list(_activations(store, feature)),
+        "vector": [],
+    }
+
+
+def _alignment(row_D: NDArray[np.float32]) -> dict[str, Any]:
+    """The largest coordinates of a decoder row, and their share of its L1 norm."""
+    largest = np.argsort(-row_D, kind="stable")[:ALIGNED]
+    total = float(np.abs(row_D).sum()) or 1.0
+    return {
+        "neuron_alignment_indices": largest.tolist(),
+        "neuron_alignment_values": _rounded(row_D[largest]),
+        "neuron_alignment_l1": _rounded(np.abs(row_D[largest]) / total),
+    }
+
+
+def _bars(found: Histogram | None) -> tuple[list[int], list[float]]:
+    """Counts, and the middle of each bin."""
+    if found is None or not found.counts.any():
+        return [], []
+    return found.counts.tolist(), _rounded((found.edges[1:] + found.edges[:-1]) / 2)
+
+
+def _activations(store: FeatureStore, feature: int) -> Iterator[dict[str, Any]]:
+    top = float(store.columns.max_F[feature])
+    for section in sections(store, feature, top=TOP, intervals=0, before=BEFORE, after=AFTER):
+        for example in section.examples:
+            yield _example(store, example, -1.0, top, -1.0)
+    rising = store.falling_acts(feature)[::-1].astype(np.float64)
+    edges = np.linspace(0.0, top, INTERVALS + 1)
+    below = np.searchsorted(rising, edges)
+    below[-1] = len(rising)
+    for interval in reversed(range(INTERVALS)):
+        first, last = len(rising) - int(below[interval + 1]), len(rising) - int(below[interval])
+        for place in _spaced(store, feature, first, last):
+            example = window(store, feature, place, "", BEFORE, AFTER)
+            share = (last - first) / max(1, store.n_counted)
+            yield _example(store, example, float(edges[interval]), float(edges[interval + 1]), share)
+
+
+def _spaced(store: FeatureStore, feature: int, first: int, last: int) -> list[int]:
+    """Places of some ranks between two, evenly spaced."""
+    ranks = np.unique(np.linspace(first, last - 1, min(EACH, last - first)).astype(np.int64))
+    return [int(place) for place in store.at_ranks(feature, ranks).token]
+
+
+def _example(store: FeatureStore, example: Example, low: float, high: float, share: float) -> dict[str, Any]:
+    """One example, without the token in front of a context that the model was given and no text had."""
+    stop = example.start + len(example.token_T)
+    skipped = int(example.peak > 0 and not store.counted(example.start, stop)[0])
+    return {
+        "bin_min": _figure(low),
+        "bin_max": _figure(high),
+        "bin_contains": _figure(share),
+        "tokens": store.vocabulary.strings(example.token_T[skipped:].tolist()),
+        "values": _rounded(example.act_T[skipped:]),
+        "qualifying_token_index": example.peak - skipped,
+    }
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [_figure(value) for value in values.tolist()]
+
+
+def _figure(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,1 @@
+"""All features of a run as files."""
