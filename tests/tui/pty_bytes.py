@@ -47,6 +47,12 @@ _NOWHERE = "/dev/null/state"
 """Where nothing can be kept: each app begins anew."""
 PATIENCE = 20.0
 """Seconds after which something that should have come will not come any more."""
+LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
+"""Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
+may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
+TRIFLE = 1_000_000
+"""Nanoseconds of work in that time that lead to nothing: a thread that looks whether there are keys to read."""
+
 
 
 class PtyApp:
@@ -64,6 +70,7 @@ class PtyApp:
     """
 
     def __init__(self, run: Path, width: int, height: int, debounce: float | None = None, **environ: str) -> None:
+        self._follows = FOLLOWS if debounce is None else debounce
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
@@ -95,10 +102,30 @@ class PtyApp:
             self.process.kill()
         self.process.wait()
 
-    def press(self, keys: bytes, quiet: float = 0.3) -> bytes:
-        """Send keys; everything written until nothing comes for `quiet` seconds."""
+    def press(self, keys: bytes, quiet: float | None = None) -> bytes:
+        """Send keys; everything written until nothing comes for `quiet` seconds, or until the app is at rest."""
         os.write(self._master, keys)
-        return self.read(quiet)
+        return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0) if quiet is None else self.read(quiet)
+
+    def rest(self, longer: float = 0.0) -> bytes:
+        """Everything written until the app and its children sleep, `longer` seconds more than usual.
+
+        Waits no longer than it must, and on a busy machine as long as it must, which no fixed time does.
+        """
+        asleep, found = REST + self._follows + longer, b""
+        begun = since = time.monotonic()
+        work = working(self.process.pid)
+        while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
+            if select.select([self._master], [], [], LOOK)[0]:
+                piece = self._read()
+                if not piece:
+                    break
+                found += piece
+                since, work = time.monotonic(), None
+            done = working(self.process.pid)
+            if done is None or work is None or done - work > TRIFLE:
+                since, work = time.monotonic(), done
+        return found
 
     def read(self, quiet: float) -> bytes:
         """Everything written until nothing comes for `quiet` seconds."""
@@ -146,3 +173,21 @@ class PtyApp:
             return os.read(self._master, 65536)
         except OSError:  # Linux says EIO where the other side has closed
             return b""
+
+
+def working(pid: int) -> int | None:
+    """Nanoseconds that a process and its children have worked; None while one of them has something to do."""
+    done = 0
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            if (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "SZXT":
+                return None
+            done += int((thread / "schedstat").read_text().split()[0])
+            for child in (thread / "children").read_text().split():
+                below = working(int(child))
+                if below is None:
+                    return None
+                done += below
+    except (FileNotFoundError, ProcessLookupError):  # one of them has ended meanwhile
+        return None
+    return done
