@@ -54,7 +54,6 @@ TRIFLE = 1_000_000
 """Nanoseconds of work in that time that lead to nothing: a thread that looks whether there are keys to read."""
 
 
-
 class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
@@ -71,7 +70,7 @@ class PtyApp:
 
     def __init__(self, run: Path, width: int, height: int, debounce: float | None = None, **environ: str) -> None:
         self._follows = FOLLOWS if debounce is None else debounce
-        self._master, slave = pty.openpty()
+        self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
         environ = {k: v for k, v in os.environ.items() if k not in dropped} | {"XDG_STATE_HOME": _NOWHERE} | environ
@@ -104,7 +103,7 @@ class PtyApp:
 
     def press(self, keys: bytes, quiet: float | None = None) -> bytes:
         """Send keys; everything written until nothing comes for `quiet` seconds, or until the app is at rest."""
-        os.write(self._master, keys)
+        os.write(self.master, keys)
         return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0) if quiet is None else self.read(quiet)
 
     def rest(self, longer: float = 0.0) -> bytes:
@@ -116,7 +115,7 @@ class PtyApp:
         begun = since = time.monotonic()
         work = working(self.process.pid)
         while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
-            if select.select([self._master], [], [], LOOK)[0]:
+            if select.select([self.master], [], [], LOOK)[0]:
                 piece = self._read()
                 if not piece:
                     break
@@ -130,7 +129,7 @@ class PtyApp:
     def read(self, quiet: float) -> bytes:
         """Everything written until nothing comes for `quiet` seconds."""
         found = b""
-        while select.select([self._master], [], [], quiet)[0]:
+        while select.select([self.master], [], [], quiet)[0]:
             piece = self._read()
             if not piece:
                 break
@@ -142,7 +141,7 @@ class PtyApp:
         found, deadline = b"", time.monotonic() + PATIENCE
         while awaited not in found:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
                 raise AssertionError(f"{awaited!r} never came; what did: {found[-2000:]!r}")
             piece = self._read()
             if not piece:
@@ -152,7 +151,7 @@ class PtyApp:
 
     def resize(self, width: int, height: int) -> None:
         """Change the window's size."""
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.process.send_signal(signal.SIGWINCH)
 
     def wait(self) -> int:
@@ -164,13 +163,13 @@ class PtyApp:
 
     def hang_up(self) -> None:
         """The line drops."""
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
 
     def _read(self) -> bytes:
         try:
-            return os.read(self._master, 65536)
+            return os.read(self.master, 65536)
         except OSError:  # Linux says EIO where the other side has closed
             return b""
 
