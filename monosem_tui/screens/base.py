@@ -211,7 +211,7 @@ class MonosemScreen(Screen[None]):
         cells = self.size.width
         actions = [(action, not self.why_not(action)) for action in self.reach]
         if self.typing:
-            self.input.tell(right)
+            self.input.tell(suggestion(self.input.text) if self.input.kind == ":" else right)
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -282,7 +282,9 @@ class MonosemScreen(Screen[None]):
 
     def action_commands(self) -> None:
         """Type a part of a command's name."""
-        offers = [Offer(action, self.why_not(action)) for action in self.reach if action.id != "commands"]
+        # What moves the cursor of a pane is known by then: it comes behind what the screen does.
+        reach = sorted(self.reach, key=lambda action: action.where not in (self.PLACE, Where.EVERYWHERE))
+        offers = [Offer(action, self.why_not(action)) for action in reach if action.id != "commands"]
         self.type_into(">")
         self.panel.open(offers, self.size)
 
@@ -308,7 +310,7 @@ class MonosemScreen(Screen[None]):
         if what is Typed.COMPLETE:
             self.input.replace(completed(text))
         if what in (Typed.COMPLETE, Typed.CHANGED):
-            self.tell(right=suggestion(self.input.text))
+            self.tell()
         elif what in (Typed.KEEP, Typed.LEAVE):
             self.stop_typing()
             self.tell()

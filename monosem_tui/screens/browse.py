@@ -133,12 +133,12 @@ class BrowseScreen(TwoPaneScreen):
     def _filter(self, text: str) -> None:
         self._order(replace(self.catalogue.ordering, text=text), self.features.feature)
 
-    def choose(self, selection: Selection, feature: int | None = None) -> None:
-        """Show some features only, the list in front or the page of one; escape goes back to where they were chosen."""
+    def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
+        """Show some features only, and perhaps the page of one; escape goes back to where they were chosen."""
         ordering = replace(self.catalogue.ordering, text="", only=selection, ranked=selection.ranked)
-        self._visiting = feature is not None
+        self._visiting = page
         self._order(ordering, feature)
-        self.show_panes(replace(self.panes, front="page" if self._visiting else "list", zoomed=None))
+        self.show_panes(replace(self.panes, front="page" if page else "list", zoomed=None))
         self.read_page()
 
     def obey(self, command: Command) -> None:

@@ -272,10 +272,10 @@ class FindScreen(TwoPaneScreen):
         return Selection(f"find {pattern}: {count(len(ids))}", np.array(ids), self.VIEW, ranked=True)
 
     def action_all(self) -> None:
-        """Show the ranking in Browse."""
-        self.post_message(FeaturesChosen(self._selection()))
+        """Show the ranking in Browse, the cursor where it is here."""
+        self.post_message(FeaturesChosen(self._selection(), self.listed))
 
     def action_open(self) -> None:
         """Open the feature in Browse; escape comes back."""
         if self.feature is not None:
-            self.post_message(FeaturesChosen(self._selection(), self.feature))
+            self.post_message(FeaturesChosen(self._selection(), self.feature, page=True))

@@ -34,19 +34,20 @@ def found(offers: list[Offer], text: str) -> list[Offer]:
         if len(matches) == len(typed):
             begins = offer.action.title.casefold().startswith(text.casefold().strip())
             ranked.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
+    if not ranked:  # `by` is but an article of a title
+        return [offer for offer in offers if text.casefold().strip() in offer.action.title.casefold()]
     return [one[-1] for one in sorted(ranked, key=lambda one: one[:-1])]
 
 
 def _distance(word: str, action: Action) -> int | None:
     """How far a typed word is from an action's title and id; None where it does not match."""
-    title = action.title.casefold()
-    names = [*re.findall(r"[\w'-]+", title), *re.findall(r"\w+", action.id)]
+    names = [*re.findall(r"[\w'-]+", action.title.casefold()), *re.findall(r"\w+", action.id)]
     words = [name for name in names if name not in LITTLE]
     if word in words:
         return WHOLE
     if any(one.startswith(word) for one in words):
         return BEGINNING
-    if word in title or any(word in one for one in words):
+    if any(word in one for one in words):
         return INSIDE
     # Anything matches one letter somewhere.
     scattered = re.compile(".*".join(map(re.escape, word)))

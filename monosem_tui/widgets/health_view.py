@@ -45,8 +45,8 @@ class HealthView(ScrolledView):
 
     @property
     def group(self) -> Group | None:
-        """The group under the cursor."""
-        return self._densities.groups[self._cursor] if self._densities else None
+        """The group under the cursor; None where that is not on the screen."""
+        return self._densities.groups[self._cursor] if self._densities and self._in_sight(self._cursor) else None
 
     @property
     def cursor(self) -> int:

@@ -73,6 +73,16 @@ def test_little_words_alone_find_something() -> None:
         assert found([Offer(action, "") for action in ACTIONS], word), word
 
 
+async def test_what_a_screen_does_is_before_what_moves_a_cursor(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "ctrl+p")
+        offered = browse_screen(pilot).panel._offers
+        places = [offer.action.where for offer in offered]
+        assert places.index(Where.LIST) > max(places.index(Where.BROWSE), places.index(Where.EVERYWHERE))
+        assert places[-1] is Where.LIST
+        assert {offer.action.id for offer in offered} == {action.id for action in LIST} - {"commands"}
+
+
 async def test_the_palette_runs_what_is_first(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = browse_screen(pilot)
