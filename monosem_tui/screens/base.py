@@ -299,7 +299,12 @@ class MonosemScreen(Screen[None]):
             self.stop_typing()
             self.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
             if chosen is not None and not chosen.why_not:
-                self.call_next(self.app.run_action, chosen.action.name, self.focused or self)
+                self.call_next(self.app.run_action, chosen.action.name, self._actor(chosen.action))
+
+    def _actor(self, action: Action) -> Widget:
+        """Who runs an action whose name does not say so: what has the focus, else the screen."""
+        method = f"action_{action.name.partition('(')[0]}"
+        return self.focused if self.focused is not None and hasattr(self.focused, method) else self
 
     def action_goto(self) -> None:
         """Type a number, or a command and what it is told."""

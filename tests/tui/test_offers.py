@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monosem_tui.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS, within_reach
+from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.text.offers import LITTLE, Offer, found
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text
@@ -81,6 +84,29 @@ async def test_what_a_screen_does_is_before_what_moves_a_cursor(make_app: MakeAp
         assert places.index(Where.LIST) > max(places.index(Where.BROWSE), places.index(Where.EVERYWHERE))
         assert places[-1] is Where.LIST
         assert {offer.action.id for offer in offered} == {action.id for action in LIST} - {"commands"}
+
+
+@pytest.mark.parametrize("view", ["1", "1⏎", "2", "3", "3i", "4", "5"])
+async def test_every_action_that_is_offered_can_be_run(view: str, make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await pilot.press(*("enter" if key == "⏎" else key for key in view))
+        await pilot.pause()
+        screen = cast(MonosemScreen, pilot.app.screen)
+        for action in screen.reach:
+            owner, dot, name = action.name.partition("(")[0].rpartition(".")
+            target = {"screen": screen, "app": pilot.app}[owner] if dot else screen._actor(action)
+            assert hasattr(target, f"action_{name}"), action.id
+
+
+async def test_what_only_the_screen_can_do_is_done(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = browse_screen(pilot)
+        await press(pilot, "ctrl+p", *"revers", "enter")
+        assert not screen.catalogue.ordering.descending
+        await press(pilot, "ctrl+p", *"filter", "enter")
+        assert screen.typing
+        await press(pilot, "escape", "enter", "ctrl+p", *"whole", "enter")
+        assert screen.panes.zoomed == "page"
 
 
 async def test_the_palette_runs_what_is_first(make_app: MakeApp) -> None:
