@@ -120,7 +120,7 @@ class MonosemApp(App[None]):
     async def on_features_chosen(self, message: FeaturesChosen) -> None:
         """Show some features in Browse."""
         await self.action_view("browse")
-        cast(BrowseScreen, self.screen).choose(message.selection, message.feature)
+        cast(BrowseScreen, self.screen).choose(message.selection, message.feature, page=message.page)
 
     async def on_feature_wanted(self, message: FeatureWanted) -> None:
         """Show one feature in Browse."""

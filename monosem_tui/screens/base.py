@@ -21,10 +21,11 @@ from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.written import write
 from monosem_tui.text.commands import Command, Quit, Shown, Themed, completed, read_command, suggestion
 from monosem_tui.text.header import header
+from monosem_tui.text.offers import Offer
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Role, Span, line
-from monosem_tui.widgets.command_panel import CommandPanel, Offer
+from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.filter_input import FilterInput, Kind, Typed
 from monosem_tui.widgets.keys import bindings, pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
@@ -210,7 +211,7 @@ class MonosemScreen(Screen[None]):
         cells = self.size.width
         actions = [(action, not self.why_not(action)) for action in self.reach]
         if self.typing:
-            self.input.tell(right)
+            self.input.tell(suggestion(self.input.text) if self.input.kind == ":" else right)
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -281,7 +282,9 @@ class MonosemScreen(Screen[None]):
 
     def action_commands(self) -> None:
         """Type a part of a command's name."""
-        offers = [Offer(action, self.why_not(action)) for action in self.reach if action.id != "commands"]
+        # What moves the cursor of a pane is known by then: it comes behind what the screen does.
+        reach = sorted(self.reach, key=lambda action: action.where not in (self.PLACE, Where.EVERYWHERE))
+        offers = [Offer(action, self.why_not(action)) for action in reach if action.id != "commands"]
         self.type_into(">")
         self.panel.open(offers, self.size)
 
@@ -296,7 +299,12 @@ class MonosemScreen(Screen[None]):
             self.stop_typing()
             self.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
             if chosen is not None and not chosen.why_not:
-                self.call_next(self.app.run_action, chosen.action.name, self.focused or self)
+                self.call_next(self.app.run_action, chosen.action.name, self._actor(chosen.action))
+
+    def _actor(self, action: Action) -> Widget:
+        """Who runs an action whose name does not say so: what has the focus, else the screen."""
+        method = f"action_{action.name.partition('(')[0]}"
+        return self.focused if self.focused is not None and hasattr(self.focused, method) else self
 
     def action_goto(self) -> None:
         """Type a number, or a command and what it is told."""
@@ -307,7 +315,7 @@ class MonosemScreen(Screen[None]):
         if what is Typed.COMPLETE:
             self.input.replace(completed(text))
         if what in (Typed.COMPLETE, Typed.CHANGED):
-            self.tell(right=suggestion(self.input.text))
+            self.tell()
         elif what in (Typed.KEEP, Typed.LEAVE):
             self.stop_typing()
             self.tell()

@@ -125,6 +125,12 @@ class NotedScreen(PagedScreen):
         editor = self.run.editor
         self._say(lambda: found.append(editor.undo()), lambda: undone(found[0], self._note(found[0].feature)))
 
+    def tell(self, said: str = "", right: str = "") -> None:
+        """Renew the bottom line; while a note is typed it says on which feature."""
+        if self.typing and self.input.kind in NOTES and self._noting is not None:
+            right = f"feature {self._noting.feature}"
+        super().tell(said, right)
+
     def _type_note(self, kind: NoteKind, text: Callable[[FeatureNotes], str]) -> None:
         if self.feature is not None:
             self._noting = _Typing(self.feature, kind, text(self._note(self.feature)))

@@ -77,8 +77,8 @@ class FeatureWanted(Message):
 
 
 class FeaturesChosen(Message):
-    """Browse is to show these features, or the page of one of them; escape goes back from there."""
+    """Browse is to show these features, the cursor on one of them, or its page; escape goes back from there."""
 
-    def __init__(self, selection: Selection, feature: int | None = None) -> None:
+    def __init__(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
         super().__init__()
-        self.selection, self.feature = selection, feature
+        self.selection, self.feature, self.page = selection, feature, page

@@ -171,6 +171,8 @@ def suggestion(text: str) -> str:
     name, space, said = text.partition(" ")
     if name.isdigit():
         return ""
+    if not text:
+        return " ".join(["NUMBER", *(entry.name for entry in ENTRIES)])
     found = _beginning(name)
     if space and len(found) == 1:
         words = [word for word in found[0].words if word.startswith(said.strip().removeprefix("-"))]

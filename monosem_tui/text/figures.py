@@ -22,7 +22,7 @@ LABEL = 14
 WAITING = "…"
 """Stands where something is being read."""
 DRIFT_FITS = 67
-"""Cells from which the drift and its extremes stand on one line."""
+"""Cells from which the drift and its extremes stand on one line; with fewer a column stands for two parts."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,9 @@ def along(figures: Figures, cells: int) -> list[Line]:
         return _chart("along corpus", WAITING, "", cells)
     density_S = figures.drift.density_S
     words = f"{share(float(density_S.min()))} to {share(float(density_S.max()))}"
+    columns = len(density_S)
+    if columns % 2 == 0 and DRIFT_FITS - columns // 2 <= cells < DRIFT_FITS:
+        return _chart("along corpus", sparkline(density_S.reshape(-1, 2).mean(1)), words, cells)
     return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
 
 

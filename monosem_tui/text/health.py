@@ -82,7 +82,7 @@ def densities(store: FeatureStore) -> Densities:
     for power in range(round(float(histogram.edges[0])), 0):
         low, high = 10.0**power, 10.0 ** (power + 1)
         top = density_F <= 1 if power == -1 else density_F < high
-        groups.append(Group(f"{_power(power)} to {_power(power + 1)}", np.flatnonzero((density_F >= low) & top)))
+        groups.append(Group(_decade(power), np.flatnonzero((density_F >= low) & top)))
     return Densities(histogram, tuple(groups), store.d_sae, store.n_counted)
 
 
@@ -92,8 +92,9 @@ def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int)
     return Group("ultra-low", np.flatnonzero((density_F > 0) & (density_F < ULTRA_LOW)), "below 1e-6")
 
 
-def _power(power: int) -> str:
-    return {0: "100 %", -1: "10 %", -2: "1 %", -3: "0.1 %"}.get(power, f"1e{power}")
+def _decade(power: int) -> str:
+    """As the list shows densities: percent, and below a hundredth of one powers of ten."""
+    return f"{10.0 ** (power + 2):g} to {10.0 ** (power + 3):g} %" if power >= -4 else f"1e{power} to 1e{power + 1}"
 
 
 def figures(run: OpenRun) -> list[str]:

@@ -9,7 +9,7 @@ from monosem_tui.actions import TYPING, Where
 from monosem_tui.keys.table import at
 from monosem_tui.text.numbers import count
 from monosem_tui.text.palette import Palette
-from monosem_tui.text.safe import printable
+from monosem_tui.text.safe import cut, printable
 from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
@@ -24,6 +24,8 @@ RUNNING: tuple[Kind, ...] = ("prompt", "text")
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000
 """Characters: more is a paste that went wrong."""
+LEFT = 16
+"""Cells that what the line says leaves to what is typed."""
 
 
 class Typed(Enum):
@@ -153,7 +155,8 @@ class FilterInput(OneLine):
 
     def _redraw(self) -> None:
         cells = self.size.width
-        right = hints(at(self.where), self._right, min(36, cells // 2))
+        said = cut(self._right, max(1, cells - LEFT))
+        right = hints(at(self.where), said, min(36, cells // 2))
         room = cells - width_of(right) - len(self.kind) - 4
         after = printable(self._after)
         typed: Line = (Span(printable(self._before)), Span(after[:1] or " ", Role.CARET), Span(after[1:]))

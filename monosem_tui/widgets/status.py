@@ -5,18 +5,22 @@ from __future__ import annotations
 from monosem_tui.actions import Action
 from monosem_tui.text.spans import Line, Role, Span, line, width_of
 
-ESSENTIAL = ("back", "help", "quit")
-"""Actions whose hints stay when it is narrow."""
+BACK, HELP, QUIT = "back", "help", "quit"
+"""Actions whose hints come last. The first two stay when it is narrow, and the third where nothing can be closed."""
 
 
 def hints(actions: list[Action], right: str, cells: int) -> Line:
     """The footer of some actions, as many as fit, with `right` at its end."""
     end = line(Span(right, Role.DIM), " ")
-    optional = [action.hint for action in actions if action.hint and action.id not in ESSENTIAL]
-    kept = [action.hint for action in actions if action.hint and action.id in ESSENTIAL]
-    for n in range(len(optional), -1, -1):
+    said = {action.id: action.hint for action in actions if action.hint}
+    last = [said.pop(name) for name in (BACK, HELP) if name in said]
+    quits = [said.pop(QUIT)] if QUIT in said else []
+    others = list(said.values())
+    if BACK not in {action.id for action in actions}:
+        last, quits = last + quits, []
+    for texts in ([*others, *last, *quits], *([*others[:n], *last] for n in range(len(others), -1, -1))):
         parts: list[Span] = []
-        for text in optional[:n] + kept:
+        for text in texts:
             key, _, word = text.partition(" ")
             parts += [Span("  " if parts else " "), Span(key, Role.BOLD), Span(f" {word}", Role.DIM)]
         gap = cells - width_of(parts) - width_of(end)

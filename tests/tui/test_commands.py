@@ -87,6 +87,7 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
         ("zz", "zz", ""),
+        ("", "", "NUMBER sort filter dead find theme browse live health runs quit"),
         ("41", "41", ""),
     ],
 )
@@ -111,6 +112,19 @@ def test_completing_twice_changes_nothing(entry: commands.Entry, letters: int) -
 
 
 # In the app
+
+
+@pytest.mark.parametrize("cells", [40, 60, 80])
+async def test_what_may_be_typed_is_there_from_the_first(cells: int, make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(cells, 20)) as pilot:
+        await press(pilot, "colon")
+        bottom = screen_text(pilot).splitlines()[-1]
+        assert bottom.startswith(" : ")
+        assert "NUMBER sort filter" in bottom
+        await press(pilot, "s")
+        browse_screen(pilot).retell()  # as when something has been read meanwhile
+        assert screen_text(pilot).splitlines()[-1].startswith(" : s ")
+        assert screen_text(pilot).splitlines()[-1].endswith("sort COLUMN")
 
 
 def typed(text: str) -> list[str]:

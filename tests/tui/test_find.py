@@ -18,6 +18,7 @@ from monosem_tui.memory import BrowseMemory, FindMemory, Memory, recall
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen
 from monosem_tui.screens.health import HealthScreen
+from monosem_tui.text.document import Whole
 from monosem_tui.text.opened import open_run
 from monosem_tui.text.palette import Palette
 from store.find import find
@@ -239,6 +240,19 @@ async def test_a_pattern_is_in_the_list_once_and_the_oldest_go(
         assert screen.remembered(Memory()).find.patterns == ("sea", "dog", "cat")
 
 
+async def test_a_document_is_read_as_in_browse(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await ask(pilot, EITHER)
+        await pilot.press("tab", "n", "enter")
+        await until(pilot, lambda: screen.in_document and screen.document.whole is not None)
+        await pilot.pause()
+        whole = screen.document.whole
+        assert f"of {cast(Whole, whole).stop - cast(Whole, whole).start}" in bottom(pilot)
+        assert "lines" not in bottom(pilot)
+        await pilot.press("J")  # another feature closes it
+        assert not screen.in_document
+
+
 # From here to elsewhere
 
 
@@ -267,10 +281,11 @@ async def test_the_whole_ranking_in_browse_keeps_its_order_until_it_is_sorted(ma
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await ask(pilot, EITHER)
         order = screen.ranking.order.tolist()
-        await pilot.press("a")
+        await pilot.press("j", "a")
         browse = browse_screen(pilot)
         await settle(pilot)
         assert browse.features.order.tolist() == order
+        assert (browse.features.cursor, browse.panes.front) == (1, "list")
         assert f"find {EITHER}: {len(order)}" in screen_text(pilot)
         assert "as ranked" in screen_text(pilot)
         await press(pilot, "s")

@@ -134,7 +134,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (NUMBER, "keep"): (":3", {"typing": "", "cursor": 3}),
     (NUMBER, "leave"): (":3", {"typing": ""}),
     (NUMBER, "complete"): (":3", {}),
-    (COMMAND, "keep"): ("¶", {"typing": "", "cursor": 1}),
+    (COMMAND, "keep"): ("¶", {"typing": "/"}),
     (COMMAND, "leave"): ("¶", {"typing": ""}),
     (COMMAND, "next"): ("¶", {}),
     (COMMAND, "previous"): ("¶", {}),

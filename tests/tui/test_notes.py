@@ -84,6 +84,16 @@ async def test_a_label_is_in_the_row_on_the_page_and_in_the_file(make_app: MakeA
         assert "nothing to undo" in bottom(pilot)
 
 
+async def test_the_line_of_a_note_says_what_it_is_about(make_app: MakeApp, own: OpenRun) -> None:
+    async with make_app(own).run_test(size=(80, 24)) as pilot:
+        for key in "ltC":
+            await press(pilot, "colon", "5", "enter", key, "x")
+            assert bottom(pilot).endswith("feature 5")
+            browse_screen(pilot).retell()  # as when something has been read meanwhile
+            assert bottom(pilot).endswith("feature 5")
+            await press(pilot, "escape")
+
+
 async def test_from_the_page_too(make_app: MakeApp, own: OpenRun, path: Path) -> None:
     async with make_app(own).run_test(size=(80, 24)) as pilot:
         await press(pilot, "enter", "l", "ctrl+u")

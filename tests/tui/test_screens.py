@@ -241,7 +241,7 @@ async def test_groups_hold_the_features_of_their_density(make_app: MakeApp, samp
         found = (
             {g.title: set(g.ids.tolist()) for g in screen.health._densities.groups} if screen.health._densities else {}
         )
-    bounds = {"10 % to 100 %": (0.1, 1.1), "1 % to 10 %": (0.01, 0.1), "0.1 % to 1 %": (0.001, 0.01)}
+    bounds = {"10 to 100 %": (0.1, 1.1), "1 to 10 %": (0.01, 0.1), "0.1 to 1 %": (0.001, 0.01)}
     for title, (low, high) in bounds.items():
         assert found[title] == set(np.flatnonzero((density >= low) & (density < high)).tolist()), title
     assert sum(map(len, found.values())) == 48
@@ -253,7 +253,7 @@ async def test_an_empty_group_says_why_it_cannot_be_shown(make_app: MakeApp) -> 
         await pilot.press("j", "enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, HealthScreen)
-        assert "⏎: this group has no features" in screen_text(pilot)
+        assert "⏎: no features are under the cursor" in screen_text(pilot)
 
 
 async def test_health_scrolls_beyond_its_groups_and_back(make_app: MakeApp) -> None:
@@ -265,6 +265,19 @@ async def test_health_scrolls_beyond_its_groups_and_back(make_app: MakeApp) -> N
         await pilot.press(*["k"] * 200)
         await pilot.pause()
         assert (screen.health.first, screen.health.cursor) == (0, 0)
+
+
+async def test_enter_shows_no_group_that_cannot_be_seen(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(60, 20)) as pilot:
+        screen = await health(pilot)
+        assert "⏎ show" in screen_text(pilot)
+        await pilot.press("G")
+        await pilot.pause()
+        assert "⏎ show" not in screen_text(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert pilot.app.screen is screen
+        assert "no features are under the cursor" in screen_text(pilot)
 
 
 async def test_nothing_open_says_what_to_do(runs_app: MonosemApp) -> None:
