@@ -7,7 +7,7 @@
     endless       a text has no end
     mute          it ends at once, with a traceback's last line on stderr
     ever          as `endless`, one token each 20 milliseconds
-    calm          one token each 100 milliseconds, so that each is drawn by itself
+    calm          one token each 60 milliseconds, so that each is drawn by itself
 
 Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
 0 while they are the same, then 1.5; a feature clamped acts at 0.5 before and 9.0 after.
@@ -112,7 +112,7 @@ class Fake:
         if "ever" in self.behaviour:
             time.sleep(0.02)
         if "calm" in self.behaviour:
-            time.sleep(0.1)
+            time.sleep(0.06)
         n = self.number
         endless = "endless" in self.behaviour or "ever" in self.behaviour
         if self.left == 0 or (n >= self.longest and not endless):

@@ -47,6 +47,11 @@ _NOWHERE = "/dev/null/state"
 """Where nothing can be kept: each app begins anew."""
 PATIENCE = 20.0
 """Seconds after which something that should have come will not come any more."""
+LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
+"""Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
+may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
+TRIFLE = 1_000_000
+"""Nanoseconds of work in that time that lead to nothing: a thread that looks whether there are keys to read."""
 
 
 class PtyApp:
@@ -64,7 +69,8 @@ class PtyApp:
     """
 
     def __init__(self, run: Path, width: int, height: int, debounce: float | None = None, **environ: str) -> None:
-        self._master, slave = pty.openpty()
+        self._follows = FOLLOWS if debounce is None else debounce
+        self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
         environ = {k: v for k, v in os.environ.items() if k not in dropped} | {"XDG_STATE_HOME": _NOWHERE} | environ
@@ -95,15 +101,35 @@ class PtyApp:
             self.process.kill()
         self.process.wait()
 
-    def press(self, keys: bytes, quiet: float = 0.3) -> bytes:
-        """Send keys; everything written until nothing comes for `quiet` seconds."""
-        os.write(self._master, keys)
-        return self.read(quiet)
+    def press(self, keys: bytes, quiet: float | None = None) -> bytes:
+        """Send keys; everything written until nothing comes for `quiet` seconds, or until the app is at rest."""
+        os.write(self.master, keys)
+        return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0) if quiet is None else self.read(quiet)
+
+    def rest(self, longer: float = 0.0) -> bytes:
+        """Everything written until the app and its children sleep, `longer` seconds more than usual.
+
+        Waits no longer than it must, and on a busy machine as long as it must, which no fixed time does.
+        """
+        asleep, found = REST + self._follows + longer, b""
+        begun = since = time.monotonic()
+        work = working(self.process.pid)
+        while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
+            if select.select([self.master], [], [], LOOK)[0]:
+                piece = self._read()
+                if not piece:
+                    break
+                found += piece
+                since, work = time.monotonic(), None
+            done = working(self.process.pid)
+            if done is None or work is None or done - work > TRIFLE:
+                since, work = time.monotonic(), done
+        return found
 
     def read(self, quiet: float) -> bytes:
         """Everything written until nothing comes for `quiet` seconds."""
         found = b""
-        while select.select([self._master], [], [], quiet)[0]:
+        while select.select([self.master], [], [], quiet)[0]:
             piece = self._read()
             if not piece:
                 break
@@ -115,7 +141,7 @@ class PtyApp:
         found, deadline = b"", time.monotonic() + PATIENCE
         while awaited not in found:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
                 raise AssertionError(f"{awaited!r} never came; what did: {found[-2000:]!r}")
             piece = self._read()
             if not piece:
@@ -125,7 +151,7 @@ class PtyApp:
 
     def resize(self, width: int, height: int) -> None:
         """Change the window's size."""
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.process.send_signal(signal.SIGWINCH)
 
     def wait(self) -> int:
@@ -137,12 +163,30 @@ class PtyApp:
 
     def hang_up(self) -> None:
         """The line drops."""
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
 
     def _read(self) -> bytes:
         try:
-            return os.read(self._master, 65536)
+            return os.read(self.master, 65536)
         except OSError:  # Linux says EIO where the other side has closed
             return b""
+
+
+def working(pid: int) -> int | None:
+    """Nanoseconds that a process and its children have worked; None while one of them has something to do."""
+    done = 0
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            if (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "SZXT":
+                return None
+            done += int((thread / "schedstat").read_text().split()[0])
+            for child in (thread / "children").read_text().split():
+                below = working(int(child))
+                if below is None:
+                    return None
+                done += below
+    except (FileNotFoundError, ProcessLookupError):  # one of them has ended meanwhile
+        return None
+    return done

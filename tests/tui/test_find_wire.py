@@ -12,7 +12,7 @@ import pytest
 from tests.sample_run import Sample, build_sample
 from tests.store.test_inquiry import ENDLESS, gone
 from tests.tui.pty_bytes import PtyApp
-from tests.tui.test_wire import LONG, REST, text
+from tests.tui.test_wire import LONG, text
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
 
@@ -24,35 +24,35 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 @pytest.fixture(params=[(200, 50), (80, 24)], ids=["200x50", "80x24"])
 def app(run: Sample, request: pytest.FixtureRequest) -> Iterator[PtyApp]:
-    with PtyApp(run.run.path, *request.param, debounce=LONG, TERM="xterm-256color") as there:
+    with PtyApp(run.run.path, *request.param, TERM="xterm-256color") as there:
         there.read_until(b"features")
-        there.read(LONG + REST)
+        there.rest()
         yield there
 
 
-def test_typing_costs_its_line_and_results_nothing_at_rest(app: PtyApp) -> None:
-    assert len(app.press(b"2", REST)) <= 40_000
-    app.press(b"/", REST)
-    for letter in b"sea|she":
-        assert 0 < len(app.press(bytes([letter]), 0.2)) <= 600
-    os.write(app._master, b"\r")
-    found = app.read_until(b"together") + app.read(LONG + REST)
-    assert len(found) <= 90_000
-    assert "tokens match" in text(found)
-    assert app.read(4.0) == b""
-    for _ in range(3):
-        assert 0 < len(app.press(b"j", 0.2)) <= 2_500
-    app.read(LONG + REST)
-    assert app.read(2.0) == b""
+def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
+    with PtyApp(run.run.path, 200, 50, debounce=LONG, TERM="xterm-256color") as app:
+        app.read_until(b"features")
+        app.read(0.3)
+        assert len(app.press(b"2", 0.3)) <= 40_000
+        app.press(b"/", 0.3)
+        for letter in b"sea|she":
+            assert 0 < len(app.press(bytes([letter]), 0.2)) <= 600
+        os.write(app.master, b"\r")
+        found = app.read_until(b"together") + app.rest()
+        assert len(found) <= 90_000
+        assert "tokens match" in text(found)
+        for _ in range(3):
+            assert 0 < len(app.press(b"j", 0.2)) <= 2_500
 
 
 def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> None:
-    app.press(b":find " + ENDLESS.encode() + b"\r", LONG + REST)
-    assert app.read(3.0) == b""
-    assert "these keys" in text(app.press(b"?", REST))
-    app.press(b"?", REST)
-    assert "search stopped" in text(app.press(b"\x1b", REST))
-    os.write(app._master, b"q")
+    app.press(b":find " + ENDLESS.encode() + b"\r", 1.0)
+    assert app.read(2.0) == b""
+    assert "these keys" in text(app.press(b"?", 0.5))
+    app.press(b"?", 0.5)
+    assert "search stopped" in text(app.press(b"\x1b", 0.5))
+    os.write(app.master, b"q")
     assert app.wait() == 0
 
 
@@ -72,8 +72,8 @@ def _children(pid: int) -> list[str]:
 
 
 def test_keys_of_one_packet_reach_the_screen_they_lead_to(app: PtyApp) -> None:
-    found = text(app.press(b":find sea\r/\x7f\x7f\x7fshe\r", LONG + REST))
+    found = text(app.press(b":find sea\r/\x7f\x7f\x7fshe\r"))
     assert "─   she   ─" in found
     assert "tokens match" in found
-    found = text(app.press(b":theme light\r:health\r1", REST))
+    found = text(app.press(b":theme light\r:health\r1"))
     assert "features" in found

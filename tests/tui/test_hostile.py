@@ -18,8 +18,8 @@ from tests.tui.wire_screen import FORBIDDEN, WireScreen, cells
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
 SIZES = ((60, 20), (120, 36))
-REST = 0.15
-"""Seconds without a byte after which a screen counts as finished."""
+SOON = 0.01
+"""Seconds until the page follows the cursor, so that nobody waits for it."""
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ class Seen:
 
     def press(self, keys: bytes, awaited: str = "") -> str:
         """The screen after some keys; it must stay in its columns, and show `awaited` at last."""
-        self.screen.feed(self.app.press(keys, REST) if keys else self.app.read(REST))
+        self.screen.feed(self.app.press(keys) if keys else self.app.rest())
         deadline = time.monotonic() + PATIENCE
         while not re.search(awaited, self.screen.text()):
             assert time.monotonic() < deadline, f"{awaited!r} never came:\n{self.screen.text()}"
-            self.screen.feed(self.app.read(REST))
+            self.screen.feed(self.app.rest())
         self.screen.done()
         assert_aligned(self.screen)
         return self.screen.text()
@@ -64,16 +64,15 @@ def assert_aligned(screen: WireScreen) -> None:
 
 @pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seen]:
-    with PtyApp(
-        evil.run.path, *request.param, TERM="xterm-256color", XDG_STATE_HOME=str(tmp_path), EXPORT_TO=str(tmp_path)
-    ) as app:
+    environ = {"TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path), "EXPORT_TO": str(tmp_path)}
+    with PtyApp(evil.run.path, *request.param, debounce=SOON, **environ) as app:
         there = Seen(app, *request.param)
         there.screen.feed(app.read_until(b"features"))
         there.press(b"", "keys")
         yield there
         assert app.process.poll() is None
         there.press(b"\x1b\x1b")
-        app.press(b"q", REST)
+        app.press(b"q")
         assert app.wait() == 0
 
 

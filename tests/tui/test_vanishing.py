@@ -20,8 +20,8 @@ from tests.tui.pty_bytes import PtyApp
 from tests.tui.wire_screen import WireScreen
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs pseudo-terminals and /proc")
-REST = 0.2
-"""Seconds without a byte after which a screen counts as finished."""
+SOON = 0.01
+"""Seconds until the page follows the cursor, so that nobody waits for it."""
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def app(own: RunFolder, tmp_path: Path) -> Iterator[PtyApp]:
     (tmp_path / "here").mkdir()
     environ = {"XDG_STATE_HOME": str(tmp_path / "state"), "TRACES": str(tmp_path / "traces")}
     environ["EXPORT_TO"] = str(tmp_path / "here")
-    with PtyApp(own.path, 120, 36, TERM="xterm-256color", **environ) as there:
+    with PtyApp(own.path, 120, 36, debounce=SOON, TERM="xterm-256color", **environ) as there:
         there.read_until(b"RAISES")
-        there.read(REST)
+        there.rest()
         yield there
     assert not (tmp_path / "traces").exists(), (tmp_path / "traces").read_text()
 
@@ -73,9 +73,9 @@ def ended_by(how: str, app: PtyApp) -> int:
 
 @pytest.mark.parametrize("how", ["hangup", "term", "terminal gone"])
 def test_no_note_and_no_state_is_lost(how: str, app: PtyApp, own: RunFolder, tmp_path: Path) -> None:
-    app.press(b"/density>0\r:17\rlkept\r", REST)
-    app.press(b"bttagged \rCsaid\r", REST)
-    app.press(b"lhalf a lab", REST)  # not finished, so not said
+    app.press(b"/density>0\r:17\rlkept\r")
+    app.press(b"bttagged \rCsaid\r")
+    app.press(b"lhalf a lab")  # not finished, so not said
     assert ended_by(how, app) == 128 + (signal.SIGTERM if how == "term" else signal.SIGHUP)
     note = Notes(own.notes).load()[17]
     assert (note.label, note.bookmark, note.comment) == ("kept", True, "said")
@@ -89,9 +89,9 @@ def test_no_note_and_no_state_is_lost(how: str, app: PtyApp, own: RunFolder, tmp
 
 def test_a_signal_on_every_screen(own: RunFolder, tmp_path: Path) -> None:
     for view in VIEWS:
-        with PtyApp(own.path, 80, 24, TERM="xterm-256color", TRACES=str(tmp_path / "traces")) as app:
+        with PtyApp(own.path, 80, 24, debounce=SOON, TERM="xterm-256color", TRACES=str(tmp_path / "traces")) as app:
             app.read_until(b"features")
-            app.press(view.key.encode(), REST)
+            app.press(view.key.encode())
             app.hang_up()
             assert app.process.wait(timeout=20) == 128 + signal.SIGHUP
             assert of_session(app.process.pid) == []
@@ -145,10 +145,10 @@ DAMAGE = [truncated, emptied, overwritten, deleted, replaced, replaced_by_text, 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_every_screen_stays_readable(damage: Callable[[RunFolder], None], app: PtyApp, own: RunFolder) -> None:
     screen, said = WireScreen(120, 36), ""
-    screen.feed(app.press(b"\x0c", REST))
+    screen.feed(app.press(b"\x0c"))
     damage(own)
     for keys in (b"j", b"jjjj", b"G", b"\r", b"\x1b", b"s", b"S", b"d", b"/token:sea", b"\x1b", b"/like:3\r", b"\x1b"):
-        screen.feed(app.press(keys, REST))
+        screen.feed(app.press(keys))
         assert "own" in screen.lines()[0]
         said += screen.text()
     if damage in (truncated, emptied, overwritten):
@@ -156,15 +156,15 @@ def test_every_screen_stays_readable(damage: Callable[[RunFolder], None], app: P
     else:
         assert "TOP" in said  # what is open stays readable
     for keys in (b"y", b"em", b"eh", b"lxyz\r", b"u", b"b"):
-        screen.feed(app.press(keys, REST))
+        screen.feed(app.press(keys))
     for view in VIEWS:
-        for keys in (view.key.encode(), b"j", b"G", b"\r", b"?", b"?"):
-            screen.feed(app.press(keys, REST))
+        for keys in (view.key.encode(), b"jG", b"\r", b"?", b"?"):
+            screen.feed(app.press(keys))
             assert "Traceback" not in screen.text()
             assert screen.text().count("\n") == 35
             assert any(line.strip() for line in screen.lines()[1:])
     assert app.process.poll() is None
     for keys in (b"\x1b", b"\x1b", b"q"):
-        app.press(keys, REST)
+        app.press(keys)
     assert app.wait() == 0
     assert of_session(app.process.pid) == []

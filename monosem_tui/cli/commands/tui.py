@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,10 @@ def tui(
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where --web listens; on 127.0.0.1 only.")
     ] = 8000,
+    attach: Annotated[
+        Path | None,
+        typer.Option("--attach", metavar="PATH", help="Use the model that monosem serve keeps open at this socket."),
+    ] = None,
 ) -> None:
     """Browse features in the terminal."""
     from monosem_tui.cli.places import find_place, only_run
@@ -32,6 +37,7 @@ def tui(
 
     root = runs_root(runs_dir)
     place = find_place(run, root) if run is not None else only_run(root)
+    attach = attach.expanduser().absolute() if attach is not None else None
     if web:
         from monosem_tui.web import serve
 
@@ -41,9 +47,10 @@ def tui(
             *(["--color", color] if color else []),
             *(["--theme", theme] if theme else []),
             *(["--mouse" if mouse else "--no-mouse"] if mouse is not None else []),
+            *(["--attach", str(attach)] if attach is not None else []),
         ]
         serve(asked, port, f"monosem {place.name}" if place else "monosem")
         return
     if place is None:
-        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme))
-    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme))
+        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme, attach=attach))
+    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme, attach=attach))

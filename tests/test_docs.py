@@ -1,0 +1,27 @@
+"""What the documentation shows runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.sample_run import build_sample
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def test_the_python_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_sample(tmp_path / "runs" / "demo")
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == page.count("```python")
+    for block in blocks:
+        exec(compile(block, str(DOCS / "python.md"), "exec"), names)
+    said = capsys.readouterr().out
+    assert "topk 48 k4" in said and "75–100 %" not in said and "92–100 %" in said
