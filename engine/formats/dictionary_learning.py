@@ -73,6 +73,8 @@ class DictionaryLearning:
         trainer, buffer = (_part(config, name) for name in ("trainer", "buffer"))
         state = read_torch(file)
         theirs = words(trainer, "dict_class") or told_by(state, file)
+        if theirs == "AutoEncoder" and "decoder.bias" in state:
+            theirs = "AutoEncoderNew"  # its trainers write "AutoEncoder" whichever of the two they train
         layout = LAYOUTS.get(theirs)
         if layout is None:
             raise MonosemError(

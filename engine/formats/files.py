@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ def read_torch(path: Path) -> dict[str, Any]:
         MonosemError: it is missing or damaged, or a pickle that would run code.
     """
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about pickles' protocols, in several lines
+            value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise MonosemError(
@@ -88,7 +90,7 @@ def read_torch(path: Path) -> dict[str, Any]:
             ) from None
         raise MonosemError(f"{path} is damaged: {one_line(error)}", AGAIN) from None
     except Exception as error:  # a cut-off file makes torch raise nearly anything
-        raise MonosemError(f"{path} is damaged or cannot be read: {one_line(error)}", AGAIN) from None
+        raise MonosemError(f"{path} is damaged or cut off: {one_line(error)}", AGAIN) from None
     if not isinstance(value, Mapping):
         raise MonosemError(f"{path} holds a {type(value).__name__}, not a state_dict", "Save its state_dict() alone.")
     return dict(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.formats.dictionary_learning import DictionaryLearning
+from engine.formats.files import read_object
 from engine.formats.foreign import Foreign, Importer
 from engine.formats.gemma_scope import GemmaScope
 from engine.formats.llama_scope import LlamaScope
@@ -14,6 +15,8 @@ from engine.formats.sparsify import Sparsify
 from store.errors import MonosemError
 
 IMPORTERS: tuple[Importer, ...] = (SaeLens(), Sparsify(), LlamaScope(), DictionaryLearning(), GemmaScope(), OpenAi())
+CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
+"""Files that say what lies beside them."""
 DEPTH = 5
 """Folders below the one that is named to look into."""
 
@@ -54,6 +57,9 @@ def read(path: Path) -> Foreign:
         raise MonosemError(f"there is no {path}", "Give a file, a folder, or hf:OWNER/NAME/PATH for one on the hub.")
     importer = importer_of(path)
     if importer is None:
+        for name in CONFIGS:
+            if (path / name).is_file():
+                read_object(path / name)  # where it is damaged, that is what there is to say
         names = ", ".join(one.name for one in IMPORTERS)
         raise MonosemError(f"{path} is of no format that monosem knows", f"It knows {names}.")
     return importer.read(path)

@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from base64 import b64encode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +21,7 @@ from store.notes import Notes
 from store.weights import load_sae
 from tests.dictionary.conftest import listing
 from tests.dictionary.hostile import PAYLOADS, build_hostile_pages
-from tests.sample_run import VOCAB, Sample
+from tests.sample_run import VOCAB, Sample, build_sample
 
 VOID = {"meta", "br", "input", "rect"}
 KNOWN = {
@@ -237,3 +239,30 @@ def test_labels_are_in_the_list_and_on_the_pages(sample: Sample, tmp_path: Path)
 
 def test_a_dead_feature_says_so(pages: Path) -> None:
     assert "Dead: it fires on none of the 1 860 tokens" in Page(pages / "features" / "149.html").text
+
+
+def test_an_index_that_is_still_written_can_be_browsed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = build_sample(tmp_path / "run", n_contexts=8, merged=False)
+    segments = sorted((made.run.path / "index").glob("seg-*.h5"))
+    segments[-1].unlink()
+    out = exported(made, tmp_path / "out")
+    assert "the index is not complete: 6 of 8 contexts so far" in capsys.readouterr().err
+    kept = made.dense_NF[: 6 * 32]
+    rows = Page(out / "index.html").rows
+    assert [row[4] for row in rows] == pytest.approx(kept.max(axis=0).tolist(), rel=1e-3)
+
+
+def test_what_is_written_is_said(sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert run(["export", str(sample.run.path), "--to", "html", "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said == {"name": "stories", "to": "html", "files": [str(out / "index.html")]}
+
+
+def test_exporting_needs_no_torch(sample: Sample, tmp_path: Path) -> None:
+    script = (
+        "import sys; from monosem_tui.cli.main import run; "
+        f"code = run(['export', {str(sample.run.path)!r}, '--to', 'html', '--out', {str(tmp_path / 'out')!r}]); "
+        "sys.exit(code or ('torch' in sys.modules) or ('textual' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0

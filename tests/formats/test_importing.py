@@ -178,6 +178,11 @@ def _thief_pickle(folder: Path) -> None:
     (folder / "ae.pt").write_bytes(pickle.dumps(Thief(folder / "mark"), protocol=2))
 
 
+def _thief_of_today(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "ae.pt").write_bytes(pickle.dumps(Thief(folder / "mark"), protocol=4))
+
+
 def _thief_npz(folder: Path) -> None:
     folder.mkdir()
     np.savez(folder / "params.npz", W_enc=np.array([Thief(folder / "mark")], object))
@@ -186,6 +191,11 @@ def _thief_npz(folder: Path) -> None:
 def _no_json(folder: Path) -> None:
     sparsify(folder)
     write_json(folder / "cfg.json", {"d_in": D})
+
+
+def _cut_json(folder: Path) -> None:
+    saelens(folder)
+    (folder / "cfg.json").write_text((folder / "cfg.json").read_text()[:40])
 
 
 def _empty(folder: Path) -> None:
@@ -201,8 +211,10 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated npz": (_truncated_npz, "params.npz is damaged"),
     "code in torch.save": (_thief_torch, "monosem never runs code from a file"),
     "code in a pickle": (_thief_pickle, "monosem never runs code from a file"),
+    "code in a pickle of protocol 4": (_thief_of_today, "monosem never runs code from a file"),
     "code in npz": (_thief_npz, "params.npz is damaged or holds more than arrays"),
     "configuration": (_no_json, "k is None, not a positive number"),
+    "truncated configuration": (_cut_json, "cfg.json cannot be read"),
     "nothing there": (_empty, "is of no format that monosem knows"),
     "no such folder": (lambda folder: None, "there is no"),
     "another model": (saelens, "reads vectors of 12 values, and resid_post 1 of"),
@@ -210,7 +222,9 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", list(CASES))
-def test_a_bad_file_is_one_clear_line(place: Place, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_file_is_one_clear_line(
+    place: Place, case: str, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
     write, said = CASES[case]
     write(place.folder / "it")
     assert place.imported("--out", "mine") == 2
@@ -218,6 +232,7 @@ def test_a_bad_file_is_one_clear_line(place: Place, case: str, capsys: pytest.Ca
     complaint = [line for line in captured.err.splitlines() if line.startswith("monosem: ")]
     assert captured.out == ""
     assert len(complaint) == 1 and said in complaint[0], captured.err
+    assert [one for one in recwarn if "pickle" in str(one.message)] == []
     assert not (place.folder / "it" / "mark").exists()
     assert not (place.folder / "runs" / "mine").exists()
 

@@ -43,6 +43,12 @@ SAVED = (
     *("dictionary_BatchTopKSAE", "dictionary_BatchTopKSAE_unset", "dictionary_MatryoshkaBatchTopKSAE"),
     *("dictionary_JumpReluAutoEncoder", "dictionary_GatedAutoEncoder"),
 )
+TRAINED = (
+    *(f"trained_saelens_{kind}" for kind in ("standard", "gated", "jumprelu", "topk", "batchtopk", "matryoshka")),
+    "trained_sparsify",
+    *(f"trained_dictionary_{kind}" for kind in ("standard", "april", "gated", "jumprelu", "topk", "batchtopk")),
+    "trained_dictionary_matryoshka",
+)
 EXPORTED = (
     *((arch, "saelens") for arch in ARCHITECTURES),
     *((arch, "dictionary-learning") for arch in ARCHITECTURES),
@@ -77,13 +83,14 @@ def dense(sae: Sae, x_ND: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the libraries saved, and what they computed."""
+    """What the libraries saved, with random weights and after a step of training, and what they computed."""
     folder = tmp_path_factory.mktemp("saved")
     run_peer("peer_writes.py", folder)
+    run_peer("peer_trains.py", folder)
     return folder
 
 
-@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize("name", SAVED + TRAINED)
 def test_what_they_save_computes_the_same_here(saved: Path, name: str) -> None:
     truth = torch.load(saved / f"{name}.pt")
     foreign = read(saved / name)
@@ -91,11 +98,11 @@ def test_what_they_save_computes_the_same_here(saved: Path, name: str) -> None:
     assert (truth["acts"] > 0).any() and not (truth["acts"] > 0).all()
     torch.testing.assert_close(dense(sae, truth["x"]), truth["acts"], rtol=0, atol=1e-5)
     torch.testing.assert_close(sae(truth["x"]), truth["out"], rtol=0, atol=1e-5)
-    assert foreign.model == "stories260K" or name.startswith("sparsify")
+    assert foreign.model == "stories260K" or "sparsify" in name
 
 
 def test_every_one_they_saved_is_looked_at(saved: Path) -> None:
-    assert {path.stem for path in saved.glob("*.pt")} == set(SAVED)
+    assert {path.stem for path in saved.glob("*.pt")} == set(SAVED + TRAINED)
 
 
 def random_run(folder: Path, name: str) -> RunFolder:
