@@ -175,10 +175,10 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
     seen.press(b"ccjc3", "PROMPT")
     seen.press(b"g max=40\r")
     seen.press(b"p" + pasted(ALL))
-    seen.press(b"\r", "as long as asked for")
+    seen.press(b"\r", "perplexity")
     for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
         seen.press(keys)
-    seen.press(b"s" + pasted("13=1,2,3") + b"\r", "13")
+    seen.press(b"s\x15" + pasted("13=1,2,3") + b"\r", "KL")
     seen.press(b"\x1b")
     seen.press(b"w\x15sent.json\r")
     seen.press(b"e\x15text.txt\r")
@@ -190,18 +190,18 @@ def test_live(seen: Seen, tmp_path: Path) -> None:
 
 
 def test_inspect(seen: Seen) -> None:
-    seen.press(b"3i", "INSPECT")
-    seen.press(b"p" + pasted(" ".join(PAYLOADS)) + b"\r", "token 1 of")
+    seen.press(b"3i", "a text through")
+    seen.press(b"p" + pasted(" ".join(PAYLOADS)) + b"\r", "token 2 of")
     for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?"):
         seen.press(keys)
     seen.press(b"\r", "keys")
-    seen.press(b"3", "INSPECT")
+    seen.press(b"3", "a text through")
 
 
 @pytest.mark.parametrize("model", ["slow evil", "refuses evil", "mute evil"])
 def test_a_model_that_does_not_come(model: str, evil: Sample, tmp_path: Path) -> None:
     with visiting(evil.run.path, (60, 20), tmp_path, model) as seen:
-        seen.press(b"3pthe sea\r", MARK)
+        seen.press(b"3pthe sea\r", "weights|not loaded: there|gone")
         seen.press(b"i")
         seen.press(b"R")
 
