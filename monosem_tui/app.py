@@ -42,6 +42,9 @@ class TakesKeys(Protocol):
     def take_key(self, event: events.Key) -> bool:
         """Take a key; False leaves it to the bindings."""
 
+    def on_paste(self, event: events.Paste) -> None:
+        """Take pasted text."""
+
 
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
 
@@ -85,12 +88,15 @@ class MonosemApp(App[None]):
         return self.views[name]
 
     async def on_event(self, event: events.Event) -> None:
-        """Offer each key to the screen's line of text first, in the order of the keys."""
+        """Offer each key and each paste to the screen's line of text first, in the order in which they came."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self._keep_soon()
             screen = self.screen
             if isinstance(screen, TakesKeys) and screen.take_key(event):
                 return
+        if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, TakesKeys):
+            self.screen.on_paste(event)
+            return
         await super().on_event(event)
 
     def on_app_blur(self, event: events.AppBlur) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from store.errors import MonosemError, disk_errors
+
+_UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 
 
 def fsync_folder(folder: Path) -> None:
@@ -98,8 +101,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as indented JSON, all or nothing."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Replace `path` by `value` as indented JSON, all or nothing.
+
+    Letters of every script stay as they are; what no one can see is escaped, so that a terminal may be given the file.
+    """
+    write_text(path, _UNUSUAL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable():
+        return character
+    return json.dumps(character)[1:-1] if character > "\uffff" else f"\\u{ord(character):04x}"
 
 
 def read_json(path: Path) -> Any:

@@ -17,9 +17,11 @@ import numpy as np
 
 from monosem_tui.text.card import read_card
 from store.reader import FeatureStore
+from tests.bench import terminal_lines as lines
 from tests.bench.big_store import build_big
 from tests.bench.page import Table
 from tests.bench.timing import grouped, seconds
+from tests.cli.live_runs import live_run
 from tests.sample_run import build_sample
 from tests.tui.pty_bytes import PtyApp
 
@@ -35,10 +37,12 @@ class Plan:
     features: int
     tokens: int
     times: int
+    rest: float
+    """Seconds that nobody touches the app."""
 
 
-FULL = Plan(131_072, 1_000_000, 7)
-QUICK = Plan(2048, 20_000, 1)
+FULL = Plan(131_072, 1_000_000, 7, 10.0)
+QUICK = Plan(2048, 20_000, 1, 0.5)
 ACTIVE = 16
 """Features that fire on a token of the large store."""
 
@@ -52,8 +56,12 @@ def measure(plan: Plan = FULL) -> Table:
         large = build_big(Path(folder) / "large", plan.features, plan.tokens, ACTIVE).run.path
         size = f"{grouped(plan.features)} features, {grouped(plan.tokens)} tokens"
         rows = [help_time(plan), first_paint(run, what, plan), first_paint(large, size, plan)]
-        rows += [page_reads(run, what), page_reads(large, size), index_size(run, what)]
-    return Table(("what", "measured", "beside it, in the same run"), rows)
+        rows += [lines.memory(large, size), page_reads(run, what), page_reads(large, size), index_size(run, what)]
+        rows += lines.ordering(large, size, plan.times) + lines.waits_for_pages(large, size, 3 * plan.times)
+        rows += [*lines.bytes_of_keys(large), lines.idle(large, plan.rest)]
+        rows += lines.live(large, 3 * plan.times) + lines.cold(live_run(Path(folder) / "live" / "run").path)
+    note = "Bytes, waits behind keys and rest: a pseudo-terminal of 200×50 with 256 colours, the large store."
+    return Table(("what", "measured", "beside it, in the same run, or its budget"), rows, (note,))
 
 
 def _process(*command: str) -> Callable[[], object]:

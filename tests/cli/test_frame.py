@@ -161,6 +161,7 @@ def test_an_interrupted_process_leaves_no_traceback() -> None:
         "app = typer.Typer(rich_markup_mode=None)\n"
         "@app.command()\n"
         "def train(resume: bool = False) -> None:\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell starts behind itself
         "    print('ready', flush=True)\n"
         "    signal.pause()\n"
         "@app.command()\n"

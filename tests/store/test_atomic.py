@@ -115,6 +115,15 @@ def test_json(tmp_path: Path) -> None:
     assert list(read_json(tmp_path / "it")) == ["b", "a"]
 
 
+def test_json_may_be_shown_to_a_terminal(tmp_path: Path) -> None:
+    value = {"\x1b[2J": "日本é\x9b31m\x7f\u202e\u2028\U000e0001\ud800👩\u200d👧\n"}
+    write_json(tmp_path / "it", value)
+    text = (tmp_path / "it").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "it") == value
+    assert "日本é" in text
+    assert text.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff{}", b"[1,]"])
 def test_damaged_json(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "it").write_bytes(content)

@@ -7,6 +7,7 @@
     endless       a text has no end
     mute          it ends at once, with a traceback's last line on stderr
     ever          as `endless`, one token each 20 milliseconds
+    evil          whatever it says about itself tries to take over the terminal
     calm          one token each 60 milliseconds, so that each is drawn by itself
 
 Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
@@ -38,6 +39,11 @@ class Fake:
         self.left: int | None = None
         self.number, self.longest, self.seed = 0, 0, 0
         self.rest = b""
+        self.evil = ""
+        if "evil" in behaviour:
+            from tests.hostile_run import ALL
+
+            self.evil = ALL
 
     def run(self) -> None:
         send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
@@ -89,17 +95,27 @@ class Fake:
                 send(wire.Stopped(id=request.id))
 
     def load(self, request: wire.Load) -> None:
-        send(wire.Working(id=request.id, title="loading PyTorch"))
+        send(wire.Working(id=request.id, title="loading PyTorch" + self.evil))
         if "slow" in self.behaviour:
-            send(wire.Working(id=request.id, title="reading weights", done=3, total=8, unit="files"))
+            send(
+                wire.Working(
+                    id=request.id, title="reading weights" + self.evil, done=3, total=8, unit="files" + self.evil
+                )
+            )
         elif "refuses" in self.behaviour:
-            send(wire.Failed(id=request.id, what=f"there is no model in {request.run}/model", hint="Give --model."))
+            send(
+                wire.Failed(
+                    id=request.id,
+                    what=f"there is no model in {request.run}/model" + self.evil,
+                    hint="Give --model." + self.evil,
+                )
+            )
         else:
             send(
                 wire.Ready(
                     id=request.id,
-                    model="/models/fake",
-                    device="cpu",
+                    model="/models/fake" + self.evil,
+                    device="cpu" + self.evil,
                     d_sae=48,
                     max_context=64,
                     context=16,
@@ -172,5 +188,5 @@ def send(message: wire.Answer) -> None:
 
 if __name__ == "__main__":
     if "mute" in sys.argv:
-        sys.exit("ModuleNotFoundError: No module named 'engine'")
+        sys.exit("ModuleNotFoundError: No module named 'engine'" + Fake(sys.argv[1:]).evil)
     Fake(sys.argv[1:]).run()

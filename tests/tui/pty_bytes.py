@@ -136,6 +136,10 @@ class PtyApp:
             found += piece
         return found
 
+    def piece(self, patience: float = PATIENCE) -> bytes:
+        """What comes next; nothing if nothing comes for `patience` seconds, or no more."""
+        return self._read() if select.select([self.master], [], [], patience)[0] else b""
+
     def read_until(self, awaited: bytes) -> bytes:
         """Everything written up to and including the piece that holds `awaited`."""
         found, deadline = b"", time.monotonic() + PATIENCE

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from monosem_tui.actions import VIEWS
-from tests.hostile_run import CLIPBOARD, MARK, build_hostile
+from store.notes import Notes
+from tests.hostile_run import ALL, CLIPBOARD, MARK, PAYLOADS, build_hostile
 from tests.sample_run import Sample
-from tests.tui.pty_bytes import PATIENCE, PtyApp
+from tests.tui.pty_bytes import PATIENCE, ROOT, PtyApp
 from tests.tui.wire_screen import FORBIDDEN, WireScreen, cells
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
@@ -62,11 +65,12 @@ def assert_aligned(screen: WireScreen) -> None:
         assert "│" not in below[first_other:], screen.text()
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seen]:
-    environ = {"TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path), "EXPORT_TO": str(tmp_path)}
-    with PtyApp(evil.run.path, *request.param, debounce=SOON, **environ) as app:
-        there = Seen(app, *request.param)
+@contextmanager
+def visiting(run: Path, size: tuple[int, int], folder: Path, model: str = "") -> Iterator[Seen]:
+    """The app on a run, which keeps its state and writes its files in `folder`, and ends in good order."""
+    environ = {"XDG_STATE_HOME": str(folder), "EXPORT_TO": str(folder), "FAKE_MODEL": model, "PYTHONPATH": str(ROOT)}
+    with PtyApp(run, *size, debounce=SOON, TERM="xterm-256color", **environ) as app:
+        there = Seen(app, *size)
         there.screen.feed(app.read_until(b"features"))
         there.press(b"", "keys")
         yield there
@@ -74,6 +78,12 @@ def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         there.press(b"\x1b\x1b")
         app.press(b"q")
         assert app.wait() == 0
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def seen(evil: Sample, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Seen]:
+    with visiting(evil.run.path, request.param, tmp_path, "quick evil") as there:
+        yield there
 
 
 def test_list_and_page(seen: Seen) -> None:
@@ -127,7 +137,86 @@ def test_what_is_copied_and_written_is_harmless(seen: Seen, tmp_path: Path) -> N
     assert {path.suffix for path in written} == {".md", ".html", ".json", ".svg"}
     for text in (*seen.screen.copied, *(path.read_text() for path in written)):
         assert MARK in text
-        assert not {unicodedata.category(character) for character in text if character != "\n"} & set(FORBIDDEN)
+        assert harmless(text)
+
+
+def harmless(text: str) -> bool:
+    """Whether a terminal may be shown a file, or a person's shell given what was copied."""
+    return not {unicodedata.category(character) for character in text if character != "\n"} & set(FORBIDDEN)
+
+
+def pasted(text: str) -> bytes:
+    """A paste, as a terminal sends it: nothing in it ends it before its end."""
+    return b"\x1b[200~" + text.replace("\x1b[201~", "").encode() + b"\x1b[201~"
+
+
+def test_find(seen: Seen) -> None:
+    seen.press(b"2", "pattern")
+    seen.press(b"/" + pasted(f"{ALL}(") + b"\r", r"not a regular expression|no .*expression|keys")
+    seen.press(b"\x1b")
+    seen.press(f":find {MARK}|日本\r".encode(), "tokens match")
+    for keys in (b"jj", b"G", b"s", b"w", b"a", b"2", b"v", b"f", b"\t", b"G", b"?", b"?", b"/\x1b[A\x1b[A", b"\x1b"):
+        seen.press(keys)
+    for payload in PAYLOADS:
+        seen.press(b"/" + pasted(payload))
+        seen.press(b"\x1b")
+
+
+def test_what_is_typed_behind_a_colon(seen: Seen) -> None:
+    for words in (ALL, f"find {ALL}", f"filter {ALL}", f"sort {ALL}", f"theme {ALL}", "x" * 10_000, "日" * 500):
+        seen.press(b":" + pasted(words))
+        seen.press(b"\t")
+        seen.press(b"\r")
+        seen.press(b"\x1b\x1b")
+        seen.press(b"1", "features")
+
+
+def test_live(seen: Seen, tmp_path: Path) -> None:
+    seen.press(b"ccjc3", "PROMPT")
+    seen.press(b"g max=40\r")
+    seen.press(b"p" + pasted(ALL))
+    seen.press(b"\r", "perplexity")
+    for keys in (b"hhhh", b"l", b"j", b"]", b"x", b"m", b"?", b"?", b"a" + pasted(ALL) + b"\r", b"\x1b"):
+        seen.press(keys)
+    seen.press(b"s\x15" + pasted("13=1,2,3") + b"\r", "KL")
+    seen.press(b"\x1b")
+    seen.press(b"w\x15sent.json\r")
+    seen.press(b"e\x15text.txt\r")
+    seen.press(b"e\x15text.json\r")
+    files = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix in (".txt", ".json")}
+    assert MARK in files["text.json"]
+    assert harmless(files["text.json"])
+    assert harmless(files["sent.json"])
+
+
+def test_inspect(seen: Seen) -> None:
+    seen.press(b"3i", "a text through")
+    seen.press(b"p" + pasted(" ".join(PAYLOADS)) + b"\r", "token 2 of")
+    for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?"):
+        seen.press(keys)
+    seen.press(b"\r", "keys")
+    seen.press(b"3", "a text through")
+
+
+@pytest.mark.parametrize("model", ["slow evil", "refuses evil", "mute evil"])
+def test_a_model_that_does_not_come(model: str, evil: Sample, tmp_path: Path) -> None:
+    with visiting(evil.run.path, (60, 20), tmp_path, model) as seen:
+        seen.press(b"3pthe sea\r", "weights|not loaded: there|gone")
+        seen.press(b"i")
+        seen.press(b"R")
+
+
+def test_notes_of_another_terminal(evil: Sample, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(evil.run.path, tmp_path / "own"))
+    theirs = Notes(own / "notes.jsonl")
+    with visiting(own, (120, 36), tmp_path) as seen:
+        feature = int(re.findall(r"\d+", seen.screen.lines()[3])[0])
+        for payload in PAYLOADS:
+            theirs.set(feature, "label", f"{payload} seen")
+            theirs.set(feature, "tags", [payload[:200]])
+            theirs.set(feature, "comment", payload)
+        seen.press(b"", "seen")
+        seen.press(b"\r", "seen")
 
 
 def test_the_list_of_runs(evil: Sample, tmp_path: Path) -> None:
