@@ -73,7 +73,7 @@ def build_index(
     target = subject.target()
     check_width(weights, site, target, subject.lm)
     stream = subject.stream("all")
-    plan = _plan(run, subject, tokens)
+    plan = _plan(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
     if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
@@ -136,7 +136,7 @@ def _sweep(
         progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
 
 
-def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
+def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
     if tokens < 1:
         raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise --tokens or --index-tokens.")
     settings = subject.settings
@@ -147,7 +147,7 @@ def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
         packing=settings.packing,
         context=subject.context,
         seed=settings.seed,
-        n_contexts=subject.stream("all").skip_tokens(tokens),
+        n_contexts=stream.look_ahead(tokens),
         model_digest=subject.lm.digest,
     )
 
