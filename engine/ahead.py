@@ -1,17 +1,19 @@
-"""Making the next block of activations while the present one is trained on."""
+"""Making the next activations while the present ones are worked on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from engine.activations import BlockSource
+
+T = TypeVar("T")
 
 
 class Ahead:
@@ -91,3 +93,12 @@ def made_ahead(source: BlockSource, *, wanted: bool) -> Iterator[BlockSource]:
         yield ahead
     finally:
         ahead.close()
+
+
+def one_ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, the next one made in a thread while the present one is used. Close it where not all are taken."""
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item

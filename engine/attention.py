@@ -41,7 +41,9 @@ def _widened(
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     width = query_BHTW.shape[-1]
-    wide = [functional.pad(part, (0, WIDTH - width)) for part in (query_BHTW, key_BHTW, value_BHTW)]
+    # In memory positions come before heads: widened in that order, one stretch is copied after the other.
+    parts = (part.transpose(1, 2) for part in (query_BHTW, key_BHTW, value_BHTW))
+    wide = [functional.pad(part, (0, WIDTH - width)).transpose(1, 2) for part in parts]
     out_BTHW, _ = sdpa_attention_forward(
         module, *wide, attention_mask, scaling=width**-0.5 if scaling is None else scaling, **others
     )

@@ -17,9 +17,10 @@ The rules, for every command alike:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,8 @@ from store.errors import MonosemError
 Packing = Literal["packed", "documents"]
 CHUNK_CHARACTERS = 1 << 18
 """Text encoded at once: enough to keep the tokenizer's threads busy, little enough to redo when a run resumes."""
+LOOKED_AHEAD = 1 << 21
+"""Tokens kept by a look ahead: 12 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ class ContextStream:
         self.settings = settings
         self.position = position or StreamPosition()
         """The place behind the last context given out."""
-        self._contexts = self._run(self.position)
+        self._contexts: Iterator[_Context] = self._run(self.position)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[ContextBatch]:
         """Up to `limit` further contexts, `size` at a time. Stops early where the stream ends."""
@@ -208,6 +211,28 @@ class ContextStream:
             seen += int(self.encoding.counted(context.ids).sum()) if counted else len(context.ids)
             contexts += 1
         return contexts
+
+    def look_ahead(self, tokens: int) -> int:
+        """How many of the coming contexts hold `tokens` tokens, or all there are. The stream stays where it is.
+
+        Up to LOOKED_AHEAD tokens are kept for when they are asked for; more of them are encoded again.
+        """
+        here, seen = self.position, 0
+        kept: deque[tuple[StreamPosition, _Context]] = deque()
+        contexts = 0
+        while seen < tokens and (context := next(self._contexts, None)) is not None:
+            seen += len(context.ids)
+            contexts += 1
+            if seen <= LOOKED_AHEAD:
+                kept.append((self.position, context))
+        self._contexts = chain(self._again(kept), self._contexts) if len(kept) == contexts else self._run(here)
+        self.position = here
+        return contexts
+
+    def _again(self, kept: deque[tuple[StreamPosition, _Context]]) -> Iterator[_Context]:
+        while kept:
+            self.position, context = kept.popleft()
+            yield context
 
     def _run(self, start: StreamPosition) -> Iterator[_Context]:
         epoch, position = start.epoch, start
@@ -240,9 +265,10 @@ class ContextStream:
         numbers = [document.number for document in chunk]
         if self.settings.packing == "documents":
             return self._separate(encoded, numbers), ([], [])
-        ids = position.carry_ids + [i for one in encoded for i in one]
-        documents = position.carry_documents + [n for one, n in zip(encoded, numbers, strict=True) for _ in one]
-        return self._cut(np.array(ids, np.int32), np.array(documents, np.int64), flush=flush)
+        ids = np.fromiter(chain(position.carry_ids, *encoded), np.int32)
+        documents = np.repeat(np.array(numbers, np.int64), [len(one) for one in encoded])
+        carried = np.array(position.carry_documents, np.int64)
+        return self._cut(ids, np.concatenate([carried, documents]), flush=flush)
 
     def _cut(
         self, ids: NDArray[np.int32], documents: NDArray[np.int64], *, flush: bool
@@ -257,7 +283,8 @@ class ContextStream:
                 break
             piece, owners = ids[at : at + take], documents[at : at + take]
             if head:
-                piece, owners = np.insert(piece, 0, np.int32(bos or 0)), np.insert(owners, 0, owners[0])
+                piece = np.concatenate([np.array([bos], np.int32), piece])
+                owners = np.concatenate([owners[:1], owners])
             contexts.append(_Context(piece, owners))
             at += take
         return contexts, (ids[at:].tolist(), documents[at:].tolist())

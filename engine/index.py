@@ -6,19 +6,21 @@ Shapes: N tokens, D = d_in, F = d_sae, K entries kept a token, B contexts, T pos
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import asdict
 
 import numpy as np
-import torch
 
 from engine.activations import captured_batches
+from engine.ahead import one_ahead
 from engine.contexts import ContextBatch, ContextStream
+from engine.encoding import encode_rows
 from engine.interrupt import stop_request
 from engine.logit_effects import logit_effects, neighbours
 from engine.models import LanguageModel
 from engine.neurons import aligned_neurons
 from engine.progress import Progress
-from engine.sae.base import Sae, encoded_rows
+from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from engine.sites import Site
 from engine.subject import Subject
@@ -30,7 +32,6 @@ from store.room import checked_memory
 from store.run import RunFolder
 from store.segment import (
     IndexPlan,
-    SparseRows,
     StaticColumns,
     TokenRows,
     common_path,
@@ -42,8 +43,6 @@ from store.segment import (
 from store.vocab import Vocabulary
 from store.weights import SaeWeights, load_sae
 
-ENCODED, FEWEST_ROWS = 1 << 19, 512
-"""Pre-activations made at once on a processor: so many stay in its cache; and the fewest rows that use its units."""
 LISTED = 10
 """Tokens, neighbours and neurons kept a feature."""
 
@@ -74,7 +73,7 @@ def build_index(
     target = subject.target()
     check_width(weights, site, target, subject.lm)
     stream = subject.stream("all")
-    plan = _plan(run, subject, tokens)
+    plan = _plan(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
     if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
@@ -98,32 +97,6 @@ def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel
                 f"the autoencoder {does} {width} values, but {place.name} of {lm.name} has {place.d_in}",
                 "Use the model, layer and site it was trained on.",
             )
-
-
-def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: np.ndarray) -> SparseRows:
-    """Active features of consecutive tokens; `acts_ND` holds the counted ones of them."""
-    counts, features, acts = [], [], []
-    for some_ND in torch.split(acts_ND, _rows_at_once(sae, acts_ND.device)):
-        found = sae.encode(some_ND.float())
-        act_BK, feature_BK = found.act_BK.cpu().numpy(), found.feature_BK.cpu().numpy()
-        active_BK = act_BK > 0
-        full = active_BK.all()
-        counts.append(np.full(len(act_BK), act_BK.shape[1]) if full else active_BK.sum(1))
-        features.append(feature_BK.ravel() if full else feature_BK[active_BK])
-        acts.append(act_BK.ravel() if full else act_BK[active_BK])
-    per_token = np.zeros(len(counted_N), np.int64)
-    per_token[counted_N] = np.concatenate([np.zeros(0, np.int64), *counts])
-    return SparseRows(
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(per_token)]),
-        np.concatenate([np.zeros(0, np.int64), *features]),
-        np.concatenate([np.zeros(0, np.float32), *acts]),
-    )
-
-
-def _rows_at_once(sae: Sae, device: torch.device) -> int:
-    """Tokens to encode at once. Follows from the autoencoder alone: other numbers of rows may round otherwise."""
-    most = encoded_rows(sae)
-    return min(most, max(FEWEST_ROWS, ENCODED // sae.settings.d_sae)) if device.type == "cpu" else most
 
 
 def token_rows(batch: ContextBatch) -> TokenRows:
@@ -151,17 +124,19 @@ def _sweep(
         done = filling.n_contexts
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
-            for captured in captured_batches(subject.lm, [site], stream, plan.n_contexts - done):
-                rows = token_rows(captured.batch)
-                filling.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
-                bar.advance(len(rows.length_C))
-                if request.asked:
-                    raise KeyboardInterrupt
+            coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done)
+            with closing(one_ahead(coming)) as batches:
+                for captured in batches:
+                    rows = token_rows(captured.batch)
+                    filling.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
+                    bar.advance(len(rows.length_C))
+                    if request.asked:
+                        raise KeyboardInterrupt
     if filling.clipped:
         progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
 
 
-def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
+def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
     if tokens < 1:
         raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise --tokens or --index-tokens.")
     settings = subject.settings
@@ -172,7 +147,7 @@ def _plan(run: RunFolder, subject: Subject, tokens: int) -> IndexPlan:
         packing=settings.packing,
         context=subject.context,
         seed=settings.seed,
-        n_contexts=subject.stream("all").skip_tokens(tokens),
+        n_contexts=stream.look_ahead(tokens),
         model_digest=subject.lm.digest,
     )
 

@@ -23,8 +23,8 @@ from torch.nn import functional
 from engine.activations import forward_contexts
 from engine.corpus.opening import open_corpus
 from engine.decoding import Decoder
+from engine.encoding import encode_rows
 from engine.hooks import capture, replaced
-from engine.index import encode_rows
 from engine.live import LiveModel
 from engine.progress import Progress
 from engine.revisit import settings_again

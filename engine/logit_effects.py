@@ -22,6 +22,8 @@ from engine.sites import Family, Site, block_path, family_of, matrix_in_out
 
 SCRATCH = 1 << 26
 """Numbers in the largest intermediate matrix (256 MiB in float32)."""
+COMPARED = 1 << 22
+"""Cosines of two features each that are made at a time: in the same memory, which stays in the cache."""
 BINS = 40
 """Bins of the histogram of a feature's logits."""
 BINNED = 1 << 22
@@ -116,11 +118,13 @@ def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32]
     listed = max(0, min(top, directed - 1))
     ids = np.zeros((n_features, listed), np.int32)
     cosines = np.zeros((n_features, listed), np.float32)
-    rows = max(1, SCRATCH // max(1, n_features))
+    rows = max(1, COMPARED // max(1, n_features))
+    room_FF = unit_FD.new_empty(min(rows, n_features), n_features)
     for start in range(0, n_features if listed else 0, rows):
         at = slice(start, start + rows)
-        cosine_FF = unit_FD[at] @ unit_FD.T
-        cosine_FF[:, norm_F == 0] = -torch.inf
+        cosine_FF = torch.mm(unit_FD[at], unit_FD.T, out=room_FF[: len(unit_FD[at])])
+        if directed < n_features:
+            cosine_FF[:, norm_F == 0] = -torch.inf
         own = torch.arange(len(cosine_FF), device=cosine_FF.device)
         cosine_FF[own, own + start] = -torch.inf
         found = cosine_FF.topk(listed, dim=1)

@@ -15,8 +15,9 @@ from transformers import GPT2LMHeadModel
 
 from engine.activations import BlockSource, captured_batches, forward_contexts
 from engine.contexts import ContextBatch
+from engine.encoding import encode_rows
 from engine.hooks import logits
-from engine.index import encode_rows, token_rows
+from engine.index import token_rows
 from engine.lm.settings import LmSettings
 from engine.lm.trainer import LmTrainer
 from engine.sae.base import Sae

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,41 +90,43 @@ def sections(
         (store.documents_of, store.n_documents) if one_per_document else (store.contexts_of, store.n_contexts)
     )
     found = [(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
-    for i in range(intervals if n > top else 0):
-        first, last = _share(n, i, intervals), _share(n, i + 1, intervals)
-        if first < last:
-            places = _spaced(store, feature, (first, last), each, groups)
-            name = interval_name(1 - (i + 1) / intervals, 1 - i / intervals)
-            found.append((name, first, last - first, places))
+    if n > top:
+        spans = [(_share(n, i, intervals), _share(n, i + 1, intervals)) for i in range(intervals)]
+        for i, (span, places) in enumerate(zip(spans, _spaced(store, feature, spans, each, groups), strict=True)):
+            if places:
+                name = interval_name(1 - (i + 1) / intervals, 1 - i / intervals)
+                found.append((name, span[0], span[1] - span[0], places))
     if random:
         rng = np.random.default_rng((seed, feature))
         distinct = groups if one_per_document else None
         found.append((RANDOM, 0, n, _random(store, feature, n, random, rng, distinct)))
-    return [
-        Section(title, first, size, [window(store, feature, place, title, before, after) for place in places])
-        for title, first, size, places in found
-    ]
-
-
-def window(store: FeatureStore, feature: int, place: int, interval: str, before: int, after: int) -> Example:
-    """The text around one corpus place, cut at the edges of its context: the model saw no further."""
-    context = store.context_of(place)
-    start = max(context.start, place - before)
-    stop = min(context.start + context.length, place + after + 1)
-    return Example(
-        interval=interval,
-        start=start,
-        token_T=store.tokens(start, stop),
-        act_T=store.activations(feature, start, stop),
-        peak=place - start,
-        context=context.number,
-        position=place - context.start,
+    examples = _windows(
+        store, feature, [(title, place) for title, _, _, some in found for place in some], before, after
     )
+    return [Section(title, first, size, list(islice(examples, len(some)))) for title, first, size, some in found]
+
+
+def _windows(
+    store: FeatureStore, feature: int, wanted: list[tuple[str, int]], before: int, after: int
+) -> Iterator[Example]:
+    """The text around some corpus places, cut at the edges of their contexts: the model saw no further."""
+    place_W = np.array([place for _, place in wanted], np.int64)
+    number_W = store.contexts_of(place_W)
+    contexts = store.layout.contexts
+    begin_W = contexts.start[number_W]
+    start_W = np.maximum(begin_W, place_W - before)
+    stop_W = np.minimum(begin_W + contexts.length[number_W], place_W + after + 1)
+    columns = (start_W, place_W - start_W, number_W, place_W - begin_W)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for (interval, _), shown, row in zip(wanted, store.shown(feature, start_W, stop_W), rows, strict=True):
+        start, peak, context, position = row
+        yield Example(interval, start, *shown, peak, context, position)
 
 
 def _share(n: int, parts: int, of: int) -> int:
     """n · parts / of, rounded half to even: exact, so that no rank moves with an error of floating point."""
-    return round(Fraction(n * parts, of))
+    whole, rest = divmod(n * parts, of)
+    return whole + (2 * rest > of or (2 * rest == of and whole % 2 == 1))
 
 
 def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:
@@ -140,15 +143,30 @@ def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups)
     return list(places.values())
 
 
-def _spaced(store: FeatureStore, feature: int, interval: tuple[int, int], wanted: int, groups: Groups) -> list[int]:
-    """Places evenly spaced over the ranks `interval` = (first, behind the last), one a group."""
-    first, last = interval
-    ranks = np.unique(np.linspace(first, last - 1, min(wanted * 3, last - first)).astype(np.int64))
-    token = store.at_ranks(feature, ranks).token
-    _, strongest = np.unique(groups(token), return_index=True)
-    chosen = token[np.sort(strongest)].tolist()
-    spread = sorted({round(i) for i in np.linspace(0, len(chosen) - 1, min(wanted, len(chosen)))})
-    return [chosen[i] for i in spread]
+def _spaced(
+    store: FeatureStore, feature: int, spans: list[tuple[int, int]], wanted: int, groups: Groups
+) -> Iterator[list[int]]:
+    """For each of some spans of ranks (first, behind the last): places evenly spaced over it, one a group."""
+    ranks = [_even(first, last - 1, min(wanted * 3, last - first)) for first, last in spans]
+    token = store.at_ranks(feature, np.array([rank for some in ranks for rank in some], np.int64)).token
+    pairs = iter(list(zip(groups(token).tolist(), token.tolist(), strict=True)))
+    for some in ranks:
+        strongest: dict[int, int] = {}
+        for group, place in islice(pairs, len(some)):
+            strongest.setdefault(group, place)
+        chosen = list(strongest.values())
+        yield [chosen[i] for i in _spread(len(chosen), wanted)]
+
+
+def _even(first: int, last: int, n: int) -> list[int]:
+    """`n` whole numbers evenly spaced from `first` to `last`, each rounded down."""
+    return [first + i * (last - first) // max(1, n - 1) for i in range(n)]
+
+
+@lru_cache(64)
+def _spread(n: int, wanted: int) -> list[int]:
+    """Up to `wanted` indices evenly spaced over `n`."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(wanted, n))})
 
 
 def _random(

@@ -1,11 +1,12 @@
 """Short reads of long columns: the bytes of a contiguous dataset, straight from its open file.
 
-HDF5's own selection takes some 60 µs for a slice however short; a page of a run that is still segments asks for
-hundreds of them. The file is the one that HDF5 has open, so it does not matter what has become of its name.
+HDF5's own selection takes some 60 µs for a slice however short; a page asks for many of them. The file is the one that
+HDF5 has open, so it does not matter what has become of its name.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 
 
 class FlatArray:
-    """A one-dimensional dataset that is read by slices."""
+    """A dataset that is read by slices of its values in storage order, whatever its shape."""
 
     def __init__(self, file: h5py.File, name: str) -> None:
         self._file, self._dataset = file, file[name]
-        self._dtype, self._length = self._dataset.dtype, len(self._dataset)
+        self._dtype, self._length = self._dataset.dtype, int(math.prod(self._dataset.shape))
+        self._size = self._dtype.itemsize
+        # Without an offset (compressed, or never written) HDF5 itself reads, along the first axis alone.
         self._offset: int | None = self._dataset.id.get_offset()
 
     def __len__(self) -> int:
@@ -32,18 +35,41 @@ class FlatArray:
             OSError: the file ends before them, which it did not when it was sealed.
         """
         start, stop, step = wanted.indices(self._length)
-        n = max(0, stop - start)
-        if not n:
+        if stop <= start:
             return np.empty(0, self._dtype)
         if self._offset is None or step != 1:
-            return np.asarray(self._dataset[start : start + n : step])
-        values = np.empty(n, self._dtype)
-        rest = memoryview(values.view(np.uint8).data)
-        at = self._offset + start * self._dtype.itemsize
-        descriptor = self._file.id.get_vfd_handle()
-        while rest:
-            got = os.preadv(descriptor, [rest], at)
+            return np.asarray(self._dataset[start:stop:step])
+        values = np.empty(stop - start, self._dtype)
+        at, descriptor = self._offset + start * self._size, self._file.id.get_vfd_handle()
+        got = os.preadv(descriptor, [values.data], at)
+        if got < values.nbytes:
+            self._read_on(memoryview(values.view(np.uint8).data), got, at, descriptor)
+        return values
+
+    def _read_on(self, target: memoryview, done: int, at: int, descriptor: int) -> None:
+        """The rest of a read that came in part: signals may cut one, and the end of the file does."""
+        while done < len(target):
+            got = os.preadv(descriptor, [target[done:]], at + done)
             if not got:
                 raise OSError(f"the file ends inside of {self._dataset.name}")
-            rest, at = rest[got:], at + got
-        return values
+            done += got
+
+
+class FlatRows:
+    """A dataset that is read row by row; a row of one axis is a value."""
+
+    def __init__(self, file: h5py.File, name: str) -> None:
+        self._dataset = file[name]
+        shape = self._dataset.shape
+        self._width = shape[1] if len(shape) == 2 and self._dataset.chunks is None else 0
+        self._values = FlatArray(file, name)
+
+    def __getitem__(self, row: int) -> Any:
+        """One row, as its own array."""
+        if not self._width:
+            return self._dataset[row]
+        return self._values[row * self._width : (row + 1) * self._width]
+
+    def whole(self) -> NDArray[Any]:
+        """All rows."""
+        return np.asarray(self._dataset[()])

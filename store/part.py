@@ -1,4 +1,4 @@
-"""One file's share of the feature index, and where one feature fires in several of them."""
+"""One file's share of the feature index."""
 
 from __future__ import annotations
 
@@ -104,8 +104,14 @@ class Part:
 
     def entries(self, first: int, last: int) -> Postings:
         """Entries first … last-1 of the inverted order."""
+        token, act = self.stored(first, last)
+        return Postings(token, act.astype(np.float32))
+
+    def stored(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Corpus places and activations, as stored, of entries first … last-1 of the inverted order."""
         token = self.inverted_token[first:last].astype(np.int64)
-        return Postings(token + self.first_token, self.inverted_act[first:last].astype(np.float32))
+        token += self.first_token
+        return token, self.inverted_act[first:last]
 
     def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[Any], NDArray[np.float16]]]:
         """Features and activations of all entries on corpus places with one of some vocabulary ids, block by block.
@@ -123,7 +129,7 @@ class Part:
             features, acts = [], []
             for a, b in zip([0, *far.tolist()], [*far.tolist(), len(place_N)], strict=True):
                 low, high = int(start_N[a]), int(stop_N[b - 1])
-                wanted = _inside(start_N[a:b] - low, stop_N[a:b] - start_N[a:b])
+                wanted = inside(start_N[a:b] - low, stop_N[a:b] - start_N[a:b])
                 features.append(self.forward_feature[low:high][wanted])
                 acts.append(self.forward_act[low:high][wanted])
             yield np.concatenate(features), np.concatenate(acts)
@@ -150,24 +156,13 @@ class Part:
                     yield self.forward_feature[a:b]
             else:
                 features = self.forward_feature[indptr[0] : indptr[-1]]
-                yield features[_inside(first - indptr[0], last - first)]
+                yield features[inside(first - indptr[0], last - first)]
 
 
-def _inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[np.int64]:
+def inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[np.int64]:
     """first[0], first[0]+1, … for length[0] numbers, then the same from first[1] on, and so forth."""
     behind_N = np.cumsum(length_N)
-    return np.repeat(first_N - behind_N + length_N, length_N) + np.arange(behind_N[-1])
-
-
-def merged_entries(parts: Sequence[Part], feature: int) -> Postings:
-    """Every entry of a feature in segments that follow each other."""
-    pieces = [part.entries(*part.span(feature)) for part in parts]
-    token = np.concatenate([piece.token for piece in pieces])
-    act = np.concatenate([piece.act for piece in pieces])
-    # Segments cover rising tokens, so a stable sort leaves equal activations in token order.
-    falling = np.uint16(0xFFFF) - act.astype(np.float16).view(np.uint16)
-    order = np.argsort(falling, kind="stable")
-    return Postings(token[order], act[order])
+    return np.repeat(first_N - behind_N + length_N, length_N) + np.arange(behind_N[-1] if len(behind_N) else 0)
 
 
 def open_part(path: Path, kind: str) -> Part:

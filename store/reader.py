@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.answers import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.columns import QUANTILES, quantile_ranks
+from store.entries import FEW, Entries, Shown
 from store.errors import MonosemError
-from store.growth import same_file, settled
-from store.hdf5 import open_sealed
-from store.layout import CorpusLayout
-from store.part import Part, Postings, Totals, merged_entries, open_part, reading
-from store.run import RunFolder
-from store.segment import IndexPlan, SparseRows, common_path, complete_segments, segment_path
-from store.spec import SaeSpec, known_fields
+from store.flat import FlatRows
+from store.opened import OpenIndex
+from store.part import Part, Postings, Totals, reading
+from store.segment import SparseRows
 from store.vocab import Vocabulary
 from store.weights import SaeWeights
 
-
-class Weighted(NamedTuple):
-    """Ids (tokens or features) with a value each, the strongest first."""
-
-    id: NDArray[np.int32]
-    value: NDArray[np.float32]
-
-
-class LogitEffects(NamedTuple):
-    """Direct effect on the next token's logits of one unit of activation, before the final norm divides by its scale.
-
-    Values are relative to the mean over the vocabulary. Empty where the site does not lead to the logits.
-    """
-
-    top: Weighted
-    bottom: Weighted
-
-
-class Quantiles(NamedTuple):
-    """Quantiles of a feature's non-zero activations: nearest ranks, no interpolation (see store.columns)."""
-
-    q: tuple[float, ...]
-    value: NDArray[np.float32]
-    """Empty where the feature never fires."""
-
-
-class Context(NamedTuple):
-    """One stretch of text as the model saw it."""
-
-    number: int
-    start: int
-    """Place in the corpus of its first token."""
-    length: int
-    document: int
-    """Document of its first token."""
-
-
-@dataclass(frozen=True)
-class FeatureColumns:
-    """One value a feature, over the indexed corpus."""
-
-    count_F: NDArray[np.int64]
-    """Tokens on which it fires."""
-    density_F: NDArray[np.float64]
-    """Share of counted tokens on which it fires."""
-    max_F: NDArray[np.float32]
-    mean_F: NDArray[np.float32]
-    """Mean over the tokens on which it fires; 0 where it never does."""
-    top_token_F: NDArray[np.int32]
-    """Vocabulary id it fires on most (see store.columns); -1 where it never fires."""
-    decoder_norm_F: NDArray[np.float32]
-
+__all__ = ["Context", "FeatureColumns", "FeatureStore", "LogitEffects", "Quantiles", "Weighted"]
 
 _AT_ONCE = 1 << 16
 """Entries that one read may bring although only some of them are wanted."""
+_TOKENS_HELD = 1 << 22
+"""Tokens of a corpus up to which all are held once one is asked for (16 MB)."""
 
 
-class FeatureStore:
+class FeatureStore(OpenIndex):
     """A dictionary of features and everything it does on a corpus. Needs neither the model nor its tokenizer.
 
     Example:
@@ -94,117 +37,8 @@ class FeatureStore:
         ...     store.postings(412, 0, 20)
     """
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
-        self.path = path
-        self._run = run
-        self._common = common
-        self._files = [common, *(part.file for part in parts if part.file is not common)]
-        with reading(path):
-            self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
-            self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
-        self._parts = parts
-        self.layout = CorpusLayout(path, parts)
-        """Contexts, documents, and which tokens count."""
-        self._merged: tuple[int, Postings] | None = None
-        self._before: Totals | None = None
-
-    @classmethod
-    def open(cls, path: Path) -> FeatureStore:
-        """Open a run folder or a features.h5.
-
-        Raises:
-            MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
-        """
-        if path.is_file():
-            return cls._open_merged(path)
-        return settled(path, lambda: cls._open_run(RunFolder(path)))
-
-    @classmethod
-    def _open_run(cls, run: RunFolder) -> FeatureStore:
-        if run.features.is_file():
-            return cls._open_merged(run.features, run)
-        found = complete_segments(run.index)
-        if not found:
-            if run.exists() and run.record().provenance.array:
-                raise MonosemError(
-                    f"{run.path} was trained on an array, so it has no feature index",
-                    "An index needs a model and text.",
-                )
-            raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
-        parts = [open_part(segment_path(run.index, number), "segment") for number in range(found)]
-        return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
-
-    @classmethod
-    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> FeatureStore:
-        part = open_part(path, "features")
-        return cls(path, part.file, [part], run)
-
-    @property
-    def merged(self) -> bool:
-        """Whether this is a features.h5, which never grows."""
-        return self._common is self._parts[0].file
-
-    def grown(self) -> FeatureStore | None:
-        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
-
-        The newer store shares the segments that are open already and reads only what is new: close the last one, or
-        none and let them be collected. See `store.growth` for when to ask.
-
-        Raises:
-            MonosemError: what has come cannot be opened.
-        """
-        if self._run is None or self.merged:
-            return None
-        run = self._run
-        return settled(run.path, lambda: self._grown(run))
-
-    def _grown(self, run: RunFolder) -> FeatureStore | None:
-        if run.features.is_file():
-            return self._open_merged(run.features, run)
-        found = complete_segments(run.index)
-        if not found or not same_file(self._common, common_path(run.index)):
-            return self._open_run(run) if found else None
-        known = len(self._parts)
-        if found <= known:
-            return None
-        parts = [open_part(segment_path(run.index, number), "segment") for number in range(known, found)]
-        newer = FeatureStore(run.index, self._common, [*self._parts, *parts], run)
-        newer._before = self.__dict__.get("totals")
-        if "vocabulary" in self.__dict__:
-            newer.__dict__["vocabulary"] = self.vocabulary
-        return newer
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._files:
-            file.close()
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The files of the index, in the order of their tokens; read them inside `reading()`."""
-        return tuple(self._parts)
-
-    def reading(self) -> AbstractContextManager[None]:
-        """What turns HDF5's complaints into a `MonosemError` that names the file."""
-        return reading(self.path)
-
-    def check_lengths(self) -> None:
-        """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.
-
-        Raises:
-            MonosemError: a file has another length than when it was opened.
-        """
-        for file in self._files:
-            if os.fstat(file.id.get_vfd_handle()).st_size != file.id.get_filesize():
-                raise MonosemError(f"{file.filename} has changed while it was open", "Open the run again.")
-
-    def __enter__(self) -> FeatureStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+    _entries: tuple[int, Entries] | None = None
+    """Of the last feature asked for: a page asks for them often."""
 
     @property
     def d_sae(self) -> int:
@@ -285,16 +119,15 @@ class FeatureStore:
     def listed_tokens(self) -> Weighted:
         """The tokens that each feature raises most, with their effects: [d_sae, T]; T is 0 where there is none."""
         with reading(self.path):
-            return Weighted(self._static["logit_top_id"][()], self._static["logit_top_value"][()])
+            return Weighted(self._static["logit_top_id"].whole(), self._static["logit_top_value"].whole())
 
     def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
         """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
         self.check_feature(feature)
         start = max(start, 0)
         with reading(self.path):
-            if len(self._parts) > 1:
-                every = self._merge(feature)
-                return Postings(every.token[start:stop], every.act[start:stop])
+            if (whole := self._whole(feature)) is not None:
+                return whole.postings(slice(start, stop if stop is None else max(stop, 0)))
             first, last = self._parts[0].span(feature)
             end = last if stop is None else min(first + stop, last)
             return self._parts[0].entries(min(first + start, end), end)
@@ -311,7 +144,10 @@ class FeatureStore:
         low, high = int(ranks_R.min()), int(ranks_R.max()) + 1
         if low < 0 or high > self.columns.count_F[feature]:
             raise ValueError(f"feature {feature} has no ranks {low} to {high - 1}")
-        if len(self._parts) > 1 or high - low <= _AT_ONCE:
+        with reading(self.path):
+            if (whole := self._whole(feature)) is not None:
+                return whole.postings(ranks_R)
+        if high - low <= _AT_ONCE:
             block = self.postings(feature, low, high)
             return Postings(block.token[ranks_R - low], block.act[ranks_R - low])
         pieces = [self.postings(feature, int(rank), int(rank) + 1) for rank in ranks_R]
@@ -321,16 +157,20 @@ class FeatureStore:
         """Every activation of a feature as stored, the strongest first."""
         self.check_feature(feature)
         with reading(self.path):
-            if len(self._parts) > 1:
-                return self._merge(feature).act.astype(np.float16)
+            if (whole := self._whole(feature)) is not None:
+                return whole.act_N
             first, last = self._parts[0].span(feature)
             return np.asarray(self._parts[0].inverted_act[first:last])
 
-    def _merge(self, feature: int) -> Postings:
-        """One feature's entries of all segments; the last feature's are kept, as a page asks for them often."""
-        kept = self._merged
+    def _whole(self, feature: int) -> Entries | None:
+        """All of a feature's entries, where they are few or lie in several files."""
+        kept = self._entries
         if kept is None or kept[0] != feature:
-            self._merged = kept = (feature, merged_entries(self._parts, feature))
+            if len(self._parts) == 1:
+                first, last = self._parts[0].span(feature)
+                if last - first > FEW:
+                    return None
+            self._entries = kept = (feature, Entries.of(self._parts, feature))
         return kept[1]
 
     def quantiles(self, feature: int) -> Quantiles:
@@ -370,9 +210,18 @@ class FeatureStore:
 
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         """Vocabulary ids of corpus places start … stop-1."""
+        if (held := self._held_tokens) is not None:
+            return held[max(start, 0) : max(stop, 0)].copy()
+        return self._read_tokens(start, stop)
+
+    def _read_tokens(self, start: int, stop: int) -> NDArray[np.int32]:
         with reading(self.path):
             pieces = [part.tokens[a:b] for part, a, b in self._spans(start, stop)]
         return np.concatenate([np.empty(0, np.int32), *pieces])
+
+    @cached_property
+    def _held_tokens(self) -> NDArray[np.int32] | None:
+        return self._read_tokens(0, self.n_tokens) if self.n_tokens <= _TOKENS_HELD else None
 
     def rows(self, start: int, stop: int) -> SparseRows:
         """The features that fire on each of corpus places start … stop-1, ascending by feature inside a token."""
@@ -396,6 +245,15 @@ class FeatureStore:
         hits = np.flatnonzero(rows.feature == feature)
         acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
         return acts
+
+    def shown(self, feature: int, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[Shown]:
+        """Tokens of some stretches of the corpus, start … stop-1 each, and what one feature does on them."""
+        self.check_feature(feature)
+        with reading(self.path):
+            whole = self._whole(feature)
+        spans = list(zip(start_W.tolist(), stop_W.tolist(), strict=True))
+        acts = whole.on(start_W, stop_W) if whole else [self.activations(feature, *span) for span in spans]
+        return [Shown(self.tokens(*span), act_T) for span, act_T in zip(spans, acts, strict=True)]
 
     def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Features and activations of all entries on any of some vocabulary tokens, some at a time."""
@@ -470,9 +328,9 @@ class FeatureStore:
         return Weighted(ids, values)
 
     @cached_property
-    def _static(self) -> dict[str, h5py.Dataset]:
+    def _static(self) -> dict[str, FlatRows]:
         """The columns of common.h5, looked up once: finding a name costs more than reading a row."""
-        return dict(self._common["feature"].items())
+        return {name: FlatRows(self._common, f"feature/{name}") for name in self._common["feature"]}
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
         """The parts that corpus places start … stop-1 fall in, with places relative to each."""

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from engine.index import build_index
+from engine.memory import keep_freed_memory
 from engine.progress import Silent
 from engine.revisit import reopen
 from monosem_tui.text.card import AFTER, BEFORE, BINS, INTERVAL_EXAMPLES, INTERVALS, TOP_EXAMPLES
@@ -32,6 +33,7 @@ MORE = {"top": 20, "intervals": 10, "each": 5, "before": 5, "after": 5}
 def main() -> None:
     """Index the run that the command line names, and read its pages."""
     run, tokens = RunFolder(Path(sys.argv[1])), int(sys.argv[2])
+    keep_freed_memory()
     with run.locked():
         subject = reopen(run, {}, Silent())
         start = time.perf_counter()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine import ahead as module
 from engine import train
 from engine.activations import BlockShuffle
-from engine.ahead import Ahead, made_ahead
+from engine.ahead import Ahead, made_ahead, one_ahead
 from engine.sources import ModelBlocks
 from store.errors import MonosemError
 from store.weights import load_sae
@@ -135,3 +135,16 @@ def test_it_is_done_where_something_is_left_to_compute_on(monkeypatch: pytest.Mo
     assert not module.makes_ahead(torch.device("cpu"))
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
     assert module.makes_ahead(torch.device("cpu"))
+
+
+def test_items_made_one_ahead_come_in_order_and_end_where_one_fails() -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("no more")
+
+    assert list(one_ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
+    assert list(one_ahead(iter(range(0)))) == []
+    coming = one_ahead(items())
+    assert [next(coming) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="no more"):
+        next(coming)

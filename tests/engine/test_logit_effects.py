@@ -111,7 +111,7 @@ def test_small_pieces_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(pieces.top_id_FT, whole.top_id_FT)
     np.testing.assert_array_equal(pieces.bottom_id_FT, whole.bottom_id_FT)
     np.testing.assert_allclose(pieces.top_value_FT, whole.top_value_FT, rtol=1e-4)
-    monkeypatch.setattr(module, "SCRATCH", 2 * N_FEATURES)
+    monkeypatch.setattr(module, "COMPARED", 2 * N_FEATURES)
     np.testing.assert_array_equal(neighbours(W_FD, 3)[0], near[0])
 
 

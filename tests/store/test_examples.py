@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store import examples
+from store import examples, reader
 from store.examples import Section, interval_name, sections
 from store.reader import FeatureStore
 from tests.store.raw import Raw, RawToken, build_store, random_raw
@@ -18,11 +18,14 @@ CONTEXT_OF = [number for number, context in enumerate(RAW.contexts) for _ in con
 BEFORE, AFTER = 4, 2
 
 
-@pytest.fixture(scope="module", params=["merged", "segments"])
+@pytest.fixture(scope="module", params=["merged", "merged, too large to be held", "segments"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
     """The index of RAW, open."""
-    run = build_store(tmp_path_factory.mktemp("run"), RAW, 16, merged=request.param == "merged")
-    with FeatureStore.open(run.path) as opened:
+    run = build_store(tmp_path_factory.mktemp("run"), RAW, 16, merged=request.param != "segments")
+    with pytest.MonkeyPatch.context() as patch, FeatureStore.open(run.path) as opened:
+        if "large" in request.param:
+            patch.setattr(reader, "FEW", 1)
+            patch.setattr(reader, "_TOKENS_HELD", 1)
         yield opened
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store import growth, reader
+from store import growth, opened
 from store.errors import MonosemError
 from store.growth import Watch
 from store.reader import FeatureStore
@@ -132,7 +132,7 @@ def _between(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
             waiting.pop()()
         return found
 
-    monkeypatch.setattr(reader, "complete_segments", counted)
+    monkeypatch.setattr(opened, "complete_segments", counted)
 
 
 def test_the_folder_is_removed_while_it_is_opened(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:

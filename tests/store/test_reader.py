@@ -82,6 +82,7 @@ def test_postings(store: FeatureStore, feature: int) -> None:
 @pytest.mark.parametrize("at_once", [0, 2, 1 << 16])
 def test_entries_at_ranks(store: FeatureStore, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_AT_ONCE", at_once)
+    monkeypatch.setattr(reader, "FEW", at_once)
     for feature in ALIVE:
         truth = RAW.falling(feature)
         ranks = np.random.default_rng(feature).integers(0, len(truth), 6)

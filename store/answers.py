@@ -1,0 +1,61 @@
+"""What the feature index answers with: columns of the list, and what is known of one feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Weighted(NamedTuple):
+    """Ids (tokens or features) with a value each, the strongest first."""
+
+    id: NDArray[np.int32]
+    value: NDArray[np.float32]
+
+
+class LogitEffects(NamedTuple):
+    """Direct effect on the next token's logits of one unit of activation, before the final norm divides by its scale.
+
+    Values are relative to the mean over the vocabulary. Empty where the site does not lead to the logits.
+    """
+
+    top: Weighted
+    bottom: Weighted
+
+
+class Quantiles(NamedTuple):
+    """Quantiles of a feature's non-zero activations: nearest ranks, no interpolation (see store.columns)."""
+
+    q: tuple[float, ...]
+    value: NDArray[np.float32]
+    """Empty where the feature never fires."""
+
+
+class Context(NamedTuple):
+    """One stretch of text as the model saw it."""
+
+    number: int
+    start: int
+    """Place in the corpus of its first token."""
+    length: int
+    document: int
+    """Document of its first token."""
+
+
+@dataclass(frozen=True)
+class FeatureColumns:
+    """One value a feature, over the indexed corpus."""
+
+    count_F: NDArray[np.int64]
+    """Tokens on which it fires."""
+    density_F: NDArray[np.float64]
+    """Share of counted tokens on which it fires."""
+    max_F: NDArray[np.float32]
+    mean_F: NDArray[np.float32]
+    """Mean over the tokens on which it fires; 0 where it never does."""
+    top_token_F: NDArray[np.int32]
+    """Vocabulary id it fires on most (see store.columns); -1 where it never fires."""
+    decoder_norm_F: NDArray[np.float32]

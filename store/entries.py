@@ -1,0 +1,65 @@
+"""All entries of one feature, held in memory while its page is made of them.
+
+Shapes: N entries, W stretches of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.part import Part, Postings, inside
+
+FEW = 1 << 14
+"""Entries up to which all are read for any of them: that takes as long as some three short reads."""
+
+
+class Shown(NamedTuple):
+    """What a feature does on one stretch of the corpus. T tokens."""
+
+    token_T: NDArray[np.int32]
+    act_T: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Of one feature, descending by activation, ties by token."""
+
+    token_N: NDArray[np.int64]
+    act_N: NDArray[np.float16]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], feature: int) -> Entries:
+        """In all parts of an index."""
+        pieces = [part.stored(*part.span(feature)) for part in parts]
+        if len(pieces) == 1:
+            return cls(*pieces[0])
+        token_N, act_N = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        # Parts cover rising tokens, so a stable sort leaves equal activations in token order.
+        order_N = np.argsort(np.uint16(0xFFFF) - act_N.view(np.uint16), kind="stable")
+        return cls(token_N[order_N], act_N[order_N])
+
+    def postings(self, wanted: slice | NDArray[np.int64]) -> Postings:
+        """Some of them, by rank."""
+        return Postings(self.token_N[wanted], self.act_N[wanted].astype(np.float32))
+
+    def on(self, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        """The activation on each token of some stretches of the corpus, 0 where the feature does not fire."""
+        length_W = stop_W - start_W
+        begin_W = np.cumsum(length_W) - length_W
+        act = np.zeros(int(length_W.sum()), np.float32)
+        token_N, act_N = self._by_token
+        first_W, last_W = np.searchsorted(token_N, start_W), np.searchsorted(token_N, stop_W)
+        entry = inside(first_W, last_W - first_W)
+        act[token_N[entry] + np.repeat(begin_W - start_W, last_W - first_W)] = act_N[entry]
+        return [act[at : at + n] for at, n in zip(begin_W.tolist(), length_W.tolist(), strict=True)]
+
+    @cached_property
+    def _by_token(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        order_N = np.argsort(self.token_N)
+        return self.token_N[order_N], self.act_N[order_N]

@@ -1,0 +1,136 @@
+"""The files of a feature index: features.h5, or the segments written so far; opening them, and how they grow."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+
+from store.errors import MonosemError
+from store.growth import same_file, settled
+from store.hdf5 import open_sealed
+from store.layout import CorpusLayout
+from store.part import Part, Totals, open_part, reading
+from store.run import RunFolder
+from store.segment import IndexPlan, common_path, complete_segments, segment_path
+from store.spec import SaeSpec, known_fields
+
+
+class OpenIndex:
+    """Files of an index that are open together. Use it as a context manager, or close it."""
+
+    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
+        self.path = path
+        self._run = run
+        self._common = common
+        self._files = [common, *(part.file for part in parts if part.file is not common)]
+        with reading(path):
+            self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
+            self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
+        self._parts = parts
+        self.layout = CorpusLayout(path, parts)
+        """Contexts, documents, and which tokens count."""
+        self._before: Totals | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a run folder or a features.h5.
+
+        Raises:
+            MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
+        """
+        if path.is_file():
+            return cls._open_merged(path)
+        return settled(path, lambda: cls._open_run(RunFolder(path)))
+
+    @classmethod
+    def _open_run(cls, run: RunFolder) -> Self:
+        if run.features.is_file():
+            return cls._open_merged(run.features, run)
+        found = complete_segments(run.index)
+        if not found:
+            if run.exists() and run.record().provenance.array:
+                raise MonosemError(
+                    f"{run.path} was trained on an array, so it has no feature index",
+                    "An index needs a model and text.",
+                )
+            raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
+        parts = [open_part(segment_path(run.index, number), "segment") for number in range(found)]
+        return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
+
+    @classmethod
+    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> Self:
+        part = open_part(path, "features")
+        return cls(path, part.file, [part], run)
+
+    @property
+    def merged(self) -> bool:
+        """Whether this is a features.h5, which never grows."""
+        return self._common is self._parts[0].file
+
+    def grown(self) -> Self | None:
+        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
+
+        The newer store shares the segments that are open already and reads only what is new: close the last one, or
+        none and let them be collected. See `store.growth` for when to ask.
+
+        Raises:
+            MonosemError: what has come cannot be opened.
+        """
+        if self._run is None or self.merged:
+            return None
+        run = self._run
+        return settled(run.path, lambda: self._grown(run))
+
+    def _grown(self, run: RunFolder) -> Self | None:
+        if run.features.is_file():
+            return self._open_merged(run.features, run)
+        found = complete_segments(run.index)
+        if not found or not same_file(self._common, common_path(run.index)):
+            return self._open_run(run) if found else None
+        known = len(self._parts)
+        if found <= known:
+            return None
+        parts = [open_part(segment_path(run.index, number), "segment") for number in range(known, found)]
+        newer = type(self)(run.index, self._common, [*self._parts, *parts], run)
+        newer._before = self.__dict__.get("totals")
+        if "vocabulary" in self.__dict__:
+            newer.__dict__["vocabulary"] = self.__dict__["vocabulary"]
+        return newer
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files of the index, in the order of their tokens; read them inside `reading()`."""
+        return tuple(self._parts)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What turns HDF5's complaints into a `MonosemError` that names the file."""
+        return reading(self.path)
+
+    def check_lengths(self) -> None:
+        """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.
+
+        Raises:
+            MonosemError: a file has another length than when it was opened.
+        """
+        for file in self._files:
+            if os.fstat(file.id.get_vfd_handle()).st_size != file.id.get_filesize():
+                raise MonosemError(f"{file.filename} has changed while it was open", "Open the run again.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
