@@ -100,13 +100,11 @@ def sections(
         rng = np.random.default_rng((seed, feature))
         distinct = groups if one_per_document else None
         found.append((RANDOM, 0, n, _random(store, feature, n, random, rng, distinct)))
-    examples = _windows(
-        store, feature, [(title, place) for title, _, _, some in found for place in some], before, after
-    )
+    examples = windows(store, feature, [(title, place) for title, _, _, some in found for place in some], before, after)
     return [Section(title, first, size, list(islice(examples, len(some)))) for title, first, size, some in found]
 
 
-def _windows(
+def windows(
     store: FeatureStore, feature: int, wanted: list[tuple[str, int]], before: int, after: int
 ) -> Iterator[Example]:
     """The text around some corpus places, cut at the edges of their contexts: the model saw no further."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from store.atomic import write_text
 from store.errors import MonosemError
-from store.examples import Example, sections, window
+from store.examples import Example, sections, windows
 from store.histogram import Histogram, activation_histogram, logit_histogram
 from store.reader import FeatureStore
 
@@ -134,9 +134,9 @@ def _activations(store: FeatureStore, feature: int) -> Iterator[dict[str, Any]]:
     below[-1] = len(rising)
     for interval in reversed(range(INTERVALS)):
         first, last = len(rising) - int(below[interval + 1]), len(rising) - int(below[interval])
-        for place in _spaced(store, feature, first, last):
-            example = window(store, feature, place, "", BEFORE, AFTER)
-            share = (last - first) / max(1, store.n_counted)
+        places = [("", place) for place in _spaced(store, feature, first, last)]
+        share = (last - first) / max(1, store.n_counted)
+        for example in windows(store, feature, places, BEFORE, AFTER):
             yield _example(store, example, float(edges[interval]), float(edges[interval + 1]), share)
 
 
