@@ -125,6 +125,13 @@ def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool) ->
                 assert str(10**digits - 1) in text_of(spans)
 
 
+@pytest.mark.parametrize(("cells", "labels", "all_three"), [(72, False, True), (80, False, True), (80, True, False)])
+def test_all_columns_that_sort_are_there_where_nothing_is_labelled(cells: int, labels: bool, all_three: bool) -> None:
+    where = columns(cells, 5, "max", labels=labels)
+    assert (where.values == ("max", "mean", "norm")) == all_three
+    assert where.token >= 12
+
+
 def test_headline_keeps_the_name_longest(opened: OpenRun) -> None:
     wide = text_of(headline(opened, 120))
     assert wide == " monosem  sample · sample resid_post 2 · topk 48 k4 · EV 0.910 · L0 4.0"
