@@ -54,8 +54,11 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
     values: tuple[str, ...] = (sort if sort in ("mean", "norm") else "max",)
-    if cells >= (96 if labels else 66):
+    if cells >= 96:
         values = ("max", "mean", "norm")
+    elif cells >= 66 and not labels:
+        # Most decoders have rows of length 1.
+        values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
     used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
     rest = max(0, cells - used)
