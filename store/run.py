@@ -232,7 +232,8 @@ def find_run(name: str, root: Path) -> RunFolder:
     for path in (Path(name), root / name):
         if (path / "run.json").is_file():
             return RunFolder(path)
-    raise MonosemError(f"no run at {name} nor at {root / name}", "`monosem runs` lists the runs there are.")
+    places = " nor at ".join(dict.fromkeys((name, str(root / name))))
+    raise MonosemError(f"no run at {places}", "`monosem runs` lists the runs there are.")
 
 
 def list_runs(root: Path) -> list[RunFolder]:

@@ -36,10 +36,16 @@ def find_place(name: str, root: Path) -> Place:
         return Place(Path(name), beside if beside.exists() else None)
     for folder in (Path(name), root / name):
         run = RunFolder(folder)
-        if run.exists() or run.sae.is_file() or has_index(run):
+        if _to_open(run):
             return Place(folder, run)
     found = find_run(name, root)
     return Place(found.path, found)
+
+
+def folder_of_runs(name: str) -> Path | None:
+    """A folder with runs in it that is no run itself; None where `name` is anything else."""
+    folder = Path(name)
+    return folder if not _to_open(RunFolder(folder)) and list_runs(folder) else None
 
 
 def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
@@ -85,3 +91,7 @@ def only_run(root: Path) -> Place | None:
 def has_index(run: RunFolder) -> bool:
     """Whether a run can be browsed: features.h5, or the first segment of an index."""
     return run.features.is_file() or (run.index / "seg-00000.h5").is_file()
+
+
+def _to_open(run: RunFolder) -> bool:
+    return run.exists() or run.sae.is_file() or has_index(run)

@@ -148,7 +148,7 @@ class BrowseScreen(TwoPaneScreen):
             self._go_to(command.feature)
         elif isinstance(command, SortBy):
             wanted = replace(ordering, sort=command.key, descending=command.descending, ranked=False)
-            self._order(wanted, self.features.feature)
+            self._sort(wanted)
         elif isinstance(command, FilterBy):
             self.show_panes(replace(self.panes, front="list"))
             self._filter(command.text)
@@ -168,13 +168,17 @@ class BrowseScreen(TwoPaneScreen):
         self.action_open()
 
     def action_sort(self) -> None:
-        """By the next column; the cursor stays with its feature."""
-        self._order(self.catalogue.ordering.next_sort(), self.features.feature)
+        """By the next column."""
+        self._sort(self.catalogue.ordering.next_sort())
 
     def action_reverse(self) -> None:
         """The other way round."""
         ordering = self.catalogue.ordering
-        self._order(replace(ordering, descending=not ordering.descending, ranked=False), self.features.feature)
+        self._sort(replace(ordering, descending=not ordering.descending, ranked=False))
+
+    def _sort(self, ordering: Ordering) -> None:
+        """The cursor stays with its feature; at the top it stays there, to what is first now."""
+        self._order(ordering, self.features.feature if self.features.cursor else None)
 
     def action_dead(self) -> None:
         """Show or hide dead features."""

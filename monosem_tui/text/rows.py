@@ -49,13 +49,16 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
         cells: width of the list.
         digits: of the largest feature number.
         sort: column the list is sorted by; a narrow list shows it in place of `max`.
-        labels: whether any feature has a label; then a narrow list leaves out the bar, else the tokens get the room.
+        labels: whether any feature has a label; else the other columns get the room.
     """
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
     values: tuple[str, ...] = (sort if sort in ("mean", "norm") else "max",)
     if cells >= 96:
         values = ("max", "mean", "norm")
+    elif cells >= 66 and not labels:
+        # Most decoders have rows of length 1.
+        values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
     used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
     rest = max(0, cells - used)

@@ -53,6 +53,19 @@ def test_without_a_name_the_list_where_there_are_several(tmp_path: Path, opened:
     assert opened == [(None, None, None)]
 
 
+def test_a_folder_of_runs_in_place_of_a_run(runs: Path, tmp_path: Path, opened: Opened) -> None:
+    assert run(["tui", str(runs)]) == 0
+    for name in ("one", "another"):
+        RunFolder(tmp_path / "many" / name).create(RunRecord())
+    assert run(["tui", str(tmp_path / "many")]) == 0
+    assert [path for path, *_ in opened] == [runs / "stories", None]
+
+
+def test_a_place_is_named_once(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tui", str(tmp_path / "none")]) == 2
+    assert f"no run at {tmp_path / 'none'}\n" in capsys.readouterr().err
+
+
 def test_a_run_at_work_can_be_followed_before_it_has_an_index(tmp_path: Path, opened: Opened) -> None:
     record = RunRecord(status="training", pid=os.getpid(), host=platform.node())
     RunFolder(tmp_path / "busy").create(record)

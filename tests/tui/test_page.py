@@ -125,6 +125,15 @@ def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool) ->
                 assert str(10**digits - 1) in text_of(spans)
 
 
+@pytest.mark.parametrize("cells", [66, 72, 80])
+def test_the_column_that_sorts_comes_to_the_others_where_nothing_is_labelled(cells: int) -> None:
+    for sort, shown in [("max", ("max", "mean")), ("norm", ("max", "mean", "norm"))]:
+        where = columns(cells, 5, sort, labels=False)
+        assert where.values == shown
+        assert where.token >= 16
+    assert columns(cells, 5, "mean", labels=True).values == ("mean",)
+
+
 def test_headline_keeps_the_name_longest(opened: OpenRun) -> None:
     wide = text_of(headline(opened, 120))
     assert wide == " monosem  sample · sample resid_post 2 · topk 48 k4 · EV 0.910 · L0 4.0"

@@ -30,7 +30,7 @@ from store.run import Provenance, Results, RunFolder, RunRecord
 from store.spec import SaeSpec
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp, train
-from tests.tui.screens import assert_golden, press, screen_text, settle, style_digest
+from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest
 from tests.tui.test_goldens import SIZES
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
@@ -232,6 +232,26 @@ async def test_a_group_is_shown_in_browse_and_escape_comes_back(make_app: MakeAp
         await pilot.pause()
         assert pilot.app.screen is screen
         assert len(browse.features.order) == 46
+
+
+async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: MakeApp, opened: OpenRun) -> None:
+    density_F = opened.store.columns.density_F
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await pilot.press(*"ssss")
+        await settle(pilot)
+        assert screen.catalogue.ordering.sort == "density"
+        assert (screen.features.cursor, screen.features.feature) == (0, int(density_F.argmax()))
+        await pilot.press("S")
+        await settle(pilot)
+        fires = np.flatnonzero(density_F > 0)
+        assert (screen.features.cursor, screen.features.first) == (0, 0)
+        assert screen.features.feature == int(fires[density_F[fires].argmin()])
+        await pilot.press("j", "j")
+        kept = screen.features.feature
+        await pilot.press("s", "S")
+        await settle(pilot)
+        assert screen.features.feature == kept
 
 
 async def test_groups_hold_the_features_of_their_density(make_app: MakeApp, sample: Sample) -> None:

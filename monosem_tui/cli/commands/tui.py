@@ -13,7 +13,9 @@ from monosem_tui.cli import options as o
 def tui(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5; else the list of runs."),
+        typer.Argument(
+            metavar="RUN", help="A run's folder or name, a features.h5, or a folder of runs; else the list."
+        ),
     ] = None,
     runs_dir: o.RunsDir = None,
     color: o.Color = None,
@@ -31,12 +33,13 @@ def tui(
     ] = None,
 ) -> None:
     """Browse features in the terminal."""
-    from monosem_tui.cli.places import find_place, only_run
+    from monosem_tui.cli.places import find_place, folder_of_runs, only_run
     from monosem_tui.launch import browse
     from store.run import runs_root
 
-    root = runs_root(runs_dir)
-    place = find_place(run, root) if run is not None else only_run(root)
+    several = folder_of_runs(run) if run is not None else None
+    root = several or runs_root(runs_dir)
+    place = only_run(root) if run is None or several else find_place(run, root)
     attach = attach.expanduser().absolute() if attach is not None else None
     if web:
         from monosem_tui.web import serve
