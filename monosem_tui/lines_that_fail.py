@@ -64,8 +64,8 @@ def _forgiving(encoding: str) -> type[IncrementalDecoder]:
 def forgive() -> None:
     """Read noise as U+FFFD: by itself Textual decodes strictly, and one byte of another encoding would end the app.
 
-    Let what is pasted press no keys, and let the thread that writes to a terminal end without a traceback once there is
-    none; SIGHUP ends the rest.
+    Let what is pasted press no keys; and let the thread that writes to a terminal end without a traceback once there is
+    none: SIGHUP ends the rest.
     """
     from textual.drivers import linux_driver
 

@@ -59,7 +59,7 @@ def measure(plan: Plan = FULL) -> Table:
         rows += [lines.memory(large, size), page_reads(run, what), page_reads(large, size), index_size(run, what)]
         rows += lines.ordering(large, size, plan.times) + lines.waits_for_pages(large, size, 3 * plan.times)
         rows += [*lines.bytes_of_keys(large), lines.idle(large, plan.rest)]
-        rows += lines.live(large, 3 * plan.times) + lines.cold(live_run(Path(folder) / "live" / "run").path)
+        rows += lines.live(large, 3 * plan.times) + lines.cold(live_run(Path(folder) / "cold").path)
     note = "Bytes, waits behind keys and rest: a pseudo-terminal of 200×50 with 256 colours, the large store."
     return Table(("what", "measured", "beside it, in the same run, or its budget"), rows, (note,))
 
