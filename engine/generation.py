@@ -95,7 +95,13 @@ class Row:
         self._ends = end_tokens(live)
 
     def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> Drawn:
-        """One token more."""
+        """One token more.
+
+        Raises:
+            MonosemError: there is no distribution to draw from.
+        """
+        if math.isnan(float(log_probs_V[0])):  # one number that is none makes all of them so
+            raise MonosemError("the model's numbers have overflowed", "Clamp less strongly.")
         self.text.states.append(self.chooser.state())
         token = self.chooser.pick(logits_V)
         drawn = Drawn(token, float(log_probs_V[token]))
