@@ -100,11 +100,16 @@ class Row:
         Raises:
             MonosemError: there is no distribution to draw from.
         """
-        if math.isnan(float(log_probs_V[0])):  # one number that is none makes all of them so
-            raise MonosemError("the model's numbers have overflowed", "Clamp less strongly.")
         self.text.states.append(self.chooser.state())
-        token = self.chooser.pick(logits_V)
-        drawn = Drawn(token, float(log_probs_V[token]))
+        try:
+            token = self.chooser.pick(logits_V)
+            drawn = Drawn(token, float(log_probs_V[token]))
+        except RuntimeError:
+            if not log_probs_V.isnan().any():
+                raise
+            drawn = Drawn(0, math.nan)
+        if math.isnan(drawn.logprob):
+            raise MonosemError("the model's numbers have overflowed", "Clamp less strongly.")
         self.text.tokens.append(token)
         self.text.logprobs.append(drawn.logprob)
         if token in self._ends:

@@ -2,7 +2,9 @@
 each is set to multiples of its maximum, and the concept's words are counted in what the model then writes.
 
 Feature and strength are chosen on texts of other seeds than those that are counted in the end, by one rule: of those
-under which the texts stay below a perplexity (of the model without clamps), the one with the largest share of words.
+under which the texts stay below a perplexity (of the model without clamps), the one with the largest share of words,
+the commonest of them left out. A small model has features for letters: one for `b` writes bird after bird, and means
+no birds.
 
 Shapes: R texts side by side, V vocabulary, T positions.
 """
@@ -15,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +47,8 @@ COLUMNS = (
     "words of the concept: base",
     "clamped",
     "times as many",
-    "texts with one: base",
-    "clamped",
+    "commonest",
+    "times as many without it",
     "perplexity: base",
     "clamped",
 )
@@ -68,15 +71,19 @@ class Concept:
         """The word in front of one: features that fire there expect it."""
         return rf"(?i)[a-z]+(?= (?:{'|'.join(self.words)})\b)"
 
-    def share(self, texts: Sequence[str]) -> float:
-        """Of all words of some texts."""
-        return sum(len(re.findall(self.pattern, text)) for text in texts) / max(
-            1, sum(len(re.findall(r"[A-Za-z']+", text)) for text in texts)
-        )
+    def share(self, texts: Sequence[str], without: str = "") -> float:
+        """Of all words of some texts; one of the concept's words may be left out."""
+        counts = self.counts(texts)
+        counts.pop(without, None)
+        return counts.total() / max(1, sum(len(re.findall(r"[A-Za-z']+", text)) for text in texts))
 
-    def reach(self, texts: Sequence[str]) -> float:
-        """Share of texts with one of its words."""
-        return sum(re.search(self.pattern, text) is not None for text in texts) / len(texts)
+    def counts(self, texts: Sequence[str]) -> Counter[str]:
+        """How often each word is there."""
+        return Counter(word.lower() for text in texts for word in re.findall(self.pattern, text))
+
+    def commonest(self, texts: Sequence[str]) -> str:
+        """The word that is there most often."""
+        return max(self.counts(texts).items(), key=lambda found: found[1], default=("", 0))[0]
 
 
 @dataclass(frozen=True)
@@ -98,15 +105,17 @@ class Plan:
 
 
 CONCEPTS = (
-    Concept("sadness", ("sad", "cry", "cried", "crying", "tears", "upset", "sorry", "lonely", "unhappy")),
+    Concept(
+        "feelings", ("sad", "scared", "angry", "upset", "worried", "excited", "proud", "afraid", "surprised", "sorry")
+    ),
+    Concept("family", ("mom", "mommy", "dad", "daddy", "mother", "father", "brother", "sister", "grandma", "family")),
     Concept(
         "water", ("water", "sea", "ocean", "lake", "river", "pond", "swim", "swam", "boat", "fish", "beach", "wet")
     ),
     Concept("birds", ("bird", "birds", "fly", "flew", "flying", "wings", "nest")),
-    Concept("vehicles", ("car", "cars", "truck", "trucks", "train", "bus", "drive", "drove", "road", "wheels")),
-    Concept("food", ("food", "eat", "ate", "cake", "cookies", "apple", "apples", "lunch", "hungry", "soup", "candy")),
-    Concept("fear", ("scared", "afraid", "fear", "frightened", "scary", "worried", "dark", "monster")),
-    Concept("pets", ("dog", "dogs", "cat", "cats", "puppy", "kitten")),
+    Concept("speech", ("said", "asked", "replied", "shouted", "answered", "told", "called", "whispered")),
+    Concept("colours", ("red", "blue", "green", "yellow", "pink", "black", "white", "brown", "purple", "orange")),
+    Concept("places", ("park", "garden", "house", "forest", "room", "store", "school", "home", "yard", "beach")),
 )
 FULL = Plan(
     CONCEPTS,
@@ -178,7 +187,7 @@ def chosen(live: LiveModel, run: Path, concept: Concept, plan: Plan) -> Candidat
     best, most = None, -1.0
     for candidate in candidates(run, concept, plan):
         texts, strangeness = written(live, candidate.clamp, *plan.tried, seed=1000)
-        share = concept.share(texts)
+        share = concept.share(texts, concept.commonest(texts))
         if strangeness <= plan.perplexity and share > most:
             best, most = candidate, share
     return best
@@ -254,20 +263,26 @@ def counted(run: Path, concept: Concept, candidate: Candidate, plan: Plan) -> tu
         "clamped": perplexity([value for one in answer["samples"] for value in one["own_logprobs"]]),
     }
     base, clamped = (concept.share(texts) for texts in sides.values())
-    reach = [f"{100 * concept.reach(texts):.0f} %" for texts in sides.values()]
+    word = concept.commonest(sides["clamped"])
+    base_rest, clamped_rest = (concept.share(texts, word) for texts in sides.values())
     row = (
         concept.name,
         f"{candidate.found_by} (F1 {candidate.f1:.2f})",
         f"`{candidate.clamp}`",
         f"{100 * base:.2f} %",
         f"{100 * clamped:.2f} %",
-        f"{clamped / base:.1f}" if base else "–",
-        *reach,
+        _times(clamped, base),
+        word,
+        _times(clamped_rest, base_rest),
         *(f"{value:.1f}" if value is not None else "–" for value in strange.values()),
     )
     number = next((n for n, text in enumerate(sides["clamped"]) if re.search(concept.pattern, text)), 0)
     first, second = (_short(PROMPT + sides[side][number]) for side in ("base", "clamped"))
     return row, f"{concept.name}, seed {number}. Base: “{first}” Clamped: “{second}”"
+
+
+def _times(more: float, less: float) -> str:
+    return f"{more / less:.1f}" if less else "–"
 
 
 def _short(text: str, longest: int = 220) -> str:
