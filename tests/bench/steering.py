@@ -121,9 +121,9 @@ FULL = Plan(
     CONCEPTS,
     ("--layer", "4", "--d-sae", "4096", "--k", "16", "--tokens", "2M", "--index-tokens", "600k"),
     candidates=4,
-    strengths=(0.75, 1.0, 1.5, 2.0),
-    perplexity=8.0,
-    tried=(32, 60),
+    strengths=(1.0, 1.5, 2.0, 3.0),
+    perplexity=20.0,
+    tried=(40, 60),
     counted=(50, 100),
 )
 QUICK = Plan(

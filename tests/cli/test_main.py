@@ -15,7 +15,7 @@ from tests.sample_run import Sample
 
 ORDER = [
     *("demo", "lm", "extract", "train", "import", "index", "eval"),
-    *("tui", "show", "find", "inspect", "generate", "label", "export"),
+    *("tui", "show", "find", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
 """How the commands are ordered in the help: making a run, opening it, housekeeping."""

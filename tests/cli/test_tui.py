@@ -22,10 +22,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     calls: Opened = []
 
     def browse(
-        path: Path | None, *, color: str | None, mouse: bool | None, root: Path | None = None, theme: str | None
+        path: Path | None,
+        *,
+        color: str | None,
+        mouse: bool | None,
+        root: Path | None = None,
+        theme: str | None,
+        attach: Path | None,
     ) -> int:
         assert root is None or path is None
-        assert theme is None
+        assert (theme, attach) == (None, None)
         calls.append((path, color, mouse))
         return 0
 
