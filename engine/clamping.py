@@ -134,6 +134,8 @@ class RowClamps:
         change_C = [wanted - natural for wanted, natural in zip(wanted_C, act_C, strict=False)]
         if not any(change_C):
             return None
+        if len(change_C) == 1:
+            return self._W_dec_CO * change_C[0]
         return torch.tensor([change_C], device=device) @ self._W_dec_CO
 
 
@@ -149,7 +151,11 @@ def clamped(live: LiveModel, rows: Sequence[RowClamps | None], first: int, count
         changed_RTO = acts_RTO.clone()
         for number, row in acting:
             delta_TO = row.delta(read_RTD[number].float(), first, counted_RT[number])
-            if delta_TO is not None:
+            if delta_TO is None:
+                continue
+            if changed_RTO.dtype == delta_TO.dtype:
+                changed_RTO[number].add_(delta_TO)
+            else:
                 changed_RTO[number] = (acts_RTO[number].float() + delta_TO).to(acts_RTO.dtype)
         return changed_RTO
 

@@ -95,10 +95,21 @@ class Row:
         self._ends = end_tokens(live)
 
     def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> Drawn:
-        """One token more."""
+        """One token more.
+
+        Raises:
+            MonosemError: there is no distribution to draw from.
+        """
         self.text.states.append(self.chooser.state())
-        token = self.chooser.pick(logits_V)
-        drawn = Drawn(token, float(log_probs_V[token]))
+        try:
+            token = self.chooser.pick(logits_V)
+            drawn = Drawn(token, float(log_probs_V[token]))
+        except RuntimeError:
+            if not log_probs_V.isnan().any():
+                raise
+            drawn = Drawn(0, math.nan)
+        if math.isnan(drawn.logprob):
+            raise MonosemError("the model's numbers have overflowed", "Clamp less strongly.")
         self.text.tokens.append(token)
         self.text.logprobs.append(drawn.logprob)
         if token in self._ends:

@@ -15,7 +15,6 @@ count (BOS) are never changed. Where several clamps of one feature hold, the las
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
@@ -27,6 +26,9 @@ Part = Literal["prompt", "response", "user", "assistant", "system"]
 PARTS: tuple[Part, ...] = get_args(Part)
 ROLES: tuple[Part, ...] = ("user", "assistant", "system")
 """The parts that only a chat has."""
+
+LARGEST = 3e38
+"""What activations are computed in, float32, ends at 3.4e38."""
 
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _VALUES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
@@ -111,6 +113,8 @@ class Clamp:
                     f"{self}: feature {self.feature} never fires in the index, so its maximum is 0",
                     f"Set it to a number: {self.feature}=8.5.",
                 )
+            if abs(self.value * maximum) > LARGEST:
+                raise MonosemError(f"{self}: {_written(self.value)} times {maximum:g} is too large a number")
             return Change(0.0, self.value * maximum)
         if self.mode == "set":
             return Change(0.0, self.value)
@@ -177,7 +181,7 @@ def _strength(text: str, value: str, at: int) -> tuple[Mode, float]:
 
 def _number(text: str, digits: str, at: int) -> float:
     number = float(digits)
-    if not math.isfinite(number):
+    if abs(number) > LARGEST:
         raise _no_clamp(text, digits, at, "too large a number")
     return number
 

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from store.atomic import read_json, write_json
+from store.atomic import write_json
 from store.clamp import parse_clamp, parse_sweep
 from store.errors import MonosemError
 
 VERSION = 1
+_WRITTEN_BY = "monosem generate --save FILE writes one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +48,14 @@ class Recipe:
         Raises:
             MonosemError: there is no recipe, or something in it is not what it should be.
         """
-        data = read_json(path)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise MonosemError(f"{path} is no recipe: {error}", _WRITTEN_BY) from error
         if not isinstance(data, dict) or "recipe" not in data:
-            raise MonosemError(f"{path} is no recipe", "monosem generate --save FILE writes one.")
+            raise MonosemError(f"{path} is no recipe", _WRITTEN_BY)
         if data["recipe"] != VERSION:
             raise MonosemError(
                 f"{path} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",

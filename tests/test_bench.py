@@ -13,7 +13,21 @@ import pytest
 import torch
 
 from tests.bench import __main__ as bench
-from tests.bench import dashboard, end_to_end, loss, page, peer, quality, steps, stories, subjects, timing, topk
+from tests.bench import (
+    clamping,
+    dashboard,
+    end_to_end,
+    loss,
+    page,
+    peer,
+    quality,
+    steering,
+    steps,
+    stories,
+    subjects,
+    timing,
+    topk,
+)
 from tests.shared_data import shared_path
 from tests.tiny_text import write_corpus
 
@@ -306,3 +320,22 @@ def test_activations_are_the_models_own_without_bos(tmp_path: Path) -> None:
     assert (contexts_CT[:, 1:] == 1).any()
     expected_ND = hidden_CTD.numpy()[counted_CT]
     np.testing.assert_allclose(stories.activations(found.network(), contexts_CT), expected_ND, rtol=1e-4, atol=1e-4)
+
+
+def test_a_letter_is_no_concept() -> None:
+    birds = steering.Concept("birds", ("bird", "birds", "nest"))
+    texts = ["A Bird, a bird and a ball.", "Blackbirds nested. The nest was big."]
+    assert birds.counts(texts) == {"bird": 2, "nest": 1}
+    assert birds.commonest(texts) == "bird"
+    assert birds.share(texts) == pytest.approx(3 / 13)
+    assert birds.share(texts, "bird") == pytest.approx(1 / 13)
+    assert birds.commonest(["nothing"]) == ""
+    found = re.findall(birds.before, "the old bird saw a nest of birdsong")
+    assert found == ["old", "a"]
+
+
+def test_what_a_clamp_costs_is_measured() -> None:
+    shared_path(stories.PLACES["STORIES"])
+    table = clamping.measure(clamping.Plan(1, 4, 3, 1, 512))
+    assert [row[0].split(",")[0] for row in table.rows] == ["stories260K"] * 2 + ["GPT-2's size"] * 2
+    assert all(float(row[-1]) > 0 for row in table.rows)

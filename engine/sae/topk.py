@@ -51,6 +51,8 @@ class TopKSae(Sae):
         if self.settings.d_sae <= LOOKED_AT:
             pre_F = self.pre_acts(x_BD)[0]
             pre_C = pre_F[feature_C]
+            if max(pre_C.tolist()) <= 0:  # as most of the time
+                return torch.zeros_like(pre_C)[None]
             return (pre_C.relu() * ((pre_F[:, None] > pre_C).sum(0) < self.k))[None]
         pre_C = self.pre_acts_of(x_BD, feature_C)[0]
         larger_C = torch.zeros_like(feature_C)

@@ -221,3 +221,53 @@ def test_inspect_a_document_of_the_corpus(run: RunFolder, capsys: pytest.Capture
     assert monosem(["inspect", str(run.path), "--document", "1", "--text", "x"]) == 2
     assert monosem(["inspect", str(run.path), "--text", ""]) == 2
     assert "no text to inspect" in capsys.readouterr().err
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %} w9{% if m.role == 'user' %} w8 {% else %} w7 {% endif %}"
+    "{{ m.content | trim }} w4{% endfor %}{% if add_generation_prompt %} w9 w6{% endif %}"
+)
+
+
+def test_a_chat_is_written_by_the_template_in_the_models_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = live_run(tmp_path / "run")
+    (tmp_path / "model" / "chat_template.jinja").write_text(TEMPLATE)
+    as_chat = ("--chat", "--system", words([20, 21]))
+    written_out = f"w9 w7 {words([20, 21])} w4 w9 w8 {PROMPT} w4 w9 w6"
+    chat = generate(capsys, run, *DRAWN, *as_chat)
+    plain = json.loads(
+        call(capsys, "generate", str(run.path), "--prompt", written_out, "--max-new", "12", "--json", *DRAWN)
+    )
+    assert chat["base"]["ids"] == plain["base"]["ids"]
+    # BOS, w9 w7, then the system's two words; w4 w9 w8, then the user's four: the same positions by number.
+    for role, places in (("system", "3:5"), ("user", "8:12"), ("assistant", "15:")):
+        by_role, by_place = (
+            generate(capsys, run, *DRAWN, *as_chat, "--clamp", f"3=max*40@{where}") for where in (role, places)
+        )
+        assert by_role["clamped"] == by_place["clamped"]
+        assert max(by_role["kl"]) > 1e-6
+
+
+def test_memory_that_runs_out_is_a_sentence(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def feed(*_: object) -> None:
+        torch.empty(1 << 60)
+
+    monkeypatch.setattr("engine.decoding.Decoder.feed", feed)
+    assert monosem(["generate", str(run.path), "--prompt", PROMPT, "--device", "cpu"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "monosem: the memory has run out"
+
+
+def test_numbers_that_overflow_are_a_sentence(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def feed(_: object, rows: list[list[int]], __: object) -> torch.Tensor:
+        return torch.full((len(rows), 60), torch.nan)
+
+    monkeypatch.setattr("engine.decoding.Decoder.feed", feed)
+    for flags in (("--temperature", "1"), ()):
+        assert monosem(["generate", str(run.path), "--prompt", PROMPT, "--clamp", "3=2e38", *flags]) == 2
+        assert "the model's numbers have overflowed" in capsys.readouterr().err

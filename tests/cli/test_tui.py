@@ -31,8 +31,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
         attach: Path | None,
     ) -> int:
         assert root is None or path is None
-        assert attach is None
-        assert theme is None
+        assert (theme, attach) == (None, None)
         calls.append((path, color, mouse))
         return 0
 

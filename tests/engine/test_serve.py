@@ -317,6 +317,8 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
     assert isinstance(child.hear(), wire.Hello)
+    child.raw(b"no request\n")
+    assert isinstance(child.hear(), wire.Failed)  # it has printed by then
     child.close()
     assert sorted(log.read_text().splitlines()) == ["C library", "library"]
 
@@ -339,3 +341,24 @@ def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path:
         assert (failed.id, failed.what) == (number, "RuntimeError: CUDA error: device-side assert")
     assert child.close() == 0
     assert "Traceback" in log.read_text()
+
+
+def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path, run: RunFolder) -> None:
+    script = (
+        "import sys, torch; from engine import serve, decoding\n"
+        "kept, calls = decoding.Decoder.feed, []\n"
+        "def feed(*given):\n"
+        "    calls.append(1)\n"
+        "    return torch.empty(1 << 60) if len(calls) == 3 else kept(*given)\n"
+        "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
+    )
+    child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(tmp_path / "serve.log")])
+    child.tell(wire.Load(id=1, run=str(run.path)), wire.Start(id=2, prompt=PROMPT), wire.Go(id=3))
+    while not isinstance(failed := child.hear(), wire.Failed):
+        pass
+    assert (failed.id, failed.what) == (3, "the memory has run out")
+    assert len(stepped(child, 3)) == 2
+    child.tell(wire.Start(id=4, prompt=PROMPT, max_new=5), wire.Go(id=5))
+    child.until(wire.Rested)
+    assert len(stepped(child, 5)) == 5
+    assert child.close() == 0

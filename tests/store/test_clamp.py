@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +54,7 @@ def test_what_is_written_loosely_is_brought_into_form(loose: str, strict: str) -
     assert str(parse_clamp(loose)) == strict
 
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
+finite = st.floats(-3e38, 3e38)
 ids = st.integers(0, 10**9)
 modes: st.SearchStrategy[Mode] = st.sampled_from(["set", "max", "scale", "add", "ablate"])
 
@@ -148,3 +149,12 @@ def test_a_row_of_strengths() -> None:
     }.items():
         with pytest.raises(MonosemError, match=why):
             parse_sweep(text)
+
+
+def test_no_strength_is_beyond_float32() -> None:
+    for text in ("4=1e39", "4=+-1e39", "4=1@if:5>1e39"):
+        with pytest.raises(MonosemError, match="too large a number"):
+            parse_clamp(text)
+    with pytest.raises(MonosemError, match="1e\\+38 times 50 is too large"):
+        parse_clamp("4=max*1e38").change(50.0)
+    assert np.isfinite(np.float32(parse_clamp("4=max*1e38").change(3.0).offset))

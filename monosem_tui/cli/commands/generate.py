@@ -66,18 +66,21 @@ def generate(
 
     folder = find_run(run, runs_root(runs_dir))
     asked = asked_recipe(recipe, given)
+    from engine.exhaustion import told
     from engine.live import open_live
     from engine.recipes import sessions, signed, sweep_of
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports import generation
 
     progress = ConsoleProgress()
-    live = open_live(folder, given, progress)
+    with told():
+        live = open_live(folder, given, progress)
     asked = signed(asked, folder, progress)
-    if asked.sweep:
-        generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
-    else:
-        generation.report(folder, live, asked, sessions(live, asked), json=json)
+    with told():
+        if asked.sweep:
+            generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
+        else:
+            generation.report(folder, live, asked, sessions(live, asked), json=json)
     if save is not None:
         asked.save(save)
         output.narrate(f"repeat it with: monosem generate {folder.path} --recipe {save}")

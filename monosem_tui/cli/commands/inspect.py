@@ -40,6 +40,7 @@ def inspect(
         raise MonosemError("--text and --document both say what to read", "Give one of them.")
     if text is None and document is None:
         text = piped_text("--text or --document")
+    from engine.exhaustion import told
     from engine.inspection import contexts_of, document_text, inspect_contexts
     from engine.live import open_live
     from monosem_tui.cli.progress import ConsoleProgress
@@ -48,6 +49,7 @@ def inspect(
     progress = ConsoleProgress()
     if document is not None:
         text = document_text(folder, given, document)
-    live = open_live(folder, given, progress)
-    found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
+    with told():
+        live = open_live(folder, given, progress)
+        found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
     report(folder, live.vocabulary, found, json=json)

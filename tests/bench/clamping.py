@@ -1,0 +1,99 @@
+"""What a clamp costs: tokens a second with a feature clamped, base text beside it, against one text without clamps.
+
+Rounds are measured in turn, so that what slows one side slows the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config
+
+from engine.contexts import Encoding
+from engine.decoding import Sampling
+from engine.generation import Session
+from engine.live import LiveModel
+from engine.models import LanguageModel, load_model
+from engine.progress import Silent
+from engine.prompts import Prompt
+from engine.sae.base import SaeSettings
+from engine.sae.registry import architecture
+from engine.sites import resolve_site
+from store.clamp import parse_clamp
+from tests.bench.page import Table
+from tests.bench.stories import LAYER, Stories
+from tests.bench.timing import grouped, ratio, spread
+
+COLUMNS = ("model and dictionary", "unclamped, tokens/s", "base and clamped, tokens/s", "least – greatest", "ratio")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    stories_tokens: int
+    gpt2_tokens: int
+    gpt2_layers: int
+    d_sae: int
+
+
+FULL = Plan(rounds=9, stories_tokens=120, gpt2_tokens=24, gpt2_layers=12, d_sae=24_576)
+QUICK = Plan(rounds=2, stories_tokens=12, gpt2_tokens=4, gpt2_layers=2, d_sae=512)
+
+
+def measure(plan: Plan = FULL) -> Table:
+    """Both models, random dictionaries."""
+    stories = load_model(str(Stories.find().model), device=torch.device("cpu"), dtype=torch.float32, progress=Silent())
+    torch.manual_seed(0)
+    network = AutoModelForCausalLM.from_config(GPT2Config(n_layer=plan.gpt2_layers)).eval().requires_grad_(False)
+    gpt2 = LanguageModel("gpt2", network, stories.tokenizer, torch.device("cpu"))
+    rows = []
+    for name, lm, layer, d_sae, tokens in (
+        ("stories260K", stories, LAYER, 1024, plan.stories_tokens),
+        ("GPT-2's size, random", gpt2, plan.gpt2_layers // 2, plan.d_sae, plan.gpt2_tokens),
+    ):
+        live = opened(lm, layer, d_sae)
+        for clamp in ("5=3@response", "5=off"):
+            plain, clamped = rounds(live, clamp, plan.rounds, tokens)
+            what = f"{name}, {live.source.d_in} → {grouped(d_sae)}, `{clamp}`"
+            figures = (grouped(median(plain)), grouped(median(clamped)), spread(clamped))
+            rows.append((what, *figures, f"{ratio(clamped, plain):.2f}"))
+    note = (
+        "One text without clamps against two with one (a third row reads the clamped text without clamps once they "
+        f"differ, for KL), after a prompt of 16 tokens, greedy, TopK with k 32; ratio: median of {plan.rounds} rounds."
+    )
+    return Table(COLUMNS, rows, (note,))
+
+
+def opened(lm: LanguageModel, layer: int, d_sae: int) -> LiveModel:
+    """A model with a random dictionary, whose texts end by length alone."""
+    lm.network.generation_config.eos_token_id = None
+    site = resolve_site(lm, "resid_post", layer)
+    sae = architecture("topk")(SaeSettings(d_in=site.d_in, d_sae=d_sae, k=32)).eval().requires_grad_(False)
+    sae.initialise(torch.zeros(site.d_in), torch.Generator().manual_seed(0))
+    return LiveModel(lm, Encoding(lm.tokenizer, lm.bos_id, lm.separator_id), sae, site, site, 128)
+
+
+def rounds(live: LiveModel, clamp: str, times: int, tokens: int) -> tuple[list[float], list[float]]:
+    """Tokens a second of each round, plain and clamped."""
+    plain, clamped = [], []
+    for _ in range(times):
+        plain.append(speed(live, (), tokens))
+        clamped.append(speed(live, (clamp,), tokens))
+    return plain, clamped
+
+
+def speed(live: LiveModel, clamps: Sequence[str], tokens: int) -> float:
+    """Tokens a second behind the first, for which the prompt is read."""
+    prompt = Prompt("", tuple(range(1, 17)))
+    session = Session(live, prompt, list(map(parse_clamp, clamps)), Sampling(), tokens, compare=bool(clamps))
+    session.step()
+    began, written = time.perf_counter(), 0
+    while session.step() is not None:
+        written += 1
+    return written / (time.perf_counter() - began)
