@@ -1,140 +1,116 @@
 """The model's own process: requests on stdin, answers on stdout, one JSON object a line (store.wire).
 
 A text is written between requests, so that nothing waits longer than one token. Whatever goes wrong with the model is
-an answer; the process itself ends only when nobody listens any more.
+an answer; the process itself ends only when nobody listens any more. At a socket (`serve_at`) it outlives whoever
+listens: what is open stays, and the text is written on, until it has long been idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import queue
-import select
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.progress import Fact, Task
+from engine.exhaustion import no_memory
+from engine.inbox import Asked, Inbox, Peer, Pipe
+from engine.opened import Opened
+from engine.reception import Reception
+from engine.telling import BrokenOff, Telling
 from store import wire
 from store.clamp import parse_clamp
 from store.errors import MonosemError
 from store.recipe import Recipe
-from store.run import RunFolder
+from store.socket_file import Listening
 
 if TYPE_CHECKING:
     from engine.generation import Session
     from engine.live import LiveModel
 
 IDLE_SECONDS = 3600.0
-WATCH_SECONDS = 2.0
-"""How often it is looked whether the parent is alive."""
 
 
-class _Broken(Exception):
-    """What runs is to be broken off."""
-
-
-class Requests:
-    """Requests as they come in, read by a thread of its own; nobody at the other end ends the process at once."""
-
-    def __init__(self, descriptor: int, parent: int) -> None:
-        self._descriptor, self._parent = descriptor, parent
-        self._waiting: queue.Queue[wire.Request | wire.WireError] = queue.Queue()
-        self._stops = 0
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next(self, timeout: float | None) -> wire.Request | wire.WireError | None:
-        """The next one; None when none has come within `timeout` seconds."""
-        try:
-            found = self._waiting.get(block=timeout != 0, timeout=timeout)
-        except queue.Empty:
-            return None
-        self._stops -= isinstance(found, wire.Stop)
-        return found
-
-    @property
-    def stop_waits(self) -> bool:
-        """Whether somebody has asked for what runs to be broken off."""
-        return self._stops > 0
-
-    def _read(self) -> None:
-        rest = b""
-        while True:
-            ready, _, _ = select.select([self._descriptor], [], [], WATCH_SECONDS)
-            if os.getppid() != self._parent:
-                os._exit(0)
-            if not ready:
-                continue
-            piece = os.read(self._descriptor, 1 << 16)
-            if not piece or len(rest) > wire.LONGEST:
-                os._exit(0)  # in the middle of whatever it is: nobody would hear of it
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                self._take(line)
-
-    def _take(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        try:
-            message = wire.decode(line)
-        except wire.WireError as error:
-            self._waiting.put(error)
-            return
-        if isinstance(message, wire.Request):
-            self._stops += isinstance(message, wire.Stop)
-            self._waiting.put(message)
-        else:
-            self._waiting.put(wire.WireError(f"{type(message).__name__.lower()} is an answer, no request"))
+class _Ended(BaseException):
+    """A signal has asked for the end; no `except Exception` around a model can swallow it."""
 
 
 class Server:
-    """What is open, what is being written, and how each request is met."""
+    """What is open, what is being written and for whom, and how each request is met."""
 
-    def __init__(self, requests: Requests, send: Callable[[wire.Answer], None], idle: float) -> None:
-        self._requests, self._send, self._idle = requests, send, idle
-        self._live: LiveModel | None = None
+    def __init__(self, inbox: Inbox, idle: float, opened: Opened | None = None) -> None:
+        """Nothing is done yet.
+
+        Args:
+            inbox: what is asked.
+            idle: seconds without a request after which it ends; a text that is being written is waited for.
+            opened: what is open already.
+        """
+        self._inbox, self._idle, self._opened = inbox, idle, opened
+        self._peer: Peer | None = None
+        """Whoever asked last."""
         self._session: Session | None = None
+        self._begun: wire.Start | None = None
+        """What the text was begun with."""
+        self._steps: list[wire.Stepped] = []
+        """Its tokens, as they were told."""
         self._going: wire.Go | None = None
+        self._listener: Peer | None = None
+        """Whoever the tokens are for."""
         self._left: int | None = None
         """Tokens that the present Go still asks for."""
 
-    def run(self) -> None:
-        """Until nobody has asked for anything for a long time."""
-        self._send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
+    def run(self) -> str:
+        """Until nobody has asked for anything for a long time; says so."""
         while True:
-            request = self._requests.next(0 if self._going else self._idle)
-            if request is None and self._going is None:
-                self._send(wire.Gone(why=f"idle for {self._idle:g} seconds"))
-                return
-            number = request.id if isinstance(request, wire.Request) else self._going.id if self._going else 0
+            asked = self._inbox.next(0 if self._going else self._idle)
+            if asked is None and self._going is None:
+                return f"idle for {self._idle:g} seconds"
             try:
-                if request is None:
+                if asked is None:
                     self._write()
-                elif isinstance(request, wire.WireError):
-                    raise MonosemError(f"not understood: {request}")
                 else:
-                    self._meet(request)
+                    self._peer = asked.peer
+                    self._meet(asked.request)
             except Exception as error:  # the model may fail in any way; the process goes on
-                self._fail(number, error, writing=request is None)
+                self._fail(asked, error)
 
-    def _fail(self, number: int, error: Exception, *, writing: bool) -> None:
-        if writing:  # the model's memory of the text may be half written
-            self._session, self._going = None, None
-        if isinstance(error, _Broken):
-            self._send(wire.Failed(id=number, what="broken off"))
+    def _fail(self, asked: Asked | None, error: Exception) -> None:
+        if asked is None:
+            number, peer = self._going.id if self._going else 0, self._listener
+            self._forget()  # the model's memory of the text may be half written
+        else:
+            number, peer = asked.request.id if isinstance(asked.request, wire.Request) else 0, asked.peer
+        if isinstance(error, BrokenOff):
+            failed = wire.Failed(id=number, what="broken off")
         elif isinstance(error, MonosemError):
-            self._send(wire.Failed(id=number, what=error.what, hint=error.hint))
+            failed = wire.Failed(id=number, what=error.what, hint=error.hint)
         else:
             traceback.print_exception(error)
-            self._send(wire.Failed(id=number, what=f"{type(error).__name__}: {error}", hint="The log has more."))
+            short = no_memory(error) or MonosemError(
+                f"{type(error).__name__}: {error}".strip().splitlines()[0], "The log has more."
+            )
+            failed = wire.Failed(id=number, what=short.what, hint=short.hint)
+        if peer is not None:
+            peer.send(failed)
 
-    def _meet(self, request: wire.Request) -> None:
+    def _send(self, answer: wire.Answer) -> None:
+        if self._peer is not None:
+            self._peer.send(answer)
+
+    def _forget(self) -> None:
+        """Let the text go."""
+        self._session = self._begun = self._going = None
+        self._steps = []
+
+    def _meet(self, request: wire.Request | wire.WireError) -> None:
         match request:
+            case wire.WireError():
+                raise MonosemError(f"not understood: {request}")
             case wire.Load():
                 self._load(request)
             case wire.Inspect():
@@ -146,7 +122,7 @@ class Server:
             case wire.Go():
                 self._writing()
                 self._rest()
-                self._going, self._left = request, request.tokens
+                self._going, self._left, self._listener = request, request.tokens, self._peer
             case wire.Pause():
                 self._rest()
             case wire.Change():
@@ -155,21 +131,23 @@ class Server:
                 session = self._writing()
                 self._rest()
                 session.back(request.token, request.seed)
+                del self._steps[request.token :]
                 self._send(wire.Branched(id=request.id, token=request.token))
             case wire.Stop():
                 self._rest()
-                self._session = None
+                self._forget()
                 self._send(wire.Stopped(id=request.id))
+            case wire.Recall():
+                self._recall(request)
 
     def _load(self, request: wire.Load) -> None:
-        self._rest()
-        self._live = self._session = None
-        self._send(wire.Working(id=request.id, title="loading PyTorch"))
-        from engine.live import open_live
-
-        given = {name: getattr(request, name) for name in ("model", "device", "dtype")}
-        given = {name: value for name, value in given.items() if value is not None}
-        live = self._live = open_live(RunFolder(Path(request.run)), given, self._telling(request.id))
+        if self._opened is None or not self._opened.meets(request):
+            self._rest()
+            self._forget()
+            self._opened = None
+            self._send(wire.Working(id=request.id, title="loading PyTorch"))
+            self._opened = Opened.by(request, self._telling(request.id))
+        live = self._opened.live
         self._send(
             wire.Ready(
                 id=request.id,
@@ -213,14 +191,12 @@ class Server:
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
         session = Session(live, prompt_of(live, recipe), clamps, sampling_of(recipe), recipe.max_new)
         self._rest()
-        self._session = session
+        self._session, self._begun, self._steps = session, request, []
         written = tuple(map(str, session.clamps))
         self._send(wire.Started(id=request.id, prompt=session.prompt.tokens, clamps=written))
 
     def _sweep(self, request: wire.Sweep) -> None:
         live = self._loaded()
-        from dataclasses import replace
-
         from engine.recipes import sweep_of
 
         found = sweep_of(live, replace(_recipe(request.start), sweep=request.strengths), self._telling(request.id))
@@ -252,84 +228,72 @@ class Server:
             self._rest()
             return
         self._left = None if self._left is None else self._left - 1
-        self._send(
-            wire.Stepped(
-                id=going.id,
-                number=step.number,
-                base=wire.Token(*step.base) if step.base else None,
-                clamped=wire.Token(*step.clamped) if step.clamped else None,
-                kl=step.kl,
-                own_logprob=step.own_logprob,
-                acts=tuple(wire.Act(*act) for act in step.acts),
-            )
+        stepped = wire.Stepped(
+            id=going.id,
+            number=step.number,
+            base=wire.Token(*step.base) if step.base else None,
+            clamped=wire.Token(*step.clamped) if step.clamped else None,
+            kl=step.kl,
+            own_logprob=step.own_logprob,
+            acts=tuple(wire.Act(*act) for act in step.acts),
         )
+        self._steps.append(stepped)
+        if self._listener is not None:
+            self._listener.send(stepped)
 
     def _rest(self) -> None:
         """Write no further."""
         going, session = self._going, self._session
         self._going = None
-        if going is None or session is None:
+        if going is not None and session is not None and self._listener is not None:
+            self._listener.send(_rested(going.id, session))
+
+    def _recall(self, request: wire.Recall) -> None:
+        """Tell a terminal that comes back; from here on the text is written for it."""
+        session, begun = self._session, self._begun
+        if session is None or begun is None:
+            self._send(wire.Recalled(id=request.id, start=None))
             return
-        base, clamped = session.base, session.clamped
         self._send(
-            wire.Rested(
-                id=going.id,
-                base_end=base.end,
-                clamped_end=clamped.end,
-                base_tok_s=base.speed,
-                clamped_tok_s=clamped.speed,
+            wire.Recalled(
+                id=request.id,
+                start=replace(begun, clamps=tuple(map(str, session.clamps))),
+                prompt=session.prompt.tokens,
+                tokens=len(self._steps),
+                writing=self._going is not None,
             )
         )
+        for step in self._steps:
+            self._send(replace(step, id=request.id))
+        if self._going is None:
+            self._send(_rested(request.id, session))
+        else:
+            self._going, self._listener = replace(self._going, id=request.id), self._peer
 
     def _loaded(self) -> LiveModel:
-        if self._live is None:
+        if self._opened is None:
             raise MonosemError("no model is open", "Load a run first.")
-        return self._live
+        return self._opened.live
 
     def _writing(self) -> Session:
         if self._session is None:
             raise MonosemError("no text is being written", "Start one first.")
         return self._session
 
-    def _telling(self, number: int) -> _Telling:
-        return _Telling(number, self._send, lambda: self._requests.stop_waits)
+    def _telling(self, number: int) -> Telling:
+        peer = self._peer
+        return Telling(number, self._send, lambda: peer is not None and self._inbox.stop_waits(peer))
 
 
-class _Telling:
-    """Progress as answers; the place where long work notices that it is to be broken off."""
-
-    def __init__(self, number: int, send: Callable[[wire.Answer], None], broken: Callable[[], bool]) -> None:
-        self._number, self._send, self._broken = number, send, broken
-
-    def say(self, text: str) -> None:
-        """One sentence."""
-        self._send(wire.Working(id=self._number, title=text))
-
-    @contextmanager
-    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
-        """A stretch of work."""
-        yield _Stretch(self, title, total, unit, done)
-
-    def report(self, title: str, done: int, total: int | None, unit: str) -> None:
-        """How far it is.
-
-        Raises:
-            _Broken: it is to be broken off.
-        """
-        if self._broken():
-            raise _Broken
-        self._send(wire.Working(id=self._number, title=title, done=done, total=total, unit=unit))
-
-
-class _Stretch:
-    def __init__(self, telling: _Telling, title: str, total: int | None, unit: str, done: int) -> None:
-        self._telling, self._title, self._total, self._unit, self._done = telling, title, total, unit, done
-
-    def advance(self, amount: int, **facts: Fact) -> None:
-        """Tell of it."""
-        del facts
-        self._done += amount
-        self._telling.report(self._title, self._done, self._total, self._unit)
+def _rested(number: int, session: Session) -> wire.Rested:
+    base, clamped = session.base, session.clamped
+    return wire.Rested(
+        id=number,
+        base_end=base.end,
+        clamped_end=clamped.end,
+        base_tok_s=base.speed,
+        clamped_tok_s=clamped.speed,
+    )
 
 
 def _recipe(start: wire.Start) -> Recipe:
@@ -356,19 +320,42 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the terminal's
     answers = os.dup(1)
     if given.log is not None:
-        log = os.open(given.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 2)
+        _write_to(given.log, 2)
     os.dup2(2, 1)  # what a library prints must not stand among the answers
+    inbox = Inbox()
+    terminal = Pipe(inbox, 0, answers, given.parent)
+    terminal.send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
+    terminal.send(wire.Gone(why=Server(inbox, given.idle).run()))
 
-    def send(message: wire.Answer) -> None:
-        line = wire.encode(message)
-        try:
-            while line:
-                line = line[os.write(answers, line) :]
-        except OSError:
-            os._exit(0)  # nobody reads
 
-    Server(Requests(0, given.parent), send, given.idle).run()
+def serve_at(listening: Listening, opened: Opened, log: Path, idle: float) -> None:
+    """Serve terminals that come and go at a socket, until a signal ends it or nobody has asked for long.
+
+    From here on nothing is written but to `log`, and a line that hangs up changes nothing.
+    """
+    for descriptor in (1, 2):
+        _write_to(log, descriptor)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    inbox = Inbox()
+    reception, why = Reception(listening, inbox), "ended"
+    try:
+        why = Server(inbox, idle, opened).run()
+    except _Ended as ended:
+        why = f"ended by {ended}"
+    finally:
+        reception.close(why)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise _Ended(signal.Signals(number).name)
+
+
+def _write_to(log: Path, descriptor: int) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, descriptor)
+    os.close(file)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from monosem_tui import terminal
 from monosem_tui.web import in_browser
+from store.socket_file import connect
 
 
 def browse(
@@ -16,6 +17,7 @@ def browse(
     color: str | None = None,
     mouse: bool | None = None,
     theme: str | None = None,
+    attach: Path | None = None,
 ) -> int:
     """Browse a run folder or a features.h5, or choose among runs, until the person quits.
 
@@ -25,13 +27,16 @@ def browse(
         color: `auto`, `truecolor`, `256`, `16` or `none`; None takes $MONOSEM_COLOR, else `auto`.
         mouse: None means on locally and off over SSH.
         theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else what was chosen the last time.
+        attach: socket of a model's process (`monosem serve`) that stays when the terminal goes.
 
     Returns:
         The exit code.
 
     Raises:
-        MonosemError: this is no terminal, or the run cannot be opened.
+        MonosemError: this is no terminal, nobody listens at the socket, or the run cannot be opened.
     """
+    if attach is not None:
+        connect(attach).close()  # whether there is one is still a sentence on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()
     if in_browser(os.environ):
@@ -58,7 +63,7 @@ def browse(
         if not chosen.asked:
             palette = palette.themed(memory.theme)
         beside = run.path.parent if run is not None else Path()
-        session = Session(run, root or beside, palette, memory, chosen.asked)
+        session = Session(run, root or beside, palette, memory, chosen.asked, attach)
         app = MonosemApp(session, on_start=terminal.leave_on_signals)
         try:
             app.run(mouse=chosen.mouse)

@@ -8,6 +8,11 @@ Tokens are vocabulary ids: their bytes are in the store.
 `Start` and `Branch` write nothing by themselves; `Go` does, and `Pause` ends that. `Stop` breaks off whatever runs, a
 sweep or an inspection as well. The child ends when its stdin closes, when its parent dies, and when it has long been
 idle (`Gone` says so).
+
+The same lines go over a Unix socket (store.socket_file) to a process that outlives the line: `monosem serve`. It greets
+everybody and listens to the one who has asked for something last; whoever was listened to before is told so (`Gone`).
+What it has open stays when nobody is there, and a text is written on. `Load` of what is open is answered at once, and
+`Recall` brings the text back.
 """
 
 from __future__ import annotations
@@ -117,6 +122,14 @@ class Sweep:
 @dataclass(frozen=True, kw_only=True)
 class Stop:
     """Break off what runs, and let the text go. Answer: Stopped; to what was broken off: Failed."""
+
+    id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """Tell of the text that is open, to a terminal that comes back. Answers, with the id of this request: Recalled, a
+    Stepped for each token so far and for each that follows, then Rested."""
 
     id: int
 
@@ -265,6 +278,20 @@ class Branched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recalled:
+    """The text that is open."""
+
+    id: int
+    start: Start | None
+    """What it was begun with, its clamps those in force; None where there is no text: nothing follows then."""
+    prompt: tuple[int, ...] = ()
+    tokens: int = 0
+    """How many Stepped follow at once."""
+    writing: bool = False
+    """Whether it is being written."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Swept:
     """The texts of a sweep."""
 
@@ -298,7 +325,7 @@ class Gone:
     why: str
 
 
-Request = Load | Inspect | Start | Go | Pause | Change | Branch | Sweep | Stop
+Request = Load | Inspect | Start | Go | Pause | Change | Branch | Sweep | Stop | Recall
 Answer = (
     Hello
     | Working
@@ -309,6 +336,7 @@ Answer = (
     | Rested
     | Changed
     | Branched
+    | Recalled
     | Swept
     | Stopped
     | Failed

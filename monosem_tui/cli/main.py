@@ -24,6 +24,7 @@ from monosem_tui.cli.commands.label import label
 from monosem_tui.cli.commands.lm import lm
 from monosem_tui.cli.commands.merge import merge
 from monosem_tui.cli.commands.runs import runs
+from monosem_tui.cli.commands.serve import serve
 from monosem_tui.cli.commands.show import show
 from monosem_tui.cli.commands.train import train
 from monosem_tui.cli.commands.tui import tui
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "find": find,
     "inspect": inspect,
     "generate": generate,
+    "serve": serve,
     "label": label,
     "export": export,
     "runs": runs,

@@ -46,17 +46,18 @@ class Process(Protocol):
 class Conversation:
     """One screen's talk with the model, over as many lives of the process as it takes."""
 
-    def __init__(self, run: Path, start: Callable[[], Process]) -> None:
+    def __init__(self, run: Path, start: Callable[[], Process], *, comes_back: bool = False) -> None:
         """Nothing is started yet.
 
         Args:
             run: the folder of the run.
             start: begins a life of the process.
+            comes_back: whether the process may hold a text from an earlier time.
         """
-        self._run, self._start = run, start
+        self._run, self._start, self._comes_back = run, start, comes_back
         self._numbers = count(1)
         self._process: Process | None = None
-        self._load = self._starting = self._going = self._branching = self._changing = self._asked = 0
+        self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
         self._recipe: Recipe | None = None
@@ -181,9 +182,13 @@ class Conversation:
                 self.working = message
             case wire.Ready():
                 self.ready, self.phase, self.working = message, Phase.RESTING, None
+                if self._comes_back and not len(self.writing):
+                    self._recalling = self._tell(lambda number: wire.Recall(id=number))
                 then, self._then = self._then, None
                 if then is not None:
                     then()
+            case wire.Recalled() if message.id == self._recalling:
+                self._take_recalled(message)
             case wire.Started() if message.id == self._starting:
                 self._take_started(message)
             case wire.Stepped() if message.id == self._going:
@@ -213,6 +218,18 @@ class Conversation:
         self.writing = Writing(prompt=message.prompt)
         self.change(self._clamps)
         self.go(self._after_start)
+
+    def _take_recalled(self, message: wire.Recalled) -> None:
+        """The text that was left with the process is on the screen again, as if it had been asked for here."""
+        self._recalling = 0
+        start = message.start
+        if start is None or self._starting:
+            return
+        self._started, self._going = True, message.id
+        given = {name: getattr(start, name) for name in _KEPT}
+        self._recipe = self._wanted = Recipe(**given)
+        self._clamps = self._in_force = start.clamps
+        self.writing, self.phase = Writing(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
         if self._recipe is not None:
@@ -276,8 +293,12 @@ class Conversation:
     def _lose(self, phase: Phase) -> None:
         """The process is no more; the texts stay."""
         self.phase, self._process, self.ready, self.working, self._then = phase, None, None, None, None
-        self._load = self._starting = self._going = self._branching = self._changing = self._asked = 0
+        self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._started = False
+
+
+_KEPT = ("prompt", "chat", "system", "clamps", "max_new", "temperature", "top_p", "top_k", "seed")
+"""What a recipe and a Start have in common."""
 
 
 def _drawing(recipe: Recipe) -> tuple[float, float, int, int, int]:

@@ -2,7 +2,8 @@
 
 Three threads keep the screen free of it: one starts it and writes, one reads and decodes, and whoever asked hears of
 answers by a call from the second. An object stands for one life of the process: what comes from an earlier life can be
-told by it.
+told by it. `ModelProcess` is a child that ends with the terminal; `AttachedProcess` one that `monosem serve` has
+started, which stays when the terminal leaves it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
 from store import wire
+from store.errors import MonosemError
+from store.socket_file import connect, peer_of
 
 LARGEST_LOG = 1_000_000
 """Bytes after which the log begins anew."""
@@ -39,30 +44,22 @@ Heard = wire.Answer | Ended
 Command = Callable[[Path], Sequence[str]]
 
 
-class ModelProcess:
-    """One life of the process. Nothing here blocks; every method may be called at any time."""
+class Life:
+    """What any process at the other end has in common. Nothing here blocks; every method may be called at any time."""
 
-    def __init__(self, log: Path, wake: Callable[[ModelProcess], object], command: Command = wire.command) -> None:
-        """Start it, away from whoever asks.
+    def __init__(self, wake: Callable[[Any], object]) -> None:
+        """Begin, away from whoever asks.
 
         Args:
-            log: file for what the process has to say beside its answers.
             wake: called from another thread when answers are there and none were: `take` has them.
-            command: what to run, given the log.
         """
-        self._log, self._wake, self._command = _opened(log), wake, command
-        self._process: subprocess.Popen[bytes] | None = None
+        self._wake = wake
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._inbox: deque[Heard] = deque()
         self._lock = threading.Lock()
         self._life = threading.Lock()
         self._closed = False
         threading.Thread(target=self._run, daemon=True).start()
-
-    @property
-    def pid(self) -> int | None:
-        """Of the process, once it has been started."""
-        return self._process.pid if self._process else None
 
     def tell(self, request: wire.Request) -> None:
         """Send a request; one to a process that has ended goes nowhere, and `Ended` says so."""
@@ -76,6 +73,71 @@ class ModelProcess:
         return found
 
     def close(self) -> None:
+        """Have done with it."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        """Reach it, and write what is to be sent."""
+        raise NotImplementedError
+
+    def _write(self, lines: IO[bytes]) -> None:
+        """What is to be sent, until there is nothing more or nobody takes it."""
+        while (line := self._outbox.get()) is not None:
+            try:
+                lines.write(line)
+                lines.flush()
+            except (OSError, ValueError):  # the reader tells
+                break
+        with suppress(OSError):
+            lines.close()
+
+    def _listen(self, answers: IO[bytes]) -> str:
+        """Answers until there are no more; why it went, where it said so."""
+        gone = ""
+        for line in _lines(answers):
+            try:
+                message = wire.decode(line)
+            except wire.WireError:  # a line that was cut by its death, or by something that is no engine
+                continue
+            if isinstance(message, wire.Gone):
+                gone = message.why
+            elif isinstance(message, wire.Hello) and message.protocol != wire.PROTOCOL:
+                self._hear(Ended(OTHER))
+                self.close()
+            elif isinstance(message, wire.Answer):
+                self._hear(message)
+        self._outbox.put(None)
+        return gone
+
+    def _hear(self, message: Heard) -> None:
+        with self._lock:
+            first = not self._inbox
+            self._inbox.append(message)
+        if first and not self._closed:
+            self._wake(self)
+
+
+class ModelProcess(Life):
+    """One life of a process of our own."""
+
+    def __init__(self, log: Path, wake: Callable[[ModelProcess], object], command: Command = wire.command) -> None:
+        """Start it.
+
+        Args:
+            log: file for what the process has to say beside its answers.
+            wake: as `Life` has it.
+            command: what to run, given the log.
+        """
+        self._log, self._command = _opened(log), command
+        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(wake)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, once it has been started."""
+        return self._process.pid if self._process else None
+
+    def close(self) -> None:
         """End it. It has nothing to save, so it is not asked twice."""
         with self._life:
             self._closed = True
@@ -86,7 +148,6 @@ class ModelProcess:
                 process.kill()
 
     def _run(self) -> None:
-        """Start it, and write what is to be sent."""
         try:
             with self._life:
                 if self._closed:
@@ -97,14 +158,7 @@ class ModelProcess:
             return
         assert process.stdin is not None
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
-        while (line := self._outbox.get()) is not None:
-            try:
-                process.stdin.write(line)
-                process.stdin.flush()
-            except OSError:  # the reader tells
-                break
-        with suppress(OSError):
-            process.stdin.close()
+        self._write(process.stdin)
 
     def _popen(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
@@ -113,32 +167,11 @@ class ModelProcess:
             )
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
-        """Answers until there are no more."""
         assert process.stdout is not None
-        gone = ""
         with process.stdout as answers:
-            for line in iter(lambda: answers.readline(wire.LONGEST), b""):
-                try:
-                    message = wire.decode(line)
-                except wire.WireError:  # a line that was cut by its death, or by something that is no engine
-                    continue
-                if isinstance(message, wire.Gone):
-                    gone = message.why
-                elif isinstance(message, wire.Hello) and message.protocol != wire.PROTOCOL:
-                    self._hear(Ended(OTHER))
-                    self.close()
-                elif isinstance(message, wire.Answer):
-                    self._hear(message)
+            gone = self._listen(answers)
         code = process.wait()
-        self._outbox.put(None)
         self._hear(Ended(f"it was {gone}" if gone else self._last_words(code), idle=bool(gone)))
-
-    def _hear(self, message: Heard) -> None:
-        with self._lock:
-            first = not self._inbox
-            self._inbox.append(message)
-        if first and not self._closed:
-            self._wake(self)
 
     def _last_words(self, code: int) -> str:
         """Why a process ended that did not say so."""
@@ -153,6 +186,67 @@ class ModelProcess:
         except OSError:
             lines = []
         return f"it ended with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
+
+
+class AttachedProcess(Life):
+    """One connection to a process that `monosem serve` has started; to close it leaves the process as it is."""
+
+    def __init__(self, socket_path: Path, wake: Callable[[AttachedProcess], object]) -> None:
+        """Connect.
+
+        Args:
+            socket_path: where it listens.
+            wake: as `Life` has it.
+        """
+        self._path = socket_path
+        self._connection: socket.socket | None = None
+        super().__init__(wake)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, once it has been reached; None where the system does not tell."""
+        peer = peer_of(self._connection) if self._connection else None
+        return peer.pid if peer else None
+
+    def tell(self, request: wire.Request) -> None:
+        """Send a request. A run's path is made absolute, as the process may have been started elsewhere."""
+        if isinstance(request, wire.Load):
+            request = replace(request, run=str(Path(request.run).absolute()))
+        super().tell(request)
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._life:
+            self._closed = True
+            connection = self._connection
+        self._outbox.put(None)
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _run(self) -> None:
+        try:
+            with self._life:
+                if self._closed:
+                    return
+                self._connection = connection = connect(self._path)
+        except MonosemError as error:
+            self._hear(Ended(" · ".join(filter(None, (error.what, error.hint)))))
+            return
+        threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+        self._write(connection.makefile("wb"))
+
+    def _read(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as answers:
+            gone = self._listen(answers)
+        lost = f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
+        self._hear(Ended(f"it was {gone}" if gone else lost, idle=bool(gone)))
+
+
+def _lines(answers: IO[bytes]) -> Iterator[bytes]:
+    """Lines until the other end is gone, or has been hung up on."""
+    with suppress(OSError):
+        yield from iter(lambda: answers.readline(wire.LONGEST), b"")
 
 
 def _opened(log: Path) -> Path:

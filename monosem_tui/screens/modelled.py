@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from monosem_tui.live.conversation import Conversation
-from monosem_tui.live.process import ModelProcess
+from monosem_tui.live.process import AttachedProcess, Life, ModelProcess
 from monosem_tui.live.tray import Tray
 from monosem_tui.memory import state_folder
 from monosem_tui.screens.base import MonosemScreen
@@ -25,7 +25,7 @@ ALONE = "a features.h5 by itself has no model: open its run's folder"
 class Heard(Message):
     """The model's process has said something."""
 
-    def __init__(self, process: ModelProcess) -> None:
+    def __init__(self, process: Life) -> None:
         super().__init__()
         self.process = process
 
@@ -43,7 +43,7 @@ class ModelScreen(MonosemScreen):
         self.run = session.run
         path = self.run.path
         self.folder = RunFolder(path.parent if path.is_file() else path)
-        self.talk = Conversation(self.folder.path, self._start_process)
+        self.talk = Conversation(self.folder.path, self._start_process, comes_back=session.attach is not None)
         self.tray: Tray = session.clamps
         self._revision = self.tray.revision
         self._heard_at = 0.0
@@ -93,10 +93,12 @@ class ModelScreen(MonosemScreen):
             self.talk.restart()
             self.renew()
 
-    def _start_process(self) -> ModelProcess:
-        def wake(process: ModelProcess) -> None:
+    def _start_process(self) -> Life:
+        def wake(process: Life) -> None:
             self.post_message(Heard(process))
 
+        if self.session.attach is not None:
+            return AttachedProcess(self.session.attach, wake)
         return ModelProcess(state_folder() / "live.log", wake, self.command)
 
     def on_heard(self, message: Heard) -> None:

@@ -28,6 +28,9 @@ class Session:
     theme_said: bool = False
     """Whether the command line or the environment named the theme; what was kept has no say then."""
 
+    attach: Path | None = None
+    """Socket of a model's process that outlives the terminal; None for a process of our own."""
+
     tray: Tray | None = None
     """Clamps of the open run; None until somebody asks for them."""
 

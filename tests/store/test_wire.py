@@ -25,6 +25,7 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Branch(id=8, token=3, seed=None),
     wire.Sweep(id=9, start=START, strengths="412=0,1"),
     wire.Stop(id=10),
+    wire.Recall(id=11),
     wire.Hello(protocol=1, pid=77),
     wire.Working(id=1, title="ablation", done=3, total=None, unit="tokens"),
     wire.Ready(
@@ -57,6 +58,8 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Rested(id=5, base_end="eos", clamped_end=None, base_tok_s=None, clamped_tok_s=80.5),
     wire.Changed(id=7, clamps=("1=off",), from_token=3),
     wire.Branched(id=8, token=3),
+    wire.Recalled(id=11, start=None),
+    wire.Recalled(id=11, start=START, prompt=(1, 2), tokens=3, writing=True),
     wire.Swept(id=9, base=(1,), base_logprobs=(-1.0,), strengths=(wire.Swung("4=1", (2,), None, (0.5,), (-2.0,)),)),
     wire.Stopped(id=10),
     wire.Failed(id=0, what="w", hint="h"),

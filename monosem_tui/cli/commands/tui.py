@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,10 @@ def tui(
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where --web listens; on 127.0.0.1 only.")
     ] = 8000,
+    attach: Annotated[
+        Path | None,
+        typer.Option("--attach", metavar="PATH", help="Use the model that monosem serve keeps open at this socket."),
+    ] = None,
 ) -> None:
     """Browse features in the terminal."""
     from monosem_tui.cli.places import find_place, only_run
@@ -44,6 +49,7 @@ def tui(
         ]
         serve(asked, port, f"monosem {place.name}" if place else "monosem")
         return
+    attach = attach.expanduser().absolute() if attach is not None else None
     if place is None:
-        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme))
-    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme))
+        raise typer.Exit(browse(None, root=root, color=color, mouse=mouse, theme=theme, attach=attach))
+    raise typer.Exit(browse(place.path, color=color, mouse=mouse, theme=theme, attach=attach))

@@ -1,0 +1,60 @@
+"""A run that the model's process has open, and whether it is what somebody asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.progress import Progress
+from store import wire
+from store.run import RunFolder
+
+if TYPE_CHECKING:
+    from engine.live import LiveModel
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run whose model and dictionary are open."""
+
+    live: LiveModel
+    run: Path
+    given: tuple[str | None, str | None, str | None]
+    """Model, device and dtype, where they were asked for."""
+    stamps: tuple[tuple[int, int] | None, ...]
+    """Of the files that it was read from, when it was."""
+
+    @classmethod
+    def by(cls, request: wire.Load, progress: Progress) -> Opened:
+        """Open what is asked for.
+
+        Raises:
+            MonosemError: it cannot be opened.
+        """
+        from engine.live import open_live
+
+        run = RunFolder(Path(request.run))
+        stamps, given = _stamps(run), (request.model, request.device, request.dtype)
+        words = dict(zip(("model", "device", "dtype"), given, strict=True))
+        live = open_live(run, {name: value for name, value in words.items() if value is not None}, progress)
+        return cls(live, run.path.resolve(), given, stamps)
+
+    def meets(self, request: wire.Load) -> bool:
+        """Whether this is what is asked for, and its files are as they were."""
+        run = RunFolder(Path(request.run))
+        asked = (request.model, request.device, request.dtype)
+        same = all(wanted in (None, has) for wanted, has in zip(asked, self.given, strict=True))
+        return same and run.path.resolve() == self.run and _stamps(run) == self.stamps
+
+
+def _stamps(run: RunFolder) -> tuple[tuple[int, int] | None, ...]:
+    found: list[tuple[int, int] | None] = []
+    for path in (run.sae, run.features):
+        try:
+            state = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((state.st_mtime_ns, state.st_size))
+    return tuple(found)

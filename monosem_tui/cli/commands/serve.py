@@ -1,0 +1,51 @@
+"""`monosem serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+
+
+def serve(
+    run: o.Run,
+    socket: Annotated[
+        Path, typer.Option("--socket", metavar="PATH", help="Where to listen, in a folder that is yours alone.")
+    ],
+    idle: Annotated[
+        float,
+        typer.Option("--idle", metavar="HOURS", parser=o.positive, help="End after so long without a request."),
+    ] = 24.0,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="Where to write what goes wrong [PATH.log].")
+    ] = None,
+    model: o.Model = None,
+    device: o.Device = None,
+    dtype: o.Dtype = None,
+    runs_dir: o.RunsDir = None,
+) -> None:
+    """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
+    from monosem_tui.cli import output
+    from store.run import find_run, runs_root
+    from store.socket_file import Listening
+
+    folder = find_run(run, runs_root(runs_dir))
+    place = socket.expanduser().absolute()
+    listening = Listening(place)
+    try:
+        from engine.exhaustion import told
+        from engine.opened import Opened
+        from engine.serve import serve_at
+        from monosem_tui.cli.progress import ConsoleProgress
+        from store.wire import Load
+
+        asked = Load(id=0, run=str(folder.path), model=model, device=device, dtype=dtype)
+        with told():
+            opened = Opened.by(asked, ConsoleProgress())
+        output.narrate(f"serving {folder.path}: monosem tui {folder.path} --attach {socket}")
+        serve_at(listening, opened, log or place.with_name(place.name + ".log"), idle * 3600)
+    finally:
+        listening.close()

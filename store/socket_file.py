@@ -1,0 +1,174 @@
+"""A Unix socket that nobody but its owner can reach: where it may lie, who listens there, who is at the other end.
+
+The socket has mode 0600 and lies in a folder of mode 0700, and each side looks who the other one is, where the system
+tells (SO_PEERCRED, Linux). A socket whose server is no more is recognised, as nobody answers, and replaced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from store.errors import MonosemError
+
+LONGEST_PATH = 100
+"""Bytes; systems take 104 to 108, the end marked by a zero."""
+WAITING = 8
+"""Connections that may wait to be taken."""
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Peer(NamedTuple):
+    """The process at the other end of a connection."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connection: socket.socket) -> Peer | None:
+    """Who is at the other end; None where the system does not tell."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return None
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
+    return Peer(pid, uid)
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the other end belongs to the same user, if the system tells: the folder keeps others out anyway."""
+    peer = peer_of(connection)
+    return peer is None or peer.uid == os.geteuid()
+
+
+def connect(path: Path) -> socket.socket:
+    """A connection to whoever listens at `path`.
+
+    Raises:
+        MonosemError: nobody listens there, or it is not ours.
+    """
+    _check(path)
+    try:
+        connection = _connected(path)
+    except FileNotFoundError:
+        raise MonosemError(f"{path}: there is no socket", f"monosem serve RUN --socket {path} makes one.") from None
+    except ConnectionRefusedError:
+        raise MonosemError(
+            f"{path}: nobody listens there any more", f"Start it again: monosem serve RUN --socket {path}"
+        ) from None
+    except OSError as error:
+        raise MonosemError(f"{path} cannot be connected to: {error.strerror}") from None
+    if not is_ours(connection):
+        connection.close()
+        raise MonosemError(f"{path}: a process of another user listens there", "Choose another socket.")
+    return connection
+
+
+class Listening:
+    """A socket that connections are taken from."""
+
+    def __init__(self, path: Path) -> None:
+        """Its folder is made where there is none.
+
+        Raises:
+            MonosemError: somebody listens there, or the place is not ours alone.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise MonosemError(f"{path.parent} cannot be made: {error.strerror}") from None
+        _check(path)
+        self.path = path
+        with _alone_in(path.parent):
+            _clear(path)
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self.socket.bind(os.fspath(path))
+                path.chmod(0o600)
+                self.socket.listen(WAITING)
+                self._inode = path.lstat().st_ino
+            except OSError as error:
+                self.socket.close()
+                raise MonosemError(f"{path} cannot be listened at: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Listen no more; the file goes, unless somebody else has put another in its place."""
+        with suppress(OSError), _alone_in(self.path.parent):
+            if self.path.lstat().st_ino == self._inode:
+                self.path.unlink()
+        self.socket.close()
+
+
+def _check(path: Path) -> None:
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise MonosemError(
+            f"{path} is too long for a socket: {len(os.fsencode(path))} bytes of {LONGEST_PATH}",
+            "Choose a shorter one.",
+        )
+    folder = path.parent
+    try:
+        found = folder.stat()
+    except OSError as error:
+        raise MonosemError(f"{folder}: {error.strerror}") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise MonosemError(f"{folder} is no folder")
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise MonosemError(
+            f"{folder} is open to others, and whoever reaches the socket has the model",
+            f"Choose a folder of your own (chmod 700), as {Path.home() / '.monosem' / path.name}.",
+        )
+
+
+def _clear(path: Path) -> None:
+    """Take away a socket whose server is no more.
+
+    Raises:
+        MonosemError: somebody listens there, or it is no socket.
+    """
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise MonosemError(f"{path} is there already, and no socket", "Choose another path.")
+        pid = _pid_behind(path)
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except OSError as error:
+        raise MonosemError(f"{path} cannot be looked at: {error.strerror}") from None
+    who = f"process {pid}" if pid is not None else "another process"
+    stop = f"kill {pid} ends it; or choose another path." if pid is not None else "Choose another path."
+    raise MonosemError(f"{path}: {who} serves there already", stop)
+
+
+def _pid_behind(path: Path) -> int | None:
+    with _connected(path) as connection:
+        peer = peer_of(connection)
+    return peer.pid if peer else None
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(os.fspath(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Of several who begin at once, one looks and binds at a time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
