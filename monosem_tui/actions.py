@@ -48,6 +48,7 @@ class Where(Enum):
     LIVE = "in Live, whatever it does"
     WRITING = "in Live"
     INSPECT = "while inspecting"
+    RECIPES = "while choosing a recipe"
     LIVE_TEXT = "while typing in Live"
     EVERYWHERE = "everywhere"
 
@@ -75,6 +76,7 @@ class Need(Enum):
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"
+    RECIPES = "no recipes: w keeps what is written, and how"
     TOKEN = "h and l choose a token of the text first"
 
 
@@ -455,6 +457,16 @@ _WRITING = (
         _CLAMPS,
     ),
     Action("live.mode", "screen.mode", ("m",), "max, set, add or scale", Where.WRITING, "its mode", "", _CLAMPS),
+    Action(
+        "live.place",
+        "screen.place",
+        ("@",),
+        "where it holds: response, everywhere, prompt; in a chat a turn",
+        Where.WRITING,
+        "where it holds",
+        "@ where",
+        _CLAMPS,
+    ),
     Action("live.next", "screen.move(1)", ("j", "down"), "next clamp", Where.WRITING, "next, previous", "", _CLAMPS),
     Action("live.previous", "screen.move(-1)", ("k", "up"), "previous clamp", Where.WRITING, needs=_CLAMPS),
     Action(
@@ -483,8 +495,15 @@ _WRITING = (
     ),
     Action("live.sweep", "screen.sweep", ("s",), "a row of strengths", Where.WRITING, "sweep", "s sweep", _CLAMPS),
     Action(
-        "live.recipe", "screen.recipe", ("w",), "save the recipe to a file", Where.WRITING, "save recipe", "w recipe"
+        "live.recipe",
+        "screen.recipe",
+        ("w",),
+        "keep the recipe: in the notes, or in a file",
+        Where.WRITING,
+        "keep recipe",
+        "w keep",
     ),
+    Action("live.recipes", "screen.recipes", ("o",), "open a kept recipe", Where.WRITING, "open a recipe", "o recipes"),
     Action(
         "live.export",
         "screen.export",
@@ -496,12 +515,40 @@ _WRITING = (
         (Need.TEXT,),
     ),
     Action("live.seed", "screen.seed", ("r",), "another seed", Where.WRITING, "another seed", "r seed"),
+    Action(
+        "live.chat", "screen.chat", ("C",), "the prompt as a turn of a chat, or as it is", Where.WRITING, "chat, or not"
+    ),
+    Action("live.system", "screen.system", ("S",), "what the system says in a chat", Where.WRITING, "system's words"),
 )
 _LIVE = (
     Action(
         "live.inspect", "inspect", ("i",), "any text through the features, or back", Where.LIVE, "inspect", "i inspect"
     ),
     Action("live.restart", "restart", ("R",), "start the model's process anew", Where.LIVE, "model anew"),
+)
+_KEPT = (Need.RECIPES,)
+_RECIPES = (
+    Action(
+        "recipe.next",
+        "screen.choose(1)",
+        ("j", "down"),
+        "next recipe",
+        Where.RECIPES,
+        "next, previous",
+        "j/k move",
+        _KEPT,
+    ),
+    Action("recipe.previous", "screen.choose(-1)", ("k", "up"), "previous recipe", Where.RECIPES, needs=_KEPT),
+    Action(
+        "recipe.write", "screen.replay", ("enter",), "write it again", Where.RECIPES, "write again", "⏎ write", _KEPT
+    ),
+    Action(
+        "recipe.forget", "screen.forget", ("d",), "take it away", Where.RECIPES, "take it away", "d take away", _KEPT
+    ),
+    Action(
+        "recipe.file", "screen.recipe_file", ("f",), "write a file's recipe", Where.RECIPES, "from a file", "f file"
+    ),
+    Action("recipe.leave", "screen.recipes", ("o",), "back to writing", Where.RECIPES, "back"),
 )
 _INSPECT = (
     Action("inspect.text", "screen.text", ("p",), "type or paste a text", Where.INSPECT, "a text", "p text"),
@@ -565,6 +612,7 @@ ACTIONS: tuple[Action, ...] = (
     *_WRITING,
     *_LIVE,
     *_INSPECT,
+    *_RECIPES,
     *_EVERYWHERE,
 )
 """All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""

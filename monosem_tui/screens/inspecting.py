@@ -51,6 +51,19 @@ class InspectingScreen(ModelScreen):
             self.looked.move(0, 0)
         self.inspected.renew()
 
+    def action_text(self) -> None:
+        """Type a text to look at; the model is loaded meanwhile."""
+        if self.has_model:
+            self.talk.wake_up()
+            self.type_text("text", self.looked.text)
+
+    def take_text(self, kind: str, text: str) -> None:
+        """A text."""
+        if kind == "text":
+            self.read(text)
+        else:
+            super().take_text(kind, text)
+
     def action_look(self, tokens: int, rows: int) -> None:
         """Another token, or another of its features."""
         self.looked.move(tokens, rows)

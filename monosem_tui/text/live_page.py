@@ -29,6 +29,7 @@ START = (
     ("c", "in Browse puts the feature under the cursor into the tray"),
     ("ctrl+g", "writes, and stops; strengths may change meanwhile"),
     ("i", "shows the features on any text"),
+    ("o", "shows the recipes that were kept, and writes them again"),
 )
 
 
@@ -42,6 +43,10 @@ class Shown:
     maximum: Callable[[int], float | None]
     label: Callable[[int], str]
     prompt: str = ""
+    chat: bool = False
+    """Whether the prompt is the user's turn of a chat."""
+    system: str = ""
+    """Of a chat; empty for none."""
     sampling: Sampling = field(default_factory=Sampling)
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
@@ -56,7 +61,7 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     if not (shown.sweeping and shown.talk.swept):
         below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
         below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
-    above = [title(shown.talk, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
+    above = [title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
 
@@ -69,7 +74,11 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
 
 def title(talk: Conversation, cells: int) -> Line:
     """What the model's process does."""
-    return rule(f"live model: {state(talk)}", cells, Role.WARNING if talk.problem else Role.BOLD)
+    return rule(
+        f"{'attached' if talk.attached else 'live'} model: {state(talk)}",
+        cells,
+        Role.WARNING if talk.problem else Role.BOLD,
+    )
 
 
 def state(talk: Conversation) -> str:
@@ -78,7 +87,9 @@ def state(talk: Conversation) -> str:
     if talk.phase is Phase.DEAD:
         return f"gone: {printable(talk.problem)} · R brings it back"
     if talk.phase is Phase.NONE:
-        return f"not loaded: {printable(talk.problem)}" if talk.problem else "not loaded; ctrl+g loads it and writes"
+        if talk.problem:
+            return f"{'not connected' if talk.attached else 'not loaded'}: {printable(talk.problem)}"
+        return "not connected; R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
     if talk.phase in (Phase.LOADING, Phase.BUSY):
         if working is None:
             return "starting its process" if talk.phase is Phase.LOADING else "at work"
@@ -91,13 +102,24 @@ def state(talk: Conversation) -> str:
     return " · ".join(parts)
 
 
-def _prompt(prompt: str, cells: int) -> Line:
-    head = line(" ", Span("PROMPT", Role.BOLD), "  ")
-    if not prompt:
-        return crop(line(*head, Span("none: p types one", Role.DIM)), cells)
-    text = line(printable(prompt))
+def _prompt(shown: Shown, cells: int) -> list[Line]:
+    """The prompt on a line, the end of it where it is long; of a chat with what the system says before it."""
+    system = [_labelled("SYSTEM", shown.system, cells)] if shown.chat and shown.system else []
+    if not shown.prompt:
+        none = Span("none: p types one", Role.DIM)
+        return [*system, crop(line(" ", Span(_name(shown), Role.BOLD), "  ", none), cells)]
+    return [*system, _labelled(_name(shown), shown.prompt, cells)]
+
+
+def _name(shown: Shown) -> str:
+    return "USER  " if shown.chat else "PROMPT"
+
+
+def _labelled(name: str, text: str, cells: int) -> Line:
+    head = line(" ", Span(name, Role.BOLD), "  ")
+    spans = line(printable(text))
     room = cells - width_of(head) - 1
-    return line(*head, *(text if width_of(text) <= room else crop_left(text, room)))
+    return line(*head, *(spans if width_of(spans) <= room else crop_left(spans, room)))
 
 
 def _tray_title(tray: Tray) -> str:
