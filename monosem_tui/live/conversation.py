@@ -75,6 +75,9 @@ class Conversation:
         """How far something long is."""
         self.writing = Writing()
         self.inspected: wire.Inspected | None = None
+        self.effects: wire.Inspected | None = None
+        """The same text, with what ablating the strongest features of each token does."""
+        self._ablating = False
         self.swept: wire.Swept | None = None
         self.problem = ""
         """Why the process is gone, or what it could not do last; until it is told something else."""
@@ -142,7 +145,12 @@ class Conversation:
 
     def inspect(self, text: str, top: int, *, ablate: bool) -> None:
         """Read a text."""
-        self._with_model(lambda: self._busy(lambda number: wire.Inspect(id=number, text=text, top=top, ablate=ablate)))
+
+        def ask(number: int) -> wire.Inspect:
+            self._ablating = ablate
+            return wire.Inspect(id=number, text=text, top=top, ablate=ablate)
+
+        self._with_model(lambda: self._busy(ask))
 
     def sweep(self, recipe: Recipe, strengths: str) -> None:
         """Write a text for each of a row of strengths."""
@@ -210,9 +218,13 @@ class Conversation:
                 self._branching = 0
                 self.writing.cut(message.token)
                 self.go()
-            case wire.Inspected():
-                self.inspected, self.phase, self.working = message, Phase.RESTING, None
-            case wire.Swept():
+            case wire.Inspected() if message.id == self._asked:
+                self.phase, self.working = Phase.RESTING, None
+                if self._ablating:
+                    self.effects = message
+                else:
+                    self.inspected, self.effects = message, None
+            case wire.Swept() if message.id == self._asked:
                 self.swept, self.phase, self.working = message, Phase.RESTING, None
             case wire.Failed():
                 self._take_failure(message)

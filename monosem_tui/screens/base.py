@@ -12,8 +12,9 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, Need, Where, shown_key, within_reach
+from monosem_tui.actions import Action, Need, Where, shown_key
 from monosem_tui.export import file_name
+from monosem_tui.keys.table import within_reach
 from monosem_tui.memory import Memory
 from monosem_tui.screens.picture import picture
 from monosem_tui.screens.session import Session, ViewWanted

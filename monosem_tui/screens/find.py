@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from textual import events, work
-from textual.containers import Horizontal
+from textual import work
 from textual.message import Message
-from textual.widget import Widget
 
-from monosem_tui.actions import Action, Need, Where
+from monosem_tui.actions import Where, shown_key
+from monosem_tui.keys.table import at
 from monosem_tui.memory import FindMemory, Memory
-from monosem_tui.screens.firing import FiringScreen
 from monosem_tui.screens.ordering import Selection
-from monosem_tui.screens.panes import Panes
-from monosem_tui.screens.reading import ReadingScreen
 from monosem_tui.screens.session import FeaturesChosen, Session
+from monosem_tui.screens.two_panes import TwoPaneScreen
 from monosem_tui.text.commands import Command, FindPattern
 from monosem_tui.text.numbers import count, share
 from monosem_tui.text.safe import cut, printable
+from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.filter_input import Typed
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.ranking import Ranking, Shown
@@ -32,12 +29,13 @@ ANSWERS, PATTERNS = 8, 100
 """Answers that are kept in memory, and patterns that are kept for the next time."""
 WIDER = 12
 """Cells that the ranking has beyond the usual width of a list: its rows are figures."""
+_KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
 NOTHING = [
-    r"/ types a regular expression, such as \b(sea|boat)s?\b",
+    rf"{_KEYS['pattern']} types a regular expression, such as \b(sea|boat)s?\b",
     "",
     "Every feature is ranked by how well it tells the tokens that match from all others, and the best of them are put "
-    "together. w looks into single tokens instead of running text, L asks for the last token of each match, H measures "
-    "on other contexts than it chooses on.",
+    f"together. {_KEYS['tokens']} looks into single tokens instead of running text, {_KEYS['last']} asks for the last "
+    f"token of each match, {_KEYS['held-out']} measures on other contexts than it chooses on.",
 ]
 
 
@@ -56,16 +54,14 @@ def _state(report: Report) -> str:
     return f"reading {share(report.found.done)}" if report.found.done < 1 else "combining"
 
 
-class FindScreen(FiringScreen, ReadingScreen):
-    """Ranking left and page right; below 110 cells one of them at a time."""
+class FindScreen(TwoPaneScreen):
+    """The ranking of one pattern, and how the next is to be looked for."""
 
     VIEW, PLACE = "find", Where.FIND
     BINDINGS = bindings(Where.FIND)
-    CSS = "#find { height: 1fr; }"
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.panes = Panes(wider=WIDER)
+        super().__init__(session, WIDER)
         kept = session.memory.find
         by: Order = next((order for order in ORDERS if order == kept.by), "f1")
         self._wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by)
@@ -79,24 +75,13 @@ class FindScreen(FiringScreen, ReadingScreen):
         """By question and size of the index, the one asked for last at the end."""
         self.ranking = Ranking(self.run, session.palette)
 
-    def body(self) -> Iterable[Widget]:
-        """The two panes."""
-        yield Horizontal(self.ranking, self.page, self.document, id="find")
-        yield self.fires
-
     def on_mount(self) -> None:
         """Say what can be done here."""
         self.ranking.show(Shown(self._wanted), NOTHING)
-        self._show_panes(replace(self.panes, width=self.app.size.width))
 
     def on_unmount(self) -> None:
         """Nobody waits any more."""
         self._cancel()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Choose between one and two panes."""
-        self._show_panes(replace(self.panes, width=event.size.width))
-        self.call_after_refresh(self.read_page)
 
     def on_screen_resume(self) -> None:
         """The index may have grown meanwhile."""
@@ -113,80 +98,14 @@ class FindScreen(FiringScreen, ReadingScreen):
         )
         return replace(super().remembered(memory), find=kept)
 
-    # What is on the screen
-
     @property
-    def listed(self) -> int | None:
-        """The feature under the cursor."""
-        return self.ranking.feature
-
-    @property
-    def reading(self) -> bool:
-        """Whether the page, or a document in its place, has the keys."""
-        return self.panes.front == "page"
-
-    @property
-    def here(self) -> Where:
-        """The pane with the keys."""
-        if self.panes.front == "list":
-            return Where.LIST
-        return Where.DOCUMENT if self.in_document else Where.PAGE
-
-    def put_cursor(self, feature: int) -> None:
-        """Put the cursor on a feature, if the ranking has it."""
-        found = (self.ranking.order == feature).nonzero()[0]
-        if len(found):
-            self.ranking.go(int(found[0]))
+    def listing(self) -> FeatureList:
+        """The ranking."""
+        return self.ranking
 
     def outside(self, feature: int) -> str:
         """Whether the ranking has a feature."""
         return "" if (self.ranking.order == feature).any() else "not in the ranking"
-
-    def show_document(self, shown: bool) -> None:
-        """Show a document in place of the page, or the page again."""
-        self.in_document = shown
-        self._show_panes(self.panes)
-        self.read_page()
-
-    def _show_panes(self, panes: Panes) -> None:
-        self.panes = panes
-        self.ranking.display, page = panes.shows("list"), panes.shows("page")
-        self.page.display, self.document.display = page and not self.in_document, page and self.in_document
-        self.ranking.styles.width = panes.list_width if panes.split else "1fr"
-        self.page.beside = self.document.beside = panes.split
-        self.ranking.active = not self.reading
-        self.page.active = self.document.active = self.reading
-        self.document.refresh()
-        self.set_focus(self.ranking if not self.reading else self.document if self.in_document else self.page)
-        self.retell()
-
-    def notes_changed(self) -> None:
-        """Draw rows whose notes have changed."""
-        self.ranking.renote()
-
-    def position(self) -> str:
-        """Where the cursor is, or which lines of the page are on the screen."""
-        if self.panes.front == "page":
-            last = min(self.page.rows, self.page.first + self.page.room)
-            return f"lines {self.page.first + 1}–{last} of {self.page.rows}"
-        n = len(self.ranking.order)
-        return f"{count(self.ranking.cursor + 1)} of {count(n)}" if n else ""
-
-    def worth_a_hint(self, action: Action) -> bool:
-        """Whether its key does what one would look for here."""
-        if action.id in ("find.heat", "find.log"):
-            return self.panes.shows("page")
-        if action.id == "find.next":
-            return self.here is Where.PAGE
-        return True
-
-    def lacks(self, need: Need) -> bool:
-        """Whether something that actions need is missing now."""
-        if need is Need.ROOM:
-            return not self.panes.wide
-        if need is Need.FEATURES:
-            return not len(self.ranking.order)
-        return super().lacks(need)
 
     # Asking
 
@@ -203,7 +122,7 @@ class FindScreen(FiringScreen, ReadingScreen):
         """Search for a pattern, in a process of its own; an answer that is still known is shown at once."""
         self._patterns = [*(one for one in self._patterns[1 - PATTERNS :] if one != pattern), pattern]
         self._wanted = replace(self._wanted, pattern=pattern)
-        self._show_panes(replace(self.panes, front="list"))
+        self.show_panes(replace(self.panes, front="list"))
         self.ranking.go(0)
         self._ask()
 
@@ -278,11 +197,6 @@ class FindScreen(FiringScreen, ReadingScreen):
             shown = self.ranking.shown
             self.ranking.show(replace(shown, state="stopped"), ["The search was stopped; / asks for something else."])
             self.tell("search stopped")
-        elif self.can_unwind:
-            self.unwind()
-        elif self.panes.can_go_back:
-            self._show_panes(self.panes.back())
-            self.read_page()
         else:
             super().go_back()
 
@@ -365,40 +279,3 @@ class FindScreen(FiringScreen, ReadingScreen):
         """Open the feature in Browse; escape comes back."""
         if self.feature is not None:
             self.post_message(FeaturesChosen(self._selection(), self.feature))
-
-    def action_step(self, rows: int) -> None:
-        """Another feature, from anywhere."""
-        self.ranking.go(self.ranking.cursor + rows)
-
-    def on_feature_list_highlighted(self) -> None:
-        """The page follows once the cursor rests."""
-        self.retell()
-        self.follow()
-
-    def on_feature_list_opened(self) -> None:
-        """A row was clicked twice."""
-        self.action_open()
-
-    def on_feature_page_moved(self) -> None:
-        """The bottom line says which lines are on the screen."""
-        if self.panes.front == "page":
-            self.retell()
-
-    # Panes
-
-    def action_switch(self) -> None:
-        """To the other pane."""
-        if self.page.card is None or self.page.card.feature != self.feature:
-            self.page.say()
-        self._show_panes(replace(self.panes, front="list" if self.panes.front == "page" else "page"))
-        self.read_page()
-
-    def action_zoom(self) -> None:
-        """One pane alone, or both again."""
-        self._show_panes(self.panes.zoom())
-        self.read_page()
-
-    def action_widen(self, cells: int) -> None:
-        """Move the wall between the panes."""
-        self._show_panes(replace(self.panes, zoomed=None).widen(cells))
-        self.read_page()

@@ -7,13 +7,12 @@ from dataclasses import replace
 
 from textual import work
 from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 
 from monosem_tui.actions import Need, Where
-from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.ordering import Selection
 from monosem_tui.screens.session import FeaturesChosen, Session
+from monosem_tui.screens.watching import WatchingScreen
 from monosem_tui.text.health import HealthWatch, chapters, densities, figures
 from monosem_tui.text.numbers import count
 from monosem_tui.widgets.health_view import HealthView
@@ -31,7 +30,7 @@ class HealthSeen(Message):
         self.changed, self.error = changed, error
 
 
-class HealthScreen(MonosemScreen):
+class HealthScreen(WatchingScreen):
     """One page, followed while a training goes on."""
 
     VIEW, PLACE = "health", Where.HEALTH
@@ -43,7 +42,6 @@ class HealthScreen(MonosemScreen):
         self.run = session.run
         self.health = HealthView(session.palette, self.run.name)
         self._watch = HealthWatch(self.run)
-        self._timer: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         """The page."""
@@ -53,16 +51,6 @@ class HealthScreen(MonosemScreen):
         """Keys go to the page."""
         self.set_focus(self.health)
         self._show()
-
-    def on_screen_resume(self) -> None:
-        """Look at once."""
-        super().on_screen_resume()
-        self.look()
-
-    def on_screen_suspend(self) -> None:
-        """Nobody is watching."""
-        if self._timer is not None:
-            self._timer.stop()
 
     def lacks(self, need: Need) -> bool:
         """Whether something that actions need is missing now."""
@@ -86,10 +74,8 @@ class HealthScreen(MonosemScreen):
             self.run = replace(self.run, record=self._watch.record)
             self._show()
             self.retell()
-        if self._timer is not None:
-            self._timer.stop()
-        if self.is_current and self._watch.working:
-            self._timer = self.set_timer(PAUSE, self.look)
+        if self._watch.working:
+            self.look_again(PAUSE)
 
     def _show(self) -> None:
         try:

@@ -77,6 +77,8 @@ class LiveScreen(KeepingScreen):
             return not self.tray.held
         if need is Need.TEXT:
             return not len(self.talk.writing)
+        if need is Need.FORK:
+            return self.talk.writing.fork is None
         if need is Need.RECIPES:
             return not self.recipes.kept
         if need is Need.READ:
@@ -240,6 +242,11 @@ class LiveScreen(KeepingScreen):
         at = self.shown.cursor
         wanted = (last if steps < 0 else 0) if at is None else at + steps
         self.shown.cursor = None if wanted > last else max(0, wanted)
+        self.renew()
+
+    def action_fork(self) -> None:
+        """To the first token in which the texts differ."""
+        self.shown.cursor = self.talk.writing.fork
         self.renew()
 
     def action_branch(self) -> None:

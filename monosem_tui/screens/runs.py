@@ -7,12 +7,11 @@ from pathlib import Path
 
 from textual import events, work
 from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 
 from monosem_tui.actions import Need, Where
-from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.session import RunChosen, Session, ViewWanted
+from monosem_tui.screens.watching import WatchingScreen
 from monosem_tui.text.run_lines import run_detail
 from monosem_tui.text.watch import RunState, RunsWatch
 from monosem_tui.widgets.line_view import OneLine
@@ -30,7 +29,7 @@ class RunsSeen(Message):
         self.states = states
 
 
-class RunsScreen(MonosemScreen):
+class RunsScreen(WatchingScreen):
     """One list. It reads files and nothing else, so no run notices that it is watched."""
 
     VIEW, PLACE = "runs", Where.RUNS
@@ -40,7 +39,6 @@ class RunsScreen(MonosemScreen):
         self.runs = RunList(session.palette, session.root)
         self.detail = OneLine(session.palette)
         self._watch = RunsWatch(session.root)
-        self._timer: Timer | None = None
 
     def body(self) -> Iterable[Widget]:
         """The list, and a line on the run under its cursor."""
@@ -51,20 +49,9 @@ class RunsScreen(MonosemScreen):
         """Keys go to the list."""
         self.set_focus(self.runs)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self, _event: events.Resize) -> None:
         """The line on the run is laid out for the width."""
-        super().on_resize(event)
         self._describe()
-
-    def on_screen_resume(self) -> None:
-        """Look at once."""
-        super().on_screen_resume()
-        self.look()
-
-    def on_screen_suspend(self) -> None:
-        """Nobody is watching."""
-        if self._timer is not None:
-            self._timer.stop()
 
     def lacks(self, need: Need) -> bool:
         """Whether something that actions need is missing now."""
@@ -81,11 +68,7 @@ class RunsScreen(MonosemScreen):
             self.runs.show(message.states, self._opened())
             self._describe()
             self.retell()
-        if self._timer is not None:
-            self._timer.stop()
-        if self.is_current:
-            busy = any(state.working for state in message.states)
-            self._timer = self.set_timer(BUSY if busy else QUIET, self.look)
+        self.look_again(BUSY if any(state.working for state in message.states) else QUIET)
 
     def position(self) -> str:
         """Which run of how many."""

@@ -85,8 +85,7 @@ def _dots(means: list[float | None], height: int) -> list[range]:
     low, high = min(known), max(known)
     # What differs by rounding alone is a level line, not a cliff.
     flat = high - low <= LEVEL * max(abs(high), abs(low))
-    scale = 0.0 if flat else (height - 1) / (high - low)
-    middle = (height - 1) // 2 if flat else 0
+    middle = (height - 1) // 2
     drawn: list[range] = []
     before: int | None = None
     for number, value in enumerate(means):
@@ -95,7 +94,7 @@ def _dots(means: list[float | None], height: int) -> list[range]:
             later = any(other is not None for other in means[number:])
             drawn.append(range(before, before + 1) if before is not None and later else range(0))
             continue
-        at = middle + round((value - low) * scale)
+        at = middle if flat else round((value - low) / (high - low) * (height - 1))
         start = at if before is None or abs(before - at) < 2 else before + (1 if at > before else -1)
         drawn.append(range(min(start, at), max(start, at) + 1))
         before = at

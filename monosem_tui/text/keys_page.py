@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from monosem_tui.actions import ACTIONS, Action, Where, at, shown_key
+from monosem_tui.actions import Action, Where, shown_key
+from monosem_tui.keys.table import ACTIONS, at
 from monosem_tui.text.commands import ENTRIES
 
 _HEAD = """\
 # Keys of `monosem tui`
 
-Made from `monosem_tui/actions.py` by `make keys`; do not edit. In the app, `?` shows the keys of what has the focus and
+Made from `monosem_tui/keys/` by `make keys`; do not edit. In the app, `?` shows the keys of what has the focus and
 `ctrl+p` finds a command by its name. A key that can do nothing says why in the bottom line.
 """
 _COMMANDS = """

@@ -44,8 +44,6 @@ class DocumentView(ScrolledView):
         self.rendering = rendering
         self.beside = False
         """Whether another pane is at its left, and so a wall between them."""
-        self.active = True
-        """Whether the keys go here."""
         self._whole: Whole | None = None
         self._title = ""
         self._stretches: list[Stretch] = []

@@ -46,7 +46,6 @@ class FeatureList(LineView):
         self._cursor = 0
         self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
-        self._active = True
 
     def renew(self, run: OpenRun) -> None:
         """Take the numbers of another state of the run; `rearrange` shows them."""
@@ -70,17 +69,6 @@ class FeatureList(LineView):
     def feature(self) -> int | None:
         """The feature under the cursor; None in an empty list."""
         return int(self._order[self._cursor]) if len(self._order) else None
-
-    @property
-    def active(self) -> bool:
-        """Whether keys move the cursor; else it shows only where it was."""
-        return self._active
-
-    @active.setter
-    def active(self, active: bool) -> None:
-        if active != self._active:
-            self._active = active
-            self.refresh()
 
     def rearrange(
         self,
@@ -176,7 +164,7 @@ class FeatureList(LineView):
         width = self.size.width
         if y == 1:
             return header(self._columns(), self._sort, descending=self._descending)
-        left = line(Span(f"{RULE} ", Role.DIM), Span(self._title, Role.BOLD if self._active else Role.DIM), " ")
+        left = line(Span(f"{RULE} ", Role.DIM), Span(self._title, Role.BOLD if self.active else Role.DIM), " ")
         left = crop(left, width)
         return (*left, Span(RULE * (width - width_of(left)), Role.DIM))
 
@@ -198,7 +186,7 @@ class FeatureList(LineView):
             label=printable(note.label),
             bookmark=note.bookmark,
         )
-        return row(entry, where, cursor=number == self._cursor, focus=self._active)
+        return row(entry, where, cursor=number == self._cursor, focus=self.active)
 
     def _explanation(self) -> list[Line]:
         cells = self.size.width - 2

@@ -45,7 +45,7 @@ class FeaturePage(ScrolledView):
         self._chosen: Key | None = None
         self._sheet = Sheet([], [])
         self._rendering, self._log_counts = rendering, False
-        self._beside, self._active = False, False
+        self._beside = False
 
     @property
     def card(self) -> FeatureCard | None:
@@ -71,17 +71,6 @@ class FeaturePage(ScrolledView):
     def log_counts(self, log_counts: bool) -> None:
         self._log_counts = log_counts
         self._lay_out()
-
-    @property
-    def active(self) -> bool:
-        """Whether the keys go here."""
-        return self._active
-
-    @active.setter
-    def active(self, active: bool) -> None:
-        if active != self._active:
-            self._active = active
-            self.refresh()
 
     @property
     def beside(self) -> bool:
@@ -198,7 +187,7 @@ class FeaturePage(ScrolledView):
         start = FORK if self._beside else ""
         if self._card is None:
             return line(Span((start + RULE * cells)[:cells], Role.DIM))
-        role = Role.BOLD if self._active else Role.PLAIN
+        role = Role.BOLD if self.active else Role.PLAIN
         name = (Span(span.text, role) for span in title(self._card))
         left = crop(line(Span(f"{start}{RULE} ", Role.DIM), *name, " "), cells)
         right = badges(self._card)

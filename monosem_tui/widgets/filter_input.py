@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, get_args
 
-from monosem_tui.actions import TYPING, Where, at
+from monosem_tui.actions import TYPING, Where
+from monosem_tui.keys.table import at
 from monosem_tui.text.numbers import count
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable

@@ -13,19 +13,19 @@ from monosem_tui.text.health_lines import chapter_lines, density_lines, group_li
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.spans import Line, Role, Span, line, width_of
 from monosem_tui.widgets.keys import bindings
-from monosem_tui.widgets.line_view import LineView
+from monosem_tui.widgets.scrolled import ScrolledView
 
 RULE = "─"
 LEAST = 40
 """Cells below which lines are cut rather than laid out anew."""
 
 
-class HealthView(LineView):
+class HealthView(ScrolledView):
     """Numbers, densities and their groups, curves, then everything that is on record."""
 
     BINDINGS = bindings(Where.HEALTH)
 
-    class Moved(Message):
+    class Moved(ScrolledView.Moved):
         """The cursor or the page has moved."""
 
     class Chosen(Message):
@@ -76,20 +76,6 @@ class HealthView(LineView):
             self.post_message(self.Moved())
         else:
             self.jump(self.first + rows)
-
-    def action_turn(self, screens: float) -> None:
-        """By a part of what is visible."""
-        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
-        self.jump(self.first + (step if screens > 0 else -step))
-
-    def action_end(self, side: int) -> None:
-        """Top or end."""
-        self.jump(self.rows if side > 0 else 0)
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Repaint, and say so."""
-        super().watch_scroll_y(old_value, new_value)
-        self.post_message(self.Moved())
 
     def on_resize(self) -> None:
         """Lay out for the new width."""

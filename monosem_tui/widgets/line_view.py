@@ -74,7 +74,7 @@ class LineView(ScrollView, can_focus=True):
         self.rows = 0
         """Number of rows."""
         self._drawn: dict[int, Line] = {}
-        self._troubled = False
+        self._troubled, self._active = False, True
 
     def head(self, y: int, /) -> Line:
         """Line `y` of those that stay."""
@@ -98,6 +98,17 @@ class LineView(ScrollView, can_focus=True):
         self._palette = palette
         self._drawn.clear()
         self.refresh()
+
+    @property
+    def active(self) -> bool:
+        """Whether the keys go here; else its cursor shows only where it was."""
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active != self._active:
+            self._active = active
+            self.refresh()
 
     @property
     def max_scroll_y(self) -> int:

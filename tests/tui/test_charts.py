@@ -55,6 +55,10 @@ def test_rounding_is_no_cliff(y: list[float]) -> None:
     assert heights(curve(np.arange(8.0), np.array(y), 4, 2).rows) == [[3]] * 8
 
 
+def test_the_smallest_numbers_there_are_have_heights_too() -> None:
+    assert heights(curve(np.arange(2.0), np.array([0.0, 5e-324]), 1, 1).rows) == [[0], [1, 2, 3]]
+
+
 def test_what_is_no_number_is_left_out() -> None:
     drawn = curve(np.arange(4.0), np.array([np.nan, 1, np.inf, 2]), 2, 1)
     assert (drawn.low, drawn.high) == (1, 2)

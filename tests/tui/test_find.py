@@ -12,7 +12,8 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.actions import ACTIONS, Where
+from monosem_tui.actions import Where
+from monosem_tui.keys.table import ACTIONS
 from monosem_tui.memory import BrowseMemory, FindMemory, Memory, recall
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen

@@ -13,7 +13,8 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from monosem_tui.actions import ACTIONS, VIEWS, Where
+from monosem_tui.actions import VIEWS, Where
+from monosem_tui.keys.table import ACTIONS
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.clipboard import copy_path
 from monosem_tui.screens.ordering import Ordering

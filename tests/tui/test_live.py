@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from textual.events import Paste
 
-from monosem_tui.actions import Where, at
+from monosem_tui.actions import Where
+from monosem_tui.keys.table import at
 from monosem_tui.live.conversation import Phase
 from monosem_tui.memory import LiveMemory, Memory, recall
 from monosem_tui.text.opened import open_run

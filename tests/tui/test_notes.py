@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.actions import ACTIONS
+from monosem_tui.keys.table import ACTIONS
 from monosem_tui.screens import noted
 from monosem_tui.text.opened import OpenRun, open_run
 from store.notes import FeatureNotes, Notes

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.actions import ACTIONS, VIEWS, Where, within_reach
+from monosem_tui.actions import VIEWS, Where
 from monosem_tui.app import SCREENS, MonosemApp
+from monosem_tui.keys.table import ACTIONS, within_reach
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.health import HealthScreen
 from monosem_tui.screens.runs import RunsScreen

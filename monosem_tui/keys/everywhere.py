@@ -1,0 +1,49 @@
+"""Keys that work on every screen."""
+
+from __future__ import annotations
+
+from monosem_tui.actions import VIEWS, Action, Need, Where
+
+_VIEWS = tuple(
+    Action(
+        f"view.{view.name}",
+        f"app.view('{view.name}')",
+        (view.key,),
+        f"{view.title}: {view.purpose}",
+        Where.EVERYWHERE,
+        "" if number else "other screens",
+        needs=() if view.name == "runs" else (Need.RUN,),
+    )
+    for number, view in enumerate(VIEWS)
+)
+GOTO = Action(
+    "goto",
+    "screen.goto",
+    (":",),
+    "go to a feature by number, or run a command",
+    Where.EVERYWHERE,
+    "go to",
+    ": go to",
+)
+EVERYWHERE = (
+    *_VIEWS,
+    Action(
+        "theme",
+        "screen.theme",
+        ("T",),
+        "dark, light or plain theme",
+        Where.EVERYWHERE,
+        "another theme",
+        "",
+        (Need.COLOURS,),
+    ),
+    Action("picture", "screen.picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
+    Action("redraw", "screen.redraw", ("ctrl+l",), "draw the screen anew", Where.EVERYWHERE, "draw anew"),
+    Action("suspend", "app.suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
+    Action(
+        "commands", "screen.commands", ("ctrl+p",), "find a command by its name", Where.EVERYWHERE, "find a command"
+    ),
+    Action("back", "screen.back", ("escape",), "back; never quits", Where.EVERYWHERE, "back", "esc back", (Need.BACK,)),
+    Action("help", "screen.help", ("?",), "show or hide the keys", Where.EVERYWHERE, "these keys", "? keys"),
+    Action("quit", "app.quit", ("q", "ctrl+c"), "quit", Where.EVERYWHERE, "quit", "q quit"),
+)

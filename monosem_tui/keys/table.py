@@ -1,0 +1,38 @@
+"""All actions: bindings, footer, help panel, command palette and docs/keys.md are made from this table."""
+
+from __future__ import annotations
+
+from monosem_tui.actions import ASKING, TYPING, Action, Where
+from monosem_tui.keys import browse, everywhere, find, health, live, runs, typing
+
+ACTIONS: tuple[Action, ...] = (
+    *browse.LIST,
+    *browse.PAGE,
+    *browse.DOCUMENT,
+    *typing.TYPING,
+    *browse.FORMS,
+    *health.HEALTH,
+    *runs.RUNS,
+    browse.BROWSE[0],
+    find.FIND[0],
+    everywhere.GOTO,
+    *browse.BROWSE[1:],
+    *browse.NOTES,
+    *find.FIND[1:],
+    *live.WRITING,
+    *live.LIVE,
+    *live.INSPECT,
+    *live.RECIPES,
+    *everywhere.EVERYWHERE,
+)
+"""All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""
+
+
+def at(*places: Where) -> list[Action]:
+    """The actions of some places, in the table's order."""
+    return [action for action in ACTIONS if action.where in places]
+
+
+def within_reach(*places: Where) -> list[Action]:
+    """The actions of some places and those that work everywhere; while typing or being asked, only those of that."""
+    return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)
