@@ -59,7 +59,8 @@ class InspectingScreen(ModelScreen):
         self.inspected.renew()
 
     def _ask_effects(self) -> None:
-        if self.looked.ablated and self.talk.effects is None and self.looked.text:
+        known = self.talk.effects is not None or self.talk.phase is Phase.BUSY  # what is read asks for them itself
+        if self.looked.ablated and self.looked.text and not known:
             self.talk.inspect(self.looked.text, TOP_ABLATED, ablate=True)
 
     def action_text(self) -> None:
@@ -98,7 +99,7 @@ class InspectingScreen(ModelScreen):
 
     def action_effects(self) -> None:
         """Show the effects of ablation, or do without; stop finding them out."""
-        if self.talk.phase is Phase.BUSY:
+        if self.talk.phase is Phase.BUSY and self.looked.ablated:
             self.talk.stop()
             self.looked.ablated = False
         else:

@@ -90,7 +90,9 @@ def place_of(store: FeatureStore, number: int) -> int:
     starts, ids = store.layout.documents
     found = np.flatnonzero(ids == number)
     if not len(found):
-        raise MonosemError(f"there is no document {number}", f"They are {ids.min()} to {ids.max()}.")
+        near = np.unique([ids[ids < number].max(initial=-1), ids[ids > number].min(initial=ids.max())])
+        names = " and ".join(str(one) for one in near if one >= 0)
+        raise MonosemError(f"document {number} is not in the index", f"The nearest: {names}.")
     return int(starts[found[0]])
 
 

@@ -24,6 +24,8 @@ MOST_HUES = len(HUES)
 EFFECT = 0.1
 """Nats from which the loss of the next token counts as raised."""
 BAR = 8
+CHANGE = 23
+"""Cells for what ablation does."""
 HOW = (
     ("p", "types or pastes a text; its tokens and their features come up"),
     ("h l", "choose a token, j k one of its features; enter opens it in Browse"),
@@ -200,11 +202,17 @@ def _firing(looked: Looked, firings: Sequence[wire.Fires], number: int, cells: i
         Span(f"  {activation(fires.activation):>6}  "),
         Span(drawn + " " * (BAR - width(drawn)), Role.DIM),
     ]
-    if fires.loss_change is not None:
-        sign = "+" if fires.loss_change >= 0 else MINUS
-        spans.append(Span(f"  {sign}{abs(fires.loss_change):.2f} nats without it", Role.DIM))
+    if looked.ablated and looked.effects:
+        spans.append(Span(fit(_change(fires.loss_change), CHANGE), Role.DIM))
     spans += [Span("  "), Span(printable(looked.label(fires.feature)))]
     return crop(line(*spans), cells)
+
+
+def _change(change: float | None) -> str:
+    if change is None:
+        return ""
+    sign = " " if abs(change) < 0.005 else "+" if change > 0 else MINUS
+    return f"  {sign}{abs(change):.2f} nats without it"
 
 
 def _legend(looked: Looked, cells: int) -> Line:
