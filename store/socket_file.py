@@ -92,7 +92,7 @@ class Listening:
                 self.socket.bind(os.fspath(path))
                 path.chmod(0o600)
                 self.socket.listen(WAITING)
-                self._inode = path.lstat().st_ino
+                self._identity = _identity(path)
             except OSError as error:
                 self.socket.close()
                 raise MonosemError(f"{path} cannot be listened at: {error.strerror}") from None
@@ -100,9 +100,15 @@ class Listening:
     def close(self) -> None:
         """Listen no more; the file goes, unless somebody else has put another in its place."""
         with suppress(OSError), _alone_in(self.path.parent):
-            if self.path.lstat().st_ino == self._inode:
+            if _identity(self.path) == self._identity:
                 self.path.unlink()
         self.socket.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from a later one in its place, which may well have its inode."""
+    state = path.lstat()
+    return state.st_ino, state.st_ctime_ns
 
 
 def _check(path: Path) -> None:

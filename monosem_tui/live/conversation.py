@@ -197,7 +197,7 @@ class Conversation:
                 self.working = message
             case wire.Ready():
                 self.ready, self.phase, self.working = message, Phase.RESTING, None
-                if self._comes_back and not len(self.writing):
+                if self._comes_back:
                     self._recalling = self._tell(lambda number: wire.Recall(id=number))
                 then, self._then = self._then, None
                 if then is not None:

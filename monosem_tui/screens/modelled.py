@@ -86,6 +86,11 @@ class ModelScreen(MonosemScreen):
             self.tell(ALONE)
         return self.run.record is not None
 
+    def on_mount(self) -> None:
+        """A process that outlives the terminal may have a text from an earlier time."""
+        if self.session.attach is not None and self.has_model:
+            self.talk.wake_up()
+
     def on_unmount(self) -> None:
         """No screen, no model."""
         self.talk.close()
