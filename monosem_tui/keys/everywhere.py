@@ -31,7 +31,7 @@ EVERYWHERE = (
         "theme",
         "screen.theme",
         ("T",),
-        "dark, light or plain theme",
+        "theme: dark, light or plain colours",
         Where.EVERYWHERE,
         "another theme",
         "",

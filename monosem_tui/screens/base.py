@@ -21,10 +21,11 @@ from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.written import write
 from monosem_tui.text.commands import Command, Quit, Shown, Themed, completed, read_command, suggestion
 from monosem_tui.text.header import header
+from monosem_tui.text.offers import Offer
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Role, Span, line
-from monosem_tui.widgets.command_panel import CommandPanel, Offer
+from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.filter_input import FilterInput, Kind, Typed
 from monosem_tui.widgets.keys import bindings, pressed
 from monosem_tui.widgets.keys_panel import KeysPanel

@@ -52,12 +52,9 @@ class LiveScreen(KeepingScreen):
         yield self.kept_view
 
     def on_mount(self) -> None:
-        """Keys go to the page; where the process is there already, its text comes back."""
+        """Keys go to the page."""
         self.set_focus(self.view)
         self.tell()
-        if self.talk.attached and self.run.record is not None:
-            self.talk.wake_up()
-            self.renew()
 
     def remembered(self, memory: Memory) -> Memory:
         """Prompt, clamps and settings."""

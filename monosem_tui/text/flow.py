@@ -46,9 +46,13 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
 def drawn(spans: Sequence[Span], row: Row, cells: int) -> list[Span]:
     """The spans of a line of `rows`, one a token."""
     kept = [spans[i] for i in row]
-    if _spaced(kept[0].text):
-        kept[0] = Span(kept[0].text[1:], kept[0].role)
+    kept[0] = Span(unspaced(kept[0].text), kept[0].role)
     return [Span(cut(kept[0].text, cells), kept[0].role)] if len(kept) == 1 else kept
+
+
+def unspaced(token: str) -> str:
+    """A token at the beginning of a line: without the space before its word."""
+    return token[1:] if _spaced(token) else token
 
 
 def _spaced(token: str) -> bool:

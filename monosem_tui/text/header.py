@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from monosem_tui.actions import VIEWS
-from monosem_tui.text.opened import OpenRun, headline
+from monosem_tui.text.opened import OpenRun, essential, headline
 from monosem_tui.text.spans import Line, Role, Span, line, width_of
 
-SHORTEST = 16
-"""Cells that the run's name keeps beside the screens' titles."""
+
+class Titles(Enum):
+    """Of which screens the titles are shown."""
+
+    ALL = "all"
+    PRESENT = "present"
+    NONE = "none"
 
 
 def header(run: OpenRun | None, present: str, cells: int) -> Line:
-    """`stories · … · EV 0.941 · L0 16.0          [1]Browse 4 Health 5 Runs`; the titles go where it is narrow."""
-    right = tabs(present, titles=True)
-    if cells < width_of(right) + SHORTEST:
-        right = tabs(present, titles=False)
+    """`stories · … · EV 0.941 · L0 16.0          [1]Browse 2 Find 3 Live 4 Health 5 Runs`.
+
+    What the run is called and how good it is are worth more than the titles of screens that are not shown.
+    """
+    least = width_of(essential(run)) + 1
+    forms = [tabs(present, titles) for titles in Titles]
+    right = next((form for form in forms if least + width_of(form) <= cells), forms[-1])
     left = headline(run, cells - width_of(right) - 1)
     gap = cells - width_of(left) - width_of(right)
     return line(*left, " " * gap, *right) if gap > 0 else left
 
 
-def tabs(present: str, *, titles: bool) -> Line:
+def tabs(present: str, titles: Titles) -> Line:
     """The screens with their keys, the present one bracketed."""
     parts: list[Span | str] = []
     for view in VIEWS:
         here = view.name == present
-        title = (view.title if here else f" {view.title}") if titles else ""
-        text = f"[{view.key}]{title}" if here else f"{view.key}{title}"
+        title = view.title if titles is Titles.ALL or (here and titles is Titles.PRESENT) else ""
+        text = f"[{view.key}]{title}" if here else f"{view.key} {title}".rstrip()
         parts += [" ", Span(text, Role.BOLD if here else Role.DIM)]
     return line(*parts, " ")

@@ -59,7 +59,7 @@ def headline(run: OpenRun | None, cells: int) -> Line:
     What goes first when it is narrow: the program's name, then what the SAE is; the run's own name stays last.
     """
     if run is None:
-        return crop(line(Span(f" {PROGRAM}  ", Role.DIM), "no run open"), cells)
+        return crop(essential(run), cells)
     name, state, numbers = _name(run), _state(run), _numbers(run)
     title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
     program = line(Span(f" {PROGRAM} ", Role.DIM))
@@ -74,6 +74,13 @@ def headline(run: OpenRun | None, cells: int) -> Line:
         if width_of(spans) <= cells:
             return spans
     return crop(name, cells)
+
+
+def essential(run: OpenRun | None) -> Line:
+    """What one always wants to see: the run's name, how much of its index is there, EV and L0."""
+    if run is None:
+        return line(Span(f" {PROGRAM}  ", Role.DIM), "no run open")
+    return line(*_name(run), *(span for part in [*_state(run), *_numbers(run)] for span in part))
 
 
 def _name(run: OpenRun) -> Line:

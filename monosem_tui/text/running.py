@@ -1,11 +1,11 @@
-"""Tokens as running text: broken into rows between words, each cell knowing its token."""
+"""Running text that is being written: rows whose pieces know their token, and which of the rows to show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from monosem_tui.text.safe import NEWLINE, width
+from monosem_tui.text.flow import rows, unspaced
 
 
 class Piece(NamedTuple):
@@ -20,26 +20,14 @@ Row = list[Piece]
 
 
 def flow(shown: Sequence[str], cells: int) -> list[Row]:
-    """Rows of at most `cells` cells where no token is wider; a newline ends one.
+    """Rows of at most `cells` cells where no token is wider, broken before words; a newline ends one.
 
     Args:
         shown: one printable string a token.
         cells: width.
     """
-    rows: list[Row] = [[]]
-    word: Row = []
-    used = 0
-    for number, text in enumerate(shown):
-        if word and text.startswith(" "):
-            used = _put(rows, word, used, cells)
-            word = []
-        word.append(Piece(number, text))
-        if NEWLINE in text:
-            _put(rows, word, used, cells)
-            rows.append([])
-            word, used = [], 0
-    _put(rows, word, used, cells)
-    return rows
+    found = rows(shown, cells, newlines=True)
+    return [[Piece(n, shown[n] if at else unspaced(shown[n])) for at, n in enumerate(row)] for row in found]
 
 
 def window(n_rows: int, room: int, place: int | None) -> int:
@@ -56,21 +44,3 @@ def window(n_rows: int, room: int, place: int | None) -> int:
 def row_of(rows: Sequence[Row], token: int) -> int | None:
     """The row that a token is on."""
     return next((number for number, row in enumerate(rows) if row and row[-1].token >= token), None)
-
-
-def _put(rows: list[Row], word: Row, used: int, cells: int) -> int:
-    """A word at the end of the last row or on the next one; one too long for any row breaks between tokens."""
-    size = sum(width(piece.text) for piece in word)
-    if used and used + size > cells:
-        rows.append([])
-        used = 0
-    for piece in word:
-        wide = width(piece.text)
-        if used and used + wide > cells:
-            rows.append([])
-            used = 0
-        if not used and wide > 1 and piece.text.startswith(" "):  # rows begin in one column
-            piece, wide = Piece(piece.token, piece.text[1:]), wide - 1
-        rows[-1].append(piece)
-        used += wide
-    return used

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, shown_key
+from monosem_tui.actions import shown_key
+from monosem_tui.text.offers import Offer, found
 from monosem_tui.text.palette import Palette
 from monosem_tui.text.safe import fit
 from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
@@ -18,26 +17,6 @@ RULE, MARK = "─", "▌"
 MOST = 12
 """Rows at once."""
 KEYS = 8
-
-
-class Offer(NamedTuple):
-    """An action, and why it would do nothing now."""
-
-    action: Action
-    why_not: str
-
-
-def found(offers: list[Offer], text: str) -> list[Offer]:
-    """The offers whose title or id holds every word of `text`: those first of which words begin with them."""
-    words = text.casefold().split()
-
-    def distance(offer: Offer) -> int:
-        title = offer.action.title.casefold()
-        begins = all(f" {word}" in f" {title}" for word in words)
-        return 2 - begins - (begins and title.startswith(text.casefold().strip()))
-
-    hits = [o for o in offers if all(word in f"{o.action.title} {o.action.id}".casefold() for word in words)]
-    return sorted(hits, key=distance)
 
 
 class CommandPanel(Widget):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +69,6 @@ def test_names_and_files_that_do_not_do(tmp_path: Path) -> None:
     with pytest.raises(MonosemError, match="name"):
         keep_recipe(Notes(tmp_path / "notes.jsonl"), "x" * 81, OTHER)
     assert not (tmp_path / "notes.jsonl").exists()
-    os.mkdir(tmp_path / "folder")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(MonosemError, match="cannot read"):
         kept_recipes(tmp_path / "folder")

@@ -7,6 +7,8 @@
     endless       a text has no end
     mute          it ends at once, with a traceback's last line on stderr
     ever          as `endless`, one token each 20 milliseconds
+    chatty        its tokenizer has a chat template
+    exhausted     memory runs out at the third token; the process goes on
     calm          one token each 100 milliseconds, so that each is drawn by itself
 
 Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
@@ -103,7 +105,7 @@ class Fake:
                     d_sae=48,
                     max_context=64,
                     context=16,
-                    chat=False,
+                    chat="chatty" in self.behaviour,
                     knows_maxima=True,
                 )
             )
@@ -114,6 +116,10 @@ class Fake:
         if "calm" in self.behaviour:
             time.sleep(0.1)
         n = self.number
+        if "exhausted" in self.behaviour and n == 3:
+            self.going = None
+            send(wire.Failed(id=going.id, what="memory ran out on the GPU", hint="Shorten the text."))
+            return
         endless = "endless" in self.behaviour or "ever" in self.behaviour
         if self.left == 0 or (n >= self.longest and not endless):
             self.settle()

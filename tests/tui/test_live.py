@@ -174,12 +174,12 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
     async with make_app().run_test(size=(120, 40)) as pilot:
         await press(pilot, "c")
         screen = await write(pilot)
-        await pilot.press("w", "enter")
-        await until(pilot, lambda: "the recipe is in sample-1.recipe.json" in screen_text(pilot))
-        recipe = Recipe.load(tmp_path / "sample-1.recipe.json")
+        await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
+        await until(pilot, lambda: "the recipe is in sea.json" in screen_text(pilot))
+        recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
         assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
-        await pilot.press("w", "ctrl+u", *keys("sample-1.recipe.json"), "enter")
+        await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
         await pilot.press("e", "enter")
         await pilot.pause()
@@ -309,7 +309,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l b g r s w e ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a m j k h l b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 
@@ -365,6 +365,6 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_key_of_looking_is_pressed_here() -> None:
-    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R"}
+    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R", "o", "v", "H", "L"}
     for action in at(Where.INSPECT, Where.LIVE):
         assert pressed & set(action.keys), action.id

@@ -1,0 +1,53 @@
+"""Which commands a few letters mean, the likeliest first."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from monosem_tui.actions import Action
+
+LITTLE = frozenset({"a", "an", "and", "as", "by", "in", "it", "of", "on", "or", "the", "to"})
+"""Words that nobody looks for."""
+WHOLE, BEGINNING, INSIDE, LETTERS = range(4)
+"""How a word that was typed matches: a whole word, how one begins, a part of one, its letters with others between."""
+
+
+class Offer(NamedTuple):
+    """An action, and why it would do nothing now."""
+
+    action: Action
+    why_not: str
+
+
+def found(offers: list[Offer], text: str) -> list[Offer]:
+    """The offers that every word of `text` matches, those first that do something now and match best.
+
+    What matches by scattered letters alone is behind all others.
+    """
+    words = text.casefold().split()
+    typed = [word for word in words if word not in LITTLE] or words
+    ranked = []
+    for place, offer in enumerate(offers):
+        distances = [_distance(word, offer.action) for word in typed]
+        matches = [one for one in distances if one is not None]
+        if len(matches) == len(typed):
+            begins = offer.action.title.casefold().startswith(text.casefold().strip())
+            ranked.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
+    return [one[-1] for one in sorted(ranked, key=lambda one: one[:-1])]
+
+
+def _distance(word: str, action: Action) -> int | None:
+    """How far a typed word is from an action's title and id; None where it does not match."""
+    title = action.title.casefold()
+    names = [*re.findall(r"[\w'-]+", title), *re.findall(r"\w+", action.id)]
+    words = [name for name in names if name not in LITTLE]
+    if word in words:
+        return WHOLE
+    if any(one.startswith(word) for one in words):
+        return BEGINNING
+    if word in title or any(word in one for one in words):
+        return INSIDE
+    # Anything matches one letter somewhere.
+    scattered = re.compile(".*".join(map(re.escape, word)))
+    return LETTERS if len(word) > 1 and any(map(scattered.match, words)) else None
