@@ -16,7 +16,11 @@ from typing import Protocol
 from monosem_tui.live.process import Ended, Heard
 from monosem_tui.live.writing import Writing
 from store import wire
+from store.clamp import Part, parse_clamp
 from store.recipe import Recipe
+
+READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
+"""Parts of a text that are read before it is written, and not again."""
 
 
 class Phase(Enum):
@@ -252,9 +256,13 @@ class Conversation:
         self.writing, self.phase = Writing(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
+        before = self._recipe.clamps if self._recipe is not None else ()
         if self._recipe is not None:
             self._recipe = replace(self._recipe, clamps=message.clamps)
         self.said = f"obeyed from token {message.from_token + 1} on"
+        changed = {*before} ^ {*message.clamps}
+        if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
+            self.said = "the prompt has been read already: p and enter write anew"
 
     def _take_failure(self, message: wire.Failed) -> None:
         self.problem = " · ".join(filter(None, (message.what, message.hint)))

@@ -17,7 +17,7 @@ from store.errors import MonosemError
 from store.kept_recipes import forget_recipe, keep_recipe, kept_recipes
 from store.recipe import Recipe
 
-DIFFERS = " · not all of this text was written so: replayed, it is"
+DIFFERS = " · not all of the text was written so"
 
 
 class KeepingScreen(ClampingScreen):
@@ -157,7 +157,7 @@ class KeepingScreen(ClampingScreen):
             else:
                 whole = replace(recipe, dictionary=digest_of(self.folder.sae))
                 keep_recipe(self.run.editor.notes, name, whole)
-                said = f"{printable(name)} is among the recipes in the notes: o shows them"
+                said = f"{printable(name)} is kept in the notes: o shows it"
         except MonosemError as error:
             said, differs = " · ".join(filter(None, (error.what, error.hint))), ""
         self.app.call_from_thread(self.tell, said + differs)

@@ -148,7 +148,7 @@ class Looked:
 
 def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
     """The whole page in `height` lines."""
-    lines = [title(looked.talk, cells)]
+    lines = title(looked.talk, cells)
     reads = looked.reads
     if not reads:
         lines += [rule("a text through the features", cells)]

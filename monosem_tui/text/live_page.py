@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from textwrap import wrap
 
 from monosem_tui.live.conversation import Conversation, Phase
 from monosem_tui.live.tray import Tray
@@ -20,6 +21,8 @@ from monosem_tui.text.tokens import display_tokens
 from store.vocab import Vocabulary
 
 RULE, WALL, FORK = "─", "│", "│"
+MOST_WHY = 3
+"""Lines of what went wrong."""
 SIDE_BY_SIDE = 100
 """Cells from which the texts stand beside each other."""
 ENDS = {"eos": "the model ended it", "length": "as long as asked for", "context": "the model's context is full"}
@@ -61,7 +64,7 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     if not (shown.sweeping and shown.talk.swept):
         below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
         below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
-    above = [title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
+    above = [*title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
 
@@ -72,24 +75,23 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
     return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
-def title(talk: Conversation, cells: int) -> Line:
-    """What the model's process does."""
-    return rule(
-        f"{'attached' if talk.attached else 'live'} model: {state(talk)}",
-        cells,
-        Role.WARNING if talk.problem else Role.BOLD,
-    )
+def title(talk: Conversation, cells: int) -> list[Line]:
+    """What the model's process does; below it, all of what went wrong last."""
+    name = "attached" if talk.attached else "live"
+    why = wrap(printable(talk.problem), max(1, cells - 2))[:MOST_WHY]
+    return [
+        rule(f"{name} model: {state(talk)}", cells),
+        *(crop(line(" ", Span(one, Role.WARNING)), cells) for one in why),
+    ]
 
 
 def state(talk: Conversation) -> str:
     """What the model's process does, in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:
-        return f"gone: {printable(talk.problem)} · R brings it back"
+        return "gone · R brings it back"
     if talk.phase is Phase.NONE:
-        if talk.problem:
-            return f"{'not connected' if talk.attached else 'not loaded'}: {printable(talk.problem)}"
-        return "not connected; R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
+        return "not connected · R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
     if talk.phase in (Phase.LOADING, Phase.BUSY):
         if working is None:
             return "starting its process" if talk.phase is Phase.LOADING else "at work"

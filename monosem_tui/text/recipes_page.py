@@ -51,7 +51,7 @@ def sampling_of(recipe: Recipe) -> Sampling:
 
 def recipes_lines(recipes: Recipes, cells: int, height: int) -> list[Line]:
     """The whole page in `height` lines."""
-    lines = [title(recipes.talk, cells), rule(f"recipes in the notes: {count(len(recipes.kept))}", cells)]
+    lines = [*title(recipes.talk, cells), rule(f"recipes in the notes: {count(len(recipes.kept))}", cells)]
     present = recipes.present
     if present is None:
         lines.append(crop(line("  ", Span("none: w keeps what is written, and how", Role.DIM)), cells))

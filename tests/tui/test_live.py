@@ -210,7 +210,8 @@ async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch
         os.kill(first.pid, signal.SIGKILL)
         await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
         text = screen_text(pilot)
-        assert "gone: it was ended by SIGKILL" in text
+        assert "gone · R brings it back" in text.splitlines()[1]
+        assert "it was ended by SIGKILL: often memory has run out" in text.splitlines()[2]
         assert "R brings it back" in text
         assert words(10, 13) in text
         await pilot.press("R")
@@ -236,6 +237,32 @@ async def _gone(pid: int) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"process {pid} is still there")
+
+
+async def test_memory_runs_out_while_it_writes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "exhausted")
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: "memory ran out on the GPU · Shorten the text." in screen_text(pilot))
+        assert screen.talk.phase is Phase.RESTING
+        assert words(10, 12) in screen_text(pilot)
+        await pilot.press("j")
+        assert "memory ran out" in screen_text(pilot)  # until something else is asked for
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_reason_is_told_whole(
+    size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, "dies")
+    async with make_app().run_test(size=size) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
+        text = " ".join(screen_text(pilot).split())
+        assert "gone · R brings it back" in text
+        assert "it was ended by SIGKILL: often memory has run out" in text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from monosem_tui.live.conversation import Phase
@@ -129,3 +130,17 @@ async def test_an_answer_to_another_text_is_not_shown(make_app: MakeApp, monkeyp
         await pilot.press("i", "p", *keys("a b c d"), "enter", "p", *keys(" e f"), "enter")
         await read(pilot, screen)
         assert len(screen.looked.reads) == 7
+
+
+async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p")
+        screen.on_paste(Paste("a line of text\n" * 5000))
+        await pilot.pause()
+        assert "20 000 of 75 000 letters kept" in screen_text(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 20_000 // 15 * 4 + 3)
+        await pilot.press("L", "j", "space")
+        assert "token 12" in screen_text(pilot)

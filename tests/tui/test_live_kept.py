@@ -51,7 +51,7 @@ async def test_a_recipe_is_kept_and_written_again(
         screen = await write(pilot)
         wrote = screen.talk.recipe
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "own-1 is among the recipes" in screen_text(pilot))
+        await until(pilot, lambda: "own-1 is kept in the notes" in screen_text(pilot))
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
         assert kept.recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
@@ -89,7 +89,7 @@ async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.Mon
         await until(pilot, lambda: screen.talk.swept is not None)
         assert [one.clamp for one in screen.talk.swept.strengths] == ["5=0", "5=1", "5=2"]  # type: ignore[union-attr]
         await pilot.press("w", "ctrl+u", *"again", "enter")
-        await until(pilot, lambda: "again is among" in screen_text(pilot))
+        await until(pilot, lambda: "again is kept" in screen_text(pilot))
         assert kept_recipes(own.editor.notes.path)[0].recipe.sweep == "5=0,1,2"
         await pilot.press("o", "d")
         assert [kept.name for kept in kept_recipes(own.editor.notes.path)] == ["row", "boat"]
@@ -132,7 +132,7 @@ async def test_a_text_under_several_strengths_is_said_to_be_one(
         await pilot.press("ctrl+g")
         await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "not all of this text was written so" in screen_text(pilot))
+        await until(pilot, lambda: "not all of the text was written so" in screen_text(pilot))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

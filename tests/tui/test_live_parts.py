@@ -168,3 +168,15 @@ def test_idle_is_no_failure_and_another_life_begins() -> None:
     talk.write(Recipe(prompt="a"))
     assert isinstance(lives[1].told[0], wire.Load)
     assert not talk.belongs(lives[0])
+
+
+def test_a_change_in_the_prompt_acts_when_it_is_read_again() -> None:
+    process = Scripted()
+    talk = Conversation(Path("run"), lambda: process)
+    talk.write(Recipe(prompt="a", clamps=("1=2", "2=3@prompt")))
+    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=("1=2", "2=3@prompt")), step(0, 3, 7)]
+    talk.hear()
+    for clamps, said in ((("1=2", "2=4@prompt"), "read already"), (("1=3", "2=4@prompt"), "obeyed from token 2 on")):
+        process.says = [wire.Changed(id=4, clamps=clamps, from_token=1)]
+        talk.hear()
+        assert said in talk.said
