@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,6 +73,7 @@ class Looked:
     """What the text is, where it was not typed: `document 17`."""
     _read: _Tokens = field(default_factory=_Tokens)
     _ablated_read: _Tokens = field(default_factory=_Tokens)
+    _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; none means the one under the cursor."""
 
@@ -80,6 +81,14 @@ class Looked:
     def reads(self) -> Sequence[wire.Read]:
         """All tokens of the text that was read last."""
         return self._read.of(self.talk.inspected)
+
+    def rows(self, cells: int) -> list[Row]:
+        """The text in rows; laid out once for a text and a width."""
+        found, laid = self.talk.inspected, self._laid
+        if laid is None or laid[0] is not found or laid[1] != cells:
+            shown = display_tokens(self.vocabulary.tokens([read.token for read in self.reads]))
+            laid = self._laid = (found, cells, flow(shown, cells))
+        return laid[2]
 
     @property
     def effects(self) -> Sequence[wire.Read]:
@@ -155,12 +164,14 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
         lines += [crop(line(f" {keys:>6}  ", Span(what, Role.DIM)), cells) for keys, what in HOW]
         return (lines + [()] * height)[:height]
     upper = max(2, (height - 4) // 2)
-    rows = flow(display_tokens(looked.vocabulary.tokens([read.token for read in reads])), cells - 2)
+    rows = looked.rows(cells - 2)
     upper = min(upper, len(rows))
     first = window(len(rows), upper, row_of(rows, looked.token))
-    roles = _roles(looked, reads)
     lines.append(rule(_text_title(looked), cells))
-    lines += [_row(row, roles, looked, cells) for row in rows[first : first + upper]]
+    seen = rows[first : first + upper]
+    places = [piece.token for row in seen for piece in row]
+    roles = dict(zip(places, token_roles(looked, places), strict=True))
+    lines += [_row(row, roles, looked, cells) for row in seen]
     lines.append(_legend(looked, cells))
     lines.append(rule(_token_title(looked, reads[looked.token]), cells))
     firings, room = looked.firings, height - len(lines)
@@ -226,19 +237,23 @@ def _legend(looked: Looked, cells: int) -> Line:
     return crop(line(Span(f" coloured by {looked.feature}, the feature under the cursor", Role.DIM)), cells)
 
 
-def _roles(looked: Looked, reads: Sequence[wire.Read]) -> list[Role]:
+def token_roles(looked: Looked, places: Sequence[int]) -> list[Role]:
     """Activation as the background; an underline where removing what is drawn raises the next token's loss."""
+    reads, feature = looked.reads, looked.feature
     if looked.chosen:
-        return [_hue(looked, read, place) for place, read in enumerate(reads)]
-    feature = looked.feature
+        return [_hue(looked, reads[place], place) for place in places]
     if feature is None:
-        return [Role.UNDER if _effect(looked, place, None) >= EFFECT else Role.PLAIN for place in range(len(reads))]
-    acts = np.array([next((f.activation for f in r.firings if f.feature == feature), 0.0) for r in reads], np.float32)
-    top = max(float(acts.max()), looked.maximum(feature) or 0.0)
+        return [Role.UNDER if _effect(looked, place, None) >= EFFECT else Role.PLAIN for place in places]
+    acts = np.array([_activation(reads[place], feature) for place in places], np.float32)
+    top = looked.maximum(feature) or max((_activation(read, feature) for read in reads), default=0.0)
     return [
         (HEAT_UNDER if _effect(looked, place, (feature,)) >= EFFECT else HEAT)[step]
-        for place, step in enumerate(bins(acts, top).tolist())
+        for place, step in zip(places, bins(acts, top).tolist(), strict=True)
     ]
+
+
+def _activation(read: wire.Read, feature: int) -> float:
+    return next((fires.activation for fires in read.firings if fires.feature == feature), 0.0)
 
 
 def _hue(looked: Looked, read: wire.Read, place: int) -> Role:
@@ -257,7 +272,7 @@ def _effect(looked: Looked, place: int, among: Sequence[int] | None) -> float:
     return max((change for f, change in changes.items() if among is None or f in among), default=0.0)
 
 
-def _row(row: Row, roles: Sequence[Role], looked: Looked, cells: int) -> Line:
+def _row(row: Row, roles: Mapping[int, Role], looked: Looked, cells: int) -> Line:
     spans = []
     for piece in row:
         picked = Role.CURSOR if piece.token in looked.picked else roles[piece.token]

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from monosem_tui.live.conversation import Phase
 from monosem_tui.screens.live import LiveScreen
 from monosem_tui.text.document import passage, place_of
-from monosem_tui.text.inspect_page import _roles
+from monosem_tui.text.inspect_page import token_roles
 from monosem_tui.text.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
 from store.errors import MonosemError
 from store.reader import FeatureStore
@@ -109,17 +109,17 @@ async def test_an_underline_on_the_colour(make_app: MakeApp, monkeypatch: pytest
         await pilot.press("i", "p", *keys("a b c d"), "enter")
         await read(pilot, screen)
         looked = screen.looked
-        assert _roles(looked, looked.reads)[1] not in HEAT_UNDER
+        assert token_roles(looked, [1])[0] not in HEAT_UNDER
         await pilot.press("x")
         await until(pilot, lambda: bool(looked.effects))
         assert looked.feature == 0  # the first token's; the fake says that ablating it costs 0.5 nats
-        roles = _roles(looked, looked.reads)
+        roles = token_roles(looked, range(3))
         assert roles[1] in HEAT_UNDER[1:]
         assert roles[2] is Role.PLAIN
         await pilot.press("space")
-        assert _roles(looked, looked.reads)[1] is HUES_UNDER[0]
+        assert token_roles(looked, [1])[0] is HUES_UNDER[0]
         await pilot.press("x")
-        assert _roles(looked, looked.reads)[1] is HUES[0]
+        assert token_roles(looked, [1])[0] is HUES[0]
         assert np.isfinite(looked.firings[0].activation)
 
 
