@@ -230,6 +230,8 @@ class LiveScreen(KeepingScreen):
         elif self.talk.phase in (Phase.RESTING, Phase.NONE, Phase.DEAD):
             if self.talk.can_go_on(self._recipe()):
                 self.talk.go(1)
+            elif self.talk.writing.complete:
+                self.tell("both texts are complete: ctrl+g writes anew, h and b write on from a token")
             else:
                 self._write(1)
 

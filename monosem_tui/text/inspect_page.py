@@ -186,7 +186,7 @@ def _text_title(looked: Looked) -> str:
         return name
     if not looked.effects:
         return f"{name} · effects are not known yet"
-    return f"{name} · underlined: without it the next token costs {EFFECT:g} nats more"
+    return f"{name} · underlined: removing it costs {EFFECT:g} nats"
 
 
 def _token_title(looked: Looked, read: wire.Read) -> str:

@@ -13,7 +13,7 @@ from monosem_tui.live.writing import Sampling
 from monosem_tui.text.live_strips import figures, strips
 from monosem_tui.text.live_tray import tray_lines
 from monosem_tui.text.numbers import compact
-from monosem_tui.text.running import Row, flow, row_of, window
+from monosem_tui.text.running import Growing, Row, row_of, window
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
 from monosem_tui.text.sweep_page import sweep_lines, sweep_title
@@ -53,8 +53,18 @@ class Shown:
     sampling: Sampling = field(default_factory=Sampling)
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
+    base: Growing = field(init=False)
+    clamped: Growing = field(init=False)
+    """Both texts, laid out as far as they have been shown."""
     sweeping: bool = False
     """Whether a sweep is shown in place of the text."""
+
+    def __post_init__(self) -> None:
+        """Nothing has been laid out."""
+        self.base, self.clamped = Growing(self._printable), Growing(self._printable)
+
+    def _printable(self, tokens: Sequence[int]) -> list[str]:
+        return display_tokens(self.vocabulary.tokens(tokens))
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
@@ -141,17 +151,17 @@ def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
     clamped_title = "clamped" + _end(writing.clamped_end) + _fork(writing.fork)
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
-        one = _column(shown, base, left, room - 1, None)
-        other = _column(shown, clamped, right, room - 1, writing.fork)
+        one = _column(shown, shown.base, base, left, room - 1, None)
+        other = _column(shown, shown.clamped, clamped, right, room - 1, writing.fork)
         wall = Span(WALL, Role.DIM)
         heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
         return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
     upper = (room - 2) // 2
     return [
         rule(base_title, cells),
-        *_column(shown, base, cells, upper, None),
+        *_column(shown, shown.base, base, cells, upper, None),
         rule(clamped_title, cells),
-        *_column(shown, clamped, cells, room - 2 - upper, writing.fork),
+        *_column(shown, shown.clamped, clamped, cells, room - 2 - upper, writing.fork),
     ]
 
 
@@ -174,13 +184,9 @@ def _padded(spans: Line, cells: int) -> Line:
     return line(*spans, " " * (cells - width_of(spans)))
 
 
-def _column(shown: Shown, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
+def _column(shown: Shown, text: Growing, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
     """A text in exactly `room` rows, its end or the token under the cursor in sight."""
-    texts = display_tokens(shown.vocabulary.tokens(tokens))
-    if fork is not None:
-        space = " " if texts[fork].startswith(" ") else ""
-        texts[fork] = f"{space}{FORK}{texts[fork].removeprefix(' ')}"
-    rows = flow(texts, cells - 2)
+    rows = text.rows(tokens, cells - 2, fork, FORK)
     place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
     first = window(len(rows), room, place)
     drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]

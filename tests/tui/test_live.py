@@ -46,7 +46,9 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
     async with make_app().run_test(size=size) as pilot:
         await press(pilot, "c", "j", "c")
         await write(pilot)
-        await pilot.press("k", "x", *"hhhh")
+        await pilot.press("k", "x", "space")
+        assert "both texts are complete" in screen_text(pilot)
+        await pilot.press(*"hhhh")
         await pilot.pause()
         assert_golden(f"live-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
