@@ -48,6 +48,7 @@ class Where(Enum):
     LIVE = "in Live, whatever it does"
     WRITING = "in Live"
     INSPECT = "while inspecting"
+    RECIPES = "while choosing a recipe"
     LIVE_TEXT = "while typing in Live"
     EVERYWHERE = "everywhere"
 
@@ -75,6 +76,8 @@ class Need(Enum):
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"
+    RECIPES = "no recipes: w keeps what is written, and how"
+    FORK = "the texts do not differ"
     TOKEN = "h and l choose a token of the text first"
 
 

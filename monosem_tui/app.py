@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from textual import events, work
 from textual.app import App
@@ -18,9 +18,12 @@ from monosem_tui.memory import Memory, recall
 from monosem_tui.memory import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.session import FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
+from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
 from monosem_tui.text.opened import OpenRun, open_run
 from store.errors import MonosemError
+
+if TYPE_CHECKING:
+    from monosem_tui.screens.live import LiveScreen
 
 KEEP_AFTER = 2.0
 """Seconds without a key after which the state is written."""
@@ -132,6 +135,11 @@ class MonosemApp(App[None]):
         """Show one feature in Browse."""
         await self.action_view("browse")
         cast(BrowseScreen, self.screen).visit(message.feature)
+
+    async def on_document_wanted(self, message: DocumentWanted) -> None:
+        """Show one document in Live."""
+        await self.action_view("live")
+        cast("LiveScreen", self.screen).open_place(message.place)
 
     # From one sitting to the next
 

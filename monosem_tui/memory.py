@@ -68,6 +68,9 @@ class LiveMemory:
     """As the tray writes them."""
     sampling: str = ""
     """As it is typed."""
+    chat: bool = False
+    """Whether the prompt is a turn of a chat."""
+    system: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

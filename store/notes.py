@@ -95,6 +95,15 @@ class Notes:
         with self._locked() as descriptor:
             self._write(descriptor, statements)
 
+    def append_line(self, line: bytes) -> None:
+        """Append a line that says nothing about a feature, its newline included, as `append` does.
+
+        Raises:
+            MonosemError: the file may not be written; nothing has been said then.
+        """
+        with self._locked() as descriptor:
+            self._write_lines(descriptor, line)
+
     def change(self, decide: Callable[[dict[int, FeatureNotes]], Sequence[Statement]]) -> None:
         """Append what `decide` makes of the present state, with nobody else writing in between.
 
@@ -139,7 +148,9 @@ class Notes:
 
     def _write(self, descriptor: int, statements: Sequence[Statement]) -> None:
         now = time.time()
-        lines = b"".join(written(statement.cleaned(), now) for statement in statements)
+        self._write_lines(descriptor, b"".join(written(statement.cleaned(), now) for statement in statements))
+
+    def _write_lines(self, descriptor: int, lines: bytes) -> None:
         if not lines:
             return
         with _saying(self.path):

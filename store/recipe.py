@@ -37,9 +37,13 @@ class Recipe:
     dictionary: str = ""
     """SHA-256 of the sae.h5 it was made with."""
 
+    def as_json(self) -> dict[str, Any]:
+        """What is written of it."""
+        return {"recipe": VERSION} | asdict(self)
+
     def save(self, path: Path) -> None:
         """Write it, all or nothing."""
-        write_json(path, {"recipe": VERSION} | asdict(self))
+        write_json(path, self.as_json())
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -54,19 +58,28 @@ class Recipe:
             raise MonosemError(f"cannot read {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
             raise MonosemError(f"{path} is no recipe: {error}", _WRITTEN_BY) from error
+        return cls.of(data, str(path))
+
+    @classmethod
+    def of(cls, data: Any, where: str) -> Recipe:
+        """Read what `as_json` gave; `where` is named in errors.
+
+        Raises:
+            MonosemError: it is no recipe, or something in it is not what it should be.
+        """
         if not isinstance(data, dict) or "recipe" not in data:
-            raise MonosemError(f"{path} is no recipe", _WRITTEN_BY)
+            raise MonosemError(f"{where} is no recipe", _WRITTEN_BY)
         if data["recipe"] != VERSION:
             raise MonosemError(
-                f"{path} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
+                f"{where} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
                 "A newer monosem may read it.",
             )
         known = {field.name: field for field in fields(cls)}
         values: dict[str, Any] = {}
         for name in data.keys() & known.keys():
-            values[name] = _checked(path, name, data[name], str(known[name].type))
+            values[name] = _checked(where, name, data[name], str(known[name].type))
         if "prompt" not in values:
-            raise MonosemError(f"{path} names no prompt")
+            raise MonosemError(f"{where} names no prompt")
         recipe = cls(**values)
         for clamp in recipe.clamps:
             parse_clamp(clamp)
@@ -75,7 +88,7 @@ class Recipe:
         return recipe
 
 
-def _checked(path: Path, name: str, value: Any, kind: str) -> Any:
+def _checked(where: str, name: str, value: Any, kind: str) -> Any:
     """A value of the kind that a field has: JSON knows no tuples, and writes 1.0 as 1 where a person did."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "float" and is_number:
@@ -88,4 +101,4 @@ def _checked(path: Path, name: str, value: Any, kind: str) -> Any:
         return value
     if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(one, str) for one in value):
         return tuple(value)
-    raise MonosemError(f"{path}: {name} cannot be {json.dumps(value)[:60]}")
+    raise MonosemError(f"{where}: {name} cannot be {json.dumps(value)[:60]}")

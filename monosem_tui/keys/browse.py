@@ -119,6 +119,16 @@ BROWSE = (
     Action("browse.narrower", "widen(-4)", ("<",), "the list narrower", Where.BROWSE, needs=(Need.ROOM,)),
     Action("browse.switch", "switch", ("tab", "shift+tab"), "the other pane", Where.BROWSE, "the other pane"),
     Action("browse.clamp", "clamp", ("c",), "put the feature into Live's tray", Where.BROWSE, "clamp it", "", FEATURES),
+    Action(
+        "browse.inspect",
+        "inspect",
+        ("I",),
+        "the example's document through all features, in Live",
+        Where.BROWSE,
+        "document in Live",
+        "",
+        (Need.CHOSEN,),
+    ),
     Action("browse.copy", "copy", ("y",), "copy the page as text", Where.BROWSE, "copy the page", "y copy", FEATURES),
     Action("browse.export", "export", ("e",), "write the page to a file", Where.BROWSE, "page to a file", "", FEATURES),
 )

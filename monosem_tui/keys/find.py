@@ -6,7 +6,21 @@ from monosem_tui.actions import Action, Where
 from monosem_tui.keys.browse import BROWSE, FEATURES, NOTES
 from monosem_tui.keys.panes import as_well
 
-_WITH_A_PAGE = ("next", "previous", "heat", "log", "fires", "zoom", "wider", "narrower", "switch", "copy", "export")
+_WITH_A_PAGE = (
+    "next",
+    "previous",
+    "heat",
+    "log",
+    "fires",
+    "zoom",
+    "wider",
+    "narrower",
+    "switch",
+    "clamp",
+    "inspect",
+    "copy",
+    "export",
+)
 FIND = (
     Action("find.pattern", "pattern", ("/",), "type a regular expression", Where.FIND, "type a pattern", "/ pattern"),
     Action(

@@ -62,6 +62,16 @@ WRITING = (
         _CLAMPS,
     ),
     Action("live.mode", "screen.mode", ("m",), "max, set, add or scale", Where.WRITING, "its mode", "", _CLAMPS),
+    Action(
+        "live.place",
+        "screen.place",
+        ("@",),
+        "where it holds: response, everywhere, prompt; in a chat a turn",
+        Where.WRITING,
+        "where it holds",
+        "@ where",
+        _CLAMPS,
+    ),
     Action("live.next", "screen.move(1)", ("j", "down"), "next clamp", Where.WRITING, "next, previous", "", _CLAMPS),
     Action("live.previous", "screen.move(-1)", ("k", "up"), "previous clamp", Where.WRITING, needs=_CLAMPS),
     Action(
@@ -75,6 +85,26 @@ WRITING = (
         (Need.TEXT,),
     ),
     Action("live.right", "screen.token(1)", ("l", "right"), "the token behind", Where.WRITING, needs=(Need.TEXT,)),
+    Action(
+        "live.far-left",
+        "screen.token(-10)",
+        ("H",),
+        "ten tokens back",
+        Where.WRITING,
+        "ten tokens",
+        needs=(Need.TEXT,),
+    ),
+    Action("live.far-right", "screen.token(10)", ("L",), "ten tokens on", Where.WRITING, needs=(Need.TEXT,)),
+    Action(
+        "live.fork",
+        "screen.fork",
+        ("f",),
+        "the first token that differs",
+        Where.WRITING,
+        "where they part",
+        "f fork",
+        (Need.FORK,),
+    ),
     Action(
         "live.branch",
         "screen.branch",
@@ -90,8 +120,15 @@ WRITING = (
     ),
     Action("live.sweep", "screen.sweep", ("s",), "a row of strengths", Where.WRITING, "sweep", "s sweep", _CLAMPS),
     Action(
-        "live.recipe", "screen.recipe", ("w",), "save the recipe to a file", Where.WRITING, "save recipe", "w recipe"
+        "live.recipe",
+        "screen.recipe",
+        ("w",),
+        "keep the recipe: in the notes, or in a file",
+        Where.WRITING,
+        "keep recipe",
+        "w keep",
     ),
+    Action("live.recipes", "screen.recipes", ("o",), "open a kept recipe", Where.WRITING, "open a recipe", "o recipes"),
     Action(
         "live.export",
         "screen.export",
@@ -103,6 +140,10 @@ WRITING = (
         (Need.TEXT,),
     ),
     Action("live.seed", "screen.seed", ("r",), "another seed", Where.WRITING, "another seed", "r seed"),
+    Action(
+        "live.chat", "screen.chat", ("C",), "the prompt as a turn of a chat, or as it is", Where.WRITING, "chat, or not"
+    ),
+    Action("live.system", "screen.system", ("S",), "what the system says in a chat", Where.WRITING, "system's words"),
 )
 LIVE = (
     Action(
@@ -113,9 +154,20 @@ LIVE = (
 INSPECT = (
     Action("inspect.text", "screen.text", ("p",), "type or paste a text", Where.INSPECT, "a text", "p text"),
     Action(
+        "inspect.document",
+        "screen.document",
+        ("o",),
+        "open a document of the corpus by its number",
+        Where.INSPECT,
+        "a document",
+        "o document",
+    ),
+    Action(
         "inspect.right", "screen.look(1, 0)", ("l", "right"), "the token behind", Where.INSPECT, "tokens", "h/l token"
     ),
     Action("inspect.left", "screen.look(-1, 0)", ("h", "left"), "the token before", Where.INSPECT),
+    Action("inspect.far-right", "screen.look(10, 0)", ("L",), "ten tokens on", Where.INSPECT, "ten tokens"),
+    Action("inspect.far-left", "screen.look(-10, 0)", ("H",), "ten tokens back", Where.INSPECT),
     Action(
         "inspect.next", "screen.look(0, 1)", ("j", "down"), "next feature", Where.INSPECT, "features", "j/k feature"
     ),
@@ -141,6 +193,16 @@ INSPECT = (
         _READ,
     ),
     Action(
+        "inspect.pick",
+        "screen.pick",
+        ("v",),
+        "pick the token: what explains several together",
+        Where.INSPECT,
+        "pick tokens",
+        "v pick",
+        _READ,
+    ),
+    Action(
         "inspect.ablate", "screen.effects", ("x",), "effects of ablation", Where.INSPECT, "effects", "x effects", _READ
     ),
     Action(
@@ -153,4 +215,28 @@ INSPECT = (
         "c clamp",
         _READ,
     ),
+)
+_KEPT = (Need.RECIPES,)
+RECIPES = (
+    Action(
+        "recipe.next",
+        "screen.choose(1)",
+        ("j", "down"),
+        "next recipe",
+        Where.RECIPES,
+        "next, previous",
+        "j/k move",
+        _KEPT,
+    ),
+    Action("recipe.previous", "screen.choose(-1)", ("k", "up"), "previous recipe", Where.RECIPES, needs=_KEPT),
+    Action(
+        "recipe.write", "screen.replay", ("enter",), "write it again", Where.RECIPES, "write again", "⏎ write", _KEPT
+    ),
+    Action(
+        "recipe.forget", "screen.forget", ("d",), "take it away", Where.RECIPES, "take it away", "d take away", _KEPT
+    ),
+    Action(
+        "recipe.file", "screen.recipe_file", ("f",), "write a file's recipe", Where.RECIPES, "from a file", "f file"
+    ),
+    Action("recipe.leave", "screen.recipes", ("o",), "back to writing", Where.RECIPES, "back"),
 )

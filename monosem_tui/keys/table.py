@@ -22,6 +22,7 @@ ACTIONS: tuple[Action, ...] = (
     *live.WRITING,
     *live.LIVE,
     *live.INSPECT,
+    *live.RECIPES,
     *everywhere.EVERYWHERE,
 )
 """All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from monosem_tui.live.process import Ended, Heard
 from monosem_tui.live.writing import Writing
 from store import wire
+from store.clamp import Part, parse_clamp
 from store.recipe import Recipe
+
+READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
+"""Parts of a text that are read before it is written, and not again."""
 
 
 class Phase(Enum):
@@ -61,6 +65,8 @@ class Conversation:
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
         self._recipe: Recipe | None = None
+        self.begun: Recipe | None = None
+        """What the text on the screen was begun with."""
         self._wanted: Recipe | None = None
         """What a prompt that has not been taken yet is to be written with."""
         self._clamps: tuple[str, ...] = ()
@@ -73,9 +79,14 @@ class Conversation:
         """How far something long is."""
         self.writing = Writing()
         self.inspected: wire.Inspected | None = None
+        self.effects: wire.Inspected | None = None
+        """The same text, with what ablating the strongest features of each token does."""
+        self._ablating = False
         self.swept: wire.Swept | None = None
         self.problem = ""
         """Why the process is gone, or what it could not do last; until it is told something else."""
+        self.recalled = False
+        """Whether the text is one that was left with the process; whoever takes over its prompt unsets it."""
         self.said = ""
         """Something to be told once; whoever tells it empties it."""
 
@@ -88,6 +99,11 @@ class Conversation:
     def is_open(self) -> bool:
         """Whether the process still holds the text that is on the screen."""
         return self._started
+
+    @property
+    def attached(self) -> bool:
+        """Whether the process outlives the terminal."""
+        return self._comes_back
 
     def belongs(self, process: object) -> bool:
         """Whether this is the present life of the process."""
@@ -102,16 +118,12 @@ class Conversation:
 
     def write(self, recipe: Recipe, tokens: int | None = None) -> None:
         """Begin a text anew; what is being written stops."""
-        self._with_model(lambda: self._begin(recipe, tokens))
+        self._with_model(lambda: self._begin(recipe, tokens) if self._can_be(recipe) else None)
 
     def can_go_on(self, recipe: Recipe) -> bool:
         """Whether the text on the screen is of these settings, clamps apart, and not complete."""
         known, wanted = self._recipe, recipe
-        same = known is not None and (known.prompt, known.chat, *_drawing(known)) == (
-            wanted.prompt,
-            wanted.chat,
-            *_drawing(wanted),
-        )
+        same = known is not None and _apart_from_clamps(known) == _apart_from_clamps(wanted)
         return self._started and same and not self.writing.complete and self.phase is not Phase.DEAD
 
     def go(self, tokens: int | None = None) -> None:
@@ -137,13 +149,20 @@ class Conversation:
 
     def inspect(self, text: str, top: int, *, ablate: bool) -> None:
         """Read a text."""
-        self._with_model(lambda: self._busy(lambda number: wire.Inspect(id=number, text=text, top=top, ablate=ablate)))
+
+        def ask(number: int) -> wire.Inspect:
+            self._ablating = ablate
+            return wire.Inspect(id=number, text=text, top=top, ablate=ablate)
+
+        self._with_model(lambda: self._busy(ask))
 
     def sweep(self, recipe: Recipe, strengths: str) -> None:
         """Write a text for each of a row of strengths."""
-        self._with_model(
-            lambda: self._busy(lambda number: wire.Sweep(id=number, start=_start(0, recipe), strengths=strengths))
-        )
+
+        def ask(number: int) -> wire.Sweep:
+            return wire.Sweep(id=number, start=_start(0, recipe), strengths=strengths)
+
+        self._with_model(lambda: self._busy(ask) if self._can_be(recipe) else None)
 
     def stop(self) -> None:
         """Break off what runs; of loading, what was to follow it."""
@@ -203,9 +222,13 @@ class Conversation:
                 self._branching = 0
                 self.writing.cut(message.token)
                 self.go()
-            case wire.Inspected():
-                self.inspected, self.phase, self.working = message, Phase.RESTING, None
-            case wire.Swept():
+            case wire.Inspected() if message.id == self._asked:
+                self.phase, self.working = Phase.RESTING, None
+                if self._ablating:
+                    self.effects = message
+                else:
+                    self.inspected, self.effects = message, None
+            case wire.Swept() if message.id == self._asked:
                 self.swept, self.phase, self.working = message, Phase.RESTING, None
             case wire.Failed():
                 self._take_failure(message)
@@ -214,7 +237,7 @@ class Conversation:
 
     def _take_started(self, message: wire.Started) -> None:
         self._starting, self._started = 0, True
-        self._recipe = self._wanted
+        self._recipe = self.begun = self._wanted
         self.writing = Writing(prompt=message.prompt)
         self.change(self._clamps)
         self.go(self._after_start)
@@ -227,14 +250,19 @@ class Conversation:
             return
         self._started, self._going = True, message.id
         given = {name: getattr(start, name) for name in _KEPT}
-        self._recipe = self._wanted = Recipe(**given)
+        self._recipe = self._wanted = self.begun = Recipe(**given)
+        self.recalled = True
         self._clamps = self._in_force = start.clamps
         self.writing, self.phase = Writing(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
+        before = self._recipe.clamps if self._recipe is not None else ()
         if self._recipe is not None:
             self._recipe = replace(self._recipe, clamps=message.clamps)
         self.said = f"obeyed from token {message.from_token + 1} on"
+        changed = {*before} ^ {*message.clamps}
+        if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
+            self.said = "the prompt has been read already: p and enter write anew"
 
     def _take_failure(self, message: wire.Failed) -> None:
         self.problem = " · ".join(filter(None, (message.what, message.hint)))
@@ -278,6 +306,13 @@ class Conversation:
         self._clamps = self._in_force = recipe.clamps
         self._starting = self._tell(lambda number: _start(number, recipe))
 
+    def _can_be(self, recipe: Recipe) -> bool:
+        """Whether the model can read such a prompt; says so where not."""
+        if recipe.chat and self.ready is not None and not self.ready.chat:
+            self.problem = no_template(self.ready)
+            return False
+        return True
+
     def _busy(self, request: Callable[[int], wire.Request]) -> None:
         if self.phase is Phase.WRITING:
             self.pause()
@@ -297,12 +332,17 @@ class Conversation:
         self._started = False
 
 
+def no_template(ready: wire.Ready) -> str:
+    """Why a model takes no chats."""
+    return f"the tokenizer of {PurePath(ready.model).name} has no chat template: C takes the prompt as it is"
+
+
 _KEPT = ("prompt", "chat", "system", "clamps", "max_new", "temperature", "top_p", "top_k", "seed")
 """What a recipe and a Start have in common."""
 
 
-def _drawing(recipe: Recipe) -> tuple[float, float, int, int, int]:
-    return recipe.temperature, recipe.top_p, recipe.top_k, recipe.max_new, recipe.seed
+def _apart_from_clamps(recipe: Recipe) -> Recipe:
+    return replace(recipe, clamps=(), sweep="", samples=1, dictionary="")
 
 
 def _start(number: int, recipe: Recipe) -> wire.Start:

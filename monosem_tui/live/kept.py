@@ -17,7 +17,15 @@ from store.recipe import Recipe
 from store.vocab import Vocabulary
 
 
-def free_name(folder: Path, stem: str, ending: str) -> str:
+def free_name(stem: str, taken: Sequence[str]) -> str:
+    """`STEM-1`, or the first of its kind that is not taken."""
+    number = 1
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}"
+
+
+def free_file(folder: Path, stem: str, ending: str) -> str:
     """`STEM-1ENDING`, or the first of its kind that `folder` does not have."""
     number = 1
     while (folder / f"{stem}-{number}{ending}").exists():
@@ -32,12 +40,20 @@ def save_recipe(path: Path, recipe: Recipe, sae: Path) -> None:
         MonosemError: the file is there already, or cannot be written.
     """
     _refuse(path)
+    replace(recipe, dictionary=digest_of(sae)).save(path)
+
+
+def digest_of(sae: Path) -> str:
+    """SHA-256 of a dictionary; reads all of it.
+
+    Raises:
+        MonosemError: it cannot be read.
+    """
     try:
         with sae.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise MonosemError(f"{sae}: {error.strerror or error}") from None
-    replace(recipe, dictionary=digest).save(path)
 
 
 def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> None:

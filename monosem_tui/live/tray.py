@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from store.clamp import Clamp, Mode, Where, parse_clamp
+from store.clamp import ROLES, Clamp, Mode, Part, Where, parse_clamp
 from store.errors import MonosemError
 
 STRENGTH = 2.0
@@ -15,6 +15,8 @@ UNKNOWN = 5.0
 RESPONSE = Where(part="response")
 CYCLE: tuple[Mode, ...] = ("max", "set", "add", "scale")
 """`m`: ablating has a key of its own."""
+PLACES: tuple[Part | None, ...] = ("response", None, "prompt")
+"""`@`: where it holds; in a chat the turns follow."""
 Maximum = Callable[[int], float | None]
 """A feature's own over the index; None where it is not known."""
 
@@ -120,6 +122,28 @@ class Tray:
         )
         value = {"max": level / most if most else 0.0, "scale": STRENGTH}.get(mode, level)
         self._set(Held(Clamp(was.feature, mode, float(f"{value:.3g}"), was.where)))
+
+    def move_to(self, *, chat: bool) -> None:
+        """The next part of the text; a range and conditions stay."""
+        one = self.present
+        if one is None:
+            return
+        order = (*PLACES, *(ROLES if chat else ()))
+        part = one.clamp.where.part
+        following = order[(order.index(part) + 1) % len(order)] if part in order else order[0]
+        clamp = replace(one.clamp, where=replace(one.clamp.where, part=following))
+        before = one.before and replace(one.before, where=clamp.where)
+        self._set(replace(one, clamp=clamp, before=before))
+
+    def take(self, clamps: Sequence[Clamp]) -> None:
+        """These, and no others."""
+        self._renew(tuple(map(Held, clamps)))
+        self.cursor = 0
+
+    @property
+    def roles(self) -> tuple[Part, ...]:
+        """Turns of a chat that clamps in force are limited to."""
+        return tuple(one.clamp.where.part for one in self.held if one.on and one.clamp.where.part in ROLES)
 
     def written(self) -> str:
         """All of it, to be kept: clamps with blanks between, a `-` before one that is off."""

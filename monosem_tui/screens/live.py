@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
-from textual import work
 from textual.widget import Widget
 
 from monosem_tui.actions import Need, Where
-from monosem_tui.live.conversation import Phase
-from monosem_tui.live.kept import export, free_name, save_recipe
+from monosem_tui.live.conversation import Phase, no_template
 from monosem_tui.live.tray import strengths
 from monosem_tui.live.writing import Sampling
 from monosem_tui.memory import LiveMemory, Memory
-from monosem_tui.screens.inspecting import InspectingScreen
+from monosem_tui.screens.keeping import KeepingScreen
+from monosem_tui.screens.modelled import Page
 from monosem_tui.screens.session import Session
-from monosem_tui.text.live_page import Shown
 from monosem_tui.text.numbers import count
+from monosem_tui.text.recipes_page import sampling_of
 from monosem_tui.widgets.filter_input import LiveKind, Typed
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.live_view import LiveView
-from store.clamp import parse_clamp, parse_sweep
+from store.clamp import parse_sweep
 from store.errors import MonosemError
 from store.recipe import Recipe
 
 
-class LiveScreen(InspectingScreen):
+class LiveScreen(KeepingScreen):
     """One page; its model lives in a process of its own, from the first time that it is needed."""
 
     VIEW, PLACE = "live", Where.LIVE
@@ -35,28 +34,22 @@ class LiveScreen(InspectingScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        kept = session.memory.live
-        self.shown = Shown(
-            self.talk,
-            self.tray,
-            self.run.store.vocabulary,
-            session.maximum,
-            self.label,
-            prompt=kept.prompt,
-            sampling=_sampling(kept.sampling),
-        )
+        kept, shown = session.memory.live, self.shown
+        shown.prompt, shown.sampling = kept.prompt, _sampling(kept.sampling)
+        shown.chat, shown.system = kept.chat, kept.system
         self.view = LiveView(session.palette, self.shown)
-        self._editing = False
+        self._strengths, self._swept_feature = "", -1
 
     @property
     def here(self) -> Where:
         """What the page is used for now."""
-        return Where.INSPECT if self.looking else Where.WRITING
+        return Where.RECIPES if self.choosing else Where.INSPECT if self.looking else Where.WRITING
 
     def body(self) -> Iterable[Widget]:
         """The page of each mode."""
         yield self.view
         yield self.inspected
+        yield self.kept_view
 
     def on_mount(self) -> None:
         """Keys go to the page."""
@@ -66,9 +59,14 @@ class LiveScreen(InspectingScreen):
     def remembered(self, memory: Memory) -> Memory:
         """Prompt, clamps and settings."""
         shown = self.shown
-        return replace(
-            memory, live=LiveMemory(prompt=shown.prompt, clamps=self.tray.written(), sampling=str(shown.sampling))
+        kept = LiveMemory(
+            prompt=shown.prompt,
+            clamps=self.tray.written(),
+            sampling=str(shown.sampling),
+            chat=shown.chat,
+            system=shown.system,
         )
+        return replace(memory, live=kept)
 
     def lacks(self, need: Need) -> bool:
         """Whether something that actions need is missing now."""
@@ -76,6 +74,10 @@ class LiveScreen(InspectingScreen):
             return not self.tray.held
         if need is Need.TEXT:
             return not len(self.talk.writing)
+        if need is Need.FORK:
+            return self.talk.writing.fork is None
+        if need is Need.RECIPES:
+            return not self.recipes.kept
         if need is Need.READ:
             return self.looked.feature is None
         if need is Need.TOKEN:
@@ -91,8 +93,8 @@ class LiveScreen(InspectingScreen):
         """Stop what runs; back to writing; follow the text to its end again; to Browse."""
         if self.talk.phase in (Phase.WRITING, Phase.BUSY):
             self.action_write()
-        elif self.looking:
-            self.action_inspect()
+        elif self.looking or self.choosing:
+            self.show_page("writing")
         elif self.shown.sweeping:
             self.shown.sweeping = False
             self.renew()
@@ -103,7 +105,10 @@ class LiveScreen(InspectingScreen):
             super().go_back()
 
     def position(self) -> str:
-        """How much has been written, and how; or which token is looked at."""
+        """How much has been written, and how; or which token or recipe is looked at."""
+        if self.choosing:
+            of = len(self.recipes.kept)
+            return f"{self.recipes.cursor + 1} of {count(of)}" if of else ""
         if self.looking:
             reads = len(self.looked.reads)
             return f"token {self.looked.token + 1} of {count(reads)}" if reads else ""
@@ -113,30 +118,68 @@ class LiveScreen(InspectingScreen):
 
     def renew(self) -> None:
         """Draw what has changed."""
+        if self.talk.recalled:
+            self._take_over()
         if self.looking:
             self.look_again()
+        elif self.choosing:
+            self.kept_view.renew()
         else:
             if self.shown.cursor is not None:
                 self.shown.cursor = max(0, min(self.shown.cursor, len(self.talk.writing) - 1))
             self.view.renew()
         self.retell()
 
-    def action_inspect(self) -> None:
-        """To the other mode."""
-        looking = not self.looking
-        self.inspected.display, self.view.display = looking, not looking
-        self.set_focus(self.inspected if looking else self.view)
-        if looking:
-            self.begin_looking(self.shown.prompt)
+    def show_page(self, page: Page) -> None:
+        """Another page of this screen."""
+        pages: dict[Page, Widget] = {"writing": self.view, "inspect": self.inspected, "recipes": self.kept_view}
+        for name, widget in pages.items():
+            widget.display = name == page
+        self.set_focus(pages[page])
         self.tell()
         self.renew()
 
+    def action_inspect(self) -> None:
+        """Any text through the features, or back to writing."""
+        if self.looking:
+            self.show_page("writing")
+        else:
+            self.show_page("inspect")
+            self.begin_looking(self.shown.prompt)
+
     # Writing
 
+    def recipe(self) -> Recipe:
+        """What would be written now, or the sweep that is shown."""
+        recipe = self._recipe()
+        return replace(recipe, sweep=self._strengths, clamps=self._others()) if self.shown.sweeping else recipe
+
+    def replay(self, recipe: Recipe) -> None:
+        """Write what a recipe says, or sweep."""
+        if recipe.sweep:
+            self._sweep(recipe.sweep)
+        else:
+            self._write()
+
+    def _take_over(self) -> None:
+        """The text that was left with the process brings its prompt, clamps and settings along."""
+        self.talk.recalled = False
+        recipe = self.talk.begun
+        if recipe is None:
+            return
+        shown = self.shown
+        shown.prompt, shown.chat, shown.system = recipe.prompt, recipe.chat, recipe.system
+        shown.sampling = sampling_of(recipe)
+        with suppress(MonosemError):  # of a run of another width
+            self.tray.take([self.checked(clamp) for clamp in recipe.clamps])
+        self.forget_change()
+
     def _recipe(self) -> Recipe:
-        s = self.shown.sampling
+        shown, s = self.shown, self.shown.sampling
         return Recipe(
-            prompt=self.shown.prompt,
+            prompt=shown.prompt,
+            chat=shown.chat,
+            system=shown.system if shown.chat else "",
             clamps=self.tray.clamps,
             max_new=s.max_new,
             temperature=s.temperature,
@@ -147,10 +190,18 @@ class LiveScreen(InspectingScreen):
 
     def _may_run(self) -> bool:
         """Whether there is a model, and a prompt for it; says what is missing."""
-        if self.has_model and not self.shown.prompt:
-            self.tell("there is no prompt: p types one")
+        if not self.has_model:
             return False
-        return self.has_model
+        ready, roles = self.talk.ready, self.tray.roles
+        if not self.shown.prompt:
+            self.tell("there is no prompt: p types one")
+        elif self.shown.chat and ready is not None and not ready.chat:
+            self.tell(no_template(ready))
+        elif roles and not self.shown.chat:
+            self.tell(f"@{roles[0]} is a turn of a chat, and the prompt is none: C makes it one, @ moves the clamp")
+        else:
+            return True
+        return False
 
     def _write(self, tokens: int | None = None) -> None:
         """Anew from the prompt."""
@@ -179,6 +230,8 @@ class LiveScreen(InspectingScreen):
         elif self.talk.phase in (Phase.RESTING, Phase.NONE, Phase.DEAD):
             if self.talk.can_go_on(self._recipe()):
                 self.talk.go(1)
+            elif self.talk.writing.complete:
+                self.tell("both texts are complete: ctrl+g writes anew, h and b write on from a token")
             else:
                 self._write(1)
 
@@ -188,6 +241,11 @@ class LiveScreen(InspectingScreen):
         at = self.shown.cursor
         wanted = (last if steps < 0 else 0) if at is None else at + steps
         self.shown.cursor = None if wanted > last else max(0, wanted)
+        self.renew()
+
+    def action_fork(self) -> None:
+        """To the first token in which the texts differ."""
+        self.shown.cursor = self.talk.writing.fork
         self.renew()
 
     def action_branch(self) -> None:
@@ -211,40 +269,19 @@ class LiveScreen(InspectingScreen):
         self.shown.sampling = replace(sampling, seed=sampling.seed + 1)
         self._write()
 
-    # Clamps
-
-    def action_move(self, rows: int) -> None:
-        """Another clamp."""
-        self.tray.move(rows)
+    def action_chat(self) -> None:
+        """The prompt as the user's turn of a chat, or as it is."""
+        shown, ready = self.shown, self.talk.ready
+        if not shown.chat and ready is not None and not ready.chat:
+            self.tell(no_template(ready))
+            return
+        shown.chat = not shown.chat
+        self.tell(
+            "the prompt is a user's turn, by the model's chat template; S types what the system says"
+            if shown.chat
+            else "the prompt is taken as it is"
+        )
         self.renew()
-
-    def action_strength(self, steps: int) -> None:
-        """Stronger or weaker."""
-        self._changed(lambda: self.tray.strengthen(steps, self.session.maximum))
-
-    def action_off(self) -> None:
-        """Off, or on."""
-        self._changed(self.tray.switch)
-
-    def action_ablate(self) -> None:
-        """Ablated, or not."""
-        self._changed(self.tray.ablate)
-
-    def action_mode(self) -> None:
-        """The next mode."""
-        self._changed(lambda: self.tray.cycle(self.session.maximum))
-
-    def action_drop(self) -> None:
-        """Out of the tray."""
-        self._changed(self.tray.drop)
-
-    def _changed(self, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except MonosemError as error:
-            self.tell(error.what)
-        else:
-            self.follow_tray()
 
     # Typing
 
@@ -252,43 +289,23 @@ class LiveScreen(InspectingScreen):
         """Type a prompt; the model is loaded meanwhile."""
         if self.has_model:
             self.talk.wake_up()
-            self._type("prompt", self.shown.prompt)
+            self.type_text("prompt", self.shown.prompt)
 
-    def action_text(self) -> None:
-        """Type a text to look at; the model is loaded meanwhile."""
-        if self.has_model:
-            self.talk.wake_up()
-            self._type("text", self.looked.text)
-
-    def action_add(self) -> None:
-        """Type a clamp."""
-        self._editing = False
-        self._type("clamp", "")
-
-    def action_edit(self) -> None:
-        """Type the clamp under the cursor anew."""
-        if self.tray.present is not None:
-            self._editing = True
-            self._type("clamp", str(self.tray.present.clamp))
+    def action_system(self) -> None:
+        """Type what the system says in a chat."""
+        self.type_text("system", self.shown.system)
 
     def action_sweep(self) -> None:
         """Type a row of strengths for the clamp under the cursor."""
         if self.tray.present is not None and self.has_model:
-            self._type("sweep", strengths(self.tray.present.clamp, self.session.maximum))
-
-    def action_recipe(self) -> None:
-        """Type where the recipe is to be kept."""
-        self._type("recipe", free_name(Path(), self.run.name, ".recipe.json"))
-
-    def action_export(self) -> None:
-        """Type where the texts are to be kept."""
-        self._type("export", free_name(Path(), self.run.name, ".txt"))
+            self.type_text("sweep", strengths(self.tray.present.clamp, self.session.maximum))
 
     def action_settings(self) -> None:
         """Type how tokens are drawn."""
-        self._type("settings", str(self.shown.sampling))
+        self.type_text("settings", str(self.shown.sampling))
 
-    def _type(self, kind: LiveKind, text: str) -> None:
+    def type_text(self, kind: LiveKind, text: str) -> None:
+        """Have something typed."""
         self.type_into(kind, text)
         self.renew()
 
@@ -301,61 +318,40 @@ class LiveScreen(InspectingScreen):
         self.tell()
         if what is Typed.KEEP:
             try:
-                self._take_text(kind, text)
+                self.take_text(kind, text)
             except MonosemError as error:
                 self.tell(" · ".join(filter(None, (error.what, error.hint))))
         self.renew()
 
-    def _take_text(self, kind: str, text: str) -> None:
+    def take_text(self, kind: str, text: str) -> None:
+        """What was typed, by its kind."""
+        shown = self.shown
         if kind == "prompt":
-            self.shown.prompt = text
+            shown.prompt = text
             self._write()
-        elif kind == "text":
-            self.read(text)
+        elif kind == "system":
+            shown.system, shown.chat = text, shown.chat or bool(text)
+            self.tell("the system says so from the next text on" if text else "the system says nothing")
         elif kind == "sweep":
             self._sweep(text.strip())
-        elif kind in ("recipe", "export") and text.strip():
-            self._keep_file(Path(text.strip()).expanduser(), kind)
         elif kind == "settings":
-            self.shown.sampling = self.shown.sampling.changed(text)
-            self.tell(f"{self.shown.sampling.words}, from the next text on")
-        elif kind == "clamp" and text.strip():
-            clamp = parse_clamp(text.strip())
-            d_sae = self.run.store.d_sae
-            for feature in (clamp.feature, *(condition.feature for condition in clamp.where.conditions)):
-                if feature >= d_sae:
-                    raise MonosemError(f"there is no feature {feature}", f"They are 0 to {d_sae - 1}.")
-            clamp.change(self.session.maximum(clamp.feature))
-            (self.tray.put if self._editing else self.tray.add)(clamp)
-            self.follow_tray()
+            shown.sampling = shown.sampling.changed(text)
+            self.tell(f"{shown.sampling.words}, from the next text on")
+        else:
+            super().take_text(kind, text)
 
     def _sweep(self, text: str) -> None:
         """Write a text for each strength, the other clamps as they are."""
         feature = parse_sweep(text)[0].feature
         if self._may_run():
-            others = [held for held in self.tray.held if held.on and held.clamp.feature != feature]
-            recipe = replace(self._recipe(), clamps=tuple(str(held.clamp) for held in others))
+            self._strengths, self._swept_feature = text, feature
             self.talk.swept, self.shown.sweeping = None, True
-            self.talk.sweep(recipe, text)
+            self.talk.sweep(replace(self._recipe(), clamps=self._others()), text)
 
-    def _keep_file(self, path: Path, kind: str) -> None:
-        recipe, writing = self.talk.recipe or self._recipe(), self.talk.writing
-        if kind == "export":
-            export(path, recipe, writing, self.run.store.vocabulary)
-            self.tell(f"both texts are in {path}")
-        else:
-            self.tell(f"writing {path}")
-            self._save_recipe(path, self._recipe())
-
-    @work(thread=True, exit_on_error=False)
-    def _save_recipe(self, path: Path, recipe: Recipe) -> None:
-        """Away from the keys: the digest reads all of the dictionary."""
-        try:
-            save_recipe(path, recipe, self.folder.sae)
-            said = f"the recipe is in {path}: monosem generate --recipe {path}"
-        except MonosemError as error:
-            said = " · ".join(filter(None, (error.what, error.hint)))
-        self.app.call_from_thread(self.tell, said)
+    def _others(self) -> tuple[str, ...]:
+        """Clamps in force, those of the feature that is swept apart."""
+        held = (one.clamp for one in self.tray.held if one.on and one.clamp.feature != self._swept_feature)
+        return tuple(map(str, held))
 
 
 def _sampling(text: str) -> Sampling:

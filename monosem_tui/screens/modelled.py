@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from textual.message import Message
 from textual.timer import Timer
@@ -14,9 +15,11 @@ from monosem_tui.memory import state_folder
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.session import Session
 from monosem_tui.text.tokens import display_token
+from monosem_tui.widgets.filter_input import LiveKind
 from store import wire
 from store.run import RunFolder
 
+Page = Literal["writing", "inspect", "recipes"]
 PAUSE = 0.05
 """Seconds between two looks at what the model has said: 20 a second are more than a slow line carries."""
 ALONE = "a features.h5 by itself has no model: open its run's folder"
@@ -52,6 +55,18 @@ class ModelScreen(MonosemScreen):
     def renew(self) -> None:
         """Draw what has changed."""
         raise NotImplementedError
+
+    def show_page(self, page: Page) -> None:
+        """Another page of this screen."""
+        raise NotImplementedError
+
+    def type_text(self, kind: LiveKind, text: str) -> None:
+        """Have something typed."""
+        raise NotImplementedError
+
+    def take_text(self, kind: str, text: str) -> None:
+        """What was typed; each part of the screen takes its own kinds."""
+        raise ValueError(f"nobody takes {text!r}, a {kind}")
 
     def label(self, feature: int) -> str:
         """What somebody called it, or else the token on which it fires most."""
@@ -91,6 +106,10 @@ class ModelScreen(MonosemScreen):
             self._revision = self.tray.revision
             self.talk.change(self.tray.clamps)
         self.renew()
+
+    def forget_change(self) -> None:
+        """What has changed in the tray is told by whoever has changed it."""
+        self._revision = self.tray.revision
 
     def action_restart(self) -> None:
         """The model's process anew."""

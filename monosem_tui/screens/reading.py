@@ -11,7 +11,7 @@ from monosem_tui.actions import Need
 from monosem_tui.memory import ExamplesMemory, Memory
 from monosem_tui.screens.clipboard import copy
 from monosem_tui.screens.noted import NotedScreen
-from monosem_tui.screens.session import Session
+from monosem_tui.screens.session import DocumentWanted, Session
 from monosem_tui.text.card import FeatureCard, feature_name
 from monosem_tui.text.choice import ExampleChoice, sound
 from monosem_tui.text.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
@@ -199,6 +199,16 @@ class ReadingScreen(NotedScreen):
             self.tell(copy(self.document.as_text(), self.app.copy_to_clipboard))
         else:
             super().action_copy()
+
+    def action_inspect(self) -> None:
+        """The document that is open, or that of the example that is chosen, through all features."""
+        whole, stop = self.document.whole, self.page.stop
+        if self.in_document and self.reading and whole is not None:
+            self.post_message(DocumentWanted(whole.place))
+        elif stop is not None and stop.key.feature is None:
+            self.post_message(DocumentWanted(stop.key.target))
+        else:
+            self.tell(Need.CHOSEN.value)
 
     @work(thread=True, exclusive=True, group="document", exit_on_error=False)
     def _open_document(self, feature: int, place: int) -> None:

@@ -76,6 +76,14 @@ class FeatureWanted(Message):
         self.feature = feature
 
 
+class DocumentWanted(Message):
+    """Live is to show the document that holds a place of the corpus through all features."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+
 class FeaturesChosen(Message):
     """Browse is to show these features, the cursor on one of them, or its page; escape goes back from there."""
 

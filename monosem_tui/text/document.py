@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from monosem_tui.text.card import ShownExample
 from monosem_tui.text.tokens import display_tokens
+from store.errors import MonosemError
 from store.reader import FeatureStore
 
 STRETCH = 1024
 """Tokens read at once."""
+MOST_INSPECTED = 2048
+"""Tokens of a document that are looked at together."""
 LOOK = 128
 """Tokens behind the end of a stretch that are searched for a better one."""
 
@@ -60,6 +63,54 @@ def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
         return Whole(feature, place, *store.document_span(place), f"document {number}", top)
     context = store.context_of(place)
     return Whole(feature, place, context.start, context.start + context.length, f"context {context.number}", top)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A document as text, or the part of it around a place."""
+
+    name: str
+    text: str
+    n_tokens: int
+    of: int
+    """Tokens of the whole."""
+
+
+def place_of(store: FeatureStore, number: int) -> int:
+    """Where a document of the corpus begins; where documents are not known, a context.
+
+    Raises:
+        MonosemError: there is none of this number.
+    """
+    store.check_lengths()
+    if not store.n_documents:
+        if not 0 <= number < store.n_contexts:
+            raise MonosemError(f"there is no context {number}", f"They are 0 to {store.n_contexts - 1}.")
+        return int(store.layout.contexts.start[number])
+    starts, ids = store.layout.documents
+    found = np.flatnonzero(ids == number)
+    if not len(found):
+        near = np.unique([ids[ids < number].max(initial=-1), ids[ids > number].min(initial=ids.max())])
+        names = " and ".join(str(one) for one in near if one >= 0)
+        raise MonosemError(f"document {number} is not in the index", f"The nearest: {names}.")
+    return int(starts[found[0]])
+
+
+def passage(store: FeatureStore, place: int) -> Passage:
+    """The document that holds a place, as text: from its beginning as far as may be, and at least to the place.
+
+    Raises:
+        MonosemError: there is no such place, or the store is damaged or has vanished.
+    """
+    whole = find_whole(store, 0, place)
+    start = whole.start
+    if place - start >= MOST_INSPECTED:
+        start = _cut(store, whole, place - MOST_INSPECTED // 2)
+    stop = min(whole.stop, start + MOST_INSPECTED)
+    tokens = store.tokens(start, stop)
+    if store.spec.excluded == "bos":  # the reader of texts puts its own in front of each context
+        tokens = tokens[store.counted(start, stop)]
+    return Passage(whole.name, store.vocabulary.text(tokens), len(tokens), whole.stop - whole.start)
 
 
 def first_stretch(store: FeatureStore, whole: Whole) -> Stretch:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from monosem_tui.text.live_page import rule, title
 from monosem_tui.text.numbers import MINUS, activation, count
 from monosem_tui.text.running import Row, flow, row_of, window
 from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import HEAT, HUES, HUES_UNDER, Line, Role, Span, crop, line
+from monosem_tui.text.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
 from monosem_tui.text.tokens import display_token, display_tokens
 from store import wire
 from store.vocab import Vocabulary
@@ -24,12 +24,31 @@ MOST_HUES = len(HUES)
 EFFECT = 0.1
 """Nats from which the loss of the next token counts as raised."""
 BAR = 8
+CHANGE = 23
+"""Cells for what ablation does."""
 HOW = (
     ("p", "types or pastes a text; its tokens and their features come up"),
     ("h l", "choose a token, j k one of its features; enter opens it in Browse"),
     ("space", "colours the text by a feature, up to four in four colours"),
     ("x", "underlines where removing a feature raises the next token's loss"),
+    ("v", "picks tokens: the features that explain several together"),
+    ("o", "opens a document of the corpus by its number; I in Browse, the example's"),
 )
+
+
+class _Tokens:
+    """The tokens of an answer, context after context, laid in a row once."""
+
+    def __init__(self) -> None:
+        self._found: wire.Inspected | None = None
+        self._tokens: Sequence[wire.Read] = ()
+
+    def of(self, found: wire.Inspected | None) -> Sequence[wire.Read]:
+        """All of them."""
+        if found is not self._found:
+            self._found = found
+            self._tokens = [token for context in found.contexts for token in context] if found else ()
+        return self._tokens
 
 
 @dataclass
@@ -50,17 +69,60 @@ class Looked:
     ablated: bool = False
     """Whether effects of ablation were asked for."""
 
+    name: str = ""
+    """What the text is, where it was not typed: `document 17`."""
+    _read: _Tokens = field(default_factory=_Tokens)
+    _ablated_read: _Tokens = field(default_factory=_Tokens)
+    _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
+    picked: tuple[int, ...] = ()
+    """Tokens whose features are listed together; none means the one under the cursor."""
+
     @property
     def reads(self) -> Sequence[wire.Read]:
         """All tokens of the text that was read last."""
-        found = self.talk.inspected
-        return [token for context in found.contexts for token in context] if found else ()
+        return self._read.of(self.talk.inspected)
+
+    def rows(self, cells: int) -> list[Row]:
+        """The text in rows; laid out once for a text and a width."""
+        found, laid = self.talk.inspected, self._laid
+        if laid is None or laid[0] is not found or laid[1] != cells:
+            shown = display_tokens(self.vocabulary.tokens([read.token for read in self.reads]))
+            laid = self._laid = (found, cells, flow(shown, cells))
+        return laid[2]
+
+    @property
+    def effects(self) -> Sequence[wire.Read]:
+        """The same tokens with what ablation does, as far as it is known."""
+        found = self._ablated_read.of(self.talk.effects)
+        return found if len(found) == len(self.reads) else ()
 
     @property
     def firings(self) -> Sequence[wire.Fires]:
-        """Features of the token under the cursor, the strongest first."""
+        """Features of the token under the cursor, or of all that are picked: the strongest first."""
         reads = self.reads
-        return reads[self.token].firings if self.token < len(reads) else ()
+        places = [place for place in self.picked or (self.token,) if place < len(reads)]
+        sums: dict[int, float] = {}
+        changes: dict[int, float] = {}
+        for place in places:
+            for fires in reads[place].firings:
+                sums[fires.feature] = sums.get(fires.feature, 0.0) + fires.activation
+            for feature, change in self.changes(place).items():
+                changes[feature] = changes.get(feature, 0.0) + change
+        order = sorted(sums, key=lambda feature: -sums[feature])
+        return [wire.Fires(feature, sums[feature], changes.get(feature)) for feature in order]
+
+    def changes(self, place: int) -> dict[int, float]:
+        """What removing a feature at a token does to the loss of the next; empty where nobody asked."""
+        effects = self.effects
+        if not self.ablated or place >= len(effects):
+            return {}
+        return {f.feature: f.loss_change for f in effects[place].firings if f.loss_change is not None}
+
+    def pick(self) -> None:
+        """Pick the token under the cursor, or no more."""
+        token = self.token
+        self.picked = tuple(p for p in self.picked if p != token) if token in self.picked else (*self.picked, token)
+        self.row = 0
 
     @property
     def feature(self) -> int | None:
@@ -95,40 +157,54 @@ class Looked:
 
 def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
     """The whole page in `height` lines."""
-    lines = [title(looked.talk, cells)]
+    lines = title(looked.talk, cells)
     reads = looked.reads
     if not reads:
         lines += [rule("a text through the features", cells)]
         lines += [crop(line(f" {keys:>6}  ", Span(what, Role.DIM)), cells) for keys, what in HOW]
         return (lines + [()] * height)[:height]
     upper = max(2, (height - 4) // 2)
-    rows = flow(display_tokens(looked.vocabulary.tokens([read.token for read in reads])), cells - 2)
+    rows = looked.rows(cells - 2)
     upper = min(upper, len(rows))
     first = window(len(rows), upper, row_of(rows, looked.token))
-    roles = _roles(looked, reads)
-    text = f"text: {count(len(reads))} tokens"
-    text += f" · underlined: removing a feature costs the next token {EFFECT:g} nats" if looked.ablated else ""
-    lines.append(rule(text, cells))
-    lines += [_row(row, roles, looked.token, cells) for row in rows[first : first + upper]]
+    lines.append(rule(_text_title(looked), cells))
+    seen = rows[first : first + upper]
+    places = [piece.token for row in seen for piece in row]
+    roles = dict(zip(places, token_roles(looked, places), strict=True))
+    lines += [_row(row, roles, looked, cells) for row in seen]
     lines.append(_legend(looked, cells))
     lines.append(rule(_token_title(looked, reads[looked.token]), cells))
-    room = height - len(lines)
-    top = max(0, min(looked.row - room // 2, len(looked.firings) - room))
-    lines += [_firing(looked, n, cells) for n in range(top, min(len(looked.firings), top + room))]
+    firings, room = looked.firings, height - len(lines)
+    top = max(0, min(looked.row - room // 2, len(firings) - room))
+    lines += [_firing(looked, firings, n, cells) for n in range(top, min(len(firings), top + room))]
     return (lines + [()] * height)[:height]
+
+
+def _text_title(looked: Looked) -> str:
+    name = f"{looked.name or 'text'}: {count(len(looked.reads))} tokens"
+    if not looked.ablated:
+        return name
+    if not looked.effects:
+        return f"{name} · effects are not known yet"
+    return f"{name} · underlined: removing it costs {EFFECT:g} nats"
 
 
 def _token_title(looked: Looked, read: wire.Read) -> str:
     name = display_token(looked.vocabulary.token(read.token))
+    if looked.picked:
+        number = len(looked.picked)
+        return f"{number} token{'s' * (number > 1)} picked: what fires on {'all together' if number > 1 else 'it'}"
     if not read.counted:
         return f"token {looked.token + 1} {name} · does not count"
-    loss = f" · loss of the next token {read.next_loss:.2f} nats" if read.next_loss is not None else ""
+    effects = looked.effects
+    next_loss = effects[looked.token].next_loss if looked.ablated and looked.token < len(effects) else None
+    loss = f" · loss of the next token {next_loss:.2f} nats" if next_loss is not None else ""
     return f"token {looked.token + 1} {name} · {count(read.active)} features fire{loss}"
 
 
-def _firing(looked: Looked, number: int, cells: int) -> Line:
-    fires, here = looked.firings[number], number == looked.row
-    top = looked.firings[0].activation
+def _firing(looked: Looked, firings: Sequence[wire.Fires], number: int, cells: int) -> Line:
+    fires, here = firings[number], number == looked.row
+    top = firings[0].activation
     drawn = bar(fires.activation / top if top > 0 else 0.0, BAR)
     hue = HUES[looked.chosen.index(fires.feature)] if fires.feature in looked.chosen else Role.PLAIN
     spans = [
@@ -137,11 +213,17 @@ def _firing(looked: Looked, number: int, cells: int) -> Line:
         Span(f"  {activation(fires.activation):>6}  "),
         Span(drawn + " " * (BAR - width(drawn)), Role.DIM),
     ]
-    if fires.loss_change is not None:
-        sign = "+" if fires.loss_change >= 0 else MINUS
-        spans.append(Span(f"  {sign}{abs(fires.loss_change):.2f} nats without it", Role.DIM))
+    if looked.ablated and looked.effects:
+        spans.append(Span(fit(_change(fires.loss_change), CHANGE), Role.DIM))
     spans += [Span("  "), Span(printable(looked.label(fires.feature)))]
     return crop(line(*spans), cells)
+
+
+def _change(change: float | None) -> str:
+    if change is None:
+        return ""
+    sign = " " if abs(change) < 0.005 else "+" if change > 0 else MINUS
+    return f"  {sign}{abs(change):.2f} nats without it"
 
 
 def _legend(looked: Looked, cells: int) -> Line:
@@ -150,42 +232,49 @@ def _legend(looked: Looked, cells: int) -> Line:
         for hue, feature in zip(HUES, looked.chosen, strict=False):
             parts += [Span(f" {feature} ", hue), " " + fit(printable(looked.label(feature)), 16).rstrip() + "  "]
         return crop(line(*parts), cells)
-    if looked.feature is None or looked.ablated:
+    if looked.feature is None:
         return ()
     return crop(line(Span(f" coloured by {looked.feature}, the feature under the cursor", Role.DIM)), cells)
 
 
-def _roles(looked: Looked, reads: Sequence[wire.Read]) -> list[Role]:
+def token_roles(looked: Looked, places: Sequence[int]) -> list[Role]:
+    """Activation as the background; an underline where removing what is drawn raises the next token's loss."""
+    reads, feature = looked.reads, looked.feature
     if looked.chosen:
-        return [_hue(looked, read) for read in reads]
-    if looked.ablated:
-        return [Role.UNDER if _effect(read, None) >= EFFECT else Role.PLAIN for read in reads]
-    feature = looked.feature
+        return [_hue(looked, reads[place], place) for place in places]
     if feature is None:
-        return [Role.PLAIN] * len(reads)
-    acts = np.array([next((f.activation for f in r.firings if f.feature == feature), 0.0) for r in reads], np.float32)
-    top = max(float(acts.max()), looked.maximum(feature) or 0.0)
-    return [HEAT[step] for step in bins(acts, top).tolist()]
+        return [Role.UNDER if _effect(looked, place, None) >= EFFECT else Role.PLAIN for place in places]
+    acts = np.array([_activation(reads[place], feature) for place in places], np.float32)
+    top = looked.maximum(feature) or max((_activation(read, feature) for read in reads), default=0.0)
+    return [
+        (HEAT_UNDER if _effect(looked, place, (feature,)) >= EFFECT else HEAT)[step]
+        for place, step in zip(places, bins(acts, top).tolist(), strict=True)
+    ]
 
 
-def _hue(looked: Looked, read: wire.Read) -> Role:
+def _activation(read: wire.Read, feature: int) -> float:
+    return next((fires.activation for fires in read.firings if fires.feature == feature), 0.0)
+
+
+def _hue(looked: Looked, read: wire.Read, place: int) -> Role:
     """Of the chosen feature that fires most, each measured by its own maximum."""
     known = [fires for fires in read.firings if fires.feature in looked.chosen]
     if not known:
         return Role.PLAIN
     best = max(known, key=lambda fires: fires.activation / (looked.maximum(fires.feature) or 1.0))
-    under = looked.ablated and _effect(read, looked.chosen) >= EFFECT
+    under = _effect(looked, place, looked.chosen) >= EFFECT
     return (HUES_UNDER if under else HUES)[looked.chosen.index(best.feature)]
 
 
-def _effect(read: wire.Read, among: Sequence[int] | None) -> float:
-    """The largest rise of the next token's loss."""
-    changes = [
-        f.loss_change for f in read.firings if f.loss_change is not None and (among is None or f.feature in among)
-    ]
-    return max(changes, default=0.0)
+def _effect(looked: Looked, place: int, among: Sequence[int] | None) -> float:
+    """The largest rise of the next token's loss, of some features or of any."""
+    changes = looked.changes(place)
+    return max((change for f, change in changes.items() if among is None or f in among), default=0.0)
 
 
-def _row(row: Row, roles: Sequence[Role], cursor: int, cells: int) -> Line:
-    spans = [Span(piece.text, Role.CARET if piece.token == cursor else roles[piece.token]) for piece in row]
+def _row(row: Row, roles: Mapping[int, Role], looked: Looked, cells: int) -> Line:
+    spans = []
+    for piece in row:
+        picked = Role.CURSOR if piece.token in looked.picked else roles[piece.token]
+        spans.append(Span(piece.text, Role.CARET if piece.token == looked.token else picked))
     return crop(line(" ", *spans), cells)

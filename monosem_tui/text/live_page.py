@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from textwrap import wrap
 
 from monosem_tui.live.conversation import Conversation, Phase
 from monosem_tui.live.tray import Tray
@@ -12,7 +13,7 @@ from monosem_tui.live.writing import Sampling
 from monosem_tui.text.live_strips import figures, strips
 from monosem_tui.text.live_tray import tray_lines
 from monosem_tui.text.numbers import compact
-from monosem_tui.text.running import Row, flow, row_of, window
+from monosem_tui.text.running import Growing, Row, row_of, window
 from monosem_tui.text.safe import printable
 from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
 from monosem_tui.text.sweep_page import sweep_lines, sweep_title
@@ -20,6 +21,8 @@ from monosem_tui.text.tokens import display_tokens
 from store.vocab import Vocabulary
 
 RULE, WALL, FORK = "─", "│", "│"
+MOST_WHY = 3
+"""Lines of what went wrong."""
 SIDE_BY_SIDE = 100
 """Cells from which the texts stand beside each other."""
 ENDS = {"eos": "the model ended it", "length": "as long as asked for", "context": "the model's context is full"}
@@ -29,6 +32,7 @@ START = (
     ("c", "in Browse puts the feature under the cursor into the tray"),
     ("ctrl+g", "writes, and stops; strengths may change meanwhile"),
     ("i", "shows the features on any text"),
+    ("o", "shows the recipes that were kept, and writes them again"),
 )
 
 
@@ -42,11 +46,25 @@ class Shown:
     maximum: Callable[[int], float | None]
     label: Callable[[int], str]
     prompt: str = ""
+    chat: bool = False
+    """Whether the prompt is the user's turn of a chat."""
+    system: str = ""
+    """Of a chat; empty for none."""
     sampling: Sampling = field(default_factory=Sampling)
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
+    base: Growing = field(init=False)
+    clamped: Growing = field(init=False)
+    """Both texts, laid out as far as they have been shown."""
     sweeping: bool = False
     """Whether a sweep is shown in place of the text."""
+
+    def __post_init__(self) -> None:
+        """Nothing has been laid out."""
+        self.base, self.clamped = Growing(self._printable), Growing(self._printable)
+
+    def _printable(self, tokens: Sequence[int]) -> list[str]:
+        return display_tokens(self.vocabulary.tokens(tokens))
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
@@ -56,7 +74,7 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     if not (shown.sweeping and shown.talk.swept):
         below.append(figures(shown.talk.writing, shown.vocabulary, shown.cursor, cells))
         below += strips(shown.talk.writing, shown.tray, shown.maximum, shown.cursor, cells, max(1, height // 8))
-    above = [title(shown.talk, cells), _prompt(shown.prompt, cells), rule(_tray_title(shown.tray), cells), *tray]
+    above = [*title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
 
@@ -67,18 +85,23 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
     return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
-def title(talk: Conversation, cells: int) -> Line:
-    """What the model's process does."""
-    return rule(f"live model: {state(talk)}", cells, Role.WARNING if talk.problem else Role.BOLD)
+def title(talk: Conversation, cells: int) -> list[Line]:
+    """What the model's process does; below it, all of what went wrong last."""
+    name = "attached" if talk.attached else "live"
+    why = wrap(printable(talk.problem), max(1, cells - 2))[:MOST_WHY]
+    return [
+        rule(f"{name} model: {state(talk)}", cells),
+        *(crop(line(" ", Span(one, Role.WARNING)), cells) for one in why),
+    ]
 
 
 def state(talk: Conversation) -> str:
     """What the model's process does, in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:
-        return f"gone: {printable(talk.problem)} · R brings it back"
+        return "gone · R brings it back"
     if talk.phase is Phase.NONE:
-        return f"not loaded: {printable(talk.problem)}" if talk.problem else "not loaded; ctrl+g loads it and writes"
+        return "not connected · R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
     if talk.phase in (Phase.LOADING, Phase.BUSY):
         if working is None:
             return "starting its process" if talk.phase is Phase.LOADING else "at work"
@@ -91,13 +114,24 @@ def state(talk: Conversation) -> str:
     return " · ".join(parts)
 
 
-def _prompt(prompt: str, cells: int) -> Line:
-    head = line(" ", Span("PROMPT", Role.BOLD), "  ")
-    if not prompt:
-        return crop(line(*head, Span("none: p types one", Role.DIM)), cells)
-    text = line(printable(prompt))
+def _prompt(shown: Shown, cells: int) -> list[Line]:
+    """The prompt on a line, the end of it where it is long; of a chat with what the system says before it."""
+    system = [_labelled("SYSTEM", shown.system, cells)] if shown.chat and shown.system else []
+    if not shown.prompt:
+        none = Span("none: p types one", Role.DIM)
+        return [*system, crop(line(" ", Span(_name(shown), Role.BOLD), "  ", none), cells)]
+    return [*system, _labelled(_name(shown), shown.prompt, cells)]
+
+
+def _name(shown: Shown) -> str:
+    return "USER  " if shown.chat else "PROMPT"
+
+
+def _labelled(name: str, text: str, cells: int) -> Line:
+    head = line(" ", Span(name, Role.BOLD), "  ")
+    spans = line(printable(text))
     room = cells - width_of(head) - 1
-    return line(*head, *(text if width_of(text) <= room else crop_left(text, room)))
+    return line(*head, *(spans if width_of(spans) <= room else crop_left(spans, room)))
 
 
 def _tray_title(tray: Tray) -> str:
@@ -117,17 +151,17 @@ def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
     clamped_title = "clamped" + _end(writing.clamped_end) + _fork(writing.fork)
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
-        one = _column(shown, base, left, room - 1, None)
-        other = _column(shown, clamped, right, room - 1, writing.fork)
+        one = _column(shown, shown.base, base, left, room - 1, None)
+        other = _column(shown, shown.clamped, clamped, right, room - 1, writing.fork)
         wall = Span(WALL, Role.DIM)
         heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
         return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
     upper = (room - 2) // 2
     return [
         rule(base_title, cells),
-        *_column(shown, base, cells, upper, None),
+        *_column(shown, shown.base, base, cells, upper, None),
         rule(clamped_title, cells),
-        *_column(shown, clamped, cells, room - 2 - upper, writing.fork),
+        *_column(shown, shown.clamped, clamped, cells, room - 2 - upper, writing.fork),
     ]
 
 
@@ -150,13 +184,9 @@ def _padded(spans: Line, cells: int) -> Line:
     return line(*spans, " " * (cells - width_of(spans)))
 
 
-def _column(shown: Shown, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
+def _column(shown: Shown, text: Growing, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
     """A text in exactly `room` rows, its end or the token under the cursor in sight."""
-    texts = display_tokens(shown.vocabulary.tokens(tokens))
-    if fork is not None:
-        space = " " if texts[fork].startswith(" ") else ""
-        texts[fork] = f"{space}{FORK}{texts[fork].removeprefix(' ')}"
-    rows = flow(texts, cells - 2)
+    rows = text.rows(tokens, cells - 2, fork, FORK)
     place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
     first = window(len(rows), room, place)
     drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]

@@ -8,7 +8,7 @@ from monosem_tui.live.tray import Held, Tray
 from monosem_tui.live.writing import Writing
 from monosem_tui.text.numbers import activation, signed
 from monosem_tui.text.safe import fit, printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, spread
+from monosem_tui.text.spans import Line, Role, Span, crop, line, spread, width_of
 from store import wire
 from store.clamp import Clamp
 
@@ -54,11 +54,12 @@ def _row(
         Span(clamp.in_words() if held.on else f"off ({clamp.in_words()})", role),
     ]
     level = _level(clamp, maximum)
-    if held.on and level:
-        left += [Span("  ◀ ", Role.DIM), Span(level, Role.BOLD), Span(" ▶", Role.DIM)]
     act = now.get(clamp.feature)
     right = line(Span("now ", Role.DIM), _now(act), " ") if act is not None and held.on else ()
-    return spread(line(*left), right, cells)
+    strength = line(Span("  ◀ ", Role.DIM), Span(level, Role.BOLD), Span(" ▶", Role.DIM)) if held.on and level else ()
+    if right and width_of(left) + width_of(strength) + width_of(right) + 2 > cells:
+        strength = ()  # what it comes to is what the feature does now
+    return spread(line(*left, *strength), right, cells)
 
 
 def _level(clamp: Clamp, maximum: Callable[[int], float | None]) -> str:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from monosem_tui.text.spans import HEAT, HUES, HUES_UNDER, Line, Role
+from monosem_tui.text.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role
 
 THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231
@@ -87,6 +87,8 @@ def _styles(palette: Palette) -> dict[Role, Style]:
     for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
         # Without colours weight and underline still rise with the step.
         styles[role] = style if palette.used else Style(underline=True, bold=step >= 2, reverse=step >= 4)
+        # Without colours the strips and figures have to say what an underline says elsewhere.
+        styles[HEAT_UNDER[step + 1]] = styles[role] + Style(underline=True)
     for number, (role, under) in enumerate(zip(HUES, HUES_UNDER, strict=True)):
         hue = _hue(palette, number)
         styles[role], styles[under] = hue, hue + Style(underline=True)

@@ -33,6 +33,12 @@ class Role(Enum):
     HEAT_3 = "heat 3"
     HEAT_4 = "heat 4"
     HEAT_5 = "heat 5"
+    HEAT_1_UNDER = "heat 1 under"
+    """Where removing what is drawn matters."""
+    HEAT_2_UNDER = "heat 2 under"
+    HEAT_3_UNDER = "heat 3 under"
+    HEAT_4_UNDER = "heat 4 under"
+    HEAT_5_UNDER = "heat 5 under"
     HUE_1 = "hue 1"
     """One of up to four features that colour a text; `UNDER` where removing it matters."""
     HUE_2 = "hue 2"
@@ -45,6 +51,14 @@ class Role(Enum):
 
 
 HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
+HEAT_UNDER = (
+    Role.UNDER,
+    Role.HEAT_1_UNDER,
+    Role.HEAT_2_UNDER,
+    Role.HEAT_3_UNDER,
+    Role.HEAT_4_UNDER,
+    Role.HEAT_5_UNDER,
+)
 HUES = (Role.HUE_1, Role.HUE_2, Role.HUE_3, Role.HUE_4)
 HUES_UNDER = (Role.HUE_1_UNDER, Role.HUE_2_UNDER, Role.HUE_3_UNDER, Role.HUE_4_UNDER)
 

@@ -15,11 +15,13 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
-LiveKind = Literal["prompt", "clamp", "settings", "text", "sweep", "recipe", "export"]
+LiveKind = Literal[
+    "prompt", "system", "clamp", "settings", "text", "document", "sweep", "recipe", "recipe file", "export"
+]
 Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
 """A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
 LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
-RUNNING: tuple[Kind, ...] = ("prompt", "text")
+RUNNING: tuple[Kind, ...] = ("prompt", "system", "text")
 """What may have several lines."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000

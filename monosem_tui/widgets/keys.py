@@ -20,6 +20,7 @@ _TEXTUAL_KEYS = {
     "}": "right_curly_bracket",
     "[": "left_square_bracket",
     "]": "right_square_bracket",
+    "@": "at",
 }
 
 

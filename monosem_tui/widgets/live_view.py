@@ -11,6 +11,7 @@ from monosem_tui.text.cells import changed_cells
 from monosem_tui.text.inspect_page import Looked, inspect_lines
 from monosem_tui.text.live_page import Shown, live_lines
 from monosem_tui.text.palette import Palette
+from monosem_tui.text.recipes_page import Recipes, recipes_lines
 from monosem_tui.text.spans import Line
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
@@ -86,3 +87,18 @@ class InspectView(CellView):
     def lines(self, cells: int, height: int) -> list[Line]:
         """All lines of the pane."""
         return inspect_lines(self.looked, cells, height)
+
+
+class RecipesView(CellView):
+    """The recipes that the notes keep."""
+
+    BINDINGS = bindings(Where.RECIPES)
+    DEFAULT_CSS = "RecipesView { display: none; }"
+
+    def __init__(self, palette: Palette, recipes: Recipes) -> None:
+        super().__init__(palette)
+        self.recipes = recipes
+
+    def lines(self, cells: int, height: int) -> list[Line]:
+        """All lines of the pane."""
+        return recipes_lines(self.recipes, cells, height)

@@ -8,6 +8,8 @@
     mute          it ends at once, with a traceback's last line on stderr
     ever          as `endless`, one token each 20 milliseconds
     evil          whatever it says about itself tries to take over the terminal
+    chatty        its tokenizer has a chat template
+    exhausted     memory runs out at the third token; the process goes on
     calm          one token each 60 milliseconds, so that each is drawn by itself
 
 Base tokens are words 10, 11, …; clamped ones are the same until the fifth, and from then on those from 30 on. KL is
@@ -119,7 +121,7 @@ class Fake:
                     d_sae=48,
                     max_context=64,
                     context=16,
-                    chat=False,
+                    chat="chatty" in self.behaviour,
                     knows_maxima=True,
                 )
             )
@@ -130,6 +132,10 @@ class Fake:
         if "calm" in self.behaviour:
             time.sleep(0.06)
         n = self.number
+        if "exhausted" in self.behaviour and n == 3:
+            self.going = None
+            send(wire.Failed(id=going.id, what="memory ran out on the GPU", hint="Shorten the text."))
+            return
         endless = "endless" in self.behaviour or "ever" in self.behaviour
         if self.left == 0 or (n >= self.longest and not endless):
             self.settle()

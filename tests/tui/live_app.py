@@ -71,6 +71,8 @@ def keys(text: str) -> list[str]:
         ",": "comma",
         "-": "minus",
         "/": "slash",
+        ":": "colon",
+        ">": "greater_than_sign",
     }
     return [named.get(letter, letter) for letter in text]
 

@@ -156,6 +156,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "screen.theme"): ("", {"theme": "light"}),
     (ANY, "screen.redraw"): ("", {}),
     (BROWSE, "clamp"): ("", {}),
+    (BROWSE, "inspect"): ("", {}),
     (BROWSE, "copy"): ("", {}),
     (BROWSE, "export"): ("", {}),
     (FORM, "answer"): ("e", {}),
@@ -166,7 +167,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
 }
 ELSEWHERE = (
     *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN),
-    *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.LIVE_TEXT),
+    *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.RECIPES, Where.LIVE_TEXT),
 )
 """Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}

@@ -46,7 +46,9 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
     async with make_app().run_test(size=size) as pilot:
         await press(pilot, "c", "j", "c")
         await write(pilot)
-        await pilot.press("k", "x", *"hhhh")
+        await pilot.press("k", "x", "space")
+        assert "both texts are complete" in screen_text(pilot)
+        await pilot.press(*"hhhh")
         await pilot.pause()
         assert_golden(f"live-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
 
@@ -174,12 +176,12 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
     async with make_app().run_test(size=(120, 40)) as pilot:
         await press(pilot, "c")
         screen = await write(pilot)
-        await pilot.press("w", "enter")
-        await until(pilot, lambda: "the recipe is in sample-1.recipe.json" in screen_text(pilot))
-        recipe = Recipe.load(tmp_path / "sample-1.recipe.json")
+        await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
+        await until(pilot, lambda: "the recipe is in sea.json" in screen_text(pilot))
+        recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
         assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
-        await pilot.press("w", "ctrl+u", *keys("sample-1.recipe.json"), "enter")
+        await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
         await pilot.press("e", "enter")
         await pilot.pause()
@@ -210,7 +212,8 @@ async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch
         os.kill(first.pid, signal.SIGKILL)
         await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
         text = screen_text(pilot)
-        assert "gone: it was ended by SIGKILL" in text
+        assert "gone · R brings it back" in text.splitlines()[1]
+        assert "it was ended by SIGKILL: often memory has run out" in text.splitlines()[2]
         assert "R brings it back" in text
         assert words(10, 13) in text
         await pilot.press("R")
@@ -236,6 +239,32 @@ async def _gone(pid: int) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"process {pid} is still there")
+
+
+async def test_memory_runs_out_while_it_writes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "exhausted")
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: "memory ran out on the GPU · Shorten the text." in screen_text(pilot))
+        assert screen.talk.phase is Phase.RESTING
+        assert words(10, 12) in screen_text(pilot)
+        await pilot.press("j")
+        assert "memory ran out" in screen_text(pilot)  # until something else is asked for
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_reason_is_told_whole(
+    size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, "dies")
+    async with make_app().run_test(size=size) as pilot:
+        screen = await live(pilot)
+        await pilot.press("p", *"sea", "enter")
+        await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
+        text = " ".join(screen_text(pilot).split())
+        assert "gone · R brings it back" in text
+        assert "it was ended by SIGKILL: often memory has run out" in text
 
 
 @pytest.mark.parametrize(
@@ -309,7 +338,7 @@ async def test_a_store_by_itself_has_no_model(make_app: MakeApp, tmp_path: Path,
 
 
 def test_every_key_of_live_is_pressed_here() -> None:
-    pressed = set("p ] - 0 x d a m j k h l b g r s w e ctrl+g space enter".split())
+    pressed = set("p ] - 0 x d a m j k h l b g r s w e o @ C S H L f ctrl+g space enter".split())
     for action in at(Where.WRITING):
         assert pressed & set(action.keys), action.id
 
@@ -365,6 +394,6 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_key_of_looking_is_pressed_here() -> None:
-    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R"}
+    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R", "o", "v", "H", "L"}
     for action in at(Where.INSPECT, Where.LIVE):
         assert pressed & set(action.keys), action.id

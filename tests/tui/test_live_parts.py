@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from monosem_tui.live.conversation import Conversation, Phase
 from monosem_tui.live.process import Ended, Heard
 from monosem_tui.live.writing import Sampling
 from monosem_tui.text.cells import changed_cells
-from monosem_tui.text.running import flow, window
+from monosem_tui.text.running import Growing, flow, window
 from monosem_tui.text.safe import width
 from monosem_tui.text.spans import Role, Span
+from monosem_tui.text.tokens import display_tokens
 from store import wire
 from store.errors import MonosemError
 from store.recipe import Recipe
@@ -31,6 +33,45 @@ def test_rows_hold_every_token_in_order_and_fit(tokens: list[str], cells: int) -
         assert all("↵" not in piece.text for piece in row[:-1])
     for piece in (piece for row in rows for piece in row):
         assert tokens[piece.token] in (piece.text, f" {piece.text}")
+
+
+PIECES = [
+    b" a",
+    b" sea",
+    b"side",
+    b".",
+    b"\n",
+    " 日本".encode(),
+    b" ",
+    b"\xc3",
+    b"\xa9",
+    b" \xe6",
+    b"\x97\xa5",
+    b"abcdefghijkl",
+]
+
+
+@given(
+    st.lists(st.integers(0, len(PIECES) - 1), max_size=60),
+    st.integers(12, 40),
+    st.lists(st.integers(0, 60), max_size=12),
+    st.none() | st.integers(0, 59),
+)
+def test_a_text_that_grows_is_laid_out_as_one_that_is_there(
+    tokens: list[int], cells: int, stops: list[int], fork: int | None
+) -> None:
+    def show(ids: Sequence[int]) -> list[str]:
+        return display_tokens([PIECES[one] for one in ids])
+
+    growing = Growing(show)
+    for stop in [*stops, len(tokens)]:  # back as well, as branches go
+        text = tokens[:stop]
+        shown = show(text)
+        marked = fork if fork is not None and fork < len(text) else None
+        if marked is not None:
+            blank = " " if shown[marked].startswith(" ") else ""
+            shown[marked] = f"{blank}│{shown[marked].removeprefix(' ')}"
+        assert growing.rows(text, cells, marked, "│") == flow(shown, cells)
 
 
 @given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 199))
@@ -168,3 +209,15 @@ def test_idle_is_no_failure_and_another_life_begins() -> None:
     talk.write(Recipe(prompt="a"))
     assert isinstance(lives[1].told[0], wire.Load)
     assert not talk.belongs(lives[0])
+
+
+def test_a_change_in_the_prompt_acts_when_it_is_read_again() -> None:
+    process = Scripted()
+    talk = Conversation(Path("run"), lambda: process)
+    talk.write(Recipe(prompt="a", clamps=("1=2", "2=3@prompt")))
+    process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=("1=2", "2=3@prompt")), step(0, 3, 7)]
+    talk.hear()
+    for clamps, said in ((("1=2", "2=4@prompt"), "read already"), (("1=3", "2=4@prompt"), "obeyed from token 2 on")):
+        process.says = [wire.Changed(id=4, clamps=clamps, from_token=1)]
+        talk.hear()
+        assert said in talk.said

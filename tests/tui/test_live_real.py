@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,44 @@ async def test_a_text_is_what_the_engine_writes(
         assert tokens == list(prompt_of(model, recipe).tokens)[: len(tokens)]
         await pilot.press("escape", "p", *keys(" " + words([1] * 90)), "enter")
         await until(pilot, lambda: "contexts of up to 64" in screen_text(pilot))
+    opened.store.close()
+
+
+@pytest.mark.slow
+async def test_a_chat_that_is_kept_is_written_again(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    own = live_run(tmp_path / "run")
+    config = tmp_path / "model" / "tokenizer_config.json"
+    template = "{% for m in messages %}{{ m['content'] }} {% endfor %}"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": template}))
+    opened = open_run(own.path)
+    async with make_app(opened).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("S", *keys(words([7, 8])), "enter", "g", *keys(" t=1.2 max=12 seed=5"), "enter")
+        await pilot.press("a", *keys("3=max*40@user"), "enter", "a", *keys("4=5@response"), "enter")
+        await pilot.press("p", *keys(PROMPT), "enter")
+        await until(pilot, lambda: screen.talk.writing.complete)
+        before = screen.talk.writing
+        assert screen.talk.recipe is not None
+        assert screen.talk.recipe.chat
+        model = open_live(own, {}, Silent())
+        clamps = [parse_clamp(clamp) for clamp in screen.talk.recipe.clamps]
+        recipe = screen.talk.recipe
+        session = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 12)
+        while session.step() is not None:
+            pass
+        assert [token.token for token in before.clamped] == session.clamped.tokens
+        await pilot.press("w", "enter")
+        await until(pilot, lambda: "is kept in the notes" in screen_text(pilot))
+        await pilot.press("d", "C", "r")
+        await until(pilot, lambda: screen.talk.writing is not before and screen.talk.writing.complete)
+        assert screen.talk.writing.clamped != before.clamped
+        await pilot.press("o", "enter")
+        await until(pilot, lambda: screen.talk.recipe == recipe and screen.talk.writing.complete)
+        assert screen.talk.writing.clamped == before.clamped
+        assert screen.talk.writing.base == before.base
     opened.store.close()
 
 

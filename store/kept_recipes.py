@@ -1,0 +1,99 @@
+"""Recipes in notes.jsonl: what was written under which clamps, kept by name beside what people say about features.
+
+A line is `{"recipe": 1, "name": NAME, …, "time": T}`, the keys of store.recipe between; of one name the last line wins,
+and `{"recipe": null, "name": NAME}` takes it away. Notes pass these lines over, as they speak of no feature.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from store.errors import MonosemError
+from store.notes import Notes
+from store.recipe import Recipe
+from store.statements import valid_text
+
+LONGEST_NAME = 80
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class KeptRecipe:
+    """A recipe under a name."""
+
+    name: str
+    recipe: Recipe
+    time: float = 0.0
+    """Seconds since the epoch; 0 where nobody wrote it down."""
+
+
+def kept_recipes(path: Path) -> list[KeptRecipe]:
+    """All that a notes.jsonl keeps, those kept last first; lines that are no recipe anyone can read are passed over.
+
+    Raises:
+        MonosemError: the file is there but may not be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    found: dict[str, KeptRecipe] = {}
+    for line in lines:
+        said = _said(line) if b'"recipe"' in line else None
+        if said is None:
+            continue
+        name = str(said["name"])
+        found.pop(name, None)
+        if said["recipe"] is not None and (kept := _kept(name, said)):
+            found[name] = kept
+    return list(found.values())[::-1]
+
+
+def keep_recipe(notes: Notes, name: str, recipe: Recipe) -> None:
+    """Keep a recipe under a name; one that had the name gives way.
+
+    Raises:
+        MonosemError: the name is empty or too long, or the notes may not be written.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise MonosemError(f"a recipe's name has 1 to {LONGEST_NAME} letters")
+    _append(notes, name, recipe.as_json())
+
+
+def forget_recipe(notes: Notes, name: str) -> None:
+    """Take the recipe of a name away.
+
+    Raises:
+        MonosemError: the notes may not be written.
+    """
+    _append(notes, name, {"recipe": None})
+
+
+def _append(notes: Notes, name: str, said: dict[str, Any]) -> None:
+    texts = {key: valid_text(value) if isinstance(value, str) else value for key, value in said.items()}
+    line = {**texts, "name": valid_text(name), "time": round(time.time(), 3)}
+    notes.append_line((json.dumps(line).replace("\x7f", "\\u007f") + "\n").encode())
+
+
+def _said(line: bytes) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(said, dict) and "feature" not in said and "recipe" in said and isinstance(said.get("name"), str)
+    return said if sound else None
+
+
+def _kept(name: str, said: dict[str, Any]) -> KeptRecipe | None:
+    written = said.get("time")
+    try:
+        recipe = Recipe.of(said, name)
+    except MonosemError:
+        return None
+    return KeptRecipe(name, recipe, float(written) if isinstance(written, int | float) else 0.0)

@@ -1,0 +1,146 @@
+"""Texts through the features: documents of the corpus, picked tokens, and effects behind activations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from textual.events import Paste
+from textual.pilot import Pilot
+
+from monosem_tui.live.conversation import Phase
+from monosem_tui.screens.live import LiveScreen
+from monosem_tui.text.document import passage, place_of
+from monosem_tui.text.inspect_page import token_roles
+from monosem_tui.text.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
+from store.errors import MonosemError
+from store.reader import FeatureStore
+from tests.sample_run import Sample
+from tests.tui.conftest import MakeApp
+from tests.tui.live_app import keys, live, pretend, until
+from tests.tui.screens import press, screen_text, settle
+
+
+def test_documents_by_number(sample: Sample) -> None:
+    with FeatureStore.open(sample.run.path) as store:
+        starts, ids = store.layout.documents
+        for start, number in list(zip(starts.tolist(), ids.tolist(), strict=True))[:5]:
+            assert place_of(store, number) == starts[list(ids).index(number)]
+            found = passage(store, start)
+            first, stop = store.document_span(start)
+            tokens = store.tokens(first, stop)
+            kept = tokens[store.counted(first, stop)] if store.spec.excluded == "bos" else tokens
+            assert found.text == store.vocabulary.text(kept)
+            assert found.name == f"document {number}"
+        missing = int(ids.max()) + 7
+        with pytest.raises(MonosemError, match=f"document {missing} is not in the index"):
+            place_of(store, missing)
+
+
+def test_a_long_document_is_cut_around_the_place(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monosem_tui.text.document.MOST_INSPECTED", 6)
+    with FeatureStore.open(sample.run.path) as store:
+        spans = [store.document_span(int(start)) for start in store.layout.documents.start]
+        first, stop = max(spans, key=lambda span: span[1] - span[0])
+        found = passage(store, stop - 1)
+        assert found.n_tokens <= 6 < found.of == stop - first
+
+
+async def read(pilot: Pilot[None], screen: LiveScreen) -> None:
+    await until(pilot, lambda: len(screen.looked.reads) > 0 and screen.talk.phase is Phase.RESTING)
+
+
+async def test_a_document_by_its_number(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        number = 3
+        await pilot.press("i", "o", *str(number), "enter")
+        await until(pilot, lambda: bool(screen.looked.text))
+        await read(pilot, screen)
+        assert f"document {number}:" in screen_text(pilot)
+        await pilot.press("o", *"99999", "enter")
+        await until(pilot, lambda: "document 99999 is not in the index" in screen_text(pilot))
+        await pilot.press("o", "x", "enter")
+        assert "is no number of a document" in screen_text(pilot)
+
+
+async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "I")
+        assert "nothing is chosen" in screen_text(pilot)
+        await press(pilot, "enter", "n")
+        await pilot.press("I")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LiveScreen))
+        screen = pilot.app.screen
+        assert isinstance(screen, LiveScreen)
+        await until(pilot, lambda: screen.looking and bool(screen.looked.text))
+        await read(pilot, screen)
+        assert screen.looked.name.startswith("document ")
+
+
+async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys(" ".join("abcdefghijklm")), "enter")
+        await read(pilot, screen)
+        looked = screen.looked
+        await pilot.press("v", "l", "l", "v")
+        sums: dict[int, float] = {}
+        for place in (1, 3):
+            for fires in looked.reads[place].firings:
+                sums[fires.feature] = sums.get(fires.feature, 0.0) + fires.activation
+        assert {fires.feature: fires.activation for fires in looked.firings} == sums
+        assert "2 tokens picked" in screen_text(pilot)
+        await pilot.press("L", "H", "L")
+        assert looked.token == 13
+        assert len(looked.firings) == 4
+        await pilot.press("h", *"hhhhhhhhh", "v", "h", "h", "v")
+        assert looked.picked == ()
+        assert {fires.feature for fires in looked.firings} == {f.feature for f in looked.reads[looked.token].firings}
+
+
+async def test_an_underline_on_the_colour(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter")
+        await read(pilot, screen)
+        looked = screen.looked
+        assert token_roles(looked, [1])[0] not in HEAT_UNDER
+        await pilot.press("x")
+        await until(pilot, lambda: bool(looked.effects))
+        assert looked.feature == 0  # the first token's; the fake says that ablating it costs 0.5 nats
+        roles = token_roles(looked, range(3))
+        assert roles[1] in HEAT_UNDER[1:]
+        assert roles[2] is Role.PLAIN
+        await pilot.press("space")
+        assert token_roles(looked, [1])[0] is HUES_UNDER[0]
+        await pilot.press("x")
+        assert token_roles(looked, [1])[0] is HUES[0]
+        assert np.isfinite(looked.firings[0].activation)
+
+
+async def test_an_answer_to_another_text_is_not_shown(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter", "p", *keys(" e f"), "enter")
+        await read(pilot, screen)
+        assert len(screen.looked.reads) == 7
+
+
+async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p")
+        screen.on_paste(Paste("a line of text\n" * 5000))
+        await pilot.pause()
+        assert "20 000 of 75 000 letters kept" in screen_text(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(screen.looked.reads) == 20_000 // 15 * 4 + 3)
+        await pilot.press("L", "j", "space")
+        assert "token 12" in screen_text(pilot)
