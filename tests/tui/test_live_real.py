@@ -97,7 +97,7 @@ async def test_a_chat_that_is_kept_is_written_again(
         assert [token.token for token in before.clamped] == session.clamped.tokens
         await pilot.press("w", "enter")
         await until(pilot, lambda: "is kept in the notes" in screen_text(pilot))
-        await pilot.press("d", "C", "r")
+        await pilot.press("d", "r")
         await until(pilot, lambda: screen.talk.writing is not before and screen.talk.writing.complete)
         assert screen.talk.writing.clamped != before.clamped
         await pilot.press("o", "enter")
