@@ -1,4 +1,4 @@
-"""What a clamp costs: tokens a second with a feature clamped, base text beside it, against one text without clamps.
+"""What a clamp costs: tokens a second of a clamped text, alone and beside the base text, against a text without clamps.
 
 Rounds are measured in turn, so that what slows one side slows the other.
 """
@@ -28,7 +28,16 @@ from tests.bench.page import Table
 from tests.bench.stories import LAYER, Stories
 from tests.bench.timing import grouped, ratio, spread
 
-COLUMNS = ("model and dictionary", "unclamped, tokens/s", "base and clamped, tokens/s", "least – greatest", "ratio")
+COLUMNS = (
+    "model and dictionary",
+    "unclamped, tokens/s",
+    "clamped",
+    "least – greatest",
+    "ratio",
+    "clamped beside base",
+    "least – greatest",
+    "ratio",
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,13 @@ def measure(plan: Plan = FULL) -> Table:
     ):
         live = opened(lm, layer, d_sae)
         for clamp in ("5=3@response", "5=off"):
-            plain, clamped = rounds(live, clamp, plan.rounds, tokens)
+            plain, alone, beside = rounds(live, clamp, plan.rounds, tokens)
             what = f"{name}, {live.source.d_in} → {grouped(d_sae)}, `{clamp}`"
-            figures = (grouped(median(plain)), grouped(median(clamped)), spread(clamped))
-            rows.append((what, *figures, f"{ratio(clamped, plain):.2f}"))
+            rows.append((what, grouped(median(plain)), *_figures(alone, plain), *_figures(beside, plain)))
     note = (
-        "One text without clamps against two with one (a third row reads the clamped text without clamps once they "
-        f"differ, for KL), after a prompt of 16 tokens, greedy, TopK with k 32; ratio: median of {plan.rounds} rounds."
+        "One text without clamps, the same with one, and both side by side (a third row then reads the clamped text "
+        "without clamps, for KL and perplexity), after a prompt of 16 tokens, greedy, TopK with k 32; ratio: median of "
+        f"{plan.rounds} rounds."
     )
     return Table(COLUMNS, rows, (note,))
 
@@ -79,19 +88,24 @@ def opened(lm: LanguageModel, layer: int, d_sae: int) -> LiveModel:
     return LiveModel(lm, Encoding(lm.tokenizer, lm.bos_id, lm.separator_id), sae, site, site, 128)
 
 
-def rounds(live: LiveModel, clamp: str, times: int, tokens: int) -> tuple[list[float], list[float]]:
-    """Tokens a second of each round, plain and clamped."""
-    plain, clamped = [], []
+def rounds(live: LiveModel, clamp: str, times: int, tokens: int) -> tuple[list[float], list[float], list[float]]:
+    """Tokens a second of each round: without a clamp, with one, with one beside the base text."""
+    plain, alone, beside = [], [], []
     for _ in range(times):
         plain.append(speed(live, (), tokens))
-        clamped.append(speed(live, (clamp,), tokens))
-    return plain, clamped
+        alone.append(speed(live, (clamp,), tokens))
+        beside.append(speed(live, (clamp,), tokens, compare=True))
+    return plain, alone, beside
 
 
-def speed(live: LiveModel, clamps: Sequence[str], tokens: int) -> float:
+def _figures(side: list[float], plain: list[float]) -> tuple[str, str, str]:
+    return grouped(median(side)), spread(side), f"{ratio(side, plain):.2f}"
+
+
+def speed(live: LiveModel, clamps: Sequence[str], tokens: int, *, compare: bool = False) -> float:
     """Tokens a second behind the first, for which the prompt is read."""
     prompt = Prompt("", tuple(range(1, 17)))
-    session = Session(live, prompt, list(map(parse_clamp, clamps)), Sampling(), tokens, compare=bool(clamps))
+    session = Session(live, prompt, list(map(parse_clamp, clamps)), Sampling(), tokens, compare=compare)
     session.step()
     began, written = time.perf_counter(), 0
     while session.step() is not None:
