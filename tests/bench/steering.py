@@ -40,6 +40,8 @@ from tests.bench.stories import Stories
 
 MONOSEM = (sys.executable, "-c", "from monosem_tui.entry import main; main()")
 PROMPT = "Once upon a time"
+CHOOSING, COUNTING = 1000, 50_000
+"""First seeds of the texts that choose, and of those that are counted."""
 COLUMNS = (
     "concept",
     "found by",
@@ -170,10 +172,10 @@ def measure(plan: Plan = FULL, run: Path | None = None) -> Table:
             rows.append(row)
             texts.append(text)
     notes = (
-        f"Of {plan.counted[0]} texts of {plan.counted[1]} tokens behind “{PROMPT}”, temperature 1, seeds from 0: "
-        "`monosem generate RUN --prompt … --clamp … --samples … --temperature 1 --json`. "
-        f"Chosen on {plan.tried[0]} texts of {plan.tried[1]} tokens of other seeds, among the {plan.candidates} best "
-        f"features of `monosem find RUN WORDS`, of the same with --last, and of the word in front, at "
+        f"Of {plan.counted[0]} texts of {plan.counted[1]} tokens behind “{PROMPT}”, temperature 1, seeds from "
+        f"{COUNTING}: `monosem generate RUN --prompt … --clamp … --samples … --temperature 1 --json`. "
+        f"Chosen on {plan.tried[0]} texts of {plan.tried[1]} tokens, seeds from {CHOOSING}, among the "
+        f"{plan.candidates} best features of `monosem find RUN WORDS`, of the same with --last, and of the word in front, at "
         f"{', '.join(f'{s:g}' for s in plan.strengths)} times their maximum, at a perplexity "
         f"of {plan.perplexity:g} at most.",
         f"The dictionary: `monosem train {' '.join(plan.training)}`.",
@@ -186,7 +188,7 @@ def chosen(live: LiveModel, run: Path, concept: Concept, plan: Plan) -> Candidat
     """The feature and strength with which the concept's words are most frequent."""
     best, most = None, -1.0
     for candidate in candidates(run, concept, plan):
-        texts, strangeness = written(live, candidate.clamp, *plan.tried, seed=1000)
+        texts, strangeness = written(live, candidate.clamp, *plan.tried, seed=CHOOSING)
         share = concept.share(texts, concept.commonest(texts))
         if strangeness <= plan.perplexity and share > most:
             best, most = candidate, share
@@ -251,7 +253,7 @@ def counted(run: Path, concept: Concept, candidate: Candidate, plan: Plan) -> tu
             "--temperature",
             "1",
             "--seed",
-            "0",
+            str(COUNTING),
             "--device",
             "cpu",
             "--json",
@@ -278,7 +280,7 @@ def counted(run: Path, concept: Concept, candidate: Candidate, plan: Plan) -> tu
     )
     number = next((n for n, text in enumerate(sides["clamped"]) if re.search(concept.pattern, text)), 0)
     first, second = (_short(PROMPT + sides[side][number]) for side in ("base", "clamped"))
-    return row, f"{concept.name}, seed {number}. Base: “{first}” Clamped: “{second}”"
+    return row, f"{concept.name}, seed {COUNTING + number}. Base: “{first}” Clamped: “{second}”"
 
 
 def _times(more: float, less: float) -> str:
