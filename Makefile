@@ -38,10 +38,10 @@ check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: check  ## everything a change must pass
-	$(BIN)/pytest -n auto -m "not slow and not gpu" --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu" --cov --cov-report=term:skip-covered
 
 test-all: check  ## the slow proofs too
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff format .

@@ -343,7 +343,11 @@ def _complaint(stderr: str) -> list[str]:
     return lines[next(i for i, line in enumerate(lines) if line.startswith("monosem: ")) :]
 
 
-@pytest.mark.parametrize("limit", [300, 40_000, 100_000])
+SLOW = pytest.mark.slow
+"""Moments between those that `make test` tries; tests/engine tries more of them, without a process each."""
+
+
+@pytest.mark.parametrize("limit", [pytest.param(300, marks=SLOW), 40_000, pytest.param(100_000, marks=SLOW)])
 def test_no_space_left(limit: int, place: Place) -> None:
     found = _process(ENTRY, train("--d-sae", "512")(place), limit)
     complaint = _complaint(found.stderr)
@@ -358,7 +362,14 @@ def test_no_space_left(limit: int, place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["documents separated", "training: 0 of", "reconstruction: 0 of", "indexing: 0 of", "merging"]
+    "moment",
+    [
+        pytest.param("documents separated", marks=SLOW),
+        "training: 0 of",
+        pytest.param("reconstruction: 0 of", marks=SLOW),
+        pytest.param("indexing: 0 of", marks=SLOW),
+        "merging",
+    ],
 )
 def test_interrupted_then_resumed(moment: str, place: Place) -> None:
     found = _process(INTERRUPTED.format(moment=moment) + ENTRY, train()(place))

@@ -5,6 +5,7 @@ Uses runs/demo where it is there (`make demo`), else a sample run of the same si
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from tests.sample_run import build_sample
 from tests.tui.pty_bytes import PtyApp
 
 BIN = Path(sys.executable).parent
+KEEPS = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Whoever installs a package has its bytecode; the first of the runs that are timed writes it."""
 Row = tuple[str, str, str]
 """What, its figure, and what it is measured against in the same run."""
 
@@ -65,7 +68,7 @@ def measure(plan: Plan = FULL) -> Table:
 
 
 def _process(*command: str) -> Callable[[], object]:
-    return lambda: subprocess.run(command, check=True, capture_output=True)
+    return lambda: subprocess.run(command, check=True, capture_output=True, env=os.environ | KEEPS)
 
 
 def help_time(plan: Plan) -> Row:
@@ -81,7 +84,7 @@ def first_paint(run: Path, what: str, plan: Plan) -> Row:
     """From exec to the first rows of the list on a pseudo-terminal."""
 
     def paint() -> None:
-        with PtyApp(run, 120, 36, TERM="xterm-256color") as app:
+        with PtyApp(run, 120, 36, TERM="xterm-256color", **KEEPS) as app:
             app.read_until(b" features ")
 
     imports = "import typer, h5py, textual.app"

@@ -68,7 +68,10 @@ def ordering(run: Path, what: str, times: int) -> list[Row]:
             "filter `ba`, words": Ordering(text="ba"),
             "filter `ba density>1e-5`": Ordering(text="ba density>1e-5"),
         }
-        rows = []
+        began = time.perf_counter()
+        catalogue.order(Ordering(text="ba"))
+        took = 1e3 * (time.perf_counter() - began)
+        rows = [(f"the first filter for words, {what}", f"{took:.0f} ms", "budget 50 ms")]
         for name, order in orders.items():
             found = []
             for _ in range(times):

@@ -152,14 +152,13 @@ def pasted(text: str) -> bytes:
 
 def test_find(seen: Seen) -> None:
     seen.press(b"2", "pattern")
-    seen.press(b"/" + pasted(f"{ALL}(") + b"\r", r"not a regular expression|no .*expression|keys")
+    seen.press(b"/" + pasted(f"{ALL}(") + b"\r", "expression")
     seen.press(b"\x1b")
     seen.press(f":find {MARK}|日本\r".encode(), "tokens match")
     for keys in (b"jj", b"G", b"s", b"w", b"a", b"2", b"v", b"f", b"\t", b"G", b"?", b"?", b"/\x1b[A\x1b[A", b"\x1b"):
         seen.press(keys)
-    for payload in PAYLOADS:
-        seen.press(b"/" + pasted(payload))
-        seen.press(b"\x1b")
+    seen.press(b"/" + pasted(ALL) + b"x")
+    seen.press(b"\x1b")
 
 
 def test_what_is_typed_behind_a_colon(seen: Seen) -> None:
@@ -195,7 +194,7 @@ def test_inspect(seen: Seen) -> None:
     for keys in (b"l", b"llllll", b"j", b" ", b"j ", b"x", b"c", b"?", b"?"):
         seen.press(keys)
     seen.press(b"\r", "keys")
-    seen.press(b"3", "a text through")
+    seen.press(b"3", "token [0-9]+ of")
 
 
 @pytest.mark.parametrize("model", ["slow evil", "refuses evil", "mute evil"])

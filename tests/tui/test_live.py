@@ -351,7 +351,10 @@ async def test_a_text_looked_at(size: tuple[int, int], make_app: MakeApp, monkey
     pretend(monkeypatch)
     async with make_app().run_test(size=size) as pilot:
         screen = await live(pilot)
-        await pilot.press("i", "p", *keys(" ".join("abcdefghijklmnopqrstuvwxyz" * 3)), "enter")
+        await pilot.press("i", "p")
+        pilot.app.post_message(Paste(" ".join("abcdefghijklmnopqrstuvwxyz" * 3)))
+        await pilot.pause()
+        await pilot.press("enter")
         await until(pilot, lambda: len(screen.looked.reads) == 79)
         await pilot.press("space", "l", "space", "l", "l", "j", "x")
         await until(pilot, lambda: "without it" in screen_text(pilot))

@@ -279,10 +279,10 @@ async def test_an_empty_group_says_why_it_cannot_be_shown(make_app: MakeApp) -> 
 async def test_health_scrolls_beyond_its_groups_and_back(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(60, 20)) as pilot:
         screen = await health(pilot)
-        await pilot.press(*["j"] * 200)
+        await pilot.press(*["j"] * screen.health.rows)
         await pilot.pause()
         assert screen.health.first == screen.health.rows - screen.health.room
-        await pilot.press(*["k"] * 200)
+        await pilot.press(*["k"] * screen.health.rows)
         await pilot.pause()
         assert (screen.health.first, screen.health.cursor) == (0, 0)
 
