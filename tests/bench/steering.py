@@ -175,7 +175,8 @@ def measure(plan: Plan = FULL, run: Path | None = None) -> Table:
         f"Of {plan.counted[0]} texts of {plan.counted[1]} tokens behind “{PROMPT}”, temperature 1, seeds from "
         f"{COUNTING}: `monosem generate RUN --prompt … --clamp … --samples … --temperature 1 --json`. "
         f"Chosen on {plan.tried[0]} texts of {plan.tried[1]} tokens, seeds from {CHOOSING}, among the "
-        f"{plan.candidates} best features of `monosem find RUN WORDS`, of the same with --last, and of the word in front, at "
+        f"{plan.candidates} best features of `monosem find RUN WORDS`, of the same with --last, "
+        "and of the word in front, at "
         f"{', '.join(f'{s:g}' for s in plan.strengths)} times their maximum, at a perplexity "
         f"of {plan.perplexity:g} at most.",
         f"The dictionary: `monosem train {' '.join(plan.training)}`.",
