@@ -70,9 +70,11 @@ class Plan:
 BEST = (1024, 64)
 """Features and contexts at a time at which SAEDashboard was fastest here."""
 DEFAULT = (256, 64)
+SMALL = (128, 64)
+"""What a machine of little memory takes."""
 FULL = Plan(
     (
-        Work(1024, (Batches(*BEST, rounds=3), Batches(*DEFAULT, rounds=1))),
+        Work(1024, (Batches(*BEST, rounds=2), Batches(*DEFAULT, rounds=1), Batches(*SMALL, rounds=1))),
         Work(4096, (Batches(*BEST, rounds=1),)),
     ),
     trained=200_000,
@@ -248,14 +250,15 @@ def rows(sizes: Sequence[Size]) -> list[tuple[str, ...]]:
             found.append((what, name, *_times(ours.d_sae, seconds, before), kept, size.times(seconds)))
         for theirs in size.theirs:
             before = next((one.seconds for one in first.theirs if one.name == theirs.name), [])
-            found.append((what, theirs.name, *_cells(theirs, before)))
+            found.append((what, theirs.name, *_cells(theirs, before, ours)))
     return found
 
 
-def _cells(theirs: Contender, before: Sequence[float]) -> tuple[str, ...]:
+def _cells(theirs: Contender, before: Sequence[float], ours: Contender) -> tuple[str, ...]:
     if theirs.failure or not theirs.made:
         return (*["–"] * 5, f"failed: {theirs.failure}")
-    return (*_times(theirs.d_sae, theirs.seconds, before), _theirs_kept(theirs), "")
+    pages, index = (ratio(theirs.seconds, side[: len(theirs.seconds)]) for side in (ours.seconds, ours.indexing))
+    return (*_times(theirs.d_sae, theirs.seconds, before), _theirs_kept(theirs), f"monosem {pages:.1f}, {index:.1f} ×")
 
 
 def _times(d_sae: int, seconds: Sequence[float], first: Sequence[float]) -> tuple[str, str, str, str]:
@@ -288,7 +291,8 @@ def notes(sizes: Sequence[Size], plan: Plan, looked: Looked) -> tuple[str, ...]:
         "time has the tokenizer's in it, SAEDashboard is given token ids. It has its defaults, but for what it does at "
         f"a time; those are {DEFAULT[0]} features and {DEFAULT[1]} contexts.",
         f"Median of {plan.rounds} rounds in turn. Growth and the last column are ratios within a round; the latter is "
-        "how many times as long SAEDashboard takes at its best.",
+        "how many times as long SAEDashboard takes, at its best, or, in its own rows, as that row does it: than "
+        "monosem with every page, and than its index alone.",
         f"A page of monosem has {grouped(ours[-1].examples / first.ours.d_sae)} longer texts, as in the terminal; with "
         f"{grouped(ours[-1].more[1] / first.ours.d_sae)} of 11 tokens, as in SAEDashboard, reading those of {size} "
         f"takes {more:.1f} s instead of {median(one.apart for one in ours):.1f} s.",
