@@ -45,7 +45,7 @@ class TakesKeys(Protocol):
     def take_key(self, event: events.Key) -> bool:
         """Take a key; False leaves it to the bindings."""
 
-    def on_paste(self, event: events.Paste) -> None:
+    def take_paste(self, text: str) -> None:
         """Take pasted text."""
 
 
@@ -98,7 +98,7 @@ class MonosemApp(App[None]):
             if isinstance(screen, TakesKeys) and screen.take_key(event):
                 return
         if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, TakesKeys):
-            self.screen.on_paste(event)
+            self.screen.take_paste(event.text)
             return
         await super().on_event(event)
 

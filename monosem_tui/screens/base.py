@@ -254,10 +254,10 @@ class MonosemScreen(Screen[None]):
         if action is not None:
             self.answer(action)
 
-    def on_paste(self, event: events.Paste) -> None:
+    def take_paste(self, text: str) -> None:
         """Pasted text is typed text."""
         if self.typing:
-            self._take_typed(self.input.insert(event.text))
+            self._take_typed(self.input.insert(text))
 
     def type_into(self, kind: Kind, text: str = "") -> None:
         """Open the line of text in place of the bottom line."""

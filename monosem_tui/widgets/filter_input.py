@@ -62,7 +62,7 @@ class FilterInput(OneLine):
         super().__init__(palette)
         self.kind: Kind = "/"
         self._before, self._after = "", ""
-        self._right = ""
+        self._right = self._too_long = ""
 
     @property
     def where(self) -> Where:
@@ -85,6 +85,7 @@ class FilterInput(OneLine):
     def open(self, kind: Kind, text: str) -> None:
         """Begin with `text`, the cursor at its end."""
         self.kind, self._before, self._after = kind, text, ""
+        self._too_long = ""
         self.display = True
         self._redraw()
 
@@ -114,7 +115,7 @@ class FilterInput(OneLine):
             wanted = "".join(c for c in text.partition("\n")[0] if c.isprintable())
         room = max(0, self._longest - len(self.text))
         if self.kind in RUNNING and len(wanted) > room:
-            self._right = f"{count(LONGEST_TEXT)} of {count(len(self.text) + len(wanted))} letters kept"
+            self._too_long = f"{count(LONGEST_TEXT)} of {count(len(self.text) + len(wanted))} letters kept"
         wanted = wanted[:room]
         self._before += wanted
         return self._changed(bool(wanted))
@@ -145,6 +146,7 @@ class FilterInput(OneLine):
         if edited is None:
             return self.insert(character) if character else Typed.NOTHING
         self._before, self._after = edited
+        self._too_long = ""
         return self._changed(self.text != before + after)
 
     def on_resize(self) -> None:
@@ -157,7 +159,7 @@ class FilterInput(OneLine):
 
     def _redraw(self) -> None:
         cells = self.size.width
-        said = cut(self._right, max(1, cells - LEFT))
+        said = cut(self._too_long or self._right, max(1, cells - LEFT))
         right = hints(at(self.where), said, min(36, cells // 2))
         room = cells - width_of(right) - len(self.kind) - 4
         after = printable(self._after)

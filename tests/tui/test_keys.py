@@ -429,10 +429,10 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
     async with make_app().run_test(size=(80, 24)) as pilot:
         await press(pilot, "slash")
         screen = browse_screen(pilot)
-        screen.on_paste(events.Paste("max>6 !label:water"))
+        screen.take_paste("max>6 !label:water")
         expected = [i for i in np.flatnonzero(dense.max(axis=0) > 6).tolist() if i != 0]
         assert sorted(screen.features.order.tolist()) == expected
-        screen.on_paste(events.Paste(" mean>"))
+        screen.take_paste(" mean>")
         assert sorted(screen.features.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
         assert "unfinished" in screen_text(pilot)
@@ -440,7 +440,7 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert "a number is expected behind >" in screen_text(pilot)
         await press(pilot, "slash")
         screen.input.open("/", "")
-        screen.on_paste(events.Paste("dead"))
+        screen.take_paste("dead")
         assert screen.features.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")
         assert len(screen.features.order) == 46

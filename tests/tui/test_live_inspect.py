@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from textual.events import Paste
 from textual.pilot import Pilot
 
 from monosem_tui.live.conversation import Phase
@@ -137,7 +136,7 @@ async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
         await pilot.press("i", "p")
-        screen.on_paste(Paste("a line of text\n" * 5000))
+        screen.take_paste("a line of text\n" * 5000)
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         await pilot.press("enter")
