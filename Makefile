@@ -6,6 +6,8 @@ PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.installed
 DASHBOARD := .venv-dashboard
 DASHBOARD_READY := $(DASHBOARD)/.installed
+# One more than there are cores: tests of the terminal spend half their time waiting for it.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format bench keys screenshot clean
@@ -38,7 +40,7 @@ check: $(READY)  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: check  ## everything a change must pass
-	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not gpu" --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --cov --cov-report=term:skip-covered
 
 test-all: check  ## the slow proofs too
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered

@@ -27,10 +27,11 @@ def test_widths(family: str) -> None:
     assert widths == {site: D_MODEL for site in SITES} | {"mlp_act": D_MLP}
 
 
-def test_the_default_width_of_gpt2s_mlp() -> None:
+def test_the_default_width_of_gpt2s_mlp(monkeypatch: pytest.MonkeyPatch) -> None:
     lm = tiny("gpt2")
     assert lm.network.config.n_inner == D_MLP
-    lm.network.config.n_inner = None  # the width comes from the weights, not from the configuration
+    # The width comes from the weights, not from the configuration.
+    monkeypatch.setattr(lm.network.config, "n_inner", None)
     assert resolve_site(lm, "mlp_act", 0).d_in == D_MLP
 
 
