@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from monosem_tui import terminal
-from monosem_tui.web import in_browser
 from store.socket_file import connect
 
 
@@ -39,7 +38,7 @@ def browse(
         connect(attach).close()  # whether there is one is still a sentence on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()
-    if in_browser(os.environ):
+    if terminal.in_browser(os.environ):
         settings = {name: value for name, value in settings.items() if value is not None}  # the page's size stays
     else:
         terminal.require_terminal(os.environ)

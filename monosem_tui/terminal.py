@@ -58,6 +58,11 @@ class Terminal:
         }
 
 
+def in_browser(environ: Mapping[str, str]) -> bool:
+    """Whether textual-serve has started this process, and its output goes to a browser."""
+    return environ.get("TEXTUAL_DRIVER", "").endswith("WebDriver")
+
+
 def require_terminal(environ: Mapping[str, str]) -> None:
     """Refuse to draw where nobody could see it.
 

@@ -7,7 +7,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 """Never another: there is no password. From elsewhere: `ssh -L 8000:127.0.0.1:8000 HOST`."""
-DRIVER = "WebDriver"
-
-
-def in_browser(environ: Mapping[str, str]) -> bool:
-    """Whether textual-serve has started this process, and its output goes to a browser."""
-    return environ.get("TEXTUAL_DRIVER", "").endswith(DRIVER)
 
 
 def serve(arguments: Sequence[str], port: int, title: str) -> None:
