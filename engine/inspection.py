@@ -157,8 +157,8 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
     def change(acts_WTO: Tensor) -> Tensor:
         changed_WTO = acts_WTO.clone()
         acts_KO = acts_WTO[1:, 0].float()
-        unit_K1 = live.sae.unit_of(acts_KO)
-        changed_WTO[1:, 0] = (acts_KO - (taken_KO if unit_K1 is None else taken_KO * unit_K1)).to(acts_WTO.dtype)
+        unit_11 = live.sae.unit_of(acts_WTO[:1, 0].float())  # the same token in every row
+        changed_WTO[1:, 0] = (acts_KO - (taken_KO if unit_11 is None else taken_KO * unit_11)).to(acts_WTO.dtype)
         return changed_WTO
 
     return change

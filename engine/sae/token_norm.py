@@ -33,7 +33,10 @@ class Moments(NamedTuple):
 def moments(x_BD: Tensor, how: TokenNorm) -> Moments:
     """Scale and mean of each token."""
     if how == "layer_norm":
-        return Moments(x_BD.std(dim=-1, keepdim=True), x_BD.mean(dim=-1, keepdim=True))
+        mean_B1 = x_BD.mean(dim=-1, keepdim=True)
+        # Not torch.std, which warns where there is no token at all.
+        squares_B1 = (x_BD - mean_B1).square().sum(dim=-1, keepdim=True)
+        return Moments((squares_B1 / (x_BD.shape[-1] - 1)).sqrt(), mean_B1)
     if how == "none":
         raise ValueError("tokens that are not normalised have nothing to be turned back by")
     scale_B1 = x_BD.norm(dim=-1, keepdim=True) / x_BD.shape[-1] ** 0.5
