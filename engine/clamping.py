@@ -1,6 +1,7 @@
 """Clamping features while a model runs: x' = x + Σ_i (f'_i - f_i) · W_dec[i] at the place the dictionary writes to.
 
-The error of the dictionary, x - x̂, stays as it is, so a clamp that changes no activation changes nothing. Only the
+The error of the dictionary, x - x̂, stays as it is, so a clamp that changes no activation changes nothing. Where the
+dictionary normalises every token, what is added is scaled by the token's own unit (`Sae.unit_of`). Only the
 features named in clamps are computed where the architecture allows it (`Sae.acts_of`), in float32 whatever the model's
 dtype. Of a transcoder f is read at its source, and the change is added at its target.
 
@@ -103,7 +104,8 @@ class RowClamps:
         """What is to be added at the target [T, O], positions beginning with `first`; None for nothing at all."""
         act_TC = self._live.sae.acts_of(x_TD, self._feature_C).cpu().numpy()
         if len(x_TD) == 1:
-            return self._delta_of_one(act_TC[0].tolist(), first, bool(counted_T[0]), x_TD.device)
+            delta_TO = self._delta_of_one(act_TC[0].tolist(), first, bool(counted_T[0]), x_TD.device)
+            return self._in_the_model(delta_TO, x_TD)
         natural_TC = act_TC[:, : len(self._clamped)]
         wanted_TC = natural_TC.copy()
         for clamp, change in zip(self.clamps, self._changes, strict=True):
@@ -119,7 +121,12 @@ class RowClamps:
         change_TC = wanted_TC - natural_TC
         if not change_TC.any():
             return None
-        return torch.from_numpy(change_TC).to(x_TD.device) @ self._W_dec_CO
+        return self._in_the_model(torch.from_numpy(change_TC).to(x_TD.device) @ self._W_dec_CO, x_TD)
+
+    def _in_the_model(self, delta_TO: Tensor | None, x_TD: Tensor) -> Tensor | None:
+        """What is decoded, in the model's own units."""
+        unit_T1 = None if delta_TO is None else self._live.sae.unit_of(x_TD)
+        return delta_TO if delta_TO is None or unit_T1 is None else delta_TO * unit_T1
 
     def _delta_of_one(self, act_C: list[float], place: int, counted: bool, device: torch.device) -> Tensor | None:
         """`delta` of one token, in plain numbers: as each new token is read, and several times as fast."""

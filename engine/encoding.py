@@ -82,7 +82,7 @@ def _by_groups(sae: Sae, pieces: tuple[torch.Tensor, ...], groups: int) -> Itera
     room = np.empty(room_BF.shape, np.bool_)
     for x_BD in pieces:
         n_rows = len(x_BD)
-        pre_BF = torch.addmm(sae.b_enc, x_BD.float() - sae.centre_D, sae.W_enc, out=room_BF[:n_rows])
+        pre_BF = torch.addmm(sae.b_enc, sae.read_in(x_BD.float()), sae.W_enc, out=room_BF[:n_rows])
         top_BG = pre_BF.view(n_rows, width // groups, groups).amax(1)
         least_B1 = top_BG.topk(k, dim=1, sorted=False).values.amin(1, keepdim=True).numpy()
         pre = pre_BF.numpy()

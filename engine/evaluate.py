@@ -177,7 +177,7 @@ def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruct
             x_ND = some_ND[:, :d_in]
             y_NO = x_ND if sae.settings.d_out is None else some_ND[:, d_in:]
             acts = sae.encode(x_ND)
-            squared_error += (y_NO - sae.decode(acts)).square().sum().item()
+            squared_error += (y_NO - sae.decode(acts, x_ND)).square().sum().item()
             count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
             exact_NO = y_NO.cpu().numpy().astype(np.float64)
             squares += float((exact_NO**2).sum())

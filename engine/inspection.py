@@ -89,8 +89,9 @@ def inspect_contexts(
 ) -> Inspection:
     """The `top` strongest features of each token of some contexts.
 
-    With `ablate` also what each of them does to the next token's loss: each is removed (x' = x - f · W_dec) at this
-    token alone, the model going on with what it remembers of the unchanged tokens before.
+    With `ablate` also what each of them does to the next token's loss: each is removed (x' = x - f · W_dec; where the
+    dictionary normalises tokens f · W_dec is taken `Sae.unit_of` times) at this token alone, the model going on with
+    what it remembers of the unchanged tokens before.
     """
     if top < 1:
         raise MonosemError(f"at least one feature a token has to be shown, not {top}")
@@ -155,7 +156,9 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
 
     def change(acts_WTO: Tensor) -> Tensor:
         changed_WTO = acts_WTO.clone()
-        changed_WTO[1:, 0] = (acts_WTO[1:, 0].float() - taken_KO).to(acts_WTO.dtype)
+        acts_KO = acts_WTO[1:, 0].float()
+        unit_11 = live.sae.unit_of(acts_WTO[:1, 0].float())  # the same token in every row
+        changed_WTO[1:, 0] = (acts_KO - (taken_KO if unit_11 is None else taken_KO * unit_11)).to(acts_WTO.dtype)
         return changed_WTO
 
     return change

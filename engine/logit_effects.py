@@ -66,7 +66,11 @@ def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> t
 
 
 def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10) -> LogitTable:
-    """What one unit of each feature's decoder row does: the `top` tokens it raises and lowers most, and a histogram."""
+    """What one unit of each feature's decoder row does: the `top` tokens it raises and lowers most, and a histogram.
+
+    The row is taken as it is. Where the dictionary normalises every token, the model's change is as many times larger
+    as the token's own unit (`Sae.unit_of`): the order is the same, and the numbers are those at a token of unit 1.
+    """
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
     family = family_of(lm)

@@ -149,7 +149,8 @@ class RunFolder:
         return record
 
     def _write(self, record: RunRecord) -> None:
-        write_json(self.run_json, asdict(replace(record, schema_version=SCHEMA_VERSION)))
+        values = asdict(replace(record, schema_version=SCHEMA_VERSION)) | {"spec": record.spec.as_values()}
+        write_json(self.run_json, values)
 
     @contextmanager
     def working(self, status: str) -> Iterator[None]:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SELDOM = ("token_norm", "skip")
+"""Fields that are left out of files where they have their defaults, as in files from before them."""
 
 
 def known_fields(cls: type[T], data: dict[str, Any]) -> dict[str, Any]:
@@ -47,10 +49,20 @@ class SaeSpec:
     """Weight of the sparsity penalty, for architectures that have one."""
     excluded: str = "bos"
     """Positions left out of training, index and metrics: "bos", "first" (no BOS token exists) or "none"."""
+    token_norm: str = "none"
+    """How every token is normalised by itself before it is encoded: "none", "layer_norm" or "rms_norm". Of a transcoder
+    the input alone, else what is decoded is turned back too."""
+    skip: bool = False
+    """Of a transcoder: whether W_skip x is added to what it decodes."""
 
     def to_json(self) -> str:
         """One line of JSON, as kept in HDF5 attributes."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self.as_values(), sort_keys=True)
+
+    def as_values(self) -> dict[str, Any]:
+        """The fields by name, as files keep them: `token_norm` and `skip` only where there is something to say."""
+        values, plain = asdict(self), SaeSpec()
+        return {name: value for name, value in values.items() if name not in SELDOM or value != getattr(plain, name)}
 
     @classmethod
     def from_json(cls, text: str) -> SaeSpec:
@@ -81,6 +93,8 @@ class SaeSpec:
         """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
         place = f"{self.model.rstrip('/').split('/')[-1]} {self.place()}"
         size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
+        size += "" if self.token_norm == "none" else f" {self.token_norm}"
+        size += " skip" if self.skip else ""
         return f"{place} · {size}" if place.strip() else f"{size} of {self.d_in} values"
 
 

@@ -84,7 +84,14 @@ class SelfCheck:
 
 def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
     """A folded autoencoder, ready to encode raw activations."""
-    settings = SaeSettings(d_in=foreign.d_in, d_sae=foreign.d_sae, k=foreign.k, d_out=foreign.d_out)
+    settings = SaeSettings(
+        d_in=foreign.d_in,
+        d_sae=foreign.d_sae,
+        k=foreign.k,
+        d_out=foreign.d_out,
+        token_norm=made.token_norm,
+        skip=foreign.skips,
+    )
     sae = architecture(foreign.arch)(settings)
     sae.load_state_dict(made.tensors)
     return sae.eval().requires_grad_(False).to(device)
@@ -223,18 +230,21 @@ def _off(trial: Trial, stated: Stated) -> str:
 def _readings(foreign: Foreign, rows: Rows) -> Iterator[tuple[str, Conventions, str]]:
     """The usual mistakes: each as what would be so had it been made."""
     how = foreign.conventions
+    by_token = how.token_norm != "none"
     if foreign.d_out is None:
         said = "b_dec subtracted twice" if how.subtracts_b_dec else "b_dec not subtracted from the input"
         flag = "--no-subtract-b-dec" if how.subtracts_b_dec else "--subtract-b-dec"
         yield said, replace(how, subtracts_b_dec=not how.subtracts_b_dec), flag
-        if not how.centred:
+        if not how.centred and not by_token:
             yield "the stream's mean not taken out (TransformerLens)", replace(how, centred=True), "--centred"
     length = float(rows.acts_ND[rows.counted_N].norm(dim=1).mean())
     natural = foreign.d_in**0.5 / length if length else 1.0
     scaled = replace(how, input_scale=natural, output_scale=natural if foreign.d_out is None else how.output_scale)
-    if how.input_scale == 1:
+    if by_token:
+        yield "tokens not normalised one by one", replace(how, token_norm="none"), "--token-norm none"
+    if how.input_scale == 1 and not by_token:
         yield f"input scale not folded (√d_in / mean length = {natural:.4g})", scaled, f"--input-scale {natural:.4g}"
-    else:
+    elif how.input_scale != 1:
         yield "input scale folded twice", replace(how, input_scale=1.0, output_scale=1.0), "--input-scale 1"
     if how.by_norm == "none" and foreign.arch in ("topk", "jumprelu", "batchtopk", "matryoshka"):
         yield "decoder norms not folded into what is selected", replace(how, by_norm="selection"), "--by-norm selection"

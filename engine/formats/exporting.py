@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.formats.places import hook_of_site
+from engine.formats.saelens import TOKEN_NORMS
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
@@ -40,6 +41,8 @@ CLASSES = {
     "gated": "GatedAutoEncoder",
 }
 """dictionary_learning's classes by our architectures."""
+LENS_NORMS = {"none": "none"} | {ours: theirs for theirs, ours in TOKEN_NORMS.items()}
+"""SAELens' normalize_activations by ours."""
 LENS_VERSION = "6.0.0"
 """The first version that keeps things so."""
 
@@ -72,14 +75,16 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
         tensors["b_enc"] = _unshifted(t, "b_in") if transcodes else t["b_enc"]
     if theirs == "jumprelu":
         tensors["threshold"] = t["threshold"].expand(spec.d_sae)
+    if spec.skip:
+        tensors["W_skip"] = t["W_skip"]
     config: dict[str, Any] = {
-        "architecture": f"{theirs}_transcoder" if transcodes else theirs,
+        "architecture": f"{theirs}{'_skip' * spec.skip}_transcoder" if transcodes else theirs,
         "d_in": spec.d_in,
         "d_sae": spec.d_sae,
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": not transcodes,
-        "normalize_activations": "none",
+        "normalize_activations": LENS_NORMS[spec.token_norm],
         "reshape_activations": "none",
         "metadata": {
             "sae_lens_version": LENS_VERSION,
@@ -107,6 +112,7 @@ def to_sparsify(run: RunFolder, out: Path) -> list[Path]:
         raise MonosemError(f"sparsify computes TopK alone, not {spec.arch}", "Choose --to saelens.")
     if spec.d_out not in (None, spec.d_in):
         raise MonosemError(f"sparsify's transcoders give as many values as they take, not {spec.d_out} of {spec.d_in}")
+    _refuse_token_norm(spec, "sparsify")
     transcodes = spec.d_out is not None
     tensors = {
         "encoder.weight": t["W_enc"].mT,
@@ -114,6 +120,7 @@ def to_sparsify(run: RunFolder, out: Path) -> list[Path]:
         "W_dec": t["W_dec"],
         "b_dec": t["b_dec"],
     }
+    tensors |= {"W_skip": t["W_skip"]} if spec.skip else {}
     config = {
         "activation": "topk",
         "expansion_factor": max(1, spec.d_sae // spec.d_in),
@@ -121,7 +128,7 @@ def to_sparsify(run: RunFolder, out: Path) -> list[Path]:
         "num_latents": spec.d_sae,
         "k": spec.k,
         "multi_topk": False,
-        "skip_connection": False,
+        "skip_connection": spec.skip,
         "transcode": transcodes,
         "d_in": spec.d_in,
     }
@@ -134,6 +141,7 @@ def to_dictionary_learning(run: RunFolder, out: Path) -> list[Path]:
     sae, t = _opened(run)
     if spec.d_out is not None:
         raise MonosemError("dictionary_learning has no transcoders", "Choose --to saelens or sparsify.")
+    _refuse_token_norm(spec, "dictionary_learning")
     state = _state(spec.arch, sae, t)
     trainer: dict[str, Any] = {
         "dict_class": CLASSES[spec.arch],
@@ -180,6 +188,11 @@ def _spec(run: RunFolder) -> SaeSpec:
     if not run.sae.is_file():
         raise MonosemError(f"{run.path} has no trained autoencoder", "Train or import one first.")
     return load_sae(run.sae).spec
+
+
+def _refuse_token_norm(spec: SaeSpec, library: str) -> None:
+    if spec.token_norm != "none":
+        raise MonosemError(f"{library} does not normalise every token by itself", "Choose --to saelens.")
 
 
 def _unshifted(t: Mapping[str, Tensor], centre: str) -> Tensor:

@@ -108,6 +108,11 @@ def need(tensors: Mapping[str, Any], names: Sequence[str], path: Path) -> None:
         raise MonosemError(f"{path} lacks {', '.join(missing)}", f"It has {there}.")
 
 
+def skip_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The skip connection of a transcoder, unless there is none or it is zero: sparsify and SAELens name it alike."""
+    return {name: tensors[name] for name in ("W_skip",) if name in tensors and bool(tensors[name].any())}
+
+
 def sound(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The tensors of an autoencoder in float32, by our names, once their shapes agree and every number is finite.
 
@@ -117,8 +122,8 @@ def sound(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     encoder = tensors["W_enc"]
     if encoder.ndim != 2:
         raise MonosemError(f"{path}: the encoder is {list(encoder.shape)}, not a matrix")
-    (_, f), o = encoder.shape, tensors["b_dec"].shape[-1] if tensors["b_dec"].ndim else 0
-    wanted = {"W_dec": (f, o), "b_dec": (o,), "b_enc": (f,), "r_mag": (f,), "b_mag": (f,)}
+    (d, f), o = encoder.shape, tensors["b_dec"].shape[-1] if tensors["b_dec"].ndim else 0
+    wanted = {"W_dec": (f, o), "b_dec": (o,), "b_enc": (f,), "r_mag": (f,), "b_mag": (f,), "W_skip": (o, d)}
     found = {}
     for name, tensor in tensors.items():
         shape = tuple(tensor.shape)

@@ -2,7 +2,8 @@
 
 Wanted is z = W_encᵀ(s · C x - σ b_dec) + b_enc and x̂ = (W_decᵀ f + b_dec) / t. Ours is z = W'ᵀ(x - c) + b', with
 c = b_dec' (0 in a transcoder), x̂ = W_dec'ᵀ f + b_dec'. So W' = s C W_enc, W_dec' = W_dec / t, b_dec' = b_dec / t,
-b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c. Sums over inputs are made in float64. Activations keep the source's units.
+b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c, W_skip' = W_skip / t. Sums over inputs are made in float64. Activations keep the
+source's units. Where tokens are normalised one by one, x and x̂ are the normalised ones: weights cannot hold that.
 
 Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 """
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 from engine.formats.foreign import Conventions, Foreign
+from engine.sae.token_norm import TokenNorm
+from store.errors import MonosemError
 
 ROWS = 256
 """Of a matrix that are multiplied at once."""
@@ -28,11 +31,22 @@ class Folded:
     """By the names of `engine.sae`, float32."""
     steps: tuple[str, ...]
     """What was folded, a sentence each."""
+    token_norm: TokenNorm = "none"
+    """What stays to be done to every token."""
 
 
 def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
-    """The tensors that compute in our architecture what the source computes in its own."""
+    """The tensors that compute in our architecture what the source computes in its own.
+
+    Raises:
+        MonosemError: it reads centred tokens by their lengths, which are others than those of the stream.
+    """
     how = conventions or foreign.conventions
+    if how.token_norm == "rms_norm" and how.centred:
+        raise MonosemError(
+            f"{foreign.source} scales tokens without their mean by their lengths, which monosem does not compute",
+            "If its model was not rewritten by TransformerLens, say --not-centred.",
+        )
     t = dict(foreign.tensors)
     steps = _fold_norms(how, t)
     W_enc, b_dec = t["W_enc"], t["b_dec"].double()
@@ -51,9 +65,12 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
     if "threshold" in t:
         # Theirs take ReLU(z) where z > θ, ours z: the same once θ is not negative.
         t["threshold"] = t["threshold"].clamp_min(0.0)
+    if "W_skip" in t:
+        t["W_skip"] = t["W_skip"] / how.output_scale
     if foreign.d_out is not None:
         t["b_in"] = centre
-    return Folded({name: tensor.float().contiguous() for name, tensor in t.items()}, tuple(steps))
+    tensors = {name: tensor.float().contiguous() for name, tensor in t.items()}
+    return Folded(tensors, tuple(steps), how.token_norm)
 
 
 def _shifts(foreign: Foreign, how: Conventions) -> bool:

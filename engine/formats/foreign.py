@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
+from engine.sae.token_norm import TokenNorm
+
 ByNorm = Literal["none", "activations", "selection"]
 
 
@@ -19,6 +21,7 @@ ByNorm = Literal["none", "activations", "selection"]
 class Conventions:
     """How the tensors are meant: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
 
+    Where tokens are normalised, x is read as n(x), and x̂ as what is still to be turned back (engine.sae.token_norm).
     These are what libraries differ in without saying so, and what `engine.formats.check` tries when figures are off.
     """
 
@@ -33,6 +36,8 @@ class Conventions:
     by it which features are active."""
     centred: bool = False
     """Whether C takes from every input its mean over the width, as models do that TransformerLens has rewritten."""
+    token_norm: TokenNorm = "none"
+    """How every token is normalised by itself; what no weights can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class Foreign:
     """Our architecture that computes it, once folded."""
     tensors: dict[str, Tensor]
     """float32, by our names: W_enc [D, F], b_enc [F], W_dec [F, O], b_dec [O], and threshold [F] or [1], or r_mag [F]
-    and b_mag [F]."""
+    and b_mag [F]; of a transcoder with a skip connection W_skip [O, D], which reads x as it is."""
     k: int | None = None
     conventions: Conventions = field(default_factory=Conventions)
     d_out: int | None = None
@@ -87,6 +92,11 @@ class Foreign:
     def d_sae(self) -> int:
         """Number of features."""
         return int(self.tensors["W_enc"].shape[1])
+
+    @property
+    def skips(self) -> bool:
+        """Whether it has a skip connection."""
+        return "W_skip" in self.tensors
 
 
 class Importer(Protocol):

@@ -36,7 +36,7 @@ from store.weights import SaeWeights, save_sae
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
-CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred")
+CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm")
 """What a person may know better than the file."""
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
@@ -206,6 +206,8 @@ def _spec(foreign: Foreign, subject: Subject, given: Mapping[str, Any]) -> SaeSp
         d_sae=foreign.d_sae,
         k=foreign.k,
         excluded=subject.encoding.excluded,
+        token_norm=foreign.conventions.token_norm,
+        skip=foreign.skips,
     )
 
 

@@ -1,15 +1,17 @@
 """OpenAI's sparse_autoencoder: one .pt file, a state_dict.
 
-f = act(W (x - pre_bias) + latent_bias). With TopK, its inputs and outputs are layer-normalised token by token, which
-cannot be folded into weights. (sparse_autoencoder/model.py; Gao et al. 2024, arXiv 2406.04093)
+f = act(W (x - pre_bias) + latent_bias). With TopK (v5) every token is layer-normalised before, and the reconstruction
+turned back; the file says so by its activation alone. (sparse_autoencoder/model.py; Gao et al. 2024, arXiv 2406.04093)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from engine.formats.files import need, read_torch, sound
-from engine.formats.foreign import Foreign
+from engine.formats.files import need, number, read_torch, sound
+from engine.formats.foreign import Conventions, Foreign, Stated
 from store.errors import MonosemError
 
 
@@ -27,13 +29,9 @@ class OpenAi:
         state = read_torch(path)
         need(state, ("encoder.weight", "latent_bias", "pre_bias"), path)
         activation = str(state.get("activation", "ReLU"))
-        if activation == "TopK":
-            raise MonosemError(
-                f"{path} normalises every token before it encodes it, which monosem does not compute",
-                "OpenAI's files with ReLU (v1, v4) can be imported, those with TopK (v5) cannot.",
-            )
-        if activation != "ReLU":
-            raise MonosemError(f"{path}: monosem does not compute {activation}", "It computes ReLU.")
+        if activation not in ("ReLU", "TopK"):
+            raise MonosemError(f"{path}: monosem does not compute {activation}", "It computes ReLU and TopK.")
+        k = _k(state, path) if activation == "TopK" else None
         encoder = state["encoder.weight"]
         decoder = state.get("decoder.weight")
         tensors = {
@@ -43,10 +41,23 @@ class OpenAi:
             "b_dec": state["pre_bias"],
         }
         return Foreign(
-            format="OpenAI ReLU",
+            format=f"OpenAI {activation}",
             source=str(path),
-            arch="relu",
+            arch="relu" if k is None else "topk",
             tensors=sound(tensors, path),
+            k=k,
+            conventions=Conventions(token_norm="none" if k is None else "layer_norm"),
             bos="not said",
+            stated=Stated(l0=None if k is None else float(k)),
             notes=("the file names neither model nor place: its path on OpenAI's storage does",),
         )
+
+
+def _k(state: Mapping[str, Any], path: Path) -> int:
+    """How many features TopK keeps; behind it only ReLU gives activations that are never negative."""
+    held = state.get("activation_state_dict")
+    held = held if isinstance(held, Mapping) else {}
+    behind = held.get("postact_fn", "ReLU")
+    if behind != "ReLU":
+        raise MonosemError(f"{path}: monosem does not compute TopK with {behind} behind it", "It computes ReLU there.")
+    return int(number(held, "k", path))

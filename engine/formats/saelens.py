@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, sound, words
+from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, skip_of, sound, words
 from engine.formats.foreign import Conventions, Foreign, Stated
+from engine.sae.token_norm import TokenNorm
 from store.errors import MonosemError
 
 CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
@@ -32,11 +33,8 @@ ARCHITECTURES = {
     "jumprelu_skip_transcoder": "jumprelu",
 }
 """Ours by theirs. A ReLU transcoder is a JumpReLU one whose thresholds are 0."""
-NORMALISED = {
-    "layer_norm": "scales every token by its own standard deviation",
-    "constant_norm_rescale": "scales every token by its own length",
-    "covariance_whitening": "whitens its input, and its files do not say by what matrix",
-}
+TOKEN_NORMS: dict[str, TokenNorm] = {"layer_norm": "layer_norm", "constant_norm_rescale": "rms_norm"}
+"""Ours by their normalize_activations; its other values scale all tokens alike. Their transcoders turn nothing back."""
 OLD_NAMES = {
     "hook_point": "hook_name",
     "hook_point_head_index": "hook_head_index",
@@ -62,7 +60,7 @@ class SaeLens:
                 f"{path}: monosem does not compute SAELens' {theirs}", f"It reads {', '.join(ARCHITECTURES)}."
             )
         tensors = read_safetensors(path / WEIGHTS)
-        notes = _refusals(config, tensors, path)
+        notes = _refusals(config, path)
         scale, scaled = _scale(config, path)
         transcodes = "transcoder" in theirs
         found = sound(_ours(theirs, tensors, path), path / WEIGHTS)
@@ -80,6 +78,7 @@ class SaeLens:
                 output_scale=1.0 if transcodes else scale,
                 by_norm="activations" if config.get("rescale_acts_by_decoder_norm") else "none",
                 centred=_is_centred(config),
+                token_norm=TOKEN_NORMS.get(words(config, "normalize_activations"), "none"),
             ),
             model=words(config, "model_name"),
             hook=words(config, "hf_hook_name") or words(config, "hook_name"),
@@ -121,6 +120,8 @@ def _ours(theirs: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, T
         found |= {"b_enc": tensors["b_gate"], "b_mag": tensors["b_mag"], "r_mag": tensors["r_mag"]}
     else:
         found["b_enc"] = tensors["b_enc"]
+    if "transcoder" in theirs:
+        found |= skip_of(tensors)
     if ARCHITECTURES[theirs] == "jumprelu":
         found["threshold"] = _threshold(theirs, tensors, file)
     factor = next((tensors[name] for name in ("finetuning_scaling_factor", "scaling_factor") if name in tensors), None)
@@ -141,23 +142,18 @@ def _threshold(theirs: str, tensors: Mapping[str, Tensor], file: Path) -> Tensor
     return tensors["threshold"]
 
 
-def _refusals(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> list[str]:
+def _refusals(config: Mapping[str, Any], path: Path) -> list[str]:
     """Refuse what no architecture of ours computes; say what else is to be known."""
     how = config.get("normalize_activations")
-    if how in NORMALISED:
+    if how == "covariance_whitening":
         raise MonosemError(
-            f"{path} {NORMALISED[how]} (normalize_activations: {how}), which monosem does not compute",
-            "Only scales that are the same for all tokens can be folded into weights.",
+            f"{path} whitens its input (normalize_activations: {how}), and does not say by what matrix",
+            "SAELens folds the matrix into the weights of a training that has ended.",
         )
     if config.get("hook_head_index") is not None:
         raise MonosemError(
             f"{path} reads head {config['hook_head_index']} of its hook, and monosem's sites are whole",
             "Only autoencoders of all heads together can be imported.",
-        )
-    if "W_skip" in tensors and bool(tensors["W_skip"].any()):
-        raise MonosemError(
-            f"{path} adds W_skip x to what it decodes, which monosem does not compute",
-            "Only transcoders without a skip connection can be imported.",
         )
     kwargs = config.get("model_from_pretrained_kwargs")
     if isinstance(kwargs, Mapping) and kwargs.get("fold_ln"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, sound
+from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, skip_of, sound
 from engine.formats.foreign import Conventions, Foreign, Stated
 from store.errors import MonosemError
 
@@ -67,14 +67,15 @@ def _ours(config: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         )
     tensors = read_safetensors(path / WEIGHTS)
     need(tensors, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"), path / WEIGHTS)
-    if "W_skip" in tensors and bool(tensors["W_skip"].any()):
+    skip = skip_of(tensors)
+    if skip and not config.get("transcode"):
         raise MonosemError(
-            f"{path} adds W_skip x to what it decodes, which monosem does not compute",
-            "Only transcoders without a skip connection can be imported.",
+            f"{path} adds W_skip x to x̂, so that it need not explain x", "Only transcoders may have a skip connection."
         )
     return {
         "W_enc": tensors["encoder.weight"].mT,
         "b_enc": tensors["encoder.bias"],
         "W_dec": tensors["W_dec"],
         "b_dec": tensors["b_dec"],
+        **skip,
     }

@@ -6,6 +6,10 @@ A transcoder (Dunefsky, Chlenski, Nanda 2024, *Transcoders Find Interpretable LL
 explains y, the activations of another site, by features of x: f = act(W_encᵀ(x - b_in) + b_enc), ŷ = W_decᵀ f + b_dec.
 Where a loss says x and x̂ of what is explained, read y and ŷ.
 
+Dictionaries of others may normalise every token by itself (engine.sae.token_norm): f reads n(x) in place of x, and what
+is decoded is turned back, x̂ = scale(x) · (W_decᵀ f + b_dec) + mean(x); in a transcoder ŷ is as it is. And a transcoder
+may have a skip connection, ŷ = W_decᵀ f + b_dec + W_skip x, x as it is. Neither is trained here.
+
 Shapes: B tokens of a batch, D = d_in, O = d_out (D, but in a transcoder), F = d_sae, K entries kept a token.
 """
 
@@ -21,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.sae.sparse import weighted_rows
+from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
 from store.errors import MonosemError
 
 Sparsity = Literal["k", "l1"]
@@ -70,6 +75,10 @@ class SaeSettings:
     aux_weight: float = 1 / 32
     d_out: int | None = None
     """Width of what a transcoder explains; None for an autoencoder, which explains what it reads."""
+    token_norm: TokenNorm = "none"
+    """How every token is normalised by itself; only in dictionaries of others."""
+    skip: bool = False
+    """Whether a transcoder has W_skip; only in dictionaries of others."""
 
     def __post_init__(self) -> None:
         if self.d_sae < 1:
@@ -78,6 +87,12 @@ class SaeSettings:
             raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change --k or --d-sae.")
         if self.l1 is not None and not 0 <= self.l1 < math.inf:
             raise MonosemError(f"l1 must be a number from 0 on, not {self.l1}")
+        if self.token_norm not in TOKEN_NORMS:
+            raise MonosemError(
+                f"tokens are normalised by {self.token_norm!r}, which this monosem does not compute", "Upgrade monosem."
+            )
+        if self.skip and self.d_out is None:
+            raise ValueError("only transcoders have a skip connection")
 
     def needed_k(self) -> int:
         """`k`, where it cannot be done without."""
@@ -124,6 +139,8 @@ class Sae(nn.Module, ABC):
         if settings.d_out is not None:
             # Not learnt: whatever it could learn, b_enc does.
             self.register_buffer("b_in", torch.zeros(d))
+        if settings.skip:
+            self.register_buffer("W_skip", torch.zeros(settings.d_out or d, d))
 
     @property
     def centre_D(self) -> Tensor:
@@ -147,9 +164,25 @@ class Sae(nn.Module, ABC):
             rows_FD /= rows_FD.norm(dim=1, keepdim=True)
         self.W_dec.copy_(rows_FD)
 
+    def read_in(self, x_BD: Tensor) -> Tensor:
+        """What W_enc is multiplied by: inputs without their centre, each normalised before where that is so."""
+        return normalised(x_BD, self.settings.token_norm) - self.centre_D
+
+    @property
+    def turns_back(self) -> bool:
+        """Whether what is decoded is turned back into each token's own units; a transcoder's is in units of y."""
+        return self.settings.token_norm != "none" and self.settings.d_out is None
+
+    def unit_of(self, x_BD: Tensor) -> Tensor | None:
+        """How much one unit of what is decoded is in the model, for each token [B, 1]; None where that is 1.
+
+        An activation that changes by Δf changes the model's by unit · Δf · W_dec[i], the rest of the token kept.
+        """
+        return moments(x_BD, self.settings.token_norm).scale_B1 if self.turns_back else None
+
     def pre_acts(self, x_BD: Tensor) -> Tensor:
         """Encoder outputs before the activation function [B, F]."""
-        return torch.addmm(self.b_enc, x_BD - self.centre_D, self.W_enc)
+        return torch.addmm(self.b_enc, self.read_in(x_BD), self.W_enc)
 
     @torch.no_grad()
     def product(self, x_BD: Tensor) -> Tensor:
@@ -157,7 +190,7 @@ class Sae(nn.Module, ABC):
         dtype = self.product_dtype
         if dtype is None:
             return self.pre_acts(x_BD)
-        return functional.linear((x_BD - self.centre_D).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
+        return functional.linear(self.read_in(x_BD).to(dtype), self.W_enc.T.to(dtype), self.b_enc.to(dtype))
 
     def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
         """Activations of some features [B, C] from their pre-activations, where each is for itself."""
@@ -175,7 +208,7 @@ class Sae(nn.Module, ABC):
 
     def pre_acts_of(self, x_BD: Tensor, feature_C: Tensor | slice) -> Tensor:
         """`pre_acts` of some features alone [B, C]."""
-        return torch.addmm(self.b_enc[feature_C], x_BD - self.centre_D, self.W_enc.T[feature_C].T)
+        return torch.addmm(self.b_enc[feature_C], self.read_in(x_BD), self.W_enc.T[feature_C].T)
 
     @abstractmethod
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
@@ -188,13 +221,33 @@ class Sae(nn.Module, ABC):
             y_BO: what a transcoder is to explain, scaled; None for an autoencoder.
         """
 
-    def decode(self, acts: SparseActs) -> Tensor:
-        """Reconstructions [B, O] from active features alone: no product of size [B, F]."""
-        return decode_sparse(acts, self.W_dec) + self.b_dec
+    def decode(self, acts: SparseActs, x_BD: Tensor | None = None) -> Tensor:
+        """Reconstructions [B, O] from active features alone: no product of size [B, F].
+
+        Args:
+            acts: the active features.
+            x_BD: the tokens that they are of. Needed where tokens are normalised or there is a skip connection; what is
+                decoded does not follow from features alone there.
+
+        Raises:
+            MonosemError: the tokens are needed, and not given.
+        """
+        out_BO = decode_sparse(acts, self.W_dec) + self.b_dec
+        if not (self.turns_back or self.settings.skip):
+            return out_BO
+        if x_BD is None:
+            what = "a skip connection" if self.settings.skip else f"token_norm {self.settings.token_norm}"
+            raise MonosemError(
+                f"an autoencoder with {what} does not decode from features alone", "Use decode(acts, x), or forward(x)."
+            )
+        if self.turns_back:
+            scale_B1, mean_B1 = moments(x_BD, self.settings.token_norm)
+            out_BO = out_BO * scale_B1 + mean_B1
+        return out_BO + x_BD @ self.get_buffer("W_skip").mT if self.settings.skip else out_BO
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Reconstructions [B, O]."""
-        return self.decode(self.encode(x_BD))
+        return self.decode(self.encode(x_BD), x_BD)
 
     @torch.no_grad()
     def project_gradient(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from engine.sae.base import Sae, SaeSettings
@@ -11,6 +13,7 @@ from engine.sae.jumprelu import JumpReluSae
 from engine.sae.l1_norm import L1NormSae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.relu import ReluSae
+from engine.sae.token_norm import TokenNorm
 from engine.sae.topk import TopKSae
 from store.errors import MonosemError
 from store.weights import SaeWeights
@@ -34,6 +37,15 @@ def architecture(name: str) -> type[Sae]:
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
     """The trained autoencoder, ready to encode raw activations. Nothing of it requires a gradient."""
     spec = weights.spec
-    sae = architecture(spec.arch)(SaeSettings(d_in=spec.d_in, d_sae=spec.d_sae, k=spec.k, l1=spec.l1, d_out=spec.d_out))
+    settings = SaeSettings(
+        d_in=spec.d_in,
+        d_sae=spec.d_sae,
+        k=spec.k,
+        l1=spec.l1,
+        d_out=spec.d_out,
+        token_norm=cast(TokenNorm, spec.token_norm),  # what it may be is checked there
+        skip=spec.skip,
+    )
+    sae = architecture(spec.arch)(settings)
     sae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
     return sae.eval().requires_grad_(False).to(device)

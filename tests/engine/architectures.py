@@ -25,6 +25,7 @@ TRANSCODING = ("topk", "batchtopk", "matryoshka", "jumprelu")
 UNIT_ROWS = tuple(sorted(set(ARCHITECTURES) - {"l1-norm"}))
 each_architecture = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 each_transcoding = pytest.mark.parametrize("arch", TRANSCODING)
+each_token_norm = pytest.mark.parametrize("how", ["layer_norm", "rms_norm"])
 each_with_unit_rows = pytest.mark.parametrize("arch", UNIT_ROWS)
 
 
@@ -95,6 +96,29 @@ def encoded_by_hand(arch: str, w: dict[str, F64], x_BD: F64, k: int | None) -> F
         for f in kept:
             acts_BF[row, f] = z_F[f] if z_F[f] > threshold_F[f] else 0.0
     return acts_BF
+
+
+def unit_by_hand(how: str, x_D: F64) -> float:
+    """What one unit of a normalised token is in the token's own."""
+    if how == "layer_norm":
+        return float(np.sqrt(sum((x_D - sum(x_D) / len(x_D)) ** 2) / (len(x_D) - 1)))
+    return float(np.sqrt(sum(x_D**2) / len(x_D))) if how == "rms_norm" else 1.0
+
+
+def normalised_by_hand(how: str, x_BD: F64) -> F64:
+    """Tokens as they are encoded, one after another."""
+    if how == "none":
+        return x_BD
+    if how == "layer_norm":
+        return np.stack([(x_D - sum(x_D) / len(x_D)) / (unit_by_hand(how, x_D) + 1e-5) for x_D in x_BD])
+    return np.stack([x_D / unit_by_hand(how, x_D) for x_D in x_BD])
+
+
+def turned_back_by_hand(how: str, out_BD: F64, x_BD: F64) -> F64:
+    """What is decoded, in the tokens' own units."""
+    mean_B = [sum(x_D) / len(x_D) if how == "layer_norm" else 0.0 for x_D in x_BD]
+    pairs = zip(out_BD, x_BD, mean_B, strict=True)
+    return np.stack([out_D * unit_by_hand(how, x_D) + mean for out_D, x_D, mean in pairs])
 
 
 class PlainLoss(NamedTuple):

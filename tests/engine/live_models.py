@@ -15,9 +15,18 @@ from engine.live import LiveModel
 from engine.models import LanguageModel
 from engine.prompts import Prompt
 from engine.sae.base import SaeSettings
+from engine.sae.token_norm import TokenNorm
 from engine.sites import resolve_site
 from store.clamp import Clamp
-from tests.engine.architectures import F64, arrays, encoded_by_hand, random_sae, sae_settings
+from tests.engine.architectures import (
+    F64,
+    arrays,
+    encoded_by_hand,
+    normalised_by_hand,
+    random_sae,
+    sae_settings,
+    unit_by_hand,
+)
 from tests.engine.by_hand import run_by_hand
 from tests.engine.small import BOS, words_encoding, words_tokenizer
 from tests.engine.tiny_models import tiny
@@ -35,6 +44,8 @@ def live_model(
     site_out: str = "",
     layer_out: int = 0,
     seed: int = 0,
+    token_norm: TokenNorm = "none",
+    skip: bool = False,
 ) -> LiveModel:
     """A tiny model with a random dictionary; BOS unless `roles` says otherwise."""
     roles = roles or ("bos",)
@@ -44,7 +55,13 @@ def live_model(
     target = resolve_site(lm, site_out, layer_out) if site_out else source
     given = sae_settings(arch, source.d_in, D_SAE)
     settings = SaeSettings(
-        d_in=source.d_in, d_sae=D_SAE, k=given.k, l1=given.l1, d_out=target.d_in if site_out else None
+        d_in=source.d_in,
+        d_sae=D_SAE,
+        k=given.k,
+        l1=given.l1,
+        d_out=target.d_in if site_out else None,
+        token_norm=token_norm,
+        skip=skip,
     )
     sae = random_sae(arch, seed, settings)
     with torch.no_grad():
@@ -61,7 +78,9 @@ def acts_by_hand(live: LiveModel, x_TD: F64) -> F64:
     w = arrays(live.sae)
     if "b_in" in w:
         w = w | {"b_dec": w["b_in"]}
-    return encoded_by_hand(live.sae.arch, w, x_TD, live.sae.settings.k)
+    return encoded_by_hand(
+        live.sae.arch, w, normalised_by_hand(live.sae.settings.token_norm, x_TD), live.sae.settings.k
+    )
 
 
 def change_by_hand(live: LiveModel, clamps: Sequence[Clamp], prompt: Prompt, tokens: Sequence[int], x_TD: F64) -> F64:
@@ -86,8 +105,9 @@ def change_by_hand(live: LiveModel, clamps: Sequence[Clamp], prompt: Prompt, tok
             v = clamp.value
             modes = {"set": v, "max": v * maximum, "scale": v * f, "add": f + v, "ablate": 0.0}
             wanted[clamp.feature] = modes[clamp.mode]
+        unit = 1.0 if live.sae.settings.d_out else unit_by_hand(live.sae.settings.token_norm, x_TD[place])
         for feature, value in wanted.items():
-            added_TO[place] += (value - acts_TF[place, feature]) * W_dec_FO[feature]
+            added_TO[place] += unit * (value - acts_TF[place, feature]) * W_dec_FO[feature]
     return added_TO
 
 

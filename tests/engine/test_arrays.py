@@ -263,7 +263,7 @@ def by_hand(run: RunFolder, x_ND: np.ndarray) -> dict[str, float]:
     """The figures by numpy alone."""
     weights = load_sae(run.sae)
     dense_NF = encode_by_hand(weights, x_ND.astype(np.float64))
-    error_ND = x_ND - decode_by_hand(weights, dense_NF)
+    error_ND = x_ND - decode_by_hand(weights, dense_NF, x_ND.astype(np.float64))
     return {
         "l0": (dense_NF > 0).sum(1).mean(),
         "mse": (error_ND**2).mean(),

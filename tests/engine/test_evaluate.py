@@ -25,6 +25,7 @@ from engine.subject import Subject
 from store.errors import MonosemError
 from store.spec import SaeSpec
 from store.weights import SaeWeights
+from tests.engine.architectures import each_token_norm
 from tests.engine.small import Texts, random_texts, subject_of, words
 from tests.engine.tiny_models import tiny
 from tests.engine.trained import (
@@ -83,10 +84,10 @@ def by_hand(subject: Subject, weights: SaeWeights, split: Split, count: int | No
     truth = brute_force(subject, weights, split, count)
     x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
     mean_D = x_ND.mean(0)
-    error = ((x_ND - decode_by_hand(weights, dense_NF)) ** 2).sum()
+    error = ((x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2).sum()
     swaps: dict[str, Swap | None] = {
         "clean": None,
-        "sae": lambda x: decode_by_hand(weights, encode_by_hand(weights, x)),
+        "sae": lambda x: decode_by_hand(weights, encode_by_hand(weights, x), x),
         "zero": np.zeros_like,
         "mean": lambda x: np.broadcast_to(mean_D, x.shape).copy(),
     }
@@ -131,6 +132,15 @@ def test_every_figure(site: str, arch: str, split: Split, monkeypatch: pytest.Mo
     subject = small_subject(site=site)
     weights = random_weights(subject, arch=arch)
     assert_same(measured(subject, weights, split, 300), by_hand(subject, weights, split, contexts_for(subject, split)))
+
+
+@each_token_norm
+@pytest.mark.parametrize("arch", ["topk", "relu"])
+def test_every_figure_where_tokens_are_normalised(arch: str, how: str) -> None:
+    subject = small_subject(site="resid_post")
+    weights = random_weights(subject, arch=arch)
+    weights = SaeWeights(replace(weights.spec, token_norm=how), weights.tensors)
+    assert_same(measured(subject, weights), by_hand(subject, weights, "all", None))
 
 
 @pytest.mark.parametrize("site", ["resid_pre", "attn_out", "mlp_out"])
@@ -223,7 +233,7 @@ def test_a_mean_far_from_zero_costs_no_accuracy() -> None:
     truth = brute_force(subject, weights, "all")
     x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
     assert abs(x_ND.mean()) > 50 * (x_ND - x_ND.mean(0)).std()
-    error = ((x_ND - decode_by_hand(weights, dense_NF)) ** 2).sum()
+    error = ((x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2).sum()
     wanted = 1 - error / ((x_ND - x_ND.mean(0)) ** 2).sum()
     assert measured(subject, weights).explained_variance == pytest.approx(wanted, rel=1e-3)
 

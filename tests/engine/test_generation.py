@@ -16,10 +16,11 @@ from engine.generation import Session, divergence, perplexity, shown_text
 from engine.live import LiveModel
 from engine.progress import Silent
 from engine.prompts import Prompt, plain_prompt
+from engine.sae.token_norm import TokenNorm
 from engine.strengths import sweep
 from store.clamp import Clamp, parse_clamp
 from store.errors import MonosemError
-from tests.engine.architectures import each_architecture, each_transcoding
+from tests.engine.architectures import each_architecture, each_token_norm, each_transcoding
 from tests.engine.live_models import D_SAE, live_model, log_softmax, logits_by_hand
 from tests.engine.small import BOS, words
 
@@ -134,6 +135,25 @@ def test_every_architecture(arch: str, mode: str) -> None:
     check_by_hand(live, session, clamps(*MODES[mode]))
 
 
+@each_token_norm
+@pytest.mark.parametrize("mode", ["set", "scale", "ablate", "all at once"])
+@pytest.mark.parametrize("arch", ["relu", "topk", "gated"])
+def test_a_clamp_is_in_units_of_each_token(arch: str, mode: str, how: TokenNorm) -> None:
+    """x' = x + unit(x) · Δf · W_dec, where tokens are normalised: the rest of the token, its mean too, stays."""
+    live = live_model(arch, token_norm=how)
+    session = written(live, MODES[mode])
+    assert max(session.kl) > 1e-3
+    check_by_hand(live, session, clamps(*MODES[mode]))
+
+
+@pytest.mark.parametrize("how", ["none", "layer_norm"])
+def test_a_skip_connection_takes_no_part_in_a_clamp(how: TokenNorm) -> None:
+    places = {"site_out": "mlp_out", "layer_out": 1}
+    live = live_model("topk", "llama", "mlp_in", 0, "bos", **places, token_norm=how, skip=True)
+    session = written(live, MODES["set"])
+    check_by_hand(live, session, clamps(*MODES["set"]))
+
+
 @each_transcoding
 @pytest.mark.parametrize("mode", ["set", "ablate", "condition"])
 def test_transcoders_read_at_the_source_and_change_the_target(arch: str, mode: str) -> None:
@@ -151,9 +171,17 @@ def test_the_clamps_of_these_tests_change_texts() -> None:
     assert sum(session.clamped.tokens != session.base.tokens for session in sessions.values()) > len(MODES) / 2
 
 
+@each_token_norm
+def test_set_to_what_it_is_changes_nothing_where_tokens_are_normalised(how: TokenNorm) -> None:
+    check_set_to_what_it_is(live_model("topk", token_norm=how))
+
+
 @each_architecture
 def test_set_to_what_it_is_changes_nothing(arch: str) -> None:
-    live = live_model(arch)
+    check_set_to_what_it_is(live_model(arch))
+
+
+def check_set_to_what_it_is(live: LiveModel) -> None:
     prompt = plain_prompt(live, PROMPT)
     for feature in range(D_SAE):
         probe = Session(live, prompt, clamps(f"{feature}=*1"), Sampling(), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from engine.inspection import Inspection, contexts_of, inspect_contexts
 from engine.live import LiveModel
 from engine.progress import Silent
 from engine.sae.registry import from_weights
+from engine.sae.token_norm import TokenNorm
 from engine.subject import Subject
 from store.errors import MonosemError
 from store.reader import FeatureStore
 from store.weights import SaeWeights
-from tests.engine.architectures import arrays, each_architecture, each_transcoding
+from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
 from tests.engine.live_models import acts_by_hand, live_model, log_softmax
 from tests.engine.small import BOS, words
@@ -87,6 +89,13 @@ def test_the_strongest_features_of_every_architecture(arch: str) -> None:
         assert all(one.loss_change is None for one in token.firings)
 
 
+@each_token_norm
+def test_activations_of_a_dictionary_that_normalises_tokens(how: TokenNorm, tmp_path: Path) -> None:
+    subject, weights = llama_topk_packed()
+    weights = SaeWeights(replace(weights.spec, token_norm=how), weights.tensors)
+    test_activations_are_the_indexs_for_the_same_contexts(lambda: (subject, weights), tmp_path)
+
+
 def losses_by_hand(live: LiveModel, tokens: list[int], place: int, added: np.ndarray) -> float:
     """The loss of the token behind `place` when something is added there, and only there."""
     target = (live.target.name, int(live.target.layer or 0))
@@ -106,12 +115,14 @@ def check_ablation(live: LiveModel) -> None:
     found = read(live, top=4, ablate=True)
     (context,) = contexts_of(live, TEXT)
     tokens, W_dec = context.tolist(), arrays(live.sae)["W_dec"]
+    x_TD = capture(live.lm, live.source, torch.from_numpy(context)[None].long())[0].double().numpy()
     biggest = 0.0
     for place, token in enumerate(found.tokens[:-1]):
         clean = losses_by_hand(live, tokens, place, np.zeros(W_dec.shape[1]))
         assert token.next_loss == pytest.approx(clean, abs=1e-4)
         for one in token.firings:
-            loss = losses_by_hand(live, tokens, place, -one.activation * W_dec[one.feature])
+            unit = 1.0 if live.sae.settings.d_out else unit_by_hand(live.sae.settings.token_norm, x_TD[place])
+            loss = losses_by_hand(live, tokens, place, -unit * one.activation * W_dec[one.feature])
             assert one.loss_change == pytest.approx(loss - clean, abs=2e-4)
             biggest = max(biggest, abs(loss - clean))
     assert biggest > 0.01
@@ -130,9 +141,20 @@ def test_ablation_at_other_sites(family: str, site: str) -> None:
     check_ablation(live_model("relu", family, site, 1))
 
 
+@each_token_norm
+@pytest.mark.parametrize("arch", ["relu", "topk"])
+def test_ablation_where_tokens_are_normalised(arch: str, how: TokenNorm) -> None:
+    check_ablation(live_model(arch, token_norm=how))
+
+
 @each_transcoding
 def test_ablation_of_a_transcoder_is_at_what_it_explains(arch: str) -> None:
     check_ablation(live_model(arch, "llama", "mlp_in", 0, "bos", site_out="mlp_out", layer_out=1))
+
+
+def test_ablation_beside_a_skip_connection_and_normalised_input() -> None:
+    places = {"site_out": "mlp_out", "layer_out": 1}
+    check_ablation(live_model("topk", "llama", "mlp_in", 0, "bos", **places, token_norm="layer_norm", skip=True))
 
 
 def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:

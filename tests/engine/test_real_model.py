@@ -67,7 +67,7 @@ def test_200_thousand_tokens_of_tinystories(tmp_path: Path) -> None:
     assert all(finding.ok for finding in verify_run(run))
 
     weights, x_ND = load_sae(run.sae), site_by_transformers(model, fresh)
-    error = ((x_ND - decode_by_hand(weights, encode_by_hand(weights, x_ND))) ** 2).sum()
+    error = ((x_ND - decode_by_hand(weights, encode_by_hand(weights, x_ND), x_ND)) ** 2).sum()
     assert 1 - error / ((x_ND - x_ND.mean(0)) ** 2).sum() > 0.93
 
     with FeatureStore.open(run.path) as store:

@@ -37,7 +37,7 @@ def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
     return Place(tmp_path, str(tiny_lm), str(tiny_text))
 
 
-def random_transcoder(subject: Subject) -> SaeWeights:
+def random_transcoder(subject: Subject, *, skip: bool = False) -> SaeWeights:
     site, target = subject.sites()
     rng, d_sae = np.random.default_rng(1), 40
     shapes = {
@@ -47,10 +47,13 @@ def random_transcoder(subject: Subject) -> SaeWeights:
         "b_dec": (target.d_in,),
         "b_in": (site.d_in,),
     }
-    spec = SaeSpec(arch="topk", d_in=site.d_in, d_out=target.d_in, d_sae=d_sae, k=5, site=site.name)
+    if skip:
+        shapes["W_skip"] = (target.d_in, site.d_in)
+    spec = SaeSpec(arch="topk", d_in=site.d_in, d_out=target.d_in, d_sae=d_sae, k=5, site=site.name, skip=skip)
     return SaeWeights(spec, {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()})
 
 
+@pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize(
     ("family", "settings"),
     [
@@ -60,17 +63,18 @@ def random_transcoder(subject: Subject) -> SaeWeights:
         ("gemma2", {"site": "resid_pre", "site_out": "resid_mid", "layer_out": 1}),
     ],
 )
-def test_every_figure(family: str, settings: dict[str, Any]) -> None:
+def test_every_figure(family: str, settings: dict[str, Any], skip: bool) -> None:
     """Each context by itself in float64: what is read stays, what is explained is replaced."""
     subject = tiny_subject(family, **({"layer": 0} | settings))
-    weights = random_transcoder(subject)
+    weights = random_transcoder(subject, skip=skip)
     w = {name: values.astype(np.float64) for name, values in weights.tensors.items()}
     lm, (read, explained) = double(subject.lm), ((site.name, site.layer or 0) for site in subject.sites())
 
     def transcoded(x_ND: np.ndarray) -> np.ndarray:
         pre_NF = (x_ND - w["b_in"]) @ w["W_enc"] + w["b_enc"]
         kept_NF = np.argsort(np.argsort(-pre_NF, axis=1), axis=1) < 5
-        return np.maximum(pre_NF, 0) * kept_NF @ w["W_dec"] + w["b_dec"]
+        out_NO: np.ndarray = np.maximum(pre_NF, 0) * kept_NF @ w["W_dec"] + w["b_dec"]
+        return out_NO + x_ND @ w["W_skip"].T if skip else out_NO
 
     contexts = contexts_of(subject, "all")
     y_NO, guess_NO, ce = [], [], {name: [] for name in ("clean", "sae", "zero", "mean")}

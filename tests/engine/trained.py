@@ -24,6 +24,7 @@ from engine.subject import Subject
 from store.run import RunFolder, RunRecord
 from store.spec import SaeSpec
 from store.weights import SaeWeights, save_sae
+from tests.engine.architectures import normalised_by_hand, turned_back_by_hand
 from tests.engine.by_hand import Change, Place, run_by_hand
 from tests.engine.small import Texts, random_texts, subject_of, words_tokenizer
 from tests.engine.tiny_models import tiny
@@ -88,7 +89,7 @@ def logits_by_hand(
 def encode_by_hand(weights: SaeWeights, x_ND: F64) -> F64:
     """Dense activations [N, F] by the formulas of docs/architecture.md."""
     w = {name: values.astype(np.float64) for name, values in weights.tensors.items()}
-    pre_NF = (x_ND - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
+    pre_NF = (normalised_by_hand(weights.spec.token_norm, x_ND) - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
     if weights.spec.arch == "topk":
         assert weights.spec.k is not None
         ranks_NF = np.argsort(np.argsort(-pre_NF, axis=1), axis=1)
@@ -98,9 +99,10 @@ def encode_by_hand(weights: SaeWeights, x_ND: F64) -> F64:
     return np.maximum(pre_NF, 0)
 
 
-def decode_by_hand(weights: SaeWeights, dense_NF: F64) -> F64:
-    """Reconstructions [N, D]."""
-    return dense_NF @ weights.tensors["W_dec"].astype(np.float64) + weights.tensors["b_dec"].astype(np.float64)
+def decode_by_hand(weights: SaeWeights, dense_NF: F64, x_ND: F64) -> F64:
+    """Reconstructions [N, D] of the tokens x."""
+    out_ND = dense_NF @ weights.tensors["W_dec"].astype(np.float64) + weights.tensors["b_dec"].astype(np.float64)
+    return turned_back_by_hand(weights.spec.token_norm, out_ND, x_ND)
 
 
 def brute_force(subject: Subject, weights: SaeWeights, split: Split, count: int | None = None) -> Truth:

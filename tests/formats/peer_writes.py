@@ -50,7 +50,16 @@ def saelens():
     from sae_lens.saes.sae import SAE, SAEMetadata
     from sae_lens.saes.standard_sae import StandardSAE, StandardSAEConfig
     from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
-    from sae_lens.saes.transcoder import JumpReLUTranscoder, JumpReLUTranscoderConfig, Transcoder, TranscoderConfig
+    from sae_lens.saes.transcoder import (
+        JumpReLUSkipTranscoder,
+        JumpReLUSkipTranscoderConfig,
+        JumpReLUTranscoder,
+        JumpReLUTranscoderConfig,
+        SkipTranscoder,
+        SkipTranscoderConfig,
+        Transcoder,
+        TranscoderConfig,
+    )
 
     same = {"d_in": D, "d_sae": F}
 
@@ -76,6 +85,16 @@ def saelens():
     metadata = SAEMetadata(**META, hook_name_out="model.layers.3")
     save("saelens_transcoder", Transcoder(TranscoderConfig(**out, metadata=metadata)))
     save("saelens_jumprelu_transcoder", JumpReLUTranscoder(JumpReLUTranscoderConfig(**out, metadata=metadata)))
+
+    save("saelens_skip_transcoder", SkipTranscoder(SkipTranscoderConfig(**out, metadata=metadata)))
+    normed = out | {"normalize_activations": "layer_norm"}
+    jumps = JumpReLUSkipTranscoder(JumpReLUSkipTranscoderConfig(**normed, metadata=metadata))
+    save("saelens_jumprelu_skip_transcoder_layer_norm", jumps)
+    for how in ("layer_norm", "constant_norm_rescale"):
+        normed = same | {"normalize_activations": how}
+        save(f"saelens_standard_{how}", StandardSAE(StandardSAEConfig(**normed, metadata=meta())))
+        topk = TopKSAEConfig(**normed, k=K, rescale_acts_by_decoder_norm=True, metadata=meta())
+        save(f"saelens_topk_by_norm_{how}", TopKSAE(topk))
 
     for kind, sae in (
         ("batchtopk", BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(**same, k=K, metadata=meta()))),
@@ -131,8 +150,12 @@ def saelens_before_6():
 def sparsify():
     from sparsify import SparseCoder, SparseCoderConfig
 
-    for name, transcode in (("sparsify_sae", False), ("sparsify_transcoder", True)):
-        coder = SparseCoder(D, SparseCoderConfig(num_latents=F, k=K, transcode=transcode))
+    for name, transcode, skips in (
+        ("sparsify_sae", False, False),
+        ("sparsify_transcoder", True, False),
+        ("sparsify_skip_transcoder", True, True),
+    ):
+        coder = SparseCoder(D, SparseCoderConfig(num_latents=F, k=K, transcode=transcode, skip_connection=skips))
         stir(coder)
         coder.save_to_disk(ROOT / name)
         x = inputs()

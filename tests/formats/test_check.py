@@ -14,6 +14,7 @@ from torch import Tensor
 
 from engine.formats.check import Rows, Stated, Trial, captured, checked, places_to_try, verdict
 from engine.formats.foreign import Conventions, Foreign
+from engine.sae.token_norm import normalised
 from engine.sites import resolve_site
 from tests.engine.small import tiny_subject
 from tests.engine.tiny_models import tiny
@@ -91,6 +92,36 @@ def test_an_input_scale_that_is_not_folded() -> None:
     assert f"--input-scale {scale:.4g}" in text
     right = perfect(mean_of(found), scale=scale, input_scale=scale, output_scale=scale)
     assert check(jumping(right), found, l0=l0)[0] == "agrees"
+
+
+def jumping_of(found: Tensor, threshold: float, **conventions: object) -> Foreign:
+    """A perfect dictionary of these rows, but for what stays below a threshold: the size of tokens matters to it."""
+    foreign = perfect(found.mean(0), **conventions)  # type: ignore[arg-type]
+    return replace(foreign, arch="jumprelu", tensors=foreign.tensors | {"threshold": torch.full((2 * D,), threshold)})
+
+
+def test_tokens_that_are_normalised_one_by_one() -> None:
+    found = rows(25.0)
+    right = jumping_of(normalised(found.acts_ND[found.counted_N], "layer_norm"), 0.2, token_norm="layer_norm")
+    kind, _, explained = check(right, found)
+    assert (kind, explained > 0.97) == ("plausible", True)
+    site = resolve_site(tiny("llama"), "resid_post", 0)
+    readings = [trial.reading for trial in checked(right, [site], [found], "text", Stated()).trials]
+    assert "tokens not normalised one by one" in readings
+    assert not any("scale" in reading or "mean" in reading for reading in readings)  # which are no matter to n(x)
+
+
+def test_tokens_that_are_not_normalised_though_their_source_says_so() -> None:
+    found = rows(25.0)
+    found = Rows(
+        found.acts_ND - mean_of(found), found.counted_N
+    )  # else the distance of n(x) to their mean is explained
+    wrong = jumping_of(found.acts_ND[found.counted_N], 5.0, token_norm="layer_norm")
+    kind, text, _ = check(wrong, found)
+    assert kind == "differs"
+    assert "likely tokens not normalised one by one (--token-norm none)" in text
+    told = replace(wrong, conventions=replace(wrong.conventions, token_norm="none"))
+    assert check(told, found)[0] == "plausible"
 
 
 def test_a_wrong_place_is_named() -> None:

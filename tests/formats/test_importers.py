@@ -11,13 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.formats.check import as_sae
 from engine.formats.folding import folded
 from engine.formats.foreign import Conventions, Foreign
 from engine.formats.registry import found_under, importer_of, read
 from store.errors import MonosemError
-from tests.formats.written import WRITERS, D, F, inputs, saelens, sparsify, weights
+from tests.formats.written import (
+    WRITERS,
+    D,
+    F,
+    K,
+    inputs,
+    layer_normed,
+    openai_topk,
+    saelens,
+    sparsify,
+    top,
+    weights,
+)
 
 
 def computed(foreign: Foreign, x_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +107,7 @@ def test_a_folder_of_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"normalize_activations": "layer_norm"}, "scales every token by its own standard deviation"),
+        ({"normalize_activations": "covariance_whitening"}, "whitens its input"),
         ({"architecture": "temporal"}, "monosem does not compute SAELens' temporal"),
         ({"k": 0}, "k is 0, not a positive number"),
         ({"metadata": {"hook_head_index": 3}}, "reads head 3 of its hook"),
@@ -106,26 +119,88 @@ def test_what_cannot_be_computed_is_refused(tmp_path: Path, config: dict[str, ob
         read(tmp_path)
 
 
-def test_openai_with_topk_is_refused(tmp_path: Path) -> None:
-    WRITERS["OpenAI"](tmp_path)
+def test_openais_topk_with_something_else_behind_it_is_refused(tmp_path: Path) -> None:
+    openai_topk(tmp_path)
     state = torch.load(tmp_path / "0.pt")
-    topk = {"activation": "TopK", "activation_state_dict": {"k": 4, "postact_fn": "ReLU"}}
-    torch.save(state | topk, tmp_path / "0.pt")
-    with pytest.raises(MonosemError, match="normalises every token"):
-        read(tmp_path / "0.pt")
+    for held, said in (
+        ({"k": K, "postact_fn": "Identity"}, "TopK with Identity behind it"),
+        ({"postact_fn": "ReLU"}, "k is None, not a positive number"),
+        (None, "k is None, not a positive number"),
+    ):
+        torch.save(state | {"activation_state_dict": held}, tmp_path / "0.pt")
+        with pytest.raises(MonosemError, match=said):
+            read(tmp_path / "0.pt")
 
 
-def test_skip_connections_are_refused_unless_they_are_nothing(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize(("theirs", "ours"), [("layer_norm", "layer_norm"), ("constant_norm_rescale", "rms_norm")])
+def test_saelens_normalises_every_token(tmp_path: Path, theirs: str, ours: str, applied: bool) -> None:
+    """n(x) - b_dec is encoded, and what is decoded turned back; SAELens' own words for both are in sae.py."""
+    saelens(tmp_path, normalize_activations=theirs, apply_b_dec_to_input=applied, rescale_acts_by_decoder_norm=False)
+    foreign = read(tmp_path)
+    assert foreign.conventions.token_norm == ours
+    w, x_ND = weights(), inputs(3.0) * np.logspace(-1, 1, 80)[:, None]
+    n_ND, mean_N1, scale_N1 = layer_normed(x_ND)
+    if theirs == "constant_norm_rescale":
+        scale_N1, mean_N1 = np.sqrt((x_ND**2).mean(1, keepdims=True)), 0 * mean_N1
+        n_ND = x_ND / scale_N1
+    acts_NF = top((n_ND - applied * w.b_dec) @ w.W_enc + w.b_enc)
+    found_NF, out_ND = computed(foreign, x_ND)
+    np.testing.assert_allclose(found_NF, acts_NF, atol=5e-6)
+    np.testing.assert_allclose(out_ND, (acts_NF @ w.W_dec + w.b_dec) * scale_N1 + mean_N1, rtol=2e-6, atol=5e-5)
 
-    sparsify(tmp_path, transcode=True)
+
+def test_lengths_of_tokens_without_their_mean_are_refused(tmp_path: Path) -> None:
+    rewritten = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
+    metadata = {"model_name": "gpt2-small", "hook_name": "blocks.1.hook_resid_post"} | rewritten
+    saelens(tmp_path, normalize_activations="constant_norm_rescale", metadata=metadata)
+    with pytest.raises(MonosemError, match="scales tokens without their mean by their lengths"):
+        folded(read(tmp_path))
+    saelens(tmp_path, normalize_activations="layer_norm", metadata=metadata, rescale_acts_by_decoder_norm=False)
+    w, x_ND = weights(), inputs(3.0)
+    acts_NF = top(layer_normed(x_ND)[0] @ w.W_enc + w.b_enc)  # of which a mean less or more makes no difference
+    np.testing.assert_allclose(computed(read(tmp_path), x_ND)[0], acts_NF, atol=5e-6)
+
+
+def test_a_skip_connection_of_sparsify(tmp_path: Path) -> None:
+    """ŷ = W_decᵀ f + b_dec + W_skip x; one of zeros is none, and an autoencoder with one explains nothing."""
+    truth = sparsify(tmp_path, transcode=True)
     file = tmp_path / "sae.safetensors"
     tensors = load_file(file)
     save_file(tensors | {"W_skip": torch.zeros(D, D)}, file)
-    assert read(tmp_path).d_out == D
-    save_file(tensors | {"W_skip": torch.eye(D)}, file)
-    with pytest.raises(MonosemError, match="W_skip"):
+    assert read(tmp_path).d_out == D and not read(tmp_path).skips
+    W_skip_OD = np.random.default_rng(8).standard_normal((D, D))
+    save_file(tensors | {"W_skip": torch.from_numpy(W_skip_OD.astype(np.float32))}, file)
+    w = weights(1)
+    acts_NF = top(truth.x_ND @ w.W_enc + w.b_enc)
+    found_NF, out_NO = computed(read(tmp_path), truth.x_ND)
+    np.testing.assert_allclose(found_NF, acts_NF, atol=5e-6)
+    np.testing.assert_allclose(out_NO, acts_NF @ w.W_dec + w.b_dec + truth.x_ND @ W_skip_OD.T, atol=1e-5)
+    save_file(tensors | {"W_skip": torch.zeros(D, D + 1) + 1}, file)
+    with pytest.raises(MonosemError, match=r"W_skip is \[12, 13\]"):
         read(tmp_path)
+    sparsify(tmp_path, transcode=False)
+    save_file(tensors | {"W_skip": torch.eye(D)}, file)
+    with pytest.raises(MonosemError, match="adds W_skip x to x̂"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["none", "layer_norm"])
+def test_saelens_skips_past_the_norm_and_its_transcoders_turn_nothing_back(tmp_path: Path, how: str) -> None:
+    saelens(tmp_path, architecture="skip_transcoder", normalize_activations=how, d_out=D)
+    W_skip_OD = np.random.default_rng(8).standard_normal((D, D))
+    tensors = load_file(tmp_path / "sae_weights.safetensors")
+    skip = {"W_skip": torch.from_numpy(W_skip_OD.astype(np.float32))}
+    save_file(tensors | skip, tmp_path / "sae_weights.safetensors")
+    foreign = read(tmp_path)
+    assert (foreign.arch, foreign.d_out, foreign.skips) == ("jumprelu", D, True)
+    w, x_ND = weights(), inputs(3.0)
+    norm_F = np.linalg.norm(w.W_dec, axis=1)
+    read_ND = layer_normed(x_ND)[0] if how == "layer_norm" else x_ND
+    acts_NF = np.maximum(read_ND @ w.W_enc + w.b_enc, 0) * norm_F
+    found_NF, out_NO = computed(foreign, x_ND)
+    np.testing.assert_allclose(found_NF, acts_NF, atol=1e-5)
+    np.testing.assert_allclose(out_NO, (acts_NF / norm_F) @ w.W_dec + w.b_dec + x_ND @ W_skip_OD.T, atol=5e-5)
 
 
 def test_a_scale_that_is_not_said_is_a_note(tmp_path: Path) -> None:

@@ -81,6 +81,74 @@ def test_a_run_like_ones_own(place: Place, capsys: pytest.CaptureFixture[str]) -
     assert "was imported, not trained here" in capsys.readouterr().err
 
 
+def test_a_dictionary_that_normalises_tokens(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """OpenAI's TopK from the file to the text: imported, measured, indexed, shown, inspected, clamped, given on."""
+    wide_openai(place.folder / "it")
+    source = place.folder / "it" / "0.pt"
+    fixed = ["--model", str(place.model), "--data", str(place.text), "--device", "cpu", "--tokens", "300"]
+    where = ["--site", "resid_post", "--layer", "1", "--runs-dir", str(place.folder / "runs"), "--out", "mine"]
+    assert run(["import", str(source), *fixed, *where]) == 0
+    said = capsys.readouterr().out
+    assert "tokens    each normalised by itself (layer_norm), what is decoded turned back" in said
+    assert f"topk {F} k{K} layer_norm" in said
+    mine = str(place.folder / "runs" / "mine")
+    assert run(["eval", mine, "--device", "cpu", "--json"]) == 0
+    assert 0.1 < json.loads(capsys.readouterr().out)["explained_variance"] < 1
+    assert run(["index", mine, "--tokens", "300", "--device", "cpu"]) == 0
+    assert run(["show", mine]) == 0
+    assert "layer_norm" in capsys.readouterr().out
+    assert run(["show", mine, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["spec"]["token_norm"] == "layer_norm"
+    assert run(["verify", mine]) == 0
+    assert run(["inspect", mine, "--text", "w5 w9 w33 w12", "--ablate", "--device", "cpu"]) == 0
+    assert run(["generate", mine, "--prompt", "w5 w9", "--clamp", "3=2", "--max-new", "4", "--device", "cpu"]) == 0
+    sae = engine.load(mine)
+    x_BD = torch.randn(5, WIDE)
+    torch.testing.assert_close(sae(x_BD), sae.decode(sae.encode(x_BD), x_BD))
+    with pytest.raises(MonosemError, match="does not decode from features alone"):
+        sae.decode(sae.encode(x_BD))
+    capsys.readouterr()
+    for library, code in (("sparsify", 2), ("dictionary-learning", 2), ("saelens", 0)):
+        assert run(["export", mine, "--to", library, "--out", str(place.folder / library)]) == code
+        assert ("does not normalise every token" in capsys.readouterr().err) == (code == 2)
+    again = ["--model", str(place.model), "--no-check", "--out", str(place.folder / "runs" / "again")]
+    assert run(["import", str(place.folder / "saelens"), *again]) == 0
+    torch.testing.assert_close(engine.load(place.folder / "runs" / "again")(x_BD), sae(x_BD))
+    again[-1] = str(place.folder / "runs" / "otherwise")
+    assert run(["import", str(place.folder / "saelens"), *again, "--token-norm", "none"]) == 0
+    assert load_sae(place.folder / "runs" / "otherwise" / "sae.h5").spec.token_norm == "none"
+
+
+def wide_openai(folder: Path) -> None:
+    """OpenAI's TopK (v5) for the tiny model."""
+    made = torch.Generator().manual_seed(0)
+    rows_FD = torch.nn.functional.normalize(torch.randn(F, WIDE, generator=made), dim=1)
+    state = {"pre_bias": torch.zeros(WIDE), "encoder.weight": rows_FD, "latent_bias": torch.zeros(F)}
+    topk = {"activation": "TopK", "activation_state_dict": {"k": K, "postact_fn": "ReLU"}}
+    folder.mkdir(parents=True)
+    torch.save(state | topk, folder / "0.pt")
+
+
+def test_a_transcoder_that_skips(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide(place.folder / "it" / "layers.0.mlp", transcode=True)
+    file = place.folder / "it" / "layers.0.mlp" / "sae.safetensors"
+    W_skip = torch.randn(WIDE, WIDE, generator=torch.Generator().manual_seed(1))
+    save_file(load_file(file) | {"W_skip": W_skip}, file)
+    assert place.imported("--out", "mine") == 0
+    assert "W_skip x is added" in capsys.readouterr().out
+    mine = str(place.folder / "runs" / "mine")
+    sae, x_BD = engine.load(mine), torch.randn(5, WIDE)
+    acts = sae.encode(x_BD)
+    rows = (acts.act_BK[..., None] * sae.W_dec[acts.feature_BK]).sum(1)
+    torch.testing.assert_close(sae(x_BD), rows + sae.b_dec + x_BD @ W_skip.T)
+    assert run(["index", mine, "--tokens", "300", "--device", "cpu"]) == 0
+    assert run(["verify", mine]) == 0
+    assert run(["eval", mine, "--device", "cpu"]) == 0
+    assert run(["generate", mine, "--prompt", "w5 w9", "--clamp", "3=2", "--max-new", "4", "--device", "cpu"]) == 0
+    assert run(["export", mine, "--to", "sparsify", "--out", str(place.folder / "out")]) == 0
+    torch.testing.assert_close(load_file(place.folder / "out" / "sae.safetensors")["W_skip"], W_skip)
+
+
 def test_engine_load_is_a_torch_module(place: Place) -> None:
     wide(place.folder / "it" / "layers.1")
     assert place.imported("--out", "mine", "--no-check") == 0

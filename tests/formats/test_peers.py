@@ -22,6 +22,7 @@ from engine.formats.folding import folded
 from engine.formats.registry import read
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import ARCHITECTURES, architecture, from_weights
+from engine.sae.token_norm import TOKEN_NORMS, TokenNorm
 from store.run import RunFolder, RunRecord
 from store.spec import SaeSpec
 from store.weights import SaeWeights, load_sae, save_sae
@@ -33,12 +34,15 @@ PYTHON = Path(os.environ.get("MONOSEM_PEERS", ROOT / ".venv-peers")) / "bin" / "
 CPU = torch.device("cpu")
 D, F, D_OUT, K, N = 24, 96, 16, 7, 50
 
+SAELENS_NORMS = ("layer_norm", "constant_norm_rescale")
 SAVED = (
     *(f"saelens_{kind}{end}" for kind in ("standard", "jumprelu", "gated", "topk") for end in ("", "_raw_input")),
     *("saelens_topk_by_norm", "saelens_topk_raw_input_by_norm", "saelens_batchtopk", "saelens_matryoshka"),
     *("saelens_transcoder", "saelens_jumprelu_transcoder", "saelens_scaled"),
     *("saelens_before_6_standard", "saelens_before_6_topk"),
-    *("sparsify_sae", "sparsify_transcoder"),
+    *("saelens_skip_transcoder", "saelens_jumprelu_skip_transcoder_layer_norm"),
+    *(f"saelens_{kind}_{how}" for kind in ("standard", "topk_by_norm") for how in SAELENS_NORMS),
+    *("sparsify_sae", "sparsify_transcoder", "sparsify_skip_transcoder"),
     *("dictionary_AutoEncoder", "dictionary_AutoEncoderNew", "dictionary_AutoEncoderTopK"),
     *("dictionary_BatchTopKSAE", "dictionary_BatchTopKSAE_unset", "dictionary_MatryoshkaBatchTopKSAE"),
     *("dictionary_JumpReluAutoEncoder", "dictionary_GatedAutoEncoder"),
@@ -56,6 +60,10 @@ EXPORTED = (
     ("topk-transcoder", "sparsify"),
     ("jumprelu-transcoder", "saelens"),
     ("batchtopk-transcoder", "saelens"),
+    ("topk-skip-transcoder", "sparsify"),
+    ("jumprelu-skip-transcoder", "saelens"),
+    *((f"{arch}-{how}", "saelens") for arch in ARCHITECTURES for how in ("layer_norm", "rms_norm")),
+    ("batchtopk-layer_norm-skip-transcoder", "saelens"),
 )
 
 
@@ -106,12 +114,15 @@ def test_every_one_they_saved_is_looked_at(saved: Path) -> None:
 
 
 def random_run(folder: Path, name: str) -> RunFolder:
-    """A run with random weights of an architecture."""
-    arch, _, kind = name.partition("-") if name.endswith("-transcoder") else (name, "", "")
+    """A run with random weights of an architecture; its name says what else it is."""
+    # "l1-norm" has a dash of its own.
+    arch = max((one for one in ARCHITECTURES if name.startswith(one)), key=len)
     made = torch.Generator().manual_seed(len(name))
     k = K if "k" in architecture(arch).steered_by and arch != "jumprelu" else None
-    d_out = None if not kind else D if arch == "topk" else D_OUT
-    settings = SaeSettings(d_in=D, d_sae=F, k=k, l1=None if k or arch == "jumprelu" else 1.0, d_out=d_out)
+    d_out = None if not name.endswith("transcoder") else D if arch == "topk" else D_OUT
+    norm: TokenNorm = next((how for how in TOKEN_NORMS if how in name), "none")
+    more = {"k": k, "l1": None if k or arch == "jumprelu" else 1.0, "d_out": d_out, "skip": "skip" in name}
+    settings = SaeSettings(d_in=D, d_sae=F, token_norm=norm, **more)
     tensors = {}
     for key, tensor in architecture(arch)(settings).state_dict().items():
         noise = torch.randn(tensor.shape, generator=made) / (D**0.5 if tensor.ndim == 2 else 3)
@@ -119,9 +130,8 @@ def random_run(folder: Path, name: str) -> RunFolder:
         # Its library brings an AutoEncoder's rows to length 1 as it loads it.
         noise = noise / noise.norm(dim=1, keepdim=True) if key == "W_dec" else noise
         tensors[key] = noise.numpy().astype(np.float32)
-    spec = SaeSpec(
-        model="gpt2", layer=1, site="resid_post", arch=arch, d_in=D, d_sae=F, k=k, d_out=d_out, l1=settings.l1
-    )
+    place = {"model": "gpt2", "layer": 1, "site": "resid_post"}
+    spec = SaeSpec(**place, arch=arch, d_in=D, d_sae=F, token_norm=norm, **more)
     if d_out:
         spec = SaeSpec(**(spec.__dict__ | {"layer_out": 2, "site_out": "mlp_out"}))
     run = RunFolder(folder / f"run-{name}")

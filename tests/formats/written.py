@@ -87,6 +87,13 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+def layer_normed(x_ND: F64) -> tuple[F64, F64, F64]:
+    """OpenAI's LN: tokens less their mean, over their standard deviation and 1e-5; then these means and deviations."""
+    mean_N1 = x_ND.mean(1, keepdims=True)
+    deviation_N1 = x_ND.std(1, ddof=1, keepdims=True)
+    return (x_ND - mean_N1) / (deviation_N1 + 1e-5), mean_N1, deviation_N1
+
+
 def saelens(folder: Path, **config: Any) -> Truth:
     """SAELens 6: topk; a reader of `config` may change it."""
     w = weights()
@@ -191,6 +198,17 @@ def openai(folder: Path) -> Truth:
     return Truth(x_ND, acts_NF, acts_NF @ w.W_dec + w.b_dec)
 
 
+def openai_topk(folder: Path) -> Truth:
+    """OpenAI, with TopK (v5): every token normalised by itself, of which the file has nothing but its activation."""
+    openai(folder)
+    k = {"activation": "TopK", "activation_state_dict": {"k": K, "postact_fn": "ReLU"}}
+    torch.save(torch.load(folder / "0.pt") | k, folder / "0.pt")
+    w, x_ND = weights(5), inputs(3.0) * np.logspace(-1, 1, N)[:, None]
+    n_ND, mean_N1, deviation_N1 = layer_normed(x_ND)
+    acts_NF = top((n_ND - w.b_dec) @ w.W_enc + w.b_enc)
+    return Truth(x_ND, acts_NF, (acts_NF @ w.W_dec + w.b_dec) * deviation_N1 + mean_N1)
+
+
 def dictionary_learning(folder: Path) -> Truth:
     """dictionary_learning: JumpReLU, which reads x as it is; told by its tensors, there is no config.json."""
     w, x_ND = weights(6), inputs()
@@ -207,5 +225,6 @@ WRITERS: dict[str, Writer] = {
     "Llama Scope": llama_scope,
     "Llamascopium": llamascopium,
     "OpenAI": openai,
+    "OpenAI TopK": openai_topk,
     "dictionary_learning": dictionary_learning,
 }

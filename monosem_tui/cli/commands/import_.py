@@ -64,6 +64,14 @@ def import_(
     centred: Annotated[
         bool | None, typer.Option("--centred/--not-centred", help="Whether it read a stream without its mean.")
     ] = None,
+    token_norm: Annotated[
+        Literal["none", "layer_norm", "rms_norm"] | None,
+        typer.Option(
+            "--token-norm",
+            metavar="HOW",
+            help="none, layer_norm, rms_norm: how every token is normalised by itself.",
+        ),
+    ] = None,
     context: o.Context = None,
     device: o.Device = None,
     dtype: o.Dtype = None,

@@ -28,6 +28,11 @@ def _print(one: Imported) -> None:
     output.emit_text(f"place     {spec.place()} of {spec.model}{hook}")
     for line in one.steps:
         output.emit_text(f"folded    {line}")
+    if spec.token_norm != "none":
+        back = "" if spec.d_out else ", what is decoded turned back"
+        output.emit_text(f"tokens    each normalised by itself ({spec.token_norm}){back}")
+    if spec.skip:
+        output.emit_text("skip      W_skip x is added to what is decoded")
     if foreign.bos:
         output.emit_text(f"BOS       {foreign.bos}; left out here: {spec.excluded}")
     for line in foreign.notes:
