@@ -54,7 +54,7 @@ bench: $(READY)  ## rerun the figures of docs/benchmarks.md, beside other librar
 	$(BIN)/python -m tests.bench $(PARTS)
 
 keys: $(READY)  ## renew docs/keys.md from the table of actions
-	$(BIN)/python -m monosem_tui.text.keys_page docs/keys.md
+	$(BIN)/python -m monosem_tui.pages.keys_page docs/keys.md
 
 screenshot: $(READY)  ## renew README's pictures from the demo's run
 	$(BIN)/python -m tests.screenshot

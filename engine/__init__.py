@@ -36,14 +36,14 @@ def load(run: str | Path, device: str = "cpu") -> Sae:
     Raises:
         MonosemError: there is none.
     """
-    # torch takes a second to import, and engine.progress must not wait for it.
+    # torch takes a second to import, and engine.runtime.progress must not wait for it.
     from pathlib import Path
 
     import torch
 
     from engine.sae.registry import from_weights
-    from store.errors import MonosemError
-    from store.weights import load_sae
+    from store.files.errors import MonosemError
+    from store.run.weights import load_sae
 
     path = Path(run) / "sae.h5" if Path(run).is_dir() else Path(run)
     if not path.is_file():

@@ -14,13 +14,13 @@ from textual.app import App
 from textual.message import Message
 from textual.timer import Timer
 
-from monosem_tui.memory import Memory, recall
-from monosem_tui.memory import keep as remember
+from monosem_tui.model.open_run import OpenRun, open_run
+from monosem_tui.model.session_state import Memory, recall
+from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
-from monosem_tui.text.opened import OpenRun, open_run
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from monosem_tui.screens.live import LiveScreen

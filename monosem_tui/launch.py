@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from monosem_tui import terminal
-from store.socket_file import connect
+from monosem_tui.terminal import capabilities as terminal
+from store.live.socket_file import connect
 
 
 def browse(
@@ -44,17 +44,17 @@ def browse(
         terminal.require_terminal(os.environ)
     terminal.apply(settings)
     # Imported behind the settings, which numpy and textual read as they are imported.
-    from monosem_tui.memory import Memory, recall
-    from monosem_tui.text.opened import open_run
+    from monosem_tui.model.open_run import open_run
+    from monosem_tui.model.session_state import Memory, recall
 
     run = open_run(path) if path is not None else None
     try:
         if run is not None:
             _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
         from monosem_tui.app import MonosemApp
-        from monosem_tui.lines_that_fail import forgive
+        from monosem_tui.draw.palette import Palette
         from monosem_tui.screens.session import Session
-        from monosem_tui.text.palette import Palette
+        from monosem_tui.terminal.textual_patches import forgive
 
         forgive()
         memory = recall(run.path) if run is not None else Memory()

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.sae import sparse
 from engine.sae.base import SaeSettings
-from engine.sae.entries import Entries
+from engine.sae.sparse import products as sparse
+from engine.sae.sparse.entries import Entries
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 Work = Callable[[], object]

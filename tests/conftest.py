@@ -15,9 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with a very small trained language model, made by `monosem lm` itself."""
-    from engine.lm.train import train_lm
-    from engine.progress import Silent
-    from store.run import RunFolder
+    from engine.commands.train_lm import train_lm
+    from engine.runtime.progress import Silent
+    from store.run.folder import RunFolder
     from tests.tiny_text import write_corpus
 
     folder = tmp_path_factory.mktemp("lm")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from store.notes import Notes
-from store.run import Provenance
-from store.spec import SaeSpec
+from store.notes.note_file import Notes
+from store.run.folder import Provenance
+from store.run.spec import SaeSpec
 from tests.sample_run import VOCAB, Sample, build_sample
 
 MARK = "PWNED"

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from store.merge import merge
-from store.run import Provenance, Results, RunFolder, RunRecord
-from store.segment import (
+from store.index.merge import merge
+from store.index.segment import (
     IndexPlan,
     SegmentBuilder,
     SparseRows,
@@ -20,9 +19,10 @@ from store.segment import (
     segment_path,
     write_common,
 )
-from store.spec import SaeSpec
-from store.vocab import Vocabulary
-from store.weights import SaeWeights, save_sae
+from store.index.vocabulary import Vocabulary
+from store.run.folder import Provenance, Results, RunFolder, RunRecord
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, save_sae
 
 WORDS = (
     "the a and to was she he said mom dog cat sea boat water fish swim ocean beach tree park ball big small red blue "

@@ -6,15 +6,15 @@ import asyncio
 import sys
 from pathlib import Path
 
-from monosem_tui import terminal
+from monosem_tui.terminal import capabilities as terminal
 
 terminal.apply(terminal.decide({"TERM": "xterm-256color", "MONOSEM_COLOR": "truecolor"}).settings())
 
 from monosem_tui.app import MonosemApp  # noqa: E402 - the colour system is read when textual is imported
+from monosem_tui.draw.palette import Palette  # noqa: E402
+from monosem_tui.model.open_run import open_run  # noqa: E402
 from monosem_tui.screens.picture import picture  # noqa: E402
 from monosem_tui.screens.session import Session  # noqa: E402
-from monosem_tui.text.opened import open_run  # noqa: E402
-from monosem_tui.text.palette import Palette  # noqa: E402
 
 TARGET = Path(__file__).parents[1] / "docs" / "screenshot.svg"
 SIZE = (132, 36)

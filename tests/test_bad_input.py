@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from monosem_tui.cli.main import run as monosem
-from store.hdf5 import SEAL_BYTES
+from store.files.sealed_hdf5 import SEAL_BYTES
 from tests.sample_run import build_sample
 
 SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--index-tokens", "1k", "--device", "cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.sae import sparse
+from engine.sae.sparse import products as sparse
 from tests import bench_gpu
 
 

@@ -48,7 +48,7 @@ def modules(package: str) -> list[str]:
 
 def importable(package: str) -> list[str]:
     """Those of its modules that need nothing which may be missing: Triton is for some machines only."""
-    kernels = {"engine.sae.triton_kernels"} if find_spec("triton") is None else set()
+    kernels = {"engine.sae.sparse.triton_kernels"} if find_spec("triton") is None else set()
     return [name for name in modules(package) if name not in kernels]
 
 
@@ -89,7 +89,7 @@ def test_engine_never_shows() -> None:
 
 
 def test_engine_progress_is_light() -> None:
-    assert came_along(["engine.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
+    assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
 
 
 def test_the_terminal_needs_no_model() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.lm.train import LmReport, train_lm
-from engine.progress import Progress
-from engine.train import train
-from store.run import RunFolder
+from engine.commands.train import train
+from engine.commands.train_lm import LmReport, train_lm
+from engine.runtime.progress import Progress
+from store.run.folder import RunFolder
 
 LM: dict[str, Any] = {"data": "stdlib", "vocab": 2048, "tokens": 3_600_000, "context": 128}
 """The one-layer transformer of Bricken et al. 2023. At this size a small vocabulary learns more a second: 1.32 nats a

@@ -8,26 +8,26 @@ from typing import Any
 
 import torch
 
-from engine.activations import ModelBlocks, forward_contexts
-from engine.corpus.opening import open_corpus
-from engine.devices import pick_device, products_in_bfloat16
-from engine.extract import SHARD_BYTES
-from engine.extract import wanted_settings as extraction_settings
-from engine.forecast import extraction_plan, index_plan, lm_plan, training_plan
-from engine.lm.train import wanted_settings as lm_settings
-from engine.planning import Plan, Stage
-from engine.probing import evaluation_rate, index_rate, lm_rate, source_rate, step_rate
-from engine.progress import Progress
-from engine.revisit import reopen
-from engine.room import Room, room_for, shortages, written
+from engine.commands.extract import SHARD_BYTES
+from engine.commands.extract import wanted_settings as extraction_settings
+from engine.commands.train import EVAL_TOKENS, Job
+from engine.commands.train import wanted_settings as training_settings
+from engine.commands.train_lm import wanted_settings as lm_settings
+from engine.corpus.data_argument import open_corpus
+from engine.data.activations import ModelBlocks, forward_contexts
+from engine.jobs.activation_source import Source, open_source
+from engine.jobs.subject import Subject, device_of, open_subject, pinned
+from engine.jobs.trained_run import reopen, trained_settings
+from engine.resources.estimates import Plan, Stage
+from engine.resources.limits import Room, room_for, shortages, written
+from engine.resources.plans import extraction_plan, index_plan, lm_plan, training_plan
+from engine.resources.timing import evaluation_rate, index_rate, lm_rate, source_rate, step_rate
+from engine.runtime.devices import pick_device, products_in_bfloat16
+from engine.runtime.progress import Progress
 from engine.sae.registry import architecture, from_weights
-from engine.sources import Source, open_source
-from engine.subject import Subject, device_of, open_subject, pinned
-from engine.train import EVAL_TOKENS, Job, trained_settings
-from engine.train import wanted_settings as training_settings
-from store.errors import MonosemError
-from store.run import RunFolder
-from store.weights import load_sae
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 
 
 @dataclass(frozen=True)

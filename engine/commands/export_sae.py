@@ -18,16 +18,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.formats.places import hook_of_site
+from engine.formats.hook_names import hook_of_site
 from engine.formats.saelens import TOKEN_NORMS
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
-from store.atomic import atomic_path, write_text
-from store.errors import MonosemError
-from store.run import RunFolder
-from store.spec import SaeSpec
-from store.weights import load_sae
+from store.files.atomic import atomic_path, write_text
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
+from store.run.spec import SaeSpec
+from store.run.weights import load_sae
 
 LENS = {"relu": "standard", "l1-norm": "standard", "topk": "topk", "gated": "gated"}
 """SAELens' architectures by ours; all with thresholds are its jumprelu."""

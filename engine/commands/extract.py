@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.activations import Captured, captured_batches, to_array, whole_forwards
-from engine.contexts import ContextStream
-from engine.forecast import extraction_plan
-from engine.progress import Progress
-from engine.resuming import agreeing, has_begun
-from engine.room import check_room
-from engine.sites import Site
-from engine.subject import Subject, SubjectSettings, open_subject, pinned
-from store.errors import MonosemError
-from store.hdf5 import open_sealed
-from store.run import RunFolder, RunRecord
-from store.shards import DTYPES, Rows, ShardInfo, complete_shards, shard_path, write_shard
-from store.spec import SaeSpec, known_fields
+from engine.data.activations import Captured, captured_batches, to_array, whole_forwards
+from engine.data.contexts import ContextStream
+from engine.jobs.resume import agreeing, has_begun
+from engine.jobs.subject import Subject, SubjectSettings, open_subject, pinned
+from engine.model.sites import Site
+from engine.resources.limits import check_room
+from engine.resources.plans import extraction_plan
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import open_sealed
+from store.run.folder import RunFolder, RunRecord
+from store.run.shards import DTYPES, Rows, ShardInfo, complete_shards, shard_path, write_shard
+from store.run.spec import SaeSpec, known_fields
 
 SHARD_BYTES = 1 << 28
 """Activations a shard, about: few enough files, little enough to hold in memory and to lose when killed."""

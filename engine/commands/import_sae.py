@@ -7,32 +7,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.contexts import ContextStream
-from engine.corpus.opening import open_corpus
-from engine.devices import hardware, versions
-from engine.evaluate import Evaluation, evaluate, note
-from engine.formats.check import (
-    CHECK_TOKENS,
-    SelfCheck,
-    as_sae,
-    batch_size,
-    captured,
-    checked,
-    places_to_try,
-)
-from engine.formats.folding import Folded, folded
-from engine.formats.foreign import Conventions, Foreign, Stated
-from engine.formats.places import hub_name, site_of_hook
+from engine.corpus.data_argument import open_corpus
+from engine.data.contexts import ContextStream
+from engine.evaluation.quality import Evaluation, evaluate, note
+from engine.formats.fold import Folded, folded
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.registry import found_under, read
-from engine.models import LanguageModel
-from engine.progress import Progress
-from engine.sites import SITES, Site, resolve_site
-from engine.subject import Subject, context_of, encoding_of, open_model, pinned
-from engine.training.settings import TrainSettings
-from store.errors import MonosemError
-from store.run import Provenance, RunFolder, RunRecord
-from store.spec import SaeSpec
-from store.weights import SaeWeights, save_sae
+from engine.formats.self_check import CHECK_TOKENS, SelfCheck, as_sae, batch_size, captured, checked, places_to_try
+from engine.jobs.subject import Subject, context_of, encoding_of, open_model, pinned
+from engine.jobs.train_settings import TrainSettings
+from engine.model.language_model import LanguageModel
+from engine.model.sites import SITES, Site, resolve_site
+from engine.runtime.devices import hardware, versions
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, save_sae
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from engine.array_runs import is_of_array, measure_again
-from engine.corpus.order import has_held_out
-from engine.evaluate import Evaluation, evaluate
-from engine.forecast import index_plan
-from engine.index import build_index
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
-from engine.resuming import changed
-from engine.room import check_room
+from engine.commands.train import EVAL_TOKENS, evaluate_run
+from engine.corpus.reading_order import has_held_out
+from engine.evaluation.array_quality import measure_again
+from engine.evaluation.quality import Evaluation, evaluate
+from engine.indexing.index_run import build_index
+from engine.jobs.array_source import is_of_array
+from engine.jobs.resume import changed
+from engine.jobs.subject import pinned
+from engine.jobs.trained_run import CHANGEABLE, need_sae, reopen, trained_settings
+from engine.resources.limits import check_room
+from engine.resources.plans import index_plan
+from engine.runtime.free_memory import keep_freed_memory
+from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
-from engine.subject import Subject, open_subject, pinned
-from engine.train import EVAL_TOKENS, evaluate_run, trained_settings
-from engine.training.settings import TrainSettings
-from store.compact import clear_merged, held_by_features, held_by_segments
-from store.errors import MonosemError
-from store.room import checked_memory
-from store.run import RunFolder
-from store.segment import discard
-from store.weights import load_sae
-
-CHANGEABLE = ("model", "data", "device", "dtype")
-"""What a trained run may be looked at with, other than what it was trained with."""
+from store.files.errors import MonosemError
+from store.index.memory_budget import checked_memory
+from store.index.merge_run import clear_merged, held_by_features, held_by_segments
+from store.index.segment import discard
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 
 
 def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool, overwrite: bool) -> None:
@@ -105,26 +102,3 @@ def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress)
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
     with run.locked():
         return evaluate_run(run, subject, "heldout", tokens, progress)
-
-
-def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subject:
-    """The model, site and corpus that a run was trained on, with some of it changed.
-
-    A model trained in the run's own folder is found there, wherever the folder has been moved to.
-    """
-    return open_subject(settings_again(run, given), progress)
-
-
-def settings_again(run: RunFolder, given: Mapping[str, Any]) -> TrainSettings:
-    """The settings a run was trained with, some of them changed; its own model is found where the run lies now."""
-    settings = trained_settings(run)
-    if run.model.is_dir():
-        settings = replace(settings, model=str(run.path))
-    changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
-    return replace(settings, **changes)
-
-
-def need_sae(run: RunFolder) -> None:
-    """Refuse a run whose training is unfinished."""
-    if not run.sae.is_file():
-        raise MonosemError(f"{run.path} has no trained autoencoder", "Finish its training with monosem train --resume.")

@@ -11,29 +11,30 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from engine.activations import BlockShuffle
-from engine.ahead import made_ahead, makes_ahead
-from engine.array_runs import is_of_array, note_measure
-from engine.arrays import open_array
-from engine.corpus.order import Split, has_held_out
-from engine.evaluate import Evaluation, evaluate, note
-from engine.forecast import training_plan
-from engine.index import build_index
-from engine.memory import keep_freed_memory
-from engine.progress import Progress
-from engine.resuming import agreeing, check_unchanged, has_begun
-from engine.room import check_room
+from engine.corpus.reading_order import Split, has_held_out
+from engine.data.activations import BlockShuffle
+from engine.data.arrays import open_array
+from engine.data.prefetch import made_ahead, makes_ahead
+from engine.evaluation.array_quality import note_measure
+from engine.evaluation.quality import Evaluation, evaluate, note
+from engine.indexing.index_run import build_index
+from engine.jobs.activation_source import Source, from_activations, open_source
+from engine.jobs.array_source import is_of_array
+from engine.jobs.resume import agreeing, check_unchanged, has_begun
+from engine.jobs.subject import Subject, device_of, open_subject, pinned
+from engine.jobs.train_settings import TrainSettings
+from engine.jobs.trained_run import trained_settings
+from engine.resources.limits import check_room
+from engine.resources.plans import training_plan
+from engine.runtime.free_memory import keep_freed_memory
+from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
-from engine.sources import Source, from_activations, open_source
-from engine.subject import Subject, device_of, open_subject, pinned
 from engine.training.loop import Member, TrainLoop
-from engine.training.settings import TrainSettings
 from engine.training.sinks import check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
-from store.errors import MonosemError, WorkFailed
-from store.run import RunFolder, RunRecord
-from store.spec import known_fields
-from store.weights import SaeWeights, load_sae, save_sae
+from store.files.errors import MonosemError, WorkFailed
+from store.run.folder import RunFolder, RunRecord
+from store.run.weights import SaeWeights, load_sae, save_sae
 
 EVAL_TOKENS = 500_000
 """Held-out tokens that a training is evaluated on at its end, at the most."""
@@ -97,18 +98,6 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         for path, failure in failures.items():
             raise WorkFailed(f"{len(failures)} of {len(tasks)} trainings failed; {path}: {failure.what}", failure.hint)
         return found
-
-
-def trained_settings(run: RunFolder) -> TrainSettings:
-    """The resolved settings that a run was trained with.
-
-    Raises:
-        MonosemError: the run holds no training.
-    """
-    config = run.record().config.get("train")
-    if config is None:
-        raise MonosemError(f"{run.path} holds no training", "Train it with monosem train.")
-    return TrainSettings(**known_fields(TrainSettings, config))
 
 
 def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:

@@ -14,25 +14,25 @@ import torch
 import transformers
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from engine.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
+from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import Corpus
-from engine.corpus.opening import open_corpus
-from engine.corpus.order import Split, has_held_out, ordered
-from engine.devices import hardware, pick_device, products_in_bfloat16, versions
-from engine.forecast import lm_plan
-from engine.interrupt import StopRequest, stop_request
+from engine.corpus.reading_order import Split, has_held_out, ordered
+from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
+from engine.jobs.resume import agreeing, check_unchanged, has_begun
+from engine.jobs.subject import pinned
 from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
 from engine.lm.trainer import LmTrainer, next_token_loss
-from engine.progress import Progress, Task
-from engine.resuming import agreeing, check_unchanged, has_begun
-from engine.room import check_room
-from engine.subject import pinned
-from store.atomic import atomic_path, fsync_folder
-from store.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
-from store.errors import MonosemError, WorkFailed, disk_errors
-from store.run import Provenance, RunFolder, RunRecord
-from store.spec import known_fields
+from engine.resources.limits import check_room
+from engine.resources.plans import lm_plan
+from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, versions
+from engine.runtime.interrupt import StopRequest, stop_request
+from engine.runtime.progress import Progress, Task
+from store.files.atomic import atomic_path, fsync_folder
+from store.files.errors import MonosemError, WorkFailed, disk_errors
+from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
+from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.spec import known_fields
 
 HELD_OUT_CONTEXTS = 400
 CHECKPOINT_SECONDS = 120.0

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.corpus import hub, jsonl, parquet, text
-from engine.corpus.blocks import blocks, digest_of
+from engine.corpus import hub_dataset as hub
+from engine.corpus import jsonl, parquet, text
 from engine.corpus.documents import Corpus, Document, numbered
 from engine.corpus.faults import is_folder, reading
+from engine.corpus.file_blocks import blocks, digest_of
+from engine.corpus.planted.generator import PlantedCorpus, is_planted
 from engine.corpus.stdlib import StandardLibrary
-from engine.planted.corpus import PlantedCorpus, is_planted
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 
 class Format(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 MAX_DOCUMENT = 65_536
 """Characters. Longer documents become several, so that one giant file streams in bounded memory."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 _SHOWN = 12
 

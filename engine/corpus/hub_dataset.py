@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.corpus.documents import Document, numbered
 from engine.corpus.faults import missing_field, not_text
-from store.errors import MonosemError, WorkFailed
+from store.files.errors import MonosemError, WorkFailed
 
 PREFIX = "hf:"
 SHAPE = "hf:NAME[:CONFIG][@SPLIT[:FIELD]]"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.blocks import BLOCK, blocks
 from engine.corpus.faults import missing_field, not_text, not_utf8
-from store.errors import MonosemError
+from engine.corpus.file_blocks import BLOCK, blocks
+from store.files.errors import MonosemError
 
 MAX_LINE = 1 << 28
 """Bytes. A longer line means that the file is not one object a line, and memory is not to be spent on it."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.blocks import blocks
 from engine.corpus.faults import missing_field, not_text
-from store.errors import MonosemError
+from engine.corpus.file_blocks import blocks
+from store.files.errors import MonosemError
 
 ROWS = 256
 """Rows read at once."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.corpus.documents import Document, numbered
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 LEAST = 1_000_000
 """Bytes of source below which this is not taken for a standard library."""

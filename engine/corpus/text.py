@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from engine.corpus.blocks import blocks
 from engine.corpus.documents import split
 from engine.corpus.faults import not_utf8
+from engine.corpus.file_blocks import blocks
 
 END_OF_TEXT = "<|endoftext|>"
 LOOK = 1 << 20

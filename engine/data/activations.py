@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.contexts import ContextBatch, ContextStream, StreamPosition
-from engine.hooks import capture_all
-from engine.models import LanguageModel
-from engine.sites import Site
-from store.errors import MonosemError
-from store.shards import ShardReader
+from engine.data.contexts import ContextBatch, ContextStream, StreamPosition
+from engine.model.hooks import capture_all
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site
+from store.files.errors import MonosemError
+from store.run.shards import ShardReader
 
 FORWARD_TOKENS = 8192
 """Tokens of one forward: enough to use the cores, few enough that attention's memory stays small."""

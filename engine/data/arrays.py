@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from engine.corpus.order import HELD_OUT_EVERY, Split
-from engine.progress import Progress
-from store.errors import MonosemError
+from engine.corpus.reading_order import HELD_OUT_EVERY, Split
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
 
 BLOCK_ROWS = 1024
 """Rows of a block at the most: enough for a read to be worth its seek."""

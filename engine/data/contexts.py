@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from engine.corpus.documents import Corpus, Document
-from engine.corpus.order import Split, ordered
-from store.errors import MonosemError
+from engine.corpus.reading_order import Split, ordered
+from store.files.errors import MonosemError
 
 Packing = Literal["packed", "documents"]
 CHUNK_CHARACTERS = 1 << 18

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from engine.activations import BlockSource
+from engine.data.activations import BlockSource
 
 T = TypeVar("T")
 

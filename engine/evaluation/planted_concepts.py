@@ -22,14 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.activations import forward_contexts
-from engine.contexts import ContextBatch
-from engine.corpus.order import Split
-from engine.hooks import capture_all
-from engine.models import LanguageModel
-from engine.planted.concepts import Labeller, TokenConcepts
-from engine.planted.corpus import CONCEPTS, PlantedCorpus
-from engine.planted.detectors import (
+from engine.corpus.planted.generator import CONCEPTS, PlantedCorpus
+from engine.corpus.reading_order import Split
+from engine.data.activations import forward_contexts
+from engine.data.contexts import ContextBatch
+from engine.evaluation.planted_detectors import (
     DenseDetectors,
     Entries,
     Tokens,
@@ -38,12 +35,15 @@ from engine.planted.detectors import (
     neuron_thresholds,
     sparse_detectors,
 )
-from engine.planted.scoring import Score, score
-from engine.progress import Progress
+from engine.evaluation.planted_labels import Labeller, TokenConcepts
+from engine.evaluation.planted_scores import Score, score
+from engine.jobs.subject import Subject
+from engine.model.hooks import capture_all
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site, resolve_site
+from engine.runtime.progress import Progress
 from engine.sae.base import Sae, encoded_rows
-from engine.sites import Site, resolve_site
-from engine.subject import Subject
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 LEAST = 500
 """Tokens that must have a concept for it to enter the means."""

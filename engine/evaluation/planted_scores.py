@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.planted.detectors import Counts, Detectors, Tokens
+from engine.evaluation.planted_detectors import Counts, Detectors, Tokens
 
 MOST = 5
 """Detectors in a set."""

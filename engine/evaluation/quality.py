@@ -23,20 +23,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.activations import captured_batches, forward_contexts
-from engine.concepts import ConceptMeans, ConceptScore, concept_means, concept_scores
-from engine.contexts import ContextBatch
-from engine.corpus.order import Split
-from engine.hooks import logits, rerouted
-from engine.models import LanguageModel
-from engine.planted.corpus import PlantedCorpus
-from engine.progress import Progress
+from engine.corpus.planted.generator import PlantedCorpus
+from engine.corpus.reading_order import Split
+from engine.data.activations import captured_batches, forward_contexts
+from engine.data.contexts import ContextBatch
+from engine.evaluation.planted_concepts import ConceptMeans, ConceptScore, concept_means, concept_scores
+from engine.jobs.subject import Subject
+from engine.model.hooks import logits, rerouted
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site
+from engine.runtime.progress import Progress
 from engine.sae.base import Sae, encoded_rows
-from engine.sites import Site
-from engine.subject import Subject
-from store.errors import MonosemError
-from store.histogram import Histogram, density_histogram
-from store.run import RunFolder
+from store.files.errors import MonosemError
+from store.query.histogram import Histogram, density_histogram
+from store.run.folder import RunFolder
 
 LOGIT_BYTES = 1 << 28
 """Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""

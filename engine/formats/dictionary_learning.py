@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.files import need, read_object, read_torch, sound, words
-from engine.formats.foreign import Conventions, Foreign, Stated
-from store.errors import MonosemError
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import need, read_object, read_torch, sound, words
+from store.files.errors import MonosemError
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.formats.foreign import Conventions, Foreign
+from engine.formats.foreign_sae import Conventions, Foreign
 from engine.sae.token_norm import TokenNorm
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 ROWS = 256
 """Of a matrix that are multiplied at once."""

@@ -22,7 +22,7 @@ class Conventions:
     """How the tensors are meant: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
 
     Where tokens are normalised, x is read as n(x), and x̂ as what is still to be turned back (engine.sae.token_norm).
-    These are what libraries differ in without saying so, and what `engine.formats.check` tries when figures are off.
+    Libraries differ in these without saying so; `engine.formats.self_check` tries them when figures are off.
     """
 
     subtracts_b_dec: bool = True

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.formats.files import need, read_npz, sound
-from engine.formats.foreign import Conventions, Foreign, Stated
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import need, read_npz, sound
 
 PARAMS = "params.npz"
 _REPOSITORY = re.compile(r"gemma-scope-(\w+)-(pt|it)-(res|mlp|att|transcoders)")

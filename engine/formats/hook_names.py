@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from engine.models import LanguageModel
-from engine.sites import SITES, Site, block_path, family_of, resolve_site
-from store.errors import MonosemError
+from engine.model.language_model import LanguageModel
+from engine.model.sites import SITES, Site, block_path, family_of, resolve_site
+from store.files.errors import MonosemError
 
 HOOKS = {
     "hook_resid_pre": "resid_pre",

@@ -13,9 +13,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from engine.model_files import one_line
-from engine.progress import Progress
-from store.errors import MonosemError
+from engine.model.model_files import one_line
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
 
 MARK = "hf:"
 _WANTED = ("*.json", "*.safetensors", "*.npz", "*.pt", "*.yaml")

@@ -15,9 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, read_torch, sound, words
-from engine.formats.foreign import Conventions, Foreign, Stated
-from store.errors import MonosemError
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import (
+    is_object_with,
+    need,
+    number,
+    read_object,
+    read_safetensors,
+    read_torch,
+    sound,
+    words,
+)
+from store.files.errors import MonosemError
 
 _NORM = "dataset_average_activation_norm"
 _OLD = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "decoder.bias"}

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.formats.files import need, number, read_torch, sound
-from engine.formats.foreign import Conventions, Foreign, Stated
-from store.errors import MonosemError
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import need, number, read_torch, sound
+from store.files.errors import MonosemError
 
 
 class OpenAi:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.formats.dictionary_learning import DictionaryLearning
-from engine.formats.files import read_object
-from engine.formats.foreign import Foreign, Importer
+from engine.formats.foreign_sae import Foreign, Importer
 from engine.formats.gemma_scope import GemmaScope
 from engine.formats.llama_scope import LlamaScope
 from engine.formats.openai import OpenAi
 from engine.formats.saelens import SaeLens
 from engine.formats.sparsify import Sparsify
-from store.errors import MonosemError
+from engine.formats.untrusted_files import read_object
+from store.files.errors import MonosemError
 
 IMPORTERS: tuple[Importer, ...] = (SaeLens(), Sparsify(), LlamaScope(), DictionaryLearning(), GemmaScope(), OpenAi())
 CONFIGS = ("cfg.json", "config.json", "hyperparams.json")

@@ -14,10 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, skip_of, sound, words
-from engine.formats.foreign import Conventions, Foreign, Stated
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import (
+    is_object_with,
+    need,
+    number,
+    read_object,
+    read_safetensors,
+    skip_of,
+    sound,
+    words,
+)
 from engine.sae.token_norm import TokenNorm
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
 ARCHITECTURES = {

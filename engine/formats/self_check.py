@@ -16,17 +16,17 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.activations import forward_contexts
-from engine.contexts import ContextBatch
-from engine.evaluate import evaluate_rows
-from engine.formats.folding import Folded, folded
-from engine.formats.foreign import Conventions, Foreign, Stated
-from engine.hooks import capture_all
-from engine.models import LanguageModel
+from engine.data.activations import forward_contexts
+from engine.data.contexts import ContextBatch
+from engine.evaluation.quality import evaluate_rows
+from engine.formats.fold import Folded, folded
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.model.hooks import capture_all
+from engine.model.language_model import LanguageModel
+from engine.model.sites import SITES, Site, resolve_site
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import architecture
-from engine.sites import SITES, Site, resolve_site
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 CHECK_TOKENS = 4096
 """Tokens that an import is measured on unless asked otherwise."""

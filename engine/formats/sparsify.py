@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.formats.files import is_object_with, need, number, read_object, read_safetensors, skip_of, sound
-from engine.formats.foreign import Conventions, Foreign, Stated
-from store.errors import MonosemError
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.untrusted_files import is_object_with, need, number, read_object, read_safetensors, skip_of, sound
+from store.files.errors import MonosemError
 
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
 _HOOKPOINT = re.compile(r"(?:[\w]+\.)*(?:layers|h|blocks)\.\d+(?:\.[\w.]+)?|embed_tokens|embed_in|wte")

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.model_files import one_line
-from store.errors import MonosemError
+from engine.model.model_files import one_line
+from store.files.errors import MonosemError
 
 AGAIN = "Fetch or copy it again."
 

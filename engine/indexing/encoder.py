@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.sae.base import Sae, encoded_rows
-from engine.sae.sparse import largest
+from engine.sae.sparse.products import largest
 from engine.sae.topk import TopKSae
-from store.segment import SparseRows
+from store.index.segment import SparseRows
 
 ENCODED, FEWEST_ROWS = 1 << 19, 512
 """Pre-activations made at once on a processor: so many stay in its cache; and the fewest rows that use its units."""

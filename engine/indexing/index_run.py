@@ -11,26 +11,25 @@ from dataclasses import asdict
 
 import numpy as np
 
-from engine.activations import captured_batches
-from engine.ahead import one_ahead
-from engine.contexts import ContextBatch, ContextStream
-from engine.encoding import encode_rows
-from engine.interrupt import stop_request
-from engine.logit_effects import logit_effects, neighbours
-from engine.models import LanguageModel
-from engine.neurons import aligned_neurons
-from engine.progress import Progress
+from engine.data.activations import captured_batches
+from engine.data.contexts import ContextBatch, ContextStream
+from engine.data.prefetch import one_ahead
+from engine.indexing.encoder import encode_rows
+from engine.indexing.logit_effects import logit_effects, neighbours
+from engine.indexing.neurons import aligned_neurons
+from engine.jobs.subject import Subject
+from engine.jobs.trained_run import check_width
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site
+from engine.model.token_bytes import numbered_vocabulary, token_bytes
+from engine.runtime.interrupt import stop_request
+from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
-from engine.sites import Site
-from engine.subject import Subject
-from engine.vocab import numbered_vocabulary, token_bytes
-from store.errors import MonosemError
-from store.filling import Filling
-from store.merge import merge
-from store.room import checked_memory
-from store.run import RunFolder
-from store.segment import (
+from store.files.errors import MonosemError
+from store.index.memory_budget import checked_memory
+from store.index.merge import merge
+from store.index.segment import (
     IndexPlan,
     StaticColumns,
     TokenRows,
@@ -40,8 +39,10 @@ from store.segment import (
     read_plan,
     write_common,
 )
-from store.vocab import Vocabulary
-from store.weights import SaeWeights, load_sae
+from store.index.segment_writer import Filling
+from store.index.vocabulary import Vocabulary
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 
 LISTED = 10
 """Tokens, neighbours and neurons kept a feature."""
@@ -62,7 +63,7 @@ def build_index(
         subject: what to look at.
         tokens: how much of it.
         progress: who is told.
-        memory: bytes for what is collected, sorted and merged, beyond the model; None for store.room's default.
+        memory: bytes for collecting, sorting and merging, beyond the model; None for the default.
 
     Raises:
         MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments come from other settings.
@@ -85,18 +86,6 @@ def build_index(
     progress.say("merging the index")
     merge(run.index, run.features, memory)
     discard(run.index)
-
-
-def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel) -> None:
-    """Refuse an autoencoder that was made for activations of another width."""
-    spec = weights.spec
-    widths = [("reads", spec.d_in, site), ("explains", spec.d_out or spec.d_in, target)]
-    for does, width, place in widths:
-        if width != place.d_in:
-            raise MonosemError(
-                f"the autoencoder {does} {width} values, but {place.name} of {lm.name} has {place.d_in}",
-                "Use the model, layer and site it was trained on.",
-            )
 
 
 def token_rows(batch: ContextBatch) -> TokenRows:

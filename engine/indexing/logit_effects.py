@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.models import LanguageModel
-from engine.sites import Family, Site, block_path, family_of, matrix_in_out
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Family, Site, block_path, family_of, matrix_in_out
 
 SCRATCH = 1 << 26
 """Numbers in the largest intermediate matrix (256 MiB in float32)."""

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.logit_effects import SCRATCH, norm_weight
-from engine.models import LanguageModel
-from engine.sites import Site, block_path, family_of, matrix_in_out
-from store.spec import SaeSpec
+from engine.indexing.logit_effects import SCRATCH, norm_weight
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site, block_path, family_of, matrix_in_out
+from store.run.spec import SaeSpec
 
 
 def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
-from engine.array_runs import array_blocks, array_provenance, array_settings, is_of_array
-from engine.arrays import Array, names_array, open_array
-from engine.devices import hardware, versions
-from engine.progress import Progress
-from engine.sites import Site
-from engine.subject import Subject, device_of, open_subject
-from engine.training.settings import TrainSettings
-from store.errors import MonosemError
-from store.run import Provenance, RunFolder
-from store.shards import ShardInfo, ShardReader
-from store.spec import SaeSpec
+from engine.data.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
+from engine.data.arrays import Array, names_array, open_array
+from engine.jobs.array_source import array_blocks, array_provenance, array_settings, is_of_array
+from engine.jobs.subject import Subject, device_of, open_subject
+from engine.jobs.train_settings import TrainSettings
+from engine.model.sites import Site
+from engine.runtime.devices import hardware, versions
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import Provenance, RunFolder
+from store.run.shards import ShardInfo, ShardReader
+from store.run.spec import SaeSpec
 
 SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "model", "data", "activations")
 """Settings that trainings on one pass have in common."""

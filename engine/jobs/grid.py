@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from engine.jobs.train_settings import TrainSettings
 from engine.sae.registry import architecture
-from engine.training.settings import TrainSettings
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 AXES = ("site", "layer", "site_out", "layer_out", "arch", "d_sae", "expansion", "k", "l1", "seed")
 """Settings that may be lists, in the order in which names give them."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from store.errors import MonosemError
-from store.run import Provenance, RunFolder
+from store.files.errors import MonosemError
+from store.run.folder import Provenance, RunFolder
 
 S = TypeVar("S")
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from engine.arrays import names_array, split_spec
-from engine.contexts import ContextSettings, ContextStream, Encoding, Packing
+from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import Corpus
-from engine.corpus.opening import open_corpus
-from engine.corpus.order import Split
-from engine.devices import hardware, pick_device, pick_dtype, versions
-from engine.hooks import runs_before
-from engine.models import LanguageModel, load_model
-from engine.planted.corpus import is_planted
-from engine.progress import Progress
-from engine.sites import SITES, Site, resolve_site
-from store.errors import MonosemError
-from store.run import Provenance
+from engine.corpus.planted.generator import is_planted
+from engine.corpus.reading_order import Split
+from engine.data.arrays import names_array, split_spec
+from engine.data.contexts import ContextSettings, ContextStream, Encoding, Packing
+from engine.model.hooks import runs_before
+from engine.model.language_model import LanguageModel, load_model
+from engine.model.sites import SITES, Site, resolve_site
+from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import Provenance
 
 DEFAULT_CONTEXT = 256
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from engine.devices import pick_device, products_in_bfloat16
-from engine.numbers import nearest_power_of_two
+from engine.jobs.subject import SubjectSettings
+from engine.runtime.devices import pick_device, products_in_bfloat16
 from engine.sae.base import Sae, SaeSettings, Sparsity
 from engine.sae.registry import ARCHITECTURES, architecture
-from engine.subject import SubjectSettings
+from engine.training.round_numbers import nearest_power_of_two
 from engine.training.trainer import TrainerSettings
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 LR_AT_UNIT = 3.84
 """Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);

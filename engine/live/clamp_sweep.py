@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.clamping import RowClamps, clamped
-from engine.decoding import Decoder, Sampling
-from engine.generation import Row, Text, divergence
-from engine.hooks import logits
-from engine.live import LiveModel
-from engine.progress import Progress
-from engine.prompts import Prompt
-from store.clamp import Clamp
+from engine.live.decoder import Decoder, Sampling
+from engine.live.generation import Row, Text, divergence
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Prompt
+from engine.live.row_clamps import RowClamps, clamped
+from engine.model.hooks import logits
+from engine.runtime.progress import Progress
+from store.live.clamp import Clamp
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Strength:
     clamp: Clamp
     text: Text
     kl: list[float]
-    """KL(clamped ‖ own) at each token, as engine.generation has it."""
+    """KL(clamped ‖ own) at each token, as engine.live.generation has it."""
     own_logprobs: list[float]
 
 

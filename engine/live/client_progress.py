@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from engine.progress import Fact, Task
-from store import wire
+from engine.runtime.progress import Fact, Task
+from store.live import wire
 
 
 class BrokenOff(Exception):

@@ -19,9 +19,9 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from engine.clamping import Bools, RowClamps, clamped
-from engine.live import LiveModel
-from store.errors import MonosemError
+from engine.live.live_model import LiveModel
+from engine.live.row_clamps import Bools, RowClamps, clamped
+from store.files.errors import MonosemError
 
 MOST_SEED = 2**63 - 1
 

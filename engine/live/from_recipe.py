@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from engine.decoding import Sampling
-from engine.generation import Session
-from engine.live import LiveModel
-from engine.progress import Progress
-from engine.prompts import Message, Prompt, chat_prompt, plain_prompt
-from engine.strengths import Sweep, sweep
-from store.clamp import parse_clamp, parse_sweep
-from store.errors import MonosemError
-from store.recipe import Recipe
-from store.run import RunFolder
+from engine.live.clamp_sweep import Sweep, sweep
+from engine.live.decoder import Sampling
+from engine.live.generation import Session
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Message, Prompt, chat_prompt, plain_prompt
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.live.clamp import parse_clamp, parse_sweep
+from store.live.recipe import Recipe
+from store.run.folder import RunFolder
 
 
 def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:

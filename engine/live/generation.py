@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.clamping import LiveAct, RowClamps
-from engine.decoding import Chooser, Decoder, Sampling
-from engine.live import LiveModel
-from engine.prompts import Prompt
-from store.clamp import Clamp
-from store.errors import MonosemError
+from engine.live.decoder import Chooser, Decoder, Sampling
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Prompt
+from engine.live.row_clamps import LiveAct, RowClamps
+from store.files.errors import MonosemError
+from store.live.clamp import Clamp
 
 End = Literal["eos", "length", "context"]
 """Why a text ends: the model ended it, it has all the tokens asked for, or it fills the model's context."""

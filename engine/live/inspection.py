@@ -1,6 +1,6 @@
 """Any text through the dictionary: which features fire on each token, and what each does to the next token's loss.
 
-The text is read as a document of a corpus is (engine.contexts): BOS in front, contexts of the length that the
+The text is read as a document of a corpus is (engine.data.contexts): BOS in front, contexts of the length that the
 dictionary was trained with, BOS left out of what counts. So activations are those that the index has for the same
 context, before it rounds them to float16.
 
@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from engine.activations import forward_contexts
-from engine.corpus.opening import open_corpus
-from engine.decoding import Decoder
-from engine.encoding import encode_rows
-from engine.hooks import capture, replaced
-from engine.live import LiveModel
-from engine.progress import Progress
-from engine.revisit import settings_again
-from store.errors import MonosemError
-from store.run import RunFolder
+from engine.corpus.data_argument import open_corpus
+from engine.data.activations import forward_contexts
+from engine.indexing.encoder import encode_rows
+from engine.jobs.trained_run import settings_again
+from engine.live.decoder import Decoder
+from engine.live.live_model import LiveModel
+from engine.model.hooks import capture, replaced
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.array_runs import is_of_array
-from engine.contexts import Encoding
-from engine.index import check_width
-from engine.models import LanguageModel
-from engine.progress import Progress
-from engine.revisit import need_sae, settings_again
+from engine.data.contexts import Encoding
+from engine.jobs.array_source import is_of_array
+from engine.jobs.subject import context_of, encoding_of, open_model, site_of, target_of
+from engine.jobs.trained_run import check_width, need_sae, settings_again
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site
+from engine.model.token_bytes import token_bytes
+from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
-from engine.sites import Site
-from engine.subject import context_of, encoding_of, open_model, site_of, target_of
-from engine.vocab import token_bytes
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import complete_segments
-from store.vocab import Vocabulary
-from store.weights import load_sae
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.index.segment import complete_segments
+from store.index.vocabulary import Vocabulary
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.progress import Progress
-from store import wire
-from store.run import RunFolder
+from engine.runtime.progress import Progress
+from store.live import wire
+from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.live import LiveModel
+    from engine.live.live_model import LiveModel
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Opened:
         Raises:
             MonosemError: it cannot be opened.
         """
-        from engine.live import open_live
+        from engine.live.live_model import open_live
 
         run = RunFolder(Path(request.run))
         stamps, given = _stamps(run), (request.model, request.device, request.dtype)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.clamping import Layout
-from engine.live import LiveModel
-from engine.model_files import one_line
-from store.clamp import Part
-from store.errors import MonosemError
+from engine.live.live_model import LiveModel
+from engine.live.row_clamps import Layout
+from engine.model.model_files import one_line
+from store.files.errors import MonosemError
+from store.live.clamp import Part
 
 
 @dataclass(frozen=True)

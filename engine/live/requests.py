@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from store import wire
+from store.live import wire
 
 WATCH_SECONDS = 2.0
 """How often it is looked whether the parent is alive."""

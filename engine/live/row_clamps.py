@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.hooks import rerouted
-from engine.live import LiveModel
-from store.clamp import ROLES, Clamp, Part, Where
-from store.errors import MonosemError
+from engine.live.live_model import LiveModel
+from engine.model.hooks import rerouted
+from store.files.errors import MonosemError
+from store.live.clamp import ROLES, Clamp, Part, Where
 
 Bools = NDArray[np.bool_]
 

@@ -1,4 +1,4 @@
-"""The model's own process: requests on stdin, answers on stdout, one JSON object a line (store.wire).
+"""The model's own process: requests on stdin, answers on stdout, one JSON object a line (store.live.wire).
 
 A text is written between requests, so that nothing waits longer than one token. Whatever goes wrong with the model is
 an answer; the process itself ends only when nobody listens any more. At a socket (`serve_at`) it outlives whoever
@@ -17,20 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.exhaustion import no_memory
-from engine.inbox import Asked, Inbox, Peer, Pipe
-from engine.opened import Opened
-from engine.reception import Reception
-from engine.telling import BrokenOff, Telling
-from store import wire
-from store.clamp import parse_clamp
-from store.errors import MonosemError
-from store.recipe import Recipe
-from store.socket_file import Listening
+from engine.live.client_progress import BrokenOff, Telling
+from engine.live.loaded_run import Opened
+from engine.live.requests import Asked, Inbox, Peer, Pipe
+from engine.live.socket_server import Reception
+from engine.runtime.out_of_memory import no_memory
+from store.files.errors import MonosemError
+from store.live import wire
+from store.live.clamp import parse_clamp
+from store.live.recipe import Recipe
+from store.live.socket_file import Listening
 
 if TYPE_CHECKING:
-    from engine.generation import Session
-    from engine.live import LiveModel
+    from engine.live.generation import Session
+    from engine.live.live_model import LiveModel
 
 IDLE_SECONDS = 3600.0
 
@@ -163,7 +163,7 @@ class Server:
 
     def _inspect(self, request: wire.Inspect) -> None:
         live = self._loaded()
-        from engine.inspection import contexts_of, inspect_contexts
+        from engine.live.inspection import contexts_of, inspect_contexts
 
         contexts = contexts_of(live, request.text)
         found = inspect_contexts(live, contexts, request.top, self._telling(request.id), ablate=request.ablate)
@@ -184,8 +184,8 @@ class Server:
 
     def _start(self, request: wire.Start) -> None:
         live = self._loaded()
-        from engine.generation import Session
-        from engine.recipes import prompt_of, sampling_of
+        from engine.live.from_recipe import prompt_of, sampling_of
+        from engine.live.generation import Session
 
         recipe = _recipe(request)
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
@@ -197,7 +197,7 @@ class Server:
 
     def _sweep(self, request: wire.Sweep) -> None:
         live = self._loaded()
-        from engine.recipes import sweep_of
+        from engine.live.from_recipe import sweep_of
 
         found = sweep_of(live, replace(_recipe(request.start), sweep=request.strengths), self._telling(request.id))
         strengths = (
@@ -312,7 +312,9 @@ def _recipe(start: wire.Start) -> Recipe:
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until nobody listens."""
-    parser = argparse.ArgumentParser(prog="engine.serve", description="The model's own process; see store/wire.py.")
+    parser = argparse.ArgumentParser(
+        prog="engine.live.server", description="The model's own process; see store/wire.py."
+    )
     parser.add_argument("--log", type=Path, help="file for what is not an answer")
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process without which it ends")
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds without a request before it ends")

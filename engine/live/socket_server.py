@@ -11,9 +11,9 @@ import socket
 import threading
 from contextlib import suppress
 
-from engine.inbox import Inbox, Lines
-from store import wire
-from store.socket_file import Listening, is_ours, peer_of
+from engine.live.requests import Inbox, Lines
+from store.live import wire
+from store.live.socket_file import Listening, is_ours, peer_of
 
 
 class Terminal:

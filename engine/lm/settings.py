@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from transformers import GPT2Config
 
-from engine.numbers import nearest_power_of_two
-from store.errors import MonosemError
+from engine.training.round_numbers import nearest_power_of_two
+from store.files.errors import MonosemError
 
 ACTIVATIONS = ("relu", "gelu_new", "gelu", "silu")
 DTYPES = ("auto", "float32", "bfloat16")

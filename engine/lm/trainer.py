@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GPT2LMHeadModel
 
-from engine.contexts import ContextBatch
-from engine.devices import products_in_bfloat16
+from engine.data.contexts import ContextBatch
 from engine.lm.settings import LmSettings
+from engine.runtime.devices import products_in_bfloat16
 
 BETAS = (0.9, 0.95)
 WEIGHT_DECAY = 0.1

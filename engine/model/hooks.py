@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from engine.models import LanguageModel
-from engine.sites import Site, input_tensor, tensor_in
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site, input_tensor, tensor_in
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
 

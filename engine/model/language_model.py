@@ -17,11 +17,11 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.attention import widen_heads
-from engine.memory import free_memory, gigabytes
-from engine.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
-from engine.progress import Progress, Silent
-from store.errors import MonosemError, WorkFailed
+from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
+from engine.model.narrow_heads import widen_heads
+from engine.runtime.free_memory import free_memory, gigabytes
+from engine.runtime.progress import Progress, Silent
+from store.files.errors import MonosemError, WorkFailed
 
 __all__ = ["SHORT_NAMES", "LanguageModel", "load_model"]
 

@@ -21,9 +21,9 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError, safe_open
 
-from engine.progress import Progress
-from store.errors import MonosemError
-from store.run import RunFolder
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
 
 SHORT_NAMES = {
     "gpt2": "openai-community/gpt2",

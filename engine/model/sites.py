@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from engine.models import LanguageModel
-from store.errors import MonosemError
+from engine.model.language_model import LanguageModel
+from store.files.errors import MonosemError
 
 SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_out", "mlp_act")
 Side = Literal["input", "output"]

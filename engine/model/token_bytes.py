@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

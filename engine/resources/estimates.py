@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.activations import FORWARD_TOKENS
-from engine.corpus.order import WINDOW_BYTES
-from engine.evaluate import LOGIT_BYTES
-from engine.index import LISTED
+from engine.corpus.reading_order import WINDOW_BYTES
+from engine.data.activations import FORWARD_TOKENS
+from engine.evaluation.quality import LOGIT_BYTES
+from engine.indexing.index_run import LISTED
 from engine.sae.base import ENCODE_BYTES
 from engine.training.loop import SAMPLE_ROWS
-from store.filling import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
-from store.merge import BYTES_PER_ENTRY, MERGE_BYTES
+from store.index.merge import BYTES_PER_ENTRY, MERGE_BYTES
+from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
 
 FLOAT = 4
 ADAM = 2 * FLOAT

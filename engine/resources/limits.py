@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from engine.memory import free_disk, free_memory, gigabytes
-from engine.planning import Need, Plan, largest, peak
-from store.errors import MonosemError
+from engine.resources.estimates import Need, Plan, largest, peak
+from engine.runtime.free_memory import free_disk, free_memory, gigabytes
+from store.files.errors import MonosemError
 
 
 @dataclass(frozen=True)

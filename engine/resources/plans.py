@@ -1,4 +1,4 @@
-"""Plans of the commands from their settings and the opened model and text: what `engine.planning` is to reckon with."""
+"""Plans of each command, made from its settings and the opened model and text with `engine.resources.estimates`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from itertools import islice
 import numpy as np
 import torch
 
-from engine.arrays import Array
+from engine.corpus.data_argument import Files
 from engine.corpus.documents import Corpus
-from engine.corpus.opening import Files
-from engine.corpus.order import HELD_OUT_EVERY, WINDOW_BYTES
+from engine.corpus.reading_order import HELD_OUT_EVERY, WINDOW_BYTES
+from engine.data.arrays import Array
+from engine.jobs.activation_source import Reader
+from engine.jobs.subject import Subject
 from engine.lm.settings import LmSettings
-from engine.memory import resident
-from engine.planning import (
+from engine.model.sites import Site
+from engine.resources.estimates import (
     LmWork,
     ModelWork,
     Need,
@@ -30,12 +32,10 @@ from engine.planning import (
     training_disk,
     training_needs,
 )
-from engine.sites import Site
-from engine.sources import Reader
-from engine.subject import Subject
-from store.room import checked_memory, default_memory
-from store.shards import DTYPES, ShardInfo
-from store.spec import SaeSpec
+from engine.runtime.free_memory import resident
+from store.index.memory_budget import checked_memory, default_memory
+from store.run.shards import DTYPES, ShardInfo
+from store.run.spec import SaeSpec
 
 PACKED = (".zst", ".gz", ".parquet")
 LIBRARY_BYTES = 100_000_000

@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from transformers import GPT2LMHeadModel
 
-from engine.activations import BlockSource, captured_batches, forward_contexts
-from engine.contexts import ContextBatch
-from engine.encoding import encode_rows
-from engine.hooks import logits
-from engine.index import token_rows
+from engine.data.activations import BlockSource, captured_batches, forward_contexts
+from engine.data.contexts import ContextBatch
+from engine.indexing.encoder import encode_rows
+from engine.indexing.index_run import token_rows
+from engine.jobs.subject import Subject
+from engine.jobs.train_settings import TrainSettings
 from engine.lm.settings import LmSettings
 from engine.lm.trainer import LmTrainer
+from engine.model.hooks import logits
 from engine.sae.base import Sae
-from engine.subject import Subject
 from engine.training.loop import SAMPLE_ROWS
-from engine.training.settings import TrainSettings
 from engine.training.trainer import SaeTrainer
-from store.segment import SegmentBuilder
+from store.index.segment import SegmentBuilder
 
 SECONDS = 2.0
 """Spent on each kind of work, about; one pass of it at the least."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from store.errors import WorkFailed
+from store.files.errors import WorkFailed
 
 _SIGNS = ("can't allocate memory", "out of memory", "failed to allocate")
 """As torch's allocators put it, which raise a plain RuntimeError on the CPU."""

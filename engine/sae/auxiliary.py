@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import Sae
-from engine.sae.sparse import Kept, decode, pre_acts_at
+from engine.sae.sparse.products import Kept, decode, pre_acts_at
 
 
 def auxiliary_loss(sae: Sae, x_BD: Tensor, pre_BF: Tensor, error_BO: Tensor, dead_F: Tensor) -> Tensor:

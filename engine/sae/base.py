@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.sae.sparse import weighted_rows
+from engine.sae.sparse.products import weighted_rows
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 Sparsity = Literal["k", "l1"]
 """Settings that can decide how many features are active."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
-from engine.sae.ragged import Ragged, largest_of_all
-from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.sparse.products import decode, pre_acts_at
+from engine.sae.sparse.ragged import Ragged, largest_of_all
 from engine.sae.starts import start_of
 
 THRESHOLD_RATE = 0.05

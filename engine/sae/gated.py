@@ -1,6 +1,6 @@
 """Gated: Rajamanoharan et al. 2024, *Improving Dictionary Learning with Gated Sparse Autoencoders* (arXiv 2404.16014).
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries whose gate is open (engine.sae.ragged).
+Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries whose gate is open (engine.sae.sparse.ragged).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
-from engine.sae.ragged import above
-from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.sparse.products import decode, pre_acts_at
+from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
 

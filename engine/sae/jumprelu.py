@@ -1,6 +1,6 @@
 """JumpReLU: Rajamanoharan et al. 2024, *Jumping Ahead* (arXiv 2407.14435).
 
-Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the entries looked at (engine.sae.ragged).
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the entries looked at (engine.sae.sparse.ragged).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
-from engine.sae.ragged import above
-from engine.sae.sparse import Chosen, decode, pre_acts_at
+from engine.sae.sparse.products import Chosen, decode, pre_acts_at
+from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
 BANDWIDTH = 0.5

@@ -1,7 +1,7 @@
 """ReLU with an L1 penalty weighted by decoder norms: Conerly et al. 2024, *Update on how we train SAEs* (Anthropic,
 Circuits Updates, April 2024); the recipe of Templeton et al. 2024, *Scaling Monosemanticity*.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.ragged).
+Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.sparse.ragged).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import Sae, StepLoss, variance_of
-from engine.sae.ragged import above
-from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.sparse.products import decode, pre_acts_at
+from engine.sae.sparse.ragged import above
 
 START_NORM = 0.1
 

@@ -15,8 +15,8 @@ from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.relu import ReluSae
 from engine.sae.token_norm import TokenNorm
 from engine.sae.topk import TopKSae
-from store.errors import MonosemError
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.run.weights import SaeWeights
 
 ARCHITECTURES: dict[str, type[Sae]] = {
     sae.arch: sae for sae in (TopKSae, BatchTopKSae, JumpReluSae, MatryoshkaSae, GatedSae, L1NormSae, ReluSae)

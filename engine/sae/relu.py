@@ -1,6 +1,6 @@
 """ReLU with an L1 penalty and a unit-norm decoder: Bricken et al. 2023, *Towards Monosemanticity*.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.ragged).
+Shapes: B tokens of a batch, D = d_in, F = d_sae, V the entries that are positive (engine.sae.sparse.ragged).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.sae.base import Sae, StepLoss, variance_of
-from engine.sae.ragged import above
-from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.sparse.products import decode, pre_acts_at
+from engine.sae.sparse.ragged import above
 from engine.sae.starts import start_of
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.sae.auxiliary import auxiliary_loss
 from engine.sae.base import Sae, SaeSettings, SparseActs, StepLoss, encoded_rows, variance_of
-from engine.sae.sparse import Kept, decode, largest, pre_acts_at
+from engine.sae.sparse.products import Kept, decode, largest, pre_acts_at
 
 LOOKED_AT = 4096
 """Features computed at once for one token: less would be many small products."""

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.activations import BlockShuffle, Columns
-from engine.interrupt import StopRequest, stop_request
-from engine.progress import Progress, Task
+from engine.data.activations import BlockShuffle, Columns
+from engine.runtime.interrupt import StopRequest, stop_request
+from engine.runtime.progress import Progress, Task
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
-from store.checkpoint import (
+from store.files.errors import MonosemError, WorkFailed
+from store.run.checkpoint import (
     Checkpoint,
     checkpoints,
     forget_others,
@@ -25,9 +26,8 @@ from store.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from store.errors import MonosemError, WorkFailed
-from store.events import EndEvent, EventLog, TrainEvent
-from store.run import RunFolder
+from store.run.events import EndEvent, EventLog, TrainEvent
+from store.run.folder import RunFolder
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from engine.progress import Progress
-from store.errors import MonosemError
-from store.events import TrainEvent
-from store.run import RunFolder
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.events import TrainEvent
+from store.run.folder import RunFolder
 
 PROJECT = "monosem"
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
-from engine.training.optimizer import Adam, like
+from engine.training.optim import Adam, like
 from engine.training.resampling import resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
-from store.errors import WorkFailed
+from store.files.errors import WorkFailed
 
 ADAM_BETAS = (0.9, 0.999)
 MAX_GRAD_NORM = 1.0

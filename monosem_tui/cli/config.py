@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 CONFIG_FILE = "monosem.config"
 """Where the context remembers the file, for errors about its values."""

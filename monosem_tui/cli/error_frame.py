@@ -13,7 +13,7 @@ import typer
 
 from monosem_tui.cli import output
 from monosem_tui.cli.config import CONFIG_FILE
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 

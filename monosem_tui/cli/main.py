@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from monosem_tui.cli import frame, output
+from monosem_tui.cli import error_frame as frame
+from monosem_tui.cli import output
 from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate

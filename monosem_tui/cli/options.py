@@ -18,7 +18,7 @@ from monosem_tui.cli.config import read_config
 T = TypeVar("T")
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
 _ARRAY = re.compile(r"(.+)\.(?:npy|h5|hdf5|safetensors)(?::.*)?", re.IGNORECASE)
-"""The last part of a path to a user's own activations, as engine.arrays takes it."""
+"""The last part of a path to a user's own activations, as engine.data.arrays takes it."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 

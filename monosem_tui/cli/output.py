@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from monosem_tui.text.json_text import json_text
+from monosem_tui.draw.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from monosem_tui.text.palette import Palette
-    from monosem_tui.text.spans import Line
+    from monosem_tui.draw.palette import Palette
+    from monosem_tui.draw.spans import Line
 
 PIPED_WIDTH = 100
 """Columns to lay text out for when nobody says how wide the reader's screen is."""
@@ -33,7 +33,7 @@ def visible(text: str) -> str:
     """`text` with every control character but the newline written out, as `⟨0x1B⟩`."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    from monosem_tui.text.safe import printable
+    from monosem_tui.draw.safe_text import printable
 
     return "\n".join(printable(line) for line in text.split("\n"))
 
@@ -80,8 +80,8 @@ def palette(stream: TextIO | None = None) -> Palette:
 
     NO_COLOR (https://no-color.org) means none, MONOSEM_COLOR says which, FORCE_COLOR means some although it is a pipe.
     """
-    from monosem_tui.terminal import decide
-    from monosem_tui.text.palette import Palette
+    from monosem_tui.draw.palette import Palette
+    from monosem_tui.terminal.capabilities import decide
 
     chosen = decide(os.environ)
     shown = is_screen(stream or sys.stdout) or bool(os.environ.get("FORCE_COLOR"))
@@ -131,7 +131,7 @@ def styled_text(spans: Line, stream: TextIO | None = None) -> Text:
     """A line of spans as Rich's text, in the colours of `stream` (stdout)."""
     from rich.text import Text
 
-    from monosem_tui.text.palette import paint
+    from monosem_tui.draw.palette import paint
 
     painted = paint(spans, palette(stream))
     return Text.assemble(*((visible(text), style) for text, style in painted), no_wrap=True)
@@ -149,8 +149,8 @@ class Column:
 
 def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns; on a terminal the ones that may shrink do, so that a row stays a line."""
-    from monosem_tui.text.safe import fit, width
-    from monosem_tui.text.spans import Role, Span
+    from monosem_tui.draw.safe_text import fit, width
+    from monosem_tui.draw.spans import Role, Span
 
     cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(width(text) for text in (c.title, *(row[i] for row in cells))) for i, c in enumerate(columns)]

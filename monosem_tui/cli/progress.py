@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
-from monosem_tui.text.bars import bar
-from monosem_tui.text.numbers import activation, compact, duration
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.bars import bar
+from monosem_tui.draw.numbers import activation, compact, duration
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -138,7 +138,7 @@ def _log_line(stretch: Stretch) -> str:
 
 
 class ConsoleProgress:
-    """Shows progress on stderr. What `engine.progress.Progress` asks for, by shape: the engine is not imported."""
+    """Shows progress on stderr; has the shape of `engine.runtime.progress.Progress` without importing it."""
 
     def __init__(self, *, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Live bars where stderr is a terminal, unless `live` says otherwise; `clock` tells seconds."""

@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from store.clamp import parse_clamp, parse_sweep
-from store.errors import MonosemError
-from store.recipe import Recipe
+from store.files.errors import MonosemError
+from store.live.clamp import parse_clamp, parse_sweep
+from store.live.recipe import Recipe
 
 
 def asked_recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.errors import MonosemError
-from store.run import WORKING, RunFolder, find_run, list_runs
+from store.files.errors import MonosemError
+from store.run.folder import WORKING, RunFolder, find_run, list_runs
 
 
 @dataclass(frozen=True)

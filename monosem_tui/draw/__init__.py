@@ -1,1 +1,4 @@
-"""Strings and numbers as they are shown: pure helpers for the terminal app and for the commands that print."""
+"""Lines, colours and numbers: pure helpers from strings and numbers to styled spans.
+
+Knows nothing of features, runs or screens.
+"""

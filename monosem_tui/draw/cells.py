@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monosem_tui.text.safe import width
-from monosem_tui.text.spans import Line, Role
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.spans import Line, Role
 
 Cell = tuple[str, Role]
 _CONTINUED = ""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monosem_tui.text.bars import LEVELS
+from monosem_tui.draw.bars import LEVELS
 
 Floats = NDArray[np.float64]
 BRAILLE = 0x2800

@@ -7,7 +7,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from monosem_tui.text.bars import LEVELS
+from monosem_tui.draw.bars import LEVELS
 
 STEPS = 5
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.color import Color
 
-from monosem_tui.text.heat import STEPS
-from monosem_tui.text.palette import DARK_RAMP, LIGHT_RAMP
+from monosem_tui.draw.heat import STEPS
+from monosem_tui.draw.palette import DARK_RAMP, LIGHT_RAMP
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c1c1c; --back: #ffffff; --dim: #5f5f5f; --rule: #d0d0d0; --at: #e6eefc;

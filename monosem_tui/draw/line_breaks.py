@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monosem_tui.text.safe import NEWLINE, cut, width
-from monosem_tui.text.spans import Span
+from monosem_tui.draw.safe_text import NEWLINE, cut, width
+from monosem_tui.draw.spans import Span
 
 Row = list[int]
 """The tokens of one line."""

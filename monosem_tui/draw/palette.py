@@ -13,7 +13,7 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from monosem_tui.text.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role
 
 THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from monosem_tui.text.safe import fit, head, width
-from monosem_tui.text.spans import Line, Role, Span, line, width_of, wrap
+from monosem_tui.draw.safe_text import fit, head, width
+from monosem_tui.draw.spans import Line, Role, Span, line, width_of, wrap
 
 NAME = 8
 """Cells of the names RAISES, LOWERS, NEAR and of `activation`'s like."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from monosem_tui.text import safe
+from monosem_tui.draw import safe_text as safe
 
 
 class Role(Enum):

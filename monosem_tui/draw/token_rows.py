@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from monosem_tui.text.flow import rows, unspaced
+from monosem_tui.draw.line_breaks import rows, unspaced
 
 
 class Piece(NamedTuple):

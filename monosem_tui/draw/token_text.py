@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from monosem_tui.text.safe import ELLIPSIS, cut, printable
+from monosem_tui.draw.safe_text import ELLIPSIS, cut, printable
 
 PART = "‥"
 """Stands for the bytes of a token that begin or continue a character which a later token completes."""

@@ -1,1 +1,1 @@
-"""All features of a run as files: tables, Neuronpedia's batches, a browser for people without a terminal."""
+"""Features as files: pages in Markdown, HTML and JSON, tables, Neuronpedia batches, a browser without a server."""

@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from monosem_tui.dictionary.progress import Progress
-from monosem_tui.text.card import top_token
-from monosem_tui.text.feature_document import Choice, read_document
-from monosem_tui.text.feature_html import Browser, as_html
-from monosem_tui.text.html import bars, escaped, head, isolated, style_of
-from monosem_tui.text.numbers import compact, count
-from monosem_tui.text.safe import printable
-from monosem_tui.text.tokens import display_token
-from store.histogram import density_histogram
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
+from monosem_tui.draw.numbers import compact, count
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.token_text import display_token
+from monosem_tui.export.export_progress import Progress
+from monosem_tui.export.feature_html import Browser, as_html
+from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_document import Choice, read_document
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.histogram import density_histogram
 
 SAMPLE = 4096
 """Tokens of a feature that its companions are read from: what fires on half of a large corpus takes no longer."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from monosem_tui.text.card import FeatureCard, ShownExample
-from monosem_tui.text.feature_document import Document
-from monosem_tui.text.heat import STEPS, bins
-from monosem_tui.text.html import bars, escaped, head, isolated, style_of
-from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.page import section_words
+from monosem_tui.draw.heat import STEPS, bins
+from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
+from monosem_tui.draw.numbers import activation, cosine, count, share, signed
+from monosem_tui.model.feature_card import FeatureCard, ShownExample
+from monosem_tui.model.feature_document import Document
+from monosem_tui.pages.feature_page import section_words
 
 _STYLE = """
 .examples { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .35rem .8rem;

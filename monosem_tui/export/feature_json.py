@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from monosem_tui.text.feature_document import Choice
-from monosem_tui.text.figures import LISTED
-from store.cofiring import cofiring
-from store.drift import drift
-from store.examples import Example
-from store.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
-from store.notes import FeatureNotes
-from store.reader import FeatureStore, Weighted
+from monosem_tui.model.feature_document import Choice
+from monosem_tui.model.feature_stats import LISTED
+from store.index.reader import FeatureStore, Weighted
+from store.notes.note_file import FeatureNotes
+from store.query.cofiring import cofiring
+from store.query.drift import drift
+from store.query.examples import Example
+from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
 
 
 def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> dict[str, Any]:

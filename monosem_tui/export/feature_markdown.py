@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.card import FeatureCard, ShownExample
-from monosem_tui.text.feature_document import Document
-from monosem_tui.text.heat import strongest
-from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.page import section_words
-from monosem_tui.text.passage import MARKED
-from monosem_tui.text.tokens import SPACE
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.heat import strongest
+from monosem_tui.draw.numbers import activation, cosine, count, share, signed
+from monosem_tui.draw.token_text import SPACE
+from monosem_tui.model.feature_card import FeatureCard, ShownExample
+from monosem_tui.model.feature_document import Document
+from monosem_tui.pages.feature_page import section_words
+from monosem_tui.pages.passage import MARKED
 
 BEFORE, AFTER = 24, 12
 """Tokens of an example around its peak."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from monosem_tui.dictionary.browser import write_browser
-from monosem_tui.dictionary.neuronpedia import batches, write_batch
-from monosem_tui.dictionary.progress import Progress
-from monosem_tui.dictionary.tables import write_csv, write_parquet
-from store.atomic import new_folder
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from monosem_tui.export.browser import write_browser
+from monosem_tui.export.export_progress import Progress
+from monosem_tui.export.neuronpedia import batches, write_batch
+from monosem_tui.export.tables import write_csv, write_parquet
+from store.files.atomic import new_folder
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
 
 Form = Literal["html", "neuronpedia", "csv", "parquet"]
 FORMS: tuple[Form, ...] = get_args(Form)

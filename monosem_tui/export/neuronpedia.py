@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.atomic import write_text
-from store.errors import MonosemError
-from store.examples import Example, sections, windows
-from store.histogram import Histogram, activation_histogram, logit_histogram
-from store.reader import FeatureStore
+from store.files.atomic import write_text
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query.examples import Example, sections, windows
+from store.query.histogram import Histogram, activation_histogram, logit_histogram
 
 PER_BATCH = 128
 """Features of one file."""

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 from typing import Literal, get_args
 
-from monosem_tui.text.feature_document import Choice, read_document
-from monosem_tui.text.feature_html import as_html
-from monosem_tui.text.feature_json import feature_json
-from monosem_tui.text.feature_markdown import as_markdown
-from monosem_tui.text.json_text import json_text
-from store.atomic import write_text
-from store.errors import MonosemError, disk_errors
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from monosem_tui.draw.json_text import json_text
+from monosem_tui.export.feature_html import as_html
+from monosem_tui.export.feature_json import feature_json
+from monosem_tui.export.feature_markdown import as_markdown
+from monosem_tui.model.feature_document import Choice, read_document
+from store.files.atomic import write_text
+from store.files.errors import MonosemError, disk_errors
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
 
 Form = Literal["markdown", "html", "json"]
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from store.atomic import atomic_path
-from store.columns import QUANTILES
-from store.note_exchange import FORMULA
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from store.files.atomic import atomic_path
+from store.index.columns import QUANTILES
+from store.index.reader import FeatureStore
+from store.notes.exchange import FORMULA
+from store.notes.note_file import FeatureNotes
 
 LISTED = 5
 """Tokens and neighbours of each feature."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import VIEWS, Action, Need, Where
+from monosem_tui.keys.actions import VIEWS, Action, Need, Where
 
 _VIEWS = tuple(
     Action(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.browse import BROWSE, FEATURES, NOTES
 from monosem_tui.keys.panes import as_well
 

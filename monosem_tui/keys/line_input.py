@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.keys.actions import Action, Where
 
 TYPING = (
     Action("filter.keep", "keep", ("enter",), "keep the filter", Where.INPUT, "keep it", "⏎ keep"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import Action, Need, Where
+from monosem_tui.keys.actions import Action, Need, Where
 
 _CLAMPS, _READ = (Need.CLAMPS,), (Need.READ,)
 WRITING = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.keys.actions import Action, Where
 
 
 def scrolling(place: Where, prefix: str) -> tuple[Action, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import ASKING, TYPING, Action, Where
-from monosem_tui.keys import browse, everywhere, find, health, live, runs, typing
+from monosem_tui.keys import browse, everywhere, find, health, live, runs
+from monosem_tui.keys import line_input as typing
+from monosem_tui.keys.actions import ASKING, TYPING, Action, Where
 
 ACTIONS: tuple[Action, ...] = (
     *browse.LIST,

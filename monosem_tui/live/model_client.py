@@ -14,10 +14,10 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from monosem_tui.live.process import Ended, Heard
-from monosem_tui.live.writing import Writing
-from store import wire
-from store.clamp import Part, parse_clamp
-from store.recipe import Recipe
+from monosem_tui.live.transcript import Writing
+from store.live import wire
+from store.live.clamp import Part, parse_clamp
+from store.live.recipe import Recipe
 
 READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 """Parts of a text that are read before it is written, and not again."""

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from store import wire
-from store.errors import MonosemError
-from store.socket_file import connect, peer_of
+from store.files.errors import MonosemError
+from store.live import wire
+from store.live.socket_file import connect, peer_of
 
 LARGEST_LOG = 1_000_000
 """Bytes after which the log begins anew."""

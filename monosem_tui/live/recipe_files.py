@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monosem_tui.live.writing import Writing
-from store import wire
-from store.atomic import write_json, write_text
-from store.errors import MonosemError
-from store.recipe import Recipe
-from store.vocab import Vocabulary
+from monosem_tui.live.transcript import Writing
+from store.files.atomic import write_json, write_text
+from store.files.errors import MonosemError
+from store.index.vocabulary import Vocabulary
+from store.live import wire
+from store.live.recipe import Recipe
 
 
 def free_name(stem: str, taken: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from store import wire
-from store.errors import MonosemError
+from store.files.errors import MonosemError
+from store.live import wire
 
 _NAMES = {"t": "temperature", "p": "top_p", "k": "top_k", "max": "max_new", "seed": "seed"}
 _BEST = "Write t=0.8 p=0.95 k=40 max=200 seed=1, or greedy."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from store.clamp import ROLES, Clamp, Mode, Part, Where, parse_clamp
-from store.errors import MonosemError
+from store.files.errors import MonosemError
+from store.live.clamp import ROLES, Clamp, Mode, Part, Where, parse_clamp
 
 STRENGTH = 2.0
 """Times its maximum, for a feature that comes into the tray."""

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monosem_tui.actions import VIEWS
-from monosem_tui.text.palette import THEMES
-from monosem_tui.text.safe import cut, printable
-from store.errors import MonosemError
-from store.query import SORT_KEYS, SortKey
+from monosem_tui.draw.palette import THEMES
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.keys.actions import VIEWS
+from store.files.errors import MonosemError
+from store.query.feature_order import SORT_KEYS, SortKey
 
 HERE = ""
 """For commands that change no screen."""

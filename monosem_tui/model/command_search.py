@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from monosem_tui.actions import Action
+from monosem_tui.keys.actions import Action
 
 LITTLE = frozenset({"a", "an", "and", "as", "by", "in", "it", "of", "on", "or", "the", "to"})
 """Words that nobody looks for."""

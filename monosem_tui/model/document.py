@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monosem_tui.text.card import ShownExample
-from monosem_tui.text.tokens import display_tokens
-from store.errors import MonosemError
-from store.reader import FeatureStore
+from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.model.feature_card import ShownExample
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 
 STRETCH = 1024
 """Tokens read at once."""

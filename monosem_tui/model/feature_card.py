@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monosem_tui.text.choice import USUAL, ExampleChoice
-from monosem_tui.text.safe import printable
-from monosem_tui.text.tokens import display_token, display_tokens
-from store.examples import Example, sections
-from store.histogram import Histogram, activation_histogram
-from store.notes import FeatureNotes
-from store.reader import FeatureStore, Weighted
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.token_text import display_token, display_tokens
+from monosem_tui.model.example_choice import USUAL, ExampleChoice
+from store.index.reader import FeatureStore, Weighted
+from store.notes.note_file import FeatureNotes
+from store.query.examples import Example, sections
+from store.query.histogram import Histogram, activation_histogram
 
 TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
 BEFORE, AFTER = 60, 40

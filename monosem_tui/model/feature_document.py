@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from monosem_tui.text.card import (
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.model.example_choice import ExampleChoice
+from monosem_tui.model.feature_card import (
     AFTER,
     BEFORE,
     INTERVAL_EXAMPLES,
@@ -16,17 +18,15 @@ from monosem_tui.text.card import (
     read_facts,
     shown,
 )
-from monosem_tui.text.choice import ExampleChoice
-from monosem_tui.text.figures import Figures, read_figures
-from monosem_tui.text.safe import printable
-from store.examples import Section, sections
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from monosem_tui.model.feature_stats import Figures, read_figures
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.examples import Section, sections
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which examples a page shows; see store.examples.sections."""
+    """Which examples a page shows; see store.query.examples.sections."""
 
     top: int = 10
     intervals: int = INTERVALS

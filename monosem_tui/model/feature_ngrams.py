@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monosem_tui.text.numbers import activation, count, share
-from monosem_tui.text.safe import cut, fit, printable
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.tokens import dotted
-from store.ngrams import FiresOn, Ngram, fires_on
-from store.reader import FeatureStore
+from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.safe_text import cut, fit, printable
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.token_text import dotted
+from store.index.reader import FeatureStore
+from store.query.ngrams import FiresOn, Ngram, fires_on
 
 MOST = 8
 """N-grams of each kind."""
 NAME, BETWEEN, LONGEST = 8, "   ", 28
 NAMES = {"token": "token", "bigram": "two", "trigram": "three", "before": "before", "after": "after"}
-"""By the names of `store.ngrams.WINDOWS`: n-grams that end on the token it fires on, and the tokens beside it."""
+"""By the names of `store.query.ngrams.WINDOWS`: n-grams that end on the token it fires on, and the tokens beside it."""
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.card import BINS, feature_name
-from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.safe import cut, fit
-from monosem_tui.text.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from store.cofiring import CoFiring, Companion, cofiring
-from store.drift import Drift, drift
-from store.histogram import Histogram, log_histogram, logit_histogram, zeros
-from store.notes import FeatureNotes
-from store.reader import FeatureStore, Quantiles, Weighted
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.numbers import activation, cosine, count, share, signed
+from monosem_tui.draw.safe_text import cut, fit
+from monosem_tui.draw.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.model.feature_card import BINS, feature_name
+from store.index.reader import FeatureStore, Quantiles, Weighted
+from store.notes.note_file import FeatureNotes
+from store.query.cofiring import CoFiring, Companion, cofiring
+from store.query.drift import Drift, drift
+from store.query.histogram import Histogram, log_histogram, logit_histogram, zeros
 
 LISTED = 10
 LABEL = 14

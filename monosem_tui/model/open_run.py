@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from monosem_tui.text.numbers import count, share
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
-from store.note_editor import NoteEditor
-from store.notes import FeatureNotes, Notes, notes_path
-from store.reader import FeatureStore
-from store.run import RunFolder, RunRecord
+from monosem_tui.draw.numbers import count, share
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from store.index.reader import FeatureStore
+from store.notes.editor import NoteEditor
+from store.notes.note_file import FeatureNotes, Notes, notes_path
+from store.run.folder import RunFolder, RunRecord
 
 PROGRAM = "monosem"
 

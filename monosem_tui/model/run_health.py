@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from monosem_tui.text.numbers import count
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.safe import printable
-from store.events import LARGEST, EndEvent, EventTail, TrainEvent
-from store.histogram import Histogram, density_histogram
-from store.query import Ids
-from store.reader import FeatureStore
-from store.run import WORKING, RunFolder, RunRecord
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.model.open_run import OpenRun
+from store.index.reader import FeatureStore
+from store.query.feature_order import Ids
+from store.query.histogram import Histogram, density_histogram
+from store.run.events import LARGEST, EndEvent, EventTail, TrainEvent
+from store.run.folder import WORKING, RunFolder, RunRecord
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
 """Density below which a feature counts as ultra-low, and the tokens an index needs to say so."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from store.errors import MonosemError
-from store.events import LARGEST, TrainEvent, read_events
-from store.run import RunFolder, RunRecord
+from store.files.errors import MonosemError
+from store.run.events import LARGEST, TrainEvent, read_events
+from store.run.folder import RunFolder, RunRecord
 
 DAMAGED = "damaged"
 _KINDS: dict[str, tuple[type, ...]] = {

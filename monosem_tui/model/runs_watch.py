@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from monosem_tui.text.run_rows import Listed, RunRow, damaged, listed
-from store.errors import MonosemError
-from store.events import LARGEST, EventTail, TrainEvent
-from store.run import WORKING, RunFolder, RunRecord, list_runs
-from store.segment import common_path, complete_segments, covered, read_plan
+from monosem_tui.model.run_summary import Listed, RunRow, damaged, listed
+from store.files.errors import MonosemError
+from store.index.segment import common_path, complete_segments, covered, read_plan
+from store.run.events import LARGEST, EventTail, TrainEvent
+from store.run.folder import WORKING, RunFolder, RunRecord, list_runs
 
 RECENT = 5
 """Log points whose speed says how long the rest will take."""

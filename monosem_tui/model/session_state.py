@@ -12,8 +12,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from store.atomic import read_json, write_json
-from store.errors import MonosemError
+from store.files.atomic import read_json, write_json
+from store.files.errors import MonosemError
 
 VERSION = 1
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class ExamplesMemory:
     intervals: int = 4
     one_per_document: bool = False
     extent: int = 1
-    """Place in `monosem_tui.text.choice.EXTENTS`."""
+    """Place in `monosem_tui.model.example_choice.EXTENTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from textual.message import Message
 
-from monosem_tui.text.opened import OpenRun
-from store.errors import MonosemError
-from store.growth import Watch
+from monosem_tui.model.open_run import OpenRun
+from store.files.errors import MonosemError
+from store.index.growth import Watch
 
 EVERY = 2.0
 """Seconds between two looks: a segment takes longer, and a look costs two calls of stat."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monosem_tui.text.safe import fit
-from monosem_tui.text.sheet import NAME, Key
-from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.sheet import NAME, Key
+from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
 
 LONGEST = 100
 """Visits kept; those before are forgotten."""

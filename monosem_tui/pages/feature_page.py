@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monosem_tui.text.bars import bar, sparkline
-from monosem_tui.text.card import FeatureCard, Neighbour, ShownSection
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.numbers import activation, cosine, count, share, signed
-from monosem_tui.text.passage import block, frame, passage
-from monosem_tui.text.safe import cut, fit, width
-from monosem_tui.text.sheet import BETWEEN, NAME, NEAR, Key, Sheet, Stop, joined, named, plain
-from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
-from store.examples import RANDOM, TOP
+from monosem_tui.draw.bars import bar, sparkline
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.numbers import activation, cosine, count, share, signed
+from monosem_tui.draw.safe_text import cut, fit, width
+from monosem_tui.draw.sheet import BETWEEN, NAME, NEAR, Key, Sheet, Stop, joined, named, plain
+from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
+from monosem_tui.model.feature_card import FeatureCard, Neighbour, ShownSection
+from monosem_tui.pages.passage import block, frame, passage
+from store.query.examples import RANDOM, TOP
 
 VALUE = 6
 """Cells of the activation left of an example."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from monosem_tui.text.bars import bar
-from monosem_tui.text.numbers import activation, share
-from monosem_tui.text.safe import fit
-from monosem_tui.text.spans import Line, Role, Span, line
+from monosem_tui.draw.bars import bar
+from monosem_tui.draw.numbers import activation, share
+from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.spans import Line, Role, Span, line
 
 MARK = "▌"
 ARROWS = {True: "↓", False: "↑"}

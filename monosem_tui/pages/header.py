@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from monosem_tui.actions import VIEWS
-from monosem_tui.text.opened import OpenRun, essential, headline
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.keys.actions import VIEWS
+from monosem_tui.model.open_run import OpenRun, essential, headline
 
 
 class Titles(Enum):

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monosem_tui.text.bars import bar
-from monosem_tui.text.charts import columns_chart, curve
-from monosem_tui.text.health import Chapter, Densities, Group, Training
-from monosem_tui.text.numbers import activation, compact, count, duration, share
-from monosem_tui.text.rows import MARK
-from monosem_tui.text.safe import cut, fit
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from store.events import TrainEvent
+from monosem_tui.draw.bars import bar
+from monosem_tui.draw.charts import columns_chart, curve
+from monosem_tui.draw.numbers import activation, compact, count, duration, share
+from monosem_tui.draw.safe_text import cut, fit
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.model.run_health import Chapter, Densities, Group, Training
+from monosem_tui.pages.feature_rows import MARK
+from store.run.events import TrainEvent
 
 CHART_ROWS, CURVE_ROWS = 5, 4
 TWO = 92

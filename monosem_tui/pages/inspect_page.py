@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monosem_tui.live.conversation import Conversation
-from monosem_tui.text.bars import bar
-from monosem_tui.text.heat import bins
-from monosem_tui.text.live_page import rule, title
-from monosem_tui.text.numbers import MINUS, activation, count
-from monosem_tui.text.running import Row, flow, row_of, window
-from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
-from monosem_tui.text.tokens import display_token, display_tokens
-from store import wire
-from store.vocab import Vocabulary
+from monosem_tui.draw.bars import bar
+from monosem_tui.draw.heat import bins
+from monosem_tui.draw.numbers import MINUS, activation, count
+from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
+from monosem_tui.draw.token_rows import Row, flow, row_of, window
+from monosem_tui.draw.token_text import display_token, display_tokens
+from monosem_tui.live.model_client import Conversation
+from monosem_tui.pages.live_page import rule, title
+from store.index.vocabulary import Vocabulary
+from store.live import wire
 
 MARK = "▌"
 MOST_HUES = len(HUES)

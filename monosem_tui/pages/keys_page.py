@@ -1,13 +1,13 @@
-"""docs/keys.md, from the table of actions. `python -m monosem_tui.text.keys_page FILE` writes it; `make keys` does."""
+"""docs/keys.md, from the table of actions. `python -m monosem_tui.pages.keys_page FILE` writes it; `make keys` does."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from monosem_tui.actions import Action, Where, shown_key
+from monosem_tui.keys.actions import Action, Where, shown_key
 from monosem_tui.keys.table import ACTIONS, at
-from monosem_tui.text.commands import ENTRIES
+from monosem_tui.model.command_line import ENTRIES
 
 _HEAD = """\
 # Keys of `monosem tui`

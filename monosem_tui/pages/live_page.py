@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from textwrap import wrap
 
-from monosem_tui.live.conversation import Conversation, Phase
+from monosem_tui.draw.numbers import compact
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.draw.token_rows import Growing, Row, row_of, window
+from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.live.model_client import Conversation, Phase
+from monosem_tui.live.transcript import Sampling
 from monosem_tui.live.tray import Tray
-from monosem_tui.live.writing import Sampling
-from monosem_tui.text.live_strips import figures, strips
-from monosem_tui.text.live_tray import tray_lines
-from monosem_tui.text.numbers import compact
-from monosem_tui.text.running import Growing, Row, row_of, window
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, crop_left, line, width_of
-from monosem_tui.text.sweep_page import sweep_lines, sweep_title
-from monosem_tui.text.tokens import display_tokens
-from store.vocab import Vocabulary
+from monosem_tui.pages.live_strips import figures, strips
+from monosem_tui.pages.live_tray import tray_lines
+from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
+from store.index.vocabulary import Vocabulary
 
 RULE, WALL, FORK = "─", "│", "│"
 MOST_WHY = 3

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from monosem_tui.draw.bars import LEVELS
+from monosem_tui.draw.numbers import activation, share
+from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.spans import Line, Role, Span, crop, line
+from monosem_tui.draw.token_rows import window
+from monosem_tui.draw.token_text import display_token
+from monosem_tui.live.transcript import Writing
 from monosem_tui.live.tray import Tray
-from monosem_tui.live.writing import Writing
-from monosem_tui.text.bars import LEVELS
-from monosem_tui.text.numbers import activation, share
-from monosem_tui.text.running import window
-from monosem_tui.text.safe import fit
-from monosem_tui.text.spans import Line, Role, Span, crop, line
-from monosem_tui.text.tokens import display_token
-from store import wire
-from store.vocab import Vocabulary
+from store.index.vocabulary import Vocabulary
+from store.live import wire
 
 NAME = 8
 """Cells before a strip."""

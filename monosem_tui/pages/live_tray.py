@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from monosem_tui.draw.numbers import activation, signed
+from monosem_tui.draw.safe_text import fit, printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of
+from monosem_tui.live.transcript import Writing
 from monosem_tui.live.tray import Held, Tray
-from monosem_tui.live.writing import Writing
-from monosem_tui.text.numbers import activation, signed
-from monosem_tui.text.safe import fit, printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, spread, width_of
-from store import wire
-from store.clamp import Clamp
+from store.live import wire
+from store.live.clamp import Clamp
 
 MARK = "▌"
 NAME = 24

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monosem_tui.text.numbers import count
-from monosem_tui.text.safe import cut, printable
-from store.note_editor import Undone
-from store.notes import FeatureNotes
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import cut, printable
+from store.notes.editor import Undone
+from store.notes.note_file import FeatureNotes
 
 SHOWN = 60
 """Cells of a label or comment in a sentence."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monosem_tui.text import flow, heat
-from monosem_tui.text.card import ShownExample
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.numbers import activation
-from monosem_tui.text.safe import head, width
-from monosem_tui.text.spans import HEAT, Line, Role, Span, crop, crop_left, line
+from monosem_tui.draw import heat
+from monosem_tui.draw import line_breaks as flow
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.safe_text import head, width
+from monosem_tui.draw.spans import HEAT, Line, Role, Span, crop, crop_left, line
+from monosem_tui.model.feature_card import ShownExample
 
 MARKED = 3
 """Tokens of a passage that are drawn bold where no colour tells the strongest."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from monosem_tui.text.numbers import activation, count
-from monosem_tui.text.rows import MARK
-from monosem_tui.text.safe import cut, fit
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from store.find import FeatureScore, Found
-from store.scores import Interval, Tally
+from monosem_tui.draw.numbers import activation, count
+from monosem_tui.draw.safe_text import cut, fit
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.pages.feature_rows import MARK
+from store.query.find import FeatureScore, Found
+from store.query.scores import Interval, Tally
 
 FIGURE, INTERVAL, AUROC, FROM = 4, 9, 5, 5
 BETWEEN = "  "

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from monosem_tui.live.conversation import Conversation
-from monosem_tui.live.writing import Sampling
-from monosem_tui.text.live_page import rule, title
-from monosem_tui.text.numbers import count
-from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import Line, Role, Span, crop, line
-from store.clamp import parse_clamp
-from store.kept_recipes import KeptRecipe
-from store.recipe import Recipe
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.spans import Line, Role, Span, crop, line
+from monosem_tui.live.model_client import Conversation
+from monosem_tui.live.transcript import Sampling
+from monosem_tui.pages.live_page import rule, title
+from store.live.clamp import parse_clamp
+from store.live.recipe import Recipe
+from store.live.saved_recipes import KeptRecipe
 
 MARK = "▌"
 MOST_NAME = 24

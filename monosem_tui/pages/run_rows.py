@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.numbers import activation, compact, count, duration
-from monosem_tui.text.rows import MARK
-from monosem_tui.text.safe import cut, fit, printable
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.watch import COURSE, RunState
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.numbers import activation, compact, count, duration
+from monosem_tui.draw.safe_text import cut, fit, printable
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.model.runs_watch import COURSE, RunState
+from monosem_tui.pages.feature_rows import MARK
 
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monosem_tui.live.writing import perplexity
-from monosem_tui.text.bars import bar
-from monosem_tui.text.numbers import activation
-from monosem_tui.text.running import flow
-from monosem_tui.text.safe import fit, width
-from monosem_tui.text.spans import Line, Role, Span, crop, line
-from monosem_tui.text.tokens import display_tokens
-from store import wire
-from store.clamp import parse_clamp
-from store.errors import MonosemError
-from store.vocab import Vocabulary
+from monosem_tui.draw.bars import bar
+from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.safe_text import fit, width
+from monosem_tui.draw.spans import Line, Role, Span, crop, line
+from monosem_tui.draw.token_rows import flow
+from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.live.transcript import perplexity
+from store.files.errors import MonosemError
+from store.index.vocabulary import Vocabulary
+from store.live import wire
+from store.live.clamp import parse_clamp
 
 BAR = 10
 ROOMY = 76

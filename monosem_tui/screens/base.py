@@ -12,26 +12,26 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, Need, Where, shown_key
-from monosem_tui.export import file_name
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Role, Span, line
+from monosem_tui.export.page_files import file_name
+from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import within_reach
-from monosem_tui.memory import Memory
+from monosem_tui.model.command_line import Command, Quit, Shown, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_search import Offer
+from monosem_tui.model.session_state import Memory
+from monosem_tui.pages.header import header
+from monosem_tui.screens.output_files import write
 from monosem_tui.screens.picture import picture
 from monosem_tui.screens.session import Session, ViewWanted
-from monosem_tui.screens.written import write
-from monosem_tui.text.commands import Command, Quit, Shown, Themed, completed, read_command, suggestion
-from monosem_tui.text.header import header
-from monosem_tui.text.offers import Offer
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Role, Span, line
 from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.filter_input import FilterInput, Kind, Typed
 from monosem_tui.widgets.keys import bindings, pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
 """Suspend, draw anew and quit: what shells and pagers have taught everyone to expect, even while typing."""

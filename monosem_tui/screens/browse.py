@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from textual import work
 
-from monosem_tui.actions import Action, Need, Where
-from monosem_tui.memory import BrowseMemory, Memory
-from monosem_tui.screens.ordering import Catalogue, Ordering, Selection
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Action, Need, Where
+from monosem_tui.model.command_line import Command, FilterBy, GoTo, ShowDead, SortBy
+from monosem_tui.model.session_state import BrowseMemory, Memory
+from monosem_tui.model.store_follower import EVERY, Follower, Grown
+from monosem_tui.screens.feature_order import Catalogue, Ordering, Selection
 from monosem_tui.screens.panes import PANES, Pane
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.two_panes import TwoPaneScreen
-from monosem_tui.text.commands import Command, FilterBy, GoTo, ShowDead, SortBy
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.numbers import count
-from monosem_tui.watch import EVERY, Follower, Grown
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.filter_input import Kind, Typed
 from monosem_tui.widgets.keys import bindings
-from store.errors import MonosemError
-from store.query import SORT_KEYS, SortKey
+from store.files.errors import MonosemError
+from store.query.feature_order import SORT_KEYS, SortKey
 
 
 class BrowseScreen(TwoPaneScreen):

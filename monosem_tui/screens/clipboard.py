@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from monosem_tui.memory import state_folder
-from store.atomic import write_text
-from store.errors import MonosemError
+from monosem_tui.model.session_state import state_folder
+from store.files.atomic import write_text
+from store.files.errors import MonosemError
 
 LARGEST = 74_000
 """Bytes that terminals take in one OSC 52 sequence: xterm and tmux cap it near 100 kB of base64."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from monosem_tui.text.numbers import count
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.rows import ARROWS
-from monosem_tui.text.safe import printable
-from store.filter_text import parse_filter
-from store.filters import All, BadFilter, Marked, Source
-from store.query import SORT_KEYS, Ids, SortKey, alive, sort_features
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.feature_rows import ARROWS
+from store.query.feature_order import SORT_KEYS, Ids, SortKey, alive, sort_features
+from store.query.filter_parser import parse_filter
+from store.query.filters import All, BadFilter, Marked, Source
 
 
 @dataclass(frozen=True, eq=False)

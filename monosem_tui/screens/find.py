@@ -8,22 +8,22 @@ import numpy as np
 from textual import work
 from textual.message import Message
 
-from monosem_tui.actions import Where, shown_key
+from monosem_tui.draw.numbers import count, share
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.keys.actions import Where, shown_key
 from monosem_tui.keys.table import at
-from monosem_tui.memory import FindMemory, Memory
-from monosem_tui.screens.ordering import Selection
+from monosem_tui.model.command_line import Command, FindPattern
+from monosem_tui.model.session_state import FindMemory, Memory
+from monosem_tui.screens.feature_order import Selection
 from monosem_tui.screens.session import FeaturesChosen, Session
 from monosem_tui.screens.two_panes import TwoPaneScreen
-from monosem_tui.text.commands import Command, FindPattern
-from monosem_tui.text.numbers import count, share
-from monosem_tui.text.safe import cut, printable
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.filter_input import Typed
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.ranking import Ranking, Shown
-from store.errors import MonosemError
-from store.find import ORDERS, Order
-from store.inquiry import Asking, Inquiry, Report
+from store.files.errors import MonosemError
+from store.query.find import ORDERS, Order
+from store.query.find_process import Asking, Inquiry, Report
 
 ANSWERS, PATTERNS = 8, 100
 """Answers that are kept in memory, and patterns that are kept for the next time."""

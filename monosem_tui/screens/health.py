@@ -9,14 +9,14 @@ from textual import work
 from textual.message import Message
 from textual.widget import Widget
 
-from monosem_tui.actions import Need, Where
-from monosem_tui.screens.ordering import Selection
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.model.run_health import HealthWatch, chapters, densities, figures
+from monosem_tui.screens.feature_order import Selection
+from monosem_tui.screens.file_watch import WatchingScreen
 from monosem_tui.screens.session import FeaturesChosen, Session
-from monosem_tui.screens.watching import WatchingScreen
-from monosem_tui.text.health import HealthWatch, chapters, densities, figures
-from monosem_tui.text.numbers import count
 from monosem_tui.widgets.health_view import HealthView
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 PAUSE = 2.0
 """Seconds between looks at the files of a run that is at work."""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from textual import work
 
-from monosem_tui.live.conversation import Phase
-from monosem_tui.screens.modelled import ModelScreen
+from monosem_tui.draw.numbers import count
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.document import Passage, passage, place_of
+from monosem_tui.pages.inspect_page import MOST_HUES, Looked
+from monosem_tui.screens.model_connection import ModelScreen
 from monosem_tui.screens.session import FeatureWanted, Session
-from monosem_tui.text.document import Passage, passage, place_of
-from monosem_tui.text.inspect_page import MOST_HUES, Looked
-from monosem_tui.text.numbers import count
 from monosem_tui.widgets.live_view import InspectView
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 TOP, TOP_ABLATED = 16, 5
 """Features a token: each that is ablated costs a pass of the model."""

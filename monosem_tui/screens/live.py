@@ -8,22 +8,22 @@ from dataclasses import replace
 
 from textual.widget import Widget
 
-from monosem_tui.actions import Need, Where
-from monosem_tui.live.conversation import Phase, no_template
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.live.model_client import Phase, no_template
+from monosem_tui.live.transcript import Sampling
 from monosem_tui.live.tray import strengths
-from monosem_tui.live.writing import Sampling
-from monosem_tui.memory import LiveMemory, Memory
-from monosem_tui.screens.keeping import KeepingScreen
-from monosem_tui.screens.modelled import Page
+from monosem_tui.model.session_state import LiveMemory, Memory
+from monosem_tui.pages.recipes_page import sampling_of
+from monosem_tui.screens.model_connection import Page
+from monosem_tui.screens.recipes import KeepingScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.numbers import count
-from monosem_tui.text.recipes_page import sampling_of
 from monosem_tui.widgets.filter_input import LiveKind, Typed
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.live_view import LiveView
-from store.clamp import parse_sweep
-from store.errors import MonosemError
-from store.recipe import Recipe
+from store.files.errors import MonosemError
+from store.live.clamp import parse_sweep
+from store.live.recipe import Recipe
 
 
 class LiveScreen(KeepingScreen):

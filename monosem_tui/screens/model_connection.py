@@ -8,16 +8,16 @@ from typing import Literal
 from textual.message import Message
 from textual.timer import Timer
 
-from monosem_tui.live.conversation import Conversation
+from monosem_tui.draw.token_text import display_token
+from monosem_tui.live.model_client import Conversation
 from monosem_tui.live.process import AttachedProcess, Life, ModelProcess
 from monosem_tui.live.tray import Tray
-from monosem_tui.memory import state_folder
+from monosem_tui.model.session_state import state_folder
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.tokens import display_token
 from monosem_tui.widgets.filter_input import LiveKind
-from store import wire
-from store.run import RunFolder
+from store.live import wire
+from store.run.folder import RunFolder
 
 Page = Literal["writing", "inspect", "recipes"]
 PAUSE = 0.05

@@ -5,15 +5,15 @@ from __future__ import annotations
 from textual import work
 from textual.message import Message
 
-from monosem_tui.actions import Need
-from monosem_tui.screens.noted import NotedScreen
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.keys.actions import Need
+from monosem_tui.model.feature_ngrams import NAMES, Fires, fires_lines, read_fires
+from monosem_tui.screens.notes import NotedScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.fires import NAMES, Fires, fires_lines, read_fires
-from monosem_tui.text.numbers import count
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
 from monosem_tui.widgets.lines_panel import LinesPanel
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 RULE = "─"
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from monosem_tui.screens.paged import CardRead, PagedScreen
+from monosem_tui.model.feature_card import renoted
+from monosem_tui.model.feature_stats import renamed
+from monosem_tui.pages.note_messages import commented, labelled, marked, passed_over, tagged, undone
+from monosem_tui.screens.page_pane import CardRead, PagedScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.card import renoted
-from monosem_tui.text.figures import renamed
-from monosem_tui.text.notes import commented, labelled, marked, passed_over, tagged, undone
 from monosem_tui.widgets.filter_input import NOTES, NoteKind, Typed
-from store.errors import MonosemError
-from store.notes import FeatureNotes
-from store.statements import tag_words
+from store.files.errors import MonosemError
+from store.notes.note_file import FeatureNotes
+from store.notes.statements import tag_words
 
 EVERY = 2.0
 """Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""

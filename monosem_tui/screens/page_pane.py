@@ -8,23 +8,23 @@ from textual import work
 from textual.message import Message
 from textual.timer import Timer
 
-from monosem_tui.actions import Action, Where
-from monosem_tui.export import FORMS, Form, as_file, file_name
+from monosem_tui.draw.heat import default_rendering
+from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
+from monosem_tui.keys.actions import Action, Where
+from monosem_tui.model.example_choice import ExampleChoice
+from monosem_tui.model.feature_card import FeatureCard, read_card
+from monosem_tui.model.feature_document import Choice
+from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.clipboard import copy
+from monosem_tui.screens.output_files import unreadable, write
 from monosem_tui.screens.session import Session
-from monosem_tui.screens.written import unreadable, write
-from monosem_tui.text.card import FeatureCard, read_card
-from monosem_tui.text.choice import ExampleChoice
-from monosem_tui.text.feature_document import Choice
-from monosem_tui.text.figures import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
-from monosem_tui.text.heat import default_rendering
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.page import COPY_CELLS, as_text
 from monosem_tui.widgets.feature_page import FeaturePage
 from monosem_tui.widgets.line_view import Trouble
-from store.errors import MonosemError
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 
 DEBOUNCE = 0.08
 """Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""

@@ -7,18 +7,18 @@ from dataclasses import replace
 from textual import work
 from textual.message import Message
 
-from monosem_tui.actions import Need
-from monosem_tui.memory import ExamplesMemory, Memory
+from monosem_tui.keys.actions import Need
+from monosem_tui.model.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
+from monosem_tui.model.example_choice import ExampleChoice, sound
+from monosem_tui.model.feature_card import FeatureCard, feature_name
+from monosem_tui.model.session_state import ExamplesMemory, Memory
+from monosem_tui.model.trail import Trail, Visit
 from monosem_tui.screens.clipboard import copy
-from monosem_tui.screens.noted import NotedScreen
+from monosem_tui.screens.notes import NotedScreen
 from monosem_tui.screens.session import DocumentWanted, Session
-from monosem_tui.text.card import FeatureCard, feature_name
-from monosem_tui.text.choice import ExampleChoice, sound
-from monosem_tui.text.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
-from monosem_tui.text.trail import Trail, Visit
 from monosem_tui.widgets.document_view import DocumentView
-from store.errors import MonosemError
-from store.examples import RANDOM
+from store.files.errors import MonosemError
+from store.query.examples import RANDOM
 
 
 class StretchRead(Message):

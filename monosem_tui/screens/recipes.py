@@ -7,15 +7,15 @@ from pathlib import Path
 
 from textual import work
 
-from monosem_tui.live.kept import digest_of, export, free_file, free_name, save_recipe
-from monosem_tui.screens.clamping import ClampingScreen
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.live.recipe_files import digest_of, export, free_file, free_name, save_recipe
+from monosem_tui.pages.recipes_page import Recipes, sampling_of
 from monosem_tui.screens.session import Session
-from monosem_tui.text.recipes_page import Recipes, sampling_of
-from monosem_tui.text.safe import printable
+from monosem_tui.screens.tray import ClampingScreen
 from monosem_tui.widgets.live_view import RecipesView
-from store.errors import MonosemError
-from store.kept_recipes import forget_recipe, keep_recipe, kept_recipes
-from store.recipe import Recipe
+from store.files.errors import MonosemError
+from store.live.recipe import Recipe
+from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
 
 DIFFERS = " · not all of the text was written so"
 

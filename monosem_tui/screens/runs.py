@@ -9,11 +9,11 @@ from textual import events, work
 from textual.message import Message
 from textual.widget import Widget
 
-from monosem_tui.actions import Need, Where
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.model.runs_watch import RunState, RunsWatch
+from monosem_tui.pages.run_rows import run_detail
+from monosem_tui.screens.file_watch import WatchingScreen
 from monosem_tui.screens.session import RunChosen, Session, ViewWanted
-from monosem_tui.screens.watching import WatchingScreen
-from monosem_tui.text.run_lines import run_detail
-from monosem_tui.text.watch import RunState, RunsWatch
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.run_list import RunList
 

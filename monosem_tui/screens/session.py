@@ -7,11 +7,11 @@ from pathlib import Path
 
 from textual.message import Message
 
+from monosem_tui.draw.palette import Palette
 from monosem_tui.live.tray import Tray
-from monosem_tui.memory import Memory
-from monosem_tui.screens.ordering import Selection
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.palette import Palette
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.model.session_state import Memory
+from monosem_tui.screens.feature_order import Selection
 
 
 @dataclass

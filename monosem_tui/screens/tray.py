@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monosem_tui.screens.inspecting import InspectingScreen
+from monosem_tui.pages.live_page import Shown
+from monosem_tui.screens.inspect import InspectingScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.live_page import Shown
-from store.clamp import ROLES, Clamp, parse_clamp
-from store.errors import MonosemError
+from store.files.errors import MonosemError
+from store.live.clamp import ROLES, Clamp, parse_clamp
 
 
 class ClampingScreen(InspectingScreen):

@@ -9,12 +9,12 @@ from textual import events
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, Need, Where
-from monosem_tui.screens.firing import FiringScreen
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Action, Need, Where
+from monosem_tui.screens.ngrams_panel import FiringScreen
 from monosem_tui.screens.panes import Pane, Panes
-from monosem_tui.screens.reading import ReadingScreen
+from monosem_tui.screens.reading_trail import ReadingScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.text.numbers import count
 from monosem_tui.widgets.feature_list import FeatureList
 
 

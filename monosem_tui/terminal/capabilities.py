@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -6,11 +6,11 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monosem_tui.actions import shown_key
-from monosem_tui.text.offers import Offer, found
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.safe import fit
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.keys.actions import shown_key
+from monosem_tui.model.command_search import Offer, found
 from monosem_tui.widgets.line_view import to_strip
 
 RULE, MARK = "─", "▌"

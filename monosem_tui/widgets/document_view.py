@@ -6,17 +6,17 @@ from bisect import bisect_left, bisect_right
 
 from textual.message import Message
 
-from monosem_tui.actions import Where
-from monosem_tui.text.document import Stretch, Whole
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.numbers import activation, count
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.passage import Running
-from monosem_tui.text.safe import cut
-from monosem_tui.text.spans import Line, Role, Span, crop, line, text_of, width_of
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.numbers import activation, count
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import cut
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, text_of, width_of
+from monosem_tui.keys.actions import Where
+from monosem_tui.model.document import Stretch, Whole
+from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
 from monosem_tui.widgets.keys import bindings
-from monosem_tui.widgets.scrolled import ScrolledView
+from monosem_tui.widgets.scroll_view import ScrolledView
 
 LEAST_TITLE = 16
 """Cells that a feature's name keeps."""

@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 from textual import events
 from textual.message import Message
 
-from monosem_tui.actions import Where
-from monosem_tui.text.bars import decades
-from monosem_tui.text.card import top_token
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.rows import Columns, Row, columns, header, row
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.draw.bars import decades
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.keys.actions import Where
+from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
-from store.errors import MonosemError
-from store.notes import FeatureNotes
+from store.files.errors import MonosemError
+from store.notes.note_file import FeatureNotes
 
 RULE = "─"
 UNKNOWN = "?"

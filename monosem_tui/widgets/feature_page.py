@@ -5,19 +5,19 @@ from __future__ import annotations
 from textual import events
 from textual.message import Message
 
-from monosem_tui.actions import Where
-from monosem_tui.text.card import FeatureCard
-from monosem_tui.text.figures import Figures, along, links, log_bins, quantile_words
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.page import NOTHING, badges, sheet, title
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.safe import cut, printable
-from monosem_tui.text.sheet import Key, Sheet, Stop, marked
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.text.trail import Trail, trail_lines
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.keys.actions import Where
+from monosem_tui.model.feature_card import FeatureCard
+from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
+from monosem_tui.model.trail import Trail, trail_lines
+from monosem_tui.pages.feature_page import NOTHING, badges, sheet, title
 from monosem_tui.widgets.keys import bindings
-from monosem_tui.widgets.scrolled import ScrolledView
-from store.errors import MonosemError
+from monosem_tui.widgets.scroll_view import ScrolledView
+from store.files.errors import MonosemError
 
 RULE, FORK, WALL, CURSOR = "─", "┬", "│", "▌"
 LEAST = 40

@@ -5,12 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, get_args
 
-from monosem_tui.actions import TYPING, Where
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.draw.spans import Line, Role, Span, crop_left, line, width_of
+from monosem_tui.keys.actions import TYPING, Where
 from monosem_tui.keys.table import at
-from monosem_tui.text.numbers import count
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.safe import cut, printable
-from monosem_tui.text.spans import Line, Role, Span, crop_left, line, width_of
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
-from monosem_tui.actions import Where
-from monosem_tui.text.health import Chapter, Densities, Group, Training
-from monosem_tui.text.health_lines import chapter_lines, density_lines, group_line, quality, training_lines
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.keys.actions import Where
+from monosem_tui.model.run_health import Chapter, Densities, Group, Training
+from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
 from monosem_tui.widgets.keys import bindings
-from monosem_tui.widgets.scrolled import ScrolledView
+from monosem_tui.widgets.scroll_view import ScrolledView
 
 RULE = "─"
 LEAST = 40

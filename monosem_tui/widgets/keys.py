@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingType
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import at
 
 _TEXTUAL_KEYS = {

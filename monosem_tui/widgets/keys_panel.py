@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monosem_tui.actions import Action, entries
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.keys.actions import Action, entries
 from monosem_tui.widgets.line_view import to_strip
 
 RULE = "─"

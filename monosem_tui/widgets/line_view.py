@@ -11,9 +11,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monosem_tui.text.palette import Palette, paint
-from monosem_tui.text.spans import Line, crop
-from store.errors import MonosemError
+from monosem_tui.draw.palette import Palette, paint
+from monosem_tui.draw.spans import Line, crop
+from store.files.errors import MonosemError
 
 
 def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:

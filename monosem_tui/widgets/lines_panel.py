@@ -9,8 +9,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.spans import Line
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Line
 from monosem_tui.widgets.line_view import to_strip
 
 

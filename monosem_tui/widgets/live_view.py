@@ -6,13 +6,13 @@ from typing import Self
 
 from textual.geometry import Region
 
-from monosem_tui.actions import Where
-from monosem_tui.text.cells import changed_cells
-from monosem_tui.text.inspect_page import Looked, inspect_lines
-from monosem_tui.text.live_page import Shown, live_lines
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.recipes_page import Recipes, recipes_lines
-from monosem_tui.text.spans import Line
+from monosem_tui.draw.cells import changed_cells
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Line
+from monosem_tui.keys.actions import Where
+from monosem_tui.pages.inspect_page import Looked, inspect_lines
+from monosem_tui.pages.live_page import Shown, live_lines
+from monosem_tui.pages.recipes_page import Recipes, recipes_lines
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 

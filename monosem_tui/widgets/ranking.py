@@ -6,25 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monosem_tui.text.card import feature_name
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.ranking import (
-    RankColumns,
-    matches_line,
-    rank_columns,
-    rank_header,
-    rank_row,
-    together_line,
-)
-from monosem_tui.text.safe import printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
-from monosem_tui.text.tokens import display_token
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.token_text import display_token
+from monosem_tui.model.feature_card import feature_name
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.ranking_page import RankColumns, matches_line, rank_columns, rank_header, rank_row, together_line
 from monosem_tui.widgets.feature_list import RULE, UNKNOWN, FeatureList
-from store.errors import MonosemError
-from store.find import Found
-from store.inquiry import Inquiry, Report
-from store.notes import FeatureNotes
+from store.files.errors import MonosemError
+from store.notes.note_file import FeatureNotes
+from store.query.find import Found
+from store.query.find_process import Inquiry, Report
 
 _NO_NOTES = FeatureNotes()
 

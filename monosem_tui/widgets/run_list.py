@@ -7,13 +7,13 @@ from pathlib import Path
 from textual import events
 from textual.message import Message
 
-from monosem_tui.actions import Where
-from monosem_tui.text.numbers import count
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.run_lines import run_columns, run_header, run_lines
-from monosem_tui.text.safe import cut, printable
-from monosem_tui.text.spans import Line, Role, Span, crop, line, width_of
-from monosem_tui.text.watch import RunState
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.keys.actions import Where
+from monosem_tui.model.runs_watch import RunState
+from monosem_tui.pages.run_rows import run_columns, run_header, run_lines
 from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monosem_tui.actions import Action
-from monosem_tui.text.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.keys.actions import Action
 
 BACK, HELP, QUIT = "back", "help", "quit"
 """Actions whose hints come last. The first two stay when it is narrow, and the third where nothing can be closed."""

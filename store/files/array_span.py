@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.hdf5 import open_sealed, put
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import open_sealed, put
 
 ROWS = 1 << 20
 """Rows copied at once."""

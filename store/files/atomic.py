@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from store.errors import MonosemError, disk_errors
+from store.files.errors import MonosemError, disk_errors
 
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 

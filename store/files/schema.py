@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 SCHEMA_VERSION = 2
 
@@ -12,7 +12,7 @@ SCHEMA_VERSION = 2
 def check_version(found: int, path: Path) -> None:
     """Refuse a file of a newer schema; every older version still opens.
 
-    Version 2 splits the ids of more than 65 536 features into two columns (`store.feature_ids`, which reads both).
+    Version 2 splits the ids of more than 65 536 features into two columns (`store.index.feature_ids` reads both).
     """
     if found > SCHEMA_VERSION:
         raise MonosemError(

@@ -20,9 +20,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.atomic import atomic_path
-from store.errors import MonosemError, disk_errors
-from store.schema import SCHEMA_VERSION, check_version
+from store.files.atomic import atomic_path
+from store.files.errors import MonosemError, disk_errors
+from store.files.schema import SCHEMA_VERSION, check_version
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -137,7 +137,7 @@ def seal_holds(path: Path) -> bool:
 def dataset_states(file: h5py.File) -> Iterator[tuple[str, bool]]:
     """Whether the content of each dataset still matches its digest. Reads the whole file.
 
-    In a damaged file it may crash: see `store.survey`.
+    In a damaged file it may crash: see `store.verify.damage_probe`.
     """
     size = os.fstat(file.id.get_vfd_handle()).st_size
     for name, dataset in _datasets(file):

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.hdf5 import put
+from store.files.sealed_hdf5 import put
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of a feature's non-zero activations that are kept."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.part import Part, reading
+from store.index.index_part import Part, reading
 
 Places = NDArray[np.int64]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from store.reader import FeatureStore
-from store.vocab import Vocabulary
+from store.index.reader import FeatureStore
+from store.index.vocabulary import Vocabulary
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]

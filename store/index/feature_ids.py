@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.flat import FlatArray
+from store.files.contiguous import FlatArray
 
 FEATURE_BITS = 24
 LOW, HIGH = "feature", "feature_high"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.part import Part, Postings, inside
+from store.index.index_part import Part, Postings, inside
 
 FEW = 1 << 14
 """Entries up to which all are read for any of them: that takes as long as some three short reads."""

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import h5py
 
-from store.errors import MonosemError
-from store.run import RunFolder
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
 
 TRIES = 20
 """Changes in a row that opening goes along with."""

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.feature_ids import FeatureIds
-from store.flat import FlatArray
-from store.hdf5 import open_sealed
+from store.files.contiguous import FlatArray
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import open_sealed
+from store.index.feature_ids import FeatureIds
 
 BLOCK_TOKENS = 1 << 17
 """Corpus places looked at together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 MOST = 2 << 30
 """What is taken at the most unless more is asked for: more makes nothing faster."""

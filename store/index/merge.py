@@ -15,11 +15,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import CorpusColumns
-from store.errors import MonosemError
-from store.hdf5 import create_sealed, open_sealed, put
-from store.segment import common_path, covered, read_plan, segment_path
-from store.stretch import Stretch, joined, joined_packed
+from store.files.array_span import Stretch, joined, joined_packed
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.index.columns import CorpusColumns
+from store.index.segment import common_path, covered, read_plan, segment_path
 
 MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can name."""

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.errors import MonosemError
-from store.hdf5 import open_sealed
-from store.merge import merge
-from store.run import RunFolder
-from store.segment import Covered, IndexPlan, common_path, complete_segments, covered, discard, read_plan
-from store.spec import known_fields
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import open_sealed
+from store.index.merge import merge
+from store.index.segment import Covered, IndexPlan, common_path, complete_segments, covered, discard, read_plan
+from store.run.folder import RunFolder
+from store.run.spec import known_fields
 
 
 @dataclass(frozen=True)

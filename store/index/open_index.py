@@ -11,14 +11,14 @@ from typing import Self
 
 import h5py
 
-from store.errors import MonosemError
-from store.growth import same_file, settled
-from store.hdf5 import open_sealed
-from store.layout import CorpusLayout
-from store.part import Part, Totals, open_part, reading
-from store.run import RunFolder
-from store.segment import IndexPlan, common_path, complete_segments, segment_path
-from store.spec import SaeSpec, known_fields
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import open_sealed
+from store.index.corpus_layout import CorpusLayout
+from store.index.growth import same_file, settled
+from store.index.index_part import Part, Totals, open_part, reading
+from store.index.segment import IndexPlan, common_path, complete_segments, segment_path
+from store.run.folder import RunFolder
+from store.run.spec import SaeSpec, known_fields
 
 
 class OpenIndex:
@@ -77,7 +77,7 @@ class OpenIndex:
         """What the run's index is by now, or None if nothing has come. This store goes on as it is.
 
         The newer store shares the segments that are open already and reads only what is new: close the last one, or
-        none and let them be collected. See `store.growth` for when to ask.
+        none and let them be collected. See `store.index.growth` for when to ask.
 
         Raises:
             MonosemError: what has come cannot be opened.

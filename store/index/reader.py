@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.answers import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
-from store.columns import QUANTILES, quantile_ranks
-from store.entries import FEW, Entries, Shown
-from store.errors import MonosemError
-from store.flat import FlatRows
-from store.opened import OpenIndex
-from store.part import Part, Postings, Totals, reading
-from store.segment import SparseRows
-from store.vocab import Vocabulary
-from store.weights import SaeWeights
+from store.files.contiguous import FlatRows
+from store.files.errors import MonosemError
+from store.index.columns import QUANTILES, quantile_ranks
+from store.index.feature_postings import FEW, Entries, Shown
+from store.index.index_part import Part, Postings, Totals, reading
+from store.index.open_index import OpenIndex
+from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
+from store.index.segment import SparseRows
+from store.index.vocabulary import Vocabulary
+from store.run.weights import SaeWeights
 
 __all__ = ["Context", "FeatureColumns", "FeatureStore", "LogitEffects", "Quantiles", "Weighted"]
 

@@ -27,7 +27,7 @@ class LogitEffects(NamedTuple):
 
 
 class Quantiles(NamedTuple):
-    """Quantiles of a feature's non-zero activations: nearest ranks, no interpolation (see store.columns)."""
+    """Quantiles of a feature's non-zero activations: nearest ranks, no interpolation (see store.index.columns)."""
 
     q: tuple[float, ...]
     value: NDArray[np.float32]
@@ -57,5 +57,5 @@ class FeatureColumns:
     mean_F: NDArray[np.float32]
     """Mean over the tokens on which it fires; 0 where it never does."""
     top_token_F: NDArray[np.int32]
-    """Vocabulary id it fires on most (see store.columns); -1 where it never fires."""
+    """Vocabulary id it fires on most (see store.index.columns); -1 where it never fires."""
     decoder_norm_F: NDArray[np.float32]

@@ -18,13 +18,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import CorpusColumns
-from store.errors import MonosemError
-from store.feature_ids import FEATURE_BITS, feature_dtype, write_ids
-from store.hdf5 import create_sealed, open_sealed, put
-from store.spec import known_fields
-from store.vocab import Vocabulary
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.index.columns import CorpusColumns
+from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
+from store.index.vocabulary import Vocabulary
+from store.run.spec import known_fields
+from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, ACT_BITS = 24, 16

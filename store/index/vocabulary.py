@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.hdf5 import put
+from store.files.sealed_hdf5 import put
 
 
 class Vocabulary:

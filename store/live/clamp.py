@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 Mode = Literal["set", "max", "scale", "add", "ablate"]
 Part = Literal["prompt", "response", "user", "assistant", "system"]

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from store.atomic import write_json
-from store.clamp import parse_clamp, parse_sweep
-from store.errors import MonosemError
+from store.files.atomic import write_json
+from store.files.errors import MonosemError
+from store.live.clamp import parse_clamp, parse_sweep
 
 VERSION = 1
 _WRITTEN_BY = "monosem generate --save FILE writes one."
@@ -24,7 +24,7 @@ class Recipe:
     system: str = ""
     """Of a chat; empty for none."""
     clamps: tuple[str, ...] = ()
-    """As they are written (store.clamp)."""
+    """As they are written (store.live.clamp)."""
     sweep: str = ""
     """One feature's row of strengths; empty for none."""
     max_new: int = 100

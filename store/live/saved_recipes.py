@@ -1,7 +1,7 @@
 """Recipes in notes.jsonl: what was written under which clamps, kept by name beside what people say about features.
 
-A line is `{"recipe": 1, "name": NAME, …, "time": T}`, the keys of store.recipe between; of one name the last line wins,
-and `{"recipe": null, "name": NAME}` takes it away. Notes pass these lines over, as they speak of no feature.
+A line is `{"recipe": 1, "name": NAME, …, "time": T}`, the keys of store.live.recipe between; of one name the last line
+wins, and `{"recipe": null, "name": NAME}` takes it away. Notes pass these lines over, as they speak of no feature.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from store.errors import MonosemError
-from store.notes import Notes
-from store.recipe import Recipe
-from store.statements import valid_text
+from store.files.errors import MonosemError
+from store.live.recipe import Recipe
+from store.notes.note_file import Notes
+from store.notes.statements import valid_text
 
 LONGEST_NAME = 80
 """Characters."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 LONGEST_PATH = 100
 """Bytes; systems take 104 to 108, the end marked by a zero."""

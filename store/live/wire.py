@@ -1,18 +1,18 @@
 """What the terminal and the model's own process say to each other: one JSON object a line, over the child's pipes.
 
-The child is `python -P -m engine.serve` (`command`). It greets, then answers requests in order; while a text is being
-written it looks for a request before every token, so that a change acts on the next one. Every answer carries the `id`
-of the request it belongs to, which the terminal counts up, so that an answer to something given up can be dropped.
+The child is `python -P -m engine.live.server` (`command`). It greets, then answers requests in order; while a text is
+being written it looks for a request before every token, so that a change acts on the next one. Every answer carries the
+`id` of the request it belongs to, which the terminal counts up, so that an answer to something given up can be dropped.
 Tokens are vocabulary ids: their bytes are in the store.
 
 `Start` and `Branch` write nothing by themselves; `Go` does, and `Pause` ends that. `Stop` breaks off whatever runs, a
 sweep or an inspection as well. The child ends when its stdin closes, when its parent dies, and when it has long been
 idle (`Gone` says so).
 
-The same lines go over a Unix socket (store.socket_file) to a process that outlives the line: `monosem serve`. It greets
-everybody and listens to the one who has asked for something last; whoever was listened to before is told so (`Gone`).
-What it has open stays when nobody is there, and a text is written on. `Load` of what is open is answered at once, and
-`Recall` brings the text back.
+The same lines go over a Unix socket (store.live.socket_file) to a process that outlives the line: `monosem serve`. It
+greets everybody and listens to the one who has asked for something last; whoever was listened to before is told so
+(`Gone`). What it has open stays when nobody is there, and a text is written on. `Load` of what is open is answered at
+once, and `Recall` brings the text back.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Start:
     id: int
     prompt: str
     clamps: tuple[str, ...] = ()
-    """As they are written (store.clamp)."""
+    """As they are written (store.live.clamp)."""
     chat: bool = False
     system: str = ""
     max_new: int = 100
@@ -232,12 +232,12 @@ class Started:
     id: int
     prompt: tuple[int, ...]
     clamps: tuple[str, ...]
-    """In the form that store.clamp gives them."""
+    """In the form that store.live.clamp gives them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
-    """One more token of each text that goes on; see engine.generation for the figures."""
+    """One more token of each text that goes on; see engine.live.generation for the figures."""
 
     id: int
     number: int
@@ -347,7 +347,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (*get_ar
 
 def command(log: Path) -> list[str]:
     """How this process starts the child. With -P, a folder `engine` where the user is is not taken for ours."""
-    return [sys.executable, "-P", "-m", "engine.serve", "--log", str(log), "--parent", str(os.getpid())]
+    return [sys.executable, "-P", "-m", "engine.live.server", "--log", str(log), "--parent", str(os.getpid())]
 
 
 def encode(message: Request | Answer) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from store.notes import FeatureNotes, Notes, Statement
-from store.statements import Name
+from store.notes.note_file import FeatureNotes, Notes, Statement
+from store.notes.statements import Name
 
 
 @dataclass(frozen=True)

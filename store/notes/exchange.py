@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from store.errors import MonosemError
-from store.notes import FeatureNotes, Statement
-from store.statements import MOST_FEATURES, tag_words, valid_text
+from store.files.errors import MonosemError
+from store.notes.note_file import FeatureNotes, Statement
+from store.notes.statements import MOST_FEATURES, tag_words, valid_text
 
 COLUMNS = ("feature", "label", "bookmark", "comment", "tags")
 FORMULA = tuple("=+-@\t\r\n＝＋－＠'")

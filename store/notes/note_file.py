@@ -1,7 +1,7 @@
 """notes.jsonl: labels, bookmarks, comments and tags. User data: append-only, last line wins, never inside the HDF5.
 
 Lines are only ever added, each under a lock and synced, so terminals that share a run never lose each other's notes;
-readers need no lock. What a line may say is in `store.statements`.
+readers need no lock. What a line may say is in `store.notes.statements`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from store.atomic import fsync_folder
-from store.errors import MonosemError
-from store.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
+from store.files.atomic import fsync_folder
+from store.files.errors import MonosemError
+from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 Name = Literal["label", "bookmark", "comment", "tags", "untag", "tag"]
 NAMES: tuple[Name, ...] = get_args(Name)
@@ -27,7 +27,7 @@ LONGEST = 65_536
 
 @dataclass(frozen=True)
 class FeatureNotes:
-    """What people have said about one feature. Text is as it was typed: `monosem_tui.text.safe` makes it visible."""
+    """What people have said about one feature. Text is as typed; `monosem_tui.draw.safe_text` makes it printable."""
 
     label: str = ""
     bookmark: bool = False

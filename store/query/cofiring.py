@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
 
 MINIMUM = 5
 """Joint tokens from which a feature is listed: below, expected counts are too small for G² to mean anything."""

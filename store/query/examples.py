@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
 
 TOP, RANDOM = "top", "random"
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from store.notes import FeatureNotes
-from store.reader import FeatureColumns
-from store.vocab import Vocabulary
+from store.index.reader import FeatureColumns
+from store.index.vocabulary import Vocabulary
+from store.notes.note_file import FeatureNotes
 
 SortKey = Literal["id", "density", "max", "mean", "norm"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)

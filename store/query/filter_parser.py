@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from store.filters import (
+from store.query.filters import (
     COLUMNS,
     MARKS,
     NOTES,

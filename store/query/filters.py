@@ -1,6 +1,6 @@
 """What features can be filtered by: one frozen dataclass a filter, index arrays in, index arrays out.
 
-`store.filter_text` reads them from what a person types. Shapes: F features, V vocabulary, N ids asked about.
+`store.query.filter_parser` reads them from what a person types. Shapes: F features, V vocabulary, N ids asked about.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.notes import FeatureNotes
-from store.query import Ids, matching
-from store.reader import FeatureColumns, FeatureStore
+from store.files.errors import MonosemError
+from store.index.reader import FeatureColumns, FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.feature_order import Ids, matching
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
 COLUMNS: tuple[Column, ...] = get_args(Column)

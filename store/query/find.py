@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import Mask
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.scores import Scores, Tally, Totals
-from store.sweep import Sweep
+from store.files.errors import MonosemError
+from store.index.corpus_text import Mask
+from store.index.reader import FeatureStore
+from store.query.inverted_scan import Sweep
+from store.query.scores import Scores, Tally, Totals
 
 MOST = 5
 """Features in a set."""

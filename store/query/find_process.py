@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from store.corpus import Mask
-from store.errors import MonosemError, WorkFailed
-from store.find import Choice, FeatureScore, Found, Order, SetScore, search
-from store.matching import compile_pattern, text_matches, token_matches, whole
-from store.reader import FeatureStore
-from store.scores import Tally
+from store.files.errors import MonosemError, WorkFailed
+from store.index.corpus_text import Mask
+from store.index.reader import FeatureStore
+from store.query.find import Choice, FeatureScore, Found, Order, SetScore, search
+from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+from store.query.scores import Tally
 
 EVERY = 0.25
 """Seconds between two reports at least."""
@@ -80,10 +80,10 @@ class Asking:
 
     def __init__(self, path: Path, inquiry: Inquiry) -> None:
         """Begin to search the index at `path`, a run's folder or a features.h5."""
-        package = str(Path(__file__).resolve().parents[1])
+        package = str(Path(__file__).resolve().parents[2])
         # Without -P a module of the folder that one happens to be in could take the place of a real one.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "store.inquiry", str(path.resolve())],
+            [sys.executable, "-P", "-m", "store.query.find_process", str(path.resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
 
 
 @dataclass(frozen=True)

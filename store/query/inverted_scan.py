@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import Mask
-from store.part import Part
-from store.reader import FeatureStore
-from store.scores import TieGroups, tie_groups
+from store.index.corpus_text import Mask
+from store.index.index_part import Part
+from store.index.reader import FeatureStore
+from store.query.scores import TieGroups, tie_groups
 
 ENTRIES = 1 << 20
 """Entries looked at together."""

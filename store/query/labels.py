@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import NO_OPENER, Mask, TextBlock, opening_token, text_blocks
-from store.errors import MonosemError
-from store.find import Question
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.corpus_text import NO_OPENER, Mask, TextBlock, opening_token, text_blocks
+from store.index.reader import FeatureStore
+from store.query.find import Question
 
 UNLABELLED = -1
 _LINE = re.compile(r"[^\n]+")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 
 BLOCK = 1 << 18
 """Places looked at together."""

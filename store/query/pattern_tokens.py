@@ -1,9 +1,9 @@
 """Which tokens of the indexed corpus match a regular expression: over the text, or over single tokens' strings.
 
 Over the text, a token matches where one of its characters lies in a match (a character that is cut by a token border
-belongs to every token that has a byte of it). The expression sees one stretch at a time (see store.corpus): a match
-never reaches over the end of a document or of a context, and `\\A` is where a stretch begins. Python's `re`: no lookup
-of time, so a pattern such as `(a+)+$` may take for ever; only Ctrl-C in the main thread stops it.
+belongs to every token that has a byte of it). The expression sees one stretch at a time (see store.index.corpus_text):
+a match never reaches over the end of a document or of a context, and `\\A` is where a stretch begins. Python's `re`: no
+lookup of time, so a pattern such as `(a+)+$` may take for ever; only Ctrl-C in the main thread stops it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.corpus import BLOCK, Mask, TextBlock, opening_token, stretch_starts, text_blocks
-from store.errors import MonosemError
-from store.find import Question
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.corpus_text import BLOCK, Mask, TextBlock, opening_token, stretch_starts, text_blocks
+from store.index.reader import FeatureStore
+from store.query.find import Question
 
 
 class Matches(NamedTuple):

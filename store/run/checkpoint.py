@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.hdf5 import create_sealed, open_sealed, put, seal_holds
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put, seal_holds
 
 _NAME = re.compile(r"step-(\d+)\.h5")
 

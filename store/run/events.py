@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from store.atomic import write_text
-from store.errors import disk_errors
-from store.spec import known_fields
+from store.files.atomic import write_text
+from store.files.errors import disk_errors
+from store.run.spec import known_fields
 
 LARGEST = 2**63
 """Beyond it an integer is damage, and no float could hold some of them."""

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from store.atomic import atomic_path, read_json, write_json
-from store.errors import MonosemError, WorkFailed, disk_errors
-from store.schema import SCHEMA_VERSION, check_version
-from store.spec import SaeSpec, known_fields
+from store.files.atomic import atomic_path, read_json, write_json
+from store.files.errors import MonosemError, WorkFailed, disk_errors
+from store.files.schema import SCHEMA_VERSION, check_version
+from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on now; "done", "stopped" and "failed" are the others."""

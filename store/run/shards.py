@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import MonosemError
-from store.hdf5 import create_sealed, mapped, open_sealed, put
-from store.spec import known_fields
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import create_sealed, mapped, open_sealed, put
+from store.run.spec import known_fields
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Kept dtype by name. numpy has no bfloat16: its bits are kept as uint16, and the shard says so."""

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.hdf5 import create_sealed, open_sealed, put
-from store.spec import SaeSpec
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.run.spec import SaeSpec
 
 
 @dataclass(frozen=True)

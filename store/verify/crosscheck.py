@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import CorpusColumns
-from store.feature_ids import FeatureIds
-from store.hdf5 import mapped
-from store.merge import feature_groups
+from store.files.sealed_hdf5 import mapped
+from store.index.columns import CorpusColumns
+from store.index.feature_ids import FeatureIds
+from store.index.merge import feature_groups
 
 BLOCK = 1 << 20
 """Entries looked at together."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import h5py
 
-from store.hdf5 import dataset_states
+from store.files.sealed_hdf5 import dataset_states
 
 SECONDS, BYTES_PER_SECOND = 20, 20_000_000
 """How long a look may take: to start, and for each byte of a slow disk."""
@@ -22,8 +22,8 @@ SECONDS, BYTES_PER_SECOND = 20, 20_000_000
 
 def survey(path: Path) -> dict[str, bool]:
     """Whether the content of each dataset that can still be found in a file is what was written. Reads all of it."""
-    package = str(Path(__file__).resolve().parents[1])
-    command = [sys.executable, "-P", "-m", "store.survey", str(path.resolve())]
+    package = str(Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-P", "-m", "store.verify.damage_probe", str(path.resolve())]
     seconds = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     try:
         told = subprocess.run(

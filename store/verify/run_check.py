@@ -7,12 +7,12 @@ from pathlib import Path
 
 import h5py
 
-from store.crosscheck import index_problem
-from store.errors import MonosemError
-from store.hdf5 import Seal, read_seal, seal_holds
-from store.run import RunFolder
-from store.survey import survey
-from store.weightcheck import weights_problem
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import Seal, read_seal, seal_holds
+from store.run.folder import RunFolder
+from store.verify.crosscheck import index_problem
+from store.verify.damage_probe import survey
+from store.verify.weightcheck import weights_problem
 
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError)
 """What h5py and numpy raise at a file that is not what its head says."""

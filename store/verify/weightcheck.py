@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.hdf5 import mapped
+from store.files.sealed_hdf5 import mapped
 
 NUMBERS = 1 << 22
 """Numbers of the largest intermediate matrix: 16 MiB."""

@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli.options import count, size
-from store.filling import Filling
-from store.merge import merge
-from store.room import checked_memory
-from store.run import Results, RunFolder, RunRecord
-from store.segment import IndexPlan, SparseRows, StaticColumns, TokenRows, common_path, discard, write_common
-from store.spec import SaeSpec
-from store.vocab import Vocabulary
-from store.weights import SaeWeights, save_sae
+from store.index.memory_budget import checked_memory
+from store.index.merge import merge
+from store.index.segment import IndexPlan, SparseRows, StaticColumns, TokenRows, common_path, discard, write_common
+from store.index.segment_writer import Filling
+from store.index.vocabulary import Vocabulary
+from store.run.folder import Results, RunFolder, RunRecord
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, save_sae
 
 CONTEXT, BATCH_CONTEXTS = 256, 64
 WORDS, D_IN, LISTED = 32_000, 16, 10

@@ -13,17 +13,17 @@ from statistics import median
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
-from engine.contexts import Encoding
-from engine.decoding import Sampling
-from engine.generation import Session
-from engine.live import LiveModel
-from engine.models import LanguageModel, load_model
-from engine.progress import Silent
-from engine.prompts import Prompt
+from engine.data.contexts import Encoding
+from engine.live.decoder import Sampling
+from engine.live.generation import Session
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Prompt
+from engine.model.language_model import LanguageModel, load_model
+from engine.model.sites import resolve_site
+from engine.runtime.progress import Silent
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
-from engine.sites import resolve_site
-from store.clamp import parse_clamp
+from store.live.clamp import parse_clamp
 from tests.bench.page import Table
 from tests.bench.stories import LAYER, Stories
 from tests.bench.timing import grouped, ratio, spread

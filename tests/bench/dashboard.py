@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.progress import Silent
-from engine.train import train
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.weights import load_sae
+from engine.commands.train import train
+from engine.runtime.progress import Silent
+from store.index.reader import FeatureStore
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.bench.page import Table
 from tests.bench.peer import ROOT, PeerFailed, answer, ask, pinned, threads
 from tests.bench.stories import LAYER, Missing, Stories

@@ -22,8 +22,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from store.events import EndEvent, read_events
-from store.run import RunFolder
+from store.run.events import EndEvent, read_events
+from store.run.folder import RunFolder
 from tests.bench.page import Table
 from tests.bench.peer import PeerFailed, ask, pinned, threads
 from tests.bench.quality import Quality, of_reconstructions, of_run

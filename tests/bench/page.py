@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from engine.devices import hardware, versions
+from engine.runtime.devices import hardware, versions
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 NAMED = ("python", "torch", "transformers", "h5py")

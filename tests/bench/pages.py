@@ -14,15 +14,15 @@ import sys
 import time
 from pathlib import Path
 
-from engine.index import build_index
-from engine.memory import keep_freed_memory
-from engine.progress import Silent
-from engine.revisit import reopen
-from monosem_tui.text.card import AFTER, BEFORE, BINS, INTERVAL_EXAMPLES, INTERVALS, TOP_EXAMPLES
-from store.examples import sections
-from store.histogram import activation_histogram
-from store.reader import FeatureStore
-from store.run import RunFolder
+from engine.indexing.index_run import build_index
+from engine.jobs.trained_run import reopen
+from engine.runtime.free_memory import keep_freed_memory
+from engine.runtime.progress import Silent
+from monosem_tui.model.feature_card import AFTER, BEFORE, BINS, INTERVAL_EXAMPLES, INTERVALS, TOP_EXAMPLES
+from store.index.reader import FeatureStore
+from store.query.examples import sections
+from store.query.histogram import activation_histogram
+from store.run.folder import RunFolder
 
 SHOWN = {"top": TOP_EXAMPLES, "intervals": INTERVALS, "each": INTERVAL_EXAMPLES, "before": BEFORE, "after": AFTER}
 """The texts on a page of the terminal."""

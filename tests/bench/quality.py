@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from engine.sae.base import encoded_rows
 from engine.sae.registry import from_weights
-from store.run import RunFolder
-from store.weights import load_sae
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,15 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from engine.clamping import RowClamps
-from engine.decoding import Decoder, Sampling
-from engine.generation import Row, perplexity, shown_text
-from engine.hooks import logits
-from engine.live import LiveModel, open_live
-from engine.progress import Silent
-from engine.prompts import plain_prompt
-from store.clamp import parse_clamp
-from store.run import RunFolder
+from engine.live.decoder import Decoder, Sampling
+from engine.live.generation import Row, perplexity, shown_text
+from engine.live.live_model import LiveModel, open_live
+from engine.live.prompts import plain_prompt
+from engine.live.row_clamps import RowClamps
+from engine.model.hooks import logits
+from engine.runtime.progress import Silent
+from store.live.clamp import parse_clamp
+from store.run.folder import RunFolder
 from tests.bench.page import Table
 from tests.bench.stories import Stories
 

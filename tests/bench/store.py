@@ -13,9 +13,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from store.examples import sections
-from store.histogram import activation_histogram
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
+from store.query.examples import sections
+from store.query.histogram import activation_histogram
 from tests.bench.page import Table
 from tests.bench.peer import answer
 from tests.bench.timing import grouped

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from engine.corpus.opening import open_corpus
+from engine.corpus.data_argument import open_corpus
 from engine.lm.tokenizer import train_tokenizer
 
 LEARNT = 300

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from monosem_tui.text.card import read_card
-from store.reader import FeatureStore
+from monosem_tui.model.feature_card import read_card
+from store.index.reader import FeatureStore
 from tests.bench import terminal_lines as lines
 from tests.bench.big_store import build_big
 from tests.bench.page import Table

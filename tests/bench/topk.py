@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.devices import multiplies_bfloat16
-from engine.memory import keep_freed_memory
+from engine.jobs.train_settings import LR_AT_UNIT
+from engine.runtime.devices import multiplies_bfloat16
+from engine.runtime.free_memory import keep_freed_memory
 from engine.sae.base import SaeSettings
-from engine.training.settings import LR_AT_UNIT
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from tests.bench.timing import grouped
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.progress import Silent
-from engine.revisit import index_run, reopen
-from engine.training.settings import TrainSettings
-from store.run import RunFolder, RunRecord
-from store.weights import save_sae
+from engine.commands.rerun import index_run
+from engine.jobs.train_settings import TrainSettings
+from engine.jobs.trained_run import reopen
+from engine.runtime.progress import Silent
+from store.run.folder import RunFolder, RunRecord
+from store.run.weights import save_sae
 from tests.engine.small import random_texts
 from tests.engine.trained import model_folder, random_weights, text_file
 

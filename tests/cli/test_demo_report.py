@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from monosem_tui.cli.reports import demo
-from monosem_tui.text.tokens import display_token
-from store.reader import FeatureStore
+from monosem_tui.draw.token_text import display_token
+from store.index.reader import FeatureStore
 from tests.sample_run import Sample
 
 

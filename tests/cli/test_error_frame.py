@@ -13,8 +13,8 @@ from typing import Annotated
 import pytest
 import typer
 
-from monosem_tui.cli import frame
-from store.errors import MonosemError, WorkFailed
+from monosem_tui.cli import error_frame as frame
+from store.files.errors import MonosemError, WorkFailed
 from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
 
 FAILURES: dict[str, BaseException] = {

@@ -15,8 +15,8 @@ import pytest
 from rich.cells import cell_len
 
 from monosem_tui.cli.main import run
-from store.notes import Notes
-from store.run import RunFolder
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder
 from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
 from tests.sample_run import CONCEPTS, Sample, build_sample, word_ids
 from tests.store.raw import Raw, RawToken, build_store
@@ -152,7 +152,7 @@ def test_bytes_when_piped(sample: Sample) -> None:
 
 STARTED = """
 import sys
-import store.matching as matching
+import store.query.pattern_tokens as matching
 
 compiled = matching.compile_pattern
 

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from engine.hooks import capture
-from engine.live import open_live
-from engine.progress import Silent
+from engine.live.live_model import open_live
+from engine.model.hooks import capture
+from engine.runtime.progress import Silent
 from monosem_tui.cli.main import run as monosem
-from store.notes import Notes
-from store.reader import FeatureStore
-from store.run import RunFolder
+from store.index.reader import FeatureStore
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
+from tests.engine.live.test_generation import generated
 from tests.engine.small import BOS, words
-from tests.engine.test_generation import generated
 
 PROMPT = words([5, 9, 33, 12])
 CLAMP = ("--clamp", "3=max*40@response", "--clamp", "7=off")
@@ -68,8 +68,8 @@ def test_the_keys_that_programs_rely_on(run: RunFolder, capsys: pytest.CaptureFi
 
 
 def test_without_clamps_it_is_transformers_own_text(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    from engine.recipes import prompt_of, sampling_of
-    from store.recipe import Recipe
+    from engine.live.from_recipe import prompt_of, sampling_of
+    from store.live.recipe import Recipe
 
     live = open_live(run, {}, Silent())
     for flags, recipe in (
@@ -256,7 +256,7 @@ def test_memory_that_runs_out_is_a_sentence(
     def feed(*_: object) -> None:
         torch.empty(1 << 60)
 
-    monkeypatch.setattr("engine.decoding.Decoder.feed", feed)
+    monkeypatch.setattr("engine.live.decoder.Decoder.feed", feed)
     assert monosem(["generate", str(run.path), "--prompt", PROMPT, "--device", "cpu"]) == 1
     assert capsys.readouterr().err.splitlines()[0] == "monosem: the memory has run out"
 
@@ -267,7 +267,7 @@ def test_numbers_that_overflow_are_a_sentence(
     def feed(_: object, rows: list[list[int]], __: object) -> torch.Tensor:
         return torch.full((len(rows), 60), torch.nan)
 
-    monkeypatch.setattr("engine.decoding.Decoder.feed", feed)
+    monkeypatch.setattr("engine.live.decoder.Decoder.feed", feed)
     for flags in (("--temperature", "1"), ()):
         assert monosem(["generate", str(run.path), "--prompt", PROMPT, "--clamp", "3=2e38", *flags]) == 2
         assert "the model's numbers have overflowed" in capsys.readouterr().err

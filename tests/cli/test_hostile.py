@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.cli.main import run as monosem
-from store.notes import Notes
-from store.run import RunFolder
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.cli.test_output import HARMFUL, SGR
 from tests.hostile_run import ALL, LONG, MARK, PAYLOADS, build_hostile

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monosem_tui.cli.main import run
-from store.notes import FeatureNotes, Notes
+from store.notes.note_file import FeatureNotes, Notes
 from tests.cli.test_output import HARMFUL, HOSTILE
 from tests.sample_run import Sample
 
@@ -172,7 +172,7 @@ def test_a_folder_that_may_not_be_written_to(
     def denied(*_: object) -> int:
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr("store.notes.os.open", denied)
+    monkeypatch.setattr("store.notes.note_file.os.open", denied)
     _, err = label(capsys, place, 3, "x", code=2)
     assert err.splitlines()[0].endswith("notes.jsonl: Read-only file system")
     assert len(err.splitlines()) == 2

@@ -10,8 +10,8 @@ import typer
 
 from monosem_tui.cli.main import run
 from monosem_tui.cli.options import size
-from store.reader import FeatureStore
-from store.segment import segment_path
+from store.index.reader import FeatureStore
+from store.index.segment import segment_path
 from tests.sample_run import build_sample
 
 

@@ -12,7 +12,7 @@ import typer
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from monosem_tui.cli import frame
+from monosem_tui.cli import error_frame as frame
 from monosem_tui.cli import options as o
 
 SCALES = {"": 0, "k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}

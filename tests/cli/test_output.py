@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from monosem_tui.cli import output
-from monosem_tui.text.spans import Role, Span
+from monosem_tui.draw.spans import Role, Span
 
 SGR = re.compile(r"\x1b\[[\d;]*m")
 """The only escape sequence that printing may use: colour and weight."""

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.progress import Progress, Silent
+from engine.runtime.progress import Progress, Silent
 from monosem_tui.cli.progress import ConsoleProgress, Stretch, bar_line, duration
-from monosem_tui.text.spans import text_of, width_of
+from monosem_tui.draw.spans import text_of, width_of
 from tests.cli.running import ROOT, clean_environment
 
 

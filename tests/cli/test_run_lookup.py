@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.cli.places import run_to_write, runs_to_write
+from monosem_tui.cli.run_lookup import run_to_write, runs_to_write
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from monosem_tui.cli.main import run
-from store.events import EventLog, TrainEvent
-from store.run import Results, RunFolder, RunRecord
-from store.spec import SaeSpec
+from store.run.events import EventLog, TrainEvent
+from store.run.folder import Results, RunFolder, RunRecord
+from store.run.spec import SaeSpec
 from tests.cli.test_output import HARMFUL, HOSTILE
 
 KEYS = ["name", "path", "status", "model", "layer", "site", "arch", "d_sae", "tokens", "explained_variance", "l0"]

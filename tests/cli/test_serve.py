@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.cli.main import run as monosem
-from store.socket_file import Listening
+from store.live.socket_file import Listening
 from tests.cli.live_runs import live_run
 
 

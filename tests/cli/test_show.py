@@ -15,11 +15,11 @@ from rich.cells import cell_len
 
 from monosem_tui.cli.main import run
 from monosem_tui.cli.reports.summary import telling
-from store.notes import Notes
-from store.reader import FeatureColumns
-from store.run import RunFolder, RunRecord
-from store.spec import SaeSpec
-from store.vocab import Vocabulary
+from store.index.reader import FeatureColumns
+from store.index.vocabulary import Vocabulary
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder, RunRecord
+from store.run.spec import SaeSpec
 from tests import sample_run
 from tests.cli.test_output import HARMFUL, HOSTILE, SGR
 from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.cli.main import run
-from store.run import RunFolder, RunRecord
+from store.run.folder import RunFolder, RunRecord
 from tests.cli.running import monosem
 from tests.sample_run import Sample, build_sample
 
@@ -118,8 +118,8 @@ def test_a_pipe_is_refused_with_a_sentence(runs: Path) -> None:
 def test_a_truncated_file_is_a_sentence_before_the_screen_is_taken(
     sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("monosem_tui.terminal.require_terminal", lambda environment: None)
-    monkeypatch.setattr("monosem_tui.terminal.apply", lambda settings: None)
+    monkeypatch.setattr("monosem_tui.terminal.capabilities.require_terminal", lambda environment: None)
+    monkeypatch.setattr("monosem_tui.terminal.capabilities.apply", lambda settings: None)
     content = sample.run.features.read_bytes()
     cut = tmp_path / "cut.h5"
     for size in (0, 100, 600, len(content) // 2, len(content) - 1):

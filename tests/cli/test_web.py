@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui import web
 from monosem_tui.cli.main import run as monosem
+from monosem_tui.terminal import web
 from tests.cli.running import ENTRY, ROOT, clean_environment
 from tests.sample_run import Sample
 

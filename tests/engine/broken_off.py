@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from engine.training.trainer import SaeTrainer
-from store.events import TrainEvent, read_events
-from store.run import RunFolder
+from store.run.events import TrainEvent, read_events
+from store.run.folder import RunFolder
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.models import LanguageModel
+from engine.model.language_model import LanguageModel
 
 Place = tuple[str, int]
 """A site's name and its layer."""

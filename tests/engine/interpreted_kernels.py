@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.sae import sparse
 from engine.sae.base import SparseActs, decode_sparse
-from engine.sae.entries import Entries
+from engine.sae.sparse import products as sparse
+from engine.sae.sparse.entries import Entries
 from tests.engine.kernel_truth import Operands, check, operands, same, trained
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("Triton interprets only with TRITON_INTERPRET=1", allow_module_level=True)
-triton_kernels: Any = pytest.importorskip("engine.sae.triton_kernels", reason="triton is not installed")
+triton_kernels: Any = pytest.importorskip("engine.sae.sparse.triton_kernels", reason="triton is not installed")
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 KERNELS = ("_weighted_rows", "_row_products", "_summed_by_feature")

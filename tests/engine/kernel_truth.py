@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.sae import sparse
 from engine.sae.base import SaeSettings
-from engine.sae.entries import PIECE, Entries
+from engine.sae.sparse import products as sparse
+from engine.sae.sparse.entries import PIECE, Entries
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 

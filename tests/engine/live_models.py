@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.live import LiveModel
-from engine.models import LanguageModel
-from engine.prompts import Prompt
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Prompt
+from engine.model.language_model import LanguageModel
+from engine.model.sites import resolve_site
 from engine.sae.base import SaeSettings
 from engine.sae.token_norm import TokenNorm
-from engine.sites import resolve_site
-from store.clamp import Clamp
+from store.live.clamp import Clamp
 from tests.engine.architectures import (
     F64,
     arrays,

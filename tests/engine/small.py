@@ -14,10 +14,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
-from engine.contexts import ContextBatch, Encoding
 from engine.corpus.documents import Document
-from engine.models import LanguageModel
-from engine.subject import Subject, SubjectSettings
+from engine.data.contexts import ContextBatch, Encoding
+from engine.jobs.subject import Subject, SubjectSettings
+from engine.model.language_model import LanguageModel
 from tests.engine.tiny_models import VOCAB, tiny
 
 SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}

@@ -25,7 +25,7 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from engine.models import LanguageModel
+from engine.model.language_model import LanguageModel
 
 VOCAB, D_MODEL, D_MLP, LAYERS = 67, 32, 48, 2
 _SHAPE: dict[str, Any] = {

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine import activations
-from engine.contexts import ContextBatch
-from engine.corpus.order import Split
-from engine.models import LanguageModel
-from engine.subject import Subject
-from store.run import RunFolder, RunRecord
-from store.spec import SaeSpec
-from store.weights import SaeWeights, save_sae
+from engine.corpus.reading_order import Split
+from engine.data import activations
+from engine.data.contexts import ContextBatch
+from engine.jobs.subject import Subject
+from engine.model.language_model import LanguageModel
+from store.run.folder import RunFolder, RunRecord
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, save_sae
 from tests.engine.architectures import normalised_by_hand, turned_back_by_hand
 from tests.engine.by_hand import Change, Place, run_by_hand
 from tests.engine.small import Texts, random_texts, subject_of, words_tokenizer

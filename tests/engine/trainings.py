@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import extract, train
-from engine.progress import Silent
-from store.run import RunFolder
+from engine.commands import extract, train
+from engine.runtime.progress import Silent
+from store.run.folder import RunFolder
 from tests.engine.architectures import AIMED
 
 

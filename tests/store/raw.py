@@ -13,10 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.merge import merge
-from store.run import RunFolder
-from store.schema import SCHEMA_VERSION
-from store.segment import (
+from store.files.schema import SCHEMA_VERSION
+from store.index.merge import merge
+from store.index.segment import (
     IndexPlan,
     SegmentBuilder,
     SparseRows,
@@ -25,9 +24,10 @@ from store.segment import (
     segment_path,
     write_common,
 )
-from store.spec import SaeSpec
-from store.vocab import Vocabulary
-from store.weights import SaeWeights
+from store.index.vocabulary import Vocabulary
+from store.run.folder import RunFolder
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights
 
 N_VOCAB = 12
 LISTED = 3

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.app import MonosemApp
-from monosem_tui.memory import Memory
-from monosem_tui.screens import paged
+from monosem_tui.draw.palette import Palette
+from monosem_tui.model.open_run import OpenRun, open_run
+from monosem_tui.model.session_state import Memory
+from monosem_tui.screens import page_pane as paged
 from monosem_tui.screens.session import Session
-from monosem_tui.text.opened import OpenRun, open_run
-from monosem_tui.text.palette import Palette
-from store.events import EndEvent, EventLog, TrainEvent
-from store.notes import Notes
-from store.run import RunFolder
+from store.notes.note_file import Notes
+from store.run.events import EndEvent, EventLog, TrainEvent
+from store.run.folder import RunFolder
 from tests.sample_run import Sample, build_sample
 
 EVALUATION = {

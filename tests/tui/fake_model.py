@@ -1,4 +1,4 @@
-"""A model's process without a model: it speaks store.wire, and writes the words of the small run one after another.
+"""A model's process without a model: it speaks store.live.wire, and writes the words of the small run in turn.
 
 `python fake_model.py WORD…`, where the words say how it is to behave:
     dies          it kills itself after the third token
@@ -24,8 +24,8 @@ import signal
 import sys
 import time
 
-from store import wire
-from store.clamp import parse_clamp
+from store.live import wire
+from store.live.clamp import parse_clamp
 
 FORK, FIRST, OTHER = 4, 10, 30
 WORDS = 60

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.live.conversation import Phase
+from monosem_tui.live.model_client import Phase
 from monosem_tui.live.process import ModelProcess
 from monosem_tui.screens.live import LiveScreen
 from tests.tui.screens import screen_text, settle

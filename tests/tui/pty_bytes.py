@@ -23,7 +23,7 @@ from monosem_tui import terminal
 from monosem_tui.launch import browse
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
-    import monosem_tui.screens.paged as screen
+    import monosem_tui.screens.page_pane as screen
     screen.DEBOUNCE = float(sys.argv[2])
 if os.environ.get("FAKE_MODEL"):
     terminal.apply(terminal.decide(os.environ).settings())

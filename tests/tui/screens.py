@@ -9,9 +9,9 @@ from typing import Any, cast
 from rich.style import Style
 from textual.pilot import Pilot
 
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Role
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.text.palette import Palette
-from monosem_tui.text.spans import Role
 
 GOLDENS = Path(__file__).parent / "goldens"
 MEANINGFUL = [role for role in Role if role.name.startswith("HEAT")] + [Role.CURSOR, Role.CARET, Role.UNDER, Role.PEAK]

@@ -12,21 +12,21 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.actions import Where
+from monosem_tui.draw.palette import Palette
+from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import ACTIONS
-from monosem_tui.memory import BrowseMemory, FindMemory, Memory, recall
+from monosem_tui.model.document import Whole
+from monosem_tui.model.open_run import open_run
+from monosem_tui.model.session_state import BrowseMemory, FindMemory, Memory, recall
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen
 from monosem_tui.screens.health import HealthScreen
-from monosem_tui.text.document import Whole
-from monosem_tui.text.opened import open_run
-from monosem_tui.text.palette import Palette
-from store.find import find
-from store.inquiry import Asking
-from store.matching import compile_pattern, text_matches, token_matches, whole
-from store.notes import Notes
+from store.notes.note_file import Notes
+from store.query.find import find
+from store.query.find_process import Asking
+from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
 from tests.sample_run import Sample, build_sample
-from tests.store.test_inquiry import ENDLESS, SEA, gone
+from tests.store.query.test_find_process import ENDLESS, SEA, gone
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest
 from tests.tui.test_goldens import SIZES

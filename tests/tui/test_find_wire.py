@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.sample_run import Sample, build_sample
-from tests.store.test_inquiry import ENDLESS, gone
+from tests.store.query.test_find_process import ENDLESS, gone
 from tests.tui.pty_bytes import PtyApp
 from tests.tui.test_wire import LONG, text
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.text.opened import open_run
-from monosem_tui.text.palette import Palette
+from monosem_tui.draw.palette import Palette
+from monosem_tui.model.open_run import open_run
 from tests.sample_run import build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import assert_golden, go, press, screen_text, settle, style_digest

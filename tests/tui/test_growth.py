@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from monosem_tui.model.open_run import open_run
+from monosem_tui.model.store_follower import Follower
 from monosem_tui.screens import browse
-from monosem_tui.text.opened import open_run
-from monosem_tui.watch import Follower
-from store.growth import Watch
-from store.run import RunFolder
-from store.segment import segment_path
+from store.index.growth import Watch
+from store.index.segment import segment_path
+from store.run.folder import RunFolder
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle

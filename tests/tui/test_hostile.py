@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.actions import VIEWS
-from store.notes import Notes
+from monosem_tui.keys.actions import VIEWS
+from store.notes.note_file import Notes
 from tests.hostile_run import ALL, CLIPBOARD, MARK, PAYLOADS, build_hostile
 from tests.sample_run import Sample
 from tests.tui.pty_bytes import PATIENCE, ROOT, PtyApp

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store.run import RunFolder
+from store.run.folder import RunFolder
 from tests.sample_run import build_sample
 from tests.tui.conftest import train
 from tests.tui.live_app import ROOT

@@ -13,14 +13,14 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from monosem_tui.actions import VIEWS, Where
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.keys.actions import VIEWS, Where
 from monosem_tui.keys.table import ACTIONS
+from monosem_tui.model.example_choice import ExampleChoice
+from monosem_tui.model.open_run import OpenRun
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.clipboard import copy_path
-from monosem_tui.screens.ordering import Ordering
-from monosem_tui.text.choice import ExampleChoice
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.opened import OpenRun
+from monosem_tui.screens.feature_order import Ordering
 from tests.sample_run import Sample, word_ids
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle
@@ -363,7 +363,7 @@ async def test_a_held_key_reads_one_page_only(
     read: list[int] = []
     original = type(opened.store).logits
     monkeypatch.setattr(type(opened.store), "logits", lambda self, i: (read.append(i), original(self, i))[1])
-    monkeypatch.setattr("monosem_tui.screens.paged.DEBOUNCE", 0.5)
+    monkeypatch.setattr("monosem_tui.screens.page_pane.DEBOUNCE", 0.5)
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         read.clear()

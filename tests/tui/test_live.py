@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from textual.events import Paste
 
-from monosem_tui.actions import Where
+from monosem_tui.draw.palette import Palette
+from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
-from monosem_tui.live.conversation import Phase
-from monosem_tui.memory import LiveMemory, Memory, recall
-from monosem_tui.text.opened import open_run
-from monosem_tui.text.palette import Palette
-from store.recipe import Recipe
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.open_run import open_run
+from monosem_tui.model.session_state import LiveMemory, Memory, recall
+from store.live.recipe import Recipe
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write

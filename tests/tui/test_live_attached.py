@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from monosem_tui.app import MonosemApp
-from monosem_tui.live.conversation import Phase
+from monosem_tui.draw.palette import Palette
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.screens.session import Session
-from monosem_tui.text.opened import OpenRun, open_run
-from monosem_tui.text.palette import Palette
-from store.run import RunFolder
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
+from tests.engine.live.test_socket_server import Served
 from tests.engine.small import words
-from tests.engine.test_serve_socket import Served
 from tests.tui.live_app import keys, live, until
 from tests.tui.screens import screen_text
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.live.conversation import Phase
+from monosem_tui.draw.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.document import passage, place_of
+from monosem_tui.pages.inspect_page import token_roles
 from monosem_tui.screens.live import LiveScreen
-from monosem_tui.text.document import passage, place_of
-from monosem_tui.text.inspect_page import token_roles
-from monosem_tui.text.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
-from store.errors import MonosemError
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import keys, live, pretend, until
@@ -36,7 +36,7 @@ def test_documents_by_number(sample: Sample) -> None:
 
 
 def test_a_long_document_is_cut_around_the_place(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monosem_tui.text.document.MOST_INSPECTED", 6)
+    monkeypatch.setattr("monosem_tui.model.document.MOST_INSPECTED", 6)
     with FeatureStore.open(sample.run.path) as store:
         spans = [store.document_span(int(start)) for start in store.layout.documents.start]
         first, stop = max(spans, key=lambda span: span[1] - span[0])

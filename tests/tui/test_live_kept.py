@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.actions import Where
+from monosem_tui.draw.palette import Palette
+from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
-from monosem_tui.live.conversation import Phase
-from monosem_tui.memory import recall
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.open_run import OpenRun, open_run
+from monosem_tui.model.session_state import recall
 from monosem_tui.screens.live import LiveScreen
-from monosem_tui.text.opened import OpenRun, open_run
-from monosem_tui.text.palette import Palette
-from store.kept_recipes import keep_recipe, kept_recipes
-from store.notes import Notes
-from store.recipe import Recipe
+from store.live.recipe import Recipe
+from store.live.saved_recipes import keep_recipe, kept_recipes
+from store.notes.note_file import Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import keys, live, pretend, until, write
@@ -140,7 +140,7 @@ async def test_the_page_of_recipes(
     size: tuple[int, int], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun
 ) -> None:
     pretend(monkeypatch)
-    monkeypatch.setattr("store.kept_recipes.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("store.live.saved_recipes.time.time", lambda: 1_700_000_000.0)
     notes = Notes(own.editor.notes.path)
     keep_recipe(notes, "boat", OTHER)
     keep_recipe(notes, "polite", Recipe(prompt="Who are you?", chat=True, system="Be brief.", clamps=("7=off@user",)))

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monosem_tui.live.conversation import Conversation, Phase
+from monosem_tui.draw.cells import changed_cells
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.spans import Role, Span
+from monosem_tui.draw.token_rows import Growing, flow, window
+from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.live.model_client import Conversation, Phase
 from monosem_tui.live.process import Ended, Heard
-from monosem_tui.live.writing import Sampling
-from monosem_tui.text.cells import changed_cells
-from monosem_tui.text.running import Growing, flow, window
-from monosem_tui.text.safe import width
-from monosem_tui.text.spans import Role, Span
-from monosem_tui.text.tokens import display_tokens
-from store import wire
-from store.errors import MonosemError
-from store.recipe import Recipe
+from monosem_tui.live.transcript import Sampling
+from store.files.errors import MonosemError
+from store.live import wire
+from store.live.recipe import Recipe
 
 TOKENS = st.lists(st.sampled_from([" a", " sea", "side", ".", "↵", " 日本", " ", "é", " abcdefgh"]), max_size=40)
 

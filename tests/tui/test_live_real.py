@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.generation import Session
-from engine.live import open_live
-from engine.progress import Silent
-from engine.recipes import prompt_of, sampling_of
-from monosem_tui.live.conversation import Phase
-from monosem_tui.text.opened import open_run
-from store.clamp import parse_clamp
-from store.run import RunFolder
+from engine.live.from_recipe import prompt_of, sampling_of
+from engine.live.generation import Session
+from engine.live.live_model import open_live
+from engine.runtime.progress import Silent
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.open_run import open_run
+from store.live.clamp import parse_clamp
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 from tests.tui.conftest import MakeApp

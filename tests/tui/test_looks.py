@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from monosem_tui.text.palette import Palette
+from monosem_tui.draw.palette import Palette
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import keys, live, pretend, until, write
 from tests.tui.screens import assert_golden, press, screen_text, style_digest

@@ -11,9 +11,9 @@ import pytest
 from textual.pilot import Pilot
 
 from monosem_tui.keys.table import ACTIONS
-from monosem_tui.screens import noted
-from monosem_tui.text.opened import OpenRun, open_run
-from store.notes import FeatureNotes, Notes
+from monosem_tui.model.open_run import OpenRun, open_run
+from monosem_tui.screens import notes as noted
+from store.notes.note_file import FeatureNotes, Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle
@@ -216,7 +216,7 @@ async def test_notes_that_cannot_be_written_are_one_line(
     async with make_app(own).run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         with monkeypatch.context() as patch:
-            patch.setattr("store.notes.os.open", denied)
+            patch.setattr("store.notes.note_file.os.open", denied)
             await press(pilot, "b")
         assert "notes.jsonl: Read-only file system" in bottom(pilot)
         assert "★" in row(pilot, 0)

@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
+from monosem_tui.draw import line_breaks as flow
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.safe_text import width
+from monosem_tui.draw.sheet import Key, marked
+from monosem_tui.draw.spans import Role, Span, line, text_of, width_of
+from monosem_tui.model import document
+from monosem_tui.model.example_choice import EXTENTS, ExampleChoice
+from monosem_tui.model.feature_card import ShownExample, read_card
+from monosem_tui.model.open_run import OpenRun, open_run
+from monosem_tui.model.trail import Trail, Visit, trail_lines
+from monosem_tui.pages.feature_page import sheet
+from monosem_tui.pages.passage import block
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.text import document, flow
-from monosem_tui.text.card import ShownExample, read_card
-from monosem_tui.text.choice import EXTENTS, ExampleChoice
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.opened import OpenRun, open_run
-from monosem_tui.text.page import sheet
-from monosem_tui.text.passage import block
-from monosem_tui.text.safe import width
-from monosem_tui.text.sheet import Key, marked
-from monosem_tui.text.spans import Role, Span, line, text_of, width_of
-from monosem_tui.text.trail import Trail, Visit, trail_lines
-from store.notes import FeatureNotes
+from store.notes.note_file import FeatureNotes
 from tests.sample_run import VOCAB, Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import go, screen_text, settle

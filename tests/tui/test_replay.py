@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.actions import VIEWS
-from store.notes import Notes
-from store.recipe import Recipe
-from store.run import RunFolder
+from monosem_tui.keys.actions import VIEWS
+from store.live.recipe import Recipe
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder
 from tests.sample_run import build_sample
 from tests.tui.conftest import EVALUATION, train
 from tests.tui.pty_bytes import PATIENCE, ROOT, PtyApp

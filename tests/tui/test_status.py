@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.draw.spans import text_of, width_of
+from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS
-from monosem_tui.text.spans import text_of, width_of
 from monosem_tui.widgets.status import hints
 
 PLACE = Where.PAGE

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.text.opened import OpenRun, open_run
-from store.errors import MonosemError
-from store.reader import FeatureStore
+from monosem_tui.model.open_run import OpenRun, open_run
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 from tests.sample_run import build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.notes import Notes
-from store.run import RunFolder
+from store.notes.note_file import Notes
+from store.run.folder import RunFolder
 from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 

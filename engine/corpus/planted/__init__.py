@@ -1,1 +1,4 @@
-"""Truth to test autoencoders against: a generated corpus whose concepts are known, and a toy model of superposition."""
+"""The generated corpus whose concepts are known: lexicon, grammar, documents, and concepts per token.
+
+Scoring features against those concepts is `engine.evaluation`.
+"""

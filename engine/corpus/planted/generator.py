@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from engine.corpus.documents import Document
-from engine.planted.grammar import Span, write
-from engine.planted.lexicon import CLASS_CONCEPTS, CLASSES, STATES, TOPICS, WORDS
-from store.errors import MonosemError
+from engine.corpus.planted.grammar import Span, write
+from engine.corpus.planted.lexicon import CLASS_CONCEPTS, CLASSES, STATES, TOPICS, WORDS
+from store.files.errors import MonosemError
 
 NAME = "planted"
 DEFAULT_DOCUMENTS = 36_000

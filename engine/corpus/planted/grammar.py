@@ -21,7 +21,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from engine.planted.lexicon import (
+from engine.corpus.planted.lexicon import (
     CLASS_FOLLOWED,
     CLASSES,
     FAVOURED,

@@ -3,7 +3,7 @@
 After the encoder's own product nothing of size [B, F] is multiplied: a token costs K rows of a weight matrix. What
 autograd would scatter entry by entry is summed feature by feature instead, over entries sorted once a step.
 
-The products are written twice: here in plain PyTorch, and in engine.sae.triton_kernels for GPUs.
+The products are written twice: here in plain PyTorch, and in engine.sae.sparse.triton_kernels for GPUs.
 
 Shapes: B tokens of a batch, D = d_in, F = d_sae, K entries kept a token, E = B·K entries, V the shape of
 entries' values, which depends on how they were chosen.
@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from engine.sae.entries import Entries, Listed
-from store.errors import MonosemError
+from engine.sae.sparse.entries import Entries, Listed
+from store.files.errors import MonosemError
 
 WIDE = 4096
 """Length of a row from which on looking at groups first pays."""
@@ -36,7 +36,7 @@ KERNEL_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def launchers(*operands: Tensor) -> ModuleType | None:
-    """The Triton kernels (engine.sae.triton_kernels), where they are to multiply these operands; else None.
+    """The Triton kernels (engine.sae.sparse.triton_kernels), where they are to multiply these operands; else None.
 
     The one place where that is decided. The kernels know no gradients and no float64.
 
@@ -68,7 +68,7 @@ def _tried(device: torch.device) -> tuple[ModuleType | None, str]:
     # Triton compiles when it is first called, with the machine's compiler and driver: whatever is wrong with those
     # comes up here, as nearly any kind of exception, and training can do without.
     try:
-        kernels = import_module("engine.sae.triton_kernels")
+        kernels = import_module("engine.sae.sparse.triton_kernels")
         one = torch.ones(1, 1, device=device)
         product = kernels.weighted_rows(one, one, torch.zeros_like(one, dtype=torch.int64)).item()
     except Exception as error:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.sae.entries import ByFeature, Listed
-from engine.sae.sparse import Chosen, summed_by_feature, totals_by_feature
+from engine.sae.sparse.entries import ByFeature, Listed
+from engine.sae.sparse.products import Chosen, summed_by_feature, totals_by_feature
 
 DENSE_FROM = 1 / 16
 """Share of all entries from which on the processor is faster with the whole matrix (docs/log.md)."""

@@ -1,8 +1,8 @@
-"""The sparse products of engine.sae.sparse as Triton kernels for CUDA: the same functions, arguments and results.
+"""The functions of engine.sae.sparse.products as Triton kernels for CUDA: the same arguments and results.
 
-Importing this imports triton; engine.sae.sparse does so when it first meets tensors on a GPU. Operands may be float32,
-bfloat16 or float16, mixed as one likes, features int32 or int64; sums are float32 throughout and rounded once, to the
-dtype of the rows. No sum is made with atomic additions: equal inputs give equal bits on equal hardware.
+Importing this imports triton; engine.sae.sparse.products does so when it first meets tensors on a GPU. Operands may be
+float32, bfloat16 or float16, mixed as one likes, features int32 or int64; sums are float32 throughout and rounded once,
+to the dtype of the rows. No sum is made with atomic additions: equal inputs give equal bits on equal hardware.
 
 Kernels read weights and features as they lie and rows in slices of a fixed width, which is the slow axis of the grid
 where it can be: all programs of a slice together want one slice of the rows, which stays in the cache where the rows
@@ -20,7 +20,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from engine.sae.entries import Listed
+from engine.sae.sparse.entries import Listed
 
 ROWS = 8
 """Rows that a program reads at once: enough loads under way that their latency does not matter."""

@@ -18,10 +18,10 @@ def demo(
     """Make a small model and its features, and browse them."""
     import sys
 
-    from engine.demo import make_demo
+    from engine.commands.demo import make_demo
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.demo import report
-    from store.run import RunFolder, runs_root
+    from store.run.folder import RunFolder, runs_root
 
     run = RunFolder(runs_root(runs_dir) / "demo")
     make_demo(run, ConsoleProgress())

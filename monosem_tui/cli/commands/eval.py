@@ -28,10 +28,10 @@ def evaluate(
 ) -> None:
     """Measure an autoencoder on held-out text or activations."""
     given = o.given(locals(), "run", "runs_dir", "config", "json")
-    from engine.revisit import evaluate_again
+    from engine.commands.rerun import evaluate_again
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports.evaluation import report
-    from store.run import find_run, runs_root
+    from monosem_tui.cli.reports.eval import report
+    from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     report(folder, evaluate_again(folder, given, ConsoleProgress()).to_json(), json=json)

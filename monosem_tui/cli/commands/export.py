@@ -29,7 +29,7 @@ def export(
 ) -> None:
     """Write a run's autoencoder for another library, or its features as pages to browse or a table."""
     from monosem_tui.cli import output
-    from store.run import runs_root
+    from store.run.folder import runs_root
 
     root = runs_root(runs_dir)
     name, written = _library(run, to, out, root) if to in LIBRARIES else _features(run, to, out, root)
@@ -41,8 +41,8 @@ def export(
 
 
 def _library(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:
-    from engine.formats.exporting import export as write
-    from store.run import find_run
+    from engine.commands.export_sae import export as write
+    from store.run.folder import find_run
 
     run = find_run(name, root)
     return run.name, write(run, to, out)
@@ -50,11 +50,11 @@ def _library(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]
 
 def _features(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:
     from monosem_tui.cli import output
-    from monosem_tui.cli.places import find_place
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.dictionary.writing import FORMS, write_dictionary
-    from store.notes import Notes, notes_path
-    from store.reader import FeatureStore
+    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.export.index_export import FORMS, write_dictionary
+    from store.index.reader import FeatureStore
+    from store.notes.note_file import Notes, notes_path
 
     place = find_place(name, root)
     form = next(form for form in FORMS if form == to)

@@ -32,16 +32,16 @@ def extract(
 ) -> None:
     """Write a model's activations into HDF5 shards."""
     given = o.given(locals(), "out", "runs_dir", "resume", "config", "dry_run", "json")
-    from engine.extract import extract as write
+    from engine.commands.extract import extract as write
     from monosem_tui.cli import output
-    from monosem_tui.cli.places import run_to_write
     from monosem_tui.cli.progress import ConsoleProgress
-    from store.run import runs_root
+    from monosem_tui.cli.run_lookup import run_to_write
+    from store.run.folder import runs_root
 
     run = run_to_write(out, runs_root(runs_dir), o.run_name(given), resume=resume)
     if dry_run:
-        from engine.dry_run import forecast_extraction
-        from monosem_tui.cli.reports.plan import report as show
+        from engine.commands.dry_run import forecast_extraction
+        from monosem_tui.cli.reports.dry_run import report as show
 
         show([run], forecast_extraction(run, given, ConsoleProgress(), resume=resume), json=json)
         return

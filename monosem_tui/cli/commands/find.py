@@ -43,11 +43,11 @@ def find(
     json: o.Json = False,
 ) -> None:
     """Find the features that track a regular expression or labelled text."""
-    from monosem_tui.cli.places import find_place
     from monosem_tui.cli.reports import find as reports
     from monosem_tui.cli.reports import ngrams
-    from store.errors import MonosemError
-    from store.run import runs_root
+    from monosem_tui.cli.run_lookup import find_place
+    from store.files.errors import MonosemError
+    from store.run.folder import runs_root
 
     asked = [
         name

@@ -61,16 +61,16 @@ def generate(
     """Continue a text with features clamped, beside what the model says itself."""
     given = o.given(locals(), "run", "recipe", "save", "runs_dir", "config", "json")
     from monosem_tui.cli import output
-    from monosem_tui.cli.asked import asked_recipe
-    from store.run import find_run, runs_root
+    from monosem_tui.cli.recipe_args import asked_recipe
+    from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     asked = asked_recipe(recipe, given)
-    from engine.exhaustion import told
-    from engine.live import open_live
-    from engine.recipes import sessions, signed, sweep_of
+    from engine.live.from_recipe import sessions, signed, sweep_of
+    from engine.live.live_model import open_live
+    from engine.runtime.out_of_memory import told
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports import generation
+    from monosem_tui.cli.reports import generate as generation
 
     progress = ConsoleProgress()
     with told():

@@ -82,12 +82,12 @@ def import_(
 ) -> None:
     """Take over an autoencoder of another library (SAELens, sparsify, Gemma Scope...)."""
     given = o.given(locals(), "source", "part", "everything", "out", "runs_dir", "config", "json")
-    from engine.formats.hub import located
-    from engine.formats.importing import choose, import_sae, name_of
-    from monosem_tui.cli.places import runs_to_write
+    from engine.commands.import_sae import choose, import_sae, name_of
+    from engine.formats.hub_files import located
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports.importing import report
-    from store.run import runs_root
+    from monosem_tui.cli.reports.import_ import report
+    from monosem_tui.cli.run_lookup import runs_to_write
+    from store.run.folder import runs_root
 
     progress = ConsoleProgress()
     path = located(source, progress)

@@ -28,15 +28,15 @@ def index(
 ) -> None:
     """Record every activation of every feature on a corpus."""
     given = o.given(locals(), "run", "runs_dir", "resume", "overwrite", "config", "dry_run", "json")
-    from engine.revisit import index_run
+    from engine.commands.rerun import index_run
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress
-    from store.run import find_run, runs_root
+    from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     if dry_run:
-        from engine.dry_run import forecast_index
-        from monosem_tui.cli.reports.plan import report as show
+        from engine.commands.dry_run import forecast_index
+        from monosem_tui.cli.reports.dry_run import report as show
 
         show([folder], forecast_index(folder, given, ConsoleProgress()), json=json)
         return

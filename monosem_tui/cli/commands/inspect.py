@@ -31,20 +31,20 @@ def inspect(
 ) -> None:
     """Show which features fire on each token of a text."""
     given = o.given(locals(), "run", "text", "document", "top", "ablate", "runs_dir", "config", "json")
-    from monosem_tui.cli.asked import piped_text
-    from store.errors import MonosemError
-    from store.run import find_run, runs_root
+    from monosem_tui.cli.recipe_args import piped_text
+    from store.files.errors import MonosemError
+    from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     if text is not None and document is not None:
         raise MonosemError("--text and --document both say what to read", "Give one of them.")
     if text is None and document is None:
         text = piped_text("--text or --document")
-    from engine.exhaustion import told
-    from engine.inspection import contexts_of, document_text, inspect_contexts
-    from engine.live import open_live
+    from engine.live.inspection import contexts_of, document_text, inspect_contexts
+    from engine.live.live_model import open_live
+    from engine.runtime.out_of_memory import told
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports.inspection import report
+    from monosem_tui.cli.reports.inspect import report
 
     progress = ConsoleProgress()
     if document is not None:

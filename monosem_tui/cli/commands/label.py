@@ -46,10 +46,10 @@ def label(
     json: o.Json = False,
 ) -> None:
     """Label, bookmark, tag and comment features; list, export and import such notes."""
-    from monosem_tui.cli.places import find_place
-    from monosem_tui.cli.reports import notes
-    from store.errors import MonosemError
-    from store.run import runs_root
+    from monosem_tui.cli.reports import label as notes
+    from monosem_tui.cli.run_lookup import find_place
+    from store.files.errors import MonosemError
+    from store.run.folder import runs_root
 
     wanted = notes.Wanted(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
     if feature is None and wanted.anything:

@@ -39,16 +39,16 @@ def lm(
 ) -> None:
     """Train a small language model from scratch."""
     given = o.given(locals(), "out", "runs_dir", "resume", "config", "json", "dry_run")
-    from engine.lm.train import train_lm
-    from monosem_tui.cli.places import run_to_write
+    from engine.commands.train_lm import train_lm
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.lm import report
-    from store.run import runs_root
+    from monosem_tui.cli.run_lookup import run_to_write
+    from store.run.folder import runs_root
 
     run = run_to_write(out, runs_root(runs_dir), "lm", resume=resume)
     if dry_run:
-        from engine.dry_run import forecast_lm
-        from monosem_tui.cli.reports.plan import report as show
+        from engine.commands.dry_run import forecast_lm
+        from monosem_tui.cli.reports.dry_run import report as show
 
         show([run], forecast_lm(run, given, ConsoleProgress(), resume=resume), json=json)
         return

@@ -29,18 +29,18 @@ def serve(
 ) -> None:
     """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
     from monosem_tui.cli import output
-    from store.run import find_run, runs_root
-    from store.socket_file import Listening
+    from store.live.socket_file import Listening
+    from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     place = socket.expanduser().absolute()
     listening = Listening(place)
     try:
-        from engine.exhaustion import told
-        from engine.opened import Opened
-        from engine.serve import serve_at
+        from engine.live.loaded_run import Opened
+        from engine.live.server import serve_at
+        from engine.runtime.out_of_memory import told
         from monosem_tui.cli.progress import ConsoleProgress
-        from store.wire import Load
+        from store.live.wire import Load
 
         asked = Load(id=0, run=str(folder.path), model=model, device=device, dtype=dtype)
         with told():

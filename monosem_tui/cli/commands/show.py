@@ -70,12 +70,12 @@ def show(
 ) -> None:
     """Print a feature's page, a list of features, or a run's summary."""
     from monosem_tui.cli import output
-    from monosem_tui.cli.places import find_place
     from monosem_tui.cli.reports import feature as page
     from monosem_tui.cli.reports import listing, summary
-    from monosem_tui.text.feature_document import Choice
-    from store.errors import MonosemError
-    from store.run import runs_root
+    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.model.feature_document import Choice
+    from store.files.errors import MonosemError
+    from store.run.folder import runs_root
 
     if feature is None and (format is not None or to is not None):
         raise MonosemError("--format and --output are about a feature's page", "Its number goes behind RUN.")

@@ -59,13 +59,13 @@ def train(
 ) -> None:
     """Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass."""
     given = o.given(locals(), "out", "runs_dir", "resume", "config", "json", "dry_run")
-    from engine.sweep import variants
-    from engine.train import Job, train_all
-    from monosem_tui.cli.places import runs_to_write
+    from engine.commands.train import Job, train_all
+    from engine.jobs.grid import variants
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports.training import report
-    from store.errors import WorkFailed
-    from store.run import runs_root
+    from monosem_tui.cli.reports.train import report
+    from monosem_tui.cli.run_lookup import runs_to_write
+    from store.files.errors import WorkFailed
+    from store.run.folder import runs_root
 
     wanted = variants(given)
     names = [o.run_name(one.given, one.marks) for one in wanted]
@@ -73,8 +73,8 @@ def train(
     runs = runs_to_write(out, runs_root(runs_dir), names, [o.filename(one) for one in endings], resume=resume)
     jobs = [Job(run, one.given) for run, one in zip(runs, wanted, strict=True)]
     if dry_run:
-        from engine.dry_run import forecast_training
-        from monosem_tui.cli.reports.plan import report as show
+        from engine.commands.dry_run import forecast_training
+        from monosem_tui.cli.reports.dry_run import report as show
 
         show(runs, forecast_training(jobs, ConsoleProgress(), resume=resume), json=json)
         return

@@ -33,16 +33,16 @@ def tui(
     ] = None,
 ) -> None:
     """Browse features in the terminal."""
-    from monosem_tui.cli.places import find_place, folder_of_runs, only_run
+    from monosem_tui.cli.run_lookup import find_place, folder_of_runs, only_run
     from monosem_tui.launch import browse
-    from store.run import runs_root
+    from store.run.folder import runs_root
 
     several = folder_of_runs(run) if run is not None else None
     root = several or runs_root(runs_dir)
     place = only_run(root) if run is None or several else find_place(run, root)
     attach = attach.expanduser().absolute() if attach is not None else None
     if web:
-        from monosem_tui.web import serve
+        from monosem_tui.terminal.web import serve
 
         asked = [
             *([str(place.path)] if place else []),

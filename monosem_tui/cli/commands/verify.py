@@ -16,6 +16,6 @@ def verify(
 ) -> None:
     """Prove that a run's files are what was written."""
     from monosem_tui.cli.reports.verify import report
-    from store.run import runs_root
+    from store.run.folder import runs_root
 
     report(run, runs_root(runs_dir), json=json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import count
+from monosem_tui.draw.numbers import count
 
 GAIN = 0.05
 """By how much a set of features must tell a concept better than its best one for the concept to count as split."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
 from monosem_tui.cli.reports import summary
-from monosem_tui.cli.reports.evaluation import figures
-from store.run import RunFolder
+from monosem_tui.cli.reports.eval import figures
+from monosem_tui.cli.run_lookup import Place
+from store.run.folder import RunFolder
 
 FEATURES, EXAMPLES = 10, 3
 

@@ -13,10 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.terminal import decide
-from monosem_tui.text.bars import EIGHTHS, LEVELS
-from monosem_tui.text.safe import fit, printable
-from monosem_tui.text.spans import HEAT, Line, Role, Span, line, wrap
+from monosem_tui.draw.bars import EIGHTHS, LEVELS
+from monosem_tui.draw.safe_text import fit, printable
+from monosem_tui.draw.spans import HEAT, Line, Role, Span, line, wrap
+from monosem_tui.terminal.capabilities import decide
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "h5py", "textual", "rich", "typer")
 _GIB = 1 << 30

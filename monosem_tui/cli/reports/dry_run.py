@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import compact, duration
-from store.run import RunFolder
+from monosem_tui.draw.numbers import compact, duration
+from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.dry_run import Forecast
-    from engine.planning import Need
+    from engine.commands.dry_run import Forecast
+    from engine.resources.estimates import Need
 
 
 def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None:
@@ -19,7 +19,7 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
     if json:
         output.emit_json(_json(runs, forecast))
         return
-    from engine.planning import peak
+    from engine.resources.estimates import peak
 
     plan, room = forecast.plan, forecast.room
     output.emit_text(f"{plan.command} in {runs[0].path}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else ""))
@@ -65,7 +65,7 @@ def _flops(flops: int) -> str:
 def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from engine.planning import peak
+    from engine.resources.estimates import peak
 
     plan, room = forecast.plan, forecast.room
     return {

@@ -6,9 +6,9 @@ from typing import Any
 
 from monosem_tui.cli import output
 from monosem_tui.cli.reports import concepts
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.numbers import count
-from store.run import RunFolder
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.numbers import count
+from store.run.folder import RunFolder
 
 
 def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:

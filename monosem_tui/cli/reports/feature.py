@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
-from monosem_tui.export import Form, as_file, file_name, write_new
-from monosem_tui.text.feature_document import Choice, Document, read_document
-from monosem_tui.text.feature_json import feature_json
-from monosem_tui.text.figures import charts, relations
-from monosem_tui.text.heat import Rendering, default_rendering
-from monosem_tui.text.page import badges, page, title
-from monosem_tui.text.spans import Line, Role, Span, line, spread, text_of
-from store.notes import FeatureNotes, Notes, notes_path
-from store.reader import FeatureStore
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.heat import Rendering, default_rendering
+from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
+from monosem_tui.export.feature_json import feature_json
+from monosem_tui.export.page_files import Form, as_file, file_name, write_new
+from monosem_tui.model.feature_document import Choice, Document, read_document
+from monosem_tui.model.feature_stats import charts, relations
+from monosem_tui.pages.feature_page import badges, page, title
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes, Notes, notes_path
 
 
 def report(place: Place, feature: int, *, choice: Choice, width: int, form: Form | None, to: Path | None) -> None:

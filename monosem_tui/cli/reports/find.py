@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
 from monosem_tui.cli.reports.feature import read_notes, so_far
-from monosem_tui.text.card import feature_name
-from monosem_tui.text.numbers import activation, count
-from monosem_tui.text.safe import cut
-from store.find import FeatureScore, Found, Order, Question, SetScore, UnevenHalves, find, search
-from store.labels import apply_labels, label_questions, read_labels
-from store.matching import Matches, compile_pattern, text_matches, token_matches, whole
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
-from store.scores import Interval, Tally
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import activation, count
+from monosem_tui.draw.safe_text import cut
+from monosem_tui.model.feature_card import feature_name
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.find import FeatureScore, Found, Order, Question, SetScore, UnevenHalves, find, search
+from store.query.labels import apply_labels, label_questions, read_labels
+from store.query.pattern_tokens import Matches, compile_pattern, text_matches, token_matches, whole
+from store.query.scores import Interval, Tally
 
 NAME, LABEL = 12, 14
 """Cells for a feature's name, and for a label, at most."""

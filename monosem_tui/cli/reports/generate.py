@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.numbers import activation
-from monosem_tui.text.spans import Line, Role, Span, line
-from store.clamp import Clamp
-from store.notes import FeatureNotes, Notes
-from store.recipe import Recipe
-from store.run import RunFolder
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.spans import Line, Role, Span, line
+from store.live.clamp import Clamp
+from store.live.recipe import Recipe
+from store.notes.note_file import FeatureNotes, Notes
+from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.generation import Session, Text
-    from engine.live import LiveModel
-    from engine.strengths import Sweep
-    from store.vocab import Vocabulary
+    from engine.live.clamp_sweep import Sweep
+    from engine.live.generation import Session, Text
+    from engine.live.live_model import LiveModel
+    from store.index.vocabulary import Vocabulary
 
 _ENDS = {"eos": "the model ended it", "length": "cut at --max-new", "context": "the model's context is full"}
 
@@ -56,8 +56,8 @@ def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: Sweep, 
         head = {"prompt": recipe.prompt, "seed": recipe.seed, "clamps": list(recipe.clamps)}
         output.emit_json(head | {"base": base, "perplexity": {"base": _perplexity(sweep.base.logprobs)}, "sweep": rows})
         return
-    from engine.generation import shown_text
-    from store.clamp import parse_clamp
+    from engine.live.generation import shown_text
+    from store.live.clamp import parse_clamp
 
     labels = Notes(run.notes).load()
     output.emit_lines(_head([parse_clamp(clamp) for clamp in recipe.clamps], labels))
@@ -180,7 +180,7 @@ def _session_json(live: LiveModel, session: Session) -> dict[str, Any]:
 
 
 def _text_json(live: LiveModel, text: Text) -> dict[str, Any]:
-    from engine.generation import shown_text
+    from engine.live.generation import shown_text
 
     return {
         "text": shown_text(live, text),
@@ -196,7 +196,7 @@ def _distance_json(kl: Sequence[float], own: Sequence[float]) -> dict[str, Any]:
 
 
 def _perplexity(logprobs: Sequence[float]) -> float | None:
-    from engine.generation import perplexity
+    from engine.live.generation import perplexity
 
     return perplexity(logprobs)
 

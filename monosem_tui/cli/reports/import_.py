@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import count
+from monosem_tui.draw.numbers import count
 
 if TYPE_CHECKING:
-    from engine.formats.importing import Imported
+    from engine.commands.import_sae import Imported
 
 
 def report(made: Sequence[Imported], *, json: bool, many: bool) -> None:

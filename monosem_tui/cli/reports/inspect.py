@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import activation, signed
-from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.tokens import display_tokens
-from store.notes import FeatureNotes, Notes
-from store.run import RunFolder
-from store.vocab import Vocabulary
+from monosem_tui.draw.numbers import activation, signed
+from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.token_text import display_tokens
+from store.index.vocabulary import Vocabulary
+from store.notes.note_file import FeatureNotes, Notes
+from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.inspection import Firing, Inspection, ReadToken
+    from engine.live.inspection import Firing, Inspection, ReadToken
 
 WIDEST = 16
 """Cells for tokens."""

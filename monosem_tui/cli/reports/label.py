@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
-from monosem_tui.text.numbers import count
-from store.atomic import write_text
-from store.errors import MonosemError
-from store.note_editor import NoteEditor
-from store.note_exchange import Outcome, entries_json, merging, note_json, read_entries, to_csv, to_json
-from store.notes import FeatureNotes, Notes, Statement, notes_path
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import count
+from store.files.atomic import write_text
+from store.files.errors import MonosemError
+from store.notes.editor import NoteEditor
+from store.notes.exchange import Outcome, entries_json, merging, note_json, read_entries, to_csv, to_json
+from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
 
 STAR = "★"
 _COLUMNS = (
@@ -153,7 +153,7 @@ def _features(place: Place) -> int:
         if not (features := place.run.record().spec.d_sae):
             raise MonosemError(f"{place.name} has no features yet", f"Train some: monosem train --out {place.path}")
         return features
-    from store.reader import FeatureStore
+    from store.index.reader import FeatureStore
 
     with FeatureStore.open(place.path) as store:
         return store.d_sae

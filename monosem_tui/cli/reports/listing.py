@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
 from monosem_tui.cli.reports.feature import read_notes, so_far
-from monosem_tui.text.card import top_token
-from monosem_tui.text.numbers import activation, count, share
-from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import Role, Span, line
-from store.errors import MonosemError
-from store.filter_text import parse_filter
-from store.filters import Source
-from store.notes import FeatureNotes
-from store.query import SORT_KEYS, Ids, SortKey, sort_by, sort_features
-from store.reader import FeatureStore
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.spans import Role, Span, line
+from monosem_tui.model.feature_card import top_token
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
+from store.query.filter_parser import parse_filter
+from store.query.filters import Source
 
 MATCH = "match"
 TOKEN = 24

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import count
-from store.run import RunFolder
+from monosem_tui.draw.numbers import count
+from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.lm.train import LmReport
+    from engine.commands.train_lm import LmReport
 
 
 def report(run: RunFolder, lm: LmReport, *, json: bool) -> None:

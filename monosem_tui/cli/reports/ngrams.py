@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place
 from monosem_tui.cli.reports.feature import read_notes, so_far
-from monosem_tui.text.card import feature_name
-from monosem_tui.text.numbers import activation, count, share
-from monosem_tui.text.safe import cut, printable
-from monosem_tui.text.tokens import dotted
-from store.ngrams import FiresOn, Ngram, fires_on
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.draw.token_text import dotted
+from monosem_tui.model.feature_card import feature_name
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.ngrams import FiresOn, Ngram, fires_on
 
 WIDE = 30
 """Cells for an n-gram at most."""

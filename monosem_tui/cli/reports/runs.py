@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.text.numbers import compact
-from monosem_tui.text.run_rows import RunRow, listed_run
-from store.run import list_runs
+from monosem_tui.draw.numbers import compact
+from monosem_tui.model.run_summary import RunRow, listed_run
+from store.run.folder import list_runs
 
 
 def report(root: Path, *, json: bool) -> None:

@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import Place, has_index
 from monosem_tui.cli.reports.feature import read_notes, rendering, so_far
-from monosem_tui.text.bars import sparkline
-from monosem_tui.text.card import feature_name, shown
-from monosem_tui.text.feature_json import example_json
-from monosem_tui.text.numbers import activation, count, share
-from monosem_tui.text.passage import frame, passage
-from monosem_tui.text.safe import fit, printable, width
-from monosem_tui.text.spans import Line, Role, Span, line, wrap
-from monosem_tui.text.tokens import display_token
-from store.examples import Example, sections
-from store.histogram import density_histogram
-from store.notes import FeatureNotes
-from store.query import alive, sort_features
-from store.reader import FeatureColumns, FeatureStore
-from store.run import RunRecord
+from monosem_tui.cli.run_lookup import Place, has_index
+from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.token_text import display_token
+from monosem_tui.export.feature_json import example_json
+from monosem_tui.model.feature_card import feature_name, shown
+from monosem_tui.pages.passage import frame, passage
+from store.index.reader import FeatureColumns, FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.examples import Example, sections
+from store.query.feature_order import alive, sort_features
+from store.query.histogram import density_histogram
+from store.run.folder import RunRecord
 
 COMMON, FEW = 0.02, 50
 """Density above which, and number of tokens below which, a feature is not shown as a telling one."""

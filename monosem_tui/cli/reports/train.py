@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.evaluation import figures
-from monosem_tui.text.numbers import compact
-from store.events import EndEvent, TrainEvent, read_events
-from store.run import RunFolder, RunRecord
+from monosem_tui.cli.reports.eval import figures
+from monosem_tui.draw.numbers import compact
+from store.run.events import EndEvent, TrainEvent, read_events
+from store.run.folder import RunFolder, RunRecord
 
 _COLUMNS = (
     output.Column("run", shrinks=True),

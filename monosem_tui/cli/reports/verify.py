@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.cli.places import find_place
-from store.errors import WorkFailed
-from store.run import RunFolder
-from store.verify import Finding, verify_file, verify_run
+from monosem_tui.cli.run_lookup import find_place
+from store.files.errors import WorkFailed
+from store.run.folder import RunFolder
+from store.verify.run_check import Finding, verify_file, verify_run
 
 
 def report(name: str, root: Path, *, json: bool) -> None:

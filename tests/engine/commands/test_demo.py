@@ -10,18 +10,18 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from engine import demo
-from engine.demo import make_demo
-from engine.lm import train as lm_module
+from engine.commands import demo
+from engine.commands import train_lm as lm_module
+from engine.commands.demo import make_demo
+from engine.jobs.subject import Subject
+from engine.jobs.train_settings import TrainSettings
 from engine.lm.settings import LmSettings
 from engine.lm.trainer import LmTrainer
-from engine.progress import Silent
-from engine.subject import Subject
-from engine.training.settings import TrainSettings
+from engine.runtime.progress import Silent
 from engine.training.trainer import SaeTrainer
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.verify import verify_run
+from store.index.reader import FeatureStore
+from store.run.folder import RunFolder
+from store.verify.run_check import verify_run
 
 SMALL_LM = {"vocab": 300, "tokens": 30_000, "batch": 256, "context": 32, "d_model": 16, "heads": 2, "samples": 0}
 SMALL_SAE = {"d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "index_tokens": 1500}

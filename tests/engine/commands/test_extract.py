@@ -16,16 +16,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import extract as module
-from engine.contexts import ContextSettings, ContextStream, Encoding
-from engine.corpus.opening import open_corpus
-from engine.extract import extract
-from engine.models import load_model
-from engine.progress import Silent
-from store.errors import MonosemError
-from store.run import Provenance, RunFolder, RunRecord
-from store.shards import ShardInfo, ShardReader, complete_shards, shard_path, write_shard
-from store.spec import SaeSpec
+from engine.commands import extract as module
+from engine.commands.extract import extract
+from engine.corpus.data_argument import open_corpus
+from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.model.language_model import load_model
+from engine.runtime.progress import Silent
+from store.files.errors import MonosemError
+from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.shards import ShardInfo, ShardReader, complete_shards, shard_path, write_shard
+from store.run.spec import SaeSpec
 from tests.engine.small import random_texts
 from tests.engine.tiny_models import D_MODEL
 from tests.engine.trained import CONTEXT, F64, double, model_folder, site_by_hand, small_forwards, text_file

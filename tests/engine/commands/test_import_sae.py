@@ -15,15 +15,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import engine
-from engine.formats.hub import located
-from engine.progress import Silent
+from engine.formats.hub_files import located
+from engine.runtime.progress import Silent
 from monosem_tui.cli.main import run
-from store.errors import MonosemError
-from store.run import RunFolder
-from store.weights import load_sae
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
+from tests.engine.formats.written import WRITERS, D, F, K, inputs, saelens, sparsify, write_json
 from tests.engine.small import random_texts
 from tests.engine.trained import model_folder, text_file
-from tests.formats.written import WRITERS, D, F, K, inputs, saelens, sparsify, write_json
 
 WIDE = 32
 """Width of the tiny model."""
@@ -336,7 +336,7 @@ def test_the_hub_gives_what_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         asked.append((repository, allow_patterns))
         return str(tmp_path / "snapshot")
 
-    monkeypatch.setattr("engine.formats.hub.snapshot_download", fetch)
+    monkeypatch.setattr("engine.formats.hub_files.snapshot_download", fetch)
     assert located("hf:owner/name/blocks.8", Silent()) == tmp_path / "snapshot" / "blocks.8"
     assert asked[0][0] == "owner/name"
     assert "blocks.8/*.safetensors" in asked[0][1]

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from engine.corpus.opening import open_corpus
-from engine.evaluate import evaluate
-from engine.progress import Silent
-from engine.revisit import evaluate_again, index_run, reopen
+from engine.commands.rerun import evaluate_again, index_run
+from engine.commands.train import train
+from engine.corpus.data_argument import open_corpus
+from engine.evaluation.quality import evaluate
+from engine.jobs.trained_run import reopen
+from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
-from engine.train import train
-from store import filling
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import SegmentBuilder, complete_segments
-from store.weights import load_sae
+from store.files.errors import MonosemError
+from store.index import segment_writer as filling
+from store.index.reader import FeatureStore
+from store.index.segment import SegmentBuilder, complete_segments
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.engine.small import random_texts
 from tests.engine.trained import CONTEXT, brute_force, model_folder, small_forwards, text_file
 

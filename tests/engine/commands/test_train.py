@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import activations, extract, train
-from engine.progress import Silent
-from engine.subject import SubjectSettings, open_subject
+from engine.commands import extract, train
+from engine.data import activations
+from engine.jobs.subject import SubjectSettings, open_subject
+from engine.runtime.progress import Silent
 from engine.training import loop
-from store.checkpoint import latest_checkpoint, load_checkpoint
-from store.errors import MonosemError, WorkFailed
-from store.events import TrainEvent, read_events
-from store.shards import ShardReader
-from store.weights import load_sae
+from store.files.errors import MonosemError, WorkFailed
+from store.run.checkpoint import latest_checkpoint, load_checkpoint
+from store.run.events import TrainEvent, read_events
+from store.run.shards import ShardReader
+from store.run.weights import load_sae
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 from tests.engine.trainings import Place, Spoken
 from tests.tiny_text import write_corpus

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-from engine.evaluate import evaluate
-from engine.logit_effects import logit_effects
-from engine.models import load_model
-from engine.progress import Silent
+from engine.evaluation.quality import evaluate
+from engine.indexing.logit_effects import logit_effects
+from engine.jobs.subject import Subject, SubjectSettings
+from engine.model.language_model import load_model
+from engine.model.sites import resolve_site
+from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
-from engine.sites import resolve_site
-from engine.subject import Subject, SubjectSettings
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.spec import SaeSpec
-from store.weights import SaeWeights, load_sae
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, load_sae
 from tests.engine.by_hand import run_by_hand
+from tests.engine.evaluation.test_quality import losses
 from tests.engine.small import tiny_subject
-from tests.engine.test_evaluate import losses
 from tests.engine.trained import contexts_of, double, in_double
 from tests.engine.trainings import Place
 

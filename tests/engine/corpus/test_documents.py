@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.corpus import documents
 from engine.corpus.documents import cut, numbered, split
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 MARK = re.compile(re.escape("<|endoftext|>"))
 BLANK = re.compile(r"\n\s*\n")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.corpus.opening import open_corpus
-from store.errors import MonosemError, WorkFailed
+from engine.corpus.data_argument import open_corpus
+from store.files.errors import MonosemError, WorkFailed
 
 
 class DatasetNotFoundError(FileNotFoundError):

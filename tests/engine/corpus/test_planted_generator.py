@@ -10,11 +10,19 @@ from itertools import islice
 
 import pytest
 
-from engine.corpus.opening import open_corpus
-from engine.planted.corpus import CONCEPTS, DEFAULT_DOCUMENTS, PlantedCorpus
-from engine.planted.lexicon import CLASS_CONCEPTS, CLASSES, SECOND_NOUNS, SECOND_PARTICLES, SECOND_VERBS, TOPICS, WORDS
-from engine.subject import pinned
-from store.errors import MonosemError
+from engine.corpus.data_argument import open_corpus
+from engine.corpus.planted.generator import CONCEPTS, DEFAULT_DOCUMENTS, PlantedCorpus
+from engine.corpus.planted.lexicon import (
+    CLASS_CONCEPTS,
+    CLASSES,
+    SECOND_NOUNS,
+    SECOND_PARTICLES,
+    SECOND_VERBS,
+    TOPICS,
+    WORDS,
+)
+from engine.jobs.subject import pinned
+from store.files.errors import MonosemError
 
 CORPUS = PlantedCorpus(300)
 Place = tuple[int, int]
@@ -50,7 +58,7 @@ def test_the_text_is_always_the_same() -> None:
 
 
 def test_another_process_writes_the_same() -> None:
-    code = "from engine.planted.corpus import PlantedCorpus; print(PlantedCorpus(20).digest())"
+    code = "from engine.corpus.planted.generator import PlantedCorpus; print(PlantedCorpus(20).digest())"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert made.stdout.strip() == PlantedCorpus(20).digest()
 

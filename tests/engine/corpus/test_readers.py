@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from engine.corpus import blocks as blocks_module
+from engine.corpus import file_blocks as blocks_module
 from engine.corpus import jsonl
+from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import MAX_DOCUMENT
-from engine.corpus.opening import open_corpus
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 from tests.shared_data import shared_path
 
 STORIES = ["Once upon a time", "There was a sea.\n\nIt was blue.", "日本 é 🎈"]

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus import order
+from engine.corpus import reading_order as order
 from engine.corpus.documents import Document
-from engine.corpus.order import Split, has_held_out, ordered
+from engine.corpus.reading_order import Split, has_held_out, ordered
 
 SIZES = st.integers(1, 120)
 SEEDS = st.integers(0, 2**40)
@@ -129,7 +129,7 @@ def test_held_out_needs_twenty_and_reads_no_further(size: int, expected: bool) -
 
 
 def test_the_order_does_not_depend_on_hash_randomisation() -> None:
-    program = "from tests.corpus.test_order import numbers; print(numbers(100, 'train', 1, 2, 16))"
+    program = "from tests.engine.corpus.test_reading_order import numbers; print(numbers(100, 'train', 1, 2, 16))"
     said = {
         subprocess.run(
             [sys.executable, "-c", program],

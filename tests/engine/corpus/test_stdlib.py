@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.opening import open_corpus
+from engine.corpus.data_argument import open_corpus
 from engine.corpus.stdlib import LEAST, StandardLibrary
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 REAL = Path(sysconfig.get_path("stdlib"))
 

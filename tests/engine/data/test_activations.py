@@ -18,8 +18,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import activations
-from engine.activations import (
+from engine.data import activations
+from engine.data.activations import (
     BlockShuffle,
     ModelBlocks,
     ShardBlocks,
@@ -29,9 +29,9 @@ from engine.activations import (
     to_tensor,
     whole_forwards,
 )
-from engine.subject import Subject
-from store.errors import MonosemError
-from store.shards import Rows, ShardInfo, ShardReader, write_shard
+from engine.jobs.subject import Subject
+from store.files.errors import MonosemError
+from store.run.shards import Rows, ShardInfo, ShardReader, write_shard
 from tests.engine.small import FIRST_WORD, random_texts, subject_of
 from tests.engine.tiny_models import D_MODEL, tiny
 

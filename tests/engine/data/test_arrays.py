@@ -18,16 +18,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine import arrays
-from engine.activations import BlockShuffle
-from engine.array_runs import measure
-from engine.arrays import Array, ArrayBlocks, names_array, open_array, sample_spans, split_spec
-from engine.progress import Silent
-from engine.revisit import evaluate_again
-from engine.train import train, trained_settings
-from store.errors import MonosemError
-from store.run import RunFolder
-from store.weights import load_sae
+from engine.commands.rerun import evaluate_again
+from engine.commands.train import train
+from engine.data import arrays
+from engine.data.activations import BlockShuffle
+from engine.data.arrays import Array, ArrayBlocks, names_array, open_array, sample_spans, split_spec
+from engine.evaluation.array_quality import measure
+from engine.jobs.trained_run import trained_settings
+from engine.runtime.progress import Silent
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, timeless
 from tests.engine.trained import decode_by_hand, encode_by_hand
 

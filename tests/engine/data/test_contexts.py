@@ -15,12 +15,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from engine import contexts
-from engine.contexts import ContextSettings, ContextStream, Encoding, Packing, StreamPosition
-from engine.corpus.order import Split, ordered
+from engine.corpus.reading_order import Split, ordered
+from engine.data import contexts
+from engine.data.contexts import ContextSettings, ContextStream, Encoding, Packing, StreamPosition
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.models import load_model
-from store.errors import MonosemError
+from engine.model.language_model import load_model
+from store.files.errors import MonosemError
 from tests.engine.small import BOS, EOS, FIRST_WORD, Texts, flat, random_texts, words, words_encoding
 from tests.shared_data import shared_path
 from tests.tiny_text import documents as stories

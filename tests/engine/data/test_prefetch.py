@@ -11,16 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import ahead as module
-from engine import train
-from engine.activations import BlockShuffle
-from engine.ahead import Ahead, made_ahead, one_ahead
-from engine.sources import ModelBlocks
-from store.errors import MonosemError
-from store.weights import load_sae
+from engine.commands import train
+from engine.data import prefetch as module
+from engine.data.activations import BlockShuffle
+from engine.data.prefetch import Ahead, made_ahead, one_ahead
+from engine.jobs.activation_source import ModelBlocks
+from store.files.errors import MonosemError
+from store.run.weights import load_sae
 from tests.engine.broken_off import after_step, ask_to_stop, assert_same, timeless
-from tests.engine.test_activations import BLOCKS, Numbered, all_batches
-from tests.engine.test_sweep import place as place
+from tests.engine.data.test_activations import BLOCKS, Numbered, all_batches
+from tests.engine.jobs.test_grid import place as place
 from tests.engine.trainings import Place
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.training.settings import TrainSettings
+from engine.jobs.train_settings import TrainSettings
 from engine.training.trainer import SaeTrainer
 
 OTHER_SEEDS = 1_000_000_007

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from engine import activations, concepts, train
-from engine.lm.train import train_lm
-from engine.planted.concepts import Labeller
-from engine.planted.corpus import CONCEPTS, PlantedCorpus
-from engine.progress import Silent
-from engine.revisit import evaluate_again, reopen
+from engine.commands import train
+from engine.commands.rerun import evaluate_again
+from engine.commands.train_lm import train_lm
+from engine.corpus.planted.generator import CONCEPTS, PlantedCorpus
+from engine.data import activations
+from engine.evaluation import planted_concepts as concepts
+from engine.evaluation.planted_labels import Labeller
+from engine.jobs.trained_run import reopen
+from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
-from monosem_tui.cli.reports.evaluation import report
-from store.run import RunFolder
-from store.weights import load_sae
+from monosem_tui.cli.reports.eval import report
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.cli.running import monosem
 
 PER_CONCEPT = {

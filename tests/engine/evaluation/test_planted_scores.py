@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from engine.planted.detectors import (
+from engine.evaluation.planted_detectors import (
     GRID,
     DenseDetectors,
     Detectors,
@@ -23,7 +23,7 @@ from engine.planted.detectors import (
     neuron_thresholds,
     sparse_detectors,
 )
-from engine.planted.scoring import MOST, score
+from engine.evaluation.planted_scores import MOST, score
 
 Bools = NDArray[np.bool_]
 Acts = NDArray[np.float32]

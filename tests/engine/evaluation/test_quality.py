@@ -15,16 +15,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import evaluate as module
-from engine.corpus.order import Split
-from engine.evaluate import Evaluation, evaluate
-from engine.progress import Silent
+from engine.corpus.reading_order import Split
+from engine.evaluation import quality as module
+from engine.evaluation.quality import Evaluation, evaluate
+from engine.jobs.subject import Subject
+from engine.runtime.progress import Silent
 from engine.sae import base
 from engine.sae.registry import from_weights
-from engine.subject import Subject
-from store.errors import MonosemError
-from store.spec import SaeSpec
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights
 from tests.engine.architectures import each_token_norm
 from tests.engine.small import Texts, random_texts, subject_of, words
 from tests.engine.tiny_models import tiny

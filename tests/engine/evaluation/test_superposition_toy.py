@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.planted.toy import ToyModel, ToySettings, max_cosines, recover
-from engine.training.settings import TrainSettings
+from engine.jobs.train_settings import TrainSettings
+from tests.engine.evaluation.superposition_toy import ToyModel, ToySettings, max_cosines, recover
 
 
 def test_batches_are_sums_of_few_directions() -> None:

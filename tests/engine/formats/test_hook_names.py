@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.formats.places import BACK, HOOKS, hook_of_site, hub_name, site_of_hook
-from store.errors import MonosemError
+from engine.formats.hook_names import BACK, HOOKS, hook_of_site, hub_name, site_of_hook
+from store.files.errors import MonosemError
 from tests.engine.tiny_models import D_MLP, D_MODEL, FAMILIES, tiny
 
 

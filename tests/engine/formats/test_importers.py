@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.formats.check import as_sae
-from engine.formats.folding import folded
-from engine.formats.foreign import Conventions, Foreign
+from engine.formats.fold import folded
+from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.registry import found_under, importer_of, read
-from store.errors import MonosemError
-from tests.formats.written import (
+from engine.formats.self_check import as_sae
+from store.files.errors import MonosemError
+from tests.engine.formats.written import (
     WRITERS,
     D,
     F,

@@ -16,20 +16,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.formats.check import as_sae
-from engine.formats.exporting import export
-from engine.formats.folding import folded
+from engine.commands.export_sae import export
+from engine.formats.fold import folded
 from engine.formats.registry import read
+from engine.formats.self_check import as_sae
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import ARCHITECTURES, architecture, from_weights
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm
-from store.run import RunFolder, RunRecord
-from store.spec import SaeSpec
-from store.weights import SaeWeights, load_sae, save_sae
+from store.run.folder import RunFolder, RunRecord
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, load_sae, save_sae
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PYTHON = Path(os.environ.get("MONOSEM_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
 CPU = torch.device("cpu")
 D, F, D_OUT, K, N = 24, 96, 16, 7, 50

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from engine.contexts import ContextBatch
-from engine.formats.check import captured, checked, places_to_try
-from engine.formats.foreign import Stated
-from engine.formats.places import site_of_hook
+from engine.data.contexts import ContextBatch
+from engine.formats.foreign_sae import Stated
+from engine.formats.hook_names import site_of_hook
 from engine.formats.registry import read
-from engine.models import LanguageModel, load_model
+from engine.formats.self_check import captured, checked, places_to_try
+from engine.model.language_model import LanguageModel, load_model
 from monosem_tui.cli.main import run
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
 from tests.shared_data import shared_path
 
 CONTEXT, LAST = 256, 100

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.formats.check import Rows, Stated, Trial, captured, checked, places_to_try, verdict
-from engine.formats.foreign import Conventions, Foreign
+from engine.formats.foreign_sae import Conventions, Foreign
+from engine.formats.self_check import Rows, Stated, Trial, captured, checked, places_to_try, verdict
+from engine.model.sites import resolve_site
 from engine.sae.token_norm import normalised
-from engine.sites import resolve_site
 from tests.engine.small import tiny_subject
 from tests.engine.tiny_models import tiny
 

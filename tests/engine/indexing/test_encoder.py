@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine import encoding
-from engine.encoding import encode_rows
+from engine.indexing import encoder as encoding
+from engine.indexing.encoder import encode_rows
 from engine.sae.base import SaeSettings
 from engine.sae.topk import TopKSae
 

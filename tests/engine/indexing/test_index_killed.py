@@ -15,19 +15,20 @@ from typing import Any
 import pytest
 import torch
 
-from engine import index as module
-from engine.activations import Captured, captured_batches
-from engine.index import build_index, encode_rows
-from engine.progress import Silent
+from engine.data.activations import Captured, captured_batches
+from engine.indexing import index_run as module
+from engine.indexing.index_run import build_index, encode_rows
+from engine.jobs.subject import Subject
+from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
-from engine.subject import Subject
-from store import filling, hdf5
-from store.compact import clear_merged
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import SparseRows, complete_segments, covered
-from store.verify import verify_run
+from store.files import sealed_hdf5 as hdf5
+from store.files.errors import MonosemError
+from store.index import segment_writer as filling
+from store.index.merge_run import clear_merged
+from store.index.reader import FeatureStore
+from store.index.segment import SparseRows, complete_segments, covered
+from store.run.folder import RunFolder
+from store.verify.run_check import verify_run
 from tests.dying import DONE, deaths, forked
 from tests.engine.trained import CONTEXT, llama_topk_packed, run_with, small_forwards
 

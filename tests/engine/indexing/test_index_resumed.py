@@ -12,16 +12,16 @@ import h5py
 import numpy as np
 import pytest
 
-from engine import index as module
-from engine.index import build_index
-from engine.progress import Silent
-from engine.subject import Subject
-from store import filling
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import SegmentBuilder, common_path, complete_segments
-from store.weights import SaeWeights, save_sae
+from engine.indexing import index_run as module
+from engine.indexing.index_run import build_index
+from engine.jobs.subject import Subject
+from engine.runtime.progress import Silent
+from store.files.errors import MonosemError
+from store.index import segment_writer as filling
+from store.index.reader import FeatureStore
+from store.index.segment import SegmentBuilder, common_path, complete_segments
+from store.run.folder import RunFolder
+from store.run.weights import SaeWeights, save_sae
 from tests.engine.small import random_texts
 from tests.engine.trained import (
     ALL,

@@ -15,22 +15,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import index as module
-from engine.index import build_index, encode_rows
-from engine.progress import Silent
+from engine.indexing import index_run as module
+from engine.indexing.index_run import build_index, encode_rows
+from engine.jobs.subject import Subject
+from engine.runtime.progress import Silent
 from engine.sae import base
 from engine.sae.registry import from_weights
-from engine.subject import Subject
-from store import filling
-from store.columns import QUANTILES
-from store.errors import MonosemError
-from store.histogram import activation_histogram, density_histogram
-from store.merge import merge
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import Covered, covered
-from store.verify import verify_file
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.index import segment_writer as filling
+from store.index.columns import QUANTILES
+from store.index.merge import merge
+from store.index.reader import FeatureStore
+from store.index.segment import Covered, covered
+from store.query.histogram import activation_histogram, density_histogram
+from store.run.folder import RunFolder
+from store.run.weights import SaeWeights
+from store.verify.run_check import verify_file
 from tests.engine.small import BOS, EOS, FIRST_WORD, Texts
 from tests.engine.tiny_models import VOCAB
 from tests.engine.trained import (

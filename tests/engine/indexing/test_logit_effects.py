@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import logit_effects as module
-from engine.logit_effects import logit_directions, logit_effects, neighbours
-from engine.models import LanguageModel
-from engine.sites import SITES, resolve_site
+from engine.indexing import logit_effects as module
+from engine.indexing.logit_effects import logit_directions, logit_effects, neighbours
+from engine.model.language_model import LanguageModel
+from engine.model.sites import SITES, resolve_site
 from tests.engine.tiny_models import D_MODEL, VOCAB, tiny
 
 N_FEATURES = 9

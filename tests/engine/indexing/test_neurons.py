@@ -10,13 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine import logit_effects as effects
-from engine import neurons as module
-from engine.logit_effects import BINS, logit_effects
-from engine.models import LanguageModel
-from engine.neurons import aligned_neurons
-from engine.sites import resolve_site
-from tests.engine.test_logit_effects import LEADING, N_FEATURES, PARTS, rows, steer, truth
+from engine.indexing import logit_effects as effects
+from engine.indexing import neurons as module
+from engine.indexing.logit_effects import BINS, logit_effects
+from engine.indexing.neurons import aligned_neurons
+from engine.model.language_model import LanguageModel
+from engine.model.sites import resolve_site
+from tests.engine.indexing.test_logit_effects import LEADING, N_FEATURES, PARTS, rows, steer, truth
 from tests.engine.tiny_models import D_MLP, D_MODEL, VOCAB, tiny
 
 LAYER_BEFORE = {path: path.replace(".1.", ".0.") for parts in PARTS.values() for path in parts[:2]}

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from engine import activations, train
-from engine.activations import Columns
-from engine.hooks import capture_all
-from engine.models import LanguageModel
-from engine.progress import Silent
-from engine.sweep import variants
+from engine.commands import train
+from engine.data import activations
+from engine.data.activations import Columns
+from engine.jobs.grid import variants
+from engine.model.hooks import capture_all
+from engine.model.language_model import LanguageModel
+from engine.runtime.progress import Silent
 from engine.training.trainer import SaeTrainer
-from store.checkpoint import checkpoints
-from store.errors import MonosemError, WorkFailed
-from store.events import EndEvent, read_events
-from store.run import RunFolder
-from store.weights import load_sae
+from store.files.errors import MonosemError, WorkFailed
+from store.run.checkpoint import checkpoints
+from store.run.events import EndEvent, read_events
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, timeless
 from tests.engine.trainings import Place, Spoken
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.numbers import nearest_power_of_two
+from engine.jobs.train_settings import TrainSettings
+from engine.training.round_numbers import nearest_power_of_two
 from engine.training.schedule import lr_factor, resampling_steps, warmth
-from engine.training.settings import TrainSettings
-from store.errors import MonosemError
+from store.files.errors import MonosemError
 
 
 def test_the_learning_rate_at_its_corners() -> None:

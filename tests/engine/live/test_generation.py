@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.decoding import Chooser, Sampling
-from engine.generation import Session, divergence, perplexity, shown_text
-from engine.live import LiveModel
-from engine.progress import Silent
-from engine.prompts import Prompt, plain_prompt
+from engine.live.clamp_sweep import sweep
+from engine.live.decoder import Chooser, Sampling
+from engine.live.generation import Session, divergence, perplexity, shown_text
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Prompt, plain_prompt
+from engine.runtime.progress import Silent
 from engine.sae.token_norm import TokenNorm
-from engine.strengths import sweep
-from store.clamp import Clamp, parse_clamp
-from store.errors import MonosemError
+from store.files.errors import MonosemError
+from store.live.clamp import Clamp, parse_clamp
 from tests.engine.architectures import each_architecture, each_token_norm, each_transcoding
 from tests.engine.live_models import D_SAE, live_model, log_softmax, logits_by_hand
 from tests.engine.small import BOS, words
@@ -198,7 +198,7 @@ def check_set_to_what_it_is(live: LiveModel) -> None:
 @each_architecture
 def test_live_activations_are_the_dictionarys(arch: str) -> None:
     """At each position that a token was drawn from: what the feature would be, and what it was made."""
-    from engine.hooks import capture
+    from engine.model.hooks import capture
     from tests.engine.live_models import acts_by_hand
 
     live = live_model(arch)

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from engine.hooks import capture
-from engine.index import build_index
-from engine.inspection import Inspection, contexts_of, inspect_contexts
-from engine.live import LiveModel
-from engine.progress import Silent
+from engine.indexing.index_run import build_index
+from engine.jobs.subject import Subject
+from engine.live.inspection import Inspection, contexts_of, inspect_contexts
+from engine.live.live_model import LiveModel
+from engine.model.hooks import capture
+from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from engine.sae.token_norm import TokenNorm
-from engine.subject import Subject
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.run.weights import SaeWeights
 from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
 from tests.engine.live_models import acts_by_hand, live_model, log_softmax

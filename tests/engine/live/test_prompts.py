@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.clamping import Layout
-from engine.decoding import Sampling
-from engine.generation import Session
-from engine.live import LiveModel
-from engine.prompts import Message, chat_prompt, plain_prompt
-from store.clamp import Where, parse_clamp
-from store.errors import MonosemError
+from engine.live.decoder import Sampling
+from engine.live.generation import Session
+from engine.live.live_model import LiveModel
+from engine.live.prompts import Message, chat_prompt, plain_prompt
+from engine.live.row_clamps import Layout
+from store.files.errors import MonosemError
+from store.live.clamp import Where, parse_clamp
 from tests.engine.live_models import live_model
 from tests.engine.small import BOS, EOS, FIRST_WORD, words
 

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from engine.generation import Session
-from engine.live import open_live
-from engine.progress import Silent
-from engine.recipes import prompt_of, sampling_of
-from store import wire
-from store.clamp import parse_clamp
-from store.recipe import Recipe
-from store.run import RunFolder
+from engine.live.from_recipe import prompt_of, sampling_of
+from engine.live.generation import Session
+from engine.live.live_model import open_live
+from engine.runtime.progress import Silent
+from store.live import wire
+from store.live.clamp import parse_clamp
+from store.live.recipe import Recipe
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROMPT = words([5, 9, 33, 12])
 DRAWN: dict[str, Any] = {"temperature": 1.2, "seed": 40, "max_new": 12}
 CLAMPS = ("3=max*40@response", "7=off")
@@ -191,7 +191,7 @@ def test_pause_and_branch(child: Child, run: RunFolder) -> None:
 
 
 def test_reading_a_text(child: Child, run: RunFolder) -> None:
-    from engine.inspection import contexts_of, inspect_contexts
+    from engine.live.inspection import contexts_of, inspect_contexts
 
     child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
     (read,) = child.until(wire.Inspected).contexts

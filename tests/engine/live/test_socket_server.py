@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import pytest
 
-from store import wire
-from store.run import RunFolder
-from store.socket_file import connect
+from store.live import wire
+from store.live.socket_file import connect
+from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.cli.running import ENTRY, clean_environment
 from tests.engine.small import words

@@ -22,17 +22,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from engine.commands import train_lm as module
+from engine.commands.train_lm import LmReport, train_lm
 from engine.corpus.documents import Document
-from engine.corpus.order import ordered
-from engine.lm import train as module
+from engine.corpus.reading_order import ordered
 from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.lm.train import LmReport, train_lm
 from engine.lm.trainer import LmTrainer
-from engine.progress import Silent
-from engine.vocab import token_bytes
-from store.errors import MonosemError, WorkFailed
-from store.run import RunFolder
+from engine.model.token_bytes import token_bytes
+from engine.runtime.progress import Silent
+from store.files.errors import MonosemError, WorkFailed
+from store.run.folder import RunFolder
 from tests.engine.small import Texts
 from tests.tiny_text import documents, write_corpus
 

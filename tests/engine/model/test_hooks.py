@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.hooks import capture, capture_all, logits, replaced
-from engine.models import LanguageModel, load_model
-from engine.sites import SITES, Site, resolve_site
+from engine.model.hooks import capture, capture_all, logits, replaced
+from engine.model.language_model import LanguageModel, load_model
+from engine.model.sites import SITES, Site, resolve_site
 from tests.engine.by_hand import Place, run_by_hand
 from tests.engine.tiny_models import FAMILIES, LAYERS, tiny, tokens
 from tests.shared_data import shared_path

@@ -18,9 +18,9 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import Gemma3ForConditionalGeneration, LlamaModel, T5Config
 
-from engine.hooks import logits
-from engine.models import SHORT_NAMES, LanguageModel, load_model
-from store.errors import MonosemError
+from engine.model.hooks import logits
+from engine.model.language_model import SHORT_NAMES, LanguageModel, load_model
+from store.files.errors import MonosemError
 from tests.engine.tiny_models import D_MODEL, FAMILIES, LAYERS, VOCAB, tiny, tokens, words_tokenizer
 from tests.shared_data import shared_path
 
@@ -60,7 +60,7 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_saved_model_comes_back(family: str, tmp_path: Path) -> None:
     lm = load(save(family, tmp_path))
-    # Heads as narrow as these are widened for attention (engine.attention), which may round otherwise.
+    # Heads as narrow as these are widened for attention (engine.model.narrow_heads), which may round otherwise.
     torch.testing.assert_close(logits(lm, tokens()), logits(tiny(family), tokens()), rtol=1e-5, atol=1e-5)
     assert (lm.d_model, lm.n_layers, lm.vocab_size, lm.max_context) == (D_MODEL, LAYERS, VOCAB, 64)
     assert lm.tokenizer is None
@@ -70,9 +70,9 @@ def test_a_saved_model_comes_back(family: str, tmp_path: Path) -> None:
 
 def test_a_model_that_does_not_fit_is_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
-    monkeypatch.setattr("engine.models.free_memory", lambda: 2 * numbers)
+    monkeypatch.setattr("engine.model.language_model.free_memory", lambda: 2 * numbers)
     load(folder, torch.bfloat16)
-    monkeypatch.setattr("engine.models._load_network", None)
+    monkeypatch.setattr("engine.model.language_model._load_network", None)
     message = refusal(folder)
     assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and there are")
     assert "--dtype bfloat16" in message
@@ -204,7 +204,7 @@ def test_loading_prints_nothing(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors") | {"left.over": torch.zeros(3)}
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     program = (
-        "import sys, torch\nfrom engine.models import load_model\n"
+        "import sys, torch\nfrom engine.model.language_model import load_model\n"
         "lm = load_model(sys.argv[1], device=torch.device('cpu'), dtype=torch.float32)\n"
         "lm.tokenizer('w1 ' * 100)\nlm.network(input_ids=torch.zeros(1, 3, dtype=torch.long))"
     )
@@ -212,7 +212,7 @@ def test_loading_prints_nothing(folder: Path) -> None:
         [sys.executable, "-c", program, str(folder)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

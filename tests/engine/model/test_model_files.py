@@ -10,11 +10,11 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from engine.model_files import ModelFiles, find_model
-from engine.progress import Silent
-from store.errors import MonosemError
-from store.run import RunFolder, RunRecord
-from store.spec import SaeSpec
+from engine.model.model_files import ModelFiles, find_model
+from engine.runtime.progress import Silent
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder, RunRecord
+from store.run.spec import SaeSpec
 from tests.engine.fake_hub import REVISION, FakeHub, serve_hub
 from tests.engine.tiny_models import tiny, words_tokenizer
 

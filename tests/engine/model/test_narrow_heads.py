@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.attention import NAME, widen_heads
-from engine.hooks import logits
+from engine.model.hooks import logits
+from engine.model.narrow_heads import NAME, widen_heads
 from tests.engine.tiny_models import tiny, tokens
 
 CPU = torch.device("cpu")

@@ -12,12 +12,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.progress import Silent
-from engine.train import train
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.verify import verify_run
-from store.weights import load_sae
+from engine.commands.train import train
+from engine.runtime.progress import Silent
+from store.index.reader import FeatureStore
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
+from store.verify.run_check import verify_run
 from tests.engine.trained import F64, decode_by_hand, encode_by_hand
 from tests.shared_data import shared_path
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import OPTConfig, OPTForCausalLM
 
-from engine.models import LanguageModel
-from engine.sites import FAMILIES, SITES, Site, resolve_site
-from store.errors import MonosemError
+from engine.model.language_model import LanguageModel
+from engine.model.sites import FAMILIES, SITES, Site, resolve_site
+from store.files.errors import MonosemError
 from tests.engine.tiny_models import D_MLP, D_MODEL, tiny
 
 

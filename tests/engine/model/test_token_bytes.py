@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast
 
-from engine.vocab import numbered_vocabulary, token_bytes
-from store.errors import MonosemError
+from engine.model.token_bytes import numbered_vocabulary, token_bytes
+from store.files.errors import MonosemError
 from tests.shared_data import shared_path
 
 LINES = [

@@ -16,10 +16,9 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from engine import memory
+from engine.commands.train import train
 from engine.lm.settings import LmSettings
-from engine.memory import free_disk, free_memory
-from engine.planning import (
+from engine.resources.estimates import (
     LmWork,
     Need,
     Plan,
@@ -31,18 +30,19 @@ from engine.planning import (
     training_disk,
     training_needs,
 )
-from engine.progress import Silent
-from engine.room import Room, check_room, shortages
+from engine.resources.limits import Room, check_room, shortages
+from engine.runtime import free_memory as memory
+from engine.runtime.free_memory import free_disk, free_memory
+from engine.runtime.progress import Silent
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
-from engine.train import train
 from engine.training import loop
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from monosem_tui.cli.main import run as monosem
-from store.checkpoint import save_checkpoint
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.run.checkpoint import save_checkpoint
+from store.run.folder import RunFolder
 
 GIB = 1 << 30
 CPU = torch.device("cpu")
@@ -222,7 +222,7 @@ def test_a_run_that_would_fill_the_machine_is_refused_before_anything_is_written
     if what == "disk":
         no_disk(monkeypatch, 20_000)
     else:
-        monkeypatch.setattr("engine.room.free_memory", lambda: 10_000)
+        monkeypatch.setattr("engine.resources.limits.free_memory", lambda: 10_000)
     assert monosem(line(command, tmp_path / "out", tiny_lm, tiny_text)) == 2
     captured = capfd.readouterr()
     complaint = captured.err[captured.err.index("monosem: ") :].splitlines()

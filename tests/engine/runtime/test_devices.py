@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.devices import hardware, pick_device, pick_dtype, versions
-from store.errors import MonosemError
+from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
+from store.files.errors import MonosemError
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from engine.memory import keep_freed_memory
+from engine.runtime.free_memory import keep_freed_memory
 keep_freed_memory()
 for _ in range(20):
     torch.ones(2_000_000)

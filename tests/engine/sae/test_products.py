@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.sae.base import SaeSettings
-from engine.sae.sparse import Kept, decode, largest, pre_acts_at, row_products, summed_by_feature, weighted_rows
+from engine.sae.sparse.products import (
+    Kept,
+    decode,
+    largest,
+    pre_acts_at,
+    row_products,
+    summed_by_feature,
+    weighted_rows,
+)
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 

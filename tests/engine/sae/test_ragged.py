@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.sae import ragged
-from engine.sae.ragged import Everything, Ragged, above, largest_of_all, places_of
-from engine.sae.sparse import decode, pre_acts_at
+from engine.sae.sparse import ragged
+from engine.sae.sparse.products import decode, pre_acts_at
+from engine.sae.sparse.ragged import Everything, Ragged, above, largest_of_all, places_of
 
 
 def numbers(seed: int, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:

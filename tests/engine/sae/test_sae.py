@@ -27,9 +27,9 @@ from engine.sae.base import (
 from engine.sae.registry import ARCHITECTURES, architecture, from_weights
 from engine.sae.relu import ReluSae
 from engine.sae.topk import TopKSae
-from store.errors import MonosemError
-from store.spec import SaeSpec
-from store.weights import SaeWeights, load_sae, save_sae
+from store.files.errors import MonosemError
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, load_sae, save_sae
 from tests.engine.architectures import (
     AIMED,
     B,

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.encoding import encode_rows
+from engine.indexing.encoder import encode_rows
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture, from_weights
 from engine.sae.token_norm import TokenNorm, moments
-from store.errors import MonosemError
-from store.spec import SaeSpec
-from store.weights import SaeWeights
+from store.files.errors import MonosemError
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights
 from tests.engine.architectures import (
     B,
     D,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.sae.base import SaeSettings
 from engine.sae.registry import ARCHITECTURES, architecture, from_weights
 from engine.training.trainer import SaeTrainer, TrainerSettings
-from store.spec import SaeSpec
-from store.weights import SaeWeights
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights
 from tests.engine.architectures import (
     TRANSCODING,
     array,
@@ -27,7 +27,7 @@ from tests.engine.architectures import (
     sae_settings,
     sparsity,
 )
-from tests.engine.test_sae import check_loss
+from tests.engine.sae.test_sae import check_loss
 
 B, D, OUT, F = 9, 6, 4, 20
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from engine.sae import sparse
-from engine.sae.entries import Entries
-from store.errors import MonosemError
+from engine.sae.sparse import products as sparse
+from engine.sae.sparse.entries import Entries
+from store.files.errors import MonosemError
 from tests.engine.kernel_truth import check, operands, same, trained
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INTERPRETED = "tests/engine/interpreted_kernels.py"
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
@@ -74,7 +74,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*operands: torch.Tensor) -> torch.Tensor:
         raise error
 
-    kernels = ModuleType("engine.sae.triton_kernels")
+    kernels = ModuleType("engine.sae.sparse.triton_kernels")
     kernels.weighted_rows = fail  # type: ignore[attr-defined]
     monkeypatch.setattr(sparse, "find_spec", lambda name: True)
     monkeypatch.setattr(sparse, "import_module", lambda name: kernels)
@@ -170,7 +170,7 @@ def test_the_kernels_compile(capability: int, rows: str, tmp_path: Path, monkeyp
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from engine.sae import triton_kernels
+    from engine.sae.sparse import triton_kernels
 
     for name in ("_weighted_rows", "_row_products", "_summed_by_feature", "_joined_pieces"):
         kernel = getattr(triton_kernels, name)
@@ -204,14 +204,14 @@ def on_gpu(test: Callable[..., None]) -> Callable[..., None]:
 def test_products_on_a_gpu(
     shape: tuple[int, int, int, int], rows: torch.dtype, weight: torch.dtype, index: torch.dtype
 ) -> None:
-    from engine.sae import triton_kernels
+    from engine.sae.sparse import triton_kernels
 
     check(triton_kernels, operands(shape, device="cuda", dtypes=(weight, rows), index=index))
 
 
 @on_gpu
 def test_the_same_bits_every_time_on_a_gpu() -> None:
-    from engine.sae import triton_kernels
+    from engine.sae.sparse import triton_kernels
 
     made = operands((4096, 768, 4096, 32), device="cuda")
     sums = [
@@ -226,7 +226,7 @@ def test_the_same_bits_every_time_on_a_gpu() -> None:
 def test_rows_beyond_what_32_bits_count() -> None:
     if torch.cuda.get_device_properties(0).total_memory < 16e9:
         pytest.skip("takes 5 GB of a GPU's memory")
-    from engine.sae import triton_kernels
+    from engine.sae.sparse import triton_kernels
 
     d_sae, d_in = 600_000, 4096
     rows_FD = torch.zeros(d_sae, d_in, dtype=torch.bfloat16, device="cuda")

@@ -14,18 +14,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.activations import BlockShuffle
-from engine.interrupt import stop_request
-from engine.progress import Silent
+from engine.data.activations import BlockShuffle
+from engine.runtime.interrupt import stop_request
+from engine.runtime.progress import Silent
 from engine.sae.base import SaeSettings
 from engine.training import loop
 from engine.training.loop import Member, TrainLoop
 from engine.training.resampling import resample
 from engine.training.trainer import SaeTrainer, TrainerSettings
-from store.checkpoint import latest_checkpoint, load_checkpoint
-from store.errors import WorkFailed
-from store.events import EndEvent, TrainEvent, read_events
-from store.run import RunFolder, RunRecord
+from store.files.errors import WorkFailed
+from store.run.checkpoint import latest_checkpoint, load_checkpoint
+from store.run.events import EndEvent, TrainEvent, read_events
+from store.run.folder import RunFolder, RunRecord
 from tests.engine.architectures import each_architecture, sparsity
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 

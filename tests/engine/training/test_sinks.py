@@ -12,10 +12,10 @@ import pytest
 
 from engine.training import sinks
 from engine.training.sinks import SINKS, check_sinks, open_sinks, scalars
-from store.errors import MonosemError
-from store.events import TrainEvent, read_events
-from store.run import RunFolder, RunRecord
-from store.weights import load_sae
+from store.files.errors import MonosemError
+from store.run.events import TrainEvent, read_events
+from store.run.folder import RunFolder, RunRecord
+from store.run.weights import load_sae
 from tests.engine.broken_off import after_step, ask_to_stop, assert_same
 from tests.engine.trainings import Place, Spoken
 
@@ -82,7 +82,7 @@ def test_a_resumed_training_goes_on_telling(place: Place, fake: type[FakeSink]) 
 
 
 def test_a_sink_that_fails_is_dropped(place: Place, fake: type[FakeSink]) -> None:
-    from engine.train import train
+    from engine.commands.train import train
 
     fake.fails = True
     spoken, run = Spoken(), place.run("run")

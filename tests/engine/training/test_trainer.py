@@ -22,7 +22,7 @@ from engine.sae.registry import architecture
 from engine.sae.relu import ReluSae
 from engine.training.resampling import resample
 from engine.training.trainer import SaeTrainer, TrainerSettings
-from store.errors import WorkFailed
+from store.files.errors import WorkFailed
 from tests.engine.architectures import UNIT_ROWS, arrays, each_architecture, encoded_by_hand, plain_loss, sparsity
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from store.atomic import atomic_path, read_json, write_json, write_text
-from store.errors import MonosemError
+from store.files.atomic import atomic_path, read_json, write_json, write_text
+from store.files.errors import MonosemError
 
 
 def names(folder: Path) -> list[str]:
@@ -70,7 +70,7 @@ def test_nothing_was_written(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from store.atomic import atomic_path
+from store.files.atomic import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from store.errors import MonosemError
-from store.hdf5 import (
+from store.files.errors import MonosemError
+from store.files.schema import SCHEMA_VERSION, check_version
+from store.files.sealed_hdf5 import (
     SEAL_BYTES,
     create_sealed,
     dataset_states,
@@ -21,7 +22,6 @@ from store.hdf5 import (
     read_seal,
     seal_holds,
 )
-from store.schema import SCHEMA_VERSION, check_version
 from tests.store.raw import flip
 
 VALUES = np.arange(3000, dtype=np.float32)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from store import columns
-from store.columns import CorpusColumns
+from store.index import columns
+from store.index.columns import CorpusColumns
 
 COUNT_F = np.array([0, 5, 1, 0, 40, 3, 0, 17, 1, 0])
 

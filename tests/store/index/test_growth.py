@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store import growth, opened
-from store.errors import MonosemError
-from store.growth import Watch
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import common_path, complete_segments, segment_path
+from store.files.errors import MonosemError
+from store.index import growth
+from store.index import open_index as opened
+from store.index.growth import Watch
+from store.index.reader import FeatureStore
+from store.index.segment import common_path, complete_segments, segment_path
+from store.run.folder import RunFolder
 from tests.store.raw import Raw, build_store, random_raw
 
 RAW = random_raw(23, n_contexts=40, longest=10)

@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import columns, stretch
-from store import merge as merging
-from store.errors import MonosemError
-from store.merge import BYTES_PER_ENTRY, feature_groups, merge
-from store.reader import FeatureStore
-from store.segment import SegmentBuilder, SparseRows, TokenRows, segment_path
+from store.files import array_span as stretch
+from store.files.errors import MonosemError
+from store.index import columns
+from store.index import merge as merging
+from store.index.merge import BYTES_PER_ENTRY, feature_groups, merge
+from store.index.reader import FeatureStore
+from store.index.segment import SegmentBuilder, SparseRows, TokenRows, segment_path
+from tests.store.index.test_segment import RAWS, assert_both_orders, assert_corpus
 from tests.store.raw import Raw, RawToken, build_index, datasets, random_raw
-from tests.store.test_segment import RAWS, assert_both_orders, assert_corpus
 
 BUDGETS = (1, BYTES_PER_ENTRY * 3, BYTES_PER_ENTRY * 20, 1 << 30)
 
@@ -151,8 +152,8 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from store.columns import CorpusColumns
-from store.merge import merge
+from store.index.columns import CorpusColumns
+from store.index.merge import merge
 calls = []
 def take(self, *_):
     calls.append(1)

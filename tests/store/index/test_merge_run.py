@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from store.compact import Holding, clear_merged, held_by_features, held_by_segments, merge_run
-from store.errors import MonosemError
-from store.merge import merge
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import discard, segment_path
+from store.files.errors import MonosemError
+from store.index.merge import merge
+from store.index.merge_run import Holding, clear_merged, held_by_features, held_by_segments, merge_run
+from store.index.reader import FeatureStore
+from store.index.segment import discard, segment_path
+from store.run.folder import RunFolder
 from tests.store.raw import Raw, build_index, plan_of, random_raw
 
 RAW = random_raw(21, n_contexts=10)

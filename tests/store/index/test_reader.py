@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import reader
-from store.errors import MonosemError
-from store.examples import sections
-from store.histogram import activation_histogram
-from store.reader import FeatureStore
-from store.segment import segment_path
+from store.files.errors import MonosemError
+from store.index import reader
+from store.index.reader import FeatureStore
+from store.index.segment import segment_path
+from store.query.examples import sections
+from store.query.histogram import activation_histogram
 from tests.store.raw import Raw, build_store, random_raw, static_columns, vocabulary, weights
 
 RAW = random_raw(11, n_contexts=40, longest=12)

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import columns, segment
-from store.errors import MonosemError
-from store.feature_ids import FeatureIds, feature_dtype
-from store.merge import merge
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import SegmentBuilder, complete_segments, read_plan, segment_path
-from store.verify import verify_file
+from store.files.errors import MonosemError
+from store.index import columns, segment
+from store.index.feature_ids import FeatureIds, feature_dtype
+from store.index.merge import merge
+from store.index.reader import FeatureStore
+from store.index.segment import SegmentBuilder, complete_segments, read_plan, segment_path
+from store.run.folder import RunFolder
+from store.verify.run_check import verify_file
 from tests.store.raw import ACTS, N_VOCAB, Raw, RawToken, as_rows, build_index, datasets, plan_of, random_raw, reseal
 
 TOKENS = st.builds(

@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from store import filling
-from store.errors import MonosemError
-from store.filling import ENTRY_BYTES, TOKEN_BYTES, Filling
-from store.merge import merge
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.segment import Covered, SegmentBuilder, SparseRows, TokenRows, covered, write_common
+from store.files.errors import MonosemError
+from store.index import segment_writer as filling
+from store.index.merge import merge
+from store.index.reader import FeatureStore
+from store.index.segment import Covered, SegmentBuilder, SparseRows, TokenRows, covered, write_common
+from store.index.segment_writer import ENTRY_BYTES, TOKEN_BYTES, Filling
+from store.run.folder import RunFolder
 from tests.store.raw import Raw, as_rows, plan_of, random_raw, static_columns, vocabulary, weights
 
 ROOMY = 1 << 30

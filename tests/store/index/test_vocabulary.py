@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.vocab import Vocabulary
+from store.index.vocabulary import Vocabulary
 
 ODD = [b"", b"a", b"\xe6\x97", b"\xa5", b"\xff\xfe", b"\x00\x1b[2J", b"", b"x" * 100_000, "日本".encode(), b"\n"]
 

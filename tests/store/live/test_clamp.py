@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.clamp import PARTS, Change, Clamp, Condition, Mode, Where, parse_clamp, parse_sweep
-from store.errors import MonosemError
+from store.files.errors import MonosemError
+from store.live.clamp import PARTS, Change, Clamp, Condition, Mode, Where, parse_clamp, parse_sweep
 
 FORMS = {
     "412=8.5": Clamp(412, "set", 8.5),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.recipe import Recipe
+from store.files.errors import MonosemError
+from store.live.recipe import Recipe
 
 FULL = Recipe(
     prompt="Once\n\x1b[31m é日",

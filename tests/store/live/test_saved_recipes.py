@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.kept_recipes import forget_recipe, keep_recipe, kept_recipes
-from store.notes import Notes
-from store.recipe import Recipe
-from tests.store.test_recipe import FULL
+from store.files.errors import MonosemError
+from store.live.recipe import Recipe
+from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.notes.note_file import Notes
+from tests.store.live.test_recipe import FULL
 
 OTHER = Recipe(prompt="the sea", clamps=("7=5",), dictionary="cd")
 

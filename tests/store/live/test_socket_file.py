@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from store import socket_file
-from store.errors import MonosemError
-from store.socket_file import Listening, connect, is_ours, peer_of
+from store.files.errors import MonosemError
+from store.live import socket_file
+from store.live.socket_file import Listening, connect, is_ours, peer_of
 
 
 @pytest.fixture

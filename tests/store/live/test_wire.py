@@ -1,4 +1,4 @@
-"""The messages of store.wire: each survives its line, and nothing but a message does."""
+"""The messages of store.live.wire: each survives its line, and nothing but a message does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import wire
-from store.wire import Request, WireError, decode, encode
+from store.live import wire
+from store.live.wire import Request, WireError, decode, encode
 
 START = wire.Start(id=4, prompt="é\n\x1b", clamps=("412=max*4@response",), temperature=0.1, seed=2**63 - 1, max_new=7)
 MESSAGES: list[wire.Request | wire.Answer] = [

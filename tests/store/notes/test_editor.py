@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.note_editor import NoteEditor, Undone
-from store.notes import FeatureNotes, Notes, Statement
+from store.files.errors import MonosemError
+from store.notes.editor import NoteEditor, Undone
+from store.notes.note_file import FeatureNotes, Notes, Statement
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.note_exchange import Outcome, merging, read_entries, to_csv, to_json
-from store.notes import FeatureNotes, Notes
-from tests.store.test_notes import HOSTILE, words
+from store.files.errors import MonosemError
+from store.notes.exchange import Outcome, merging, read_entries, to_csv, to_json
+from store.notes.note_file import FeatureNotes, Notes
+from tests.store.notes.test_note_file import HOSTILE, words
 
 WRITERS = {".csv": to_csv, ".json": to_json}
 TEXT = st.text() | st.sampled_from([HOSTILE, "=1+1", "'=x", "'", "''", "\t=x", "\r", "a\r\nb", "\n", '"', ",;\t", "﻿x"])

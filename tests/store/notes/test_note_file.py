@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.notes import FeatureNotes, Notes, Statement, notes_path
+from store.files.errors import MonosemError
+from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
 
 HOSTILE = "a\nb\r\n\t\x00\x1b[31m\x85 \u2028 \u2029 \x1c “é” 日本 🧑‍🚀 \"'\\ {}"
 

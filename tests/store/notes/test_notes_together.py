@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from store.notes import FeatureNotes, Notes
+from store.notes.note_file import FeatureNotes, Notes
 
 EACH = 1_200
 FORK = multiprocessing.get_context("fork")
@@ -66,7 +66,7 @@ def test_writers_and_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 VICTIM = """
 import os, sys
 from pathlib import Path
-from store.notes import Notes
+from store.notes.note_file import Notes
 os.fsync = lambda _: None
 notes, i = Notes(Path(sys.argv[1])), 0
 while True:
@@ -85,7 +85,7 @@ def test_writers_killed_while_they_write(tmp_path: Path, monkeypatch: pytest.Mon
         with subprocess.Popen(
             [sys.executable, "-c", VICTIM, str(path), str(round_)],
             stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
         ) as victim:
             assert victim.stdout
             for i in range(round_ + 1):
@@ -105,14 +105,14 @@ def test_a_writer_killed_inside_its_line(tmp_path: Path) -> None:
     """The lock goes with it, half its line stays, and what others say afterwards is whole."""
     path = tmp_path / "notes.jsonl"
     code = (
-        "import os, sys, signal; from pathlib import Path; from store.notes import Notes; write = os.write\n"
+        "import os, sys, signal; from pathlib import Path; from store.notes.note_file import Notes; write = os.write\n"
         "def torn(descriptor, data):\n"
         "    write(descriptor, data[:20])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "os.write = torn\n"
         "Notes(Path(sys.argv[1])).set(1, 'label', 'half')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=Path(__file__).parents[3], check=False)
     assert done.returncode == -signal.SIGKILL
     torn = path.read_bytes()
     assert len(torn) == 20

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store import examples, reader
-from store.examples import Section, interval_name, sections
-from store.reader import FeatureStore
+from store.index import reader
+from store.index.reader import FeatureStore
+from store.query import examples
+from store.query.examples import Section, interval_name, sections
 from tests.store.raw import Raw, RawToken, build_store, random_raw
 
 RAW = random_raw(21, n_contexts=60, longest=15)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.notes import FeatureNotes
-from store.query import SORT_KEYS, SortKey, alive, matching, sort_features
-from store.reader import FeatureColumns
-from store.vocab import Vocabulary
+from store.index.reader import FeatureColumns
+from store.index.vocabulary import Vocabulary
+from store.notes.note_file import FeatureNotes
+from store.query.feature_order import SORT_KEYS, SortKey, alive, matching, sort_features
 
 VOCAB = Vocabulary.from_tokens([b" sea", b" Straw", "É".encode(), b"\xff", b"12", " straße".encode()])
 VALUES = st.sampled_from([0.0, 0.25, 0.5, 3.0])

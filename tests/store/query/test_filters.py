@@ -11,25 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import part
-from store.errors import MonosemError
-from store.filter_text import FilterError, parse_filter
-from store.filters import (
-    MARKS,
-    All,
-    Compare,
-    Contains,
-    FiresOn,
-    Like,
-    Marked,
-    Not,
-    Promotes,
-    Says,
-    Source,
-    Token,
-)
-from store.notes import FeatureNotes
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index import index_part as part
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.query.filter_parser import FilterError, parse_filter
+from store.query.filters import MARKS, All, Compare, Contains, FiresOn, Like, Marked, Not, Promotes, Says, Source, Token
 from tests.sample_run import VOCAB, Sample, build_sample
 
 NOTES = {
@@ -193,7 +180,7 @@ def test_like(feature: int, source: Source, monkeypatch: pytest.MonkeyPatch) -> 
     truth = [cosine(row, rows[feature]) for row in rows]
     np.testing.assert_allclose(source.cosines(feature), truth, atol=1e-6)
     assert passing(source, f"like:{feature}>0.5") == [i for i in range(F) if truth[i] > 0.5]
-    monkeypatch.setattr("store.filters.NEAREST", 4)
+    monkeypatch.setattr("store.query.filters.NEAREST", 4)
     nearest = sorted(range(F), key=lambda i: -truth[i])[:5]
     assert passing(source, f"like:{feature}") == sorted(nearest)
     with pytest.raises(MonosemError, match="there is no feature 48"):

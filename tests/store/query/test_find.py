@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from store import sweep
-from store.errors import MonosemError
-from store.find import Choice, Found, Question, UnevenHalves, find, search
-from store.reader import FeatureStore
-from store.scores import Tally, wilson
-from store.sweep import Sweep, feature_runs
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query import inverted_scan as sweep
+from store.query.find import Choice, Found, Question, UnevenHalves, find, search
+from store.query.inverted_scan import Sweep, feature_runs
+from store.query.scores import Tally, wilson
 from tests.store.raw import Raw, build_store, random_raw
 
 Bools = NDArray[np.bool_]

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.errors import MonosemError, WorkFailed
-from store.find import find
-from store.inquiry import Asking, Inquiry, Report
-from store.matching import compile_pattern, text_matches, whole
-from store.reader import FeatureStore
+from store.files.errors import MonosemError, WorkFailed
+from store.index.reader import FeatureStore
+from store.query.find import find
+from store.query.find_process import Asking, Inquiry, Report
+from store.query.pattern_tokens import compile_pattern, text_matches, whole
 from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample, word_ids
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SEA = f" ({'|'.join(CONCEPTS[0])})"
 ENDLESS = r"(?:.|\s|\w)*!"
 """Matches nothing, and finds that out in two to the number of characters steps."""
@@ -120,7 +120,7 @@ def test_it_ends_with_the_one_that_asked(sample: Sample) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from store.inquiry import Asking, Inquiry
+from store.query.find_process import Asking, Inquiry
 asking = Asking(Path(sys.argv[1]), Inquiry(sys.argv[2]))
 print(asking.pid, flush=True)
 time.sleep(60)

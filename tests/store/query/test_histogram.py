@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.histogram import Histogram, activation_histogram, density_histogram
-from store.reader import FeatureStore
+from store.index.reader import FeatureStore
+from store.query.histogram import Histogram, activation_histogram, density_histogram
 from tests.store.raw import ACTS, Raw, RawToken, build_store, random_raw
 
 

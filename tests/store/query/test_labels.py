@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.errors import MonosemError
-from store.labels import Labels, apply_labels, label_questions, read_labels
-from store.reader import FeatureStore
-from store.vocab import Vocabulary
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.index.vocabulary import Vocabulary
+from store.query.labels import Labels, apply_labels, label_questions, read_labels
 from tests.store import raw as raws
 from tests.store.raw import Raw, RawToken, build_store
 

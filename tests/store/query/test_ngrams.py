@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.errors import MonosemError
-from store.ngrams import fires_on
-from store.reader import FeatureStore
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query.ngrams import fires_on
 from tests.store.raw import Raw, build_store, random_raw
 
 WINDOWS = {"token": (0, 1), "bigram": (-1, 1), "trigram": (-2, 1), "before": (-1, 0), "after": (1, 2)}

@@ -22,17 +22,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from store import part
-from store.cofiring import MINIMUM, Companion, cofiring
-from store.columns import QUANTILES
-from store.drift import drift
-from store.errors import MonosemError
-from store.examples import RANDOM, TOP, interval_name, sections
-from store.histogram import activation_histogram, log_histogram, logit_histogram, zeros
-from store.merge import merge
-from store.reader import FeatureStore
-from store.segment import write_common
-from store.spec import SaeSpec
+from store.files.errors import MonosemError
+from store.index import index_part as part
+from store.index.columns import QUANTILES
+from store.index.merge import merge
+from store.index.reader import FeatureStore
+from store.index.segment import write_common
+from store.query.cofiring import MINIMUM, Companion, cofiring
+from store.query.drift import drift
+from store.query.examples import RANDOM, TOP, interval_name, sections
+from store.query.histogram import activation_histogram, log_histogram, logit_histogram, zeros
+from store.run.spec import SaeSpec
+from tests.store.index.test_segment import RAWS
 from tests.store.raw import (
     Raw,
     build_store,
@@ -42,7 +43,6 @@ from tests.store.raw import (
     vocabulary,
     weights,
 )
-from tests.store.test_segment import RAWS
 
 F64 = NDArray[np.float64]
 

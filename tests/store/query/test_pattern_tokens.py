@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.corpus import NO_OPENER, opening_token
-from store.errors import MonosemError
-from store.matching import compile_pattern, text_matches, token_matches, whole
-from store.reader import FeatureStore
-from store.vocab import Vocabulary
+from store.files.errors import MonosemError
+from store.index.corpus_text import NO_OPENER, opening_token
+from store.index.reader import FeatureStore
+from store.index.vocabulary import Vocabulary
+from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
 from tests.store import raw as raws
 from tests.store.raw import Raw, RawToken, build_store
 

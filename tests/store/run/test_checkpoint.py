@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from store.checkpoint import (
+from store.files.errors import MonosemError
+from store.run.checkpoint import (
     Checkpoint,
     checkpoints,
     forget_others,
@@ -18,7 +19,6 @@ from store.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from store.errors import MonosemError
 from tests.store.raw import flip
 
 DTYPES = [np.float32, np.float64, np.float16, np.uint16, np.int64, np.uint8, np.bool_]

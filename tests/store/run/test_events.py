@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from store.events import EndEvent, EventLog, EventTail, News, TrainEvent, read_events
+from store.run.events import EndEvent, EventLog, EventTail, News, TrainEvent, read_events
 
 
 def event(step: int, **more: object) -> TrainEvent:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from store.errors import MonosemError, WorkFailed
-from store.run import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
-from store.schema import SCHEMA_VERSION
-from store.spec import SaeSpec
+from store.files.errors import MonosemError, WorkFailed
+from store.files.schema import SCHEMA_VERSION
+from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
+from store.run.spec import SaeSpec
 
 RECORD = RunRecord(
     created=12.5,

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from store.errors import MonosemError
-from store.shards import DTYPES, Rows, ShardInfo, ShardReader, complete_shards, shard_path, write_shard
+from store.files.errors import MonosemError
+from store.run.shards import DTYPES, Rows, ShardInfo, ShardReader, complete_shards, shard_path, write_shard
 
 INFO = ShardInfo(
     model="m",

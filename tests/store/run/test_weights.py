@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.errors import MonosemError
-from store.spec import SaeSpec
-from store.weights import SaeWeights, load_sae, save_sae
+from store.files.errors import MonosemError
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights, load_sae, save_sae
 from tests.store.raw import weights
 
 SPEC = SaeSpec(model="org/name", layer=None, site="h.0.mlp:input", arch="jumprelu", d_in=4, d_sae=9, l1=0.5)

@@ -15,20 +15,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import crosscheck, verify, weightcheck
-from store.checkpoint import Checkpoint, save_checkpoint
-from store.crosscheck import index_problem
-from store.errors import MonosemError
-from store.hdf5 import SEAL_BYTES
-from store.reader import FeatureStore
-from store.run import RunFolder, RunRecord
-from store.segment import SegmentBuilder, SparseRows, segment_path
-from store.shards import write_shard
-from store.survey import survey
-from store.verify import Finding, verify_file, verify_run
-from store.weights import save_sae
+from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import SEAL_BYTES
+from store.index.reader import FeatureStore
+from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.run.checkpoint import Checkpoint, save_checkpoint
+from store.run.folder import RunFolder, RunRecord
+from store.run.shards import write_shard
+from store.run.weights import save_sae
+from store.verify import crosscheck, weightcheck
+from store.verify import run_check as verify
+from store.verify.crosscheck import index_problem
+from store.verify.damage_probe import survey
+from store.verify.run_check import Finding, verify_file, verify_run
 from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, reseal, true_columns, weights
-from tests.store.test_shards import INFO, rows
+from tests.store.run.test_shards import INFO, rows
 
 RAW = random_raw(41, n_contexts=30)
 BLOCKS = (1, 3, 10, 1 << 21)

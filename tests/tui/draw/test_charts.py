@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monosem_tui.text.charts import columns_chart, curve
-from monosem_tui.text.watch import course
+from monosem_tui.draw.charts import columns_chart, curve
+from monosem_tui.model.runs_watch import course
 
 
 def heights(rows: list[str]) -> list[list[int]]:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from monosem_tui.text.safe import cut, fit, head, printable, tail, width
-from monosem_tui.text.tokens import LONGEST, PART, display_token, display_tokens, dotted
+from monosem_tui.draw.safe_text import cut, fit, head, printable, tail, width
+from monosem_tui.draw.token_text import LONGEST, PART, display_token, display_tokens, dotted
 
 HOSTILE = [
     "\x1b[31mred\x1b]52;c;aGk=\x07",

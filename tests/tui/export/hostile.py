@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from store.notes import Notes
+from store.notes.note_file import Notes
 from tests.sample_run import VOCAB, Sample, build_sample
 
 PAYLOADS = (

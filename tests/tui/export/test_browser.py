@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from monosem_tui.cli.main import run
-from store.notes import Notes
-from store.weights import load_sae
-from tests.dictionary.conftest import listing
-from tests.dictionary.hostile import PAYLOADS, build_hostile_pages
+from store.notes.note_file import Notes
+from store.run.weights import load_sae
 from tests.sample_run import VOCAB, Sample, build_sample
+from tests.tui.export.conftest import listing
+from tests.tui.export.hostile import PAYLOADS, build_hostile_pages
 
 VOID = {"meta", "br", "input", "rect"}
 KNOWN = {
@@ -201,7 +201,7 @@ def test_nothing_takes_the_place_of_what_is_there(
 def test_an_export_that_stops_leaves_nothing(
     sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from monosem_tui.dictionary import browser
+    from monosem_tui.export import browser
 
     real, asked = browser.read_document, []
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dictionary.chromium import Chromium
-from tests.dictionary.hostile import PAYLOADS, build_hostile_pages
-from tests.dictionary.test_browser import exported
 from tests.sample_run import Sample, build_sample
+from tests.tui.export.chromium import Chromium
+from tests.tui.export.hostile import PAYLOADS, build_hostile_pages
+from tests.tui.export.test_browser import exported
 
 pytestmark = pytest.mark.slow
 

@@ -14,15 +14,15 @@ import pytest
 
 from monosem_tui.cli.main import run
 from monosem_tui.cli.progress import ConsoleProgress
-from monosem_tui.dictionary.writing import write_dictionary
-from store.errors import MonosemError
-from store.reader import FeatureStore
-from store.run import RunFolder
-from store.weights import load_sae
+from monosem_tui.export.index_export import write_dictionary
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from tests.sample_run import BOS, VOCAB, Sample
 from tests.shared_data import shared_path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PYTHON = Path(os.environ.get("MONOSEM_DASHBOARD", ROOT / ".venv-dashboard")) / "bin" / "python"
 
 

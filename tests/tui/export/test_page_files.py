@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 
 from monosem_tui.cli.main import run as monosem
-from monosem_tui.export import FORMS, file_name, write_new
-from monosem_tui.text.feature_markdown import escaped
-from store.errors import MonosemError
-from store.notes import Notes
+from monosem_tui.export.feature_markdown import escaped
+from monosem_tui.export.page_files import FORMS, file_name, write_new
+from store.files.errors import MonosemError
+from store.notes.note_file import Notes
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import press, screen_text, settle

@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.health import HealthScreen
-from monosem_tui.text import commands
-from monosem_tui.text.commands import (
+from monosem_tui.model import command_line as commands
+from monosem_tui.model.command_line import (
     ENTRIES,
     FilterBy,
     FindPattern,
@@ -24,7 +22,9 @@ from monosem_tui.text.commands import (
     read_command,
     suggestion,
 )
-from store.errors import MonosemError
+from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.screens.health import HealthScreen
+from store.files.errors import MonosemError
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monosem_tui.actions import Action, Where
+from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS, within_reach
+from monosem_tui.model.command_search import LITTLE, Offer, found
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.text.offers import LITTLE, Offer, found
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import Color
 
-from monosem_tui.text import bars, heat, numbers
-from monosem_tui.text.heat import Rendering, default_rendering
-from monosem_tui.text.palette import DARK_RAMP, LIGHT_RAMP, Palette, paint
-from monosem_tui.text.spans import HEAT, Role, Span, crop, crop_left, line, spread, text_of, width_of, wrap
+from monosem_tui.draw import bars, heat, numbers
+from monosem_tui.draw.heat import Rendering, default_rendering
+from monosem_tui.draw.palette import DARK_RAMP, LIGHT_RAMP, Palette, paint
+from monosem_tui.draw.spans import HEAT, Role, Span, crop, crop_left, line, spread, text_of, width_of, wrap
 
 
 @pytest.mark.parametrize(

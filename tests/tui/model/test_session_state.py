@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monosem_tui import memory
-from monosem_tui.memory import BrowseMemory, ExamplesMemory, Memory, keep, memory_path, recall
+from monosem_tui.model import session_state as memory
+from monosem_tui.model.example_choice import ExampleChoice
+from monosem_tui.model.session_state import BrowseMemory, ExamplesMemory, Memory, keep, memory_path, recall
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.text.choice import ExampleChoice
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from monosem_tui.text.card import ShownExample, feature_name, read_card
-from monosem_tui.text.heat import Rendering
-from monosem_tui.text.numbers import activation
-from monosem_tui.text.opened import OpenRun, headline
-from monosem_tui.text.page import as_text, page
-from monosem_tui.text.passage import frame, passage
-from monosem_tui.text.rows import Row, columns, header, row
-from monosem_tui.text.spans import Role, text_of, width_of
-from store.segment import IndexPlan
-from store.spec import SaeSpec
+from monosem_tui.draw.heat import Rendering
+from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.spans import Role, text_of, width_of
+from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
+from monosem_tui.model.open_run import OpenRun, headline
+from monosem_tui.pages.feature_page import as_text, page
+from monosem_tui.pages.feature_rows import Row, columns, header, row
+from monosem_tui.pages.passage import frame, passage
+from store.index.segment import IndexPlan
+from store.run.spec import SaeSpec
 from tests.sample_run import Sample
-from tests.tui.test_safe import HOSTILE, assert_harmless
+from tests.tui.draw.test_safe_text import HOSTILE, assert_harmless
 
 
 @pytest.mark.parametrize("rendering", Rendering)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from monosem_tui.actions import VIEWS
-from monosem_tui.text.header import header
-from monosem_tui.text.opened import OpenRun
-from monosem_tui.text.spans import text_of, width_of
+from monosem_tui.draw.spans import text_of, width_of
+from monosem_tui.keys.actions import VIEWS
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.header import header
 
 
 def shown(run: OpenRun | None, view: str, cells: int) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui import terminal
-from monosem_tui.terminal import Terminal, decide, require_terminal
-from store.errors import MonosemError
+from monosem_tui.terminal import capabilities as terminal
+from monosem_tui.terminal.capabilities import Terminal, decide, require_terminal
+from store.files.errors import MonosemError
 from tests.sample_run import Sample
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SSH = {"SSH_CONNECTION": "10.0.0.1 50000 10.0.0.2 22"}
 
 
@@ -120,7 +120,10 @@ print(sorted({{m.partition(".")[0] for m in sys.modules}} & {{"textual", "torch"
     ("do", "loaded"),
     [
         ("import monosem_tui.launch", []),
-        ("import monosem_tui.text.page, monosem_tui.text.rows, monosem_tui.text.opened", ["h5py", "numpy"]),
+        (
+            "import monosem_tui.pages.feature_page, monosem_tui.pages.feature_rows, monosem_tui.model.open_run",
+            ["h5py", "numpy"],
+        ),
         ("import monosem_tui.app", ["h5py", "numpy", "textual"]),
         ("import monosem_tui.launch, textual", ["textual"]),  # the check can fail
     ],

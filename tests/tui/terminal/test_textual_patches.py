@@ -9,7 +9,7 @@ from textual._xterm_parser import XTermParser
 from textual.events import Key, Paste
 from textual.message import Message
 
-from monosem_tui.lines_that_fail import PlainPastes
+from monosem_tui.terminal.textual_patches import PlainPastes
 from tests.hostile_run import ALL, PAYLOADS
 
 START, END = "\x1b[200~", "\x1b[201~"

@@ -10,12 +10,12 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from engine.contexts import ContextSettings, ContextStream, Encoding
-from engine.corpus.order import Split
+from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
+from engine.corpus.reading_order import Split
+from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.evaluation.planted_labels import Labeller, token_concepts
 from engine.lm.tokenizer import train_tokenizer
-from engine.planted.concepts import Labeller, token_concepts
-from engine.planted.corpus import ConceptSpan, PlantedCorpus
-from engine.vocab import token_bytes
+from engine.model.token_bytes import token_bytes
 from tests.engine.small import Texts
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.contexts import ContextBatch, Encoding
-from engine.planted.corpus import ConceptSpan, PlantedCorpus
+from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
+from engine.data.contexts import ContextBatch, Encoding
 
 TokenConcepts = tuple[int, ...]
 """Numbers of the concepts that one token has, ascending."""

@@ -1,0 +1,67 @@
+"""A trained run opened again: its settings, some of them changed, and the model, site and text it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.jobs.subject import Subject, open_subject, pinned
+from engine.jobs.train_settings import TrainSettings
+from engine.model.language_model import LanguageModel
+from engine.model.sites import Site
+from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder
+from store.run.spec import known_fields
+from store.run.weights import SaeWeights
+
+CHANGEABLE = ("model", "data", "device", "dtype")
+"""What a trained run may be looked at with, other than what it was trained with."""
+
+
+def trained_settings(run: RunFolder) -> TrainSettings:
+    """The resolved settings that a run was trained with.
+
+    Raises:
+        MonosemError: the run holds no training.
+    """
+    config = run.record().config.get("train")
+    if config is None:
+        raise MonosemError(f"{run.path} holds no training", "Train it with monosem train.")
+    return TrainSettings(**known_fields(TrainSettings, config))
+
+
+def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subject:
+    """The model, site and corpus that a run was trained on, with some of it changed.
+
+    A model trained in the run's own folder is found there, wherever the folder has been moved to.
+    """
+    return open_subject(settings_again(run, given), progress)
+
+
+def settings_again(run: RunFolder, given: Mapping[str, Any]) -> TrainSettings:
+    """The settings a run was trained with, some of them changed; its own model is found where the run lies now."""
+    settings = trained_settings(run)
+    if run.model.is_dir():
+        settings = replace(settings, model=str(run.path))
+    changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
+    return replace(settings, **changes)
+
+
+def need_sae(run: RunFolder) -> None:
+    """Refuse a run whose training is unfinished."""
+    if not run.sae.is_file():
+        raise MonosemError(f"{run.path} has no trained autoencoder", "Finish its training with monosem train --resume.")
+
+
+def check_width(weights: SaeWeights, site: Site, target: Site, lm: LanguageModel) -> None:
+    """Refuse an autoencoder that was made for activations of another width."""
+    spec = weights.spec
+    widths = [("reads", spec.d_in, site), ("explains", spec.d_out or spec.d_in, target)]
+    for does, width, place in widths:
+        if width != place.d_in:
+            raise MonosemError(
+                f"the autoencoder {does} {width} values, but {place.name} of {lm.name} has {place.d_in}",
+                "Use the model, layer and site it was trained on.",
+            )
