@@ -73,7 +73,7 @@ def show(
     from monosem_tui.cli.reports import feature as page
     from monosem_tui.cli.reports import listing, summary
     from monosem_tui.cli.run_lookup import find_place
-    from monosem_tui.model.feature_document import Choice
+    from monosem_tui.model.feature_document import ExampleRequest
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
@@ -88,7 +88,7 @@ def show(
             raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
         listing.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
-        choice = Choice(
+        choice = ExampleRequest(
             top=top,
             intervals=intervals,
             each=each,
