@@ -45,7 +45,8 @@ def decode(kind: type[T], value: object, *, finite: bool = True, lenient: bool =
         kind: a dataclass, or another of the annotations above.
         value: what `json.loads` returned.
         finite: refuse NaN and infinities; otherwise they are accepted, and null reads as NaN.
-        lenient: give fields with an unsound value their default, and leave unsound items out of tuples.
+        lenient: give fields with an unsound value their default where there is one, and leave unsound items out of
+            tuples.
 
     Raises:
         JsonError: a value does not fit its annotation, or a field without a default is missing.
@@ -108,7 +109,7 @@ class _Decoder:
                 try:
                     found[name] = self.value(hint, value[name])
                 except JsonError as error:
-                    if not self._lenient:
+                    if is_required or not self._lenient:
                         raise error.inside(name) from None
             elif is_required:
                 raise JsonError("is missing", name)
