@@ -126,7 +126,7 @@ async def test_bookmark(make_app: MakeApp, own: OpenRun, path: Path) -> None:
         assert "★" not in row(pilot, 5)
         await press(pilot, "u")
         assert said(path, 5).bookmark
-        assert "5 has its bookmark again" in bottom(pilot)
+        assert "undone: bookmark of 5 · set" in bottom(pilot)
 
 
 async def test_tags_are_words_typed_and_deleted(make_app: MakeApp, own: OpenRun, path: Path) -> None:
