@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
 from textual import events, work
 from textual.app import App
@@ -19,11 +19,14 @@ from monosem_tui.model.session_state import Memory, recall
 from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.screens.commands import CommandLine
+from monosem_tui.screens.picture import PictureFile
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
+from monosem_tui.screens.theme import ThemeChoice
 from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
-    from monosem_tui.screens.live import LiveScreen
+    from monosem_tui.screens.live.screen import LiveScreen
 
 KEEP_AFTER = 2.0
 """Seconds without a key after which the state is written."""
@@ -31,22 +34,11 @@ KEEP_AFTER = 2.0
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
     "find": "monosem_tui.screens.find:FindScreen",
-    "live": "monosem_tui.screens.live:LiveScreen",
+    "live": "monosem_tui.screens.live.screen:LiveScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
 }
 """Module and class of each of `VIEWS`, imported when first shown."""
-
-
-@runtime_checkable
-class TakesKeys(Protocol):
-    """A screen that may have a line of text to type into."""
-
-    def take_key(self, event: events.Key) -> bool:
-        """Take a key; False leaves it to the bindings."""
-
-    def take_paste(self, text: str) -> None:
-        """Take pasted text."""
 
 
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
@@ -87,6 +79,8 @@ class MonosemApp(App[None]):
         if name not in self.views:
             module, _, kind = SCREENS[name].partition(":")
             self.views[name] = screen = getattr(import_module(module), kind)(self.session)
+            theme = ThemeChoice(screen)
+            screen.parts += (theme, CommandLine(screen, theme), PictureFile(screen))
             self.install_screen(screen, f"{name} {id(screen)}")
         return self.views[name]
 
@@ -94,10 +88,9 @@ class MonosemApp(App[None]):
         """Offer each key and each paste to the screen's line of text first, in the order in which they came."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self._keep_soon()
-            screen = self.screen
-            if isinstance(screen, TakesKeys) and screen.take_key(event):
+            if isinstance(self.screen, MonosemScreen) and await self.screen.take_key(event):
                 return
-        if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, TakesKeys):
+        if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, MonosemScreen):
             self.screen.take_paste(event.text)
             return
         await super().on_event(event)

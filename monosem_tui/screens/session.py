@@ -11,7 +11,7 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.live.tray import Tray
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import Memory
-from monosem_tui.screens.feature_order import Selection
+from monosem_tui.screens.catalogue import Selection
 
 
 @dataclass
@@ -33,6 +33,13 @@ class Session:
 
     tray: Tray | None = None
     """Clamps of the open run; None until somebody asks for them."""
+
+    @property
+    def opened(self) -> OpenRun:
+        """The open run, for screens that cannot be without one."""
+        if self.run is None:
+            raise ValueError("no run is open")
+        return self.run
 
     @property
     def clamps(self) -> Tray:

@@ -11,11 +11,9 @@ from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, text_of, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.document import Stretch, Whole
 from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 
 LEAST_TITLE = 16
@@ -26,8 +24,6 @@ NEAR = 2
 
 class DocumentView(ScrolledView):
     """The stretches read so far, laid out for the width there is."""
-
-    BINDINGS = bindings(Where.DOCUMENT)
 
     class Moved(ScrolledView.Moved):
         """Other lines came to be on the screen."""
@@ -136,9 +132,8 @@ class DocumentView(ScrolledView):
         super().watch_scroll_y(old_value, new_value)
         self._ask()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self.lay_out()
 
     def _ask(self) -> None:

@@ -11,11 +11,9 @@ from monosem_tui.draw.bars import decades
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 from store.files.errors import MonosemError
 from store.notes.note_file import FeatureNotes
@@ -31,7 +29,6 @@ class FeatureList(LineView):
     """Rows of `order`, with a cursor that is always on the screen."""
 
     HEAD = 2
-    BINDINGS = bindings(Where.LIST)
 
     class Highlighted(Message):
         """The cursor came to another feature."""
@@ -41,13 +38,13 @@ class FeatureList(LineView):
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(palette)
-        self.renew(run)
+        self.take_run(run)
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._cursor = 0
         self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
 
-    def renew(self, run: OpenRun) -> None:
+    def take_run(self, run: OpenRun) -> None:
         """Take the numbers of another state of the run; `rearrange` shows them."""
         self._run = run
         self._table = run.store.columns
@@ -101,7 +98,7 @@ class FeatureList(LineView):
         if self.feature != before:
             self.post_message(self.Highlighted())
 
-    def renote(self) -> None:
+    def take_notes(self) -> None:
         """Draw rows whose notes have changed; the first label of all makes room for a column."""
         self._labels = any(note.label for note in self._run.notes.values())
         self.refresh()
@@ -146,9 +143,8 @@ class FeatureList(LineView):
         kept = min(max(self._cursor, self.first), self.first + self.room - 1)
         self.go(kept)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Keep the cursor visible."""
-        super().on_resize()
         self._keep_cursor_visible()
 
     def on_click(self, event: events.Click) -> None:

@@ -10,12 +10,10 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
 from monosem_tui.model.trail import Trail, trail_lines
 from monosem_tui.pages.feature_page import NOTHING, badges, sheet, title
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 from store.files.errors import MonosemError
 
@@ -26,8 +24,6 @@ LEAST = 40
 
 class FeaturePage(ScrolledView):
     """A card and what is known beyond it, laid out for the width there is; a cursor goes from stop to stop."""
-
-    BINDINGS = bindings(Where.PAGE)
 
     class Moved(ScrolledView.Moved):
         """Other lines came to be on the screen, or the cursor is elsewhere."""
@@ -175,9 +171,8 @@ class FeaturePage(ScrolledView):
                 if event.chain == 2:
                     self.post_message(self.Opened())
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay the page out for its new width."""
-        super().on_resize()
         self._lay_out()
         self.post_message(self.Moved())
 

@@ -9,10 +9,8 @@ from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line, Role, Span, line, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
 from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 
 RULE = "─"
@@ -22,8 +20,6 @@ LEAST = 40
 
 class HealthView(ScrolledView):
     """Numbers, densities and their groups, curves, then everything that is on record."""
-
-    BINDINGS = bindings(Where.HEALTH)
 
     class Moved(ScrolledView.Moved):
         """The cursor or the page has moved."""
@@ -77,9 +73,8 @@ class HealthView(ScrolledView):
         else:
             self.jump(self.first + rows)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self._lay_out()
         self.post_message(self.Moved())
 

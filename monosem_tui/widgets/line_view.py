@@ -144,8 +144,12 @@ class LineView(ScrollView, can_focus=True):
             self.refresh()
 
     def on_resize(self) -> None:
-        """Forget lines that are not on the screen any more."""
+        """Forget lines that are not on the screen any more, and lay out for the new size."""
         self._drawn = {y: spans for y, spans in self._drawn.items() if y < self.size.height}
+        self.resized()
+
+    def resized(self) -> None:
+        """Lay out for the new size; a subclass whose lines depend on it says how."""
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y` of the widget."""

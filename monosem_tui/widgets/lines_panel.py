@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import events
-from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -20,9 +18,6 @@ class LinesPanel(Widget):
     ALLOW_SELECT = False
     DEFAULT_CSS = "LinesPanel { display: none; height: 1; }"
 
-    class Resized(Message):
-        """There is another width to lay lines out for."""
-
     def __init__(self, palette: Palette, height: int) -> None:
         super().__init__()
         self.palette = palette
@@ -34,10 +29,6 @@ class LinesPanel(Widget):
         if list(lines) != list(self._lines):
             self._lines = lines
             self.refresh()
-
-    def on_resize(self, _event: events.Resize) -> None:
-        """Ask for lines of the new width."""
-        self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:
         """Draw a line."""

@@ -9,11 +9,9 @@ from textual.geometry import Region
 from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line
-from monosem_tui.keys.actions import Where
 from monosem_tui.pages.inspect_page import Looked, inspect_lines
 from monosem_tui.pages.live_page import Shown, live_lines
 from monosem_tui.pages.recipes_page import Recipes, recipes_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 
 
@@ -30,8 +28,8 @@ class CellView(LineView):
         """All lines of the pane."""
         raise NotImplementedError
 
-    def renew(self) -> None:
-        """Show what there is to show."""
+    def redraw(self) -> None:
+        """Lay the pane out from the state as it is now."""
         if self.size.width and self.size.height:
             self._lines = self.lines(self.size.width, self.size.height)
             self.rows = len(self._lines)
@@ -41,10 +39,9 @@ class CellView(LineView):
         """One line."""
         return self._lines[number]
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new size."""
-        super().on_resize()
-        self.renew()
+        self.redraw()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Repaint, unless told more precisely, the cells that differ from what is on the screen."""
@@ -63,8 +60,6 @@ class CellView(LineView):
 class LiveView(CellView):
     """Prompt, tray, both texts and their strips."""
 
-    BINDINGS = bindings(Where.WRITING)
-
     def __init__(self, palette: Palette, shown: Shown) -> None:
         super().__init__(palette)
         self.shown = shown
@@ -77,7 +72,6 @@ class LiveView(CellView):
 class InspectView(CellView):
     """A text, and the features of its tokens."""
 
-    BINDINGS = bindings(Where.INSPECT)
     DEFAULT_CSS = "InspectView { display: none; }"
 
     def __init__(self, palette: Palette, looked: Looked) -> None:
@@ -92,7 +86,6 @@ class InspectView(CellView):
 class RecipesView(CellView):
     """The recipes that the notes keep."""
 
-    BINDINGS = bindings(Where.RECIPES)
     DEFAULT_CSS = "RecipesView { display: none; }"
 
     def __init__(self, palette: Palette, recipes: Recipes) -> None:

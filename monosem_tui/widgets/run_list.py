@@ -11,10 +11,8 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.runs_watch import RunState
 from monosem_tui.pages.run_rows import run_columns, run_header, run_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 
 RULE = "─"
@@ -24,7 +22,6 @@ class RunList(LineView):
     """Runs, the newest first; some of them over several lines."""
 
     HEAD = 2
-    BINDINGS = bindings(Where.RUNS)
 
     class Highlighted(Message):
         """The cursor came to another run."""
@@ -94,9 +91,8 @@ class RunList(LineView):
         """First or last."""
         self.go(len(self._states) - 1 if side > 0 else 0)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self._lay_out()
 
     def on_click(self, event: events.Click) -> None:
@@ -113,8 +109,8 @@ class RunList(LineView):
         cells = self.size.width
         if y == 1:
             return crop(run_header(run_columns(cells)), cells)
-        n = len(self._states)
-        title = f"{count(n)} run{'s' * (n != 1)} in {printable(str(self._root))}"
+        n, root = len(self._states), printable(str(self._root))
+        title = f"{count(n)} run{'s' * (n != 1)} in {root}" if n or not self._looked else f"no runs yet in {root}"
         left = line(Span(f"{RULE} ", Role.DIM), Span(cut(title, cells - 4), Role.BOLD), " ")
         return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 

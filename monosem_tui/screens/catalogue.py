@@ -1,4 +1,4 @@
-"""Which features the list shows and in which order."""
+"""Which features the list shows, and in which order."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ WIDE = 110
 LARGEST_LIST = 72
 LEAST_LIST, LEAST_PAGE = 36, 44
 
-Pane = Literal["list", "page"]
-PANES: tuple[Pane, ...] = get_args(Pane)
+PaneName = Literal["list", "page"]
+PANES: tuple[PaneName, ...] = get_args(PaneName)
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Panes:
     """Two panes side by side, or one at a time where it is narrow or one was given the whole width."""
 
     width: int = 0
-    front: Pane = "list"
+    front: PaneName = "list"
     """The pane with the keys."""
-    zoomed: Pane | None = None
+    zoomed: PaneName | None = None
     """The pane that was given the whole width; the other may be opened over it."""
     wider: int = 0
     """Cells that the list was given beyond its usual width."""
@@ -50,7 +50,7 @@ class Panes:
         wanted = replace(self, wider=self.list_width - self._usual + cells)
         return replace(wanted, wider=wanted.list_width - self._usual)
 
-    def shows(self, pane: Pane) -> bool:
+    def shows(self, pane: PaneName) -> bool:
         """Whether a pane is on the screen."""
         return self.split or self.front == pane
 

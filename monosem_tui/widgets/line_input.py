@@ -49,14 +49,14 @@ _WHERE |= dict.fromkeys(NOTES, Where.NOTE)
 _WHERE |= dict.fromkeys(LIVE, Where.LIVE_TEXT)
 
 
-class FilterInput(OneLine):
+class LineInput(OneLine):
     """A line that is edited key by key, in the order of the keys, with a cursor that does not blink.
 
     Textual's own Input learns of a key some messages later. By then the keys behind it, which come in the same packet
     on a slow line, have gone to what had the focus before.
     """
 
-    DEFAULT_CSS = "FilterInput { display: none; }"
+    DEFAULT_CSS = "LineInput { display: none; }"
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
