@@ -18,7 +18,7 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import at, within_reach
-from monosem_tui.model.command_line import Command, Shown
+from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
 from monosem_tui.screens.part import Done, Part, Way
@@ -93,7 +93,7 @@ class MonosemScreen(Screen[None]):
 
     def obey(self, command: Command) -> None:
         """Do what was typed after `:`, here or on the screen that was shown before."""
-        if not isinstance(command, Shown):
+        if not isinstance(command, ShowScreen):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
     def remembered(self, memory: Memory) -> Memory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.command_line import Quit, Shown, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.model.command_search import Offer
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import Part
@@ -77,5 +77,5 @@ class CommandLine(Part):
         else:
             # The app runs both before it takes the next key, so keys of one packet find the screen.
             host.app.call_next(host.app.run_action, f"view('{view}')")
-            if not isinstance(command, Shown):
+            if not isinstance(command, ShowScreen):
                 host.app.call_next(lambda: cast(MonosemScreen, host.app.screen).obey(command))
