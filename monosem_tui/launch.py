@@ -1,4 +1,4 @@
-"""From a path to a running terminal app: what can fail fails here, as a sentence, before the screen is taken."""
+"""Start the terminal app on a path; errors are raised here, before the screen is taken."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def browse(
 
     Args:
         path: the run; None begins with the list of runs.
-        root: the folder that runs lie in; None means beside `path`.
+        root: the folder of the runs; None means that of `path`.
         color: `auto`, `truecolor`, `256`, `16` or `none`; None takes $MONOSEM_COLOR, else `auto`.
         mouse: None means on locally and off over SSH.
-        theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else what was chosen the last time.
-        attach: socket of a model's process (`monosem serve`) that stays when the terminal goes.
+        theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else the theme of the last session.
+        attach: socket of a model's process (`monosem serve`) that outlives the terminal.
 
     Returns:
         The exit code.
 
     Raises:
-        MonosemError: this is no terminal, nobody listens at the socket, or the run cannot be opened.
+        MonosemError: this is not a terminal, no process listens at the socket, or the run cannot be opened.
     """
     if attach is not None:
-        connect(attach).close()  # whether there is one is still a sentence on the command line
+        connect(attach).close()  # a missing process is an error on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()
     if terminal.in_browser(os.environ):
@@ -43,14 +43,14 @@ def browse(
     else:
         terminal.require_terminal(os.environ)
     terminal.apply(settings)
-    # Imported behind the settings, which numpy and textual read as they are imported.
+    # Imported after the settings are applied, which numpy and textual read as they are imported.
     from monosem_tui.model.open_run import open_run
     from monosem_tui.model.session_state import Memory, recall
 
     run = open_run(path) if path is not None else None
     try:
         if run is not None:
-            _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
+            _ = run.store.columns  # the list needs them: an error here is one on the command line
         from monosem_tui.app import MonosemApp
         from monosem_tui.draw.palette import Palette
         from monosem_tui.screens.session import Session

@@ -24,16 +24,7 @@ LIST = (
     Action("list.page-up", "turn(-1)", ("pageup",), "a screen up", Where.LIST, needs=FEATURES),
     Action("list.first", "end(-1)", ("g", "home"), "first feature", Where.LIST, "first, last", needs=FEATURES),
     Action("list.last", "end(1)", ("G", "end"), "last feature", Where.LIST, needs=FEATURES),
-    Action(
-        "list.open",
-        "open",
-        ("enter",),
-        "open the feature's page",
-        Where.LIST,
-        "open its page",
-        "⏎ page",
-        FEATURES,
-    ),
+    Action("list.open", "open", ("enter",), "open the feature's page", Where.LIST, "open its page", "⏎ page", FEATURES),
 )
 PAGE = (
     *scrolling(Where.PAGE, "page"),
@@ -51,14 +42,7 @@ PAGE = (
         "⏎ open",
         (Need.CHOSEN,),
     ),
-    Action(
-        "page.back",
-        "trail(-1)",
-        ("H", "backspace"),
-        "back to the feature before",
-        Where.PAGE,
-        needs=(Need.PAST,),
-    ),
+    Action("page.back", "trail(-1)", ("H", "backspace"), "back to the feature before", Where.PAGE, needs=(Need.PAST,)),
     Action("page.forward", "trail(1)", ("L",), "forward again", Where.PAGE, needs=(Need.FUTURE,)),
     Action(
         "page.more-text",

@@ -17,13 +17,7 @@ _VIEWS = tuple(
     for number, view in enumerate(VIEWS)
 )
 GOTO = Action(
-    "goto",
-    "goto",
-    (":",),
-    "go to a feature by number, or run a command",
-    Where.EVERYWHERE,
-    "go to",
-    ": go to",
+    "goto", "goto", (":",), "go to a feature by number, or run a command", Where.EVERYWHERE, "go to", ": go to"
 )
 EVERYWHERE = (
     *_VIEWS,
@@ -38,7 +32,7 @@ EVERYWHERE = (
         (Need.COLOURS,),
     ),
     Action("picture", "picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
-    Action("redraw", "redraw", ("ctrl+l",), "draw the screen anew", Where.EVERYWHERE, "draw anew"),
+    Action("redraw", "redraw", ("ctrl+l",), "redraw the screen", Where.EVERYWHERE, "redraw"),
     Action("suspend", "suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
     Action("commands", "commands", ("ctrl+p",), "find a command by its name", Where.EVERYWHERE, "find a command"),
     Action("back", "back", ("escape",), "back; never quits", Where.EVERYWHERE, "back", "esc back", (Need.BACK,)),

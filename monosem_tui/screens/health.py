@@ -68,7 +68,7 @@ class HealthScreen(MonosemScreen):
         view = self.health
         return f"lines {view.first + 1}–{min(view.rows, view.first + view.room)} of {view.rows}"
 
-    def on_health_view_moved(self) -> None:
+    def on_scrolled_view_moved(self) -> None:
         """The bottom line shows where one is."""
         self.retell()
 

@@ -13,7 +13,7 @@ from monosem_tui.widgets.line_view import to_strip
 
 
 class LinesPanel(Widget):
-    """Lines under each other; the height stays while what they say changes."""
+    """Lines below each other; the height stays while the text changes."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "LinesPanel { display: none; height: 1; }"
@@ -25,7 +25,7 @@ class LinesPanel(Widget):
         self._lines: Sequence[Line] = ()
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Show lines; nothing is sent if they are those that are there."""
+        """Show lines; send nothing if they are the same as before."""
         if list(lines) != list(self._lines):
             self._lines = lines
             self.refresh()

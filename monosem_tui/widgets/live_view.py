@@ -1,4 +1,4 @@
-"""The Live screen's page: lines made anew from what is known, of which only the cells that differ are sent."""
+"""The pages of Live: laid out as a whole from the present state; only cells that differ are sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monosem_tui.widgets.line_view import LineView
 
 
 class CellView(LineView):
-    """A pane that is laid out as a whole, and repaints the cells that have changed."""
+    """A pane that is laid out as a whole and repaints the cells that have changed."""
 
     HEAD = 0
 
@@ -25,7 +25,7 @@ class CellView(LineView):
         self._lines: list[Line] = []
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         raise NotImplementedError
 
     def redraw(self) -> None:
@@ -36,7 +36,7 @@ class CellView(LineView):
             self.refresh()
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         return self._lines[number]
 
     def resized(self) -> None:
@@ -44,7 +44,7 @@ class CellView(LineView):
         self.redraw()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint, unless told more precisely, the cells that differ from what is on the screen."""
+        """Repaint the given regions; without any, the cells that differ from what is on the screen."""
         if repaint and self._drawn and not (regions or layout or recompose):
             found = []
             for y, drawn in self._drawn.items():
@@ -65,7 +65,7 @@ class LiveView(CellView):
         self.shown = shown
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return live_lines(self.shown, cells, height)
 
 
@@ -79,12 +79,12 @@ class InspectView(CellView):
         self.looked = looked
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return inspect_lines(self.looked, cells, height)
 
 
 class RecipesView(CellView):
-    """The recipes that the notes keep."""
+    """The recipes kept among the notes."""
 
     DEFAULT_CSS = "RecipesView { display: none; }"
 
@@ -93,5 +93,5 @@ class RecipesView(CellView):
         self.recipes = recipes
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return recipes_lines(self.recipes, cells, height)

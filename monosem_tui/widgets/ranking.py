@@ -1,4 +1,4 @@
-"""A ranking of features: what was searched, what matches, what the best cover together, then a row a feature."""
+"""The answer to a pattern: what was asked, what matches, what the best features cover together, a row per feature."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_NOTES = FeatureNotes()
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """A question and its answer, perhaps on the way."""
+    """A question and its answer, which may be incomplete."""
 
     inquiry: Inquiry
     report: Report | None = None
@@ -46,7 +46,7 @@ class FeatureRanking(FeatureList):
 
         Args:
             answer: what to show.
-            nothing: what to say where it has no features.
+            nothing: sentences for an answer without features.
         """
         self._answer = answer
         found = self._found
@@ -56,7 +56,7 @@ class FeatureRanking(FeatureList):
 
     @property
     def answer(self) -> SearchAnswer:
-        """What is shown."""
+        """The answer that is shown."""
         return self._answer
 
     @property
@@ -64,7 +64,7 @@ class FeatureRanking(FeatureList):
         return self._answer.report.found if self._answer.report else None
 
     def head(self, y: int) -> Line:
-        """The question, the tokens that match, the set, then the names of the columns."""
+        """Return the question, the tokens that match, the set, then the names of the columns."""
         cells, found, inquiry = self.size.width, self._found, self._answer.inquiry
         if y == 0:
             return self._question(cells)
@@ -77,7 +77,7 @@ class FeatureRanking(FeatureList):
         return rank_header(self._cells(), inquiry.by)
 
     def row(self, number: int) -> Line:
-        """One feature."""
+        """Return the row of a feature."""
         found = self._found
         if found is None or not len(self.order):
             return super().row(number)

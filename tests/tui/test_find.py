@@ -199,7 +199,7 @@ async def test_leaving_ends_the_search(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("2")
-        find_screen(pilot).ask(ENDLESS)
+        find_screen(pilot).search.ask(ENDLESS)
         asking = find_screen(pilot).search._asking
         await pilot.press("q")
         await pilot.pause()

@@ -289,7 +289,7 @@ async def test_a_model_that_cannot_be_had(
         await until(pilot, lambda: said in screen_text(pilot))
         assert screen.connection.talk.phase in (Phase.NONE, Phase.DEAD)
         pretend(monkeypatch)
-        screen.command = type(screen).command
+        screen.connection.command = type(screen.connection).command
         await pilot.press("R")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
 

@@ -62,7 +62,7 @@ async def test_a_document_by_its_number(make_app: MakeApp, monkeypatch: pytest.M
         await pilot.press("o", *"99999", "enter")
         await until(pilot, lambda: "document 99999 is not in the index" in screen_text(pilot))
         await pilot.press("o", "x", "enter")
-        assert "is no number of a document" in screen_text(pilot)
+        assert "is not the number of a document" in screen_text(pilot)
 
 
 async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest
     async with make_app().run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         await press(pilot, "I")
-        assert "nothing is chosen" in screen_text(pilot)
+        assert "choose an example first (n)" in screen_text(pilot)
         await press(pilot, "enter", "n")
         await pilot.press("I")
         await until(pilot, lambda: isinstance(pilot.app.screen, LiveScreen))

@@ -243,7 +243,7 @@ async def test_another_feature_closes_the_document(make_app: MakeApp) -> None:
 async def test_enter_without_a_choice_says_how_to_choose(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await go(pilot, "enter", "enter")
-        assert "nothing is chosen" in screen_text(pilot)
+        assert "choose an example first (n)" in screen_text(pilot)
 
 
 # Lines

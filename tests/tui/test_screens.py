@@ -359,7 +359,7 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
         screen = await listed(pilot)
         await pilot.press("j", "enter")
         await pilot.pause()
-        assert "gpt2-l8-32k has no index yet" in screen_text(pilot)
+        assert "gpt2-l8-32k is still training; browsable once indexing starts" in screen_text(pilot)
         await pilot.press("j", "enter")
         await until(pilot, lambda: "has no feature index yet" in screen_text(pilot))
         await pilot.press("k", "k", "enter")

@@ -1,4 +1,4 @@
-"""Which of list and page are on the screen, and which of them has the keys."""
+"""The layout of list and page: which are on the screen, how wide, and which has the keys."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Panes:
 
     @property
     def list_width(self) -> int:
-        """Cells of the list beside the page."""
+        """Width of the list beside the page, in cells."""
         return max(LEAST_LIST, min(self._usual + self.wider, self.width - LEAST_PAGE))
 
     @property
@@ -46,7 +46,7 @@ class Panes:
         return min(LARGEST_LIST, self.width * 2 // 5)
 
     def widen(self, cells: int) -> Panes:
-        """The list wider, as far as the page keeps enough."""
+        """Return the layout with a wider list, as far as the page keeps enough."""
         wanted = replace(self, wider=self.list_width - self._usual + cells)
         return replace(wanted, wider=wanted.list_width - self._usual)
 
@@ -55,7 +55,7 @@ class Panes:
         return self.split or self.front == pane
 
     def zoom(self) -> Panes:
-        """The pane with the keys alone, or both again."""
+        """Return the layout with the pane that has the keys alone, or with both again."""
         return replace(self, zoomed=None if self.zoomed else self.front)
 
     @property
@@ -64,7 +64,7 @@ class Panes:
         return self.front == "page" or (self.zoomed is not None and self.wide)
 
     def back(self) -> Panes:
-        """Close what was opened last: a pane over the zoomed one, the zoom, the page."""
+        """Return the layout without what was opened last: a pane over the zoomed one, the zoom, the page."""
         if self.zoomed and self.wide:
             return replace(self, front=self.zoomed) if self.front != self.zoomed else self.zoom()
         return replace(self, front="list")

@@ -187,8 +187,8 @@ class FeaturePane(Part, Horizontal):
         """A row was clicked twice."""
         self.action_open()
 
-    def on_feature_page_moved(self) -> None:
-        """The bottom line shows which lines are on the screen."""
+    def on_scrolled_view_moved(self) -> None:
+        """The bottom line shows which lines or tokens are on the screen."""
         if self.state.reading:
             self._host.retell()
 
@@ -199,11 +199,6 @@ class FeaturePane(Part, Horizontal):
     def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
         """An end of the text is near."""
         self.documents.read_on(message.place, before=message.before)
-
-    def on_document_view_moved(self) -> None:
-        """The bottom line shows which tokens are on the screen."""
-        if self.state.in_document:
-            self._host.retell()
 
     def on_trouble(self, message: Trouble) -> None:
         """The store could not be read while a line was drawn."""
