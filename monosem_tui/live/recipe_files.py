@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from monosem_tui.live.transcript import Writing
-from store.files.atomic import write_json, write_text
+from store.files.atomic import json_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_output
 from store.index.vocabulary import Vocabulary
 from store.live import wire
 from store.live.recipe import Recipe
@@ -63,10 +64,8 @@ def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary)
         MonosemError: the file is there already, or cannot be written.
     """
     _refuse(path)
-    if path.suffix == ".json":
-        write_json(path, as_json(recipe, writing, vocabulary))
-    else:
-        write_text(path, as_text(recipe, writing, vocabulary))
+    as_file = json_text(as_json(recipe, writing, vocabulary)) if path.suffix == ".json" else None
+    write_output(path, as_text(recipe, writing, vocabulary) if as_file is None else as_file)
 
 
 def as_text(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> str:

@@ -39,19 +39,19 @@ class OpenIndex:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a run folder or a features.h5.
+        """Open a run folder or a features.h5; a link that is named itself is followed (see `store.files.regular_file`).
 
         Raises:
             MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
         """
         if path.is_file():
-            return cls._open_merged(path)
+            return cls(path, (part := open_part(path.resolve(), "features")).file, [part])
         return settled(path, lambda: cls._open_run(RunFolder(path)))
 
     @classmethod
     def _open_run(cls, run: RunFolder) -> Self:
         if run.features.is_file():
-            return cls._open_merged(run.features, run)
+            return cls._open_merged(run)
         found = complete_segments(run.index)
         if not found:
             if run.exists() and run.record().provenance.array:
@@ -64,9 +64,9 @@ class OpenIndex:
         return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
 
     @classmethod
-    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> Self:
-        part = open_part(path, "features")
-        return cls(path, part.file, [part], run)
+    def _open_merged(cls, run: RunFolder) -> Self:
+        part = open_part(run.features, "features")
+        return cls(run.features, part.file, [part], run)
 
     @property
     def merged(self) -> bool:
@@ -89,7 +89,7 @@ class OpenIndex:
 
     def _grown(self, run: RunFolder) -> Self | None:
         if run.features.is_file():
-            return self._open_merged(run.features, run)
+            return self._open_merged(run)
         found = complete_segments(run.index)
         if not found or not same_file(self._common, common_path(run.index)):
             return self._open_run(run) if found else None

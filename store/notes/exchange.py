@@ -114,6 +114,18 @@ def read_entries(path: Path) -> list[Entry]:
     return entries
 
 
+def is_export(path: Path) -> bool:
+    """Return whether a file is what `to_csv` or `to_json` write: notes can be read from it, and it has nothing else."""
+    try:
+        read_entries(path)
+        text = path.read_text(encoding="utf-8-sig")
+    except (MonosemError, OSError):
+        return False
+    if path.suffix.lower() == ".json":
+        return set().union(*json.loads(text)) <= set(COLUMNS)
+    return all(name.strip(' "\r').lower() in COLUMNS for name in re.split("[,;\t]", text.partition("\n")[0]))
+
+
 def merging(
     entries: Iterable[Entry], outcome: Outcome, *, overwrite: bool
 ) -> Callable[[dict[int, FeatureNotes]], list[Statement]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from store.files.atomic import fsync_folder
 from store.files.errors import MonosemError
+from store.files.regular_file import open_regular, read_stream
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
@@ -129,7 +130,7 @@ class Notes:
     def _open_locked(self) -> int:
         while True:
             with _saying(self.path):
-                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+                descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
                     if self._is_at_its_place(descriptor):
@@ -186,7 +187,7 @@ class Notes:
         if _signature(found) == self._seen:
             return
         try:
-            with self.path.open("rb") as stream:
+            with read_stream(self.path) as stream:
                 self._read(stream.fileno())
         except OSError as error:
             raise _unreadable(self.path, error.strerror) from error

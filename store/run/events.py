@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from store.files.atomic import write_text
-from store.files.errors import disk_errors
+from store.files.errors import MonosemError, disk_errors
+from store.files.regular_file import open_regular, read_stream
 from store.run.spec import known_fields
 
 LARGEST = 2**63
@@ -53,7 +54,8 @@ class EventLog:
         """Add one line."""
         head = {"event": "end"} if isinstance(event, EndEvent) else {}
         line = json.dumps(head | asdict(event)) + "\n"
-        with disk_errors(self._path), self._path.open("ab+") as stream:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with disk_errors(self._path), os.fdopen(open_regular(self._path, flags), "ab+") as stream:
             stream.seek(0, os.SEEK_END)
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
@@ -93,10 +95,10 @@ class EventTail:
                 self._file, self._at = (status.st_dev, status.st_ino), 0
             if status.st_size == self._at:
                 return News([], restarted)
-            with self._path.open("rb") as stream:
+            with read_stream(self._path) as stream:
                 stream.seek(self._at)
                 whole = stream.read().rpartition(b"\n")[0]
-        except OSError:
+        except (OSError, MonosemError):
             return News([], False)
         self._at += len(whole) + bool(whole)
         found = (_parsed(line) for line in whole.decode(errors="replace").split("\n"))
@@ -107,7 +109,8 @@ def read_events(path: Path) -> list[TrainEvent | EndEvent]:
     """All complete lines of an events file; a line that is still being written is left out."""
     if not path.is_file():
         return []
-    found = (_parsed(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
+    with read_stream(path) as stream:
+        found = [_parsed(line) for line in stream.read().decode(errors="replace").split("\n")]
     return [event for event in found if event is not None]
 
 

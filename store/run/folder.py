@@ -15,7 +15,8 @@ from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.schema import SCHEMA_VERSION, check_version
+from store.files.regular_file import open_regular
+from store.files.sealed_hdf5 import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
@@ -135,7 +136,7 @@ class RunFolder:
         try:
             check_version(int(data.get("schema_version", 0)), self.run_json)
             return RunRecord.from_dict(data)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:  # JSON has numbers beyond every integer
             raise MonosemError(f"{self.run_json} is damaged: {error}") from error
 
     def create(self, record: RunRecord) -> None:
@@ -185,10 +186,10 @@ class RunFolder:
         is_new = not self.path.exists()
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = self._lock.open("w")
-        with stream:
+            descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT)
+        with os.fdopen(descriptor, "r+b"):
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise MonosemError(
                     f"another monosem is writing to {self.path}", "Wait for it, or choose another --out."

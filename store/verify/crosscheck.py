@@ -99,6 +99,18 @@ def _bad_pointers(file: h5py.File, order: str, rows: int) -> str:
     return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
 
 
+def vocabulary_problem(file: h5py.File) -> str:
+    """Return why `vocab/` cannot be the bytes of tokens, or ""."""
+    strings, offsets = file["vocab/strings"], file["vocab/offsets"]
+    for name, column, kind in (("strings", strings, "u"), ("offsets", offsets, "i")):
+        if not isinstance(column, h5py.Dataset) or column.ndim != 1 or column.dtype.kind != kind:
+            return f"vocab/{name} is not a column of whole numbers"
+    offset_V = offsets[()]
+    if not len(offset_V) or offset_V[0] != 0 or offset_V[-1] != len(strings) or (np.diff(offset_V) < 0).any():
+        return "vocab/offsets do not rise from 0 to the number of bytes in vocab/strings"
+    return ""
+
+
 def _corpus_problem(file: h5py.File) -> str:
     """Contexts and documents must cover the tokens, and the numbers at the head of the file count them."""
     corpus = file["corpus"]

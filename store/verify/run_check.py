@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import Seal, read_seal, seal_holds
+from store.files.sealed_hdf5 import Seal, check_self_contained, read_seal, seal_holds
 from store.run.folder import RunFolder
-from store.verify.crosscheck import index_problem
+from store.verify.crosscheck import index_problem, vocabulary_problem
 from store.verify.damage_probe import survey
 from store.verify.weightcheck import weights_problem
 
@@ -56,7 +56,10 @@ def verify_file(path: Path) -> Finding:
         return _damage(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
+            check_self_contained(file, path)
             return _contents(path, seal, file)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
     except UNREADABLE as error:
         return Finding(path, False, f"its bytes are what was sealed, but not a {seal.kind} file: {error}")
 
@@ -71,7 +74,7 @@ def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
             )
     problem = index_problem(file) if seal.kind in ("features", "segment") else ""
     if not problem and seal.kind in ("features", "common"):
-        problem = weights_problem(file)
+        problem = vocabulary_problem(file) or weights_problem(file)
     if problem:
         return Finding(path, False, problem)
     if seal.kind == "common":

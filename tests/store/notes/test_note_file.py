@@ -294,3 +294,27 @@ def test_where_notes_lie(tmp_path: Path) -> None:
     assert notes_path(tmp_path / "not there yet") == tmp_path / "not there yet" / "notes.jsonl"
     assert notes_path(tmp_path / "features.h5") == tmp_path / "notes.jsonl"
     assert notes_path(tmp_path / "gpt2 l8.h5") == tmp_path / "gpt2 l8.notes.jsonl"
+
+
+def test_notes_that_lead_elsewhere_are_neither_read_nor_written(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    (tmp_path / "run").mkdir()
+    notes = Notes(tmp_path / "run" / "notes.jsonl")
+    notes.path.symlink_to(victim)
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        notes.set(3, "label", "sea")
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        notes.follow()
+    notes.path.unlink()
+    os.mkfifo(notes.path)
+    with pytest.raises(MonosemError, match="not a regular file"):
+        notes.set(3, "label", "sea")
+    assert victim.read_bytes() == b""
+
+
+def test_notes_in_a_folder_under_a_link(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    Notes(tmp_path / "link" / "notes.jsonl").set(3, "label", "sea")
+    assert Notes(tmp_path / "run" / "notes.jsonl").load()[3].label == "sea"

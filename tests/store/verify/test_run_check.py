@@ -116,7 +116,7 @@ def test_truncated_empty_and_foreign(run: RunFolder) -> None:
     assert "not a monosem file" in damaged["step-4.h5"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"spec": 5}', '{"schema_version": 99}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"spec": 5}', '{"schema_version": 99}', '{"schema_version": 1e999}'])
 def test_run_json(run: RunFolder, text: str) -> None:
     run.run_json.write_text(text)
     assert [f.path for f in verify_run(run) if not f.ok] == [run.run_json]
@@ -256,6 +256,8 @@ WEIGHT_FAULTS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "a nearer one left out": (exchange, "feature/neighbour_id leaves out features that are nearer"),
     "a neighbour twice": (twice, "lists a feature twice"),
     "a norm too few": (shorten("feature/decoder_norm"), "feature/decoder_norm has 8 rows for 9 features"),
+    "vocabulary": (change("vocab/offsets", 1, 10**6), "vocab/offsets do not rise from 0"),
+    "vocabulary's end": (change("vocab/offsets", -1, 10**6), "vocab/offsets do not rise from 0"),
     "a neighbour too few": (shorten("feature/neighbour_id"), "feature/neighbour_id has 8 rows for 9 features"),
 }
 
