@@ -8,10 +8,10 @@ show nor change a file outside itself; so are fifos, devices, sockets and folder
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from store.files.errors import MonosemError
 
@@ -48,7 +48,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
-def read_stream(path: Path) -> BinaryIO:
+def read_stream(path: Path) -> io.BufferedReader:
     """Open a regular file for reading bytes, as `open_regular` does."""
     return os.fdopen(open_regular(path), "rb")
 

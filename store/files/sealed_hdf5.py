@@ -213,14 +213,6 @@ def put(group: h5py.Group, name: str, values: NDArray[Any], *, packed: bool = Fa
     return group.create_dataset(name, data=values)
 
 
-def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
-    """Memory-map a contiguous dataset of a sealed file, read-only."""
-    offset = dataset.id.get_offset()
-    if offset is None:
-        return np.empty(dataset.shape, dataset.dtype)
-    return np.memmap(path, dtype=dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
-
-
 def _write_seal(path: Path, kind: str) -> None:
     digest, n_bytes = _digest_file(path), path.stat().st_size
     line = f"monosem {kind} schema {SCHEMA_VERSION} bytes {n_bytes} sha256 {digest}\n".encode()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import Part, reading
+from store.index.index_part import IndexPart, reading
 
 Places = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ class Documents(NamedTuple):
 class CorpusLayout:
     """Read from the parts of an index when first asked for. N tokens."""
 
-    def __init__(self, path: Path, parts: Sequence[Part]) -> None:
+    def __init__(self, path: Path, parts: Sequence[IndexPart]) -> None:
         self._path, self._parts = path, parts
 
     @cached_property

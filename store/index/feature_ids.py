@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatArray
+from store.files.contiguous import OpenArray
 
 FEATURE_BITS = 24
 LOW, HIGH = "feature", "feature_high"
@@ -44,14 +44,14 @@ def write_ids(forward: h5py.Group, pieces: Sequence[NDArray[np.unsignedinteger[A
 class FeatureIds:
     """Every entry's feature, read by slices of its columns."""
 
-    def __init__(self, low: FlatArray | h5py.Dataset, high: FlatArray | h5py.Dataset | None) -> None:
+    def __init__(self, low: OpenArray | h5py.Dataset, high: OpenArray | h5py.Dataset | None) -> None:
         self._low, self._high = low, high
 
     @classmethod
     def flat(cls, file: h5py.File) -> FeatureIds:
         """For short reads from a file."""
-        high = FlatArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
-        return cls(FlatArray(file, f"forward/{LOW}"), high)
+        high = OpenArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
+        return cls(OpenArray(file, f"forward/{LOW}"), high)
 
     @classmethod
     def of(cls, file: h5py.File) -> FeatureIds:

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import Part, Postings, inside
+from store.index.index_part import IndexPart, Postings, inside
 
 FEW = 1 << 14
 """Entries up to which all are read for any of them: that takes as long as some three short reads."""
 
 
-class Shown(NamedTuple):
+class FeatureWindow(NamedTuple):
     """What a feature does on one stretch of the corpus. T tokens."""
 
     token_T: NDArray[np.int32]
@@ -27,14 +27,14 @@ class Shown(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entries:
+class FeaturePostings:
     """Of one feature, descending by activation, ties by token."""
 
     token_N: NDArray[np.int64]
     act_N: NDArray[np.float16]
 
     @classmethod
-    def of(cls, parts: Sequence[Part], feature: int) -> Entries:
+    def of(cls, parts: Sequence[IndexPart], feature: int) -> FeaturePostings:
         """In all parts of an index."""
         pieces = [part.stored(*part.span(feature)) for part in parts]
         if len(pieces) == 1:

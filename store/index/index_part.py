@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatArray
+from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.feature_ids import FeatureIds
@@ -38,7 +38,7 @@ class Postings(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Totals:
+class ColumnTotals:
     """Columns over some consecutive parts. F features."""
 
     n_parts: int
@@ -50,7 +50,7 @@ class Totals:
     """Of the part in which the leading token has the largest sum."""
 
     @classmethod
-    def of(cls, parts: Sequence[Part], known: Totals | None = None) -> Totals:
+    def of(cls, parts: Sequence[IndexPart], known: ColumnTotals | None = None) -> ColumnTotals:
         """Over `parts`, of which `known` covers the first ones: a part more costs what its own columns cost."""
         total = known
         for number in range(known.n_parts if known else 0, len(parts)):
@@ -60,14 +60,14 @@ class Totals:
         return total
 
     @classmethod
-    def _first(cls, part: Part) -> Totals:
+    def _first(cls, part: IndexPart) -> ColumnTotals:
         names = ("count", "sum", "max", "top_sum", "top_token")
         return cls(1, *(part.column(name) for name in names))
 
-    def _plus(self, part: Part) -> Totals:
-        other = Totals._first(part)
+    def _plus(self, part: IndexPart) -> ColumnTotals:
+        other = ColumnTotals._first(part)
         better_F = other.top_sum_F > self.top_sum_F
-        return Totals(
+        return ColumnTotals(
             self.n_parts + 1,
             self.count_F + other.count_F,
             self.sum_F + other.sum_F,
@@ -77,7 +77,7 @@ class Totals:
         )
 
 
-class Part:
+class IndexPart:
     """features.h5 whole, or one segment."""
 
     def __init__(self, file: h5py.File) -> None:
@@ -85,11 +85,11 @@ class Part:
         self.first_context = int(file.attrs["first_context"])
         self.n_tokens = int(file.attrs["n_tokens"])
         self.n_counted = int(file.attrs["n_counted"])
-        self.tokens = FlatArray(file, "corpus/tokens")
-        self.forward_indptr, self.forward_act = (FlatArray(file, f"forward/{name}") for name in ("indptr", "act"))
+        self.tokens = OpenArray(file, "corpus/tokens")
+        self.forward_indptr, self.forward_act = (OpenArray(file, f"forward/{name}") for name in ("indptr", "act"))
         self.forward_feature = FeatureIds.flat(file)
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
-            FlatArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
+            OpenArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
         )
         self.file = file
 
@@ -165,11 +165,11 @@ def inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[n
     return np.repeat(first_N - behind_N + length_N, length_N) + np.arange(behind_N[-1] if len(behind_N) else 0)
 
 
-def open_part(path: Path, kind: str) -> Part:
+def open_part(path: Path, kind: str) -> IndexPart:
     """Open one file of an index: `features` or `segment`."""
     file = open_sealed(path, kind)
     with reading(path):
-        return Part(file)
+        return IndexPart(file)
 
 
 @contextmanager

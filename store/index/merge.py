@@ -15,11 +15,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_span import Stretch, joined, joined_packed
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.index.columns import CorpusColumns
 from store.index.segment import common_path, covered, read_plan, segment_path
+from store.index.segment_columns import joined, joined_packed
 
 MAX_TOKENS = 1 << 32
 """Tokens that the uint32 of inverted/token can name."""
@@ -34,15 +35,15 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
-class Segment:
+class SegmentArrays:
     """Where one segment's arrays lie. Nothing of it is in memory, and no file is open."""
 
     first_token: int
     n_tokens: int
-    tokens: Stretch
-    indptr: Stretch
-    token: Stretch
-    act: Stretch
+    tokens: ArraySpan
+    indptr: ArraySpan
+    token: ArraySpan
+    act: ArraySpan
 
 
 def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False) -> None:
@@ -78,16 +79,16 @@ def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool
         _merge_inverted(out, [_located(path) for path in paths], memory)
 
 
-def _located(path: Path) -> Segment:
+def _located(path: Path) -> SegmentArrays:
     with open_sealed(path, "segment") as file:
         inverted = file["inverted"]
-        return Segment(
+        return SegmentArrays(
             first_token=int(file.attrs["first_token"]),
             n_tokens=int(file.attrs["n_tokens"]),
-            tokens=Stretch.of(path, file["corpus/tokens"]),
-            indptr=Stretch.of(path, inverted["indptr"]),
-            token=Stretch.of(path, inverted["token"]),
-            act=Stretch.of(path, inverted["act"]),
+            tokens=ArraySpan.of(path, file["corpus/tokens"]),
+            indptr=ArraySpan.of(path, inverted["indptr"]),
+            token=ArraySpan.of(path, inverted["token"]),
+            act=ArraySpan.of(path, inverted["act"]),
         )
 
 
@@ -133,7 +134,7 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
             joined(forward, name, paths, f"forward/{name}")
 
 
-def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) -> None:
+def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: int) -> None:
     """Write inverted/* and the columns that follow from it, a part at a time."""
     vocabulary = _Vocabulary(segments, memory // 4)
     budget = max(1, min(memory - vocabulary.n_bytes, MERGE_BYTES) // BYTES_PER_ENTRY)
@@ -147,7 +148,7 @@ def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) ->
     act_out = inverted.create_dataset("act", (int(indptr[-1]),), np.float16)
     columns = CorpusColumns.empty(count)
     at = 0
-    with closing(_ahead(_parts(segments, count, indptr, budget), segments)) as blocks:
+    with closing(_prefetched(_pieces(segments, count, indptr, budget), segments)) as blocks:
         for block in blocks:
             end = at + len(block.token)
             token_out[at:end] = block.token
@@ -170,7 +171,7 @@ def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True)
-class Part:
+class MergePiece:
     """What is sorted at once: features [first, last), and the entries of theirs to be taken from each segment."""
 
     first: int
@@ -179,27 +180,27 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Block:
+class MergedBlock:
     """Merged entries of the inverted order."""
 
     token: NDArray[np.uint32]
     act: NDArray[np.float16]
 
 
-def _parts(
-    segments: Sequence[Segment], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
-) -> Iterator[Part]:
+def _pieces(
+    segments: Sequence[SegmentArrays], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
+) -> Iterator[MergePiece]:
     """All entries in parts of at most `budget`; a feature with more comes in several, cut at activation values."""
     for first, last in feature_groups(count, budget):
         edges = [segment.indptr.read(first, last + 1)[[0, -1]] for segment in segments]
         bounds = [(int(start), int(stop)) for start, stop in edges]
         small = last - first > 1 or indptr[last] - indptr[first] <= budget
         for spans in [bounds] if small else _value_cuts(segments, bounds, budget):
-            yield Part(first, last, spans)
+            yield MergePiece(first, last, spans)
 
 
 def _value_cuts(
-    segments: Sequence[Segment], bounds: list[tuple[int, int]], budget: int
+    segments: Sequence[SegmentArrays], bounds: list[tuple[int, int]], budget: int
 ) -> Iterator[list[tuple[int, int]]]:
     """Cut one feature's runs at common activation values into pieces of at most `budget` entries.
 
@@ -218,13 +219,13 @@ def _value_cuts(
         yield list(zip(starts, ends, strict=True))
 
 
-def _end_of(act: Stretch, lowest: int, first: int, last: int) -> int:
+def _end_of(act: ArraySpan, lowest: int, first: int, last: int) -> int:
     """The place behind the entries, of a run that falls from `first` to `last`, whose bits are `lowest` and more."""
     run = act.mapped().view(np.uint16)
     return bisect_right(run, -lowest, first, last, key=lambda bits: -int(bits))
 
 
-def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Generator[Block, None, None]:
+def _prefetched(parts: Iterator[MergePiece], segments: Sequence[SegmentArrays]) -> Generator[MergedBlock, None, None]:
     """The parts' blocks in turn, the next one made while this one is used."""
     with ThreadPoolExecutor(1, "merging") as thread:
         coming = None
@@ -236,7 +237,7 @@ def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Generator[Bloc
             yield coming.result()
 
 
-def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
+def _sorted_block(segments: Sequence[SegmentArrays], part: MergePiece) -> MergedBlock:
     """Merge one span of each segment's inverted arrays: by feature, falling activation, token.
 
     Packed into one integer these sort as they are wanted. Each run is sorted already, which numpy's stable sort uses.
@@ -246,7 +247,7 @@ def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
     runs = [(s, span) for s, span in zip(segments, part.spans, strict=True) if span[1] > span[0]]
     if len(runs) == 1:
         ((segment, span),) = runs
-        return Block(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
+        return MergedBlock(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
     for segment, (start, stop) in runs:
         run = keys[at : at + stop - start]
         edges = np.clip(segment.indptr.read(part.first, part.last + 1), start, stop)
@@ -259,13 +260,13 @@ def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
     keys.sort(kind="stable")
     token = (keys & _LOW).astype(np.uint32)
     keys >>= np.uint64(32)
-    return Block(token, (~keys.astype(np.uint16)).view(np.float16))
+    return MergedBlock(token, (~keys.astype(np.uint16)).view(np.float16))
 
 
 class _Vocabulary:
     """Vocabulary ids by place in the corpus: held where there is room for all, else looked up in the segments."""
 
-    def __init__(self, segments: Sequence[Segment], room: int) -> None:
+    def __init__(self, segments: Sequence[SegmentArrays], room: int) -> None:
         self._segments = segments
         self._ends = np.array([segment.first_token + segment.n_tokens for segment in segments])
         self._mapped = lru_cache(MAPS)(lambda number: segments[number].tokens.mapped())

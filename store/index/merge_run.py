@@ -9,13 +9,13 @@ from pathlib import Path
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.merge import merge
-from store.index.segment import Covered, IndexPlan, common_path, complete_segments, covered, discard, read_plan
+from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
 from store.run.folder import RunFolder
 from store.run.spec import known_fields
 
 
 @dataclass(frozen=True)
-class Holding:
+class IndexCoverage:
     """What an index covers, and what it was to cover."""
 
     plan: IndexPlan
@@ -28,7 +28,7 @@ class Holding:
         return self.contexts >= self.plan.n_contexts
 
 
-def held_by_features(features: Path) -> Holding | None:
+def features_coverage(features: Path) -> IndexCoverage | None:
     """What a features.h5 covers; None where there is none.
 
     Raises:
@@ -38,15 +38,15 @@ def held_by_features(features: Path) -> Holding | None:
         return None
     with open_sealed(features, "features") as file:
         plan = IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
-        return Holding(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
+        return IndexCoverage(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
 
 
-def held_by_segments(index: Path) -> Holding | None:
+def segments_coverage(index: Path) -> IndexCoverage | None:
     """What the segments written so far cover; None where there are none."""
     if not complete_segments(index):
         return None
-    found: Covered = covered(index)
-    return Holding(read_plan(common_path(index)), found.contexts, found.tokens)
+    found: SegmentCoverage = covered(index)
+    return IndexCoverage(read_plan(common_path(index)), found.contexts, found.tokens)
 
 
 def clear_merged(run: RunFolder) -> bool:
@@ -54,14 +54,14 @@ def clear_merged(run: RunFolder) -> bool:
 
     Gives whether there were any. The caller holds the run's lock.
     """
-    segments, features = held_by_segments(run.index), held_by_features(run.features)
+    segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None or features is None or not segments.complete or segments != features:
         return False
     discard(run.index)
     return True
 
 
-def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> Holding:
+def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> IndexCoverage:
     """Merge what segments a run has into features.h5, and remove them if they are all that was planned.
 
     Those of an unfinished index stay, so that it can still be finished. The caller holds the run's lock.
@@ -75,7 +75,7 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
     Raises:
         MonosemError: there is nothing to merge, or one of the two was needed and not given.
     """
-    segments, features = held_by_segments(run.index), held_by_features(run.features)
+    segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None:
         raise _nothing(run, features)
     if features == segments:
@@ -97,12 +97,12 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
     return segments
 
 
-def _grows(old: Holding, new: Holding) -> bool:
+def _grows(old: IndexCoverage, new: IndexCoverage) -> bool:
     """Whether the new one holds all of the old one."""
     return old.plan == new.plan and old.contexts <= new.contexts
 
 
-def _nothing(run: RunFolder, features: Holding | None) -> MonosemError:
+def _nothing(run: RunFolder, features: IndexCoverage | None) -> MonosemError:
     if features is not None:
         return MonosemError(f"{run.path} has no segments to merge: its features.h5 is all there is")
     return MonosemError(f"{run.path} has no index to merge", f"Make one with: monosem index {run.path}")

@@ -15,7 +15,7 @@ from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.corpus_layout import CorpusLayout
 from store.index.growth import same_file, settled
-from store.index.index_part import Part, Totals, open_part, reading
+from store.index.index_part import ColumnTotals, IndexPart, open_part, reading
 from store.index.segment import IndexPlan, common_path, complete_segments, segment_path
 from store.run.folder import RunFolder
 from store.run.spec import SaeSpec, known_fields
@@ -24,7 +24,7 @@ from store.run.spec import SaeSpec, known_fields
 class OpenIndex:
     """Files of an index that are open together. Use it as a context manager, or close it."""
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
+    def __init__(self, path: Path, common: h5py.File, parts: list[IndexPart], run: RunFolder | None = None) -> None:
         self.path = path
         self._run = run
         self._common = common
@@ -35,7 +35,7 @@ class OpenIndex:
         self._parts = parts
         self.layout = CorpusLayout(path, parts)
         """Contexts, documents, and which tokens count."""
-        self._before: Totals | None = None
+        self._before: ColumnTotals | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -109,7 +109,7 @@ class OpenIndex:
             file.close()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[IndexPart, ...]:
         """The files of the index, in the order of their tokens; read them inside `reading()`."""
         return tuple(self._parts)
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatRows
+from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
 from store.index.columns import QUANTILES, quantile_ranks
-from store.index.feature_postings import FEW, Entries, Shown
-from store.index.index_part import Part, Postings, Totals, reading
+from store.index.feature_postings import FEW, FeaturePostings, FeatureWindow
+from store.index.index_part import ColumnTotals, IndexPart, Postings, reading
 from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.index.segment import SparseRows
@@ -37,7 +37,7 @@ class FeatureStore(OpenIndex):
         ...     store.postings(412, 0, 20)
     """
 
-    _entries: tuple[int, Entries] | None = None
+    _entries: tuple[int, FeaturePostings] | None = None
     """Of the last feature asked for: a page asks for them often."""
 
     @property
@@ -86,10 +86,10 @@ class FeatureStore(OpenIndex):
             )
 
     @cached_property
-    def totals(self) -> Totals:
+    def totals(self) -> ColumnTotals:
         """What `columns` follow from, as it is stored."""
         with reading(self.path):
-            return Totals.of(self._parts, self._before)
+            return ColumnTotals.of(self._parts, self._before)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -162,7 +162,7 @@ class FeatureStore(OpenIndex):
             first, last = self._parts[0].span(feature)
             return np.asarray(self._parts[0].inverted_act[first:last])
 
-    def _whole(self, feature: int) -> Entries | None:
+    def _whole(self, feature: int) -> FeaturePostings | None:
         """All of a feature's entries, where they are few or lie in several files."""
         kept = self._entries
         if kept is None or kept[0] != feature:
@@ -170,7 +170,7 @@ class FeatureStore(OpenIndex):
                 first, last = self._parts[0].span(feature)
                 if last - first > FEW:
                     return None
-            self._entries = kept = (feature, Entries.of(self._parts, feature))
+            self._entries = kept = (feature, FeaturePostings.of(self._parts, feature))
         return kept[1]
 
     def quantiles(self, feature: int) -> Quantiles:
@@ -246,14 +246,14 @@ class FeatureStore(OpenIndex):
         acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
         return acts
 
-    def shown(self, feature: int, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[Shown]:
+    def shown(self, feature: int, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[FeatureWindow]:
         """Tokens of some stretches of the corpus, start … stop-1 each, and what one feature does on them."""
         self.check_feature(feature)
         with reading(self.path):
             whole = self._whole(feature)
         spans = list(zip(start_W.tolist(), stop_W.tolist(), strict=True))
         acts = whole.on(start_W, stop_W) if whole else [self.activations(feature, *span) for span in spans]
-        return [Shown(self.tokens(*span), act_T) for span, act_T in zip(spans, acts, strict=True)]
+        return [FeatureWindow(self.tokens(*span), act_T) for span, act_T in zip(spans, acts, strict=True)]
 
     def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Features and activations of all entries on any of some vocabulary tokens, some at a time."""
@@ -319,7 +319,7 @@ class FeatureStore(OpenIndex):
         """One feature's row of a column that follows from the weights; None where the file does not have it."""
         self.check_feature(feature)
         with reading(self.path):
-            return self._static[name][feature] if name in self._static else None
+            return self._static[name].row(feature) if name in self._static else None
 
     def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
         ids, values = self.static(f"{prefix}_id", feature), self.static(f"{prefix}_{value}", feature)
@@ -328,11 +328,11 @@ class FeatureStore(OpenIndex):
         return Weighted(ids, values)
 
     @cached_property
-    def _static(self) -> dict[str, FlatRows]:
+    def _static(self) -> dict[str, OpenArray]:
         """The columns of common.h5, looked up once: finding a name costs more than reading a row."""
-        return {name: FlatRows(self._common, f"feature/{name}") for name in self._common["feature"]}
+        return {name: OpenArray(self._common, f"feature/{name}") for name in self._common["feature"]}
 
-    def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[IndexPart, int, int]]:
         """The parts that corpus places start … stop-1 fall in, with places relative to each."""
         for part in self._parts:
             a, b = max(start - part.first_token, 0), min(stop - part.first_token, part.n_tokens)

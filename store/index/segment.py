@@ -113,7 +113,7 @@ def complete_segments(index: Path) -> int:
     return number
 
 
-class Covered(NamedTuple):
+class SegmentCoverage(NamedTuple):
     """How much of the corpus segments cover, counted from its beginning."""
 
     segments: int
@@ -121,14 +121,14 @@ class Covered(NamedTuple):
     tokens: int
 
 
-def covered(index: Path) -> Covered:
+def covered(index: Path) -> SegmentCoverage:
     """What the segments written so far cover."""
     number = complete_segments(index)
     if not number:
-        return Covered(0, 0, 0)
+        return SegmentCoverage(0, 0, 0)
     with open_sealed(segment_path(index, number - 1), "segment") as file:
         contexts = int(file.attrs["first_context"]) + len(file["corpus/contexts/start"])
-        return Covered(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
+        return SegmentCoverage(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
 
 
 def discard(index: Path) -> None:

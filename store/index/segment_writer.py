@@ -6,6 +6,7 @@ shows in features.h5, so a killed index may go on with other memory on another m
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from store.files.errors import MonosemError
 from store.index.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
 ENTRY_BYTES = 36
@@ -29,7 +31,37 @@ SOONEST, LATEST = 30.0, 300.0
 """Seconds after which a segment is sealed however small: early on soon, so that there is something to browse."""
 
 
-class Filling:
+MOST_MEMORY, LEAST_MEMORY = 2 << 30, 64 << 20
+"""Bytes taken by default at most, as more makes nothing faster, and at least."""
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where control groups of version 2 and 1 give the memory that this process may have."""
+
+
+def default_memory() -> int:
+    """Return a quarter of this machine's memory or the control group's limit, between LEAST_MEMORY and MOST_MEMORY."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in CGROUP_LIMITS:
+        try:
+            sizes.append(int(limit.read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return max(LEAST_MEMORY, min(MOST_MEMORY, min(sizes) // 4))
+
+
+def checked_memory(given: int | None) -> int:
+    """Return the memory asked for, or the default.
+
+    Raises:
+        MonosemError: it is less than `LEAST_MEMORY`.
+    """
+    if given is not None and given < LEAST_MEMORY:
+        raise MonosemError(
+            f"an index cannot be built in {given:,} bytes", f"--memory takes {LEAST_MEMORY >> 20}M and more."
+        )
+    return default_memory() if given is None else given
+
+
+class SegmentWriter:
     """Writes the segments behind those that are there. Use it as a context manager; all is sealed when the block ends.
 
     Where the block ends by an exception, what was swept is lost from the last whole segment on, unless it is an
@@ -97,7 +129,7 @@ class Filling:
         if sealed is not None:
             sealed.result()
 
-    def __enter__(self) -> Filling:
+    def __enter__(self) -> SegmentWriter:
         return self
 
     def __exit__(

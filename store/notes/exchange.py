@@ -39,7 +39,7 @@ class NoteJson(TypedDict):
 
 
 @dataclass(frozen=True)
-class Entry:
+class NoteEntry:
     """What a file says about one feature; None where it says nothing, not even that there is none."""
 
     feature: int
@@ -91,7 +91,7 @@ def to_csv(notes: Mapping[int, FeatureNotes]) -> str:
     return text.getvalue()
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[NoteEntry]:
     """What a .csv or .json file says.
 
     Raises:
@@ -127,7 +127,7 @@ def is_export(path: Path) -> bool:
 
 
 def merging(
-    entries: Iterable[Entry], outcome: Outcome, *, overwrite: bool
+    entries: Iterable[NoteEntry], outcome: Outcome, *, overwrite: bool
 ) -> Callable[[dict[int, FeatureNotes]], list[Statement]]:
     """What `Notes.change` needs to take `entries` in; `outcome` is filled when it has been called.
 
@@ -144,7 +144,7 @@ def merging(
     return decide
 
 
-def _merge(entry: Entry, note: FeatureNotes, outcome: Outcome, overwrite: bool) -> None:
+def _merge(entry: NoteEntry, note: FeatureNotes, outcome: Outcome, overwrite: bool) -> None:
     texts: tuple[tuple[Literal["label", "comment"], str | None, str], ...] = (
         ("label", entry.label, note.label),
         ("comment", entry.comment, note.comment),
@@ -173,7 +173,7 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
-def _csv_entries(path: Path, text: str) -> Iterable[Entry]:
+def _csv_entries(path: Path, text: str) -> Iterable[NoteEntry]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)  # spreadsheets take the one their country uses
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
@@ -191,13 +191,13 @@ def _csv_entries(path: Path, text: str) -> Iterable[Entry]:
         raise MonosemError(f"{path}, line {table.line_num}: {error}") from error
 
 
-def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> Entry:
+def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> NoteEntry:
     texts = {name: _unguarded(row[name]) for name in ("label", "comment", "tags") if name in row}
     bookmark = row["bookmark"].strip().lower() if "bookmark" in row else None
     if bookmark is not None and bookmark not in (*_TRUE, *_FALSE):
         raise MonosemError(f"{place}: bookmark is {row['bookmark']!r}", "It is true, false or empty.")
     number = row.get("feature", "").strip()
-    return Entry(
+    return NoteEntry(
         feature=_feature(int(number) if number.isascii() and number.isdigit() and len(number) < 12 else number, place),
         label=texts.get("label"),
         bookmark=None if bookmark is None else bookmark in _TRUE,
@@ -207,7 +207,7 @@ def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> Entry:
     )
 
 
-def _json_entries(path: Path, text: str) -> Iterable[Entry]:
+def _json_entries(path: Path, text: str) -> Iterable[NoteEntry]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -223,7 +223,7 @@ def _json_entries(path: Path, text: str) -> Iterable[Entry]:
         if tags is not None and not all(isinstance(tag, str) for tag in tags):
             raise MonosemError(f"{place}: tags holds something that is no text")
         label, comment = _of_kind(said, "label", str, place), _of_kind(said, "comment", str, place)
-        yield Entry(
+        yield NoteEntry(
             feature=_feature(said.get("feature"), place),
             label=None if label is None else valid_text(label),
             bookmark=_of_kind(said, "bookmark", bool, place),

@@ -67,7 +67,7 @@ class TokenUse:
     """Of its total activation over the corpus; 0 where it never fires."""
 
 
-class Source:
+class FilterSource:
     """What filters look at: a store and the notes on it. Costly answers are kept."""
 
     def __init__(self, store: FeatureStore, notes: Mapping[int, FeatureNotes]) -> None:
@@ -131,17 +131,17 @@ class Source:
 class Filter(Protocol):
     """Something features are filtered by."""
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those of `ids` that it lets through, in their order."""
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """How strongly it holds for each feature [F], where it has a measure of its own."""
 
 
 class _Plain:
     """A filter without a measure of its own."""
 
-    def strength(self, source: Source) -> NDArray[Any] | None:  # noqa: ARG002
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:  # noqa: ARG002
         """None."""
         return None
 
@@ -154,7 +154,7 @@ class Compare(_Plain):
     sign: Sign
     value: float
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those for which it holds."""
         columns = source.columns
         by_name: dict[Column, NDArray[Any]] = {
@@ -174,7 +174,7 @@ class Marked(_Plain):
 
     mark: Mark
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those that are."""
         if self.mark in ("alive", "dead"):
             fires_N: NDArray[np.bool_] = source.columns.count_F[ids] > 0
@@ -193,7 +193,7 @@ class Says(_Plain):
     note: Note
     text: str
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those with such a note."""
         wanted = self.text.casefold()
         if self.note == "tag":
@@ -210,13 +210,13 @@ class FiresOn:
     sign: Sign = ">"
     share: float = 0.0
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those that do. Exact: every place of the token in the corpus is looked up."""
         use = source.use_of(self.token)
         keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
         return ids[keep_N]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """The share."""
         return source.use_of(self.token).share_F
 
@@ -231,11 +231,11 @@ class Promotes:
 
     token: Token
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those that list it."""
         return ids[source.raised(self.token)[ids] > 0]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """The effect on its logit of one unit of activation."""
         return source.raised(self.token)
 
@@ -251,7 +251,7 @@ class Like:
     sign: Sign = ">="
     cosine: float | None = None
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those that are near."""
         cosine_F = source.cosines(self.feature)
         if self.cosine is not None:
@@ -259,7 +259,7 @@ class Like:
         nearest = np.lexsort((np.arange(len(cosine_F)), -cosine_F))[: NEAREST + 1]
         return ids[np.isin(ids, nearest)]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """The cosine."""
         return source.cosines(self.feature)
 
@@ -270,7 +270,7 @@ class Contains(_Plain):
 
     text: str
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those with it."""
         return matching(source.columns, source.store.vocabulary, source.notes, ids, self.text)
 
@@ -281,7 +281,7 @@ class Not(_Plain):
 
     inner: Filter
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """The others."""
         return ids[~np.isin(ids, self.inner.keep(source, ids))]
 
@@ -292,13 +292,13 @@ class All:
 
     filters: tuple[Filter, ...] = ()
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Those that pass every one."""
         for one in self.filters:
             ids = one.keep(source, ids)
         return ids
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """That of the first filter that has one."""
         found = (one.strength(source) for one in self.filters)
         return next((values_F for values_F in found if values_F is not None), None)
@@ -338,6 +338,6 @@ def _raised(store: FeatureStore, vocab: NDArray[np.int64]) -> NDArray[np.float32
     return effect_F
 
 
-def _among(ids: Ids, source: Source, has: Callable[[FeatureNotes], bool]) -> Ids:
+def _among(ids: Ids, source: FilterSource, has: Callable[[FeatureNotes], bool]) -> Ids:
     wanted = [feature for feature, note in source.notes.items() if has(note)]
     return ids[np.isin(ids, np.array(wanted, np.int64))]

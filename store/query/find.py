@@ -24,13 +24,30 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.inverted_scan import Sweep
-from store.query.scores import Scores, Tally, Totals
+from store.query.inverted_scan import InvertedScan
+from store.query.scores import Scores, Tally, TokenTotals
 
 MOST = 5
 """Features in a set."""
 Order = Literal["f1", "auroc"]
 ORDERS: tuple[Order, ...] = get_args(Order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindOptions:
+    """How features are ranked."""
+
+    top: int = 20
+    """Features in the ranking at most."""
+    most: int = MOST
+    """Features in the set at most; 0 for no set."""
+    held_out: bool = False
+    """Choose features and thresholds on one half of the contexts, measure on the other."""
+    by: Order = "f1"
+    """Order of the ranking; a feature's threshold and the set are always those of the best F1."""
+
+
+DEFAULTS = FindOptions()
 
 
 class UnevenHalves(MonosemError):
@@ -94,64 +111,40 @@ class Found:
     finished: bool
 
 
-def find(
-    store: FeatureStore,
-    question: Question,
-    *,
-    top: int = 20,
-    most: int = MOST,
-    held_out: bool = False,
-    by: Order = "f1",
-) -> Found:
-    """The whole answer: what `search` ends with."""
-    *_, last = search(store, question, top=top, most=most, held_out=held_out, by=by)
+def find(store: FeatureStore, question: Question, options: FindOptions = DEFAULTS) -> Found:
+    """Return the whole answer: the last one of `search`."""
+    *_, last = search(store, question, options)
     return last
 
 
-def search(
-    store: FeatureStore,
-    question: Question,
-    *,
-    top: int = 20,
-    most: int = MOST,
-    held_out: bool = False,
-    by: Order = "f1",
-) -> Iterator[Found]:
-    """Answers that get better: after every block of features, and after every feature that joins the set.
+def search(store: FeatureStore, question: Question, options: FindOptions = DEFAULTS) -> Iterator[Found]:
+    """Yield ever better answers: after every block of features, and after every feature that joins the set.
 
-    Memory is some bytes a token and some arrays of [d_sae], whatever the number of entries.
-
-    Args:
-        store: the index.
-        question: what to tell.
-        top: results at most.
-        most: features in the set at most; 0 for no set.
-        held_out: choose on one half of the contexts, measure on the other.
-        by: what results are ordered by; a feature's threshold and the set are always those of the best F1.
+    Memory is some bytes per token and some arrays of [d_sae], whatever the number of entries.
 
     Raises:
         MonosemError: no scored token matches, or none in one of the halves.
     """
-    selecting, measuring = _halves(store, question, held_out=held_out)
-    sweep = Sweep(store, selecting.scored_N, selecting.matched_N)
+    selecting, measuring = _halves(store, question, held_out=options.held_out)
+    scan = InvertedScan(store, selecting.scored_N, selecting.matched_N)
     totals, scores = _totals(selecting), Scores.empty(store.d_sae)
     matched, scored = int((question.scored_N & question.matched_N).sum()), int(question.scored_N.sum())
     measured = int((measuring.scored_N & measuring.matched_N).sum())
-    wanted = sweep.features()
-    entries, read = max(1, int(sweep.count_F[wanted].sum())), 0
+    wanted = scan.features()
+    entries, read = max(1, int(scan.count_F[wanted].sum())), 0
     found = Found(matched, scored, measured, (), None, 0.0, finished=False)
-    for groups in sweep.groups(wanted):
+    for groups in scan.groups(wanted):
         scores.take(groups, totals)
         read += int(groups.entries.sum())
-        results = _best(scores, totals, sweep.count_F, top, by)
+        results = _best(scores, totals, scan.count_F, options.top, options.by)
         found = replace(found, results=results, done=min(1.0, read / entries))
         yield found
     found = replace(found, done=1.0)
-    if held_out:
+    if options.held_out:
         found = replace(found, results=_measured(store, measuring, found.results))
-    if most and len(wanted):
-        first = _best(scores, totals, sweep.count_F, 1, "f1")[0].choice
-        for choices in _grown(store, selecting, first, most):
+    if options.most and len(wanted):
+        first = _best(scores, totals, scan.count_F, 1, "f1")[0].choice
+        for choices in _grown(store, selecting, first, options.most):
             found = replace(found, union=SetScore(choices, tally_of(store, measuring, choices)))
             yield found
     yield replace(found, finished=True)
@@ -174,8 +167,8 @@ def firing_places(store: FeatureStore, choice: Choice) -> NDArray[np.int64]:
     return postings.token[:reaching]
 
 
-def _totals(question: Question) -> Totals:
-    return Totals(int(question.scored_N.sum()), int((question.scored_N & question.matched_N).sum()))
+def _totals(question: Question) -> TokenTotals:
+    return TokenTotals(int(question.scored_N.sum()), int((question.scored_N & question.matched_N).sum()))
 
 
 def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple[Question, Question]:
@@ -197,7 +190,9 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
     return halves
 
 
-def _best(scores: Scores, totals: Totals, count_F: NDArray[np.int64], top: int, by: Order) -> tuple[FeatureScore, ...]:
+def _best(
+    scores: Scores, totals: TokenTotals, count_F: NDArray[np.int64], top: int, by: Order
+) -> tuple[FeatureScore, ...]:
     ids = np.flatnonzero(scores.hits_F)
     values = scores.auroc_F[ids] if by == "auroc" else scores.f1_F[ids]
     return tuple(
@@ -214,8 +209,8 @@ def _best(scores: Scores, totals: Totals, count_F: NDArray[np.int64], top: int, 
 def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
     """The same features at the same thresholds on other tokens, in the same order."""
     totals, scores = _totals(measuring), Scores.empty(store.d_sae)
-    sweep = Sweep(store, measuring.scored_N, measuring.matched_N)
-    for groups in sweep.groups(np.unique([one.choice.feature for one in results])):
+    scan = InvertedScan(store, measuring.scored_N, measuring.matched_N)
+    for groups in scan.groups(np.unique([one.choice.feature for one in results])):
         scores.take(groups, totals)
     judged = []
     for one in results:
@@ -237,8 +232,8 @@ def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -
         free_N[firing_places(store, choices[-1])] = False
         taken_N = selecting.scored_N & ~free_N
         totals = whole._replace(taken=int(taken_N.sum()), taken_hits=int((taken_N & selecting.matched_N).sum()))
-        sweep, scores = Sweep(store, free_N, selecting.matched_N), Scores.empty(store.d_sae)
-        for groups in sweep.groups(sweep.features()):
+        scan, scores = InvertedScan(store, free_N, selecting.matched_N), Scores.empty(store.d_sae)
+        for groups in scan.groups(scan.features()):
             scores.take(groups, totals)
         scores.f1_F[[choice.feature for choice in choices]] = 0
         feature = int(scores.f1_F.argmax())

@@ -17,56 +17,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from store.files.errors import MonosemError, WorkFailed
-from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.find import Choice, FeatureScore, Found, Order, SetScore, search
-from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+from store.query.find import Choice, FeatureScore, Found, SetScore
+from store.query.pattern_search import Inquiry, Report, search_pattern
 from store.query.scores import Tally
 
 EVERY = 0.25
 """Seconds between two reports at least."""
-RANKED, RANKED_HELD_OUT = 1000, 200
-"""Features that an answer ranks; with `held_out` each is measured once more, which costs a look at every token."""
-WORDS = 12
-"""Matching tokens that are named."""
-BLOCK = 1 << 16
-"""Tokens that the expression sees between two reports, about."""
-
-
-@dataclass(frozen=True)
-class Inquiry:
-    """What is asked, as `monosem find` takes it."""
-
-    pattern: str
-    tokens: bool = False
-    """Match single tokens' strings, not the text."""
-    last: bool = False
-    """Ask for the last token of each match only."""
-    held_out: bool = False
-    by: Order = "f1"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What is known so far."""
-
-    matched: float = 0.0
-    """Share of the corpus that the expression has seen."""
-    words: tuple[tuple[int, int], ...] = ()
-    """The tokens that match most often: vocabulary id and how often, known once the expression has seen everything."""
-    found: Found | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether this is the whole answer."""
-        return self.found is not None and self.found.finished
 
 
 class Asking:
@@ -168,37 +130,6 @@ def _report(line: bytes, before: Report) -> Report:
 # The process that searches
 
 
-def answers(store: FeatureStore, inquiry: Inquiry) -> Iterator[Report]:
-    """The answer in this process, better every time.
-
-    Raises:
-        MonosemError: the pattern is no regular expression, or nothing matches.
-    """
-    pattern = compile_pattern(inquiry.pattern)
-    yield Report()
-    blocks, n_tokens = [], max(1, store.n_tokens)
-    for block in (token_matches if inquiry.tokens else text_matches)(store, pattern, BLOCK):
-        blocks.append(block)
-        yield Report((block.start + len(block.matched_N)) / n_tokens)
-    question = whole(blocks).question(store, f"“{inquiry.pattern}”", last=inquiry.last)
-    words = _words(store, question.scored_N & question.matched_N)
-    top = RANKED_HELD_OUT if inquiry.held_out else RANKED
-    for found in search(store, question, top=top, held_out=inquiry.held_out, by=inquiry.by):
-        yield Report(1.0, words, found)
-
-
-def _words(store: FeatureStore, matched_N: Mask) -> tuple[tuple[int, int], ...]:
-    count_V = np.zeros(len(store.vocabulary), np.int64)
-    for start in range(0, len(matched_N), BLOCK):
-        token_N = store.tokens(start, start + BLOCK)[matched_N[start : start + BLOCK]]
-        found_V = np.bincount(token_N)
-        if len(found_V) > len(count_V):  # some models have tokens beyond the vocabulary
-            count_V = np.append(count_V, np.zeros(len(found_V) - len(count_V), np.int64))
-        count_V[: len(found_V)] += found_V
-    order = np.argsort(-count_V, kind="stable")[:WORDS]
-    return tuple((int(i), int(count_V[i])) for i in order if count_V[i])
-
-
 def main(path: Path) -> None:
     """Answer the question on standard input."""
     inquiry = Inquiry(**json.loads(sys.stdin.buffer.readline()))
@@ -206,7 +137,7 @@ def main(path: Path) -> None:
     said = -EVERY
     try:
         with FeatureStore.open(path) as store:
-            for report in answers(store, inquiry):
+            for report in search_pattern(store, inquiry):
                 if time.monotonic() - said >= EVERY or report.finished:
                     said = time.monotonic()
                     _tell(_told(report))

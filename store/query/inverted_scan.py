@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.index.corpus_text import Mask
-from store.index.index_part import Part
+from store.index.index_part import IndexPart
 from store.index.reader import FeatureStore
 from store.query.scores import TieGroups, tie_groups
 
@@ -25,7 +25,7 @@ _VALUES = 1 << 16
 _SCORED, _HIT = np.uint8(1), np.uint8(2)
 
 
-class Sweep:
+class InvertedScan:
     """Entries on tokens that are scored, told apart by whether the token matches.
 
     Holds a byte a token, and the pointers of every part.
@@ -81,7 +81,7 @@ class Sweep:
         return TieGroups(np.full(len(bits_G), feature), bits_G.astype(np.uint16), entries_V[bits_G], hits_V[bits_G])
 
     def _read(
-        self, part: Part, start: int, stop: int, count: NDArray[np.int64], first: int
+        self, part: IndexPart, start: int, stop: int, count: NDArray[np.int64], first: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16], Mask]:
         """Feature, activation's bits and hit of each entry start … stop-1 of a part that is on a scored token."""
         token = part.inverted_token[start:stop].astype(np.int64) + part.first_token

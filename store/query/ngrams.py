@@ -48,7 +48,7 @@ class Ngram:
 
 
 @dataclass(frozen=True)
-class FiresOn:
+class FiringNgrams:
     """What a feature fires on."""
 
     feature: int
@@ -65,7 +65,7 @@ class _Table(NamedTuple):
     total_U: NDArray[np.float64]
 
 
-def fires_on(store: FeatureStore, feature: int, *, top: int = 10, block: int = BLOCK) -> FiresOn:
+def firing_ngrams(store: FeatureStore, feature: int, *, top: int = 10, block: int = BLOCK) -> FiringNgrams:
     """The `top` n-grams of every window by share of activation, ties by token ids.
 
     Memory follows the feature's count and the number of distinct n-grams, not the corpus.
@@ -85,7 +85,7 @@ def fires_on(store: FeatureStore, feature: int, *, top: int = 10, block: int = B
     for name, window in WINDOWS.items():
         fired = corpus.table(place_P, act_P, window, block)
         windows[name] = _ranked(corpus, fired, window, top, block)
-    return FiresOn(feature, len(place_P), windows)
+    return FiringNgrams(feature, len(place_P), windows)
 
 
 class _Corpus:

@@ -79,7 +79,7 @@ class Tally(NamedTuple):
         return Interval(2 * low / (1 + low), 2 * high / (1 + high))
 
 
-class Totals(NamedTuple):
+class TokenTotals(NamedTuple):
     """What a sweep counts against."""
 
     scored: int
@@ -140,7 +140,7 @@ class Scores:
         whole = np.zeros((2, d_sae), np.int64)
         return cls(np.zeros(d_sae), whole[0], whole[1], np.zeros(d_sae, np.float32), np.full(d_sae, np.nan))
 
-    def take(self, groups: TieGroups, totals: Totals) -> None:
+    def take(self, groups: TieGroups, totals: TokenTotals) -> None:
         """Score the features whose groups these are, all of each feature's.
 
         Best is the threshold of the highest F1 of the set with this feature added (for an empty set, of the feature);
@@ -176,7 +176,7 @@ def _auroc(
     fired: NDArray[np.int64],
     hits: NDArray[np.int64],
     begins: NDArray[np.int64],
-    totals: Totals,
+    totals: TokenTotals,
 ) -> NDArray[np.float64]:
     """By feature. All sums are whole numbers, twice the count of pairs, so they are exact."""
     matched, others = totals.matched, totals.scored - totals.matched

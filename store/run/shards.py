@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import create_sealed, mapped, open_sealed, put
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.run.spec import known_fields
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
@@ -44,7 +45,7 @@ class ShardInfo:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ShardRows:
     """Activations with the place each was taken from. Rows are in corpus order."""
 
     acts_ND: NDArray[Any]
@@ -61,7 +62,7 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.h5"
 
 
-def write_shard(folder: Path, number: int, info: ShardInfo, rows: Rows) -> Path:
+def write_shard(folder: Path, number: int, info: ShardInfo, rows: ShardRows) -> Path:
     """Write one shard, all or nothing."""
     path = shard_path(folder, number)
     with create_sealed(path, "activations") as file:
@@ -91,14 +92,14 @@ class ShardReader:
             raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
         with open_sealed(self._paths[0], "activations") as file:
             self.info = _info(file)
-        self._open: dict[int, Rows] = {}
+        self._open: dict[int, ShardRows] = {}
 
     @property
     def n_contexts(self) -> int:
         """Contexts that can be read now."""
         return min(self.info.n_contexts, len(self._paths) * self.info.contexts_per_shard)
 
-    def contexts(self, start: int, stop: int) -> Rows:
+    def contexts(self, start: int, stop: int) -> ShardRows:
         """The rows of contexts start … stop-1 as far as they are there, copied out of the map.
 
         Raises:
@@ -108,19 +109,21 @@ class ShardReader:
         numbers = range(start // per, min(-(-stop // per), len(self._paths)))
         return _concatenate([self._cut(number, start, stop) for number in numbers] or [self._cut(0, 0, 0)])
 
-    def _cut(self, number: int, start: int, stop: int) -> Rows:
+    def _cut(self, number: int, start: int, stop: int) -> ShardRows:
         rows = self._shard(number)
         first, last = np.searchsorted(rows.context_N, (start, stop))
-        return Rows(*(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N)))
+        return ShardRows(
+            *(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N))
+        )
 
-    def _shard(self, number: int) -> Rows:
+    def _shard(self, number: int) -> ShardRows:
         if number not in self._open:
             path = self._paths[number]
             with open_sealed(path, "activations") as file:
                 if _info(file) != self.info:
                     raise MonosemError(f"{path} is from another extraction than {self._paths[0]}", "Extract again.")
-                arrays = [mapped(path, file[name]) for name in ("acts", "token", "context", "position")]
-            self._open[number] = Rows(*arrays)
+                arrays = [ArraySpan.of(path, file[name]).mapped() for name in ("acts", "token", "context", "position")]
+            self._open[number] = ShardRows(*arrays)
         return self._open[number]
 
 
@@ -128,10 +131,10 @@ def _info(file: h5py.File) -> ShardInfo:
     return ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
 
 
-def _concatenate(pieces: Sequence[Rows]) -> Rows:
+def _concatenate(pieces: Sequence[ShardRows]) -> ShardRows:
     if len(pieces) == 1:
         return pieces[0]
-    return Rows(
+    return ShardRows(
         np.concatenate([p.acts_ND for p in pieces]),
         np.concatenate([p.token_N for p in pieces]),
         np.concatenate([p.context_N for p in pieces]),

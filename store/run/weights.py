@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.run.spec import SaeSpec
 
@@ -40,6 +43,23 @@ def save_sae(path: Path, weights: SaeWeights) -> None:
 
 
 def load_sae(path: Path) -> SaeWeights:
-    """Read sae.h5."""
+    """Read sae.h5.
+
+    Raises:
+        MonosemError: it is missing, damaged or of a newer schema.
+    """
     with open_sealed(path, "sae") as file:
         return SaeWeights.read(file)
+
+
+def sae_digest(path: Path) -> str:
+    """Return the SHA-256 of a sae.h5, which indexes and recipes name it by. Reads all of it.
+
+    Raises:
+        MonosemError: it cannot be read.
+    """
+    try:
+        with read_stream(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror or error}") from error

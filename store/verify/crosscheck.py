@@ -14,18 +14,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.sealed_hdf5 import mapped
+from store.files.contiguous import ArraySpan
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FeatureIds
 from store.index.merge import feature_groups
 
 BLOCK = 1 << 20
-"""Entries looked at together."""
-_TOKENS = 1 << 20
-"""Tokens whose rows are looked up together."""
+"""Entries, or tokens, looked at together."""
 
 
-class Entries(NamedTuple):
+class IndexEntries(NamedTuple):
     """Consecutive entries of one of the orders."""
 
     token: NDArray[np.int64]
@@ -48,7 +46,7 @@ class _Digest:
     """1: tokens; 2: tokens and features; 3: all of an entry."""
     total: int = 0
 
-    def take(self, entries: Entries) -> None:
+    def take(self, entries: IndexEntries) -> None:
         drawn = np.zeros(len(entries.token), np.uint64)
         for values in (entries.token, entries.feature, entries.bits())[: self.fields]:
             drawn = _mixed(drawn ^ values.astype(np.uint64))
@@ -64,8 +62,8 @@ def index_problem(file: h5py.File, block: int = BLOCK) -> str:
     n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
     if n != n_inverted:
         return f"the forward order holds {n} entries, the inverted order {n_inverted}"
-    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"])) or _bad_pointers(
-        file, "inverted", len(file["feature/count"])
+    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"]), block) or _bad_pointers(
+        file, "inverted", len(file["feature/count"]), block
     )
     problem = problem or _corpus_problem(file)
     if problem:
@@ -90,12 +88,12 @@ def _differing(file: h5py.File, block: int) -> str:
     return "activations"
 
 
-def _bad_pointers(file: h5py.File, order: str, rows: int) -> str:
+def _bad_pointers(file: h5py.File, order: str, rows: int, block: int) -> str:
     """indptr must rise from 0 to the number of entries, one step a row."""
     indptr, n = file[f"{order}/indptr"], len(file[f"{order}/act"])
     sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == n
-    for start in range(0, rows, _TOKENS):
-        sound = sound and bool((np.diff(indptr[start : start + _TOKENS + 1]) >= 0).all())
+    for start in range(0, rows, block):
+        sound = sound and bool((np.diff(indptr[start : start + block + 1]) >= 0).all())
     return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
 
 
@@ -137,17 +135,17 @@ def _corpus_problem(file: h5py.File) -> str:
     return ""
 
 
-def _forward(file: h5py.File, block: int) -> Iterator[Entries]:
+def _forward(file: h5py.File, block: int) -> Iterator[IndexEntries]:
     indptr, act, feature = file["forward/indptr"], file["forward/act"], FeatureIds.of(file)
-    for first in range(0, len(indptr) - 1, _TOKENS):
-        edges = indptr[first : first + _TOKENS + 1]
+    for first in range(0, len(indptr) - 1, block):
+        edges = indptr[first : first + block + 1]
         for start in range(int(edges[0]), int(edges[-1]), block):
             stop = min(start + block, int(edges[-1]))
             token = first + _rows(edges, start, stop)
-            yield Entries(token, feature[start:stop].astype(np.int64), act[start:stop])
+            yield IndexEntries(token, feature[start:stop].astype(np.int64), act[start:stop])
 
 
-def _inverted(file: h5py.File, block: int) -> Iterator[Entries]:
+def _inverted(file: h5py.File, block: int) -> Iterator[IndexEntries]:
     """Blocks of whole features, or pieces of a single one."""
     indptr = file["inverted/indptr"][()]
     token, act = file["inverted/token"], file["inverted/act"]
@@ -156,7 +154,7 @@ def _inverted(file: h5py.File, block: int) -> Iterator[Entries]:
         for start in range(int(edges[0]), int(edges[-1]), block):
             stop = min(start + block, int(edges[-1]))
             feature = first + _rows(edges, start, stop)
-            yield Entries(token[start:stop].astype(np.int64), feature, act[start:stop])
+            yield IndexEntries(token[start:stop].astype(np.int64), feature, act[start:stop])
 
 
 def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
@@ -182,7 +180,7 @@ def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
 def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     count_F = np.diff(file["inverted/indptr"][()])
     columns, at, problem = CorpusColumns.empty(count_F), 0, ""
-    vocab = mapped(Path(file.filename), file["corpus/tokens"])
+    vocab = ArraySpan.of(Path(file.filename), file["corpus/tokens"]).mapped()
     before = (-1, -1, 0)
     for entries in _inverted(file, block):
         digest.take(entries)

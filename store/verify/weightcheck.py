@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.sealed_hdf5 import mapped
+from store.files.contiguous import ArraySpan
 
 NUMBERS = 1 << 22
 """Numbers of the largest intermediate matrix: 16 MiB."""
@@ -30,7 +30,7 @@ def weights_problem(file: h5py.File) -> str:
     """
     if "W_dec" not in file["sae"]:
         return ""
-    W_FD: NDArray[np.float32] = mapped(Path(file.filename), file["sae/W_dec"])
+    W_FD: NDArray[np.float32] = ArraySpan.of(Path(file.filename), file["sae/W_dec"]).mapped()
     columns = file["feature"]
     n_features = len(W_FD)
     for name in ("decoder_norm", "neighbour_id", "neighbour_cosine"):

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import (
     SCHEMA_VERSION,
@@ -19,7 +20,6 @@ from store.files.sealed_hdf5 import (
     check_version,
     create_sealed,
     dataset_states,
-    mapped,
     open_sealed,
     put,
     read_seal,
@@ -65,9 +65,9 @@ def test_a_sound_file(path: Path) -> None:
         assert _damaged(file) == []
         for name in ("a", "packed"):
             np.testing.assert_array_equal(file[name][()], VALUES)
-        assert mapped(path, file["a"]).tobytes() == VALUES.tobytes()
-        assert mapped(path, file["in/b"]).tolist() == list(range(10))
-        assert mapped(path, file["empty"]).shape == (0, 4)
+        assert ArraySpan.of(path, file["a"]).mapped().tobytes() == VALUES.tobytes()
+        assert ArraySpan.of(path, file["in/b"]).mapped().tolist() == list(range(10))
+        assert ArraySpan.of(path, file["empty"]).mapped().shape == (0, 4)
 
 
 def test_the_same_content_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:

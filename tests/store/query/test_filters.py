@@ -16,7 +16,20 @@ from store.index import index_part as part
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.filter_parser import FilterError, parse_filter
-from store.query.filters import MARKS, All, Compare, Contains, FiresOn, Like, Marked, Not, Promotes, Says, Source, Token
+from store.query.filters import (
+    MARKS,
+    All,
+    Compare,
+    Contains,
+    FilterSource,
+    FiresOn,
+    Like,
+    Marked,
+    Not,
+    Promotes,
+    Says,
+    Token,
+)
 from tests.sample_run import VOCAB, Sample, build_sample
 
 NOTES = {
@@ -38,15 +51,15 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 @pytest.fixture(scope="module", params=["merged", "segments"])
 def source(
     request: pytest.FixtureRequest, sample: Sample, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Source]:
+) -> Iterator[FilterSource]:
     path = sample.run.features if request.param == "merged" else sample.run.index
     folder = tmp_path_factory.mktemp("opened")
     (folder / ("features.h5" if request.param == "merged" else "index")).symlink_to(path)
     with FeatureStore.open(folder) as store:
-        yield Source(store, NOTES)
+        yield FilterSource(store, NOTES)
 
 
-def passing(source: Source, text: str, ids: list[int] | None = None) -> list[int]:
+def passing(source: FilterSource, text: str, ids: list[int] | None = None) -> list[int]:
     return parse_filter(text).keep(source, np.array(range(F) if ids is None else ids, np.int64)).tolist()
 
 
@@ -62,7 +75,7 @@ SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_sco
     sign=st.sampled_from(sorted(COMPARED)),
     data=st.data(),
 )
-def test_columns(source: Source, sample: Sample, column: str, sign: str, data: st.DataObject) -> None:
+def test_columns(source: FilterSource, sample: Sample, column: str, sign: str, data: st.DataObject) -> None:
     ids = data.draw(st.permutations(range(F)))[: data.draw(st.integers(0, F))]
     truth = {}
     for i in ids:
@@ -108,7 +121,7 @@ def test_columns(source: Source, sample: Sample, column: str, sign: str, data: s
         ("!!labelled", [0, 3]),
     ],
 )
-def test_notes(text: str, expected: list[int] | None, source: Source) -> None:
+def test_notes(text: str, expected: list[int] | None, source: FilterSource) -> None:
     if expected is None:
         with pytest.raises(FilterError):
             parse_filter(text)
@@ -118,7 +131,7 @@ def test_notes(text: str, expected: list[int] | None, source: Source) -> None:
         assert passing(source, text, []) == []
 
 
-def test_dead_and_alive(source: Source, sample: Sample) -> None:
+def test_dead_and_alive(source: FilterSource, sample: Sample) -> None:
     dead = [i for i in range(F) if not (sample.dense_NF[:, i] > 0).any()]
     assert dead
     assert passing(source, "dead") == dead
@@ -127,8 +140,8 @@ def test_dead_and_alive(source: Source, sample: Sample) -> None:
 
 @SHARED
 @given(token=st.integers(0, len(VOCAB) - 1), near=st.sampled_from([0, 7, 1 << 14]), block=st.sampled_from([5, 1 << 17]))
-def test_fires_on_a_token(source: Source, sample: Sample, token: int, near: int, block: int) -> None:
-    fresh = Source(source.store, {})
+def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near: int, block: int) -> None:
+    fresh = FilterSource(source.store, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(part, "NEAR", near)
         patch.setattr(part, "BLOCK_TOKENS", block)
@@ -145,7 +158,7 @@ def test_fires_on_a_token(source: Source, sample: Sample, token: int, near: int,
         assert wanted.keep(fresh, np.arange(F)).tolist() == [i for i in range(F) if share[i] > bound]
 
 
-def test_tokens_are_named_by_text_or_number(source: Source, sample: Sample) -> None:
+def test_tokens_are_named_by_text_or_number(source: FilterSource, sample: Sample) -> None:
     fires = [i for i in range(F) if (sample.dense_NF[sample.token_N == SEA, i] > 0).any()]
     assert 0 in fires
     for text in ('token:" sea"', "token:sea", f"token:#{SEA}"):
@@ -160,14 +173,14 @@ def test_tokens_are_named_by_text_or_number(source: Source, sample: Sample) -> N
     assert passing(source, "token:#99999") == []
 
 
-def test_promotes(source: Source) -> None:
+def test_promotes(source: FilterSource) -> None:
     for token in range(0, len(VOCAB), 7):
         expected = [i for i in range(F) if token in source.store.logits(i).top.id]
         assert Promotes(Token("", id=token)).keep(source, np.arange(F)).tolist() == expected
 
 
 @pytest.mark.parametrize("feature", [0, 17, F - 1])
-def test_like(feature: int, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_like(feature: int, source: FilterSource, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = source.store.sae().tensors["W_dec"].astype(np.float64).tolist()
 
     def cosine(a: list[float], b: list[float]) -> float:
@@ -187,7 +200,7 @@ def test_like(feature: int, source: Source, monkeypatch: pytest.MonkeyPatch) -> 
         passing(source, "like:48")
 
 
-def test_what_a_filter_measures(source: Source) -> None:
+def test_what_a_filter_measures(source: FilterSource) -> None:
     assert parse_filter("bookmarked max>1").strength(source) is None
     found = parse_filter("!dead like:3 token:sea").strength(source)
     assert found is not None
