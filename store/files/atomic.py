@@ -1,4 +1,4 @@
-"""Files that are complete or absent: write a temporary sibling, fsync, rename."""
+"""Atomic writes: a temporary file beside the target, fsync, rename. A file is complete or absent."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _require_free(path: Path) -> None:
         wrong = "is the folder you are in"
     else:
         return
-    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing takes the place of what is there.")
+    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing is overwritten.")
 
 
 def write_text(path: Path, text: str) -> None:

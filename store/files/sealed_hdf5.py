@@ -1,7 +1,7 @@
 """Sealed HDF5 files: complete or absent, self-describing, and able to prove that no byte has changed.
 
-The first 512 bytes (HDF5's user block) are ours: one ASCII line with the kind of file, the schema version, the length
-and the SHA-256 of everything after it. Each dataset also carries its own SHA-256, so damage can be named.
+The first 512 bytes (HDF5's user block) are the seal: one ASCII line with the kind of file, the schema version, the
+length and the SHA-256 of everything after it. Each dataset also carries its own SHA-256, so damage can be named.
 
 The seal is not a signature: a forger can write one. So a file is believed only where all it holds lies in itself; HDF5
 would read external storage, virtual datasets and links from any file that the reader may read.
@@ -93,7 +93,11 @@ class _Disk(io.FileIO):
 
 @contextmanager
 def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
-    """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise."""
+    """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise.
+
+    Raises:
+        MonosemError: the disk is full, or it cannot be written there.
+    """
     with atomic_path(path) as temporary:
         with _Disk(temporary, "w+") as disk:
             try:
@@ -109,7 +113,7 @@ def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
 
 
 def read_seal(path: Path) -> Seal:
-    """Read the head of `path`.
+    """Read the seal of `path`.
 
     Raises:
         MonosemError: the file is missing, truncated, not monosem's, of a newer schema, or a link out of its folder.
@@ -207,7 +211,7 @@ def dataset_states(file: h5py.File) -> Iterator[tuple[str, bool]]:
 
 
 def put(group: h5py.Group, name: str, values: NDArray[Any], *, packed: bool = False) -> h5py.Dataset:
-    """Write an array: contiguous where it is read at random, gzip (`packed`) where it is always read whole."""
+    """Write an array: contiguous for random reads, or compressed (`packed`) where it is always read whole."""
     if packed and values.size:
         return group.create_dataset(name, data=values, compression="gzip", compression_opts=4, shuffle=True)
     return group.create_dataset(name, data=values)

@@ -1,6 +1,6 @@
-"""All entries of one feature, held in memory while its page is made of them.
+"""All entries of one feature, held in memory while its page is built.
 
-Shapes: N entries, W stretches of text.
+Shapes: N entries, W windows of text, T tokens of a window.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from store.index.index_part import IndexPart, Postings, inside
 
 FEW = 1 << 14
-"""Entries up to which all are read for any of them: that takes as long as some three short reads."""
+"""Entries of a feature up to which all are read at once, which takes as long as about three short reads."""
 
 
 class FeatureWindow(NamedTuple):
-    """What a feature does on one stretch of the corpus. T tokens."""
+    """Tokens of one window of the corpus, and a feature's activations on them."""
 
     token_T: NDArray[np.int32]
     act_T: NDArray[np.float32]
@@ -28,14 +28,14 @@ class FeatureWindow(NamedTuple):
 
 @dataclass(frozen=True)
 class FeaturePostings:
-    """Of one feature, descending by activation, ties by token."""
+    """Entries of one feature, descending by activation, ties by token."""
 
     token_N: NDArray[np.int64]
     act_N: NDArray[np.float16]
 
     @classmethod
     def of(cls, parts: Sequence[IndexPart], feature: int) -> FeaturePostings:
-        """In all parts of an index."""
+        """Read a feature's entries from all parts of an index."""
         pieces = [part.stored(*part.span(feature)) for part in parts]
         if len(pieces) == 1:
             return cls(*pieces[0])
@@ -45,11 +45,11 @@ class FeaturePostings:
         return cls(token_N[order_N], act_N[order_N])
 
     def postings(self, wanted: slice | NDArray[np.int64]) -> Postings:
-        """Some of them, by rank."""
+        """Return entries by rank."""
         return Postings(self.token_N[wanted], self.act_N[wanted].astype(np.float32))
 
     def on(self, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        """The activation on each token of some stretches of the corpus, 0 where the feature does not fire."""
+        """Return the activation on each token of windows start … stop-1; 0 where the feature does not fire."""
         length_W = stop_W - start_W
         begin_W = np.cumsum(length_W) - length_W
         act = np.zeros(int(length_W.sum()), np.float32)

@@ -1,4 +1,4 @@
-"""Segments into features.h5: a k-way merge of sorted runs in bounded memory."""
+"""Merge segments into features.h5: a k-way merge of sorted runs in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from store.index.segment import common_path, covered, read_plan, segment_path
 from store.index.segment_columns import joined, joined_packed
 
 MAX_TOKENS = 1 << 32
-"""Tokens that the uint32 of inverted/token can name."""
+"""Tokens that the uint32 of inverted/token can number."""
 BYTES_PER_ENTRY = 56
-"""Working memory of one non-zero in the merge: as a key with room to sort, as read, as written, and all that twice,
-because one part is sorted while another is written."""
+"""Working memory per entry: as a key with room to sort, as read, as written; twice, because one piece is sorted while
+another is written."""
 MERGE_BYTES = 1 << 27
-"""Working memory of a merge, about: larger parts are sorted no faster (docs/benchmarks.md)."""
+"""Working memory of a merge, about: larger pieces are sorted no faster (docs/benchmarks.md)."""
 MAPS = 64
-"""Segments whose tokens are mapped at once, where they do not fit into memory together."""
+"""Segments whose tokens are mapped at once if all tokens do not fit into memory."""
 _LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
 class SegmentArrays:
-    """Where one segment's arrays lie. Nothing of it is in memory, and no file is open."""
+    """Places of one segment's arrays. Nothing of it is in memory, and no file is open."""
 
     first_token: int
     n_tokens: int
@@ -47,16 +47,16 @@ class SegmentArrays:
 
 
 def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False) -> None:
-    """Write `target` (features.h5) from an index folder. The same to the byte whatever the segments and the memory.
+    """Write `target` (features.h5) from an index folder. Its bytes depend neither on the segments nor on the memory.
 
     Args:
         index: folder with common.h5 and segments.
         target: the file to write, all or nothing.
-        memory: bytes of working memory to stay under, beyond some 150 a feature.
-        partial: take what segments there are, though they cover less than was planned; the plan stays what it was.
+        memory: bytes of working memory to stay under, beside some 150 per feature.
+        partial: merge segments that cover less than the plan; the plan stays as it is.
 
     Raises:
-        MonosemError: there is no segment, or, unless `partial`, they do not cover the plan.
+        MonosemError: there is no segment, or they do not cover the plan and it is not `partial`.
     """
     plan = read_plan(common_path(index))
     found = covered(index)
@@ -100,7 +100,7 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
             totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
             first_tokens.append(int(file.attrs["first_token"]))
             ids = file["corpus/documents/id"]
-            begins.append(int(ids[0] == before))  # a document that goes on in the next segment begins once
+            begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
             before = ids[-1]
     for name, total in totals.items():
         out.attrs[name] = total
@@ -124,7 +124,7 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
             columns.add(tuple((name, str(column.dtype)) for name, column in sorted(file["forward"].items())))
     if len(columns) > 1:
         raise MonosemError(
-            f"{paths[0].parent} holds segments of different versions of monosem", "Remove it and index again."
+            f"{paths[0].parent} has segments of different versions of monosem", "Remove it and index again."
         )
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(entries)[:-1]]).tolist()
     # Each segment's first row starts where the last one of the segment before ends.
@@ -135,7 +135,7 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
 
 
 def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: int) -> None:
-    """Write inverted/* and the columns that follow from it, a part at a time."""
+    """Write inverted/* and the columns that follow from it, piece by piece."""
     vocabulary = _Vocabulary(segments, memory // 4)
     budget = max(1, min(memory - vocabulary.n_bytes, MERGE_BYTES) // BYTES_PER_ENTRY)
     count = np.diff(segments[0].indptr.read())
@@ -159,7 +159,7 @@ def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: i
 
 
 def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
-    """Consecutive features [first, last) with at most `budget` entries together (one feature may have more)."""
+    """Yield half-open ranges of features with at most `budget` entries together (a single feature may have more)."""
     ends = np.cumsum(count)
     first, d_sae = 0, len(count)
     while first < d_sae:
@@ -172,7 +172,7 @@ def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int,
 
 @dataclass(frozen=True)
 class MergePiece:
-    """What is sorted at once: features [first, last), and the entries of theirs to be taken from each segment."""
+    """Entries sorted at once: of features [first, last), the range of entries in each segment."""
 
     first: int
     last: int
@@ -190,7 +190,7 @@ class MergedBlock:
 def _pieces(
     segments: Sequence[SegmentArrays], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
 ) -> Iterator[MergePiece]:
-    """All entries in parts of at most `budget`; a feature with more comes in several, cut at activation values."""
+    """Yield all entries in pieces of at most `budget`; a feature with more is cut at activation values."""
     for first, last in feature_groups(count, budget):
         edges = [segment.indptr.read(first, last + 1)[[0, -1]] for segment in segments]
         bounds = [(int(start), int(stop)) for start, stop in edges]
@@ -204,7 +204,7 @@ def _value_cuts(
 ) -> Iterator[list[tuple[int, int]]]:
     """Cut one feature's runs at common activation values into pieces of at most `budget` entries.
 
-    Pieces hold more only where a single value does.
+    A piece is larger only where a single value has more entries.
     """
     per_value = np.zeros(1 << 16, np.int64)
     for segment, (first, last) in zip(segments, bounds, strict=True):
@@ -220,38 +220,38 @@ def _value_cuts(
 
 
 def _end_of(act: ArraySpan, lowest: int, first: int, last: int) -> int:
-    """The place behind the entries, of a run that falls from `first` to `last`, whose bits are `lowest` and more."""
+    """Return the end (exclusive) of the entries with bits ≥ `lowest`, in a run that falls from `first` to `last`."""
     run = act.mapped().view(np.uint16)
     return bisect_right(run, -lowest, first, last, key=lambda bits: -int(bits))
 
 
-def _prefetched(parts: Iterator[MergePiece], segments: Sequence[SegmentArrays]) -> Generator[MergedBlock, None, None]:
-    """The parts' blocks in turn, the next one made while this one is used."""
+def _prefetched(pieces: Iterator[MergePiece], segments: Sequence[SegmentArrays]) -> Generator[MergedBlock, None, None]:
+    """Yield the block of each piece; the next one is sorted while the caller uses this one."""
     with ThreadPoolExecutor(1, "merging") as thread:
         coming = None
-        for part in parts:
-            made, coming = coming, thread.submit(_sorted_block, segments, part)
+        for piece in pieces:
+            made, coming = coming, thread.submit(_sorted_block, segments, piece)
             if made is not None:
                 yield made.result()
         if coming is not None:
             yield coming.result()
 
 
-def _sorted_block(segments: Sequence[SegmentArrays], part: MergePiece) -> MergedBlock:
+def _sorted_block(segments: Sequence[SegmentArrays], piece: MergePiece) -> MergedBlock:
     """Merge one span of each segment's inverted arrays: by feature, falling activation, token.
 
-    Packed into one integer these sort as they are wanted. Each run is sorted already, which numpy's stable sort uses.
+    Packed into one integer these sort in that order. Each run is sorted already, which numpy's stable sort uses.
     """
-    total = sum(stop - start for start, stop in part.spans)
+    total = sum(stop - start for start, stop in piece.spans)
     keys, at = np.empty(total, np.uint64), 0
-    runs = [(s, span) for s, span in zip(segments, part.spans, strict=True) if span[1] > span[0]]
+    runs = [(s, span) for s, span in zip(segments, piece.spans, strict=True) if span[1] > span[0]]
     if len(runs) == 1:
         ((segment, span),) = runs
         return MergedBlock(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
     for segment, (start, stop) in runs:
         run = keys[at : at + stop - start]
-        edges = np.clip(segment.indptr.read(part.first, part.last + 1), start, stop)
-        run[:] = np.repeat(np.arange(part.last - part.first, dtype=np.uint64), np.diff(edges))
+        edges = np.clip(segment.indptr.read(piece.first, piece.last + 1), start, stop)
+        run[:] = np.repeat(np.arange(piece.last - piece.first, dtype=np.uint64), np.diff(edges))
         run <<= np.uint64(16)
         run |= ~segment.act.read(start, stop).view(np.uint16)
         run <<= np.uint64(32)
@@ -264,7 +264,7 @@ def _sorted_block(segments: Sequence[SegmentArrays], part: MergePiece) -> Merged
 
 
 class _Vocabulary:
-    """Vocabulary ids by place in the corpus: held where there is room for all, else looked up in the segments."""
+    """Vocabulary ids by corpus place: held in memory if all fit, else looked up in the segments."""
 
     def __init__(self, segments: Sequence[SegmentArrays], room: int) -> None:
         self._segments = segments
@@ -272,11 +272,11 @@ class _Vocabulary:
         self._mapped = lru_cache(MAPS)(lambda number: segments[number].tokens.mapped())
         n_bytes = 4 * int(self._ends[-1])
         self.n_bytes = n_bytes if n_bytes <= room else 0
-        """Memory taken."""
+        """Memory in use."""
         self._whole = np.concatenate([segment.tokens.read() for segment in segments]) if self.n_bytes else None
 
     def ids(self, token: NDArray[Any]) -> NDArray[np.int32]:
-        """Of some places, in their order."""
+        """Return the ids of some places, in their order."""
         if self._whole is not None:
             found: NDArray[np.int32] = self._whole[token]
             return found

@@ -1,4 +1,4 @@
-"""The files of a feature index: features.h5, or the segments written so far; opening them, and how they grow."""
+"""Open the files of a feature index, features.h5 or the segments written so far, and notice new segments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from store.run.spec import SaeSpec, known_fields
 
 
 class OpenIndex:
-    """Files of an index that are open together. Use it as a context manager, or close it."""
+    """The open files of an index. Use it as a context manager, or close it."""
 
     def __init__(self, path: Path, common: h5py.File, parts: list[IndexPart], run: RunFolder | None = None) -> None:
         self.path = path
@@ -34,7 +34,7 @@ class OpenIndex:
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
         self._parts = parts
         self.layout = CorpusLayout(path, parts)
-        """Contexts, documents, and which tokens count."""
+        """Contexts and documents, and which tokens count."""
         self._before: ColumnTotals | None = None
 
     @classmethod
@@ -74,13 +74,13 @@ class OpenIndex:
         return self._common is self._parts[0].file
 
     def grown(self) -> Self | None:
-        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
+        """Return a newer store if the run's index has grown, else None. This store stays valid.
 
-        The newer store shares the segments that are open already and reads only what is new: close the last one, or
-        none and let them be collected. See `store.index.growth` for when to ask.
+        The newer store shares the segments that are open already and opens only new ones: close the last store, or
+        none and let them be collected. `store.index.growth.Watch` notices when to call this.
 
         Raises:
-            MonosemError: what has come cannot be opened.
+            MonosemError: a new file cannot be opened.
         """
         if self._run is None or self.merged:
             return None
@@ -114,14 +114,14 @@ class OpenIndex:
         return tuple(self._parts)
 
     def reading(self) -> AbstractContextManager[None]:
-        """What turns HDF5's complaints into a `MonosemError` that names the file."""
+        """Return a context that turns HDF5's errors into a `MonosemError` that names the file."""
         return reading(self.path)
 
     def check_lengths(self) -> None:
-        """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.
+        """Check that no file was cut or overwritten while open: HDF5 reads zeros after the end of a file.
 
         Raises:
-            MonosemError: a file has another length than when it was opened.
+            MonosemError: a file's length has changed since it was opened.
         """
         for file in self._files:
             if os.fstat(file.id.get_vfd_handle()).st_size != file.id.get_filesize():

@@ -1,4 +1,4 @@
-"""events.jsonl: one line per log point of a training, appended so that another terminal can follow it."""
+"""events.jsonl: one line per log point of a training, which other processes can follow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from store.files.regular_file import open_regular, read_stream
 from store.run.spec import known_fields
 
 LARGEST = 2**63
-"""Beyond it an integer is damage, and no float could hold some of them."""
+"""Integers from here on are damage; some would not even fit a float."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainEvent:
-    """One log point. `loss` is what the optimizer saw; `terms` are its parts by name."""
+    """One log point. `loss` is what the optimizer minimised; `terms` are its parts by name."""
 
     step: int
     tokens: int
@@ -27,17 +27,17 @@ class TrainEvent:
     l0: float
     explained_variance: float
     dead: int
-    """Features silent for the dead window at this point."""
+    """Features that have not fired within the dead window."""
     lr: float
     grad_norm: float
     tok_s: float
-    """Tokens a second since the line before."""
+    """Tokens per second since the line before."""
     terms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndEvent:
-    """The last line of a finished training: the whole of it, index left out."""
+    """The last line of a finished training: totals without the index."""
 
     tokens: int
     seconds: float
@@ -45,13 +45,17 @@ class EndEvent:
 
 
 class EventLog:
-    """Appends to events.jsonl, one write a line, so that a reader never meets half of one in the middle."""
+    """Appends to events.jsonl, one write per line, so that only the last line can be incomplete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def append(self, event: TrainEvent | EndEvent) -> None:
-        """Add one line."""
+        """Append one line.
+
+        Raises:
+            MonosemError: it cannot be written.
+        """
         head = {"event": "end"} if isinstance(event, EndEvent) else {}
         line = json.dumps(head | asdict(event)) + "\n"
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
@@ -59,26 +63,26 @@ class EventLog:
             stream.seek(0, os.SEEK_END)
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":  # a full disk cut the line before: keep ours whole
+                if stream.read(1) != b"\n":  # a full disk cut the line before: start a new one
                     line = "\n" + line
             stream.write(line.encode())
 
     def rewind(self, step: int) -> None:
-        """Drop lines behind `step`, as when training resumes from a checkpoint taken there."""
+        """Drop lines after `step`, as when training resumes from the checkpoint of that step."""
         kept = [e for e in read_events(self._path) if isinstance(e, TrainEvent) and e.step <= step]
         write_text(self._path, "".join(json.dumps(asdict(event)) + "\n" for event in kept))
 
 
 class News(NamedTuple):
-    """What an events file holds that it did not hold before."""
+    """New lines of an events file."""
 
     events: list[TrainEvent | EndEvent]
     restarted: bool
-    """Whether the file was replaced or cut, as when training resumes: then these are all it holds."""
+    """Whether the file was replaced or cut, as when training resumes: `events` are then all of its lines."""
 
 
 class EventTail:
-    """Follows an events file that another process appends to, reading no line twice."""
+    """Follows an events file that another process appends to; reads each line once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -87,7 +91,7 @@ class EventTail:
         self._at = 0
 
     def poll(self) -> News:
-        """The lines completed since the last call; nothing where the file is missing or cannot be read."""
+        """Return the lines completed since the last call; none where the file is missing or cannot be read."""
         try:
             status = self._path.stat()
             restarted = (status.st_dev, status.st_ino) != self._file or status.st_size < self._at
@@ -106,7 +110,7 @@ class EventTail:
 
 
 def read_events(path: Path) -> list[TrainEvent | EndEvent]:
-    """All complete lines of an events file; a line that is still being written is left out."""
+    """Return all complete lines of an events file; a line that is still being written is left out."""
     if not path.is_file():
         return []
     with read_stream(path) as stream:
@@ -115,7 +119,7 @@ def read_events(path: Path) -> list[TrainEvent | EndEvent]:
 
 
 def _parsed(line: str) -> TrainEvent | EndEvent | None:
-    """The event of a line; None for one that is half written, or that another hand has spoilt."""
+    """Return the event of a line; None for an incomplete or damaged one."""
     try:
         data: dict[str, Any] = json.loads(line)
         kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent

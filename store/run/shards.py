@@ -1,4 +1,7 @@
-"""Activation shards: `activations/shard-00000.h5`, each complete or absent, each memory-mappable."""
+"""Activation shards: `activations/shard-00000.h5` and so on, memory-mapped for reading.
+
+Shapes: N rows, D = d_in.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.run.spec import known_fields
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
-"""Kept dtype by name. numpy has no bfloat16: its bits are kept as uint16, and the shard says so."""
+"""Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardInfo:
-    """What a folder of shards was made from. Equal in every shard of a folder."""
+    """Origin of a folder of shards; the same in each of them."""
 
     model: str
     model_digest: str
@@ -35,18 +38,18 @@ class ShardInfo:
     data: str
     corpus_digest: str
     context: int
-    """Tokens a context."""
+    """Tokens per context."""
     packing: str
     seed: int
     excluded: str
     contexts_per_shard: int
     n_contexts: int
-    """Contexts in all shards together, when the extraction is complete."""
+    """Contexts in all shards together, once the extraction is complete."""
 
 
 @dataclass(frozen=True)
 class ShardRows:
-    """Activations with the place each was taken from. Rows are in corpus order."""
+    """Activations with the place of each, in corpus order."""
 
     acts_ND: NDArray[Any]
     token_N: NDArray[np.int32]
@@ -58,12 +61,12 @@ class ShardRows:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """`folder/shard-00012.h5`."""
+    """Return `folder/shard-00012.h5`."""
     return folder / f"shard-{number:05d}.h5"
 
 
 def write_shard(folder: Path, number: int, info: ShardInfo, rows: ShardRows) -> Path:
-    """Write one shard, all or nothing."""
+    """Write one shard, all or nothing, and return its path."""
     path = shard_path(folder, number)
     with create_sealed(path, "activations") as file:
         file.attrs["info"] = json.dumps(asdict(info))
@@ -76,7 +79,7 @@ def write_shard(folder: Path, number: int, info: ShardInfo, rows: ShardRows) -> 
 
 
 def complete_shards(folder: Path) -> int:
-    """Shards written so far, counted from shard 0 without a gap."""
+    """Return the number of shards from shard 0 on without a gap."""
     number = 0
     while shard_path(folder, number).is_file():
         number += 1
@@ -96,11 +99,11 @@ class ShardReader:
 
     @property
     def n_contexts(self) -> int:
-        """Contexts that can be read now."""
+        """Contexts that can be read so far."""
         return min(self.info.n_contexts, len(self._paths) * self.info.contexts_per_shard)
 
     def contexts(self, start: int, stop: int) -> ShardRows:
-        """The rows of contexts start … stop-1 as far as they are there, copied out of the map.
+        """Return the rows of contexts start … stop-1, as far as they were extracted, copied out of the map.
 
         Raises:
             MonosemError: a shard is damaged, or from another extraction than the first.

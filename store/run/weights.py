@@ -1,4 +1,4 @@
-"""sae.h5: the weights of a sparse autoencoder in float32, with what they are for."""
+"""sae.h5: the weights of a sparse autoencoder in float32, with their `SaeSpec`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class SaeWeights:
     tensors: dict[str, NDArray[np.float32]]
 
     def write(self, group: h5py.Group) -> None:
-        """Into a group of an open file."""
+        """Write into a group of an open file."""
         group.attrs["spec"] = self.spec.to_json()
         for name, values in sorted(self.tensors.items()):
             put(group, name, np.ascontiguousarray(values, np.float32))
 
     @classmethod
     def read(cls, group: h5py.Group) -> SaeWeights:
-        """What `write` wrote."""
+        """Read a group that `write` filled."""
         tensors = {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset)}
         return cls(SaeSpec.from_json(group.attrs["spec"]), tensors)
 

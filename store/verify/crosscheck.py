@@ -1,6 +1,6 @@
-"""The parts of an index file against each other, in memory that does not grow with its activations.
+"""Check the parts of an index file against each other.
 
-What is kept whole is a byte a token and some columns of a number a feature.
+Memory is a byte per token and some numbers per feature; it does not grow with the number of activations.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class IndexEntries(NamedTuple):
     act: NDArray[np.float16]
 
     def bits(self) -> NDArray[np.uint16]:
-        """The activations as integers, which rise with them."""
+        """Return the activations as integers of the same order."""
         return self.act.view(np.uint16)
 
 
 @dataclass
 class _Digest:
-    """A sum over entries of numbers drawn from their first fields: the same for any order of the same entries.
+    """Sum over entries of hashes of their first fields: independent of the order of entries.
 
-    Two different sets agree with a probability of 2⁻⁶⁴.
+    Two different sets of entries have the same sum with probability 2⁻⁶⁴.
     """
 
     fields: int
-    """1: tokens; 2: tokens and features; 3: all of an entry."""
+    """1: token; 2: token and feature; 3: the whole entry."""
     total: int = 0
 
     def take(self, entries: IndexEntries) -> None:
@@ -54,9 +54,9 @@ class _Digest:
 
 
 def index_problem(file: h5py.File, block: int = BLOCK) -> str:
-    """What is inconsistent inside an index file, or "".
+    """Return what is inconsistent in an index file, or "".
 
-    Both orders must hold the same (token, feature, activation) entries, each sorted as it promises, on tokens that
+    Both orders must hold the same (token, feature, activation) entries, each in its order, on tokens that
     count; contexts must cover the corpus, and the columns must follow from the entries.
     """
     n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
@@ -89,7 +89,7 @@ def _differing(file: h5py.File, block: int) -> str:
 
 
 def _bad_pointers(file: h5py.File, order: str, rows: int, block: int) -> str:
-    """indptr must rise from 0 to the number of entries, one step a row."""
+    """Check that indptr rises from 0 to the number of entries, one step per row."""
     indptr, n = file[f"{order}/indptr"], len(file[f"{order}/act"])
     sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == n
     for start in range(0, rows, block):
@@ -110,7 +110,7 @@ def vocabulary_problem(file: h5py.File) -> str:
 
 
 def _corpus_problem(file: h5py.File) -> str:
-    """Contexts and documents must cover the tokens, and the numbers at the head of the file count them."""
+    """Check that contexts and documents cover the tokens, and the counts in the file's attributes."""
     corpus = file["corpus"]
     n_tokens, counted_N = len(corpus["tokens"]), corpus["counted"][()]
     if len(counted_N) != n_tokens:
@@ -146,7 +146,7 @@ def _forward(file: h5py.File, block: int) -> Iterator[IndexEntries]:
 
 
 def _inverted(file: h5py.File, block: int) -> Iterator[IndexEntries]:
-    """Blocks of whole features, or pieces of a single one."""
+    """Yield blocks of whole features, or pieces of a single one."""
     indptr = file["inverted/indptr"][()]
     token, act = file["inverted/token"], file["inverted/act"]
     for first, last in feature_groups(np.diff(indptr), block):
@@ -158,7 +158,7 @@ def _inverted(file: h5py.File, block: int) -> Iterator[IndexEntries]:
 
 
 def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
-    """The row of each of the entries start … stop-1, counted from the row of edges[0]."""
+    """Return the row of each entry start … stop-1, counted from the row of edges[0]."""
     inside = np.clip(edges, start, stop)
     return np.repeat(np.arange(len(edges) - 1), inside[1:] - inside[:-1])
 
@@ -185,7 +185,7 @@ def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     for entries in _inverted(file, block):
         digest.take(entries)
         if entries.token.max() >= len(vocab):
-            return ""  # tokens that the corpus does not hold: the digests differ
+            return ""  # tokens beyond the corpus: the digests differ
         columns.take(at, entries.act, entries.token, lambda token_E: vocab[token_E])
         at += len(entries.token)
         token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
@@ -209,21 +209,21 @@ def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
         "top_sum": columns.top_sum_F,
     }
     for name, values in expected.items():
-        # Sums of many numbers depend on the order they were added in.
         if file[f"feature/{name}"].shape != values.shape:
             return f"feature/{name} has the shape {file[f'feature/{name}'].shape}, not {values.shape}"
+        # A tolerance, as sums of many numbers depend on the order of addition.
         if not np.allclose(file[f"feature/{name}"][()], values, rtol=1e-12, atol=0.0):
             return f"feature/{name} does not follow from the activations"
     return ""
 
 
 def _after(before: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`values` behind the one that the block before them ended with."""
+    """Return `values` with the last value of the block before in front."""
     return np.concatenate([np.array([before], np.int64), values])
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
+    """Apply the finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -127,7 +127,7 @@ def test_nothing_to_merge(tmp_path: Path) -> None:
     assert "monosem index" in caught.value.hint
     whole(run.path)
     discard(run.index)
-    with pytest.raises(MonosemError, match=r"features\.h5 is all there is"):
+    with pytest.raises(MonosemError, match=r"only its features\.h5"):
         by_hand(run)
 
 

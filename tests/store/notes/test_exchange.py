@@ -134,15 +134,15 @@ BROKEN = {
     "e.csv": (b"feature,bookmark\n1,perhaps\n", "line 2: bookmark is 'perhaps'"),
     "f.csv": (b"feature,label\n1,x\n2,y\n1,z\n", "line 4: feature 1 again, as in line 2"),
     "g.csv": (b'feature,label\n1,"x\n', "g.csv, line"),
-    "h.csv": (b"feature,label\n1,\xff\n", "no UTF-8 text"),
+    "h.csv": (b"feature,label\n1,\xff\n", "not UTF-8 text"),
     "i.csv": (b"feature,label\n2147483648,x\n", "2147483648"),
-    "a.json": (b"[", "no JSON"),
-    "b.json": (b'{"feature": 1}', "no JSON array"),
-    "c.json": (b"[1]", "entry 1 is no JSON object"),
+    "a.json": (b"[", "not JSON"),
+    "b.json": (b'{"feature": 1}', "not a JSON array"),
+    "c.json": (b"[1]", "entry 1 is not a JSON object"),
     "d.json": (b'[{"feature": 1}, {"feature": true}]', "entry 2: no feature has the number True"),
     "e.json": (b'[{"feature": 1, "label": 5}]', "entry 1: label is 5"),
     "f.json": (b'[{"feature": 1, "tags": [5]}]', "entry 1: tags"),
-    "g.json": (b"[" * 100_000, "no JSON"),
+    "g.json": (b"[" * 100_000, "not JSON"),
 }
 
 

@@ -201,14 +201,14 @@ def test_notes_that_may_not_be_read(notes: Notes, tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", denied)
+        patch.setattr("store.notes.note_file.read_stream", denied)
         with pytest.raises(MonosemError, match=r"cannot read .*notes\.jsonl: Permission denied"):
             notes.load()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(MonosemError, match="folder: it is no file"):
+    with pytest.raises(MonosemError, match="folder: it is not a regular file"):
         Notes(tmp_path / "folder").load()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(MonosemError, match="pipe: it is no file"):  # and nobody waits for a writer
+    with pytest.raises(MonosemError, match="pipe: it is not a regular file"):  # and it waits for no writer
         Notes(tmp_path / "pipe").load()
 
 
@@ -261,7 +261,7 @@ def test_tags_one_by_one(notes: Notes) -> None:
 
 
 def test_what_is_no_note_is_refused_and_nothing_is_written(notes: Notes, tmp_path: Path) -> None:
-    with pytest.raises(MonosemError, match="no tag"):
+    with pytest.raises(MonosemError, match="not a tag"):
         notes.set(1, "tag", " # ")
     with pytest.raises(MonosemError, match="a comment of 65537 characters"):
         notes.append([Statement(1, "label", "fine"), Statement(1, "comment", "x" * 65_537)])

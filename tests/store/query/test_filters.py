@@ -54,7 +54,10 @@ def source(
 ) -> Iterator[FilterSource]:
     path = sample.run.features if request.param == "merged" else sample.run.index
     folder = tmp_path_factory.mktemp("opened")
-    (folder / ("features.h5" if request.param == "merged" else "index")).symlink_to(path)
+    if request.param == "merged":
+        (folder / "features.h5").hardlink_to(path)
+    else:
+        (folder / "index").symlink_to(path)
     with FeatureStore.open(folder) as store:
         yield FilterSource(store, NOTES)
 

@@ -268,7 +268,8 @@ def test_a_run_under_a_link_is_locked_like_any(run: RunFolder, tmp_path: Path) -
 
 def test_events_and_records_are_not_read_through_links(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(run.run_json.read_text())
-    (tmp_path / "events").write_text("")
+    EventLog(tmp_path / "events").append(EndEvent(tokens=1, seconds=1.0, tok_s=1.0))
+    before = (tmp_path / "events").read_bytes()
     run.run_json.unlink()
     run.run_json.symlink_to(tmp_path / "record.json")
     run.events.symlink_to(tmp_path / "events")
@@ -277,4 +278,4 @@ def test_events_and_records_are_not_read_through_links(run: RunFolder, tmp_path:
     with pytest.raises(MonosemError, match="link out of its folder"):
         EventLog(run.events).append(EndEvent(tokens=1, seconds=1.0, tok_s=1.0))
     assert EventTail(run.events).poll() == ([], False)
-    assert (tmp_path / "events").read_text() == ""
+    assert (tmp_path / "events").read_bytes() == before
