@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from store.files.sealed_hdf5 import open_sealed
 from store.index.merge import merge
 from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
 from store.run.folder import RunFolder
-from store.run.spec import known_fields
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def features_coverage(features: Path) -> IndexCoverage | None:
     if not features.is_file():
         return None
     with open_sealed(features, "features") as file:
-        plan = IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
+        plan = IndexPlan.from_json(file.attrs["plan"])
         return IndexCoverage(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +17,7 @@ from store.index.growth import same_file, settled
 from store.index.index_part import ColumnTotals, IndexPart, open_part, reading
 from store.index.segment import IndexPlan, common_path, complete_segments, segment_path
 from store.run.folder import RunFolder
-from store.run.spec import SaeSpec, known_fields
+from store.run.spec import SaeSpec
 
 
 class OpenIndex:
@@ -30,7 +29,7 @@ class OpenIndex:
         self._common = common
         self._files = [common, *(part.file for part in parts if part.file is not common)]
         with reading(path):
-            self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
+            self.plan = IndexPlan.from_json(common.attrs["plan"])
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
         self._parts = parts
         self.layout = CorpusLayout(path, parts)

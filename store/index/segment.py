@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.typed_json import decode
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.vocabulary import Vocabulary
-from store.run.spec import known_fields
 from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
@@ -51,6 +51,15 @@ class IndexPlan:
     def to_json(self) -> str:
         """Return the JSON that files have."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> IndexPlan:
+        """Read the text of `to_json`.
+
+        Raises:
+            ValueError: it is not that.
+        """
+        return decode(cls, json.loads(text))
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeW
 def read_plan(path: Path) -> IndexPlan:
     """Read the plan in index/common.h5."""
     with open_sealed(path, "common") as file:
-        return IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
+        return IndexPlan.from_json(file.attrs["plan"])
 
 
 class SegmentBuilder:

@@ -1,12 +1,12 @@
-"""Which features tell a set of tokens from the rest: every feature ranked, and how much a few of them cover together.
+"""Rank all features by how well they detect a set of tokens, and grow a small set that detects it together.
 
-A feature *fires* at a threshold where its activation is at least that; thresholds are the feature's own activations.
-A *set* fires where one of its features does, each at its own threshold; it begins with the best single feature and
-takes, as long as F1 rises, the pair of another feature and threshold with which F1 is highest (ties: lower feature,
-then lower threshold); thresholds to choose from are its activations on tokens that the set does not fire on yet.
+A feature *fires* at a threshold where its activation is at least the threshold; candidates are its own activations. A
+*set* fires where one of its features does, each at its own threshold. It is grown greedily: from the best single
+feature, it adds the pair of feature and threshold with the highest F1 (ties: lower feature, then lower threshold) while
+F1 rises; candidates are activations on tokens where the set does not fire yet.
 
 The best of thousands of features and thresholds looks better than it is on the tokens it was chosen on. With `held_out`
-features and thresholds are chosen on the contexts of even number, and every figure is measured on the others.
+features and thresholds are chosen on contexts of even number, and every figure is measured on the others.
 
 Shapes: N tokens, F features.
 """
@@ -51,22 +51,22 @@ DEFAULTS = FindOptions()
 
 
 class UnevenHalves(MonosemError):
-    """What is asked for is in one half of the contexts only, so that nothing can be held out."""
+    """All matches are in one half of the contexts, so nothing can be held out."""
 
 
 class Question(NamedTuple):
-    """Tokens to tell from others."""
+    """Tokens to detect among others."""
 
     name: str
-    """What is asked for, for messages."""
+    """Name of the tokens, for messages."""
     scored_N: Mask
-    """Tokens that take part at all; only those that count may."""
+    """Tokens scored, a subset of those that count."""
     matched_N: Mask
-    """Those to be told, whether scored or not."""
+    """Positive tokens, scored or not."""
 
 
 class Choice(NamedTuple):
-    """A feature, and the least activation that counts as firing."""
+    """A feature and its threshold: the least activation that counts as firing."""
 
     feature: int
     threshold: float
@@ -74,19 +74,19 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureScore:
-    """How well one feature tells the tokens, at its best threshold."""
+    """Figures of one feature at its best threshold."""
 
     choice: Choice
     tally: Tally
     auroc: float | None
-    """Chance that a matching token has a higher activation than another, a tie counting half. None without either."""
+    """Probability that a matching token has a higher activation than another, ties counting half; None if undefined."""
     n_active: int
-    """Tokens of the whole index on which it fires at all."""
+    """Tokens of the whole index on which it is active."""
 
 
 @dataclass(frozen=True)
 class SetScore:
-    """How well a set of features tells the tokens, the best feature first."""
+    """Figures of a set of features, the best feature first."""
 
     choices: tuple[Choice, ...]
     tally: Tally
@@ -94,18 +94,18 @@ class SetScore:
 
 @dataclass(frozen=True)
 class Found:
-    """An answer, perhaps on the way."""
+    """An answer, final or intermediate."""
 
     matched: int
-    """Tokens that match, of those scored."""
+    """Scored tokens that match."""
     scored: int
     measured: int
-    """Matching tokens that the figures are about: all, or with `held_out` those of the other contexts."""
+    """Matching tokens that the figures are measured on: all, or with `held_out` those of the other contexts."""
     results: tuple[FeatureScore, ...]
-    """Best first; only features that fire on a matching token. Until `finished`, of the entries read so far, and with
+    """Best first; only features that fire on a matching token. Before `finished`, over the entries read so far, with
     `held_out` on the contexts that choices are made on."""
     union: SetScore | None
-    """None before it is known, and where none was asked for."""
+    """None before it is known, and if none was asked for."""
     done: float
     """Share of the entries read, in the pass over all features."""
     finished: bool
@@ -151,7 +151,7 @@ def search(store: FeatureStore, question: Question, options: FindOptions = DEFAU
 
 
 def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...]) -> Tally:
-    """The counts of a set of features, or of one, at given thresholds."""
+    """Count hits and firings of a set of features at given thresholds."""
     fires_N = np.zeros(store.n_tokens, bool)
     for choice in choices:
         fires_N[firing_places(store, choice)] = True
@@ -161,7 +161,7 @@ def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...
 
 
 def firing_places(store: FeatureStore, choice: Choice) -> NDArray[np.int64]:
-    """The places in the corpus where a feature fires, the strongest first."""
+    """Return the corpus places where a feature fires, the strongest first."""
     postings = store.postings(choice.feature)
     reaching = len(postings.act) - int(np.searchsorted(postings.act[::-1], choice.threshold))
     return postings.token[:reaching]
@@ -172,11 +172,11 @@ def _totals(question: Question) -> TokenTotals:
 
 
 def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple[Question, Question]:
-    """What choices are made on and what is measured: the same, or contexts of even and of odd number."""
+    """Return the question to choose on and the one to measure on: the same, or contexts of even and of odd number."""
     scored_N = question.scored_N
     if not (scored_N & question.matched_N).any():
         raise MonosemError(
-            f"nothing in the indexed corpus matches {question.name}", "Only tokens that count are asked."
+            f"nothing in the indexed corpus matches {question.name}", "Only tokens that count are searched."
         )
     if not held_out:
         return question, question
@@ -207,7 +207,7 @@ def _best(
 
 
 def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
-    """The same features at the same thresholds on other tokens, in the same order."""
+    """Measure the same features at the same thresholds on other tokens, in the same order."""
     totals, scores = _totals(measuring), Scores.empty(store.d_sae)
     scan = InvertedScan(store, measuring.scored_N, measuring.matched_N)
     for groups in scan.groups(np.unique([one.choice.feature for one in results])):
@@ -215,14 +215,14 @@ def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureSc
     judged = []
     for one in results:
         auroc = float(scores.auroc_F[one.choice.feature])
-        # Without an entry on these tokens every one of them has a zero, and all pairs tie.
+        # Without entries on these tokens all activations are zero, so all pairs tie.
         known = auroc if not isnan(auroc) else (0.5 if totals.matched < totals.scored else None)
         judged.append(replace(one, tally=tally_of(store, measuring, (one.choice,)), auroc=known))
     return tuple(judged)
 
 
 def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -> Iterator[tuple[Choice, ...]]:
-    """The set as it grows, one feature after the other."""
+    """Yield the set after each feature that joins it."""
     choices: tuple[Choice, ...] = (first,)
     yield choices
     whole = _totals(selecting)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
-from store.run.spec import known_fields
+from store.files.typed_json import decode
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
@@ -131,7 +131,7 @@ class ShardReader:
 
 
 def _info(file: h5py.File) -> ShardInfo:
-    return ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+    return decode(ShardInfo, json.loads(file.attrs["info"]))
 
 
 def _concatenate(pieces: Sequence[ShardRows]) -> ShardRows:

@@ -183,7 +183,7 @@ def test_promotes(source: FilterSource) -> None:
 
 
 @pytest.mark.parametrize("feature", [0, 17, F - 1])
-def test_like(feature: int, source: FilterSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_like(feature: int, source: FilterSource) -> None:
     rows = source.store.sae().tensors["W_dec"].astype(np.float64).tolist()
 
     def cosine(a: list[float], b: list[float]) -> float:
@@ -196,9 +196,9 @@ def test_like(feature: int, source: FilterSource, monkeypatch: pytest.MonkeyPatc
     truth = [cosine(row, rows[feature]) for row in rows]
     np.testing.assert_allclose(source.cosines(feature), truth, atol=1e-6)
     assert passing(source, f"like:{feature}>0.5") == [i for i in range(F) if truth[i] > 0.5]
-    monkeypatch.setattr("store.query.filters.NEAREST", 4)
     nearest = sorted(range(F), key=lambda i: -truth[i])[:5]
-    assert passing(source, f"like:{feature}") == sorted(nearest)
+    assert Like(feature, nearest=4).keep(source, np.arange(F)).tolist() == sorted(nearest)
+    assert parse_filter(f"like:{feature}") == All((Like(feature),))
     with pytest.raises(MonosemError, match="there is no feature 48"):
         passing(source, "like:48")
 
@@ -238,22 +238,22 @@ def test_terms_become_filters() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "what"),
     [
-        ("dead max<", 9, "a number is expected behind <"),
-        ("max<x12", 4, "a number is expected behind <"),
-        ("max>=1..2", 5, "a number is expected behind >="),
+        ("dead max<", 9, "a number is expected after <"),
+        ("max<x12", 4, "a number is expected after <"),
+        ("max>=1..2", 5, "a number is expected after >="),
         ("max>nan", 4, "a number is expected"),
         ("size>3", 0, "there is no column size: density, max"),
         ("dead lable:sea", 5, "there is no filter lable:"),
         ('label:"sea', 6, "the closing quote is missing"),
         ('  "', 2, "the closing quote is missing"),
-        ("tag:", 4, "a text is expected behind tag:"),
-        ('token:""', 8, "a text is expected behind token:"),
+        ("tag:", 4, "a text is expected after tag:"),
+        ('token:""', 8, "a text is expected after token:"),
         ("like:sea", 5, "the number of a feature is expected"),
-        ("like:4>", 7, "a number is expected behind >"),
+        ("like:4>", 7, "a number is expected after >"),
         ("like:4x", 6, "a space is missing"),
         ('"sea"boat', 5, "a space is missing"),
-        ("! dead", 1, "a term is expected behind !"),
-        ("!", 1, "a term is expected behind !"),
+        ("! dead", 1, "a term is expected after !"),
+        ("!", 1, "a term is expected after !"),
     ],
 )
 def test_errors_say_where(text: str, at: int, what: str) -> None:
