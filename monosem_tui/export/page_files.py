@@ -22,7 +22,7 @@ _LONGEST_NAME = 80
 def as_file(
     form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest, run: str
 ) -> str:
-    """A feature's page in one of `FORMS`.
+    """Return a feature's page in one of `FORMS`.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -34,6 +34,6 @@ def as_file(
 
 
 def file_name(run: str, what: str, form: Form | Literal["picture", "text"]) -> str:
-    """`stories-412.md`: of a run's name only what every file system and shell takes."""
+    """Return a file name such as `stories-412.md`, safe for every file system and shell."""
     plain = re.sub(r"[^\w.]+", "-", run.removesuffix(".h5"), flags=re.ASCII).strip("-._")[:_LONGEST_NAME].rstrip("-._")
     return f"{plain or 'run'}-{what}.{_ENDINGS[form]}"
