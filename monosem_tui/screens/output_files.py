@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from monosem_tui.export.page_files import write_new
 from monosem_tui.model.session_state import state_folder
 from store.files.atomic import write_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_new
 
 LARGEST = 74_000
 """Bytes that terminals take in one OSC 52 sequence: xterm and tmux cap it near 100 kB of base64."""

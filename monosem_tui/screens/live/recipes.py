@@ -9,7 +9,7 @@ from pathlib import Path
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.live.recipe_files import digest_of, export, free_file, free_name, save_recipe
+from monosem_tui.live.recipe_files import export, free_file, free_name, save_recipe
 from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.writing import WritingControl
@@ -18,6 +18,7 @@ from monosem_tui.widgets.live_view import RecipesView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
 from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.run.weights import sae_digest
 
 DIFFERS = " · not all of the text was written so"
 
@@ -107,7 +108,7 @@ class RecipeShelf(Part):
         if recipe.dictionary:
             folder = self._connection.folder
             # In a thread, as the digest reads all of the dictionary.
-            self._host.away(lambda: digest_of(folder.sae) == recipe.dictionary, self._take_comparison)
+            self._host.away(lambda: sae_digest(folder.sae) == recipe.dictionary, self._take_comparison)
 
     def _take_comparison(self, same: bool | MonosemError) -> None:
         if same is False:
@@ -159,5 +160,5 @@ class RecipeShelf(Part):
             path = Path(name).expanduser()
             save_recipe(path, recipe, folder.sae)
             return f"the recipe is in {path}: monosem generate --recipe {path}"
-        keep_recipe(self._connection.run.editor.notes, name, replace(recipe, dictionary=digest_of(folder.sae)))
+        keep_recipe(self._connection.run.editor.notes, name, replace(recipe, dictionary=sae_digest(folder.sae)))
         return f"{printable(name)} is kept in the notes: o shows it"
