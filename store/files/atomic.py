@@ -91,7 +91,7 @@ def _require_free(path: Path) -> None:
         wrong = "is the folder you are in"
     else:
         return
-    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing takes the place of what is there.")
+    raise MonosemError(f"{path} {wrong}", "Choose another `out`: nothing takes the place of what is there.")
 
 
 def write_text(path: Path, text: str) -> None:

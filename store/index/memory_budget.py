@@ -32,5 +32,5 @@ def checked_memory(given: int | None) -> int:
         MonosemError: it is less than anything can be done with.
     """
     if given is not None and given < LEAST:
-        raise MonosemError(f"an index cannot be built in {given:,} bytes", f"--memory takes {LEAST >> 20}M and more.")
+        raise MonosemError(f"an index cannot be built in {given:,} bytes", f"`memory` takes {LEAST >> 20}M and more.")
     return default_memory() if given is None else given

@@ -10,7 +10,6 @@ import pytest
 
 from engine.commands import extract, train
 from engine.data import activations
-from engine.jobs.subject import SubjectSettings, open_subject
 from engine.runtime.progress import Silent
 from engine.training import loop
 from store.files.errors import MonosemError, WorkFailed
@@ -18,6 +17,8 @@ from store.run.checkpoint import latest_checkpoint, load_checkpoint
 from store.run.events import TrainEvent, read_events
 from store.run.shards import ShardReader
 from store.run.weights import load_sae
+from store.settings.subject import SubjectSettings, open_subject
+from store.settings.train import TrainSettings
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 from tests.engine.trainings import Place, Spoken
 from tests.tiny_text import write_corpus
@@ -205,7 +206,7 @@ def test_fewer_cached_activations_than_asked_for_are_read_again(place: Place) ->
 
 def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
     settings = place.settings(index=True, index_tokens=500)
-    evaluation = train.train(place.run("run"), settings, Silent(), resume=False)
+    evaluation = train.train(place.run("run"), TrainSettings(**settings), Silent(), resume=False)
     assert evaluation is not None
     record = place.run("run").record()
     assert record.results.explained_variance == evaluation.explained_variance
@@ -213,7 +214,7 @@ def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
     assert place.run("run").features.is_file()
     place.train("bare", **place.settings())
     assert not place.run("bare").features.exists()
-    later = train.train(place.run("bare"), {"index": True, "index_tokens": 500}, Silent(), resume=True)
+    later = train.train(place.run("bare"), TrainSettings(index=True, index_tokens=500), Silent(), resume=True)
     assert later is not None
     assert later.to_json() == evaluation.to_json()
 
@@ -221,7 +222,7 @@ def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
 def test_too_little_text_to_hold_any_out_is_said(place: Place) -> None:
     write_corpus(Path(place.text), count=10)
     spoken = Spoken()
-    train.train(place.run("run"), place.settings(), spoken, resume=False)
+    train.train(place.run("run"), TrainSettings(**place.settings()), spoken, resume=False)
     assert any("nothing can be held out" in said for said in spoken.said)
 
 
