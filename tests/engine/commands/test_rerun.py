@@ -116,7 +116,7 @@ def test_an_index_is_not_replaced_unasked(run: RunFolder) -> None:
     for resume in (False, True):
         with pytest.raises(MonosemError) as caught:
             index_run(run, IndexSettings(), Silent(), resume=resume, overwrite=False)
-        assert "--overwrite" in caught.value.hint
+        assert "`overwrite=True`" in caught.value.hint
         assert caught.value.exit_code == 2
     assert run.features.read_bytes() == before
 
@@ -172,7 +172,7 @@ def test_the_old_index_stays_until_the_new_one_is_there(
     assert run.features.read_bytes() == before
     with pytest.raises(MonosemError) as caught:
         index_run(run, IndexSettings(data=other), Silent(), resume=True, overwrite=False)
-    assert "--overwrite --resume" in caught.value.hint
+    assert "`overwrite=True` with `resume=True`" in caught.value.hint
     sealed = (run.index / "seg-00000.h5").stat().st_mtime_ns
     seen: list[int] = []
     seal = SegmentBuilder.seal
@@ -210,8 +210,8 @@ def test_an_unfinished_index_is_finished_or_begun_anew(
     kill_behind_first_segment(run, monkeypatch, {})
     with pytest.raises(MonosemError) as caught:
         index_run(run, IndexSettings(), Silent(), resume=False, overwrite=False)
-    assert "--resume" in caught.value.hint
-    assert "--overwrite" in caught.value.hint
+    assert "`resume=True`" in caught.value.hint
+    assert "`overwrite=True`" in caught.value.hint
     with pytest.raises(MonosemError, match="another data, corpus_digest"):
         index_run(run, IndexSettings(data=other), Silent(), resume=True, overwrite=False)
     index_run(run, IndexSettings(), Silent(), resume=True, overwrite=False)
@@ -284,7 +284,7 @@ def test_a_run_without_autoencoder(tmp_path: Path) -> None:
     ):
         with pytest.raises(MonosemError, match="no trained autoencoder") as caught:
             work()
-        assert "--resume" in caught.value.hint
+        assert "`resume=True`" in caught.value.hint
 
 
 def test_a_small_corpus_says_that_nothing_was_held_out(original: RunFolder, tmp_path: Path) -> None:

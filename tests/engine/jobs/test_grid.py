@@ -209,7 +209,7 @@ def test_trained_apart_they_have_no_step_in_common(place: Place) -> None:
         place.train("broken1", resume=True)
     with pytest.raises(MonosemError, match="broken1 is at step 60, where not all of the others are") as caught:
         train_all(place, "broken", resume=True, buffer=700)
-    assert "--resume --out" in (caught.value.hint or "")
+    assert "`resume=True` `out=" in (caught.value.hint or "")
 
 
 def spoil_batchtopk(trainer: SaeTrainer) -> None:

@@ -354,9 +354,9 @@ def test_it_resumes_only_with_what_it_began_with(
     with monkeypatch.context() as inside, pytest.raises(Killed):
         inside.setattr(LmTrainer, "step", dying_at(10))
         train_lm(run, LmSettings(**short), Silent(), resume=False)
-    with pytest.raises(MonosemError, match="--resume"):
+    with pytest.raises(MonosemError, match="`resume=True`"):
         train_lm(run, LmSettings(**short), Silent(), resume=False)
-    with pytest.raises(MonosemError, match="--d-model 16, not 32"):
+    with pytest.raises(MonosemError, match="`d_model=16`, not 32"):
         train_lm(run, LmSettings(d_model=32), Silent(), resume=True)
     write_corpus(tiny_text, count=61)
     with pytest.raises(MonosemError, match="content has changed"):
@@ -375,7 +375,7 @@ def test_a_loss_that_is_no_number_is_a_failure(short: dict[str, Any], tmp_path: 
     run = RunFolder(tmp_path / "run")
     with pytest.raises(WorkFailed) as caught:
         train_lm(run, LmSettings(**(short | {"lr": 1e30, "checkpoint_every": 1000})), Silent(), resume=False)
-    assert "--lr" in caught.value.hint
+    assert "`lr`" in caught.value.hint
     assert caught.value.exit_code == 1
     assert run.record().status == "failed"
     assert not run.model.exists()

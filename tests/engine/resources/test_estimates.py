@@ -164,10 +164,10 @@ def test_what_does_not_fit_is_refused_with_what_to_change() -> None:
     assert shortages(plan, Room(None, None, None)) == []
     disk, host, device = shortages(plan, Room(5 * 10**9, 10**9, 10**9))
     assert disk.what == "this needs 9.0 GB of disk, and there are 5.0 GB free"
-    assert disk.hint == "Most of it: index 8.0 GB (lower --index-tokens); checkpoints 1.0 GB (lower --d-sae)."
+    assert disk.hint == "Most of it: index 8.0 GB (lower `index_tokens`); checkpoints 1.0 GB (lower `d_sae`)."
     assert (disk.exit_code, host.exit_code) == (2, 2)
     assert "3.0 GB of memory, and" in host.what
-    assert "--buffer" in host.hint
+    assert "`buffer`" in host.hint
     assert "on the device" in device.what
     assert len(shortages(plan, Room(5 * 10**9, 4 * 10**9, None), done=4 * 10**9)) == 0
 
