@@ -165,7 +165,7 @@ def test_a_folder_of_several_asks_which(place: Place, capsys: pytest.CaptureFixt
         wide(place.folder / "it" / hookpoint)
     assert place.imported("--no-check") == 2
     said = capsys.readouterr().err
-    assert "3 autoencoders: layers.0, layers.1, layers.1.mlp" in said and "`part=NAME`, or `everything=True`" in said
+    assert "3 autoencoders: layers.0, layers.1, layers.1.mlp" in said and "--part NAME, or --all" in said
     assert place.imported("--no-check", "--part", "layers.9") == 2
     assert "has no autoencoder called layers.9" in capsys.readouterr().err
     assert place.imported("--no-check", "--part", "layers.1.mlp", "--json") == 0
