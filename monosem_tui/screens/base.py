@@ -13,6 +13,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
@@ -189,7 +190,7 @@ class MonosemScreen(Screen[None]):
 
     def tell(self, said: str = "") -> None:
         """Draw the bottom line and the help panel: a sentence, which stays until the next key, or else the keys."""
-        self._said = said
+        self._said = said = with_flags(said)
         cells = self.size.width
         listed = [(action, not self.why_not(action)) for action in self.reach]
         if self.typing:

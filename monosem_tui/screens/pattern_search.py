@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.keys.actions import Where, shown_key
@@ -131,7 +132,8 @@ class PatternSearch(Part):
         self._pane.follow()
 
     def _fail(self, error: MonosemError) -> None:
-        self._ranking.show(SearchAnswer(self.wanted), [printable(error.what), printable(error.hint)])
+        why = [printable(with_flags(text)) for text in (error.what, error.hint)]
+        self._ranking.show(SearchAnswer(self.wanted), why)
         self._host.tell(error.what)
         self._pane.follow()
 
