@@ -9,12 +9,11 @@ from typing import Literal
 import numpy as np
 
 from engine.corpus.documents import Corpus, Document
+from engine.runtime.sizes import WINDOW_BYTES
 
 HELD_OUT_EVERY = 20
 """Every 20th document, from number 19 on, is held out of training."""
 
-WINDOW_BYTES = 1 << 28
-"""Text held for shuffling, where the window of documents would hold more: 256 MiB."""
 
 Split = Literal["train", "heldout", "all"]
 

@@ -22,11 +22,9 @@ from engine.data.contexts import ContextBatch, ContextStream, StreamPosition
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
+from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
 from store.run.shards import ShardReader
-
-FORWARD_TOKENS = 8192
-"""Tokens of one forward: enough to use the cores, few enough that attention's memory stays small."""
 
 
 class Captured(NamedTuple):

@@ -33,13 +33,12 @@ from engine.model.hooks import logits, rerouted
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.progress import Progress
+from engine.runtime.sizes import LOGIT_BYTES
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import Histogram, density_histogram
 from store.run.folder import RunFolder
 
-LOGIT_BYTES = 1 << 28
-"""Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""
 NO_TOKEN = -100
 """Marks positions behind which there is nothing to predict."""
 

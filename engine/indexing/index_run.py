@@ -24,6 +24,7 @@ from engine.model.sites import Site
 from engine.model.token_bytes import numbered_vocabulary, token_bytes
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
+from engine.runtime.sizes import LISTED
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
@@ -43,9 +44,6 @@ from store.index.segment_writer import Filling
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
-
-LISTED = 10
-"""Tokens, neighbours and neurons kept a feature."""
 
 
 def build_index(

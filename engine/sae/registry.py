@@ -1,4 +1,4 @@
-"""Architectures by name, and autoencoders from their weights on disk."""
+"""Architectures by name, and autoencoders built from saved weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from engine.sae.base import Sae, SaeSettings
 from engine.sae.batchtopk import BatchTopKSae
 from engine.sae.gated import GatedSae
 from engine.sae.jumprelu import JumpReluSae
-from engine.sae.l1_norm import L1NormSae
 from engine.sae.matryoshka import MatryoshkaSae
-from engine.sae.relu import ReluSae
+from engine.sae.relu import L1NormSae, ReluSae
 from engine.sae.token_norm import TokenNorm
 from engine.sae.topk import TopKSae
 from store.files.errors import MonosemError
@@ -24,10 +23,10 @@ ARCHITECTURES: dict[str, type[Sae]] = {
 
 
 def architecture(name: str) -> type[Sae]:
-    """The class of an architecture.
+    """Return the class of an architecture.
 
     Raises:
-        MonosemError: there is none of that name.
+        MonosemError: no architecture has that name.
     """
     if name not in ARCHITECTURES:
         raise MonosemError(f"unknown architecture {name!r}", f"Choose one of: {', '.join(ARCHITECTURES)}.")
@@ -35,7 +34,7 @@ def architecture(name: str) -> type[Sae]:
 
 
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
-    """The trained autoencoder, ready to encode raw activations. Nothing of it requires a gradient."""
+    """Return the trained autoencoder, ready to encode raw activations; no parameter requires a gradient."""
     spec = weights.spec
     settings = SaeSettings(
         d_in=spec.d_in,
@@ -43,7 +42,7 @@ def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
         k=spec.k,
         l1=spec.l1,
         d_out=spec.d_out,
-        token_norm=cast(TokenNorm, spec.token_norm),  # what it may be is checked there
+        token_norm=cast(TokenNorm, spec.token_norm),  # SaeSettings checks it
         skip=spec.skip,
     )
     sae = architecture(spec.arch)(settings)

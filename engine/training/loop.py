@@ -15,6 +15,7 @@ import numpy as np
 from engine.data.activations import BlockShuffle, Columns
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
+from engine.runtime.sizes import SAMPLE_ROWS
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
@@ -31,8 +32,6 @@ from store.run.folder import RunFolder
 
 T = TypeVar("T")
 
-SAMPLE_ROWS = 16_384
-"""Activations that set the scale, the mean and so the start of a training."""
 LOG_POINTS = 200
 CHECKPOINT_SECONDS = 120.0
 EXPLODED = 1000

@@ -1,1 +1,1 @@
-"""Sparse activations and the products with them: entries of fixed or ragged number per token, in PyTorch and Triton."""
+"""Products over the active entries of a batch: in plain PyTorch and as Triton kernels. Nothing here knows a loss."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.data.activations import BlockShuffle
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Silent
+from engine.runtime.sizes import SAMPLE_ROWS
 from engine.sae.base import SaeSettings
 from engine.training import loop
 from engine.training.loop import Member, TrainLoop
@@ -109,7 +110,7 @@ def test_log_lines_are_means_over_the_steps_since_the_last(tmp_path: Path, monke
     made.finish()
     *events, end = read_events(made.run.events)
     again = loop_in(tmp_path / "again")
-    again.trainer.start(again.shuffle.peek(loop.SAMPLE_ROWS))
+    again.trainer.start(again.shuffle.peek(SAMPLE_ROWS))
     begun = 0
     for event, upto in zip(events, [6, 12, 18, 24, 30, 36, 40], strict=True):
         assert isinstance(event, TrainEvent)
