@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 from store.files.errors import MonosemError
-from store.run.events import LARGEST, TrainEvent, read_events
+from store.files.typed_json import JsonError, decode
+from store.run.events import TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
 DAMAGED = "damaged"
-_KINDS: dict[str, tuple[type, ...]] = {
-    "layer": (int,),
-    "d_sae": (int,),
-    "tokens": (int,),
-    "explained_variance": (float, int),
-    "l0": (float, int),
-}
-"""Types of the columns that are no text; what a hand has written into run.json may be anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +86,8 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         explained_variance=variance,
         l0=l0,
     )
-    for field in fields(row):
-        value = getattr(row, field.name)
-        if value is not None and type(value) not in _KINDS.get(field.name, (str,)):
-            raise MonosemError(f"{run.run_json} is damaged: {field.name} is {value!r}")
-        if isinstance(value, int) and abs(value) >= LARGEST:
-            raise MonosemError(f"{run.run_json} is damaged: {field.name} has {value.bit_length()} bits")
+    try:
+        decode(RunRow, asdict(row), finite=False)
+    except JsonError as error:
+        raise MonosemError(f"{run.run_json} is damaged: {error}") from None
     return Listed(row, str(record.message) if status in ("failed", "stopped") else "")

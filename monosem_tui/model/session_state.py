@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
 from store.files.atomic import read_json, write_json
 from store.files.errors import MonosemError
+from store.files.typed_json import decode
 
 VERSION = 1
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +105,8 @@ def recall(store: Path) -> Memory:
     except MonosemError:
         data = {}
     sound = isinstance(data, dict) and data.get("version") == VERSION
-    return _sound(Memory, (data if sound else {}) | {"version": VERSION, "store": str(store.resolve())})
+    known = (data if sound else {}) | {"version": VERSION, "store": str(store.resolve())}
+    return decode(Memory, known, lenient=True)
 
 
 def keep(store: Path, memory: Memory) -> None:
@@ -115,25 +115,3 @@ def keep(store: Path, memory: Memory) -> None:
         write_json(memory_path(store), asdict(memory))
     except (MonosemError, OSError, UnicodeEncodeError):
         return
-
-
-def _sound(cls: type[T], data: dict[str, Any]) -> T:
-    """A dataclass from JSON in which anything may stand: a value of the wrong kind gives way to the default."""
-    hints = get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for one in fields(cls):  # type: ignore[arg-type]
-        value, hint = data.get(one.name, MISSING), hints[one.name]
-        if is_dataclass(hint) and isinstance(hint, type):
-            values[one.name] = _sound(hint, value if isinstance(value, dict) else {})
-        elif hint == tuple[str, ...]:
-            texts = value if isinstance(value, list) else []
-            values[one.name] = tuple(text for text in texts if isinstance(text, str))
-        elif _is(value, hint):
-            values[one.name] = value
-    return cls(**values)
-
-
-def _is(value: object, hint: Any) -> bool:
-    """Whether a value is of a plain type or of one of several; True and False are no numbers here."""
-    kinds = getattr(hint, "__args__", (hint,))
-    return type(value) in kinds

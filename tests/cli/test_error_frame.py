@@ -119,7 +119,7 @@ def test_debug_shows_the_traceback(arguments: list[str], capsys: pytest.CaptureF
     assert _run(arguments) == 1
     lines = _lines(capsys)
     assert lines[0] == "Traceback (most recent call last):"
-    assert any("test_frame.py" in line for line in lines)
+    assert any("test_error_frame.py" in line for line in lines)
     assert lines[-1].startswith("monosem: internal error: ValueError")
 
 
@@ -140,7 +140,7 @@ def test_debug_behind_two_dashes_is_data(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_pipe_that_broke_elsewhere_is_an_error(tmp_path: Path) -> None:
     script = (
         "import sys, typer\n"
-        "from monosem_tui.cli import frame\n"
+        "from monosem_tui.cli import error_frame as frame\n"
         "app = typer.Typer(rich_markup_mode=None)\n"
         "@app.command()\n"
         "def one() -> None:\n"
@@ -157,7 +157,7 @@ def test_a_pipe_that_broke_elsewhere_is_an_error(tmp_path: Path) -> None:
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     script = (
         "import signal, sys, typer\n"
-        "from monosem_tui.cli import frame\n"
+        "from monosem_tui.cli import error_frame as frame\n"
         "app = typer.Typer(rich_markup_mode=None)\n"
         "@app.command()\n"
         "def train(resume: bool = False) -> None:\n"

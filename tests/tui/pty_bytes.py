@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 _LAUNCH = """
 import os, sys
 from pathlib import Path
-from monosem_tui import terminal
+from monosem_tui.terminal import capabilities as terminal
 from monosem_tui.launch import browse
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())

@@ -309,7 +309,7 @@ def test_a_stray_engine_in_the_folder_is_not_ours(tmp_path: Path) -> None:
 
 def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from engine import serve\n"
+        "import os, sys; from engine.live import server as serve\n"
         "run = serve.Server.run\n"
         "def loud(self):\n    print('library'); os.write(1, b'C library\\n'); sys.stdout.flush(); run(self)\n"
         "serve.Server.run = loud\nserve.main(sys.argv[1:])"
@@ -325,7 +325,7 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
 
 def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path: Path, run: RunFolder) -> None:
     script = (
-        "import sys; from engine import serve, decoding\n"
+        "import sys; from engine.live import server as serve, decoder as decoding\n"
         "def feed(*_): raise RuntimeError('CUDA error: device-side assert')\n"
         "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
     )
@@ -345,7 +345,7 @@ def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path:
 
 def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path, run: RunFolder) -> None:
     script = (
-        "import sys, torch; from engine import serve, decoding\n"
+        "import sys, torch; from engine.live import server as serve, decoder as decoding\n"
         "kept, calls = decoding.Decoder.feed, []\n"
         "def feed(*given):\n"
         "    calls.append(1)\n"

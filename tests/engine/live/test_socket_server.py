@@ -234,7 +234,7 @@ def test_a_run_that_was_trained_anew_is_opened_anew(served: Served, run: RunFold
 @pytest.mark.slow
 def test_an_error_of_the_model_leaves_it_serving(serve: Callable[..., Served]) -> None:
     broken = (
-        "from engine import decoding\n"
+        "from engine.live import decoder as decoding\n"
         "def feed(*_): raise RuntimeError('CUDA error: device-side assert\\nat x.cpp')\n"
         "decoding.Decoder.feed = feed\n"
     )
