@@ -1,1 +1,4 @@
-"""Reading text: corpora of documents from files, the Hub or the standard library, and the order they are shown in."""
+"""Reading text: corpora of documents from files, the Hub, the standard library or a generator, and their order.
+
+Text ends here: tokens and contexts are engine.data.
+"""

@@ -1,4 +1,4 @@
-"""Tokens and activations: contexts from text, blocks of activations from a model, shards or an array, shuffled.
+"""Tokens and activations: contexts from text; blocks of activations from a model, shards or an array; shuffling.
 
-Readers of text are `engine.corpus`; which of these a training reads is decided in `engine.jobs`.
+Reading text is engine.corpus; which source a training uses is decided in engine.jobs.
 """

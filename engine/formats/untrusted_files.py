@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.model.model_files import one_line
+from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, Positive, decode
 

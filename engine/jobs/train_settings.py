@@ -9,7 +9,7 @@ from engine.jobs.subject import SubjectSettings
 from engine.runtime.devices import pick_device, products_in_bfloat16
 from engine.sae.base import Sae, SaeSettings, Sparsity
 from engine.sae.registry import ARCHITECTURES, architecture
-from engine.training.round_numbers import nearest_power_of_two
+from engine.training.schedule import nearest_power_of_two
 from engine.training.trainer import TrainerSettings
 from store.files.errors import MonosemError
 

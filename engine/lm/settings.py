@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transformers import GPT2Config
 
-from engine.training.round_numbers import nearest_power_of_two
+from engine.training.schedule import nearest_power_of_two
 from store.files.errors import MonosemError
 
 ACTIVATIONS = ("relu", "gelu_new", "gelu", "silu")

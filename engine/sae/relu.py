@@ -24,7 +24,7 @@ class ReluSae(Sae):
 
     Loss: L = mean over tokens of ‖x - x̂‖² + λ·‖f‖₁, λ = `l1`. As in the paper (appendix, "Autoencoder Training"),
     the gradient's component along each decoder row is removed before Adam's step, rows are scaled back to length 1
-    after it, and silent features are resampled on schedule (engine.training.resampling). The encoder starts with
+    after it, and silent features are resampled on schedule (engine.training.optim). The encoder starts with
     shorter columns than the paper's: `start_of`.
     """
 

@@ -68,15 +68,15 @@ def generate(
     asked = asked_recipe(recipe, given)
     from engine.live.from_recipe import sessions, signed, sweep_of
     from engine.live.live_model import open_live
-    from engine.runtime.out_of_memory import told
+    from engine.runtime.out_of_memory import explained
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports import generate as generation
 
     progress = ConsoleProgress()
-    with told():
+    with explained():
         live = open_live(folder, given, progress)
     asked = signed(asked, folder, progress)
-    with told():
+    with explained():
         if asked.sweep:
             generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
         else:

@@ -136,7 +136,7 @@ def test_a_training_that_was_killed_again_and_again(place: Place) -> None:
 
 
 def test_a_training_that_diverges_says_where_the_last_good_weights_are(place: Place) -> None:
-    with pytest.raises(WorkFailed, match=r"(?s)at step \d+.*lower --lr.*last good checkpoint is .*step-\d+\.h5"):
+    with pytest.raises(WorkFailed, match=r"(?s)at step \d+.*lower lr.*last good checkpoint is .*step-\d+\.h5"):
         place.train("diverged", **place.settings("relu", lr=1e30, checkpoint_every=1, l1=0.0))
     run = place.run("diverged")
     assert run.record().status == "failed"

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.jobs.train_settings import TrainSettings
-from engine.training.round_numbers import nearest_power_of_two
-from engine.training.schedule import lr_factor, resampling_steps, warmth
+from engine.training.schedule import lr_factor, nearest_power_of_two, resampling_steps, warmth
 from store.files.errors import MonosemError
 
 

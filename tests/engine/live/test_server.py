@@ -356,7 +356,7 @@ def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path
     child.tell(wire.Load(id=1, run=str(run.path)), wire.Start(id=2, prompt=PROMPT), wire.Go(id=3))
     while not isinstance(failed := child.hear(), wire.Failed):
         pass
-    assert (failed.id, failed.what) == (3, "the memory has run out")
+    assert (failed.id, failed.what) == (3, "out of memory")
     assert len(stepped(child, 3)) == 2
     child.tell(wire.Start(id=4, prompt=PROMPT, max_new=5), wire.Go(id=5))
     child.until(wire.Rested)

@@ -287,7 +287,7 @@ def test_architectures_by_name() -> None:
         ({"d_sae": 8, "k": 9}, "k must lie between 1 and d_sae = 8, not 9"),
         ({"d_sae": 8, "k": 0}, "k must lie between 1 and d_sae = 8, not 0"),
         ({"d_sae": 8, "l1": -1.0}, "l1 must be a finite number of at least 0, not -1.0"),
-        ({"d_sae": 8, "l1": float("nan")}, "l1 must be a number from 0 on, not nan"),
+        ({"d_sae": 8, "l1": float("nan")}, "l1 must be a finite number of at least 0, not nan"),
     ],
 )
 def test_impossible_shapes_are_refused(settings: dict[str, float], what: str) -> None:
