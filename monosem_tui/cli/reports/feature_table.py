@@ -24,16 +24,16 @@ from store.query.filters import Source
 
 MATCH = "match"
 TOKEN = 24
-"""Most cells for the token a feature fires on."""
+"""Most cells of a top token."""
 
 
 @dataclass(frozen=True)
 class FeatureQuery:
-    """What passed, in order."""
+    """Features that pass a filter, in order."""
 
     ids: Ids
     strength_F: NDArray[Any] | None
-    """What the filter measures of each feature: share of its activation on a token, effect on a logit, or cosine."""
+    """The filter's measure per feature: share of its activation on a token, logit effect, or cosine."""
 
 
 def report(place: Place, expression: str, sort: str | None, *, top: int, width: int, json: bool) -> None:
@@ -42,7 +42,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     Raises:
         MonosemError: the filter or the key cannot be read, or there is no index, or it is damaged.
     """
-    parse_filter(expression)  # before anything is opened: the shortest way to a mistyped filter
+    parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
         found = chosen(Source(store, notes), expression, sort)
@@ -56,7 +56,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
 
 
 def chosen(source: Source, expression: str, sort: str | None) -> FeatureQuery:
-    """The features that pass, by what the filter measures or, where it measures nothing, by their maximum.
+    """Return the features that pass, sorted by the filter's measure, else by their maximum.
 
     Raises:
         MonosemError: the filter or the key cannot be read.

@@ -64,7 +64,7 @@ def test_read(text: str, given: TypedCommand) -> None:
         ("f sea", ":f may be filter, find"),
         ("sort colour", "id, density, max, mean, norm"),
         ("theme pink", "dark, light, plain"),
-        ("dead 3", ":dead is told nothing more"),
+        ("dead 3", ":dead takes no argument"),
         ("\x1b[2J", "a feature's number"),
     ],
 )
