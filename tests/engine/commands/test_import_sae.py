@@ -271,7 +271,7 @@ def _empty(folder: Path) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "nan": (_lens(_nan), "W_dec holds numbers that are not finite"),
+    "nan": (_lens(_nan), "W_dec holds NaN or infinite numbers"),
     "shape": (_lens(_narrow), "b_enc is [39] where the encoder is [12, 40]"),
     "missing": (_lens(_lacking), "lacks b_enc"),
     "truncated safetensors": (_truncated, "sae_weights.safetensors is damaged or cannot be read"),
@@ -283,7 +283,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "code in npz": (_thief_npz, "params.npz is damaged or holds more than arrays"),
     "configuration": (_no_json, "k is null, not a positive number"),
     "truncated configuration": (_cut_json, "cfg.json cannot be read"),
-    "nothing there": (_empty, "is of no format that monosem knows"),
+    "nothing there": (_empty, "has no format that monosem knows"),
     "no such folder": (lambda folder: None, "there is no"),
     "another model": (saelens, "reads vectors of 12 values, and resid_post 1 of"),
 }

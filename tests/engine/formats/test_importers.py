@@ -123,7 +123,7 @@ def test_openais_topk_with_something_else_behind_it_is_refused(tmp_path: Path) -
     openai_topk(tmp_path)
     state = torch.load(tmp_path / "0.pt")
     for held, said in (
-        ({"k": K, "postact_fn": "Identity"}, "TopK with Identity behind it"),
+        ({"k": K, "postact_fn": "Identity"}, "TopK followed by Identity"),
         ({"postact_fn": "ReLU"}, "k is null, not a positive number"),
         (None, "k is null, not a positive number"),
     ):
