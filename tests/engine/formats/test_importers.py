@@ -154,7 +154,7 @@ def test_lengths_of_tokens_without_their_mean_are_refused(tmp_path: Path) -> Non
     rewritten = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
     metadata = {"model_name": "gpt2-small", "hook_name": "blocks.1.hook_resid_post"} | rewritten
     saelens(tmp_path, normalize_activations="constant_norm_rescale", metadata=metadata)
-    with pytest.raises(MonosemError, match="scales tokens without their mean by their lengths"):
+    with pytest.raises(MonosemError, match="scales centred tokens by their lengths"):
         folded(read(tmp_path))
     saelens(tmp_path, normalize_activations="layer_norm", metadata=metadata, rescale_acts_by_decoder_norm=False)
     w, x_ND = weights(), inputs(3.0)
