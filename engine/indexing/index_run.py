@@ -5,7 +5,6 @@ Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T posit
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from dataclasses import asdict
 
@@ -28,7 +27,6 @@ from engine.runtime.sizes import LISTED
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index.memory_budget import checked_memory
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
@@ -40,10 +38,10 @@ from store.index.segment import (
     read_plan,
     write_common,
 )
-from store.index.segment_writer import Filling
+from store.index.segment_writer import SegmentWriter, checked_memory
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
-from store.run.weights import load_sae
+from store.run.weights import load_sae, sae_digest
 
 
 def build_index(
@@ -107,7 +105,7 @@ def _sweep(
     memory: int,
     progress: Progress,
 ) -> None:
-    with stop_request() as request, Filling(run.index, sae.settings.d_sae, memory) as filling:
+    with stop_request() as request, SegmentWriter(run.index, sae.settings.d_sae, memory) as filling:
         done = filling.n_contexts
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
@@ -130,7 +128,7 @@ def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) 
     return IndexPlan(
         data=subject.corpus.spec,
         corpus_digest=subject.corpus.digest(),
-        sae_digest=hashlib.sha256(run.sae.read_bytes()).hexdigest(),
+        sae_digest=sae_digest(run.sae),
         packing=settings.packing,
         context=subject.context,
         seed=settings.seed,

@@ -35,7 +35,7 @@ from engine.resources.estimates import (
 from engine.runtime.free_memory import resident
 from engine.runtime.sizes import WINDOW_BYTES
 from engine.sae.registry import architecture
-from store.index.memory_budget import checked_memory, default_memory
+from store.index.segment_writer import checked_memory, default_memory
 from store.run.shards import DTYPES, ShardInfo
 from store.run.spec import SaeSpec
 
