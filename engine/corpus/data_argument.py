@@ -118,7 +118,7 @@ def _matching(pattern: str) -> list[Path]:
 def _nothing(spec: str) -> MonosemError:
     if _MAGIC.search(spec):
         return MonosemError(f"no file matches {spec}", "Put a glob in quotes; ** descends into folders.")
-    return MonosemError(f"no such file: {spec}", f"data may be {_KINDS}.")
+    return MonosemError(f"no such file: {spec}", f"`data` may be {_KINDS}.")
 
 
 def _suffix(path: Path) -> str:

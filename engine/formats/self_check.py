@@ -28,8 +28,6 @@ from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import architecture
 from store.files.errors import MonosemError
 
-CHECK_TOKENS = 4096
-"""Default tokens of a check."""
 NEAR = 0.03
 """Difference in explained variance that other text of the same kind may cause (docs/formats.md)."""
 NEAR_L0 = 0.15
@@ -163,7 +161,7 @@ def checked(
     first = rows[0]
     counted = int(first.counted_N.sum())
     if not counted:
-        raise MonosemError(f"{data} has no tokens to check on", "Use other text as data.")
+        raise MonosemError(f"{data} has no tokens to check on", "Use other text as `data`.")
     trials = [_trial("as read", foreign, foreign.conventions, _chosen(first, target))]
     for reading, conventions, flag in _readings(foreign, first):
         trials.append(_trial(reading, foreign, conventions, _chosen(first, target), flag))

@@ -94,7 +94,7 @@ def _local_folder(name: str) -> Path | None:
         model = run.record().spec.model
         raise MonosemError(
             f"the run {name} holds no language model of its own",
-            f"Its features are those of {model}: use that as the model." if model else "Name its original model.",
+            f"Its features are those of {model}: use `model={model}`." if model else "Name its original model.",
         )
     if path.is_dir():
         raise MonosemError(f"{name} is not a model folder: it has no config.json")

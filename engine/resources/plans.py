@@ -15,7 +15,6 @@ from engine.corpus.reading_order import HELD_OUT_EVERY
 from engine.data.arrays import Array
 from engine.jobs.activation_source import Reader
 from engine.jobs.subject import Subject
-from engine.lm.settings import LmSettings
 from engine.model.sites import Site
 from engine.resources.estimates import (
     LmWork,
@@ -38,6 +37,7 @@ from engine.sae.registry import architecture
 from store.index.segment_writer import checked_memory, default_memory
 from store.run.shards import DTYPES, ShardInfo
 from store.run.spec import SaeSpec
+from store.settings.lm import LmSettings
 
 PACKED = (".zst", ".gz", ".parquet")
 LIBRARY_BYTES = 100_000_000
@@ -66,8 +66,8 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work.append(Need("a forward", model.forward_bytes, "--context"))
-        host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"))
+        work.append(Need("a forward", model.forward_bytes, "`context`"))
+        host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"))
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
@@ -108,11 +108,11 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     sae, model = _work_of(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [
-        Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"),
+        Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"),
         *index_needs(sae, tokens, checked_memory(memory)),
     ]
-    work = [Need("a forward", model.forward_bytes, "--context"), *looking_needs(sae, model, tokens, "indexing")]
-    disk = [Need(need.what, need.n_bytes, "--tokens", kept=need.kept) for need in index_disk(sae, tokens)]
+    work = [Need("a forward", model.forward_bytes, "`context`"), *looking_needs(sae, model, tokens, "indexing")]
+    disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
 
@@ -120,7 +120,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     """Return what an extraction needs."""
     model, width = model_work(subject), _width(keep)
     host = list(extraction_needs(tokens, site.d_in, width, text_bytes(subject.corpus), shard_bytes))
-    work = [Need("a forward", model.forward_bytes, "--context")]
+    work = [Need("a forward", model.forward_bytes, "`context`")]
     disk = list(extraction_disk(tokens, site.d_in, width))
     return _plan("extract", disk, host, work, [Stage("activations", tokens)], subject.settings.device)
 

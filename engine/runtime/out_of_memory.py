@@ -20,7 +20,7 @@ def no_memory(error: BaseException) -> WorkFailed | None:
         return None
     which = "GPU memory" if "cuda" in text else "memory"
     return WorkFailed(
-        f"out of {which}", "Use a shorter text, fewer strengths at once, dtype bfloat16, or another device."
+        f"out of {which}", "Use a shorter text, fewer strengths at once, `dtype=bfloat16`, or another `device`."
     )
 
 

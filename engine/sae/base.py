@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +32,6 @@ from engine.sae.sparse.products import SparseEntries, TopKEntries, decode, pre_a
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
 from store.files.errors import MonosemError
 
-Sparsity = Literal["k", "l1"]
-"""The settings that can decide how many features are active."""
 ALL = slice(None)
 """Index of all features."""
 
@@ -106,7 +104,7 @@ class SaeSettings:
         if self.d_sae < 1:
             raise MonosemError(f"d_sae must be positive, not {self.d_sae}")
         if self.k is not None and not 1 <= self.k <= self.d_sae:
-            raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change k or d_sae.")
+            raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change `k` or `d_sae`.")
         if self.l1 is not None and not 0 <= self.l1 < math.inf:
             raise MonosemError(f"l1 must be a finite number of at least 0, not {self.l1}")
         if self.token_norm not in TOKEN_NORMS:
@@ -134,8 +132,6 @@ class Sae(nn.Module, ABC):
 
     arch: ClassVar[str]
     """Name in the registry and in files."""
-    steered_by: ClassVar[tuple[Sparsity, ...]]
-    """The settings that can decide the sparsity, exactly one of which is given; the first is the default."""
     dense_copies: ClassVar[int]
     """Arrays of [B, F] alive at once in a training step, measured at its peak (before the penalty has warmed up)."""
     l1_at_unit: ClassVar[float] = 1 / 16
@@ -144,8 +140,6 @@ class Sae(nn.Module, ABC):
     """Default learning rate as a multiple of TopK's."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
-    transcodes: ClassVar[bool] = False
-    """Whether it can be trained as a transcoder."""
     product_dtype: torch.dtype | None = None
     """Dtype of the encoder's product in training; None for the weights' own. All else is in the weights' dtype."""
     in_input_units: ClassVar[frozenset[str]] = frozenset({"b_enc", "b_dec"})

@@ -28,9 +28,7 @@ class BatchTopKSae(Sae):
     """
 
     arch = "batchtopk"
-    steered_by = ("k",)
     dense_copies = 2
-    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
     threshold: Tensor
 

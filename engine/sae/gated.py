@@ -27,7 +27,6 @@ class GatedSae(Sae):
     """
 
     arch = "gated"
-    steered_by = ("l1",)
     dense_copies = 8
     l1_at_unit = 1 / 8
     lr_share = 0.4

@@ -45,9 +45,7 @@ class JumpReluSae(Sae):
     """
 
     arch = "jumprelu"
-    steered_by = ("k", "l1")
     dense_copies = 6
-    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
 
     def __init__(self, settings: SaeSettings) -> None:

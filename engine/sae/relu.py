@@ -29,7 +29,6 @@ class ReluSae(Sae):
     """
 
     arch = "relu"
-    steered_by = ("l1",)
     dense_copies = 5
     resamples = True
 
@@ -59,7 +58,6 @@ class L1NormSae(Sae):
     """
 
     arch = "l1-norm"
-    steered_by = ("l1",)
     dense_copies = 5
 
     @torch.no_grad()

@@ -27,9 +27,7 @@ class TopKSae(Sae):
     """
 
     arch = "topk"
-    steered_by = ("k",)
     dense_copies = 2
-    transcodes = True
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)

@@ -108,7 +108,7 @@ class Member:
         kept = latest_checkpoint(self.run.checkpoints)
         return WorkFailed(
             f"{what} at step {self.trainer.step_count}",
-            "Train again with a lower lr, into another run. "
+            "Train again with a lower `lr` and another `out`. "
             + (f"The last good checkpoint is {kept}." if kept else "There is no checkpoint yet."),
         )
 
@@ -141,7 +141,7 @@ class TrainLoop:
             path = self.members[furthest].run.path
             raise MonosemError(
                 f"{path} is at step {step}, where not all of the others are",
-                f"Finish it alone, then the others: --resume --out {path}",
+                f"Finish it alone, then the others: `resume=True` `out={path}`",
             )
         if not common:
             for member in self.members:

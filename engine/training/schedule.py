@@ -1,8 +1,7 @@
-"""What happens at which step: learning rate, sparsity, resampling, checkpoints; and round numbers for defaults."""
+"""Schedules over a training's steps: learning rate, sparsity, resampling, checkpoints."""
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field
 
@@ -25,11 +24,6 @@ class CheckpointClock:
     def reset(self) -> None:
         """Start the next interval: a checkpoint has been written."""
         self._saved = time.perf_counter()
-
-
-def nearest_power_of_two(wanted: float, low: int, high: int) -> int:
-    """Return the power of two nearest to `wanted` by ratio, clamped to `low` and `high`."""
-    return min(max(1 << max(0, round(math.log2(max(wanted, 1.0)))), low), high)
 
 
 def lr_factor(step: int, steps: int, warmup: int, decay: int) -> float:

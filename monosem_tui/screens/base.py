@@ -12,6 +12,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
@@ -207,7 +208,7 @@ class MonosemScreen(Screen[None]):
             said: a sentence; it stays until the next key.
             right: while typing, what the text finds.
         """
-        self._said = said
+        self._said = said = with_flags(said)
         cells = self.size.width
         actions = [(action, not self.why_not(action)) for action in self.reach]
         if self.typing:

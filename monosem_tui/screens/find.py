@@ -8,6 +8,7 @@ import numpy as np
 from textual import work
 from textual.message import Message
 
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.keys.actions import Where, shown_key
@@ -177,7 +178,7 @@ class FindScreen(TwoPaneScreen):
         self.follow()
 
     def _fail(self, error: MonosemError) -> None:
-        self.ranking.show(Shown(self._wanted), [printable(error.what), printable(error.hint)])
+        self.ranking.show(Shown(self._wanted), [printable(with_flags(error.what)), printable(with_flags(error.hint))])
         self.tell(error.what)
         self.follow()
 

@@ -16,6 +16,7 @@ from monosem_tui.live.model_client import Phase
 from monosem_tui.model.open_run import open_run
 from store.live.clamp import parse_clamp
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 from tests.tui.conftest import MakeApp
@@ -44,7 +45,7 @@ async def test_a_text_is_what_the_engine_writes(
         recipe = screen.talk.recipe
         assert recipe is not None
         assert (recipe.prompt, recipe.temperature, recipe.seed) == (PROMPT, 1.2, 40)
-        model = open_live(run, {}, Silent())
+        model = open_live(run, ReopenSettings(), Silent())
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
         own = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 20)
         while own.step() is not None:
@@ -88,7 +89,7 @@ async def test_a_chat_that_is_kept_is_written_again(
         before = screen.talk.writing
         assert screen.talk.recipe is not None
         assert screen.talk.recipe.chat
-        model = open_live(own, {}, Silent())
+        model = open_live(own, ReopenSettings(), Silent())
         clamps = [parse_clamp(clamp) for clamp in screen.talk.recipe.clamps]
         recipe = screen.talk.recipe
         session = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 12)
