@@ -110,7 +110,7 @@ def test_estimates_do_not_load_the_work() -> None:
 
 def test_the_check_of_estimates_can_fail() -> None:
     """The plans beside it do load what they plan for."""
-    assert "engine.sae.topk" in engine_modules("engine.resources.plans")
+    assert "engine.sae.base" in engine_modules("engine.resources.plans")
 
 
 def test_the_terminal_needs_no_model() -> None:
