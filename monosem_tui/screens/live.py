@@ -11,10 +11,9 @@ from textual.widget import Widget
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase, no_template
-from monosem_tui.live.transcript import Sampling
+from monosem_tui.live.sampling_text import DEFAULT, changed, in_words, written
 from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
-from monosem_tui.pages.recipes_page import sampling_of
 from monosem_tui.screens.model_connection import Page
 from monosem_tui.screens.recipes import KeepingScreen
 from monosem_tui.screens.session import Session
@@ -24,6 +23,7 @@ from monosem_tui.widgets.live_view import LiveView
 from store.files.errors import MonosemError
 from store.live.clamp import parse_sweep
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 
 
 class LiveScreen(KeepingScreen):
@@ -62,7 +62,7 @@ class LiveScreen(KeepingScreen):
         kept = LiveMemory(
             prompt=shown.prompt,
             clamps=self.tray.written(),
-            sampling=str(shown.sampling),
+            sampling=written(shown.sampling),
             chat=shown.chat,
             system=shown.system,
         )
@@ -113,8 +113,8 @@ class LiveScreen(KeepingScreen):
             reads = len(self.looked.reads)
             return f"token {self.looked.token + 1} of {count(reads)}" if reads else ""
         # Not while it writes: the bottom line would cost more a token than all the rest.
-        written = 0 if self.talk.phase is Phase.WRITING else len(self.talk.writing)
-        return " · ".join([*([f"{count(written)} tokens"] if written else []), self.shown.sampling.words])
+        tokens = 0 if self.talk.phase is Phase.WRITING else len(self.talk.writing)
+        return " · ".join([*([f"{count(tokens)} tokens"] if tokens else []), in_words(self.shown.sampling)])
 
     def renew(self) -> None:
         """Draw what has changed."""
@@ -147,7 +147,7 @@ class LiveScreen(KeepingScreen):
             self.show_page("inspect")
             self.begin_looking(self.shown.prompt)
 
-    # Writing
+    # Transcript
 
     def recipe(self) -> Recipe:
         """What would be written now, or the sweep that is shown."""
@@ -169,23 +169,16 @@ class LiveScreen(KeepingScreen):
             return
         shown = self.shown
         shown.prompt, shown.chat, shown.system = recipe.prompt, recipe.chat, recipe.system
-        shown.sampling = sampling_of(recipe)
+        shown.sampling = recipe.sampling
         with suppress(MonosemError):  # of a run of another width
             self.tray.take([self.checked(clamp) for clamp in recipe.clamps])
         self.forget_change()
 
     def _recipe(self) -> Recipe:
-        shown, s = self.shown, self.shown.sampling
+        shown = self.shown
+        system = shown.system if shown.chat else ""
         return Recipe(
-            prompt=shown.prompt,
-            chat=shown.chat,
-            system=shown.system if shown.chat else "",
-            clamps=self.tray.clamps,
-            max_new=s.max_new,
-            temperature=s.temperature,
-            top_p=s.top_p,
-            top_k=s.top_k,
-            seed=s.seed,
+            prompt=shown.prompt, chat=shown.chat, system=system, clamps=self.tray.clamps, sampling=shown.sampling
         )
 
     def _may_run(self) -> bool:
@@ -302,7 +295,7 @@ class LiveScreen(KeepingScreen):
 
     def action_settings(self) -> None:
         """Type how tokens are drawn."""
-        self.type_text("settings", str(self.shown.sampling))
+        self.type_text("settings", written(self.shown.sampling))
 
     def type_text(self, kind: LiveKind, text: str) -> None:
         """Have something typed."""
@@ -335,8 +328,8 @@ class LiveScreen(KeepingScreen):
         elif kind == "sweep":
             self._sweep(text.strip())
         elif kind == "settings":
-            shown.sampling = shown.sampling.changed(text)
-            self.tell(f"{shown.sampling.words}, from the next text on")
+            shown.sampling = changed(shown.sampling, text)
+            self.tell(f"{in_words(shown.sampling)}, from the next text on")
         else:
             super().take_text(kind, text)
 
@@ -356,6 +349,6 @@ class LiveScreen(KeepingScreen):
 
 def _sampling(text: str) -> Sampling:
     try:
-        return Sampling().changed(text)
+        return changed(DEFAULT, text)
     except MonosemError:
-        return Sampling()
+        return DEFAULT

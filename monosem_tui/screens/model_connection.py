@@ -9,8 +9,8 @@ from textual.message import Message
 from textual.timer import Timer
 
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.live.model_client import Conversation
-from monosem_tui.live.process import AttachedProcess, Life, ModelProcess
+from monosem_tui.live.model_client import ModelClient
+from monosem_tui.live.process import AttachedProcess, ModelProcess, ProcessConnection
 from monosem_tui.live.tray import Tray
 from monosem_tui.model.session_state import state_folder
 from monosem_tui.screens.base import MonosemScreen
@@ -28,7 +28,7 @@ ALONE = "a features.h5 by itself has no model: open its run's folder"
 class Heard(Message):
     """The model's process has said something."""
 
-    def __init__(self, process: Life) -> None:
+    def __init__(self, process: ProcessConnection) -> None:
         super().__init__()
         self.process = process
 
@@ -46,7 +46,7 @@ class ModelScreen(MonosemScreen):
         self.run = session.run
         path = self.run.path
         self.folder = RunFolder(path.parent if path.is_file() else path)
-        self.talk = Conversation(self.folder.path, self._start_process, comes_back=session.attach is not None)
+        self.talk = ModelClient(self.folder.path, self._start_process, comes_back=session.attach is not None)
         self.tray: Tray = session.clamps
         self._revision = self.tray.revision
         self._heard_at = 0.0
@@ -117,8 +117,8 @@ class ModelScreen(MonosemScreen):
             self.talk.restart()
             self.renew()
 
-    def _start_process(self) -> Life:
-        def wake(process: Life) -> None:
+    def _start_process(self) -> ProcessConnection:
+        def wake(process: ProcessConnection) -> None:
             self.post_message(Heard(process))
 
         if self.session.attach is not None:

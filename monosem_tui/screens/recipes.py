@@ -9,7 +9,7 @@ from textual import work
 
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.live.recipe_files import digest_of, export, free_file, free_name, save_recipe
-from monosem_tui.pages.recipes_page import Recipes, sampling_of
+from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.session import Session
 from monosem_tui.screens.tray import ClampingScreen
 from monosem_tui.widgets.live_view import RecipesView
@@ -95,7 +95,7 @@ class KeepingScreen(ClampingScreen):
         except MonosemError:
             shown.chat = was
             raise
-        shown.prompt, shown.system, shown.sampling = recipe.prompt, recipe.system, sampling_of(recipe)
+        shown.prompt, shown.system, shown.sampling = recipe.prompt, recipe.system, recipe.sampling
         self.tray.take(clamps)
         self.forget_change()
         self.show_page("writing")

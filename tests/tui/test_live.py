@@ -18,6 +18,7 @@ from monosem_tui.live.model_client import Phase
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import LiveMemory, Memory, recall
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write
@@ -180,7 +181,9 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
         await until(pilot, lambda: "the recipe is in sea.json" in screen_text(pilot))
         recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
-        assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        assert recipe == Recipe(
+            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+        )
         await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
         await pilot.press("e", "enter")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.live.decoder import Sampling
-from engine.live.generation import Session
+from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Message, chat_prompt, plain_prompt
 from engine.live.row_clamps import Layout
 from store.files.errors import MonosemError
 from store.live.clamp import Where, parse_clamp
+from store.live.sampling import Sampling
 from tests.engine.live_models import live_model
 from tests.engine.small import BOS, EOS, FIRST_WORD, words
 
@@ -74,7 +74,7 @@ def test_roles_say_where_a_clamp_holds(live: LiveModel) -> None:
         where = parse_clamp(f"1=off@{part}").where
         assert [i for i, on in enumerate(layout.allowed(where, 0, total)) if on] == wanted
         assert [i + 5 for i, on in enumerate(layout.allowed(where, 5, total - 5)) if on] == [i for i in wanted if i > 4]
-    Session(live, prompt, [parse_clamp("1=2@user")], Sampling(), 3).step()
+    Generation(live, prompt, [parse_clamp("1=2@user")], Sampling(max_new=3)).step()
 
 
 def test_ranges_and_parts_narrow_each_other() -> None:
