@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from engine.sae.registry import from_weights
 from engine.sae.token_norm import TokenNorm
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.live.model_outputs import ReadToken
 from store.run.weights import SaeWeights
 from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
