@@ -34,7 +34,7 @@ _TOLD = ("tok_s", "step", "tokens")
 """Facts that the line tells anyway."""
 
 
-class Stretch:
+class TaskBar:
     """One stretch of work: how far it is, how fast it goes and what was reported of it."""
 
     def __init__(self, title: str, total: int | None, unit: str, done: int, clock: Callable[[], float]) -> None:
@@ -115,7 +115,7 @@ def _speed(value: float) -> str:
 class LoggedTask:
     """Writes a line when enough time has passed and enough was done."""
 
-    def __init__(self, stretch: Stretch, clock: Callable[[], float]) -> None:
+    def __init__(self, stretch: TaskBar, clock: Callable[[], float]) -> None:
         self._stretch, self._clock = stretch, clock
         self._said_at, self._said_done = clock(), stretch.done
 
@@ -130,7 +130,7 @@ class LoggedTask:
         output.narrate(_log_line(stretch))
 
 
-def _log_line(stretch: Stretch) -> str:
+def _log_line(stretch: TaskBar) -> str:
     share = "" if stretch.share is None else f" ({_percent(stretch.share)})"
     pace = stretch.pace()
     told = f"{stretch.title}: {stretch.amount()}{share}" + (f", {pace}" if pace else "")
@@ -144,7 +144,7 @@ class ConsoleProgress:
         """Live bars where stderr is a terminal, unless `live` says otherwise; `clock` tells seconds."""
         self._live = output.is_screen(sys.stderr) if live is None else live
         self._clock = clock
-        self._shown: list[Stretch] = []
+        self._shown: list[TaskBar] = []
         self._screen: Live | None = None
 
     def say(self, text: str) -> None:
@@ -152,9 +152,9 @@ class ConsoleProgress:
         output.narrate(text)
 
     @contextmanager
-    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Stretch | LoggedTask]:
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[TaskBar | LoggedTask]:
         """Open a stretch of work; when the block ends, a line says how long it took or where it stopped."""
-        stretch = Stretch(title, total, unit, done, self._clock)
+        stretch = TaskBar(title, total, unit, done, self._clock)
         if not self._live:
             output.narrate(_log_line(stretch))
         finished = False
@@ -168,7 +168,7 @@ class ConsoleProgress:
                 self._hide(stretch)
             output.narrate(stretch.ending(finished))
 
-    def _show(self, stretch: Stretch) -> None:
+    def _show(self, stretch: TaskBar) -> None:
         self._shown.append(stretch)
         if self._screen is None:
             from rich.live import Live
@@ -184,7 +184,7 @@ class ConsoleProgress:
             )
             self._screen.start()
 
-    def _hide(self, stretch: Stretch) -> None:
+    def _hide(self, stretch: TaskBar) -> None:
         self._shown.remove(stretch)
         if not self._shown and self._screen is not None:
             self._screen.stop()
@@ -196,7 +196,7 @@ class ConsoleProgress:
         return Group(*(output.styled_text(bar_line(stretch, cells), sys.stderr) for stretch in list(self._shown)))
 
 
-def bar_line(stretch: Stretch, cells: int) -> Line:
+def bar_line(stretch: TaskBar, cells: int) -> Line:
     """One task on one line of at most `cells` cells; where room is short, a short bar and percent do."""
     share, rest = stretch.share, [text for text in (stretch.pace(), stretch.figures()) if text]
     if share is None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,10 +21,9 @@ from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.export.export_progress import Progress
 from monosem_tui.export.feature_html import Browser, as_html
 from monosem_tui.model.feature_card import top_token
-from monosem_tui.model.feature_document import Choice, read_document
+from monosem_tui.model.feature_document import ExampleRequest, read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.histogram import density_histogram
@@ -44,8 +44,15 @@ HEADS = (
 """Columns of the list, and which of them go where room is short. index.js counts on their order."""
 
 
+class ExportProgress(Protocol):
+    """The shape of `monosem_tui.cli.progress.ConsoleProgress`."""
+
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> AbstractContextManager[Any]:
+        """Open a progress bar."""
+
+
 def write_browser(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: Progress
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: ExportProgress
 ) -> Path:
     """Write the pages into `folder`, one after another; gives the list."""
     pages = folder / "features"
@@ -53,7 +60,7 @@ def write_browser(
     browser = Browser(store.d_sae, _asset("page.js"))
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, Choice(), name, SAMPLE)
+            document = read_document(store, notes, feature, ExampleRequest(), name, SAMPLE)
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")
             task.advance(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from monosem_tui.model.feature_document import Choice
+from monosem_tui.model.feature_document import ExampleRequest
 from monosem_tui.model.feature_stats import LISTED
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
@@ -15,7 +15,9 @@ from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
 
 
-def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> dict[str, Any]:
+def feature_json(
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest
+) -> dict[str, Any]:
     """The page for programs, which rely on the keys."""
     logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
     quantiles = store.quantiles(feature)

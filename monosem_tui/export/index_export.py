@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from monosem_tui.export.browser import write_browser
-from monosem_tui.export.export_progress import Progress
+from monosem_tui.export.browser import ExportProgress, write_browser
 from monosem_tui.export.neuronpedia import batches, write_batch
 from monosem_tui.export.tables import write_csv, write_parquet
 from store.files.atomic import new_folder
@@ -18,7 +17,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def write_dictionary(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, form: Form, out: Path, progress: Progress
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, form: Form, out: Path, progress: ExportProgress
 ) -> list[Path]:
     """Write all features into the folder `out`, which appears when it is complete.
 
@@ -48,7 +47,7 @@ def write_dictionary(
     return [out / path.relative_to(folder) for path in made]
 
 
-def _batches(store: FeatureStore, name: str, folder: Path, progress: Progress) -> list[Path]:
+def _batches(store: FeatureStore, name: str, folder: Path, progress: ExportProgress) -> list[Path]:
     made = []
     with progress.task("writing batches", batches(store), "files") as task:
         for number in range(batches(store)):

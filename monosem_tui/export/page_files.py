@@ -11,7 +11,7 @@ from monosem_tui.draw.json_text import json_text
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.feature_markdown import as_markdown
-from monosem_tui.model.feature_document import Choice, read_document
+from monosem_tui.model.feature_document import ExampleRequest, read_document
 from store.files.atomic import write_text
 from store.files.errors import MonosemError, disk_errors
 from store.index.reader import FeatureStore
@@ -26,7 +26,7 @@ _MOST = 10_000
 
 
 def as_file(
-    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice, run: str
+    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest, run: str
 ) -> str:
     """A feature's page in one of `FORMS`.
 

@@ -67,21 +67,21 @@ class Quit:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShowScreen:
     """Show a screen, and no more."""
 
 
-Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | Shown
+Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
 
 
-class Given(NamedTuple):
+class TypedCommand(NamedTuple):
     """A command, and the screen it is for."""
 
     command: Command
     view: str = HERE
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command as a person reads it."""
 
     name: str
@@ -90,7 +90,7 @@ class Entry(NamedTuple):
     purpose: str
     words: tuple[str, ...]
     """What may stand there; empty where anything may."""
-    read: Callable[[str], Given]
+    read: Callable[[str], TypedCommand]
 
     @property
     def usage(self) -> str:
@@ -98,42 +98,54 @@ class Entry(NamedTuple):
         return f"{self.name} {self.argument}".rstrip()
 
 
-def _sort(said: str) -> Given:
+def _sort(said: str) -> TypedCommand:
     name = said.removeprefix("-")
     key = next((key for key in SORT_KEYS if key == name), None)
     if key is None:
         raise MonosemError(f"sort by one of {', '.join(SORT_KEYS)}; - in front turns the order round")
-    return Given(SortBy(key, (key != "id") != said.startswith("-")), "browse")
+    return TypedCommand(SortBy(key, (key != "id") != said.startswith("-")), "browse")
 
 
-def _theme(said: str) -> Given:
+def _theme(said: str) -> TypedCommand:
     if said and said not in THEMES:
         raise MonosemError(f"the themes are {', '.join(THEMES)}")
-    return Given(Themed(said))
+    return TypedCommand(Themed(said))
 
 
-def _shown(view: str) -> Callable[[str], Given]:
-    return lambda _: Given(Shown(), view)
+def _shown(view: str) -> Callable[[str], TypedCommand]:
+    return lambda _: TypedCommand(ShowScreen(), view)
 
 
 _FOUND = "find"
 ENTRIES = (
-    Entry("sort", "COLUMN", "order the list; `-max` the other way round", SORT_KEYS, _sort),
-    Entry("filter", "EXPR", "show the features that pass a filter", (), lambda said: Given(FilterBy(said), "browse")),
-    Entry("dead", "", "show or hide dead features", (), lambda _: Given(ShowDead(), "browse")),
-    Entry(_FOUND, "REGEX", "rank features by a regular expression", (), lambda said: Given(FindPattern(said), "find")),
-    Entry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
+    CommandEntry("sort", "COLUMN", "order the list; `-max` the other way round", SORT_KEYS, _sort),
+    CommandEntry(
+        "filter",
+        "EXPR",
+        "show the features that pass a filter",
+        (),
+        lambda said: TypedCommand(FilterBy(said), "browse"),
+    ),
+    CommandEntry("dead", "", "show or hide dead features", (), lambda _: TypedCommand(ShowDead(), "browse")),
+    CommandEntry(
+        _FOUND,
+        "REGEX",
+        "rank features by a regular expression",
+        (),
+        lambda said: TypedCommand(FindPattern(said), "find"),
+    ),
+    CommandEntry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
     *(
-        Entry(view.name, "", f"{view.title}: {view.purpose}", (), _shown(view.name))
+        CommandEntry(view.name, "", f"{view.title}: {view.purpose}", (), _shown(view.name))
         for view in VIEWS
         if view.name != _FOUND
     ),
-    Entry("quit", "", "quit", (), lambda _: Given(Quit())),
+    CommandEntry("quit", "", "quit", (), lambda _: TypedCommand(Quit())),
 )
 """By the order in which they are listed."""
 
 
-def read_command(text: str) -> Given:
+def read_command(text: str) -> TypedCommand:
     """What was typed.
 
     Raises:
@@ -141,7 +153,7 @@ def read_command(text: str) -> Given:
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
-        return Given(GoTo(int(text)), "browse")
+        return TypedCommand(GoTo(int(text)), "browse")
     name, _, said = text.partition(" ")
     found = _beginning(name)
     if len(found) != 1:
@@ -180,7 +192,7 @@ def suggestion(text: str) -> str:
     return found[0].usage if len(found) == 1 else " ".join(entry.name for entry in found)
 
 
-def _beginning(name: str) -> list[Entry]:
+def _beginning(name: str) -> list[CommandEntry]:
     exact = [entry for entry in ENTRIES if entry.name == name]
     return exact or [entry for entry in ENTRIES if entry.name.startswith(name)]
 

@@ -25,7 +25,7 @@ from store.query.examples import Section, sections
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ExampleRequest:
     """Which examples a page shows; see store.query.examples.sections."""
 
     top: int = 10
@@ -39,7 +39,7 @@ class Choice:
     after: int | None = None
 
     @classmethod
-    def of(cls, shown: ExampleChoice) -> Choice:
+    def of(cls, shown: ExampleChoice) -> ExampleRequest:
         """What a screen shows, with as much text as suits the form."""
         return cls(
             top=TOP_EXAMPLES,
@@ -71,7 +71,7 @@ def read_document(
     store: FeatureStore,
     notes: dict[int, FeatureNotes],
     feature: int,
-    choice: Choice,
+    choice: ExampleRequest,
     run: str,
     sample: int | None = None,
 ) -> Document:
@@ -85,7 +85,7 @@ def read_document(
     return Document(printable(run), printable(store.spec.title()), card, figures)
 
 
-def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
+def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest) -> FeatureCard:
     card = read_facts(store, notes, feature)
     found = choice.sections(store, feature, before=BEFORE, after=AFTER)
     unit = "document" if choice.one_per_document else "context"

@@ -20,7 +20,7 @@ COURSE = 24
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """How far a training is."""
 
     tokens: int
@@ -43,7 +43,7 @@ class RunState:
     """What it is a dictionary of, in one line."""
     created: float
     """Seconds since the epoch; 0 where not known."""
-    progress: Progress | None = None
+    progress: TrainingProgress | None = None
     """While it trains."""
     contexts: tuple[int, int] | None = None
     """While it is indexed: contexts that can be browsed, contexts planned."""
@@ -133,7 +133,7 @@ def _read_record(run: RunFolder, known: _Known) -> None:
         known.record, known.trouble = None, str(error)
 
 
-def _progress(known: _Known) -> Progress | None:
+def _progress(known: _Known) -> TrainingProgress | None:
     if not known.points or known.record is None:
         return None
     last = known.points[-1]
@@ -142,7 +142,7 @@ def _progress(known: _Known) -> Progress | None:
     planned = planned if isinstance(planned, int) and 0 < planned < LARGEST else None
     speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
     left = (planned - last.tokens) / speed if planned and speed > 0 else None
-    return Progress(
+    return TrainingProgress(
         tokens=last.tokens,
         planned=planned,
         tok_s=speed,

@@ -10,14 +10,16 @@ from monosem_tui.draw.heat import Rendering, default_rendering
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name, write_new
-from monosem_tui.model.feature_document import Choice, Document, read_document
+from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
 
 
-def report(place: Place, feature: int, *, choice: Choice, width: int, form: Form | None, to: Path | None) -> None:
+def report(
+    place: Place, feature: int, *, choice: ExampleRequest, width: int, form: Form | None, to: Path | None
+) -> None:
     """Print a feature's page for `width` columns, or write it to a file.
 
     Args:

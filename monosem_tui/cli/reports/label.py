@@ -28,7 +28,7 @@ _NAMED = 8
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NoteRequest:
     """What is to be said about a feature; None and () say nothing."""
 
     label: str | None = None
@@ -40,7 +40,7 @@ class Wanted:
     @property
     def anything(self) -> bool:
         """Whether there is anything to say."""
-        return self != Wanted()
+        return self != NoteRequest()
 
     def statements(self, feature: int) -> list[Statement]:
         """The same, about a feature."""
@@ -66,7 +66,7 @@ def report(place: Place, *, json: bool) -> None:
         _table(notes.by_feature)
 
 
-def say(place: Place, feature: int, wanted: Wanted, *, json: bool) -> None:
+def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
     """Say things about a feature, then print its notes.
 
     Raises:
