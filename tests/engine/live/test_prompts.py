@@ -7,7 +7,7 @@ import pytest
 from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.prompts import ChatMessage, chat_prompt, plain_prompt
-from engine.live.row_clamps import Layout
+from engine.live.row_clamps import PromptLayout
 from store.files.errors import MonosemError
 from store.live.clamp import Where, parse_clamp
 from store.live.sampling import Sampling
@@ -78,7 +78,7 @@ def test_roles_say_where_a_clamp_holds(live: LiveModel) -> None:
 
 
 def test_ranges_and_parts_narrow_each_other() -> None:
-    layout = Layout(4)
+    layout = PromptLayout(4)
     on = layout.allowed(Where("response", 2, 6), 0, 9)
     assert [i for i, one in enumerate(on) if one] == [4, 5]
 
