@@ -222,7 +222,7 @@ def test_live_activations_are_the_dictionarys(arch: str) -> None:
 def test_a_changed_clamp_acts_from_the_next_token_on(family: str) -> None:
     """As one forward pass would have it with each position under the clamps that were in force when it was read."""
     live = live_model("relu", family)
-    session = Generation(live, plain_prompt(live, PROMPT), clamps("3=2"), SAMPLED, NEW)
+    session = Generation(live, plain_prompt(live, PROMPT), clamps("3=2"), replace(SAMPLED, max_new=NEW))
     for _ in range(5):
         session.step()
     session.change(clamps("5=1.5"))
@@ -274,7 +274,9 @@ def test_a_branch_obeys_other_clamps_and_another_seed() -> None:
 def test_going_back_before_the_texts_part_and_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """To where both still agree, two rows are enough again."""
     live = live_model("relu")
-    session = Generation(live, plain_prompt(live, ""), (), SAMPLED, NEW)  # BOS alone: back to 0 empties the memory
+    session = Generation(
+        live, plain_prompt(live, ""), (), replace(SAMPLED, max_new=NEW)
+    )  # BOS alone: back to 0 empties the memory
     for _ in range(4):
         session.step()
     session.change(clamps("3=3"))
