@@ -21,7 +21,7 @@ from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.run.folder import RunFolder, RunRecord
-from store.run.shards import DTYPES, Rows, ShardInfo, complete_shards, shard_path, write_shard
+from store.run.shards import DTYPES, ShardInfo, ShardRows, complete_shards, shard_path, write_shard
 from store.run.spec import SaeSpec, known_fields
 
 SHARD_BYTES = 1 << 28
@@ -150,9 +150,9 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
             bar.advance(wanted, shards=number + 1)
 
 
-def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> Rows:
+def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> ShardRows:
     captured = [_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)]
-    return Rows(
+    return ShardRows(
         np.concatenate([rows.acts_ND for rows in captured]),
         np.concatenate([rows.token_N for rows in captured]),
         np.concatenate([rows.context_N for rows in captured]),
@@ -160,7 +160,7 @@ def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, d
     )
 
 
-def _rows(captured: Captured, dtype: str) -> Rows:
+def _rows(captured: Captured, dtype: str) -> ShardRows:
     batch = captured.batch
     context_N, position_N = np.nonzero(batch.counted_BT)
     acts_ND = captured.acts_ND
@@ -168,7 +168,7 @@ def _rows(captured: Captured, dtype: str) -> Rows:
         # A few outlier directions of large models exceed what float16 holds.
         limit = torch.finfo(torch.float16).max
         acts_ND = acts_ND.float().clamp(-limit, limit)  # in bfloat16 the limit itself would be rounded up
-    return Rows(
+    return ShardRows(
         acts_ND=to_array(acts_ND, dtype),
         token_N=batch.tokens_BT[batch.counted_BT],
         context_N=context_N + batch.first,

@@ -21,9 +21,9 @@ from engine.runtime.free_memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index.memory_budget import checked_memory
-from store.index.merge_run import clear_merged, held_by_features, held_by_segments
+from store.index.merge_run import clear_merged, features_coverage, segments_coverage
 from store.index.segment import discard
+from store.index.segment_writer import checked_memory
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 
@@ -65,7 +65,7 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:
     """Refuse to replace an index unasked. One that is partial (`monosem merge --partial`) may be finished."""
-    features, segments = held_by_features(run.features), held_by_segments(run.index)
+    features, segments = features_coverage(run.features), segments_coverage(run.index)
     if features is not None and features == segments and features.complete:
         with run.locked():
             clear_merged(run)

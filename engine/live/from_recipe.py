@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,11 +15,12 @@ from store.live.clamp import parse_clamp, parse_sweep
 from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
 from store.run.folder import RunFolder
+from store.run.weights import sae_digest
 
 
 def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
     """The recipe with the digest of the run's dictionary; says so where it was made with another one."""
-    digest = hashlib.sha256(run.sae.read_bytes()).hexdigest()
+    digest = sae_digest(run.sae)
     if recipe.dictionary not in ("", digest):
         progress.say(f"the recipe was made with another dictionary than that of {run.path}: its features mean others")
     return replace(recipe, dictionary=digest)

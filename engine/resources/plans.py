@@ -33,7 +33,7 @@ from engine.resources.estimates import (
     training_needs,
 )
 from engine.runtime.free_memory import resident
-from store.index.memory_budget import checked_memory, default_memory
+from store.index.segment_writer import checked_memory, default_memory
 from store.run.shards import DTYPES, ShardInfo
 from store.run.spec import SaeSpec
 

@@ -18,7 +18,7 @@ from store.query.histogram import Histogram, activation_histogram, log_histogram
 def feature_json(
     store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest
 ) -> dict[str, Any]:
-    """The page for programs, which rely on the keys."""
+    """Return the page for programs; keys may be added, never renamed."""
     logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
     quantiles = store.quantiles(feature)
     return {
@@ -53,7 +53,7 @@ def feature_json(
 
 
 def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
-    """One example of the JSON page."""
+    """Return one example of the JSON page."""
     return {
         "interval": example.interval,
         "tokens": store.vocabulary.strings(example.token_T),

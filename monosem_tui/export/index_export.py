@@ -1,4 +1,4 @@
-"""`monosem export` of what a feature index holds: one door to every form of it, with neither the model nor torch."""
+"""`monosem export` of a feature index: every form of it, without the model or torch."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def write_dictionary(
     Args:
         store: the index.
         notes: labels, bookmarks, comments and tags.
-        name: the run's name, or the file's.
+        name: name of the run or file.
         form: one of `FORMS`.
-        out: a folder that is not there yet, or is empty.
-        progress: who is told.
+        out: a folder that does not exist yet, or is empty.
+        progress: progress bars.
 
     Returns:
-        The files to look at: of html the page to begin with.
+        The files to look at; for html the page to start with.
 
     Raises:
-        MonosemError: `out` is in the way, cannot be written, or the index is damaged.
+        MonosemError: `out` exists and is not empty, cannot be written, or the index is damaged.
     """
     with new_folder(out) as folder:
         if form == "csv":

@@ -1,6 +1,6 @@
-"""What can be typed behind `:`: a feature's number, or a command's name and what it is told.
+"""Commands typed after `:`: a feature's number, or a command with its argument.
 
-A name may be cut as long as one command begins so; tab completes it.
+A name may be abbreviated while only one command starts with it; tab completes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
 
 HERE = ""
-"""For commands that change no screen."""
+"""View of commands that stay on the present screen."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SortBy:
 
 @dataclass(frozen=True)
 class FilterBy:
-    """Show features that pass a filter; all of them where it is empty."""
+    """Show features that pass a filter, or all of them for an empty one."""
 
     text: str
 
@@ -49,52 +49,52 @@ class ShowDead:
 
 @dataclass(frozen=True)
 class FindPattern:
-    """Search for the features of a regular expression; where it is empty, type one."""
+    """Rank features by a regular expression; an empty one opens the line to type it."""
 
     pattern: str
 
 
 @dataclass(frozen=True)
 class Themed:
-    """Take a theme; the next one where it has no name."""
+    """Switch to a theme, or to the next one for an empty name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Quit:
-    """Leave."""
+    """Quit the app."""
 
 
 @dataclass(frozen=True)
 class ShowScreen:
-    """Show a screen, and no more."""
+    """Show a screen."""
 
 
 Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
 
 
 class TypedCommand(NamedTuple):
-    """A command, and the screen it is for."""
+    """A command and the screen that obeys it."""
 
     command: Command
     view: str = HERE
 
 
 class CommandEntry(NamedTuple):
-    """A command as a person reads it."""
+    """A command as it is listed and completed."""
 
     name: str
     argument: str
-    """What is told behind the name; empty where nothing is."""
+    """Placeholder of the argument; empty without one."""
     purpose: str
     words: tuple[str, ...]
-    """What may stand there; empty where anything may."""
+    """Allowed arguments; empty where any is allowed."""
     read: Callable[[str], TypedCommand]
 
     @property
     def usage(self) -> str:
-        """`sort COLUMN`."""
+        """The command with its placeholder: `sort COLUMN`."""
         return f"{self.name} {self.argument}".rstrip()
 
 
@@ -142,14 +142,14 @@ ENTRIES = (
     ),
     CommandEntry("quit", "", "quit", (), lambda _: TypedCommand(Quit())),
 )
-"""By the order in which they are listed."""
+"""In the order in which they are listed."""
 
 
 def read_command(text: str) -> TypedCommand:
-    """What was typed.
+    """Read a typed command.
 
     Raises:
-        MonosemError: there is no such command, or it is told something it does not know.
+        MonosemError: there is no such command, or it does not accept the argument.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
@@ -162,12 +162,12 @@ def read_command(text: str) -> TypedCommand:
         raise MonosemError(what)
     entry, said = found[0], said.strip()
     if said and not entry.argument:
-        raise MonosemError(f":{entry.name} is told nothing more")
+        raise MonosemError(f":{entry.name} takes no argument")
     return entry.read(said)
 
 
 def completed(text: str) -> str:
-    """`text` with the word that is being typed completed, as far as there is but one way to."""
+    """Complete the word being typed as far as it is unambiguous."""
     name, space, said = text.partition(" ")
     if not space:
         return _extended(name, [entry.name for entry in ENTRIES], text)
@@ -179,7 +179,7 @@ def completed(text: str) -> str:
 
 
 def suggestion(text: str) -> str:
-    """What could be typed, in a few words: names that begin so, or what the command is told."""
+    """Return what could be typed next: names that start this way, or the command's argument."""
     name, space, said = text.partition(" ")
     if name.isdigit():
         return ""
@@ -198,7 +198,7 @@ def _beginning(name: str) -> list[CommandEntry]:
 
 
 def _extended(word: str, words: list[str], otherwise: str) -> str:
-    """The longest beginning that all words share that begin with `word`, a blank behind it where there is but one."""
+    """Return the longest prefix shared by all words that start with `word`, and a space after a unique one."""
     found = [one for one in words if one.startswith(word)]
     if not found:
         return otherwise or word

@@ -12,7 +12,7 @@ from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import ARROWS
 from store.query.feature_order import SORT_KEYS, Ids, SortKey, alive, sort_features
 from store.query.filter_parser import parse_filter
-from store.query.filters import All, BadFilter, Marked, Source
+from store.query.filters import All, BadFilter, FilterSource, Marked
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Catalogue:
     def __init__(self, run: OpenRun) -> None:
         self._run = run
         self._columns = run.store.columns
-        self._source = Source(run.store, run.notes)
+        self._source = FilterSource(run.store, run.notes)
         self.ordering = Ordering()
         self.problem: BadFilter | None = None
         """Why the filter cannot be applied: it may not be typed to its end. The features before it stay."""

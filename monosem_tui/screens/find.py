@@ -23,7 +23,8 @@ from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.ranking import Ranking, Shown
 from store.files.errors import MonosemError
 from store.query.find import ORDERS, Order
-from store.query.find_process import Asking, Inquiry, Report
+from store.query.find_process import Asking
+from store.query.pattern_search import Inquiry, Report
 
 ANSWERS, PATTERNS = 8, 100
 """Answers that are kept in memory, and patterns that are kept for the next time."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from monosem_tui.export.page_files import write_new
 from monosem_tui.screens.clipboard import home_relative
 from store.files.errors import MonosemError
+from store.files.output_file import write_new
 
 
 def write(name: str, content: Callable[[], str]) -> str:

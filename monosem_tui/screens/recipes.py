@@ -8,7 +8,7 @@ from pathlib import Path
 from textual import work
 
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.live.recipe_files import digest_of, export, free_file, free_name, save_recipe
+from monosem_tui.live.recipe_files import export, free_file, free_name, save_recipe
 from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.session import Session
 from monosem_tui.screens.tray import ClampingScreen
@@ -16,6 +16,7 @@ from monosem_tui.widgets.live_view import RecipesView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
 from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.run.weights import sae_digest
 
 DIFFERS = " · not all of the text was written so"
 
@@ -107,7 +108,7 @@ class KeepingScreen(ClampingScreen):
     @work(thread=True, exit_on_error=False)
     def _compare(self, digest: str) -> None:
         """Away from the keys: the digest reads all of the dictionary."""
-        if digest_of(self.folder.sae) != digest:
+        if sae_digest(self.folder.sae) != digest:
             said = "the recipe was made with another dictionary than this run's: its features mean others"
             self.app.call_from_thread(self.tell, said)
 
@@ -155,7 +156,7 @@ class KeepingScreen(ClampingScreen):
                 save_recipe(path, recipe, self.folder.sae)
                 said = f"the recipe is in {path}: monosem generate --recipe {path}"
             else:
-                whole = replace(recipe, dictionary=digest_of(self.folder.sae))
+                whole = replace(recipe, dictionary=sae_digest(self.folder.sae))
                 keep_recipe(self.run.editor.notes, name, whole)
                 said = f"{printable(name)} is kept in the notes: o shows it"
         except MonosemError as error:

@@ -17,7 +17,7 @@ from monosem_tui.widgets.feature_list import RULE, UNKNOWN, FeatureList
 from store.files.errors import MonosemError
 from store.notes.note_file import FeatureNotes
 from store.query.find import Found
-from store.query.find_process import Inquiry, Report
+from store.query.pattern_search import Inquiry, Report
 
 _NO_NOTES = FeatureNotes()
 

@@ -1,4 +1,4 @@
-"""The errors a person can act on: what went wrong, where, and what to do next."""
+"""Errors that users can act on: what went wrong, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_MISPLACED = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+_MISPLACED = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
 
 
 class MonosemError(Exception):
-    """Wrong use or bad input. Shown as one or two lines; the command exits with `exit_code`."""
+    """Wrong use or bad input. Printed as one or two lines; the command exits with `exit_code`."""
 
     exit_code = 2
 
@@ -27,14 +27,14 @@ class MonosemError(Exception):
 
 
 class WorkFailed(MonosemError):
-    """The command was used rightly, but the work itself could not be finished."""
+    """The command was used rightly, but its work could not be finished."""
 
     exit_code = 1
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, a read-only folder or an impossible path, met in writing `path`, into a `MonosemError`."""
+    """Turn a full disk, a read-only folder or an impossible path, met while writing `path`, into a `MonosemError`."""
     try:
         yield
     except OSError as error:

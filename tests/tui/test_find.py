@@ -22,7 +22,7 @@ from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen
 from monosem_tui.screens.health import HealthScreen
 from store.notes.note_file import Notes
-from store.query.find import find
+from store.query.find import FindOptions, find
 from store.query.find_process import Asking
 from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
 from tests.sample_run import Sample, build_sample
@@ -98,7 +98,7 @@ async def test_the_ranking_is_that_of_the_search(make_app: MakeApp, sample: Samp
         screen = await ask(pilot, EITHER)
         store = screen.run.store
         question = whole(text_matches(store, compile_pattern(EITHER))).question(store, EITHER)
-        truth = find(store, question, top=48)
+        truth = find(store, question, FindOptions(top=48))
         assert screen.ranking.order.tolist() == [one.choice.feature for one in truth.results]
         assert screen.ranking.shown.report is not None
         assert screen.ranking.shown.report.found == truth
@@ -375,9 +375,9 @@ async def test_what_the_feature_fires_on_is_told(make_app: MakeApp, sample: Samp
         text = screen_text(pilot)
         n_active = int((sample.dense_NF[:, 0] > 0).sum())
         assert f"what 0 fires on · {n_active} tokens" in text
-        row = next(one for one in text.splitlines() if one.startswith(" token "))
+        row = next(one for one in text.splitlines() if one.startswith(" 1-gram "))
         assert all(word in SEA for word in re.findall(r"·(\w+) ", row))
-        assert row.startswith(" token   ·sea ")
+        assert row.startswith(" 1-gram        ·sea ")
         await pilot.press("j")
         await until(pilot, lambda: f"what {screen.feature} fires on ·" in screen_text(pilot))
         await pilot.press("escape")

@@ -437,7 +437,7 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         await pilot.pause()
         assert "unfinished" in screen_text(pilot)
         await press(pilot, "enter")
-        assert "a number is expected behind >" in screen_text(pilot)
+        assert "a number is expected after >" in screen_text(pilot)
         await press(pilot, "slash")
         screen.input.open("/", "")
         screen.take_paste("dead")

@@ -22,8 +22,8 @@ def merge(
     """Merge the segments of an index into features.h5, without model or text."""
     from monosem_tui.cli import output
     from monosem_tui.draw.numbers import count
-    from store.index.memory_budget import checked_memory
     from store.index.merge_run import merge_run
+    from store.index.segment_writer import checked_memory
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))

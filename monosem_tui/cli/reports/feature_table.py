@@ -20,20 +20,20 @@ from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
 from store.query.filter_parser import parse_filter
-from store.query.filters import Source
+from store.query.filters import FilterSource
 
 MATCH = "match"
 TOKEN = 24
-"""Most cells for the token a feature fires on."""
+"""Most cells of a top token."""
 
 
 @dataclass(frozen=True)
 class FeatureQuery:
-    """What passed, in order."""
+    """Features that pass a filter, in order."""
 
     ids: Ids
     strength_F: NDArray[Any] | None
-    """What the filter measures of each feature: share of its activation on a token, effect on a logit, or cosine."""
+    """The filter's measure per feature: share of its activation on a token, logit effect, or cosine."""
 
 
 def report(place: Place, expression: str, sort: str | None, *, top: int, width: int, json: bool) -> None:
@@ -42,10 +42,10 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     Raises:
         MonosemError: the filter or the key cannot be read, or there is no index, or it is damaged.
     """
-    parse_filter(expression)  # before anything is opened: the shortest way to a mistyped filter
+    parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        found = chosen(Source(store, notes), expression, sort)
+        found = chosen(FilterSource(store, notes), expression, sort)
         if json:
             output.emit_json(_json(store, notes, found, expression, top))
             return
@@ -55,8 +55,8 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
 
 
-def chosen(source: Source, expression: str, sort: str | None) -> FeatureQuery:
-    """The features that pass, by what the filter measures or, where it measures nothing, by their maximum.
+def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQuery:
+    """Return the features that pass, sorted by the filter's measure, else by their maximum.
 
     Raises:
         MonosemError: the filter or the key cannot be read.

@@ -1,4 +1,4 @@
-"""`monosem label`: what people have said about the features of a run."""
+"""Output of `monosem label`: notes about the features of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from monosem_tui.cli import output
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count
-from store.files.atomic import write_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_output
 from store.notes.editor import NoteEditor
-from store.notes.exchange import Outcome, entries_json, merging, note_json, read_entries, to_csv, to_json
+from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
 
 STAR = "★"
@@ -24,12 +24,12 @@ _COLUMNS = (
     output.Column("comment", shrinks=True),
 )
 _NAMED = 8
-"""Features that a sentence names; of more it gives the number."""
+"""Most features named in a sentence; beyond that it counts them."""
 
 
 @dataclass(frozen=True)
 class NoteRequest:
-    """What is to be said about a feature; None and () say nothing."""
+    """Notes to take about a feature; None and () leave one unchanged."""
 
     label: str | None = None
     bookmark: bool | None = None
@@ -39,11 +39,11 @@ class NoteRequest:
 
     @property
     def anything(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether there is any note to take."""
         return self != NoteRequest()
 
     def statements(self, feature: int) -> list[Statement]:
-        """The same, about a feature."""
+        """Return the request as statements about a feature."""
         said = [Statement(feature, "tag", word) for word in self.tag]
         said += [Statement(feature, "untag", word) for word in self.untag]
         if self.label is not None:
@@ -67,7 +67,7 @@ def report(place: Place, *, json: bool) -> None:
 
 
 def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
-    """Say things about a feature, then print its notes.
+    """Take notes about a feature, then print its notes.
 
     Raises:
         MonosemError: there is no such feature, or its notes cannot be read or written.
@@ -88,26 +88,26 @@ def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
 
 
 def export(place: Place, path: Path) -> None:
-    """Write all notes to a .csv or .json file, all or nothing.
+    """Write all notes to a .csv or .json file, all or nothing; an earlier export is replaced.
 
     Raises:
-        MonosemError: it is of another kind, or the notes cannot be read or the file written.
+        MonosemError: it is of another kind, another file is there, or the notes cannot be read or the file written.
     """
     writers = {".csv": to_csv, ".json": to_json}
     if path.suffix.lower() not in writers:
         raise MonosemError(f"--export {path} is neither .csv nor .json")
     notes = _followed(place).by_feature
-    write_text(path, writers[path.suffix.lower()](notes))
+    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export)
     said = sum(not note.empty for note in notes.values())
     output.narrate(f"notes on {_counted(said, 'feature')} exported to {path}")
 
 
 def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
-    """Add the notes of a file, and say what became of them.
+    """Import the notes of a file and print the outcome.
 
     Raises:
-        MonosemError: the file cannot be read or speaks of a feature there is not, or the notes cannot be written;
-            nothing is taken over then.
+        MonosemError: the file cannot be read or names an unknown feature, or the notes cannot be written; then
+            nothing is imported.
     """
     entries, features = read_entries(path), _features(place)
     for entry in entries:
@@ -136,7 +136,7 @@ def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
 
 
 def _followed(place: Place) -> Notes:
-    """The notes, read; what is damaged in them is told."""
+    """Read the notes and report damaged lines."""
     notes = Notes(notes_path(place.path))
     notes.follow()
     if notes.damaged:
@@ -148,7 +148,7 @@ def _followed(place: Place) -> Notes:
 
 
 def _features(place: Place) -> int:
-    """How many features there are to speak about."""
+    """Return the number of features."""
     if place.run and place.path.is_dir() and place.run.exists():
         if not (features := place.run.record().spec.d_sae):
             raise MonosemError(f"{place.name} has no features yet", f"Train some: monosem train --out {place.path}")

@@ -363,3 +363,17 @@ def test_rows_too_few_to_hold_any_out(tmp_path: Path) -> None:
     settings = replace(trained_settings(run), seed=8)
     array = open_array(str(tmp_path / "x.npy"))
     assert measure(run, array, "heldout", 10, settings, Silent()).tokens == 10
+
+
+def test_values_that_lie_in_another_file_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(range(256)))
+    layout = h5py.VirtualLayout((16, 4), np.float32)
+    layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (16, 4))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("acts", (16, 4), np.float32, external=[(str(tmp_path / "secret"), 0, 256)])
+        file.create_virtual_dataset("virtual", layout)
+        file["own"] = np.zeros((30, 4), np.float32)
+    for name in ("acts", "virtual"):
+        with pytest.raises(MonosemError, match=f"{name} keeps its values in another file"):
+            open_array(f"{tmp_path / 'x.h5'}:{name}")
+    assert open_array(f"{tmp_path / 'x.h5'}:own").n == 30

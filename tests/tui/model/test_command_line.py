@@ -64,7 +64,7 @@ def test_read(text: str, given: TypedCommand) -> None:
         ("f sea", ":f may be filter, find"),
         ("sort colour", "id, density, max, mean, norm"),
         ("theme pink", "dark, light, plain"),
-        ("dead 3", ":dead is told nothing more"),
+        ("dead 3", ":dead takes no argument"),
         ("\x1b[2J", "a feature's number"),
     ],
 )
@@ -140,7 +140,7 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         await press(pilot, *typed(":filter said⏎"))
         assert screen.catalogue.ordering.text == "said"
         await press(pilot, *typed(":filter max>⏎"))
-        assert "a number is expected behind >" in screen_text(pilot)
+        assert "a number is expected after >" in screen_text(pilot)
         await press(pilot, *typed(":filter⏎"), *typed(":dead⏎"))
         assert len(screen.features.order) == 48
         await press(pilot, *typed(":theme plain⏎"))
