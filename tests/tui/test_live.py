@@ -15,6 +15,7 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
 from monosem_tui.live.model_client import Phase
+from monosem_tui.live.sampling_text import written
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import LiveMemory, Memory, recall
 from store.live.recipe import Recipe
@@ -148,7 +149,7 @@ async def test_what_is_kept_for_the_next_time(
     async with make_app(memory=kept).run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
         assert (screen.shown.prompt, screen.tray.written()) == ("the sea", "-0=max*2@response")
-        assert str(screen.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
+        assert written(screen.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
         await pilot.press("p", "escape")
     hostile = Memory(live=LiveMemory(prompt="\x1b[31m", clamps="0=max*2 ]] 999999=1 =", sampling="k=x"))
     async with make_app(memory=hostile).run_test(size=(80, 24)) as pilot:

@@ -69,7 +69,7 @@ async def test_a_recipe_is_kept_and_written_again(
         await complete(pilot, screen)
         assert screen.talk.recipe == wrote
         assert screen.tray.clamps == ("0=max*2@response",)
-        assert screen.shown.sampling.words == "greedy"
+        assert screen.shown.sampling.temperature == 0
 
 
 async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
@@ -120,7 +120,7 @@ async def test_recipes_that_do_not_fit(
         await complete(pilot, screen)
         (tmp_path / "no.json").write_text("{}")
         await pilot.press("o", "f", *keys(str(tmp_path / "no.json")), "enter")
-        assert "is no recipe" in screen_text(pilot)
+        assert "is not a recipe" in screen_text(pilot)
 
 
 async def test_a_text_under_several_strengths_is_said_to_be_one(
