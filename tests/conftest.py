@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from store.settings.lm import LmSettings
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -32,7 +34,7 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "context": 32,
         "tokens": 30_000,
     }
-    train_lm(run, settings | {"samples": 0, "device": "cpu"}, Silent(), resume=False)
+    train_lm(run, LmSettings(**(settings | {"samples": 0, "device": "cpu"})), Silent(), resume=False)
     return run.path
 
 

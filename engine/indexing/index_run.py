@@ -125,7 +125,7 @@ def _sweep(
 
 def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
     if tokens < 1:
-        raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise --tokens or --index-tokens.")
+        raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise `tokens` or `index_tokens`.")
     settings = subject.settings
     return IndexPlan(
         data=subject.corpus.spec,

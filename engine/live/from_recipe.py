@@ -34,7 +34,7 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
     """
     if not recipe.chat:
         if recipe.system:
-            raise MonosemError("--system says something to a chat, and this is none", "Add --chat.")
+            raise MonosemError("`system` says something to a chat, and this is none", "Add `chat=True`.")
         return plain_prompt(live, recipe.prompt)
     system = [ChatMessage("system", recipe.system)] if recipe.system else []
     return chat_prompt(live, [*system, ChatMessage("user", recipe.prompt)])
@@ -49,7 +49,7 @@ def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:
     if recipe.samples < 1:
         raise MonosemError(f"at least one sample has to be asked for, not {recipe.samples}")
     if recipe.samples > 1 and recipe.sampling.temperature == 0:
-        raise MonosemError("at temperature 0 every sample is the same", "Add --temperature 1.")
+        raise MonosemError("at temperature 0 every sample is the same", "Add `temperature=1`.")
     prompt, clamps = prompt_of(live, recipe), [parse_clamp(clamp) for clamp in recipe.clamps]
     for sample in range(recipe.samples):
         sampling = replace(recipe.sampling, seed=recipe.sampling.seed + sample)
@@ -63,6 +63,6 @@ def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> ClampSweep:
         MonosemError: the recipe does not fit the run, or asks for several samples as well.
     """
     if recipe.samples != 1:
-        raise MonosemError("a sweep is one text for each strength", "Leave --samples out, and change --seed.")
+        raise MonosemError("a sweep is one text for each strength", "Leave `samples` out, and change `seed`.")
     clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
     return sweep(live, prompt_of(live, recipe), parse_sweep(recipe.sweep), clamps, recipe.sampling, progress)

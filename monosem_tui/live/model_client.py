@@ -35,7 +35,7 @@ class Phase(Enum):
     DEAD = "gone"
 
 
-class ModelConnection(Protocol):
+class ModelLink(Protocol):
     """One life of the model's process."""
 
     def tell(self, request: wire.Request, /) -> None:
@@ -51,7 +51,7 @@ class ModelConnection(Protocol):
 class ModelClient:
     """One screen's talk with the model, over as many lives of the process as it takes."""
 
-    def __init__(self, run: Path, start: Callable[[], ModelConnection], *, comes_back: bool = False) -> None:
+    def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
         """Nothing is started yet.
 
         Args:
@@ -61,7 +61,7 @@ class ModelClient:
         """
         self._run, self._start, self._comes_back = run, start, comes_back
         self._numbers = count(1)
-        self._process: ModelConnection | None = None
+        self._process: ModelLink | None = None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None

@@ -95,7 +95,7 @@ def _require_free(path: Path) -> None:
         wrong = "is the folder you are in"
     else:
         return
-    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing is overwritten.")
+    raise MonosemError(f"{path} {wrong}", "Choose another `out`: nothing is overwritten.")
 
 
 def write_text(path: Path, text: str) -> None:

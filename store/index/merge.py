@@ -66,7 +66,7 @@ def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool
             "Finish it with monosem index --resume.",
         )
     if found.tokens > MAX_TOKENS:
-        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower --index-tokens.")
+        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
     with create_sealed(target, "features") as out, open_sealed(common_path(index), "common") as common:
         out.attrs["plan"] = plan.to_json()

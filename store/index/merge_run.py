@@ -82,12 +82,12 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
     if not segments.complete and not partial:
         raise MonosemError(
             f"the index of {run.path} is unfinished: {segments.contexts:,} of {segments.plan.n_contexts:,} contexts",
-            f"monosem index {run.path} --resume finishes it; --partial merges it as it is and keeps the segments.",
+            f"monosem index {run.path} --resume finishes it; `partial=True` merges it as it is and keeps the segments.",
         )
     if features is not None and not overwrite and not _grows(features, segments):
         raise MonosemError(
             f"{run.path} has another index already, of {features.contexts:,} contexts of {features.plan.data}",
-            "--overwrite replaces it.",
+            "`overwrite=True` replaces it.",
         )
     merge(run.index, run.features, memory, partial=partial)
     if segments.complete:

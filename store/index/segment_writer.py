@@ -56,7 +56,7 @@ def checked_memory(given: int | None) -> int:
     """
     if given is not None and given < LEAST_MEMORY:
         raise MonosemError(
-            f"an index cannot be built in {given:,} bytes", f"--memory takes {LEAST_MEMORY >> 20}M and more."
+            f"an index cannot be built in {given:,} bytes", f"`memory` takes {LEAST_MEMORY >> 20}M and more."
         )
     return default_memory() if given is None else given
 

@@ -185,7 +185,8 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
     halves = question._replace(scored_N=scored_N & ~odd_N), question._replace(scored_N=scored_N & odd_N)
     if not all((half.scored_N & half.matched_N).any() for half in halves):
         raise UnevenHalves(
-            f"{question.name} matches in one half of the contexts only", "Leave --held-out out, or index more text."
+            f"{question.name} matches in one half of the contexts only",
+            "Leave `held_out=True` out, or index more text.",
         )
     return halves
 

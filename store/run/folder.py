@@ -193,7 +193,7 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise MonosemError(
-                    f"another monosem is writing to {self.path}", "Wait for it, or choose another --out."
+                    f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
                 ) from None
             before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
             try:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.trained_run import IndexSettings
 
 
 def merge(
@@ -15,7 +16,7 @@ def merge(
         bool, typer.Option("--partial", help="Merge an unfinished index as it is; its segments stay, to go on from.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another index that is there.")] = False,
-    memory: o.Memory = None,
+    memory: Annotated[int | None, o.option_of(IndexSettings, "memory", int)] = None,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:

@@ -24,6 +24,7 @@ from store.live.model_outputs import Step
 from store.live.recipe import Recipe
 from store.live.sampling import Sampling
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 
@@ -115,7 +116,7 @@ def child(loaded: Child) -> Child:
 
 def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Generation:
     """The same text, written here."""
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     recipe = Recipe(prompt=PROMPT, sampling=Sampling(**DRAWN))
     force = [parse_clamp(clamp) for clamp in clamps]
     return Generation(live, prompt_of(live, recipe), force, recipe.sampling)
@@ -204,7 +205,7 @@ def test_reading_a_text(child: Child, run: RunFolder) -> None:
 
     child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
     (read,) = child.until(wire.Inspected).contexts
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True)
     assert [(one.token, one.counted, one.active) for one in read] == [(o.token, o.counted, o.active) for o in own]
     for one, other in zip(read, own, strict=True):

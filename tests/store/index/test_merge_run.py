@@ -50,7 +50,7 @@ def test_an_unfinished_index_is_merged_only_if_asked_and_stays(tmp_path: Path) -
     run = begun(tmp_path / "run", 3)
     with pytest.raises(MonosemError, match="unfinished: 6 of 10 contexts") as caught:
         by_hand(run)
-    assert "--partial" in caught.value.hint
+    assert "`partial=True`" in caught.value.hint
     assert not run.features.exists()
     held = by_hand(run, partial=True)
     assert not held.complete
@@ -85,7 +85,7 @@ def test_another_index_is_not_replaced_unasked(tmp_path: Path) -> None:
     begun(run.path, 5)
     with pytest.raises(MonosemError, match="has another index already, of 12 contexts") as caught:
         by_hand(run)
-    assert "--overwrite" in caught.value.hint
+    assert "`overwrite=True`" in caught.value.hint
     assert run.features.read_bytes() == before
     by_hand(run, overwrite=True)
     assert run.features.read_bytes() == whole(tmp_path / "whole")
