@@ -24,10 +24,11 @@ from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
 from monosem_tui.screens.part import Done, Part, Way
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys import pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
-from monosem_tui.widgets.line_input import Kind, LineInput, Typed
+from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 from store.files.errors import MonosemError
@@ -75,11 +76,10 @@ class MonosemScreen(Screen[None]):
         self.panel = CommandPanel(palette)
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
+        self.line = TypingLine(self.input, self.footer, self)
         self.parts: tuple[Part, ...] = ()
         """What the screen is composed of; escape closes what the first of them have open first."""
         self._painted, self._said = palette, ""
-        self._taker: Callable[[Typed], object] = bool
-        self._finds: Callable[[], str] = str
         self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
         self.needs: dict[Need, Callable[[], bool]] = {
             Need.RUN: lambda: self.session.run is not None,
@@ -163,14 +163,9 @@ class MonosemScreen(Screen[None]):
         return next(filter(None, (part.here for part in self.parts)), self.PLACE)
 
     @property
-    def typing(self) -> bool:
-        """Whether a line of text is being typed."""
-        return bool(self.input.display)
-
-    @property
     def reach(self) -> list[Action]:
         """The actions that keys run now."""
-        places = (self.focus_place,) if self.typing or self._asked else (self.here, self.PLACE)
+        places = (self.focus_place,) if self.line.typing or self._asked else (self.here, self.PLACE)
         return within_reach(*places)
 
     @property
@@ -178,7 +173,7 @@ class MonosemScreen(Screen[None]):
         """The place that the next key goes to."""
         if self._asked:
             return self._asked[0]
-        return self.input.where if self.typing else self.here
+        return self.input.where if self.line.typing else self.here
 
     def why_not(self, action: Action) -> str:
         """Why an action does nothing now; empty where it does something."""
@@ -193,8 +188,8 @@ class MonosemScreen(Screen[None]):
         self._said = said = with_flags(said)
         cells = self.size.width
         listed = [(action, not self.why_not(action)) for action in self.reach]
-        if self.typing:
-            self.input.tell(self._finds())
+        if self.line.typing:
+            self.line.redraw()
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -226,8 +221,8 @@ class MonosemScreen(Screen[None]):
         reach = self.reach
         if event.key in ALWAYS:
             reach = at(Where.EVERYWHERE)
-        elif self.typing:
-            self._taker(self.input.feed(event.key, event.character))
+        elif self.line.typing:
+            self.line.feed(event.key, event.character)
             return True
         elif self._asked:
             (_, _, answer), self._asked = self._asked, None
@@ -246,16 +241,11 @@ class MonosemScreen(Screen[None]):
             await self.run_owned(action)
         return True
 
-    def take_paste(self, text: str) -> None:
-        """Take pasted text as typed text."""
-        if self.typing:
-            self._taker(self.input.insert(text))
-
     async def run_owned(self, action: Action) -> None:
         """Run an action of the widget with the focus, of a part, of the screen or of the app: whoever owns it."""
         _, name, arguments = actions.parse(action.name)
-        method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)))
-        if isawaitable(found := method(*arguments)):
+        method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)), None)
+        if method is not None and isawaitable(found := method(*arguments)):
             await found
 
     @property
@@ -267,42 +257,6 @@ class MonosemScreen(Screen[None]):
         """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
         self._asked = where, what, answer
         self.tell()
-
-    def type_into(self, kind: Kind, text: str, take: Callable[[Typed], object], finds: Callable[[], str] = str) -> None:
-        """Open the line of text in place of the bottom line.
-
-        Args:
-            kind: what is typed.
-            text: what it begins with.
-            take: called after each key with what the key did.
-            finds: what the text finds, for the end of the line.
-        """
-        self._taker, self._finds = take, finds
-        self.footer.display = False
-        self.input.open(kind, text)
-        self.tell()
-
-    def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
-        """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
-
-        def end(typed: Typed) -> None:
-            if typed not in (Typed.KEEP, Typed.LEAVE):
-                return
-            said = self.stop_typing()
-            self.tell()
-            if typed is Typed.KEEP:
-                try:
-                    take(said)
-                except MonosemError as error:
-                    self.complain(error)
-
-        self.type_into(kind, text, end, finds)
-
-    def stop_typing(self) -> str:
-        """Show the bottom line again; returns what was typed."""
-        self.input.close()
-        self.footer.display = True
-        return self.input.text
 
     # Work away from the keys
 

@@ -34,7 +34,7 @@ class FileWatch(Part, Generic[T]):
 
     def look_later(self, seconds: float) -> None:
         """Look after some seconds, if the screen is still shown then."""
-        self.suspended()
+        self.suspended()  # one timer at a time
         if self._host.is_current:
             self._timer = self._host.set_timer(seconds, self.look)
 

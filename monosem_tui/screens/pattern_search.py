@@ -157,7 +157,7 @@ class PatternSearch(Part):
     def action_pattern(self) -> None:
         """Type a regular expression; up and down bring back earlier ones."""
         self._at, self._typed = len(self._patterns), self.wanted.pattern
-        self._host.type_into("find", self.wanted.pattern, self._take_typed)
+        self._host.line.open("find", self.wanted.pattern, self._take_typed)
 
     def _take_typed(self, typed: Typed) -> None:
         text = self._host.input.text
@@ -166,7 +166,7 @@ class PatternSearch(Part):
         elif typed in (Typed.PREVIOUS, Typed.NEXT):
             self._turn_back(-1 if typed is Typed.PREVIOUS else 1)
         elif typed in (Typed.KEEP, Typed.LEAVE):
-            self._host.stop_typing()
+            self._host.line.close()
             self._host.tell()
             if typed is Typed.KEEP and text:
                 self.ask(text)

@@ -118,7 +118,7 @@ class NotesControl(Part):
         feature = self._state.feature
         if feature is not None:
             before = begin(self._note(feature))
-            self._host.ask(
+            self._host.line.ask(
                 kind,
                 before,
                 lambda text: take(feature, before, text) if text != before else None,

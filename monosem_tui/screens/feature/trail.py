@@ -70,7 +70,7 @@ class FeatureTrail(Part):
         """Show on the page where in the trail it stands."""
         trail, card = self._state.trail, self._state.page.card
         here = trail if trail is not None and card is not None and card.feature == trail.feature else None
-        self._state.page.retrace(here, self._outside(here.feature) if here else "")
+        self._state.page.show_trail(here, self._outside(here.feature) if here else "")
 
     def _here(self) -> Visit:
         page = self._state.page

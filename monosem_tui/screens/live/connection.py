@@ -75,7 +75,7 @@ class ModelConnection(Part):
             finally:
                 self.redraw()
 
-        self.host.ask(kind, text, taken)
+        self.host.line.ask(kind, text, taken)
         self.redraw()
 
     def started(self) -> None:
