@@ -22,7 +22,7 @@ from monosem_tui.keys.table import at, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
-from monosem_tui.screens.part import Done, Part, Way
+from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
@@ -77,7 +77,7 @@ class MonosemScreen(Screen[None]):
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
         self.line = TypingLine(self.input, self.footer, self)
-        self.parts: tuple[Part, ...] = ()
+        self.parts: tuple[ScreenPart, ...] = ()
         """What the screen is composed of; escape closes what the first of them have open first."""
         self._painted, self._said = palette, ""
         self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
@@ -274,11 +274,11 @@ class MonosemScreen(Screen[None]):
                 found: T | MonosemError = work()
             except MonosemError as error:
                 found = error
-            self.post_message(Done(partial(take, found)))
+            self.post_message(WorkDone(partial(take, found)))
 
         self.run_worker(run, thread=True, exclusive=bool(group), group=group, exit_on_error=False)
 
-    def on_done(self, message: Done) -> None:
+    def on_work_done(self, message: WorkDone) -> None:
         """Show what a thread has found."""
         message.take()
 

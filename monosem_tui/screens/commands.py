@@ -8,13 +8,13 @@ from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.model.command_search import Offer
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.theme import ThemeChoice
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 
 
-class CommandLine(Part):
+class CommandLine(ScreenPart):
     """The two ways to run what has no key at hand."""
 
     def __init__(self, host: MonosemScreen, theme: ThemeChoice) -> None:

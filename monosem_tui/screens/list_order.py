@@ -11,14 +11,14 @@ from monosem_tui.model.session_state import BrowseMemory
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Catalogue, Ordering, Selection
 from monosem_tui.screens.feature.pane import FeaturePane
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import ViewWanted
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
 
 
-class ListOrder(Part):
+class ListOrder(ScreenPart):
     """Keeps the pane's list at what `catalogue` holds."""
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, kept: BrowseMemory) -> None:

@@ -22,7 +22,7 @@ Way = Callable[[], object]
 """What escape does."""
 
 
-class Part:
+class ScreenPart:
     """A part of a screen: it owns the `action_*` methods of its keys, and everything that concerns only them.
 
     A part may be a widget as well. The screen looks an action up in its parts; no two of them own the same.
@@ -68,7 +68,7 @@ class Part:
         """The screen is gone."""
 
 
-class Done(Message):
+class WorkDone(Message):
     """Work in a thread has come to a result, which `take` shows."""
 
     def __init__(self, take: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ from monosem_tui.model.session_state import FindMemory, Memory
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.pane import FeaturePane
-from monosem_tui.screens.part import Done, Part, Way
+from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import FeaturesChosen
 from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
@@ -37,7 +37,7 @@ NOTHING = [
 ]
 
 
-class PatternSearch(Part):
+class PatternSearch(ScreenPart):
     """Asks for the features of a pattern, and shows them in the pane's list."""
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, ranking: FeatureRanking) -> None:
@@ -102,9 +102,9 @@ class PatternSearch(Part):
         """Hand over reports as they come; runs in a thread."""
         try:
             for report in asking.reports():
-                self._host.post_message(Done(partial(self._take, asking, report)))
+                self._host.post_message(WorkDone(partial(self._take, asking, report)))
         except MonosemError as error:
-            self._host.post_message(Done(partial(self._take, asking, error)))
+            self._host.post_message(WorkDone(partial(self._take, asking, error)))
 
     def _take(self, asking: Asking, report: Report | MonosemError) -> None:
         """Show what is known, unless something else has been asked."""

@@ -10,8 +10,8 @@ from monosem_tui.widgets.line_view import OneLine
 from store.files.errors import MonosemError
 
 
-class Voice(Protocol):
-    """What shows sentences: the screen."""
+class BottomLine(Protocol):
+    """The bottom line as the screen draws it."""
 
     def tell(self, said: str = "") -> None:
         """Show a sentence; without one, the keys."""
@@ -23,8 +23,8 @@ class Voice(Protocol):
 class TypingLine:
     """Lets `input` take the place of `footer`."""
 
-    def __init__(self, line_input: LineInput, footer: OneLine, voice: Voice) -> None:
-        self.input, self._footer, self._voice = line_input, footer, voice
+    def __init__(self, line_input: LineInput, footer: OneLine, bottom: BottomLine) -> None:
+        self.input, self._footer, self._bottom = line_input, footer, bottom
         self._take: Callable[[Typed], object] = bool
         self._finds: Callable[[], str] = str
 
@@ -45,7 +45,7 @@ class TypingLine:
         self._take, self._finds = take, finds
         self._footer.display = False
         self.input.open(kind, text)
-        self._voice.tell()
+        self._bottom.tell()
 
     def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
         """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
@@ -54,12 +54,12 @@ class TypingLine:
             if typed not in (Typed.KEEP, Typed.LEAVE):
                 return
             said = self.close()
-            self._voice.tell()
+            self._bottom.tell()
             if typed is Typed.KEEP:
                 try:
                     take(said)
                 except MonosemError as error:
-                    self._voice.complain(error)
+                    self._bottom.complain(error)
 
         self.open(kind, text, end, finds)
 

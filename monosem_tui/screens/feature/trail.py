@@ -9,10 +9,10 @@ from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.trail import Trail, Visit
 from monosem_tui.screens.feature.documents import DocumentReader
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 
 
-class FeatureTrail(Part):
+class FeatureTrail(ScreenPart):
     """Follows what is chosen on the page, a feature or an example's document.
 
     The trail holds as long as the list stays where it was when the last feature was followed.

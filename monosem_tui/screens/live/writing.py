@@ -16,14 +16,14 @@ from monosem_tui.pages.live_page import Shown
 from monosem_tui.pages.recipes_page import sampling_of
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.live_view import LiveView
 from store.files.errors import MonosemError
 from store.live.clamp import parse_sweep
 from store.live.recipe import Recipe
 
 
-class WritingControl(Part):
+class WritingControl(ScreenPart):
     """The page of prompt and texts, and what is written next."""
 
     def __init__(self, connection: ModelConnection, shown: Shown, tray: ClampTray, front: Callable[[], object]) -> None:
