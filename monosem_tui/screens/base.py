@@ -98,7 +98,7 @@ class MonosemScreen(Screen[None]):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
     def remembered(self, memory: Memory) -> Memory:
-        """`memory` with what this screen wants to find again in the next session."""
+        """Return `memory` with what this screen wants to find again in the next session."""
         for part in self.parts:
             memory = part.remembered(memory)
         return memory
@@ -176,7 +176,7 @@ class MonosemScreen(Screen[None]):
         return self.input.where if self.line.typing else self.here
 
     def why_not(self, action: Action) -> str:
-        """Why an action does nothing now; empty where it does something."""
+        """Return why an action does nothing now; empty where it does something."""
         return next((need.value for need in action.needs if not self._met(need)), "")
 
     def _met(self, need: Need) -> bool:
@@ -207,16 +207,16 @@ class MonosemScreen(Screen[None]):
         self.tell(" · ".join(filter(None, (error.what, error.hint))))
 
     def position(self) -> str:
-        """Where one is, for the end of the bottom line."""
+        """Return where one is, for the end of the bottom line."""
         return next(filter(None, (part.position() for part in self.parts)), "")
 
     # Keys
 
     async def take_key(self, event: events.Key) -> bool:
-        """Take a key: for the text that is typed, for a question, or for its action, which may say why it does nothing.
+        """Give a key to the text that is typed or to the question that was asked, or run its action, or show why not.
 
         Returns:
-            False where it means nothing here.
+            Whether the key means something here.
         """
         reach = self.reach
         if event.key in ALWAYS:
@@ -242,7 +242,7 @@ class MonosemScreen(Screen[None]):
         return True
 
     async def run_owned(self, action: Action) -> None:
-        """Run an action of the widget with the focus, of a part, of the screen or of the app: whoever owns it."""
+        """Run an action of its owner: the widget with the focus, a part, the screen or the app."""
         _, name, arguments = actions.parse(action.name)
         method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)), None)
         if method is not None and isawaitable(found := method(*arguments)):
@@ -254,7 +254,7 @@ class MonosemScreen(Screen[None]):
         return (self.focused, *self.parts, self, self.app)
 
     def offer(self, where: Where, what: str, answer: Callable[[Action], object]) -> None:
-        """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
+        """Let the next key choose one of the actions of `where`, which `answer` is given; show `what` it is about."""
         self._asked = where, what, answer
         self.tell()
 
@@ -285,12 +285,14 @@ class MonosemScreen(Screen[None]):
     # Everywhere
 
     def way_back(self) -> Way | None:
-        """What escape does: close the help, else what was opened last, else show Browse."""
+        """Return what escape does: close the help, else what was opened last, else show Browse; None does nothing."""
         if self.keys.display:
             return self.action_help
-        ways = filter(None, (part.way_back() for part in self.parts))
-        home = (lambda: self.post_message(ViewWanted("browse"))) if self.session.run and self.VIEW != "browse" else None
-        return next(ways, home)
+        for part in self.parts:
+            if (way := part.way_back()) is not None:
+                return way
+        at_home = self.session.run is None or self.VIEW == "browse"
+        return None if at_home else lambda: self.post_message(ViewWanted("browse"))
 
     def action_back(self) -> None:
         """Undo the last thing that was opened."""
