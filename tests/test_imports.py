@@ -92,6 +92,46 @@ def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
 
 
+LIVE = ("server", "live_model", "from_recipe", "inspection")
+"""What the model process imports to load a run, generate, sweep and inspect."""
+UNUSED_LIVE = (
+    "engine.commands",
+    "engine.corpus.data_argument",
+    "engine.corpus.planted",
+    "engine.evaluation",
+    "engine.resources",
+    "engine.training",
+)
+MOST_LIVE = 48
+"""Modules of the engine, packages included. A new one costs start-up time: raise the number only with a reason."""
+CLOSURE = """
+import importlib, sys
+for name in sys.argv[1].split(","):
+    importlib.import_module(name)
+print(*sorted(name for name in sys.modules if name.partition(".")[0] == "engine"))
+"""
+
+
+def closure(*names: str) -> set[str]:
+    """Every module of the engine that comes along with some of them."""
+    done = _fresh(CLOSURE, ",".join(names))
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_a_live_model_needs_no_training() -> None:
+    found = closure(*(f"engine.live.{name}" for name in LIVE))
+    assert [name for name in sorted(found) if name.startswith(UNUSED_LIVE)] == []
+    assert len(found) <= MOST_LIVE, sorted(found)
+
+
+def test_the_check_of_a_closure_can_fail() -> None:
+    """Training does import the trainer, and with it more than a live model may."""
+    found = closure("engine.commands.train")
+    assert {"engine.training.trainer", "engine.resources.plans"} <= found
+    assert len(found) > MOST_LIVE
+
+
 def test_the_terminal_needs_no_model() -> None:
     assert came_along(modules("monosem_tui"), (*MODEL, "engine")) == ""
 

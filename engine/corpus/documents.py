@@ -45,6 +45,11 @@ class Corpus(Protocol):
         """SHA-256 (hexadecimal) of the content, equal where the content is."""
 
 
+def names_files(spec: str) -> bool:
+    """Whether a corpus is named by the path or glob of its files, with or without a field."""
+    return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
+
+
 def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
     """Documents out of raw texts: edges stripped, long ones cut, those of only white space left out.
 
