@@ -369,7 +369,7 @@ def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path
     child.tell(wire.Load(id=1, run=str(run.path)), start(2), wire.Go(id=3))
     while not isinstance(failed := child.hear(), wire.Failed):
         pass
-    assert (failed.id, failed.what) == (3, "the memory has run out")
+    assert (failed.id, failed.what) == (3, "out of memory")
     assert len(stepped(child, 3)) == 2
     child.tell(start(4, max_new=5), wire.Go(id=5))
     child.until(wire.Rested)
