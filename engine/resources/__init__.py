@@ -1,4 +1,4 @@
 """The disk, memory and time that work needs, estimated before it starts and compared with what is free.
 
-Measuring memory while work runs is engine.runtime.
+Measuring free memory, and running out of it, are engine.runtime.
 """
