@@ -15,18 +15,20 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 _LAUNCH = """
 import os, sys
 from pathlib import Path
-from monosem_tui import terminal
+from monosem_tui.terminal import capabilities
 from monosem_tui.launch import browse
 if len(sys.argv) > 2:
-    terminal.apply(terminal.decide(os.environ).settings())
+    capabilities.apply(capabilities.decide(os.environ).settings())
     import monosem_tui.screens.page_pane as screen
     screen.DEBOUNCE = float(sys.argv[2])
 if os.environ.get("FAKE_MODEL"):
-    terminal.apply(terminal.decide(os.environ).settings())
+    capabilities.apply(capabilities.decide(os.environ).settings())
     from tests.tui.live_app import LiveScreen, fake
     LiveScreen.command = staticmethod(fake(*os.environ["FAKE_MODEL"].split()))
 path = Path(sys.argv[1])
@@ -45,8 +47,6 @@ sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else bro
 """
 _NOWHERE = "/dev/null/state"
 """Where nothing can be kept: each app begins anew."""
-PATIENCE = 20.0
-"""Seconds after which something that should have come will not come any more."""
 LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
@@ -102,18 +102,27 @@ class PtyApp:
         self.process.wait()
 
     def press(self, keys: bytes, quiet: float | None = None) -> bytes:
-        """Send keys; everything written until nothing comes for `quiet` seconds, or until the app is at rest."""
-        os.write(self.master, keys)
-        return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0) if quiet is None else self.read(quiet)
+        """Send keys; everything written until the app is at rest, or from the first answer until none for `quiet` s.
 
-    def rest(self, longer: float = 0.0) -> bytes:
-        """Everything written until the app and its children sleep, `longer` seconds more than usual.
+        With `quiet`, the keys must have an answer.
+        """
+        self.send(keys)
+        if quiet is None:
+            return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0)
+        return self.piece() + self.read(quiet)
+
+    def send(self, keys: bytes) -> None:
+        """Send keys, and read nothing."""
+        os.write(self.master, keys)
+
+    def rest(self, longer: float = 0.0, *, children: bool = True) -> bytes:
+        """Everything written until the app, and its children if asked for, sleep `longer` seconds more than usual.
 
         Waits no longer than it must, and on a busy machine as long as it must, which no fixed time does.
         """
         asleep, found = REST + self._follows + longer, b""
         begun = since = time.monotonic()
-        work = working(self.process.pid)
+        work = working(self.process.pid, children)
         while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
             if select.select([self.master], [], [], LOOK)[0]:
                 piece = self._read()
@@ -121,7 +130,7 @@ class PtyApp:
                     break
                 found += piece
                 since, work = time.monotonic(), None
-            done = working(self.process.pid)
+            done = working(self.process.pid, children)
             if done is None or work is None or done - work > TRIFLE:
                 since, work = time.monotonic(), done
         return found
@@ -178,15 +187,15 @@ class PtyApp:
             return b""
 
 
-def working(pid: int) -> int | None:
-    """Nanoseconds that a process and its children have worked; None while one of them has something to do."""
+def working(pid: int, children: bool = True) -> int | None:
+    """Nanoseconds that a process, with its `children`, has worked; None while one of them has something to do."""
     done = 0
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             if (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "SZXT":
                 return None
             done += int((thread / "schedstat").read_text().split()[0])
-            for child in (thread / "children").read_text().split():
+            for child in (thread / "children").read_text().split() if children else ():
                 below = working(int(child))
                 if below is None:
                     return None

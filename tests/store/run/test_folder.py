@@ -17,6 +17,7 @@ from store.files.errors import MonosemError, WorkFailed
 from store.files.schema import SCHEMA_VERSION
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
+from tests.patience import PATIENCE
 
 RECORD = RunRecord(
     created=12.5,
@@ -138,7 +139,7 @@ def from_another_process(path: Path) -> str:
     child = context.Process(target=_lock_it, args=(path, answer))
     child.start()
     child.join()
-    return answer.get(timeout=10)
+    return answer.get(timeout=PATIENCE)
 
 
 def test_a_second_writer_is_refused_at_once(run: RunFolder) -> None:
