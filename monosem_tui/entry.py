@@ -6,7 +6,7 @@ import signal
 
 
 def main() -> None:
-    """Run `monosem`. Ctrl-C during the imports ends it without a word; nothing could be said about it yet."""
+    """Run `monosem`. Ctrl-C during the imports ends it silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from monosem_tui.cli.main import main as run
 

@@ -1,4 +1,4 @@
-"""From a path to a running terminal app: what can fail fails here, as a sentence, before the screen is taken."""
+"""Starts the terminal app: errors are raised here, as sentences, before the screen is taken over."""
 
 from __future__ import annotations
 
@@ -18,39 +18,41 @@ def browse(
     theme: str | None = None,
     attach: Path | None = None,
 ) -> int:
-    """Browse a run folder or a features.h5, or choose among runs, until the person quits.
+    """Browse a run folder or a features.h5, or choose among runs, until the user quits.
 
     Args:
-        path: the run; None begins with the list of runs.
-        root: the folder that runs lie in; None means beside `path`.
+        path: the run; None starts with the list of runs.
+        root: the folder of runs; None for the one that holds `path`.
         color: `auto`, `truecolor`, `256`, `16` or `none`; None takes $MONOSEM_COLOR, else `auto`.
         mouse: None means on locally and off over SSH.
-        theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else what was chosen the last time.
-        attach: socket of a model's process (`monosem serve`) that stays when the terminal goes.
+        theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else the last session's choice.
+        attach: socket of a model server (`monosem serve`), which outlives the terminal.
 
     Returns:
         The exit code.
 
     Raises:
-        MonosemError: this is no terminal, nobody listens at the socket, or the run cannot be opened.
+        MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened.
     """
     if attach is not None:
-        connect(attach).close()  # whether there is one is still a sentence on the command line
+        connect(attach).close()  # a missing server is reported on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()
     if terminal.in_browser(os.environ):
-        settings = {name: value for name, value in settings.items() if value is not None}  # the page's size stays
+        settings = {
+            name: value for name, value in settings.items() if value is not None
+        }  # keep the size of the browser's page
     else:
         terminal.require_terminal(os.environ)
     terminal.apply(settings)
-    # Imported behind the settings, which numpy and textual read as they are imported.
+    # Imported after the settings, which numpy and textual read at import.
     from monosem_tui.model.open_run import open_run
     from monosem_tui.model.session_state import Memory, recall
 
     run = open_run(path) if path is not None else None
     try:
         if run is not None:
-            _ = run.store.columns  # the list's: read here, where an error is still a sentence on the command line
+            _ = run.store.columns  # read here, so that an error is reported on the command line
         from monosem_tui.app import MonosemApp
         from monosem_tui.draw.palette import Palette
         from monosem_tui.screens.session import Session
@@ -68,7 +70,7 @@ def browse(
             app.run(mouse=chosen.mouse)
         finally:
             app.keep()
-            run = session.run  # another may have been opened meanwhile, and this one closed
+            run = session.run  # another run may have been opened meanwhile
         return app.return_code or 0
     finally:
         if run is not None:

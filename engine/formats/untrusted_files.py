@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.model.model_files import one_line
 from store.files.errors import MonosemError
+from store.files.typed_json import JsonError, Positive, decode
 
 AGAIN = "Fetch or copy it again."
 
@@ -148,10 +149,10 @@ def number(values: Mapping[str, Any], name: str, path: Path) -> float:
     Raises:
         MonosemError: it is missing or none.
     """
-    value = values.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise MonosemError(f"{path}: {name} is {value!r}, not a positive number")
-    return float(value)
+    try:
+        return decode(Positive, values.get(name))
+    except JsonError as error:
+        raise MonosemError(f"{path}: {error.inside(name)}") from None
 
 
 def words(values: Mapping[str, Any], name: str) -> str:

@@ -19,9 +19,9 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
 def run(command: Any, arguments: Sequence[str]) -> int:
-    """Run a Click command on `arguments`; its exit code.
+    """Run a Click command on `arguments` and return its exit code.
 
-    `command` is what `typer.main.get_command` makes. Typer's own `main` is not used: it would turn an interrupt into
+    `command` is the result of `typer.main.get_command`. Typer's own `main` is not used: it would turn an interrupt into
     an exit code before we can say how to go on. `--debug` may stand anywhere in front of a `--`.
     """
     words = list(arguments)
@@ -46,7 +46,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
 
 
 def _flushed(code: int) -> int:
-    """Send off what is left of the output; the exit code once that is done."""
+    """Flush the output and return the exit code."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -58,7 +58,7 @@ def _flushed(code: int) -> int:
 
 
 def _explain(error: Exception, debug: bool) -> int:
-    """Say on stderr what went wrong; the exit code."""
+    """Print an error to stderr and return the exit code."""
     if isinstance(error, BrokenPipeError) and _stdout_is_gone():
         _close_stdout()
         return DONE
@@ -70,7 +70,7 @@ def _explain(error: Exception, debug: bool) -> int:
     if isinstance(error, typer.Abort):
         output.narrate("monosem: stopped")
         return WRONG_USE
-    # Typer's class of usage errors has moved between its versions; what it can do has not.
+    # Typer's class of usage errors has moved between its versions; its methods have not.
     if hasattr(error, "format_message"):
         output.complain(*_usage(error))
         return WRONG_USE
@@ -83,7 +83,7 @@ def _explain(error: Exception, debug: bool) -> int:
 
 
 def _usage(error: Any) -> tuple[str, str]:
-    """What is wrong with a command line, and where to read how it is used."""
+    """Return the error of a command line and a pointer to its help."""
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     what = error.format_message()
     if context is None:
@@ -100,12 +100,12 @@ def _resumable(command: Any, context: Any) -> bool:
 
 
 def _stdout_is_gone() -> bool:
-    """Whether the reader of our output has left; other pipes may break too, and those are errors."""
+    """Whether the reader of stdout has gone; other broken pipes are errors."""
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _close_stdout() -> None:
-    """Keep Python from complaining about unsent output when it exits."""
+    """Keep Python from reporting unsent output at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

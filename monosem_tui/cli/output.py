@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from monosem_tui.draw.spans import Line
 
 PIPED_WIDTH = 100
-"""Columns to lay text out for when nobody says how wide the reader's screen is."""
+"""Default width where the reader's screen is unknown."""
 
 
 def open_streams() -> None:
-    """Let characters that the terminal's encoding lacks come out as `?` instead of ending the program."""
+    """Print characters that the terminal's encoding lacks as `?` instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def visible(text: str) -> str:
-    """`text` with every control character but the newline written out, as `⟨0x1B⟩`."""
+    """Spell out every control character but the newline, as `⟨0x1B⟩`."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     from monosem_tui.draw.safe_text import printable
@@ -39,7 +39,7 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` made visible on a single line."""
+    """Make text visible on a single line."""
     return visible(" ".join(text.split()))
 
 
@@ -49,36 +49,36 @@ def emit_text(text: str) -> None:
 
 
 def emit_part(text: str) -> None:
-    """Print a piece of data that goes on on the same line, at once; `text` has been made `visible`."""
+    """Print a piece of a line at once, without a newline; `text` must be `visible`."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def emit_json(value: Any) -> None:
-    """Print one line of JSON in ASCII; what JSON cannot say (nan, infinity) becomes null."""
+    """Print one line of JSON in ASCII, NaN and infinities as null."""
     sys.stdout.write(json_text(value) + "\n")
 
 
 def narrate(text: str) -> None:
-    """Tell the person who waits."""
+    """Print narration to stderr."""
     sys.stderr.write(visible(text) + "\n")
     sys.stderr.flush()
 
 
 def complain(what: str, hint: str = "") -> None:
-    """Print an error: what, and indented below it what to do."""
+    """Print an error and, indented below it, a hint."""
     narrate(f"monosem: {one_line(what)}" + (f"\n  {one_line(hint)}" if hint else ""))
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether lines on `stream` can be drawn over."""
+    """Whether `stream` is a terminal on which lines can be overwritten."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def palette(stream: TextIO | None = None) -> Palette:
-    """The colours for `stream` (stdout): the terminal's, as the app would choose them; none for anything else.
+    """Return the colours for `stream` (default stdout): those the app would choose on a terminal, else none.
 
-    NO_COLOR (https://no-color.org) means none, MONOSEM_COLOR says which, FORCE_COLOR means some although it is a pipe.
+    NO_COLOR (https://no-color.org) forces none, MONOSEM_COLOR chooses, FORCE_COLOR forces colours into a pipe.
     """
     from monosem_tui.draw.palette import Palette
     from monosem_tui.terminal.capabilities import decide
@@ -89,7 +89,7 @@ def palette(stream: TextIO | None = None) -> Palette:
 
 
 def page_width() -> int:
-    """Columns to lay out for: $COLUMNS, else the terminal's, also behind a pipe (`| less`), else a page's."""
+    """Return the width: $COLUMNS, else the terminal's (also before a pipe such as `| less`), else a page's."""
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given):
         return int(given)
@@ -100,7 +100,7 @@ def page_width() -> int:
 
 
 def console(stream: TextIO | None = None) -> Console:
-    """A Rich console on stdout (or `stream`) that obeys no markup, guesses no highlights and no colours."""
+    """Return a Rich console on `stream` (default stdout) without markup, highlighting or guessed colours."""
     from rich.console import Console
 
     colors = palette(stream).colors
@@ -117,7 +117,7 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def emit_lines(lines: Iterable[Line]) -> None:
-    """Print lines of spans: with their styles on a terminal, as plain text elsewhere."""
+    """Print lines of spans: styled on a terminal, plain elsewhere."""
     if not palette().colors:
         for spans in lines:
             emit_text("".join(span.text for span in spans).rstrip())
@@ -128,7 +128,7 @@ def emit_lines(lines: Iterable[Line]) -> None:
 
 
 def styled_text(spans: Line, stream: TextIO | None = None) -> Text:
-    """A line of spans as Rich's text, in the colours of `stream` (stdout)."""
+    """Convert a line of spans to Rich text in the colours of `stream` (default stdout)."""
     from rich.text import Text
 
     from monosem_tui.draw.palette import paint
@@ -144,11 +144,11 @@ class Column:
     title: str
     align: Literal["<", ">"] = "<"
     shrinks: bool = False
-    """Whether it gives way on a narrow terminal."""
+    """Whether it shrinks on a narrow terminal."""
 
 
 def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns; on a terminal the ones that may shrink do, so that a row stays a line."""
+    """Print aligned columns; on a terminal columns shrink so that a row fits a line."""
     from monosem_tui.draw.safe_text import fit, width
     from monosem_tui.draw.spans import Role, Span
 
@@ -165,7 +165,7 @@ def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None
 
 
 def _shrunk(columns: Sequence[Column], widths: list[int], room: int, least: int = 8) -> list[int]:
-    """`widths` with the widest shrinking columns cut until all fit into `room`, or none is above `least`."""
+    """Cut the widest shrinking columns until all fit `room`, or none exceeds `least`."""
     widths = list(widths)
     shrinking = [i for i, column in enumerate(columns) if column.shrinks]
     while sum(widths) > room and shrinking:

@@ -1,4 +1,4 @@
-"""How the engine's progress looks: live bars on a terminal, a plain line now and then in a log."""
+"""Rendering of the engine's progress: live bars on a terminal, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 Fact = float | int | str
 
 SECONDS, SHARE = 10.0, 0.1
-"""A log gets a line after this long and this share of the work, so whichever is the rarer decides."""
+"""A log gets a line once both this time and this share of the work have passed."""
 WINDOW = 20.0
-"""Seconds that speed is measured over: what a laptop does after it got warm is what counts for the time left."""
+"""Seconds over which speed is measured: a laptop slows down when warm, and that speed decides the time left."""
 LONG_BAR, SHORT_BAR = 20, 10
 """Cells of a bar."""
 FRAMES = 4
-"""How often a second bars are drawn: every frame crosses the SSH line."""
+"""Frames per second of bars: every frame crosses the SSH connection."""
 _NAMES = {"loss": "loss", "explained_variance": "EV", "l0": "L0", "dead": "dead", "lr": "lr"}
-"""Facts that come first, in this order, and what they are called; others follow under their own names."""
+"""Titles of the facts shown first, in order; others follow under their own names."""
 _TOLD = ("tok_s", "step", "tokens")
-"""Facts that the line tells anyway."""
+"""Facts that the line already contains."""
 
 
-class Stretch:
-    """One stretch of work: how far it is, how fast it goes and what was reported of it."""
+class TaskBar:
+    """One task in progress: its amount done, speed and reported facts."""
 
     def __init__(self, title: str, total: int | None, unit: str, done: int, clock: Callable[[], float]) -> None:
         self.title = output.one_line(title)
@@ -48,7 +48,7 @@ class Stretch:
         self._recent = deque([(self._began, done)])
 
     def advance(self, amount: int, **facts: Fact) -> None:
-        """`amount` more units are done."""
+        """Report `amount` more units done."""
         self.done += amount
         self.facts.update(facts)
         now = self._clock()
@@ -58,21 +58,21 @@ class Stretch:
 
     @property
     def share(self) -> float | None:
-        """How much of it is done, 0 to 1; None where nobody knows how much there is."""
+        """The share done, from 0 to 1; None where the total is unknown."""
         return None if self.total is None else min(1.0, self.done / max(1, self.total))
 
     def speed(self) -> float:
-        """Units a second of late; 0 before the first are done."""
+        """Recent units per second; 0 before the first."""
         (first, before), (last, after) = self._recent[0], self._recent[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
     def amount(self) -> str:
-        """`120k of 1.0M tokens`."""
+        """The amount done: `120k of 1.0M tokens`."""
         whole = "" if self.total is None else f" of {compact(self.total)}"
         return f"{compact(self.done)}{whole} {self.unit}"
 
     def pace(self) -> str:
-        """`18k/s, 48 s left`."""
+        """Speed and time left: `18k/s, 48 s left`."""
         speed = self.speed()
         if speed <= 0:
             return ""
@@ -80,13 +80,13 @@ class Stretch:
         return f"{_speed(speed)}/s{left}"
 
     def figures(self) -> str:
-        """`loss 0.412  EV 0.941  L0 32.0`."""
+        """Reported facts: `loss 0.412  EV 0.941  L0 32.0`."""
         known = [name for name in _NAMES if name in self.facts]
         others = [name for name in self.facts if name not in _NAMES and name not in _TOLD]
         return "  ".join(f"{_NAMES.get(name, name)} {_figure(name, self.facts[name])}" for name in known + others)
 
     def ending(self, finished: bool) -> str:
-        """`training: 1.0M tokens in 52 s (19k/s)  loss 0.412`, or where it stopped."""
+        """Return `training: 1.0M tokens in 52 s (19k/s)  loss 0.412`, or where it stopped."""
         if not finished:
             return f"{self.title}: stopped at {self.amount()}"
         seconds, done = self._clock() - self._began, self.done - self.start
@@ -113,9 +113,9 @@ def _speed(value: float) -> str:
 
 
 class LoggedTask:
-    """Writes a line when enough time has passed and enough was done."""
+    """Writes a line when enough time and work have passed."""
 
-    def __init__(self, stretch: Stretch, clock: Callable[[], float]) -> None:
+    def __init__(self, stretch: TaskBar, clock: Callable[[], float]) -> None:
         self._stretch, self._clock = stretch, clock
         self._said_at, self._said_done = clock(), stretch.done
 
@@ -130,7 +130,7 @@ class LoggedTask:
         output.narrate(_log_line(stretch))
 
 
-def _log_line(stretch: Stretch) -> str:
+def _log_line(stretch: TaskBar) -> str:
     share = "" if stretch.share is None else f" ({_percent(stretch.share)})"
     pace = stretch.pace()
     told = f"{stretch.title}: {stretch.amount()}{share}" + (f", {pace}" if pace else "")
@@ -141,20 +141,20 @@ class ConsoleProgress:
     """Shows progress on stderr; has the shape of `engine.runtime.progress.Progress` without importing it."""
 
     def __init__(self, *, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Live bars where stderr is a terminal, unless `live` says otherwise; `clock` tells seconds."""
+        """Show live bars where stderr is a terminal, unless `live` decides; `clock` returns seconds."""
         self._live = output.is_screen(sys.stderr) if live is None else live
         self._clock = clock
-        self._shown: list[Stretch] = []
+        self._shown: list[TaskBar] = []
         self._screen: Live | None = None
 
     def say(self, text: str) -> None:
-        """One finished sentence."""
+        """Print one sentence."""
         output.narrate(text)
 
     @contextmanager
-    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Stretch | LoggedTask]:
-        """Open a stretch of work; when the block ends, a line says how long it took or where it stopped."""
-        stretch = Stretch(title, total, unit, done, self._clock)
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[TaskBar | LoggedTask]:
+        """Open a task; at its end a line states how long it took or where it stopped."""
+        stretch = TaskBar(title, total, unit, done, self._clock)
         if not self._live:
             output.narrate(_log_line(stretch))
         finished = False
@@ -168,13 +168,13 @@ class ConsoleProgress:
                 self._hide(stretch)
             output.narrate(stretch.ending(finished))
 
-    def _show(self, stretch: Stretch) -> None:
+    def _show(self, stretch: TaskBar) -> None:
         self._shown.append(stretch)
         if self._screen is None:
             from rich.live import Live
 
             terminal = output.console(sys.stderr)
-            # Whatever libraries print to stderr meanwhile goes above the bars; stdout is not ours to bend.
+            # Output of libraries to stderr goes above the bars; stdout is left alone.
             self._screen = Live(
                 console=terminal,
                 get_renderable=lambda: self._picture(terminal.width - 1),
@@ -184,7 +184,7 @@ class ConsoleProgress:
             )
             self._screen.start()
 
-    def _hide(self, stretch: Stretch) -> None:
+    def _hide(self, stretch: TaskBar) -> None:
         self._shown.remove(stretch)
         if not self._shown and self._screen is not None:
             self._screen.stop()
@@ -196,8 +196,8 @@ class ConsoleProgress:
         return Group(*(output.styled_text(bar_line(stretch, cells), sys.stderr) for stretch in list(self._shown)))
 
 
-def bar_line(stretch: Stretch, cells: int) -> Line:
-    """One task on one line of at most `cells` cells; where room is short, a short bar and percent do."""
+def bar_line(stretch: TaskBar, cells: int) -> Line:
+    """Return one task on a line of at most `cells` cells, with a short bar and percent where room is short."""
     share, rest = stretch.share, [text for text in (stretch.pace(), stretch.figures()) if text]
     if share is None:
         return crop(line(Span(stretch.title, Role.BOLD), "  " + "  ".join([stretch.amount(), *rest])), cells)

@@ -1,4 +1,4 @@
-"""From what a person names to what can be opened: a run's folder, its name, or a features.h5 copied home."""
+"""Finds the run or store that a name stands for: a folder, a run's name, or a features.h5 copied home."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from store.run.folder import WORKING, RunFolder, find_run, list_runs
 
 @dataclass(frozen=True)
 class Place:
-    """Something with features in it, or a run that will have some."""
+    """A run folder or a features.h5 file."""
 
     path: Path
-    """A run folder or a features.h5, as `FeatureStore.open` takes it."""
+    """Path for `FeatureStore.open`."""
     run: RunFolder | None
-    """The run it belongs to; None for a features.h5 by itself."""
+    """The run; None for a features.h5 on its own."""
 
     @property
     def name(self) -> str:
-        """The run's name, or the file's."""
+        """Name of the run or file."""
         return self.run.name if self.run else self.path.name
 
 
 def find_place(name: str, root: Path) -> Place:
-    """A features.h5 or run folder by path, or a run by its name under `root`.
+    """Find a features.h5 or run folder by path, or a run by its name under `root`.
 
     Raises:
-        MonosemError: there is nothing of that name.
+        MonosemError: there is none.
     """
     if Path(name).is_file():
         beside = RunFolder(Path(name).parent)
@@ -43,15 +43,15 @@ def find_place(name: str, root: Path) -> Place:
 
 
 def folder_of_runs(name: str) -> Path | None:
-    """A folder with runs in it that is no run itself; None where `name` is anything else."""
+    """Return a folder that holds runs and is not a run itself, else None."""
     folder = Path(name)
     return folder if not _to_open(RunFolder(folder)) and list_runs(folder) else None
 
 
 def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
-    """The folder to work in: --out (a bare name lies under `root`), else `root`/`name`, else with a number behind.
+    """Return the folder to write: --out (a bare name lies under `root`), else `root`/`name`, with a number if taken.
 
-    New work takes the first free number, --resume the last one taken: that of the same command before.
+    New work takes the first free number, --resume the last one used, which is the same command's.
     """
     return runs_to_write(out, root, [name], [""], resume=resume)[0]
 
@@ -59,7 +59,7 @@ def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> Ru
 def runs_to_write(
     out: Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
 ) -> list[RunFolder]:
-    """The folders of trainings on one pass: --out with each ending, else each name, all with the same number behind."""
+    """Return the folders of a grid: --out with each ending, else each name, all with the same number."""
     if out is not None:
         place = root / out if len(out.parts) == 1 and not out.is_absolute() else out
         return [RunFolder(place.with_name(place.name + ending)) if ending else RunFolder(place) for ending in endings]
@@ -70,14 +70,14 @@ def runs_to_write(
 
 
 def only_run(root: Path) -> Place | None:
-    """The one run under `root`; None where there are several to choose from, or one whose work can be followed.
+    """Return the only run under `root`; None where there are several, or one still at work.
 
     Raises:
-        MonosemError: there is none, or nothing to look at in the one there is.
+        MonosemError: there is none, or the only one has nothing to show.
     """
     runs = list_runs(root)
     if not runs:
-        raise MonosemError(f"there are no runs in {root}", "`monosem demo` makes one in a few minutes.")
+        raise MonosemError(f"no runs yet in {root}", "`monosem demo` makes one in a few minutes.")
     if len(runs) > 1:
         return None
     run = runs[0]

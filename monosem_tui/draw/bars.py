@@ -12,10 +12,7 @@ LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 def bar(share: float, cells: int) -> str:
-    """A horizontal bar over `share` (0 to 1) of `cells` cells; anything above 0 shows at least an eighth.
-
-    Not padded: the caller knows what stands behind it.
-    """
+    """Return an unpadded bar over `share` (0 to 1) of `cells` cells; a positive share shows at least an eighth."""
     eighths = round(min(max(share, 0.0), 1.0) * cells * 8)
     if share > 0 and cells > 0:
         eighths = max(1, eighths)
@@ -24,7 +21,7 @@ def bar(share: float, cells: int) -> str:
 
 
 def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False) -> str:
-    """One column a count, as high as its share of the largest; a blank for exactly 0, at least `▁` for anything more.
+    """Return one column per count, as high as its share of the largest; blank for exactly 0, at least `▁` above it.
 
     Args:
         counts: not negative.
@@ -40,7 +37,7 @@ def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False) 
 
 
 def decades(value: float, low: float, high: float) -> float:
-    """Where a positive value lies between `low` and `high` on a logarithmic scale, 0 to 1."""
+    """Return the position of a positive value between `low` and `high` on a logarithmic scale, from 0 to 1."""
     if value <= 0 or low <= 0:
         return 0.0
     if high <= low:

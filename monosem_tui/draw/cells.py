@@ -1,4 +1,4 @@
-"""Which cells of a line differ from what is on the screen; Textual writes a line up to the last of them."""
+"""The cells of a line that differ from the screen's: Textual then writes no further than the last of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONTINUED = ""
 
 
 def changed_cells(before: Line, after: Line) -> tuple[int, int] | None:
-    """First cell and the one behind the last in which two lines differ; None where they do not."""
+    """Return the half-open range of cells in which two lines differ, or None."""
     old, new = _cells(before), _cells(after)
     longest = max(len(old), len(new))
     blank: Cell = (" ", Role.PLAIN)

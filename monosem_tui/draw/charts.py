@@ -16,7 +16,7 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 def columns_chart(heights: Floats, cells: int, rows: int) -> list[str]:
-    """Columns of equal width as high as their share of the highest; anything above 0 shows at least an eighth.
+    """Return columns of equal width, as high as their share of the highest; a positive one shows at least an eighth.
 
     Args:
         heights: not negative.
@@ -34,13 +34,13 @@ def columns_chart(heights: Floats, cells: int, rows: int) -> list[str]:
 
 
 HUGE = 1e300
-"""Beyond it differences are no numbers any more."""
+"""Largest value drawn: beyond it differences overflow."""
 LEVEL = 1e-3
 """Share of a value below which a curve's ups and downs are not drawn."""
 
 
 class Curve(NamedTuple):
-    """A curve, and the values at its top and bottom edge."""
+    """Lines of a curve, and the values at its top and bottom edges."""
 
     rows: list[str]
     low: float
@@ -48,11 +48,11 @@ class Curve(NamedTuple):
 
 
 def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False) -> Curve:
-    """y over x as braille dots; where several points share a column of dots, their mean is drawn.
+    """Draw y over x as braille dots; points that share a column of dots are averaged.
 
     Args:
         x_N: places; sorted here.
-        y_N: values; those that are no finite number, and with `log` those not above zero, are left out.
+        y_N: values; NaN, infinities, and with `log` values up to 0 are left out.
         cells: width.
         rows: height.
         log: heights by the logarithm.
@@ -72,7 +72,7 @@ def curve(x_N: Floats, y_N: Floats, cells: int, rows: int, *, log: bool = False)
 
 
 def _means(x_N: Floats, y_N: Floats, columns: int) -> list[float | None]:
-    """The mean of each column of dots; None where no point falls into it."""
+    """Return the mean of each column of dots, None where it has no point."""
     span = float(x_N[-1] - x_N[0])
     place_N = np.zeros(len(x_N), int) if span <= 0 else ((x_N - x_N[0]) / span * (columns - 1)).astype(int)
     sums, counts = np.bincount(place_N, y_N, columns), np.bincount(place_N, minlength=columns)
@@ -80,10 +80,10 @@ def _means(x_N: Floats, y_N: Floats, columns: int) -> list[float | None]:
 
 
 def _dots(means: list[float | None], height: int) -> list[range]:
-    """For each column of dots the rows of dots (0 at the bottom) that are set, so that neighbours touch."""
+    """Return the rows of dots (0 at the bottom) set in each column, so that neighbouring columns touch."""
     known = [value for value in means if value is not None]
     low, high = min(known), max(known)
-    # What differs by rounding alone is a level line, not a cliff.
+    # Values that differ by rounding alone make a level line, not a cliff.
     flat = high - low <= LEVEL * max(abs(high), abs(low))
     middle = (height - 1) // 2
     drawn: list[range] = []

@@ -1,4 +1,4 @@
-"""Parts that pages of HTML are made of: they ask for nothing from anywhere, and all text in them is escaped."""
+"""Parts of HTML pages: they load nothing from anywhere, and all text in them is escaped."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ td { padding: .1rem .4rem .1rem 0; border-bottom: 1px solid var(--rule);
 
 
 def head(title: str, style: str, script: str = "") -> Iterator[str]:
-    """The beginning of a page that may run `script` and nothing else, and ask for nothing.
+    """Yield the start of a page whose policy allows `script` and nothing else, and no request.
 
     Args:
-        title: as text.
-        style: what `style_of` gives.
-        script: JavaScript that stands in a `<script>` of the page, to the letter.
+        title: plain text, escaped here.
+        style: the result of `style_of`.
+        script: JavaScript exactly as it appears in the page's `<script>`.
     """
     policy = ["default-src 'none'", f"style-src {_digest(style)}", "base-uri 'none'", "form-action 'none'"]
     policy += [f"script-src {_digest(script)}"] if script else []
@@ -54,17 +54,17 @@ def head(title: str, style: str, script: str = "") -> Iterator[str]:
 
 
 def escaped(text: str) -> str:
-    """Text that is nothing but text, in an element and in an attribute."""
+    """Escape text for an element or an attribute."""
     return escape(text, quote=True)
 
 
 def isolated(text: str) -> str:
-    """Text that may run from right to left, kept from turning what is beside it."""
+    """Isolate text that may run right to left, so that it does not reorder its neighbours."""
     return f"<bdi>{escaped(text)}</bdi>"
 
 
 def style_of(more: str) -> str:
-    """Colours for dark and light screens, heat included, what all pages share, and `more`."""
+    """Return the shared style sheet (colours for dark and light screens, heat) followed by `more`."""
     style = _STYLE
     for name, ramp in {"LIGHT": LIGHT_RAMP, "DARK": DARK_RAMP}.items():
         steps = [f"--b{n}: {_hex(back)}; --t{n}: {_hex(text)};" for n, (back, text) in enumerate(ramp, 1)]
@@ -74,7 +74,7 @@ def style_of(more: str) -> str:
 
 
 def bars(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
-    """Columns; anything above zero shows."""
+    """Return columns as SVG; every positive value is visible."""
     heights = np.asarray(values, np.float64)
     top = float(heights.max(initial=0.0)) or 1.0
     columns = [
@@ -88,7 +88,7 @@ def bars(values: NDArray[np.int64] | NDArray[np.float64]) -> str:
 
 
 def _digest(text: str) -> str:
-    """How a policy names the one text it allows."""
+    """Return the digest by which a Content-Security-Policy allows one script."""
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

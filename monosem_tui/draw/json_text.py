@@ -1,4 +1,4 @@
-"""JSON that every reader takes: ASCII, without nan and infinity."""
+"""JSON that every reader accepts: ASCII, without NaN and infinity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON in ASCII; what JSON cannot say (nan, infinity) becomes null."""
+    """Return `value` as JSON in ASCII, NaN and infinities as null."""
     return json.dumps(_finite(value), allow_nan=False, indent=indent).replace("\x7f", "\\u007f")
 
 

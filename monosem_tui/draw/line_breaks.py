@@ -1,4 +1,4 @@
-"""Running text in lines of several: broken before words where that is possible, so that it reads as text."""
+"""Lines of running text, broken before words where possible."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from monosem_tui.draw.safe_text import NEWLINE, cut, width
 from monosem_tui.draw.spans import Span
 
 Row = list[int]
-"""The tokens of one line."""
+"""Token numbers on one line."""
 
 
 def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[Row]:
-    """Which tokens stand on which line of at most `cells` cells.
+    """Break tokens into lines of at most `cells` cells.
 
-    A line begins with a word where one begins in it at all; the space before it takes no cell. A word
-    longer than a line is broken between its tokens.
+    A line starts with a word where possible; the space before that word takes no cell. A word longer than a line is
+    broken between its tokens.
 
     Args:
         tokens: as displayed.
         cells: width.
-        newlines: whether a line ends behind `↵`.
+        newlines: whether `↵` ends a line.
     """
     found: list[Row] = []
     row: Row = []
@@ -44,14 +44,14 @@ def rows(tokens: Sequence[str], cells: int, *, newlines: bool = False) -> list[R
 
 
 def drawn(spans: Sequence[Span], row: Row, cells: int) -> list[Span]:
-    """The spans of a line of `rows`, one a token."""
+    """Return the spans of one line of `rows`, one per token."""
     kept = [spans[i] for i in row]
     kept[0] = Span(unspaced(kept[0].text), kept[0].role)
     return [Span(cut(kept[0].text, cells), kept[0].role)] if len(kept) == 1 else kept
 
 
 def unspaced(token: str) -> str:
-    """A token at the beginning of a line: without the space before its word."""
+    """Return a token for the start of a line, without its leading space."""
     return token[1:] if _spaced(token) else token
 
 
@@ -63,7 +63,7 @@ def _words(tokens: Sequence[str], *, newlines: bool) -> Iterator[list[int]]:
     word: list[int] = []
     for number, token in enumerate(tokens):
         ends = newlines and word and tokens[word[-1]].endswith(NEWLINE)
-        # A space that is a token by itself stays at the end of its line, where it does not look like an indent.
+        # A space that is a token of its own stays at the end of its line, where it does not look like an indent.
         begins = _spaced(token) or (bool(word) and tokens[word[-1]] == " " and token != " ")
         if word and (ends or begins):
             yield word

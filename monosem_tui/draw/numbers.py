@@ -1,4 +1,4 @@
-"""Numbers as they are shown: few digits, ordinary spaces, the same everywhere."""
+"""Number formats: few digits, ordinary spaces, the same everywhere."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ MINUS = "−"
 
 
 def count(number: int) -> str:
-    """`3 187`."""
+    """Format a whole number with thin groups: `3 187`."""
     return f"{number:,}".replace(",", " ")
 
 
 def compact(number: float) -> str:
-    """`950`, `131k`, `2.4M`, for places with no room for `count`."""
+    """Format a number in few cells: `950`, `131k`, `2.4M`."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         value = number / size
-        if value >= 0.9995:  # what would be rounded up to 1000 of the smaller unit
+        if value >= 0.9995:  # would round up to 1000 of the smaller unit
             return f"{value:.1f}{letter}" if value < 9.95 and letter != "k" else f"{value:.0f}{letter}"
     return f"{number:.0f}"
 
 
 def share(value: float) -> str:
-    """A share of one as percent, `0.31 %`; below a hundredth of a percent as a power of ten, `1e-5`.
+    """Format a share of 1 as percent, `0.31 %`, and below 0.01 % as a power of ten, `1e-5`.
 
-    What is not quite everything is never shown as 100 %.
+    A share below 1 never shows as 100 %.
     """
     if value <= 0:
         return "0 %"
@@ -38,13 +38,13 @@ def share(value: float) -> str:
 
 
 def tiny(value: float) -> str:
-    """`3e-6`."""
+    """Format a small number as `3e-6`."""
     mantissa, exponent = f"{value:.0e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def activation(value: float) -> str:
-    """`11.8`, `0.42`, `128`."""
+    """Format an activation: `11.8`, `0.42`, `128`."""
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
@@ -56,17 +56,17 @@ def activation(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """`+2.1`, `−0.42`."""
+    """Format a number with its sign: `+2.1`, `−0.42`."""
     return ("+" if value >= 0 else MINUS) + activation(abs(value))
 
 
 def cosine(value: float) -> str:
-    """`0.41`, `−0.30`."""
+    """Format a cosine: `0.41`, `−0.30`."""
     return f"{value:.2f}".replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `48 s`, `12 min`, `3 h 05 min`."""
+    """Format a duration: `0.4 s`, `48 s`, `12 min`, `3 h 05 min`."""
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)

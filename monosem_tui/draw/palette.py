@@ -1,4 +1,4 @@
-"""Roles into styles: the terminal's own colours for everything but activation and the cursor.
+"""Styles of roles: the terminal's own colours for everything but activation and the cursor.
 
 Colours are exact cells of xterm's cube, so they are the same with 256 colours and with millions. The heat ramps keep a
 text contrast of 4.5 or more on each step, rise strictly in luminance, and stay apart under the three common colour
@@ -25,20 +25,20 @@ SIXTEEN_RAMP = ((None, 3), (None, 3), (3, 0), (11, 0), (15, 0))
 
 
 HUE_RAMP = ((38, BLACK), (173, BLACK), (97, WHITE), (71, BLACK))
-"""Blue, orange, violet, green: four features at once. Contrast 4.5 or more on each; blue and orange are first, which
-stay apart under every colour vision deficiency."""
+"""Blue, orange, violet, green, for four features at once. Contrast 4.5 or more on each; blue and orange come first
+because they stay apart under every colour vision deficiency."""
 SIXTEEN_HUES = ((4, 15), (3, 0), (5, 15), (2, 0))
 
 
 @dataclass(frozen=True)
 class Palette:
-    """How roles look on one terminal."""
+    """The styles of all roles on one terminal."""
 
     dark: bool = True
     colors: int = 256
-    """0, 16 or 256; millions are not needed."""
+    """Colours of the terminal: 0, 16 or 256; more are not used."""
     plain: bool = False
-    """Whether to do without colours although there are some."""
+    """Whether to use no colours although the terminal has some."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Palette:
         return replace(self, dark=False) if self.dark else replace(self, plain=True)
 
     def themed(self, name: str) -> Palette:
-        """The theme of a name; another name changes nothing."""
+        """Return the theme of a name, or this one for an unknown name."""
         return replace(self, plain=name == "plain", dark=name != "light") if name in THEMES else self
 
     def style(self, role: Role) -> Style:
@@ -85,9 +85,9 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         background, text = (237, 255) if palette.dark else (253, 232)
         styles[Role.CURSOR] = _style(background, text)
     for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
-        # Without colours weight and underline still rise with the step.
+        # Without colours, weight and underline still rise with the step.
         styles[role] = style if palette.used else Style(underline=True, bold=step >= 2, reverse=step >= 4)
-        # Without colours the strips and figures have to say what an underline says elsewhere.
+        # Without colours, the strips and figures say what an underline says elsewhere.
         styles[HEAT_UNDER[step + 1]] = styles[role] + Style(underline=True)
     for number, (role, under) in enumerate(zip(HUES, HUES_UNDER, strict=True)):
         hue = _hue(palette, number)
@@ -96,7 +96,7 @@ def _styles(palette: Palette) -> dict[Role, Style]:
 
 
 def _hue(palette: Palette, number: int) -> Style:
-    """Without colours: reverse, bold, dim and reverse bold; the legend has them all."""
+    """Return the style of a feature's hue; without colours reverse, bold, dim and reverse bold, as in the legend."""
     if not palette.used:
         return Style(reverse=number in (0, 3), bold=number in (1, 3), dim=number == 2)
     return _style(*(HUE_RAMP if palette.used >= 256 else SIXTEEN_HUES)[number])
@@ -117,7 +117,7 @@ def _style(background: int | None, text: int, *, bold: bool | None = None) -> St
 
 
 def paint(spans: Line, palette: Palette) -> list[tuple[str, Style]]:
-    """Text and style of each stretch of a line; neighbours of one role are joined, which saves bytes on the wire."""
+    """Return text and style of each piece of a line; neighbours with one role are joined to save bytes on the wire."""
     joined: list[tuple[str, Role]] = []
     for text, role in spans:
         if joined and (joined[-1][1] is role):

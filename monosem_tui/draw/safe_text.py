@@ -1,7 +1,7 @@
-"""Text that a terminal shows as it is measured: nothing that moves the cursor, hides, joins or turns around.
+"""Text that is safe to print: nothing that moves the cursor, hides, joins or reorders.
 
-Text of corpora, vocabularies and labels is untrusted. What is left after `printable` occupies exactly the cells that
-`width` says, in terminals that cluster characters and in those that do not.
+Text of corpora, vocabularies and labels is untrusted. The result of `printable` occupies exactly `width` cells, in
+terminals that cluster characters and in those that do not.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _NAMED = {"\n": NEWLINE, "\t": TAB, "\r": "␍"}
 _ALONE = "◌"
 """Carries a combining mark that has no letter before it."""
 _MOST_MARKS = 4
-"""Marks kept on one letter; stacks of dozens paint over the lines above and below."""
+"""Combining marks kept per letter: dozens would paint over the lines above and below."""
 
 
 def printable(text: str) -> str:
-    """`text` with everything invisible or dangerous named (`⟨U+200B⟩`), a newline as `↵` and a tab as `⇥`.
+    """Return text with invisible or dangerous characters spelled out (`⟨U+200B⟩`), a newline as `↵`, a tab as `⇥`.
 
-    Variation selectors and skin tones behind a character are dropped, because terminals disagree on their width;
+    Variation selectors and skin tones after a character are dropped, because terminals disagree on their width;
     letters of flags become full-width letters for the same reason.
     """
     if text.isascii() and text.isprintable():
@@ -52,7 +52,7 @@ _Kind = Literal["whole", "mark", "modifier"]
 
 @lru_cache(maxsize=8192)
 def _character(character: str) -> tuple[_Kind, str]:
-    """How one character takes part: by itself, on the letter before it, or as a change of it."""
+    """Return a character's kind (on its own, on the letter before, or a change of it) and its printable form."""
     code, category = ord(character), unicodedata.category(character)
     if character in _NAMED:
         return "whole", _NAMED[character]
@@ -75,12 +75,12 @@ def _named(character: str) -> str:
 
 
 def width(text: str) -> int:
-    """Cells that printable text occupies."""
+    """Return the cells that printable text occupies."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def _clusters(text: str) -> Iterator[tuple[str, int]]:
-    """Each character with the marks on it, and its cells."""
+    """Yield each character with its marks, and its cells."""
     cluster, cells = "", 0
     for character in text:
         size = cell_len(character)
@@ -93,7 +93,7 @@ def _clusters(text: str) -> Iterator[tuple[str, int]]:
 
 
 def head(text: str, cells: int) -> str:
-    """As much of the beginning of printable text as fits, without a mark of omission."""
+    """Return the start of printable text that fits, without an ellipsis."""
     if text.isascii():
         return text[: max(0, cells)]
     kept: list[str] = []
@@ -106,7 +106,7 @@ def head(text: str, cells: int) -> str:
 
 
 def tail(text: str, cells: int) -> str:
-    """As much of the end of printable text as fits, without a mark of omission."""
+    """Return the end of printable text that fits, without an ellipsis."""
     if text.isascii():
         return text[len(text) - min(len(text), max(0, cells)) :]
     kept: list[str] = []
@@ -119,14 +119,14 @@ def tail(text: str, cells: int) -> str:
 
 
 def cut(text: str, cells: int) -> str:
-    """Printable text in at most `cells` cells; where something is missing at its end, `…` says so."""
+    """Cut printable text to at most `cells` cells, ending in `…` where something is missing."""
     if width(text) <= cells:
         return text
     return head(text, cells - 1) + ELLIPSIS if cells > 0 else ""
 
 
 def fit(text: str, cells: int, align: Literal["<", ">"] = "<") -> str:
-    """Printable text in exactly `cells` cells: cut, or padded at the side that `align` leaves open."""
+    """Return printable text in exactly `cells` cells: cut, or padded at the side that `align` leaves open."""
     text = cut(text, cells)
     padding = " " * (cells - width(text))
     return text + padding if align == "<" else padding + text

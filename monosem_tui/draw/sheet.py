@@ -1,4 +1,4 @@
-"""Lines, and the places on them that a cursor can go to."""
+"""Lines of a page and the stops that a cursor can go to."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from monosem_tui.draw.safe_text import fit, head, width
 from monosem_tui.draw.spans import Line, Role, Span, line, width_of, wrap
 
 NAME = 8
-"""Cells of the names RAISES, LOWERS, NEAR and of `activation`'s like."""
+"""Cells of a heading such as RAISES, LOWERS or NEAR."""
 BETWEEN = "   "
 NEAR, WITH = "NEAR", "WITH"
-"""Names of the lists whose parts are features."""
+"""Headings of the lists whose parts are features."""
 
 
 class Key(NamedTuple):
-    """What is chosen, whatever the width: it stays chosen when the page is laid out anew."""
+    """The identity of a stop: it stays chosen when the page is laid out again at another width."""
 
     section: str
     """An example's section, or NEAR or WITH."""
@@ -25,30 +25,30 @@ class Key(NamedTuple):
 
     @property
     def feature(self) -> int | None:
-        """The feature it leads to; None for an example."""
+        """The feature that the stop leads to; None for an example."""
         return self.target if self.section in (NEAR, WITH) else None
 
 
 class Stop(NamedTuple):
-    """Where something that can be chosen stands."""
+    """A position on a page that the cursor can choose."""
 
     key: Key
     row: int
     rows: int
     column: int
     cells: int
-    """Cells that show whether it is chosen."""
+    """Cells that are highlighted when it is chosen."""
 
 
 class Sheet(NamedTuple):
-    """Lines, and the stops on them in the order of reading."""
+    """Lines and their stops in reading order."""
 
     lines: list[Line]
     stops: list[Stop]
 
 
 def joined(parts: Iterable[Sheet]) -> Sheet:
-    """Sheets below each other."""
+    """Stack sheets below each other."""
     whole = Sheet([], [])
     for part in parts:
         whole.stops.extend(stop._replace(row=stop.row + len(whole.lines)) for stop in part.stops)
@@ -62,12 +62,12 @@ def plain(lines: Sequence[Line]) -> Sheet:
 
 
 def room(cells: int) -> int:
-    """Rows that a list of parts takes at the most: one where it is wide, two where it is not."""
+    """Return the most rows that a list of parts takes: one on a wide page, else two."""
     return 1 if cells >= 90 else 2
 
 
 def named(name: str, parts: Sequence[Line], cells: int, targets: Sequence[int] = ()) -> Sheet:
-    """As many parts as fit behind a name; each leads to one of the targets, where there are any."""
+    """Return a heading followed by as many parts as fit; each part leads to its target, where there are targets."""
     if not parts:
         return plain([])
     rows = wrap(parts, cells - NAME, BETWEEN)[: room(cells)]
@@ -89,7 +89,7 @@ def named(name: str, parts: Sequence[Line], cells: int, targets: Sequence[int] =
 
 
 def marked(spans: Line, column: int, cells: int, role: Role) -> Line:
-    """A line with another role on some of its cells."""
+    """Return a line with another role on some of its cells."""
     found: list[Span] = []
     at = 0
     for text, own in spans:

@@ -1,4 +1,4 @@
-"""A line of text as spans, each with the role it plays; a palette turns roles into styles."""
+"""Lines as spans of text with a role; a palette maps roles to styles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monosem_tui.draw import safe_text as safe
 
 
 class Role(Enum):
-    """What a piece of text is, and so how it looks."""
+    """The meaning of a piece of text, which decides its style."""
 
     PLAIN = "plain"
     DIM = "dim"
@@ -20,13 +20,13 @@ class Role(Enum):
     ACCENT = "accent"
     """The mark of the cursor."""
     CARET = "caret"
-    """Where the next letter goes."""
+    """The position of the next letter typed."""
     CURSOR = "cursor"
-    """The row under the cursor, where the keys go."""
+    """The row under the cursor of the focused pane."""
     UNDER = "under"
-    """A token that fires, where no colour says so."""
+    """An active token, where no colour shows it."""
     PEAK = "peak"
-    """One of the strongest of these."""
+    """One of the strongest active tokens."""
     WARNING = "warning"
     HEAT_1 = "heat 1"
     HEAT_2 = "heat 2"
@@ -34,13 +34,13 @@ class Role(Enum):
     HEAT_4 = "heat 4"
     HEAT_5 = "heat 5"
     HEAT_1_UNDER = "heat 1 under"
-    """Where removing what is drawn matters."""
+    """A token on which ablating the drawn feature changes the loss."""
     HEAT_2_UNDER = "heat 2 under"
     HEAT_3_UNDER = "heat 3 under"
     HEAT_4_UNDER = "heat 4 under"
     HEAT_5_UNDER = "heat 5 under"
     HUE_1 = "hue 1"
-    """One of up to four features that colour a text; `UNDER` where removing it matters."""
+    """One of up to four features that colour a text; `UNDER` where ablating it changes the loss."""
     HUE_2 = "hue 2"
     HUE_3 = "hue 3"
     HUE_4 = "hue 4"
@@ -74,29 +74,29 @@ Line = tuple[Span, ...]
 
 
 def line(*parts: Span | str) -> Line:
-    """A line of spans and plain strings; empty ones vanish."""
+    """Join spans and plain strings into a line, dropping empty ones."""
     spans = (part if isinstance(part, Span) else Span(part) for part in parts)
     return tuple(span for span in spans if span.text)
 
 
 def text_of(spans: Iterable[Span]) -> str:
-    """The text alone."""
+    """Return the text of spans."""
     return "".join(span.text for span in spans)
 
 
 def width_of(spans: Iterable[Span]) -> int:
-    """Cells of a line."""
+    """Return the cells of a line."""
     return sum(safe.width(span.text) for span in spans)
 
 
 def spread(left: Line, right: Line, cells: int) -> Line:
-    """`left` and `right` at the two ends of `cells` cells; where both do not fit, `right` goes."""
+    """Place `left` and `right` at the ends of `cells` cells; `right` is dropped where both do not fit."""
     gap = cells - width_of(left) - width_of(right)
     return (*left, Span(" " * gap), *right) if right and gap > 1 else crop(left, cells)
 
 
 def crop(spans: Sequence[Span], cells: int) -> Line:
-    """The beginning of a line in at most `cells` cells; `…` where something is missing."""
+    """Return the start of a line in at most `cells` cells, with `…` where something is missing."""
     if width_of(spans) <= cells:
         return tuple(spans)
     kept: list[Span] = []
@@ -112,7 +112,7 @@ def crop(spans: Sequence[Span], cells: int) -> Line:
 
 
 def crop_left(spans: Sequence[Span], cells: int) -> Line:
-    """The end of a line in exactly `cells` cells: blanks before it, or `…` where something is missing."""
+    """Return the end of a line in exactly `cells` cells, after blanks, or after `…` where something is missing."""
     missing = cells - width_of(spans)
     if missing >= 0:
         return line(" " * missing, *spans)
@@ -129,7 +129,7 @@ def crop_left(spans: Sequence[Span], cells: int) -> Line:
 
 
 def wrap(parts: Sequence[Line], cells: int, between: str, indent: int = 0) -> list[Line]:
-    """Unbreakable parts on as few lines as they need; lines but the first begin with `indent` blanks."""
+    """Wrap unbreakable parts into lines; lines after the first start with `indent` blanks."""
     lines: list[list[Span]] = []
     used = 0
     for part in parts:

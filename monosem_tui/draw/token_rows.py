@@ -1,4 +1,4 @@
-"""Running text that is being written: rows whose pieces know their token, and which of the rows to show."""
+"""Rows of a text that is being written: each piece knows its token, and only new rows are laid out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from monosem_tui.draw.line_breaks import rows, unspaced
 
 
 class Piece(NamedTuple):
-    """A token on a row."""
+    """A token's text on a row."""
 
     token: int
-    """Its number in the text."""
+    """Position in the text."""
     text: str
 
 
@@ -20,10 +20,10 @@ Row = list[Piece]
 
 
 def flow(shown: Sequence[str], cells: int) -> list[Row]:
-    """Rows of at most `cells` cells where no token is wider, broken before words; a newline ends one.
+    """Break text into rows of at most `cells` cells (where no token is wider), before words and after newlines.
 
     Args:
-        shown: one printable string a token.
+        shown: one printable string per token.
         cells: width.
     """
     found = rows(shown, cells, newlines=True)
@@ -31,9 +31,9 @@ def flow(shown: Sequence[str], cells: int) -> list[Row]:
 
 
 def window(n_rows: int, room: int, place: int | None) -> int:
-    """The first row to show: of a text that grows, so that its end is seen; else so that row `place` is.
+    """Return the first row to show, so that row `place` is visible, or the end of a growing text where it is None.
 
-    It moves by a third of the room at a time, as moving costs the whole of it.
+    Moves by a third of the room at a time, because each move redraws all of it.
     """
     step = max(1, room // 3)
     if place is None:
@@ -42,25 +42,25 @@ def window(n_rows: int, room: int, place: int | None) -> int:
 
 
 def row_of(rows: Sequence[Row], token: int) -> int | None:
-    """The row that a token is on."""
+    """Return the row of a token, or None."""
     return next((number for number, row in enumerate(rows) if row and row[-1].token >= token), None)
 
 
 class Growing:
-    """A text that grows, in rows: what is behind the beginning of an earlier row is not laid out anew.
+    """A growing text in rows; rows before the last safe break are kept, not laid out again.
 
-    A row that begins with a word begins as a text does, whatever stands before it.
+    A break is safe where a row starts with a word: such a row does not depend on the text before it.
     """
 
     def __init__(self, show: Callable[[Sequence[int]], list[str]]) -> None:
-        """Nothing yet; `show` makes printable strings of tokens, one each."""
+        """Start empty; `show` returns one printable string per token."""
         self._show = show
         self._tokens: list[int] = []
         self._rows: list[Row] = []
         self._laid: tuple[int, int | None, str] = (0, None, "")
 
     def rows(self, tokens: Sequence[int], cells: int, marked: int | None = None, mark: str = "") -> list[Row]:
-        """As `flow` has them, `mark` before the token `marked`."""
+        """Return the rows of `flow`, with `mark` before the token `marked`."""
         known = len(self._tokens)
         same = self._laid == (cells, marked, mark) and known <= len(tokens) and self._tokens == list(tokens[:known])
         kept = self._last_safe() if same else 0
@@ -76,7 +76,7 @@ class Growing:
         return self._rows
 
     def _last_safe(self) -> int:
-        """The last row but one, or one before it, that begins with a word; 0 where none does."""
+        """Return the last row, at most the last but one, that starts with a word; 0 where none does."""
         for number in range(len(self._rows) - 2, 0, -1):
             row = self._rows[number]
             if row and self._show([self._tokens[row[0].token]])[0].startswith(" "):

@@ -1,4 +1,4 @@
-"""Token bytes as text. Bytes, because a token of a byte-level tokenizer may end in the middle of a character."""
+"""Token bytes as text: a token of a byte-level tokenizer may end in the middle of a character."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from monosem_tui.draw.safe_text import ELLIPSIS, cut, printable
 
 PART = "‥"
-"""Stands for the bytes of a token that begin or continue a character which a later token completes."""
+"""Stands for bytes of a character that a later token completes."""
 EMPTY = "⟨⟩"
 SPACE = "·"
 LONGEST = 40
-"""Cells after which a token is cut: whole lines of dashes are single tokens in some vocabularies."""
+"""Cells at which a token is cut: in some vocabularies a whole line of dashes is one token."""
 _MOST = 16
-"""Characters read for each cell there is: marks and joiners take none."""
+"""Characters read per cell; marks and joiners occupy none."""
 
 _UTF8 = re.compile(
     rb"""[\x00-\x7f]+ | (
@@ -27,37 +27,37 @@ _UTF8 = re.compile(
 
 
 def display_tokens(tokens: Sequence[bytes], *, listed: bool = False, longest: int = LONGEST) -> list[str]:
-    """One printable string a token, for tokens that stand next to each other.
+    """Return one printable string per token of a text.
 
-    A character that spans tokens is shown whole at the token that completes it, which is where the model knows it;
-    each token before it shows `‥`. So every token has at least one cell to carry its activation. Bytes that are no
-    UTF-8 even with their neighbours show as `⟨0xC3⟩`.
+    A character that spans tokens is shown at the token that completes it, where the model knows it; the tokens before
+    show `‥`. So every token has at least one cell to carry its activation. Bytes that are not UTF-8 even with their
+    neighbours show as `⟨0xC3⟩`.
 
     Args:
         tokens: consecutive tokens of a text; for unrelated tokens use `display_token`.
-        listed: the tokens stand alone in a list: spaces at their ends become `·`.
-        longest: cells after which a token is cut with `…`.
+        listed: whether the tokens are list entries, where spaces at the ends become `·`.
+        longest: cells at which a token is cut with `…`.
     """
     most = _MOST * 4 * longest
-    # The end of a long token stays, for it may begin a character of the next.
+    # The end of a long token is kept: it may start a character of the next token.
     raw = _assign([token if len(token) <= most else token[:most] + token[-4:] for token in tokens])
     shown = [_short(text, longest) or EMPTY for text in raw]
     return [dotted(text) for text in shown] if listed else shown
 
 
 def _short(text: str, longest: int) -> str:
-    """Printable and cut; of a very long token only the beginning is looked at."""
+    """Return printable text, cut; only the start of a very long token is read."""
     most = _MOST * longest
     return cut(printable(text[:most]) + (ELLIPSIS if len(text) > most else ""), longest)
 
 
 def display_token(token: bytes, *, listed: bool = True, longest: int = LONGEST) -> str:
-    """One token that stands alone."""
+    """Return one token as a printable string of its own."""
     return display_tokens([token], listed=listed, longest=longest)[0]
 
 
 def dotted(text: str) -> str:
-    """Spaces at both ends as `·`, so that they can be seen."""
+    """Show spaces at both ends as `·`."""
     inner = text.strip(" ")
     if not inner:
         return SPACE * len(text)
@@ -66,7 +66,7 @@ def dotted(text: str) -> str:
 
 
 def _assign(tokens: Sequence[bytes]) -> list[str]:
-    """The characters of the joined bytes, each given to the token that holds its last byte."""
+    """Return per token the characters whose last byte it holds."""
     if all(token.isascii() for token in tokens):
         return [token.decode("ascii") for token in tokens]
     texts: list[list[str]] = [[] for _ in tokens]

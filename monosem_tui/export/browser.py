@@ -1,18 +1,20 @@
-"""A browser of all features in files: a list to search, a page a feature; it needs no server and asks nobody anything.
+"""A browser of all features in files: a searchable list and a page per feature, without a server or requests.
 
     index.html            the list, with its data inside
-    features/412.html     a page; it reads as well without JavaScript
+    features/412.html     a page, which works without JavaScript
 
-Pages stand by themselves, so that one can be sent and linked to. A browser opens them from disk, where scripts may not
-fetch and a policy's 'self' means nothing: so style, script and data are inside, and the policy names their digests.
+Each page is self-contained, so that it can be sent and linked to. A browser opens pages from disk, where scripts may
+not fetch and a policy's 'self' means nothing: style, script and data are therefore inside, and the policy names their
+digests.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,18 +22,17 @@ from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.export.export_progress import Progress
 from monosem_tui.export.feature_html import Browser, as_html
 from monosem_tui.model.feature_card import top_token
-from monosem_tui.model.feature_document import Choice, read_document
+from monosem_tui.model.feature_document import ExampleRequest, read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.histogram import density_histogram
 
 SAMPLE = 4096
-"""Tokens of a feature that its companions are read from: what fires on half of a large corpus takes no longer."""
+"""Active tokens from which companions are computed, so that dense features take no longer."""
 RAISED = 5
-"""Tokens of each row of the list."""
+"""Promoted tokens in each row of the list."""
 HEADS = (
     ("number", ""),
     ("label", ""),
@@ -41,19 +42,26 @@ HEADS = (
     ("mean", "n low"),
     ("raises", "mid"),
 )
-"""Columns of the list, and which of them go where room is short. index.js counts on their order."""
+"""Columns of the list, and which are dropped where room is short. index.js relies on their order."""
+
+
+class ExportProgress(Protocol):
+    """The shape of `monosem_tui.cli.progress.ConsoleProgress`."""
+
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> AbstractContextManager[Any]:
+        """Open a progress bar."""
 
 
 def write_browser(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: Progress
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: ExportProgress
 ) -> Path:
-    """Write the pages into `folder`, one after another; gives the list."""
+    """Write all pages into `folder` and return the path of the list."""
     pages = folder / "features"
     pages.mkdir()
     browser = Browser(store.d_sae, _asset("page.js"))
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, Choice(), name, SAMPLE)
+            document = read_document(store, notes, feature, ExampleRequest(), name, SAMPLE)
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")
             task.advance(1)
@@ -87,7 +95,7 @@ def _index(store: FeatureStore, notes: dict[int, FeatureNotes], name: str) -> It
 
 
 def _summary(store: FeatureStore, name: str) -> Iterator[str]:
-    """What the features are of, and how often they fire."""
+    """Yield the description of the dictionary and its densities."""
     columns = store.columns
     dead = int((columns.count_F == 0).sum())
     l0 = columns.count_F.sum() / max(1, store.n_counted)
@@ -106,7 +114,7 @@ def _summary(store: FeatureStore, name: str) -> Iterator[str]:
 
 
 def _row(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> list[Any]:
-    """One row of the list, in the order of index.js."""
+    """Return one row of the list, in the order of index.js."""
     note, columns = notes.get(feature, FeatureNotes()), store.columns
     raised = store.vocabulary.tokens(store.logits(feature).top.id[:RAISED].tolist())
     return [
@@ -123,12 +131,12 @@ def _row(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> l
 
 
 def _figure(value: Any) -> float:
-    """Few digits: the list shows three."""
+    """Round to few digits: the list shows three."""
     return float(f"{float(value):.4g}")
 
 
 def _harmless(value: Any) -> str:
-    """JSON in ASCII that may stand in a `<script>`: nothing in it ends the element or begins a comment."""
+    """Return JSON in ASCII that is safe in a `<script>`: nothing in it ends the element or starts a comment."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\x7f", "\\u007f")
 

@@ -1,4 +1,4 @@
-"""A feature's page as one HTML file: it asks for nothing from anywhere, and by itself runs nothing."""
+"""A feature's page as one HTML file that makes no request and runs no script of its own."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ Rows = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Browser:
-    """The pages that a page lies among: the others beside it as NUMBER.html, their list above them."""
+    """The set of pages around a page: the others beside it as NUMBER.html, the list one folder up."""
 
     n_features: int
     script: str
-    """Keys of a page."""
+    """JavaScript for the keys of a page."""
 
     def page(self, feature: int) -> str:
-        """Address of a page, from another."""
+        """Return the relative address of a feature's page."""
         return f"{feature}.html"
 
 
 def as_html(document: Document, browser: Browser | None = None) -> str:
-    """The page, readable on a dark and on a light screen; in a browser with links to other pages."""
+    """Return the page, for dark and light screens, with links to other pages if it is part of a set."""
     card = document.card
     name = f"{card.feature} {card.label}".strip()
     return "\n".join(
@@ -113,7 +113,7 @@ def _examples(card: FeatureCard) -> Iterator[str]:
 
 
 def _passage(example: ShownExample, top: float) -> str:
-    """Running text, a silent stretch or an active token at a time."""
+    """Return a passage as HTML: active tokens as spans, the text between as it is."""
     parts: list[str] = []
     silent: list[str] = []
     for place, step in enumerate(bins(example.act_T, top).tolist()):
@@ -149,7 +149,7 @@ def _lists(document: Document, browser: Browser | None) -> Iterator[str]:
 
 
 def _named(feature: int, name: str, browser: Browser | None) -> str:
-    """Another feature, with the way to its page where there is one."""
+    """Return another feature, linked to its page where there is one."""
     if browser is None:
         return isolated(f"{feature} {name}")
     return f'<a href="{browser.page(feature)}">{feature}</a> {isolated(name)}'

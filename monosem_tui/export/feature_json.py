@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from monosem_tui.model.feature_document import Choice
+from monosem_tui.model.feature_document import ExampleRequest
 from monosem_tui.model.feature_stats import LISTED
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
@@ -15,8 +15,10 @@ from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
 
 
-def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> dict[str, Any]:
-    """The page for programs, which rely on the keys."""
+def feature_json(
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest
+) -> dict[str, Any]:
+    """Return the page for programs; keys may be added, never renamed."""
     logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
     quantiles = store.quantiles(feature)
     return {
@@ -51,7 +53,7 @@ def feature_json(store: FeatureStore, notes: dict[int, FeatureNotes], feature: i
 
 
 def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
-    """One example of the JSON page."""
+    """Return one example of the JSON page."""
     return {
         "interval": example.interval,
         "tokens": store.vocabulary.strings(example.token_T),

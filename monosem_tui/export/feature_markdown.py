@@ -1,4 +1,4 @@
-"""A feature's page as Markdown, for notes and issues: it reads well unrendered, and no text in it is ever markup."""
+"""A feature's page as Markdown, for notes and issues: readable unrendered, with all text escaped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&$@:/])")
 
 
 def as_markdown(document: Document) -> str:
-    """The page; CommonMark with the tables of GitHub."""
+    """Return the page as CommonMark with GitHub's tables."""
     card = document.card
     parts = [
         f"# Feature {card.feature}" + (f": {escaped(card.label)}" if card.label else ""),
@@ -36,12 +36,12 @@ def as_markdown(document: Document) -> str:
 
 
 def escaped(text: str) -> str:
-    """Printable text in which nothing is markup: a backslash before every sign that could be."""
+    """Escape every sign that could be markup."""
     return _MARKUP.sub(r"\\\1", text)
 
 
 def _code(text: str) -> str:
-    """For a code span: backticks would end it."""
+    """Return text for a code span, where a backtick would end it."""
     return text.replace("`", "'")
 
 
@@ -72,7 +72,7 @@ def _examples(card: FeatureCard) -> Iterator[str]:
 
 
 def _passage(example: ShownExample) -> str:
-    """Running text around the peak: the strongest tokens bold, `‹11.8›` behind the peak."""
+    """Return text around the peak: the strongest tokens bold, `‹11.8›` after the peak."""
     first, last = max(0, example.peak - BEFORE), min(len(example.tokens), example.peak + AFTER + 1)
     bold = strongest(example.act_T, MARKED) | {example.peak}
     parts = ["…"] if first else []
@@ -81,12 +81,12 @@ def _passage(example: ShownExample) -> str:
         parts.append(_bold(text) if place in bold else escaped(text))
         if place == example.peak:
             parts.append(f"‹{activation(example.act)}›")
-    # What stands beside each other in bold is bold as one; no asterisk of the text is left without its backslash.
+    # Adjacent bold pieces are joined; every asterisk of the text itself is escaped.
     return "".join(parts).strip().replace("****", "") + ("…" if last < len(example.tokens) else "")
 
 
 def _bold(text: str) -> str:
-    """Bold where Markdown lets it be: around letters and digits, spaces left outside."""
+    """Return bold text as Markdown allows it: around letters and digits, spaces outside."""
     core = text.strip(" ")
     if not (core and core[0].isalnum() and core[-1].isalnum()):
         return escaped(text)

@@ -1,12 +1,11 @@
-"""`monosem export` of what a feature index holds: one door to every form of it, with neither the model nor torch."""
+"""`monosem export` of a feature index: every form of it, without the model or torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, get_args
 
-from monosem_tui.export.browser import write_browser
-from monosem_tui.export.export_progress import Progress
+from monosem_tui.export.browser import ExportProgress, write_browser
 from monosem_tui.export.neuronpedia import batches, write_batch
 from monosem_tui.export.tables import write_csv, write_parquet
 from store.files.atomic import new_folder
@@ -18,23 +17,23 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def write_dictionary(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, form: Form, out: Path, progress: Progress
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, form: Form, out: Path, progress: ExportProgress
 ) -> list[Path]:
     """Write all features into the folder `out`, which appears when it is complete.
 
     Args:
         store: the index.
         notes: labels, bookmarks, comments and tags.
-        name: the run's name, or the file's.
+        name: name of the run or file.
         form: one of `FORMS`.
-        out: a folder that is not there yet, or is empty.
-        progress: who is told.
+        out: a folder that does not exist yet, or is empty.
+        progress: progress bars.
 
     Returns:
-        The files to look at: of html the page to begin with.
+        The files to look at; for html the page to start with.
 
     Raises:
-        MonosemError: `out` is in the way, cannot be written, or the index is damaged.
+        MonosemError: `out` exists and is not empty, cannot be written, or the index is damaged.
     """
     with new_folder(out) as folder:
         if form == "csv":
@@ -48,7 +47,7 @@ def write_dictionary(
     return [out / path.relative_to(folder) for path in made]
 
 
-def _batches(store: FeatureStore, name: str, folder: Path, progress: Progress) -> list[Path]:
+def _batches(store: FeatureStore, name: str, folder: Path, progress: ExportProgress) -> list[Path]:
     made = []
     with progress.task("writing batches", batches(store), "files") as task:
         for number in range(batches(store)):

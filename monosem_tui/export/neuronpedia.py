@@ -1,8 +1,8 @@
 """Feature batches as SAEDashboard writes them for Neuronpedia: batch-0.json and so on.
 
-Left empty is what a feature index does not hold: correlations with neurons and between features, and attributions.
-Intervals are of equal width from 0 to a feature's maximum, as there (sae_dashboard/sequence_data_generator.py, 0.8.0);
-inside one, examples are evenly spaced by rank, where SAEDashboard draws them.
+Fields that a feature index does not hold stay empty: correlations with neurons and between features, attributions.
+Intervals have equal width from 0 to a feature's maximum, as in SAEDashboard 0.8.0 (sequence_data_generator.py); inside
+one, examples are evenly spaced by rank, where SAEDashboard samples them.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from store.query.examples import Example, sections, windows
 from store.query.histogram import Histogram, activation_histogram, logit_histogram
 
 PER_BATCH = 128
-"""Features of one file."""
+"""Features per file."""
 TOP, INTERVALS, EACH = 20, 5, 5
-"""The strongest examples, intervals, and examples of each, as SAEDashboard has them by default."""
+"""Strongest examples, intervals, and examples per interval: SAEDashboard's defaults."""
 BEFORE, AFTER = 64, 63
-"""Tokens of text around a peak: together with it the length of SAEDashboard's prompts."""
+"""Tokens around a peak: with it, the length of SAEDashboard's prompts."""
 ALIGNED = 3
-"""Coordinates of a decoder row that are listed."""
+"""Coordinates listed per decoder row."""
 BINS = 50
 DIGITS = 5
-"""Significant digits of numbers: SAEDashboard rounds to three decimals, which small activations do not survive."""
+"""Significant digits: SAEDashboard rounds to three decimals, which loses small activations."""
 
 
 def write_batch(store: FeatureStore, name: str, number: int, folder: Path) -> Path:
-    """One file of `PER_BATCH` features.
+    """Write one file of `PER_BATCH` features.
 
     Args:
         store: the index.
-        name: what the set is called; SAEDashboard's `sae_set`.
-        number: of the batch, from 0.
-        folder: where to.
+        name: name of the set, SAEDashboard's `sae_set`.
+        number: number of the batch, from 0.
+        folder: where to write.
 
     Raises:
-        MonosemError: the autoencoder reads no numbered layer, by which Neuronpedia files everything.
+        MonosemError: the autoencoder does not read a numbered layer, which Neuronpedia needs.
     """
     spec = store.spec
     if spec.layer is None:
@@ -65,7 +65,7 @@ def write_batch(store: FeatureStore, name: str, number: int, folder: Path) -> Pa
 
 
 def batches(store: FeatureStore) -> int:
-    """How many files there are."""
+    """Return the number of files."""
     return -(-store.d_sae // PER_BATCH)
 
 
@@ -74,7 +74,7 @@ def _features(store: FeatureStore, number: int) -> range:
 
 
 def feature_json(store: FeatureStore, feature: int) -> dict[str, Any]:
-    """One feature, by the fields of `NeuronpediaDashboardFeature`."""
+    """Return one feature with the fields of `NeuronpediaDashboardFeature`."""
     logits, words, plan = store.logits(feature), store.vocabulary, store.plan
     heights, values = _bars(activation_histogram(store, feature, BINS))
     logit_heights, logit_values = _bars(logit_histogram(store, feature))
@@ -106,7 +106,7 @@ def feature_json(store: FeatureStore, feature: int) -> dict[str, Any]:
 
 
 def _alignment(row_D: NDArray[np.float32]) -> dict[str, Any]:
-    """The largest coordinates of a decoder row, and their share of its L1 norm."""
+    """Return the largest coordinates of a decoder row with their share of its L1 norm."""
     largest = np.argsort(-row_D, kind="stable")[:ALIGNED]
     total = float(np.abs(row_D).sum()) or 1.0
     return {
@@ -117,7 +117,7 @@ def _alignment(row_D: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _bars(found: Histogram | None) -> tuple[list[int], list[float]]:
-    """Counts, and the middle of each bin."""
+    """Return the count and middle of each bin."""
     if found is None or not found.counts.any():
         return [], []
     return found.counts.tolist(), _rounded((found.edges[1:] + found.edges[:-1]) / 2)
@@ -141,13 +141,13 @@ def _activations(store: FeatureStore, feature: int) -> Iterator[dict[str, Any]]:
 
 
 def _spaced(store: FeatureStore, feature: int, first: int, last: int) -> list[int]:
-    """Places of some ranks between two, evenly spaced."""
+    """Return corpus positions of evenly spaced ranks between two."""
     ranks = np.unique(np.linspace(first, last - 1, min(EACH, last - first)).astype(np.int64))
     return [int(place) for place in store.at_ranks(feature, ranks).token]
 
 
 def _example(store: FeatureStore, example: Example, low: float, high: float, share: float) -> dict[str, Any]:
-    """One example, without the token in front of a context that the model was given and no text had."""
+    """Return one example without the BOS that the model was given and the text did not contain."""
     stop = example.start + len(example.token_T)
     skipped = int(example.peak > 0 and not store.counted(example.start, stop)[0])
     return {

@@ -1,4 +1,4 @@
-"""A feature's page, or a picture of the screen, as a file that takes the place of no other."""
+"""Files of a feature's page or of the screen's picture, never over an existing file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monosem_tui.draw.json_text import json_text
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.feature_markdown import as_markdown
-from monosem_tui.model.feature_document import Choice, read_document
+from monosem_tui.model.feature_document import ExampleRequest, read_document
 from store.files.atomic import write_text
 from store.files.errors import MonosemError, disk_errors
 from store.index.reader import FeatureStore
@@ -22,13 +22,13 @@ FORMS: tuple[Form, ...] = get_args(Form)
 _ENDINGS = {"markdown": "md", "html": "html", "json": "json", "picture": "svg", "text": "txt"}
 _LONGEST_NAME = 80
 _MOST = 10_000
-"""Files of one name beside each other, after which something else is wrong."""
+"""Most numbered files of one name."""
 
 
 def as_file(
-    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice, run: str
+    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest, run: str
 ) -> str:
-    """A feature's page in one of `FORMS`.
+    """Return a feature's page in one of `FORMS`.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -40,7 +40,7 @@ def as_file(
 
 
 def file_name(run: str, what: str, form: Form | Literal["picture", "text"]) -> str:
-    """`stories-412.md`: of a run's name only what every file system and shell takes."""
+    """Return a file name such as `stories-412.md`, safe for every file system and shell."""
     plain = re.sub(r"[^\w.]+", "-", run.removesuffix(".h5"), flags=re.ASCII).strip("-._")[:_LONGEST_NAME].rstrip("-._")
     return f"{plain or 'run'}-{what}.{_ENDINGS[form]}"
 

@@ -1,4 +1,4 @@
-"""A run's features as a table, one row a feature: for spreadsheets, pandas, and whatever else reads CSV or Parquet."""
+"""A run's features as a table, one row per feature, in CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from store.notes.exchange import FORMULA
 from store.notes.note_file import FeatureNotes
 
 LISTED = 5
-"""Tokens and neighbours of each feature."""
+"""Tokens and neighbours listed per feature."""
 AT_ONCE = 4096
-"""Rows of one Parquet group."""
+"""Rows per Parquet group."""
 
 Row = dict[str, Any]
 
 
 def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
-    """A feature's figures, its label, the tokens it raises and lowers most, and the features nearest to it."""
+    """Yield per feature its figures, label, most promoted and suppressed tokens, and nearest features."""
     columns, words = store.columns, store.vocabulary
     for feature in range(store.d_sae):
         said = notes.get(feature, FeatureNotes())
@@ -48,9 +48,9 @@ def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
 
 
 def write_csv(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -> Path:
-    """features.csv, UTF-8; what a row has several of stands behind one another, a space between.
+    """Write features.csv (UTF-8); lists are joined by spaces.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = None
@@ -63,7 +63,7 @@ def write_csv(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -
 
 
 def write_parquet(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -> Path:
-    """features.parquet, with lists where a row has several of something."""
+    """Write features.parquet, with list columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

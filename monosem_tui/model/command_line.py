@@ -1,6 +1,6 @@
-"""What can be typed behind `:`: a feature's number, or a command's name and what it is told.
+"""Commands typed after `:`: a feature's number, or a command with its argument.
 
-A name may be cut as long as one command begins so; tab completes it.
+A name may be abbreviated while only one command starts with it; tab completes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
 
 HERE = ""
-"""For commands that change no screen."""
+"""View of commands that stay on the present screen."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SortBy:
 
 @dataclass(frozen=True)
 class FilterBy:
-    """Show features that pass a filter; all of them where it is empty."""
+    """Show features that pass a filter, or all of them for an empty one."""
 
     text: str
 
@@ -49,99 +49,111 @@ class ShowDead:
 
 @dataclass(frozen=True)
 class FindPattern:
-    """Search for the features of a regular expression; where it is empty, type one."""
+    """Rank features by a regular expression; an empty one opens the line to type it."""
 
     pattern: str
 
 
 @dataclass(frozen=True)
 class Themed:
-    """Take a theme; the next one where it has no name."""
+    """Switch to a theme, or to the next one for an empty name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Quit:
-    """Leave."""
+    """Quit the app."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Show a screen, and no more."""
+class ShowScreen:
+    """Show a screen."""
 
 
-Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | Shown
+Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
 
 
-class Given(NamedTuple):
-    """A command, and the screen it is for."""
+class TypedCommand(NamedTuple):
+    """A command and the screen that obeys it."""
 
     command: Command
     view: str = HERE
 
 
-class Entry(NamedTuple):
-    """A command as a person reads it."""
+class CommandEntry(NamedTuple):
+    """A command as it is listed and completed."""
 
     name: str
     argument: str
-    """What is told behind the name; empty where nothing is."""
+    """Placeholder of the argument; empty without one."""
     purpose: str
     words: tuple[str, ...]
-    """What may stand there; empty where anything may."""
-    read: Callable[[str], Given]
+    """Allowed arguments; empty where any is allowed."""
+    read: Callable[[str], TypedCommand]
 
     @property
     def usage(self) -> str:
-        """`sort COLUMN`."""
+        """The command with its placeholder: `sort COLUMN`."""
         return f"{self.name} {self.argument}".rstrip()
 
 
-def _sort(said: str) -> Given:
+def _sort(said: str) -> TypedCommand:
     name = said.removeprefix("-")
     key = next((key for key in SORT_KEYS if key == name), None)
     if key is None:
         raise MonosemError(f"sort by one of {', '.join(SORT_KEYS)}; - in front turns the order round")
-    return Given(SortBy(key, (key != "id") != said.startswith("-")), "browse")
+    return TypedCommand(SortBy(key, (key != "id") != said.startswith("-")), "browse")
 
 
-def _theme(said: str) -> Given:
+def _theme(said: str) -> TypedCommand:
     if said and said not in THEMES:
         raise MonosemError(f"the themes are {', '.join(THEMES)}")
-    return Given(Themed(said))
+    return TypedCommand(Themed(said))
 
 
-def _shown(view: str) -> Callable[[str], Given]:
-    return lambda _: Given(Shown(), view)
+def _shown(view: str) -> Callable[[str], TypedCommand]:
+    return lambda _: TypedCommand(ShowScreen(), view)
 
 
 _FOUND = "find"
 ENTRIES = (
-    Entry("sort", "COLUMN", "order the list; `-max` the other way round", SORT_KEYS, _sort),
-    Entry("filter", "EXPR", "show the features that pass a filter", (), lambda said: Given(FilterBy(said), "browse")),
-    Entry("dead", "", "show or hide dead features", (), lambda _: Given(ShowDead(), "browse")),
-    Entry(_FOUND, "REGEX", "rank features by a regular expression", (), lambda said: Given(FindPattern(said), "find")),
-    Entry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
+    CommandEntry("sort", "COLUMN", "order the list; `-max` the other way round", SORT_KEYS, _sort),
+    CommandEntry(
+        "filter",
+        "EXPR",
+        "show the features that pass a filter",
+        (),
+        lambda said: TypedCommand(FilterBy(said), "browse"),
+    ),
+    CommandEntry("dead", "", "show or hide dead features", (), lambda _: TypedCommand(ShowDead(), "browse")),
+    CommandEntry(
+        _FOUND,
+        "REGEX",
+        "rank features by a regular expression",
+        (),
+        lambda said: TypedCommand(FindPattern(said), "find"),
+    ),
+    CommandEntry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
     *(
-        Entry(view.name, "", f"{view.title}: {view.purpose}", (), _shown(view.name))
+        CommandEntry(view.name, "", f"{view.title}: {view.purpose}", (), _shown(view.name))
         for view in VIEWS
         if view.name != _FOUND
     ),
-    Entry("quit", "", "quit", (), lambda _: Given(Quit())),
+    CommandEntry("quit", "", "quit", (), lambda _: TypedCommand(Quit())),
 )
-"""By the order in which they are listed."""
+"""In the order in which they are listed."""
 
 
-def read_command(text: str) -> Given:
-    """What was typed.
+def read_command(text: str) -> TypedCommand:
+    """Read a typed command.
 
     Raises:
-        MonosemError: there is no such command, or it is told something it does not know.
+        MonosemError: there is no such command, or it does not accept the argument.
     """
     text = text.strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
-        return Given(GoTo(int(text)), "browse")
+        return TypedCommand(GoTo(int(text)), "browse")
     name, _, said = text.partition(" ")
     found = _beginning(name)
     if len(found) != 1:
@@ -150,12 +162,12 @@ def read_command(text: str) -> Given:
         raise MonosemError(what)
     entry, said = found[0], said.strip()
     if said and not entry.argument:
-        raise MonosemError(f":{entry.name} is told nothing more")
+        raise MonosemError(f":{entry.name} takes no argument")
     return entry.read(said)
 
 
 def completed(text: str) -> str:
-    """`text` with the word that is being typed completed, as far as there is but one way to."""
+    """Complete the word being typed as far as it is unambiguous."""
     name, space, said = text.partition(" ")
     if not space:
         return _extended(name, [entry.name for entry in ENTRIES], text)
@@ -167,7 +179,7 @@ def completed(text: str) -> str:
 
 
 def suggestion(text: str) -> str:
-    """What could be typed, in a few words: names that begin so, or what the command is told."""
+    """Return what could be typed next: names that start this way, or the command's argument."""
     name, space, said = text.partition(" ")
     if name.isdigit():
         return ""
@@ -180,13 +192,13 @@ def suggestion(text: str) -> str:
     return found[0].usage if len(found) == 1 else " ".join(entry.name for entry in found)
 
 
-def _beginning(name: str) -> list[Entry]:
+def _beginning(name: str) -> list[CommandEntry]:
     exact = [entry for entry in ENTRIES if entry.name == name]
     return exact or [entry for entry in ENTRIES if entry.name.startswith(name)]
 
 
 def _extended(word: str, words: list[str], otherwise: str) -> str:
-    """The longest beginning that all words share that begin with `word`, a blank behind it where there is but one."""
+    """Return the longest prefix shared by all words that start with `word`, and a space after a unique one."""
     found = [one for one in words if one.startswith(word)]
     if not found:
         return otherwise or word

@@ -1,4 +1,4 @@
-"""Which commands a few letters mean, the likeliest first."""
+"""Search of commands by a few letters, likeliest first."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import NamedTuple
 from monosem_tui.keys.actions import Action
 
 LITTLE = frozenset({"a", "an", "and", "as", "by", "in", "it", "of", "on", "or", "the", "to"})
-"""Words that nobody looks for."""
+"""Words that are ignored in a search."""
 WHOLE, BEGINNING, INSIDE, LETTERS = range(4)
-"""How a word that was typed matches: a whole word, how one begins, a part of one, its letters with others between."""
+"""Kinds of match, best first: a whole word, the start of one, a part of one, its letters in order."""
 
 
 class Offer(NamedTuple):
-    """An action, and why it would do nothing now."""
+    """An action, and the reason why it would do nothing now (or empty)."""
 
     action: Action
     why_not: str
 
 
 def found(offers: list[Offer], text: str) -> list[Offer]:
-    """The offers that every word of `text` matches, those first that do something now and match best.
+    """Return the offers that every word of `text` matches: available actions and better matches first.
 
-    What matches by scattered letters alone is behind all others.
+    Matches by scattered letters come last.
     """
     words = text.casefold().split()
     typed = [word for word in words if word not in LITTLE] or words
@@ -34,13 +34,13 @@ def found(offers: list[Offer], text: str) -> list[Offer]:
         if len(matches) == len(typed):
             begins = offer.action.title.casefold().startswith(text.casefold().strip())
             ranked.append((LETTERS in matches, bool(offer.why_not), sum(matches), not begins, place, offer))
-    if not ranked:  # `by` is but an article of a title
+    if not ranked:  # the text was only ignored words
         return [offer for offer in offers if text.casefold().strip() in offer.action.title.casefold()]
     return [one[-1] for one in sorted(ranked, key=lambda one: one[:-1])]
 
 
 def _distance(word: str, action: Action) -> int | None:
-    """How far a typed word is from an action's title and id; None where it does not match."""
+    """Return the distance of a typed word from an action's title and id, or None without a match."""
     names = [*re.findall(r"[\w'-]+", action.title.casefold()), *re.findall(r"\w+", action.id)]
     words = [name for name in names if name not in LITTLE]
     if word in words:
@@ -49,6 +49,6 @@ def _distance(word: str, action: Action) -> int | None:
         return BEGINNING
     if any(word in one for one in words):
         return INSIDE
-    # Anything matches one letter somewhere.
+    # A single letter would match nearly everything.
     scattered = re.compile(".*".join(map(re.escape, word)))
     return LETTERS if len(word) > 1 and any(map(scattered.match, words)) else None

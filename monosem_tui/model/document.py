@@ -1,4 +1,4 @@
-"""The document that an example is from, read a stretch at a time."""
+"""The document of an example, read one stretch at a time."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from store.index.reader import FeatureStore
 STRETCH = 1024
 """Tokens read at once."""
 MOST_INSPECTED = 2048
-"""Tokens of a document that are looked at together."""
+"""Tokens of a document that are inspected together."""
 LOOK = 128
-"""Tokens behind the end of a stretch that are searched for a better one."""
+"""Tokens after the wanted end of a stretch that are searched for a better place to cut."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A document, or where documents are not known the context, that holds one place where a feature fires."""
+    """A document (or a context, where documents are unknown) around one place at which a feature is active."""
 
     feature: int
     place: int
-    """Of the peak in the corpus."""
+    """Corpus position of the peak."""
     start: int
     stop: int
     name: str
-    """`document 17`, `context 4`."""
+    """Title, such as `document 17` or `context 4`."""
     top: float
-    """Activation that counts as full heat."""
+    """Activation drawn at full heat."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Corpus places start … stop-1 as text. T tokens."""
+    """Text of the corpus positions start to stop (exclusive). T tokens."""
 
     start: int
     stop: int
@@ -45,16 +45,16 @@ class Stretch:
     act_T: NDArray[np.float32]
 
     def example(self, place: int) -> ShownExample:
-        """Ready to be drawn; the peak is marked if it is in here."""
+        """Return the stretch as an example, with the peak marked if it is inside."""
         peak = place - self.start if self.start <= place < self.stop else -1
         return ShownExample(self.tokens, self.act_T, peak, 0, 0, place)
 
 
 def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
-    """What holds a corpus place.
+    """Return the document around a corpus position.
 
     Raises:
-        MonosemError: there is no such place or feature, or the store is damaged or has vanished.
+        MonosemError: there is no such position or feature, or the store is damaged or has vanished.
     """
     store.check_lengths()
     top = float(store.columns.max_F[feature])
@@ -67,20 +67,20 @@ def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
 
 @dataclass(frozen=True)
 class Passage:
-    """A document as text, or the part of it around a place."""
+    """A document as text, or the part of it around a position."""
 
     name: str
     text: str
     n_tokens: int
     of: int
-    """Tokens of the whole."""
+    """Tokens of the whole document."""
 
 
 def place_of(store: FeatureStore, number: int) -> int:
-    """Where a document of the corpus begins; where documents are not known, a context.
+    """Return the start of document `number`, or of a context where documents are unknown.
 
     Raises:
-        MonosemError: there is none of this number.
+        MonosemError: the number is out of range.
     """
     store.check_lengths()
     if not store.n_documents:
@@ -97,10 +97,10 @@ def place_of(store: FeatureStore, number: int) -> int:
 
 
 def passage(store: FeatureStore, place: int) -> Passage:
-    """The document that holds a place, as text: from its beginning as far as may be, and at least to the place.
+    """Return the text of the document around a position: from its start, up to the position at least.
 
     Raises:
-        MonosemError: there is no such place, or the store is damaged or has vanished.
+        MonosemError: there is no such position, or the store is damaged or has vanished.
     """
     whole = find_whole(store, 0, place)
     start = whole.start
@@ -108,24 +108,24 @@ def passage(store: FeatureStore, place: int) -> Passage:
         start = _cut(store, whole, place - MOST_INSPECTED // 2)
     stop = min(whole.stop, start + MOST_INSPECTED)
     tokens = store.tokens(start, stop)
-    if store.spec.excluded == "bos":  # the reader of texts puts its own in front of each context
+    if store.spec.excluded == "bos":  # Inspect adds its own BOS to each context
         tokens = tokens[store.counted(start, stop)]
     return Passage(whole.name, store.vocabulary.text(tokens), len(tokens), whole.stop - whole.start)
 
 
 def first_stretch(store: FeatureStore, whole: Whole) -> Stretch:
-    """The text around the peak: all of a short document."""
+    """Return the text around the peak, or all of a short document."""
     start = _cut(store, whole, whole.place - STRETCH)
     return _read(store, whole, start, _cut(store, whole, whole.place + STRETCH))
 
 
 def stretch_before(store: FeatureStore, whole: Whole, place: int) -> Stretch:
-    """What stands before a place."""
+    """Return the stretch that ends at a position."""
     return _read(store, whole, _cut(store, whole, place - STRETCH), place)
 
 
 def stretch_from(store: FeatureStore, whole: Whole, place: int) -> Stretch:
-    """What stands from a place on."""
+    """Return the stretch that starts at a position."""
     return _read(store, whole, place, _cut(store, whole, place + STRETCH))
 
 
@@ -135,7 +135,7 @@ def _read(store: FeatureStore, whole: Whole, start: int, stop: int) -> Stretch:
 
 
 def _cut(store: FeatureStore, whole: Whole, wanted: int) -> int:
-    """A place near `wanted` behind a newline, else before a word: no line or character is torn there."""
+    """Return a position near `wanted`, after a newline or else before a word, so that nothing is split."""
     if wanted <= whole.start or wanted + LOOK >= whole.stop:
         return whole.start if wanted <= whole.start else whole.stop
     tokens = store.vocabulary.tokens(store.tokens(wanted, wanted + LOOK))

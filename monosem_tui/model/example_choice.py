@@ -1,4 +1,4 @@
-"""Which examples a page shows, and how much text around each."""
+"""The choice of examples on a page, and of text around each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 FEW, MANY = 4, 12
-"""Quantile intervals; Towards Monosemanticity has 12."""
+"""Numbers of quantile intervals to choose from; Towards Monosemanticity has 12."""
 
 
 class Extent(NamedTuple):
-    """How much text an example is shown with."""
+    """The text shown around an example."""
 
     lines: int
     before: int
-    """Tokens before the peak, as many as the widest terminals can show."""
+    """Tokens before the peak: as many as the widest terminals can show."""
     after: int
     name: str
 
@@ -26,43 +26,43 @@ EXTENTS = (
     Extent(8, 480, 320, "8 lines"),
 )
 LINE = 1
-"""Place in EXTENTS of what a page begins with."""
+"""Default extent, as an index into EXTENTS."""
 
 
 @dataclass(frozen=True)
 class ExampleChoice:
-    """What is asked of a page's examples."""
+    """The examples wanted on a page."""
 
     intervals: int = FEW
     one_per_document: bool = False
     extent: int = LINE
-    """Place in EXTENTS."""
+    """Index into EXTENTS."""
     seed: int = 0
-    """Which random examples are drawn."""
+    """Seed of the random examples."""
 
     @property
     def text(self) -> Extent:
-        """How much text is shown around each."""
+        """The text shown around each example."""
         return EXTENTS[self.extent]
 
     @property
     def unit(self) -> str:
-        """What appears once in a section: a context or a document."""
+        """The unit that appears once per section: a context or a document."""
         return "document" if self.one_per_document else "context"
 
     def other_intervals(self) -> ExampleChoice:
-        """4 intervals, or 12."""
+        """Switch between 4 and 12 intervals."""
         return replace(self, intervals=FEW if self.intervals == MANY else MANY)
 
     def wider(self, steps: int) -> ExampleChoice:
-        """More text around each example, or less; the same at either end."""
+        """Show more or less text around each example, within the limits."""
         return replace(self, extent=max(0, min(self.extent + steps, len(EXTENTS) - 1)))
 
 
 USUAL = ExampleChoice()
-"""What a page begins with."""
+"""Default choice."""
 
 
 def sound(intervals: int, one_per_document: bool, extent: int) -> ExampleChoice:
-    """A choice from what was kept of another sitting."""
+    """Return a choice from remembered values, out-of-range ones replaced by defaults."""
     return ExampleChoice(MANY if intervals == MANY else FEW, one_per_document, LINE).wider(extent - LINE)

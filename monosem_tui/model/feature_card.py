@@ -1,4 +1,4 @@
-"""All that a feature's page says, read from the store once and kept as strings and numbers."""
+"""The data of a feature's page, read from the store once and kept as strings and numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from store.query.histogram import Histogram, activation_histogram
 
 TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
 BEFORE, AFTER = 60, 40
-"""Tokens of text around a peak: what a very wide terminal can show."""
+"""Tokens of text around a peak: as many as a very wide terminal can show."""
 BINS = 32
 
 
 @dataclass(frozen=True)
 class ShownExample:
-    """One place where the feature fires, ready to be drawn. T tokens."""
+    """One example, ready to be drawn. T tokens."""
 
     tokens: list[str]
     act_T: NDArray[np.float32]
@@ -31,7 +31,7 @@ class ShownExample:
     context: int
     position: int
     place: int = 0
-    """Of the peak in the corpus."""
+    """Corpus position of the peak."""
 
     @property
     def act(self) -> float:
@@ -48,18 +48,18 @@ class ShownSection:
     n_entries: int
     examples: list[ShownExample]
     unit: str = "context"
-    """What appears once in it: a context or a document."""
+    """The unit that appears once: a context or a document."""
     seed: int | None = None
-    """Which random examples these are, where that can be changed."""
+    """Seed of random examples; None elsewhere."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A feature whose decoder direction is near."""
+    """A feature with a similar decoder direction."""
 
     feature: int
     name: str
-    """Its label, else the token it fires on."""
+    """Its label, else its top token."""
     cosine: float
 
 
@@ -78,20 +78,20 @@ class FeatureCard:
     mean: float
     norm: float
     n_counted: int
-    """Tokens that the density is relative to."""
+    """Number of counted tokens, the denominator of the density."""
     histogram: Histogram
-    """Of its non-zero activations."""
+    """Histogram of its non-zero activations."""
     sections: list[ShownSection]
     raises: list[tuple[str, float]]
-    """Tokens and effect on their logits; empty where the site does not lead to the logits."""
+    """Tokens and logit effects; empty where the site does not lead to the logits."""
     lowers: list[tuple[str, float]]
     near: list[Neighbour]
     choice: ExampleChoice = USUAL
-    """What was asked of the examples."""
+    """The choice of examples."""
 
     @property
     def dead(self) -> bool:
-        """Whether it never fires on the indexed corpus."""
+        """Whether it is never active on the indexed corpus."""
         return self.count == 0
 
 
@@ -129,7 +129,7 @@ def read_card(
 
 
 def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> FeatureCard:
-    """Read one feature's page without examples.
+    """Read one feature's page, without examples.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -161,7 +161,7 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
 
 
 def renoted(card: FeatureCard, store: FeatureStore, notes: dict[int, FeatureNotes]) -> FeatureCard:
-    """A card with the notes as they are now; the same one if they have not changed."""
+    """Return the card with present notes: the same object if they have not changed."""
     note = notes.get(card.feature, FeatureNotes())
     fresh = replace(
         card,
@@ -176,19 +176,19 @@ def renoted(card: FeatureCard, store: FeatureStore, notes: dict[int, FeatureNote
 
 
 def feature_name(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> str:
-    """A feature's label, else the token it fires on most, else nothing."""
+    """Return a feature's label, else its top token, else an empty string."""
     note = notes.get(feature)
     return printable(note.label) if note and note.label else top_token(store, feature)
 
 
 def top_token(store: FeatureStore, feature: int) -> str:
-    """The token a feature fires on most, spaces as `·`; empty where it never fires."""
+    """Return a feature's top token with spaces as `·`; empty for a dead feature."""
     token = int(store.columns.top_token_F[feature])
     return display_token(store.vocabulary.token(token)) if token >= 0 else ""
 
 
 def shown(store: FeatureStore, example: Example) -> ShownExample:
-    """An example, ready to be drawn."""
+    """Convert an example of the store to one that is ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
     return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place)

@@ -1,4 +1,4 @@
-"""A feature's page for a file or a pipe: examples by choice, and every number that is known of it."""
+"""A feature's page for a file or a pipe: chosen examples and every known figure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from store.query.examples import Section, sections
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which examples a page shows; see store.query.examples.sections."""
+class ExampleRequest:
+    """The examples wanted; see store.query.examples.sections."""
 
     top: int = 10
     intervals: int = INTERVALS
@@ -35,12 +35,12 @@ class Choice:
     seed: int = 0
     one_per_document: bool = False
     before: int | None = None
-    """Tokens of text before the peak; None: as many as suit the form."""
+    """Tokens before the peak; None for the form's default."""
     after: int | None = None
 
     @classmethod
-    def of(cls, shown: ExampleChoice) -> Choice:
-        """What a screen shows, with as much text as suits the form."""
+    def of(cls, shown: ExampleChoice) -> ExampleRequest:
+        """Return the request for a screen's choice, with the form's default text."""
         return cls(
             top=TOP_EXAMPLES,
             intervals=shown.intervals,
@@ -50,19 +50,19 @@ class Choice:
         )
 
     def sections(self, store: FeatureStore, feature: int, **usual: int) -> list[Section]:
-        """The examples; `usual` says what else to ask for where nobody asked for anything."""
+        """Return the examples; `usual` holds the defaults of the form."""
         asked = {name: value for name, value in asdict(self).items() if value is not None}
         return sections(store, feature, **(usual | asked))
 
 
 @dataclass(frozen=True)
 class Document:
-    """A feature's page, and where it is from; every text in it is printable."""
+    """A feature's page and its origin; all text in it is printable."""
 
     run: str
-    """The run's name, or the file's."""
+    """Name of the run or file."""
     model: str
-    """Model, place and size, as `SaeSpec.title` says them."""
+    """Model, site and size, as in `SaeSpec.title`."""
     card: FeatureCard
     figures: Figures
 
@@ -71,11 +71,11 @@ def read_document(
     store: FeatureStore,
     notes: dict[int, FeatureNotes],
     feature: int,
-    choice: Choice,
+    choice: ExampleRequest,
     run: str,
     sample: int | None = None,
 ) -> Document:
-    """Read a feature's page; its companions from `sample` of the tokens it fires on, by default from all of them.
+    """Read a feature's page; companions come from `sample` of its active tokens, by default from all.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -85,7 +85,7 @@ def read_document(
     return Document(printable(run), printable(store.spec.title()), card, figures)
 
 
-def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: Choice) -> FeatureCard:
+def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest) -> FeatureCard:
     card = read_facts(store, notes, feature)
     found = choice.sections(store, feature, before=BEFORE, after=AFTER)
     unit = "document" if choice.one_per_document else "context"

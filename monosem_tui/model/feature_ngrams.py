@@ -1,4 +1,4 @@
-"""What a feature fires on, as lines: tokens and n-grams with their share of its activation and their lift."""
+"""The n-grams a feature fires on, with their share of its activation and their lift."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ from store.index.reader import FeatureStore
 from store.query.ngrams import FiresOn, Ngram, fires_on
 
 MOST = 8
-"""N-grams of each kind."""
-NAME, BETWEEN, LONGEST = 8, "   ", 28
-NAMES = {"token": "token", "bigram": "two", "trigram": "three", "before": "before", "after": "after"}
-"""By the names of `store.query.ngrams.WINDOWS`: n-grams that end on the token it fires on, and the tokens beside it."""
+"""Most n-grams shown per kind."""
+NAME, BETWEEN, LONGEST = 14, "   ", 28
+NAMES = {
+    "token": "1-gram",
+    "bigram": "2-gram",
+    "trigram": "3-gram",
+    "before": "token before",
+    "after": "token after",
+}
+"""Titles of `store.query.ngrams.WINDOWS`: n-grams that end on an active token, and the tokens beside it."""
 
 
 @dataclass(frozen=True)
 class Fires:
-    """What a feature fires on, ready to be laid out at any width."""
+    """The n-grams of one feature, ready to be laid out at any width."""
 
     feature: int
     n_active: int
     rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
-    """Of each window its name, and its n-grams as text and figures."""
+    """Per window its title and its n-grams, each as text and figures."""
 
 
 def read_fires(store: FeatureStore, feature: int) -> Fires:
-    """Read it; this looks at every place where the feature fires, and at the whole corpus for chance.
+    """Read a feature's n-grams: all its postings, and the whole corpus for the chance level.
 
     Raises:
-        MonosemError: it never fires, or the store cannot be read.
+        MonosemError: the feature is dead, or the store cannot be read.
     """
     found: FiresOn = fires_on(store, feature, top=MOST)
     rows = ((NAMES[name], tuple(_shown(store, one) for one in ngrams)) for name, ngrams in found.windows.items())
@@ -46,7 +52,7 @@ def _shown(store: FeatureStore, one: Ngram) -> tuple[str, str]:
 
 
 def fires_lines(fires: Fires, cells: int) -> list[Line]:
-    """A line a window, as many n-grams on it as fit."""
+    """Return one line per window with as many n-grams as fit."""
     drawn = []
     for name, ngrams in fires.rows:
         parts = [line(text, Span(figures, Role.DIM)) for text, figures in ngrams]

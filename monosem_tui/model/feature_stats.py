@@ -18,29 +18,29 @@ from store.query.histogram import Histogram, log_histogram, logit_histogram, zer
 
 LISTED = 10
 LABEL = 14
-"""Cells of the words left of a chart; `activation  0 ` of the page has as many."""
+"""Cells of the words left of a chart, as many as `activation  0 ` on the page."""
 WAITING = "…"
-"""Stands where something is being read."""
+"""Placeholder while something is being read."""
 DRIFT_FITS = 67
-"""Cells from which the drift and its extremes stand on one line; with fewer a column stands for two parts."""
+"""Least cells for the drift and its extremes on one line; with fewer, a column is two parts of the corpus."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Exact over the indexed corpus; what takes longer to read may be missing."""
+    """Figures over the indexed corpus, all exact; those that take longer to read may be missing."""
 
     zeros: int
-    """Counted tokens on which the feature does not fire."""
+    """Counted tokens on which the feature is not active."""
     quantiles: Quantiles
     log_histogram: Histogram
     drift: Drift | None
     """None while it is being read."""
     logits: Histogram | None
-    """Of the effects on all tokens; None where the site does not lead to the logits, or the file is older."""
+    """Logit effects of all tokens; None where the site does not lead to the logits, or in older files."""
     cofiring: CoFiring | None
     """None while it is being read."""
     names: dict[int, str]
-    """Labels, or tokens they fire on, of the companions."""
+    """Labels or top tokens of the companions."""
     neurons: Weighted
     neuron_layer: int | None
 
@@ -48,9 +48,9 @@ class Figures:
 def read_figures(
     store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, sample: int | None = None
 ) -> Figures:
-    """Read them; the companions of a feature that fires on much of a large corpus take up to a second.
+    """Read all figures; companions of a dense feature on a large corpus take up to a second.
 
-    `sample` has them read from that many of its tokens.
+    `sample` limits companions to that many of its tokens.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -59,7 +59,7 @@ def read_figures(
 
 
 def read_quick_figures(store: FeatureStore, feature: int) -> Figures:
-    """All but drift and companions: a few rows of the store.
+    """Read all figures except drift and companions: a few rows of the store.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -85,7 +85,7 @@ def read_slow_figures(
     quick: Figures,
     sample: int | None = None,
 ) -> Figures:
-    """`quick` with drift and companions: every place where the feature fires is looked at, or for companions `sample`.
+    """Complete `quick` with drift and companions, from all postings (companions from `sample` of them).
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -97,7 +97,7 @@ def read_slow_figures(
 
 
 def renamed(figures: Figures, store: FeatureStore, notes: dict[int, FeatureNotes]) -> Figures:
-    """Figures with the companions' names as they are now; the same ones if none has changed.
+    """Return the figures with present names of companions: the same object if none has changed.
 
     Raises:
         MonosemError: the vocabulary cannot be read.
@@ -107,7 +107,7 @@ def renamed(figures: Figures, store: FeatureStore, notes: dict[int, FeatureNotes
 
 
 def charts(figures: Figures, cells: int) -> list[Line]:
-    """Log bins, quantiles and drift, to stand under the histogram of activations; nothing where it never fires."""
+    """Return log bins, quantiles and drift as lines under the histogram; none for a dead feature."""
     if not len(figures.quantiles.value):
         return []
     lines = log_bins(figures, cells) + along(figures, cells)
@@ -118,7 +118,7 @@ def charts(figures: Figures, cells: int) -> list[Line]:
 
 
 def log_bins(figures: Figures, cells: int) -> list[Line]:
-    """The histogram of activations in bins of equal ratio; nothing where it never fires."""
+    """Return the histogram of activations in bins of equal ratio; none for a dead feature."""
     if not len(figures.quantiles.value):
         return []
     edges = figures.log_histogram.edges
@@ -128,7 +128,7 @@ def log_bins(figures: Figures, cells: int) -> list[Line]:
 
 
 def along(figures: Figures, cells: int) -> list[Line]:
-    """How often it fires along the corpus: one line, while that is being read too."""
+    """Return the density along the corpus: one line, also while it is being read."""
     if not len(figures.quantiles.value):
         return []
     if figures.drift is None:
@@ -142,7 +142,7 @@ def along(figures: Figures, cells: int) -> list[Line]:
 
 
 def quantile_words(figures: Figures) -> list[str]:
-    """`median 5.1`, `5–95 % 1.2 to 8.8`, for a line of numbers; nothing where it never fires."""
+    """Return `median 5.1`, `5–95 % 1.2 to 8.8` for a line of numbers; none for a dead feature."""
     values = dict(zip(figures.quantiles.q, map(float, figures.quantiles.value), strict=False))
     if not {0.05, 0.5, 0.95} <= values.keys():
         return []
@@ -151,12 +151,12 @@ def quantile_words(figures: Figures) -> list[str]:
 
 
 def relations(figures: Figures, cells: int) -> list[Line]:
-    """Companions, logits of all tokens and neurons, to stand under the neighbours; nothing of what is not known."""
+    """Return companions, logits of all tokens and neurons as lines under the neighbours, as far as known."""
     return links(figures, cells).lines
 
 
 def links(figures: Figures, cells: int) -> Sheet:
-    """`relations` with the companions as stops; while these are being read, as many lines as they may take."""
+    """Return `relations` with companions as stops; while they are being read, as many lines as they may take."""
     parts = [_companions(figures, cells)]
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
@@ -183,7 +183,7 @@ def _companions(figures: Figures, cells: int) -> Sheet:
 
 
 def _companion(figures: Figures, companion: Companion) -> Line:
-    """`17 ·she 38 % ×4.2`: share of the tokens and lift."""
+    """Return one companion with share of tokens and lift: `17 ·she 38 % ×4.2`."""
     name = cut(figures.names[companion.feature], 20)
     lift = activation(companion.lift) if companion.lift < 9.95 else count(round(companion.lift))
     return line(str(companion.feature), " " if name else "", name, Span(f" {share(companion.share)} ×{lift}", Role.DIM))

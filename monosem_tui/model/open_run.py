@@ -18,22 +18,22 @@ PROGRAM = "monosem"
 
 @dataclass(frozen=True)
 class OpenRun:
-    """What the screens of one run share."""
+    """A run's data, shared by all screens."""
 
     name: str
     path: Path
-    """The run's folder, or the features.h5 that was opened by itself; without links."""
+    """The run's folder, or the features.h5 opened on its own; links resolved."""
     store: FeatureStore
     notes: dict[int, FeatureNotes]
-    """By feature; `editor` renews them in place."""
+    """Notes per feature, updated in place by `editor`."""
     editor: NoteEditor
-    """What changes them, and takes changes back."""
+    """Changes and undoes notes."""
     record: RunRecord | None
-    """None where a features.h5 was opened by itself."""
+    """None for a features.h5 opened on its own."""
 
 
 def open_run(path: Path) -> OpenRun:
-    """Open a run folder, or a features.h5 wherever it lies.
+    """Open a run folder, or a features.h5 anywhere.
 
     Raises:
         MonosemError: there is nothing to browse, or a file is damaged or of a newer schema.
@@ -56,7 +56,7 @@ def open_run(path: Path) -> OpenRun:
 def headline(run: OpenRun | None, cells: int) -> Line:
     """`monosem  stories · stories260K resid_post 2 · topk 1 024 k16 · EV 0.941 · L0 16.0`, as much as fits.
 
-    What goes first when it is narrow: the program's name, then what the SAE is; the run's own name stays last.
+    When it is narrow, the program's name goes first, then the description of the SAE; the run's name stays longest.
     """
     if run is None:
         return crop(essential(run), cells)
@@ -77,7 +77,7 @@ def headline(run: OpenRun | None, cells: int) -> Line:
 
 
 def essential(run: OpenRun | None) -> Line:
-    """What one always wants to see: the run's name, how much of its index is there, EV and L0."""
+    """Return the essential parts: the run's name, the indexed share, EV and L0."""
     if run is None:
         return line(Span(f" {PROGRAM}  ", Role.DIM), "no run open")
     return line(*_name(run), *(span for part in [*_state(run), *_numbers(run)] for span in part))
@@ -88,7 +88,7 @@ def _name(run: OpenRun) -> Line:
 
 
 def _state(run: OpenRun) -> list[Line]:
-    """How much of the index is there while it is being written."""
+    """Return the indexed share while the index is being written."""
     if run.store.complete:
         return []
     done, planned = run.store.n_contexts, run.store.plan.n_contexts
@@ -100,7 +100,7 @@ def _state(run: OpenRun) -> list[Line]:
 def _numbers(run: OpenRun) -> list[Line]:
     results = run.record.results if run.record else None
     found = []
-    # What a hand has written into run.json may be anything.
+    # run.json may have been edited by hand.
     if results and isinstance(results.explained_variance, float):
         found.append(line(f" · EV {results.explained_variance:.3f}"))
     if results and isinstance(results.l0, float):

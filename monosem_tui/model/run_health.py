@@ -1,4 +1,4 @@
-"""A run as a whole: how often its features fire, how good it is, how it was trained and from what."""
+"""A run as a whole: densities of its features, quality, training and provenance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from store.run.events import LARGEST, EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
-"""Density below which a feature counts as ultra-low, and the tokens an index needs to say so."""
+"""Density below which a feature is ultra-low, and the least indexed tokens to state it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Features that fire about equally often."""
+    """Features of similar density."""
 
     title: str
     ids: Ids
@@ -34,18 +34,18 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Densities:
-    """How often features fire on the indexed corpus."""
+    """Densities of all features on the indexed corpus."""
 
     histogram: Histogram
     groups: tuple[Group, ...]
     n_features: int
     n_counted: int
-    """Tokens that densities are relative to."""
+    """Counted tokens, the denominator of densities."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of the record."""
+    """A name and value of the record."""
 
     name: str
     value: str
@@ -68,7 +68,7 @@ class Training:
 
 
 def densities(store: FeatureStore) -> Densities:
-    """Group features by density: dead, ultra-low where the index is large enough to say so, then decades.
+    """Group features by density: dead, ultra-low where the index is large enough, then decades.
 
     Raises:
         MonosemError: the store is damaged.
@@ -93,12 +93,12 @@ def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int)
 
 
 def _decade(power: int) -> str:
-    """As the list shows densities: percent, and below a hundredth of one powers of ten."""
+    """Format a power of ten as the list does: percent, and powers of ten below 0.01 %."""
     return f"{10.0 ** (power + 2):g} to {10.0 ** (power + 3):g} %" if power >= -4 else f"1e{power} to 1e{power + 1}"
 
 
 def figures(run: OpenRun) -> list[str]:
-    """Quality in short phrases, as far as it was measured."""
+    """Return the measured quality in short phrases."""
     record = run.record
     if record is None:
         return ["a features.h5 by itself: what was measured is in the run it comes from"]
@@ -134,7 +134,7 @@ def _number(value: object) -> float | None:
 
 
 def chapters(run: OpenRun) -> tuple[Chapter, ...]:
-    """What it is, where it comes from and with which settings, printable."""
+    """Return the run's description, provenance and settings, printable."""
     spec = run.store.spec
     what = {
         "model": spec.model,
@@ -163,7 +163,7 @@ def chapters(run: OpenRun) -> tuple[Chapter, ...]:
 
 
 def _chapter(title: str, facts: dict[str, Any]) -> Chapter:
-    """Facts that say something: what is not set is left out."""
+    """Return a chapter without the facts that are not set."""
     kept = {name: value for name, value in facts.items() if value is not None and value != "" and value != []}
     return Chapter(title, tuple(Fact(printable(str(name)), printable(str(value))) for name, value in kept.items()))
 
@@ -180,11 +180,11 @@ class HealthWatch:
 
     @property
     def working(self) -> bool:
-        """Whether more is to be expected."""
+        """Whether the training may still write."""
         return self.record is not None and self.record.current_status() in WORKING
 
     def poll(self) -> bool:
-        """Read what was added; whether there was anything.
+        """Read new lines and return whether there were any.
 
         Raises:
             MonosemError: run.json is damaged.

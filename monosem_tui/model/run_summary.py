@@ -1,27 +1,20 @@
-"""A run as the list of runs shows it, on the command line and in the terminal app."""
+"""A run's row in the list of runs, on the command line and in the app."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 from store.files.errors import MonosemError
-from store.run.events import LARGEST, TrainEvent, read_events
+from store.files.typed_json import JsonError, decode
+from store.run.events import TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
 DAMAGED = "damaged"
-_KINDS: dict[str, tuple[type, ...]] = {
-    "layer": (int,),
-    "d_sae": (int,),
-    "tokens": (int,),
-    "explained_variance": (float, int),
-    "l0": (float, int),
-}
-"""Types of the columns that are no text; what a hand has written into run.json may be anything."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """What the list says of a run; the fields are the keys of `runs --json`. None where not known."""
+    """A row of the list; the fields are the keys of `runs --json`, None where unknown."""
 
     name: str
     path: str
@@ -38,14 +31,14 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Listed:
-    """A row, and a sentence to go with it where the run did not end well."""
+    """A row, and a sentence about a run that did not end well."""
 
     row: RunRow
     message: str = ""
 
 
 def listed_run(run: RunFolder) -> Listed:
-    """A run's row; what cannot be read is listed as damaged."""
+    """Return a run's row; an unreadable run is listed as damaged."""
     try:
         record = run.record()
         points = [e for e in read_events(run.events) if isinstance(e, TrainEvent)] if _unmeasured(record) else []
@@ -57,7 +50,7 @@ def listed_run(run: RunFolder) -> Listed:
 
 
 def damaged(run: RunFolder, message: str) -> Listed:
-    """The row of a run that cannot be read."""
+    """Return the row of an unreadable run."""
     return Listed(RunRow(name=run.name, path=str(run.path), status=DAMAGED), message)
 
 
@@ -66,15 +59,15 @@ def _unmeasured(record: RunRecord) -> bool:
 
 
 def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed:
-    """The row of a run.
+    """Return the row of a run.
 
     Args:
-        run: where it is.
-        record: what its run.json says.
-        last: the last log point of its training, which speaks while no result is there.
+        run: the run's folder.
+        record: its run.json.
+        last: the last log point of its training, used until there are results.
 
     Raises:
-        MonosemError: run.json holds something that no list could show.
+        MonosemError: run.json holds a value of the wrong type.
     """
     spec, results, status = record.spec, record.results, record.current_status()
     tokens, variance, l0 = results.tokens, results.explained_variance, results.l0
@@ -93,10 +86,8 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         explained_variance=variance,
         l0=l0,
     )
-    for field in fields(row):
-        value = getattr(row, field.name)
-        if value is not None and type(value) not in _KINDS.get(field.name, (str,)):
-            raise MonosemError(f"{run.run_json} is damaged: {field.name} is {value!r}")
-        if isinstance(value, int) and abs(value) >= LARGEST:
-            raise MonosemError(f"{run.run_json} is damaged: {field.name} has {value.bit_length()} bits")
+    try:
+        decode(RunRow, asdict(row), finite=False)
+    except JsonError as error:
+        raise MonosemError(f"{run.run_json} is damaged: {error}") from None
     return Listed(row, str(record.message) if status in ("failed", "stopped") else "")

@@ -1,4 +1,4 @@
-"""What goes on in the folder of runs: read from files alone, so that watching can never harm the work."""
+"""Watches the folder of runs by reading files only, so that watching cannot disturb the work."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from store.run.events import LARGEST, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord, list_runs
 
 RECENT = 5
-"""Log points whose speed says how long the rest will take."""
+"""Log points from which the remaining time is estimated."""
 COURSE = 24
-"""Columns of the curve beside a run in training."""
+"""Columns of the curve next to a run in training."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a training is."""
+class TrainingProgress:
+    """The progress of a training."""
 
     tokens: int
     planned: int | None
@@ -30,44 +30,44 @@ class Progress:
     loss: float
     dead: int
     course: tuple[float, ...]
-    """Explained variance from the beginning until now, at most `COURSE` values of 0 or more."""
+    """Explained variance since the start, at most `COURSE` values of 0 or more."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run as it is now."""
+    """The present state of a run."""
 
     row: RunRow
     message: str
     title: str
-    """What it is a dictionary of, in one line."""
+    """Model, site and size in one line."""
     created: float
-    """Seconds since the epoch; 0 where not known."""
-    progress: Progress | None = None
-    """While it trains."""
+    """Seconds since the epoch; 0 where unknown."""
+    progress: TrainingProgress | None = None
+    """None unless it is training."""
     contexts: tuple[int, int] | None = None
-    """While it is indexed: contexts that can be browsed, contexts planned."""
+    """While it is being indexed: contexts browsable and contexts planned."""
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The run's folder."""
         return Path(self.row.path)
 
     @property
     def browsable(self) -> bool:
-        """Whether there is an index, or the beginning of one."""
+        """Whether there is an index or a part of one."""
         run = RunFolder(self.path)
         return run.features.is_file() or complete_segments(run.index) > 0
 
     @property
     def working(self) -> bool:
-        """Whether a process is at work on it."""
+        """Whether a process is working on it."""
         return self.row.status in WORKING
 
 
 @dataclass
 class _Known:
-    """What the last look at a run found."""
+    """The result of the last look at a run."""
 
     tail: EventTail
     signature: tuple[int, int] = (0, 0)
@@ -78,14 +78,14 @@ class _Known:
 
 
 class RunsWatch:
-    """Looks at every run under a folder; what has not changed is not read again. One `poll` at a time."""
+    """Polls every run under a folder, reading only changed files. Call `poll` from one thread at a time."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._known: dict[Path, _Known] = {}
 
     def poll(self) -> tuple[RunState, ...]:
-        """All runs as they are now, the newest first."""
+        """Return all runs, newest first."""
         runs = list_runs(self._root)
         paths = {run.path for run in runs}
         self._known = {path: known for path, known in self._known.items() if path in paths}
@@ -121,7 +121,7 @@ def _bare(found: Listed) -> RunState:
 
 
 def _read_record(run: RunFolder, known: _Known) -> None:
-    """Read run.json if it is another than the one known."""
+    """Read run.json if it has changed."""
     try:
         status = run.run_json.stat()
         signature = (status.st_mtime_ns, status.st_ino)
@@ -133,7 +133,7 @@ def _read_record(run: RunFolder, known: _Known) -> None:
         known.record, known.trouble = None, str(error)
 
 
-def _progress(known: _Known) -> Progress | None:
+def _progress(known: _Known) -> TrainingProgress | None:
     if not known.points or known.record is None:
         return None
     last = known.points[-1]
@@ -142,7 +142,7 @@ def _progress(known: _Known) -> Progress | None:
     planned = planned if isinstance(planned, int) and 0 < planned < LARGEST else None
     speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
     left = (planned - last.tokens) / speed if planned and speed > 0 else None
-    return Progress(
+    return TrainingProgress(
         tokens=last.tokens,
         planned=planned,
         tok_s=speed,
@@ -154,7 +154,7 @@ def _progress(known: _Known) -> Progress | None:
 
 
 def course(values: list[float]) -> tuple[float, ...]:
-    """A series as at most `COURSE` means of neighbours, none below 0."""
+    """Average neighbours of a series to at most `COURSE` values, none below 0."""
     finite = np.nan_to_num(np.array(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     pieces = np.array_split(finite, min(COURSE, len(finite))) if len(finite) else []
     return tuple(max(0.0, float(piece.mean())) for piece in pieces)
@@ -166,4 +166,4 @@ def _contexts(run: RunFolder, known: _Known) -> tuple[int, int] | None:
             known.planned_contexts = read_plan(common_path(run.index)).n_contexts
         return covered(run.index).contexts, known.planned_contexts
     except (MonosemError, OSError, KeyError, TypeError, ValueError):
-        return None  # not there yet, or not there any more
+        return None  # missing: not written yet, or removed

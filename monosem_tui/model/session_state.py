@@ -1,6 +1,6 @@
-"""What one comes back to: a small file a store, so that the next sitting begins where the last one ended.
+"""Session state: one small file per store, so that the next session starts where the last one ended.
 
-It lies under `$XDG_STATE_HOME/monosem/stores`, named after the store's real path. Nothing in it is user data: labels
+It is kept under `$XDG_STATE_HOME/monosem/stores`, named after the store's real path. Nothing in it is user data: labels
 and bookmarks are in the run's notes. A file that is missing, damaged or of a later version reads as the defaults.
 """
 
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
 from store.files.atomic import read_json, write_json
 from store.files.errors import MonosemError
+from store.files.typed_json import decode
 
 VERSION = 1
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,31 +27,31 @@ class BrowseMemory:
     descending: bool = True
     dead: bool = False
     text: str = ""
-    """The filter."""
+    """Text of the filter."""
     front: str = "list"
     zoomed: str = ""
     wider: int = 0
-    """Cells that the list was given beyond its usual width."""
+    """Cells by which the user has widened the list."""
     rendering: str = ""
     log_counts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExamplesMemory:
-    """What is asked of a page's examples."""
+    """Choice of examples on a page."""
 
     intervals: int = 4
     one_per_document: bool = False
     extent: int = 1
-    """Place in `monosem_tui.model.example_choice.EXTENTS`."""
+    """Index into `monosem_tui.model.example_choice.EXTENTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FindMemory:
-    """How one searches, and for what one has."""
+    """Options of Find, and past patterns."""
 
     patterns: tuple[str, ...] = ()
-    """The latest last."""
+    """Past patterns, latest last."""
     tokens: bool = False
     last: bool = False
     held_out: bool = False
@@ -61,27 +60,27 @@ class FindMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveMemory:
-    """What was written last, and how."""
+    """Last prompt of Live and its settings."""
 
     prompt: str = ""
     clamps: str = ""
-    """As the tray writes them."""
+    """Clamps in the tray's notation."""
     sampling: str = ""
-    """As it is typed."""
+    """Sampling settings as typed."""
     chat: bool = False
-    """Whether the prompt is a turn of a chat."""
+    """Whether the prompt is a chat turn."""
     system: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """All that is kept of one store. Each screen has a part of its own; add one here to keep more."""
+    """Session state of one store: one part per screen; add a part here to keep more."""
 
     version: int = VERSION
     store: str = ""
-    """The store's real path, for people who look into the file."""
+    """The store's resolved path, for people who open the file."""
     theme: str = ""
-    """What `t` chose; empty leaves it to the terminal."""
+    """Theme chosen with `t`; empty follows the terminal."""
     browse: BrowseMemory = field(default_factory=BrowseMemory)
     examples: ExamplesMemory = field(default_factory=ExamplesMemory)
     find: FindMemory = field(default_factory=FindMemory)
@@ -89,51 +88,30 @@ class Memory:
 
 
 def state_folder() -> Path:
-    """`$XDG_STATE_HOME/monosem`, else `~/.local/state/monosem`."""
+    """Return `$XDG_STATE_HOME/monosem`, else `~/.local/state/monosem`."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "monosem"
 
 
 def memory_path(store: Path) -> Path:
-    """Where a store's memory lies."""
+    """Return the path of a store's session state."""
     digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
     return state_folder() / "stores" / f"{digest[:20]}.json"
 
 
 def recall(store: Path) -> Memory:
-    """What is kept of a store."""
+    """Read a store's session state; defaults where it is missing or damaged."""
     try:
         data = read_json(memory_path(store))
     except MonosemError:
         data = {}
     sound = isinstance(data, dict) and data.get("version") == VERSION
-    return _sound(Memory, (data if sound else {}) | {"version": VERSION, "store": str(store.resolve())})
+    known = (data if sound else {}) | {"version": VERSION, "store": str(store.resolve())}
+    return decode(Memory, known, lenient=True)
 
 
 def keep(store: Path, memory: Memory) -> None:
-    """Write it, all or nothing; where that is not possible the next sitting begins anew, and nothing else is lost."""
+    """Write session state atomically; if that fails, only the state is lost."""
     try:
         write_json(memory_path(store), asdict(memory))
     except (MonosemError, OSError, UnicodeEncodeError):
         return
-
-
-def _sound(cls: type[T], data: dict[str, Any]) -> T:
-    """A dataclass from JSON in which anything may stand: a value of the wrong kind gives way to the default."""
-    hints = get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for one in fields(cls):  # type: ignore[arg-type]
-        value, hint = data.get(one.name, MISSING), hints[one.name]
-        if is_dataclass(hint) and isinstance(hint, type):
-            values[one.name] = _sound(hint, value if isinstance(value, dict) else {})
-        elif hint == tuple[str, ...]:
-            texts = value if isinstance(value, list) else []
-            values[one.name] = tuple(text for text in texts if isinstance(text, str))
-        elif _is(value, hint):
-            values[one.name] = value
-    return cls(**values)
-
-
-def _is(value: object, hint: Any) -> bool:
-    """Whether a value is of a plain type or of one of several; True and False are no numbers here."""
-    kinds = getattr(hint, "__args__", (hint,))
-    return type(value) in kinds

@@ -1,4 +1,4 @@
-"""A run whose index is being written while it is looked at."""
+"""Follows an index that is being written while it is shown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from store.files.errors import MonosemError
 from store.index.growth import Watch
 
 EVERY = 2.0
-"""Seconds between two looks: a segment takes longer, and a look costs two calls of stat."""
+"""Seconds between polls: a segment takes longer, and a poll costs two calls of stat."""
 
 
 class Grown(Message):
-    """More of the corpus has been indexed, or what has come cannot be read."""
+    """More of the corpus has been indexed, or the new part cannot be read."""
 
     def __init__(self, run: OpenRun | MonosemError) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Grown(Message):
 
 
 class Follower:
-    """Looks after the index of one run. `look` may be slow: it belongs into a thread."""
+    """Polls the index of one run. `look` may be slow: call it in a thread."""
 
     def __init__(self, run: OpenRun) -> None:
         self._run = run
@@ -34,11 +34,11 @@ class Follower:
 
     @property
     def over(self) -> bool:
-        """Whether nothing will come any more."""
+        """Whether the index is complete."""
         return self._run.store.merged
 
     def look(self) -> Grown | None:
-        """What has come since the last look, read as far as the list needs it; None if nothing has."""
+        """Return what was added since the last poll, with the list's columns read, or None."""
         if self.over or not self._busy.acquire(blocking=False):
             return None
         try:
@@ -49,7 +49,7 @@ class Follower:
                 return None
             if newer.d_sae != self._run.store.d_sae:
                 return Grown(MonosemError("the index was made anew with another autoencoder", "Open the run again."))
-            _ = newer.columns  # here, where nobody waits for it
+            _ = newer.columns  # read here, in the thread, because keys do not wait for it
             self._run = replace(self._run, store=newer)
             return Grown(self._run)
         except MonosemError as error:

@@ -1,4 +1,4 @@
-"""The features one has followed from one to the next, as a browser keeps the pages one has visited."""
+"""The history of features followed, as in a web browser."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from monosem_tui.draw.sheet import NAME, Key
 from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
 
 LONGEST = 100
-"""Visits kept; those before are forgotten."""
+"""Most visits kept."""
 ARROW = " › "
 
 
 class Visit(NamedTuple):
-    """A page, and where on it one was."""
+    """A page and the position on it."""
 
     feature: int
     first: int = 0
-    """The first line on the screen."""
+    """First visible line."""
     chosen: Key | None = None
 
 
 @dataclass(frozen=True)
 class Trail:
-    """Where one is, and the pages before and behind it."""
+    """The pages before and after the present one."""
 
     feature: int
     past: tuple[Visit, ...] = ()
     future: tuple[Visit, ...] = ()
-    """The next one first."""
+    """Pages after the present one, nearest first."""
 
     def follow(self, here: Visit, feature: int) -> Trail:
-        """On to a feature; what was ahead is forgotten."""
+        """Follow a feature; the pages after the present one are dropped."""
         return Trail(feature, (*self.past, here)[-LONGEST:])
 
     def back(self, here: Visit) -> tuple[Trail, Visit]:
-        """To the page before; there must be one."""
+        """Go to the page before, which must exist."""
         visit = self.past[-1]
         return Trail(visit.feature, self.past[:-1], (here, *self.future)), visit
 
     def forward(self, here: Visit) -> tuple[Trail, Visit]:
-        """To the page that one has come back from; there must be one."""
+        """Go to the next page, which must exist."""
         visit = self.future[0]
         return Trail(visit.feature, (*self.past, here), self.future[1:]), visit
 
 
 def trail_lines(trail: Trail | None, outside: str, cells: int) -> list[Line]:
-    """`history 17 › 88 › 412`, and why the list does not have the feature; nothing where there is nothing to say."""
+    """Return `history 17 › 88 › 412` and the reason why the list lacks the feature, as far as they apply."""
     lines: list[Line] = []
     if trail is not None and (trail.past or trail.future):
         name = Span(fit("history", NAME), Role.DIM)

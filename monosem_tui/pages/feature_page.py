@@ -31,7 +31,7 @@ def page(
     charts: Sequence[Line] = (),
     relations: Sequence[Line] = (),
 ) -> list[Line]:
-    """Every line of a page below its title; `charts` stand under the histogram, `relations` under the neighbours."""
+    """Return all lines below the title, with `charts` under the histogram and `relations` under the neighbours."""
     return sheet(card, cells, rendering, log=log, charts=charts, relations=plain(relations)).lines
 
 
@@ -46,20 +46,20 @@ def sheet(
     charts: Sequence[Line] = (),
     relations: Sheet = NOTHING,
 ) -> Sheet:
-    """A page with the places on it that a cursor can go to.
+    """Return a page with the stops that a cursor can go to.
 
-    The strongest examples come first, then what the feature does and its neighbours, so that all three stand on one
-    screen of 24 rows; the weaker examples follow.
+    The strongest examples come first, then logit effects and neighbours, so that all three fit a screen of 24 rows;
+    weaker examples follow.
 
     Args:
-        card: what is shown.
+        card: the feature.
         cells: width.
         rendering: how activations are drawn.
         log: whether the histogram shows logarithms of counts.
-        trail: what stands under the numbers.
-        quantiles: numbers that are said as far as they fit on the line of numbers.
-        charts: what stands under the histogram.
-        relations: what stands under the neighbours.
+        trail: lines under the numbers.
+        quantiles: phrases added to the line of numbers as far as they fit.
+        charts: lines under the histogram.
+        relations: lines and stops under the neighbours.
     """
     parts = [plain([*_numbers(card, cells, quantiles), *trail, *_comment(card, cells), ()])]
     if card.dead:
@@ -75,17 +75,17 @@ def sheet(
 
 
 def title(card: FeatureCard) -> Line:
-    """Number and label, the label in bold."""
+    """Return number and label, the label in bold."""
     return line(Span(str(card.feature), Role.HEADING), "  " if card.label else "", Span(card.label, Role.HEADING))
 
 
 def badges(card: FeatureCard) -> Line:
-    """Bookmark and tags."""
+    """Return the marks for bookmark and tags."""
     return line(" ".join(["★"] * card.bookmark + [f"#{tag}" for tag in card.tags]))
 
 
 def as_text(card: FeatureCard, charts: Sequence[Line] = (), relations: Sequence[Line] = ()) -> str:
-    """The page as plain text, `COPY_CELLS` wide, activations as marks."""
+    """Return the page as plain text, `COPY_CELLS` wide, activations as marks."""
     lines = [
         line("feature ", *title(card), " " * 2, *badges(card)),
         *page(card, COPY_CELLS, Rendering.MARKS, log=False, charts=charts, relations=relations),
@@ -131,7 +131,7 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
 
 
 def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
-    """A section's title, and what its examples are: `TOP`, `the strongest 8 of 3 187, one a context`."""
+    """Return a section's title and description: `TOP`, `the strongest 8 of 3 187, one a context`."""
     n = len(section.examples)
     if section.title == TOP:
         return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}"
@@ -177,7 +177,7 @@ def _words(effect: tuple[str, float]) -> tuple[str, str]:
 
 
 def _effect(effect: tuple[str, float], top: float, sizes: tuple[int, ...]) -> Line:
-    """A token, its effect and a bar, padded so that they stand in columns."""
+    """Return a token, its effect and a bar, padded to columns."""
     token, value = (fit(text, size) for text, size in zip(_words(effect), sizes, strict=True))
     return line(token, " ", Span(f"{value} {fit(bar(abs(effect[1]) / (top or 1), EFFECT_BAR), EFFECT_BAR)}", Role.DIM))
 

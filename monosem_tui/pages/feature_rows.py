@@ -1,4 +1,4 @@
-"""The feature list's rows: which columns fit a width, and one feature as a line."""
+"""Rows of the feature list: the columns that fit a width, and one feature as a line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Columns:
     bar: int
     gap: int
     values: tuple[str, ...]
-    """Numeric columns behind the density: of "max", "mean" and "norm"."""
+    """Numeric columns after the density, among "max", "mean" and "norm"."""
     token: int
     label: int
 
@@ -43,13 +43,13 @@ class Row:
 
 
 def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
-    """What fits `cells` cells.
+    """Return the columns that fit `cells` cells.
 
     Args:
         cells: width of the list.
-        digits: of the largest feature number.
-        sort: column the list is sorted by; a narrow list shows it in place of `max`.
-        labels: whether any feature has a label; else the other columns get the room.
+        digits: digits of the largest feature number.
+        sort: column the list is sorted by, which a narrow list shows in place of `max`.
+        labels: whether any feature has a label and so needs a column.
     """
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
@@ -57,7 +57,7 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
     if cells >= 96:
         values = ("max", "mean", "norm")
     elif cells >= 66 and not labels:
-        # Most decoders have rows of length 1.
+        # Most decoders have unit rows, so the norm says nothing.
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
     used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
@@ -69,7 +69,7 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
 
 
 def header(where: Columns, sort: str, *, descending: bool) -> Line:
-    """The names of the columns, the one that sorts with an arrow and in bold."""
+    """Return the column names; the sorting one is bold with an arrow."""
 
     def name(key: str, cells: int, align: Literal["<", ">"] = ">") -> Span:
         text = f"{key} {ARROWS[descending]}" if key == sort else key
@@ -89,7 +89,7 @@ def header(where: Columns, sort: str, *, descending: bool) -> Line:
 
 
 def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
-    """One feature; under the cursor the whole row stands out where the keys go there, else only its mark."""
+    """Return one feature; under the cursor the row is lit if the list has the focus, else only marked."""
     drawn = bar(entry.bar, where.bar)
     parts: list[Span | str] = [
         Span(MARK, Role.ACCENT) if cursor else " ",

@@ -1,4 +1,4 @@
-"""The top line: what is open, and the screens there are."""
+"""The top line: the open run and the screens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monosem_tui.model.open_run import OpenRun, essential, headline
 
 
 class Titles(Enum):
-    """Of which screens the titles are shown."""
+    """The screens whose titles are shown."""
 
     ALL = "all"
     PRESENT = "present"
@@ -20,7 +20,7 @@ class Titles(Enum):
 def header(run: OpenRun | None, present: str, cells: int) -> Line:
     """`stories · … · EV 0.941 · L0 16.0          [1]Browse 2 Find 3 Live 4 Health 5 Runs`.
 
-    What the run is called and how good it is are worth more than the titles of screens that are not shown.
+    The run's name and quality take precedence over titles of other screens.
     """
     least = width_of(essential(run)) + 1
     forms = [tabs(present, titles) for titles in Titles]
@@ -31,7 +31,7 @@ def header(run: OpenRun | None, present: str, cells: int) -> Line:
 
 
 def tabs(present: str, titles: Titles) -> Line:
-    """The screens with their keys, the present one bracketed."""
+    """Return the screens with their keys, the present one in brackets."""
     parts: list[Span | str] = []
     for view in VIEWS:
         here = view.name == present

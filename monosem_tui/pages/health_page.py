@@ -18,20 +18,20 @@ from store.run.events import TrainEvent
 
 CHART_ROWS, CURVE_ROWS = 5, 4
 TWO = 92
-"""Cells from which curves stand two abreast."""
+"""Least cells for two curves side by side."""
 WIDEST = 72
-"""Cells beyond which a curve shows nothing more."""
+"""Most cells of a curve."""
 NAME = 18
 BAR = 12
 
 
 def quality(figures: Sequence[str], cells: int) -> list[Line]:
-    """The numbers, as few lines as they need."""
+    """Return the quality figures in as few lines as they need."""
     return wrap([line(cut(figure, cells)) for figure in figures], cells, " · ")
 
 
 def density_lines(found: Densities, cells: int) -> list[Line]:
-    """The histogram of log10 density, with the number of features at its top and decades below it."""
+    """Return the histogram of log10 density, with counts at its top and decades below."""
     counts, edges = found.histogram.counts, found.histogram.edges
     highest = count(int(counts.max(initial=0)))
     left = len(highest) + 1
@@ -51,7 +51,7 @@ def density_lines(found: Densities, cells: int) -> list[Line]:
 
 
 def group_line(group: Group, found: Densities, cells: int, *, cursor: bool) -> Line:
-    """One group that can be shown in Browse."""
+    """Return the line of one density group."""
     largest = max(map(len, found.groups))
     n = f"{count(len(group)):>9}  {share(len(group) / max(1, found.n_features)):>8}"
     drawn = fit(bar(len(group) / max(1, largest), BAR), BAR)
@@ -77,7 +77,7 @@ _MEASURES = (
 
 
 def training_lines(training: Training, cells: int) -> list[Line]:
-    """Loss, explained variance, L0 and dead features over tokens, each on a scale of its own."""
+    """Return curves of loss, explained variance, L0 and dead features over tokens, each on its own scale."""
     points = training.points
     if not points:
         return []
@@ -110,7 +110,7 @@ def _chart(measure: _Measure, points: Sequence[TrainEvent], cells: int) -> list[
 
 
 def chapter_lines(chapter: Chapter, cells: int) -> list[Line]:
-    """A heading and its facts; long values go on under themselves."""
+    """Return a heading and its facts; long values wrap under themselves."""
     lines = [line(Span(cut(chapter.title, cells), Role.HEADING))]
     room = cells - NAME - 1
     for fact in chapter.facts:

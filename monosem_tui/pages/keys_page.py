@@ -1,4 +1,4 @@
-"""docs/keys.md, from the table of actions. `python -m monosem_tui.pages.keys_page FILE` writes it; `make keys` does."""
+"""docs/keys.md, made from the table of actions by `make keys` (`python -m monosem_tui.pages.keys_page FILE`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ On every screen. `tab` completes a name, and as much of it is enough as no other
 
 
 def keys_page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     places = [place for place in Where if any(action.where is place for action in ACTIONS)]
     tables = "".join(f"\n## {place.value.capitalize()}\n\n{_table(at(place))}" for place in places)
     return _HEAD + tables + _commands()

@@ -1,4 +1,4 @@
-"""What the bottom line says when a note was taken, or taken back."""
+"""Sentences for the bottom line when a note is taken or undone."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from store.notes.editor import Undone
 from store.notes.note_file import FeatureNotes
 
 SHOWN = 60
-"""Cells of a label or comment in a sentence."""
-AGAIN = " · u takes it back"
+"""Most cells of a label or comment in a sentence."""
+AGAIN = " · u undoes it"
 _CALLED = {"tag": "tags", "untag": "tags"}
 
 
 def labelled(feature: int, note: FeatureNotes) -> str:
-    """A feature has got a label, or lost it."""
-    return (f"{feature} is “{_short(note.label)}”" if note.label else f"{feature} has no label now") + AGAIN
+    """Return the sentence for a label that was set or removed."""
+    return (f"labelled {feature} “{_short(note.label)}”" if note.label else f"label of {feature} removed") + AGAIN
 
 
 def commented(feature: int, note: FeatureNotes) -> str:
-    """The same for a comment."""
-    return (f"comment on {feature} kept" if note.comment else f"{feature} has no comment now") + AGAIN
+    """Return the sentence for a comment."""
+    return (f"commented {feature}" if note.comment else f"comment of {feature} removed") + AGAIN
 
 
 def marked(feature: int, on: bool) -> str:
-    """The same for a bookmark."""
-    return (f"{feature} has a bookmark" if on else f"{feature} has no bookmark now") + AGAIN
+    """Return the sentence for a bookmark."""
+    return (f"bookmarked {feature}" if on else f"bookmark of {feature} removed") + AGAIN
 
 
 def tagged(feature: int, note: FeatureNotes) -> str:
-    """The same for tags."""
-    return f"{feature}: {_tags(note)}{AGAIN}"
+    """Return the sentence for tags."""
+    return f"tagged {feature}: {_tags(note)}{AGAIN}"
 
 
 def undone(done: Undone, note: FeatureNotes) -> str:
-    """What an undo did; `note` is what holds of its feature."""
+    """Return the sentence for an undo; `note` is the present state of its feature."""
     name = _CALLED.get(done.name, done.name)
     if done.outcome == "nothing":
-        return "nothing to undo: no note was taken in this session, or all are taken back"
+        return "nothing to undo in this session"
     if done.outcome == "changed elsewhere":
         return f"the {name} of {done.feature} changed in another terminal since: left as it is"
     if name == "bookmark":
-        return f"{done.feature} has {'its' if note.bookmark else 'no'} bookmark again"
+        return f"undone: bookmark of {done.feature} · {'set' if note.bookmark else 'none'}"
     if name == "tags":
-        return f"{done.feature} again: {_tags(note)}"
+        return f"undone: tags of {done.feature} · {_tags(note)}"
     text = note.label if name == "label" else note.comment
-    return f"{name} of {done.feature} again: {f'“{_short(text)}”' if text else 'none'}"
+    return f"undone: {name} of {done.feature} · {f'“{_short(text)}”' if text else 'none'}"
 
 
 def passed_over(damaged: Sequence[int]) -> str:
-    """Lines of notes.jsonl that cannot be read; they stay in the file."""
+    """Return the sentence about unreadable lines of notes.jsonl, which stay in the file."""
     lines = ", ".join(map(str, damaged[:8])) + (", …" if len(damaged) > 8 else "")
     what = "1 damaged line" if len(damaged) == 1 else f"{count(len(damaged))} damaged lines"
-    return f"{what} in the notes passed over, and left in the file (line {lines})"
+    return f"{what} in the notes ignored and left in the file (line {lines})"
 
 
 def _tags(note: FeatureNotes) -> str:

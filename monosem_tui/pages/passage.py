@@ -1,4 +1,4 @@
-"""Running text with a feature's activations drawn on it: a line around a peak, some lines, or as many as there are."""
+"""Text with a feature's activations drawn on it: one line around a peak, some lines, or all."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from monosem_tui.draw.spans import HEAT, Line, Role, Span, crop, crop_left, line
 from monosem_tui.model.feature_card import ShownExample
 
 MARKED = 3
-"""Tokens of a passage that are drawn bold where no colour tells the strongest."""
+"""Tokens drawn bold where colours do not show the strongest."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where on the line a passage goes: peaks stand in one column, so that what surrounds them can be compared."""
+    """Placement of passages: peaks share a column, so that their surroundings can be compared."""
 
     cells: int
-    """Width of the whole."""
+    """Total width."""
     before: int
     """Cells left of the peak."""
 
 
 def frame(examples: list[ShownExample], cells: int) -> Frame:
-    """The frame of examples shown under each other: three fifths before the peak, less where no text needs it.
+    """Return the frame of stacked examples: three fifths before the peak, less where texts are shorter.
 
-    More before than behind, because a model's activation can depend only on what came before.
+    More before than after, because an activation depends only on the text before.
     """
     longest = max((sum(map(width, e.tokens[: e.peak])) for e in examples), default=0)
     return Frame(cells, min(longest, cells * 3 // 5))
 
 
 def passage(example: ShownExample, top: float, rendering: Rendering, where: Frame) -> list[Line]:
-    """The lines of one example: one, or two with a ruler.
+    """Return the lines of one example: one, or two with a ruler.
 
     Args:
         example: tokens and activations.
-        top: activation that counts as full heat: the feature's maximum.
+        top: activation drawn at full heat, the feature's maximum.
         rendering: how activations are drawn.
         where: the frame, shared by the examples of a section.
     """
@@ -55,19 +55,19 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
 
 
 class Running:
-    """Tokens on lines of `cells` cells, the peak's activation behind it in each rendering."""
+    """Tokens on lines of `cells` cells, with the peak's activation after it in every rendering."""
 
     def __init__(
         self, example: ShownExample, top: float, rendering: Rendering, cells: int, *, newlines: bool = False
     ) -> None:
-        """Lay them out.
+        """Lay the tokens out.
 
         Args:
             example: tokens and activations; a peak of -1 marks none.
-            top: activation that counts as full heat.
+            top: activation drawn at full heat.
             rendering: how activations are drawn.
             cells: width.
-            newlines: whether a line ends behind `↵`.
+            newlines: whether `↵` ends a line.
         """
         self._example, self._top, self._rendering, self._cells = example, top, rendering, cells
         self._spans = _drawn(example, top, rendering)
@@ -75,14 +75,14 @@ class Running:
             text, role = self._spans[example.peak]
             self._spans[example.peak] = Span(f"{text}‹{activation(example.act)}›", role)
         self.rows = flow.rows([span.text for span in self._spans], cells, newlines=newlines)
-        """The tokens of each."""
+        """Token numbers of each row."""
 
     def row_of(self, token: int) -> int:
-        """The row that a token stands on."""
+        """Return the row of a token."""
         return next(number for number, row in enumerate(self.rows) if token <= row[-1])
 
     def lines(self, number: int) -> list[Line]:
-        """A row as lines: one, or two with a ruler."""
+        """Return a row as lines: one, or two with a ruler."""
         spans = flow.drawn(self._spans, self.rows[number], self._cells)
         if self._rendering is not Rendering.RULER:
             return [line(*spans)]
@@ -93,7 +93,7 @@ class Running:
 
 
 def block(example: ShownExample, top: float, rendering: Rendering, cells: int, wanted: int) -> list[Line]:
-    """`wanted` rows of text around the peak, more of them before it; where text is missing at an end, `…` says so."""
+    """Return `wanted` rows around the peak, more before than after it, with `…` where text is cut."""
     running = Running(example, top, rendering, cells - 2)
     n, peak = len(running.rows), running.row_of(example.peak)
     first = max(0, min(peak - wanted * 3 // 5, n - wanted))
@@ -107,7 +107,7 @@ def block(example: ShownExample, top: float, rendering: Rendering, cells: int, w
 
 
 def _drawn(example: ShownExample, top: float, rendering: Rendering) -> list[Span]:
-    """One span a token."""
+    """Return one span per token."""
     steps = heat.bins(example.act_T, top).tolist()
     if rendering is Rendering.BACKGROUND:
         return [Span(token, HEAT[step]) for token, step in zip(example.tokens, steps, strict=True)]
@@ -129,12 +129,12 @@ def _around(spans: list[Span], peak: int, where: Frame) -> Line:
 
 
 def _without_marks_of_omission(spans: Line) -> Line:
-    """A ruler under text that was cut: blank where the text shows `…`."""
+    """Return a ruler under cut text: blank under `…`."""
     return tuple(Span(" ", span.role) if span.text == "…" else span for span in spans)
 
 
 def plain(example: ShownExample, cells: int) -> str:
-    """One line of plain text around the peak, for copying, the peak as `word‹12.1›`."""
+    """Return one line of plain text around the peak, for copying, the peak as `word‹12.1›`."""
     spans = _drawn(example, 1.0, Rendering.MARKS)
     shown = _around(spans, example.peak, frame([example], cells))
     return head("".join(span.text for span in shown), cells).strip()

@@ -1,4 +1,4 @@
-"""What a search has found, as lines: which tokens match, what a set covers, and a row a feature."""
+"""The result of a search as lines: matching tokens, coverage of the best set, and a row per feature."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LONGEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class RankColumns:
-    """Cells of what varies with the width; 0 leaves it out."""
+    """Cells of the parts that depend on the width; 0 leaves one out."""
 
     id: int
     intervals: bool
-    """Whether precision and recall have theirs; F1 always has."""
+    """Whether precision and recall show intervals; F1 always does."""
     threshold: int
     auroc: int
     name: int
 
 
 def rank_columns(cells: int, digits: int) -> RankColumns:
-    """What fits `cells` cells.
+    """Return the columns that fit `cells` cells.
 
     Args:
         cells: width of the list.
-        digits: of the largest feature number.
+        digits: digits of the largest feature number.
     """
     number = max(4, digits)
     used = 1 + number + 1 + 2 + FIGURE + 1 + INTERVAL + 2 * (2 + FIGURE)
@@ -48,17 +48,17 @@ def rank_columns(cells: int, digits: int) -> RankColumns:
 
 
 def figure(value: float) -> str:
-    """`.86`, `1.00`."""
+    """Format a share: `.86`, `1.00`."""
     return f"{value:.2f}".removeprefix("0")
 
 
 def interval(ends: Interval) -> str:
-    """`.84–.88`."""
+    """Format an interval: `.84–.88`."""
     return f"{figure(ends.low)}–{figure(ends.high)}"
 
 
 def rank_header(where: RankColumns, by: str) -> Line:
-    """The names of the columns, what ranks in bold."""
+    """Return the column names, the ranking one in bold."""
 
     def name(text: str, cells: int, align: Literal["<", ">"] = "<", *, ranks: bool = False) -> Span:
         return Span(fit(text, cells, align), Role.BOLD if ranks else Role.DIM)
@@ -69,7 +69,7 @@ def rank_header(where: RankColumns, by: str) -> Line:
     parts += [BETWEEN, name("precision" if where.intervals else "prec", wide)]
     parts += [BETWEEN, name("recall" if where.intervals else "rec", wide)]
     if where.auroc:
-        # One cell is left of it, for the arrow.
+        # One cell is left for the arrow.
         parts += [BETWEEN[1:], name("AUROC↓" if by == "auroc" else " AUROC", AUROC + 1, ranks=by == "auroc")]
     if where.threshold:
         parts += [BETWEEN, name("from", where.threshold, ">")]
@@ -77,7 +77,7 @@ def rank_header(where: RankColumns, by: str) -> Line:
 
 
 def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bool, cursor: bool, focus: bool) -> Line:
-    """One feature; `name` is its label, or the token it fires on most."""
+    """Return one feature; `name` is its label or top token."""
     tally = score.tally
     parts: list[Span | str] = [
         Span(MARK, Role.ACCENT) if cursor else " ",
@@ -110,11 +110,11 @@ def matches_line(found: Found, words: list[tuple[str, int]], cells: int, *, last
     """`1 204 of 32 737 tokens match  ·sea 510  ·boat 204`, as much as fits.
 
     Args:
-        found: the answer, perhaps on the way.
-        words: matching tokens as they are shown, and how often each does.
+        found: the answer, possibly partial.
+        words: matching tokens as shown, with their counts.
         cells: width.
-        last: whether only the ends of matches were asked for.
-        held_out: whether the figures are about a part of them.
+        last: whether only the last tokens of matches count.
+        held_out: whether the figures are measured on held-out contexts.
     """
     what = "end a match" if last else "match"
     parts = [line(Span(f"{count(found.matched)} of {count(found.scored)} tokens {what}", Role.BOLD))]
@@ -125,7 +125,7 @@ def matches_line(found: Found, words: list[tuple[str, int]], cells: int, *, last
 
 
 def together_line(found: Found, cells: int) -> Line:
-    """What the best set covers: `together 412 901   F1 .93 .91–.95   precision .95   recall .91`."""
+    """Return the coverage of the best set: `together 412 901   F1 .93 .91–.95   precision .95   recall .91`."""
     union = found.union
     if union is None:
         return line(Span("together  …" if not found.finished else "", Role.DIM))

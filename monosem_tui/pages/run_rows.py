@@ -1,4 +1,4 @@
-"""The list of runs as lines: a row a run, and below it what is going on or why it ended."""
+"""The list of runs as lines: a row per run, and below it its progress or the reason why it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monosem_tui.pages.feature_rows import MARK
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
 LONGEST = 56
-"""Cells of a name; a wider terminal leaves the rest empty, so that numbers stay near their names."""
+"""Most cells of a name, so that numbers stay near it on wide terminals."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunColumns:
 
 
 def run_columns(cells: int) -> RunColumns:
-    """What fits `cells` cells."""
+    """Return the columns that fit `cells` cells."""
     used = 4 + STATUS + 3 * NUMBER
     size = SIZE + 1 if cells >= 78 else 0
     model = max(0, min(44, (cells - used - size) // 2)) if cells >= 104 else 0
@@ -36,14 +36,14 @@ def run_columns(cells: int) -> RunColumns:
 
 
 def run_header(where: RunColumns) -> Line:
-    """The names of the columns."""
+    """Return the column names."""
     cells = [("name", where.name), ("status", STATUS), ("model and site", where.model), ("dictionary", where.size)]
     left = "".join(fit(name, size) for name, size in cells if size)
     return line(Span(f"    {left}{'tokens':>{NUMBER}}{'EV':>{NUMBER}}{'L0':>{NUMBER}}", Role.DIM))
 
 
 def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, opened: bool) -> list[Line]:
-    """One run: its row, then indented lines where there is more to say."""
+    """Return one run: its row, then indented lines about progress or failure."""
     row = state.row
     shown = [
         fit(cut(printable(row.name), where.name - 2) + (" ◂" if opened else ""), where.name),
@@ -69,7 +69,7 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
 
 
 def run_detail(state: RunState, cells: int) -> Line:
-    """The run under the cursor in one line: what it is a dictionary of, since when, and where it lies."""
+    """Return one line on the run under the cursor: its title, creation time and path."""
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.created)) if 0 < state.created < 1e11 else ""
     parts = [printable(part) for part in (state.title, since, state.row.path) if part]
     return line(" ", Span(cut(" · ".join(parts), cells - 2), Role.DIM))
@@ -92,7 +92,7 @@ def _more(state: RunState, cells: int) -> list[Line]:
     room = cells - INDENT - 1
     if state.progress is not None:
         parts = [line(Span(part, Role.DIM)) for part in _figures(state)]
-        # As wide at its beginning as at its end, so that nothing moves meanwhile.
+        # Padded to its final width, so that nothing moves meanwhile.
         chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
         return _indented(wrap([*parts, chart], room, " · "))
     if state.contexts is not None:

@@ -18,7 +18,7 @@ from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.export.page_files import file_name
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import within_reach
-from monosem_tui.model.command_line import Command, Quit, Shown, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_line import Command, Quit, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.model.command_search import Offer
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
@@ -132,7 +132,7 @@ class MonosemScreen(Screen[None]):
                 self._take_palette(palette.themed(command.name) if command.name else palette.following())
         elif isinstance(command, Quit):
             self.app.exit()
-        elif not isinstance(command, Shown):
+        elif not isinstance(command, ShowScreen):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
     def answer(self, action: Action) -> None:

@@ -13,7 +13,7 @@ from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.example_choice import ExampleChoice
 from monosem_tui.model.feature_card import FeatureCard, read_card
-from monosem_tui.model.feature_document import Choice
+from monosem_tui.model.feature_document import ExampleRequest
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
@@ -226,7 +226,7 @@ class PagedScreen(MonosemScreen):
 
     @work(thread=True, group="export", exit_on_error=False)
     def _export(self, feature: int, form: Form) -> None:
-        run, choice = self.run, Choice.of(self.choice)
+        run, choice = self.run, ExampleRequest.of(self.choice)
         name = file_name(run.name, str(feature), form)
         said = write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))
         self.post_message(Exported(said))

@@ -1,4 +1,4 @@
-"""What the terminal can do, decided before textual is imported: it reads its settings from the environment, once."""
+"""Capabilities of the terminal, decided before textual is imported: it reads the environment once, at import."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": "standard"}
-"""What --color takes, beside `auto`, and textual's name for it."""
+"""Values of --color besides `auto`, with textual's names."""
 THEMES = ("dark", "light", "plain")
-"""What --theme takes; `plain` is without colours but the terminal's own."""
+"""Values of --theme; `plain` uses only the terminal's own colours."""
 MILLIONS = ("xterm-kitty", "xterm-ghostty", "ghostty", "alacritty", "foot", "wezterm", "contour", "rio", "iterm2")
-"""Values of TERM that promise 24-bit colour. Rich takes most of them for 16 colours, and SSH drops COLORTERM."""
+"""Values of TERM with 24-bit colour. Rich takes most of them for 16 colours, and SSH drops COLORTERM."""
 LOCAL_ESCAPE, REMOTE_ESCAPE = 25, 100
-"""Milliseconds until an escape character is the key and not the beginning of a sequence that a network has split."""
+"""Milliseconds after which an escape character is the key, not the start of a sequence split by the network."""
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """One terminal, as the app is to use it."""
+    """Settings of one terminal."""
 
     color: str
     """A key of `COLORS`."""
@@ -35,39 +35,39 @@ class Terminal:
     mouse: bool
     escape_ms: int
     asked: bool = False
-    """Whether a person said which theme; else what the last sitting chose is as good."""
+    """Whether the user chose the theme; else the last session's choice applies."""
 
     @property
     def colors(self) -> int:
-        """0, 16 or 256: colours beyond 256 are not used."""
+        """Colours used: 0, 16 or 256."""
         return {"none": 0, "16": 16}.get(self.color, 256)
 
     def settings(self) -> dict[str, str | None]:
-        """Environment variables that numpy and textual have to find; None is for one that must not be there."""
+        """Return environment variables for numpy and textual; None removes one."""
         return {
             "TEXTUAL_COLOR_SYSTEM": COLORS[self.color],
             "TEXTUAL_ANIMATIONS": "none",
             "TEXTUAL_SMOOTH_SCROLL": "0",
             "ESCDELAY": str(self.escape_ms),
             "NO_COLOR": "1" if self.color == "none" else None,
-            # Nothing here multiplies matrices; starting a pool of threads for it would cost 50 ms of processor time.
+            # Nothing here multiplies matrices; a thread pool would cost 50 ms of processor time.
             "OPENBLAS_NUM_THREADS": "1",
-            # Exported by some shells, they would hide every change of the window's size.
+            # Exported by some shells, these would hide every change of the window's size.
             "COLUMNS": None,
             "LINES": None,
         }
 
 
 def in_browser(environ: Mapping[str, str]) -> bool:
-    """Whether textual-serve has started this process, and its output goes to a browser."""
+    """Whether textual-serve started this process, so that its output goes to a browser."""
     return environ.get("TEXTUAL_DRIVER", "").endswith("WebDriver")
 
 
 def require_terminal(environ: Mapping[str, str]) -> None:
-    """Refuse to draw where nobody could see it.
+    """Refuse to draw without a terminal.
 
     Raises:
-        MonosemError: standard input, output or error is not a terminal, or it is one without a cursor.
+        MonosemError: standard input, output or error is not a terminal, or it cannot move its cursor.
     """
     streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error": sys.__stderr__}
     for name, stream in streams.items():
@@ -86,7 +86,7 @@ def require_terminal(environ: Mapping[str, str]) -> None:
 def decide(
     environ: Mapping[str, str], color: str | None = None, mouse: bool | None = None, theme: str | None = None
 ) -> Terminal:
-    """Choose colours, theme, mouse and the wait behind escape; what the person said wins over what can be guessed.
+    """Choose colours, theme, mouse and the wait after escape; explicit choices win over guesses.
 
     Args:
         environ: the environment.
@@ -95,7 +95,7 @@ def decide(
         theme: `dark`, `light` or `plain`; None leaves it to $MONOSEM_THEME, then to what the terminal says.
 
     Raises:
-        MonosemError: a colour or theme of another name.
+        MonosemError: an unknown colour or theme.
     """
     remote = bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
     escape = environ.get("ESCDELAY", "")
@@ -109,7 +109,7 @@ def decide(
 
 
 def apply(settings: Mapping[str, str | None]) -> None:
-    """Put settings into this process's environment."""
+    """Apply settings to this process's environment."""
     for name, value in settings.items():
         if value is None:
             os.environ.pop(name, None)
@@ -118,9 +118,9 @@ def apply(settings: Mapping[str, str | None]) -> None:
 
 
 def leave_on_signals(loop: AbstractEventLoop, leave: Callable[[int], object]) -> None:
-    """Call `leave` with an exit code when the line drops or someone asks the process to end.
+    """Call `leave` with an exit code on SIGHUP and SIGTERM.
 
-    Otherwise either would end it at once: no clean-up would run, and the terminal would stay in the app's mode.
+    By default either ends the process at once: no clean-up runs, and the terminal stays in the app's mode.
     """
     for number in (signal.SIGHUP, signal.SIGTERM):
         loop.add_signal_handler(number, leave, 128 + number)
@@ -144,6 +144,6 @@ def _theme(environ: Mapping[str, str], given: str | None) -> str:
     asked = given or environ.get("MONOSEM_THEME", "")
     if asked not in ("", *THEMES):
         raise MonosemError(f"there is no theme {asked!r}", f"It is one of: {', '.join(THEMES)}.")
-    # Some terminals tell "foreground;background" as numbers of the 16 colours: 7 and 15 are white.
+    # Some terminals set "foreground;background" as numbers of the 16 colours: 7 and 15 are white.
     light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
     return asked or ("light" if light else "dark")

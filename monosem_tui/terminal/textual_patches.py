@@ -1,5 +1,4 @@
-"""What Textual takes for its own errors or for keys, and is the line's: bytes that are no UTF-8, a terminal that has
-gone, and escape sequences in what is pasted."""
+"""Patches to Textual's Linux driver: input that is not UTF-8, a terminal that hung up, escape sequences in pastes."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ _GONE = {errno.EIO, errno.EPIPE, errno.EBADF}
 
 
 class PlainPastes(XTermParser):
-    """Leaves escape characters out of what is pasted.
+    """A parser that drops escape characters from pastes.
 
-    Textual looks for sequences in it, and types those that it does not know: a text with escape sequences, pasted as
-    a prompt, would press keys. Nothing that is typed here can hold an escape character.
+    Textual looks for sequences in a paste and types those that it does not know, so that a pasted prompt with escape
+    sequences would press keys.
     """
 
     def __init__(self, debug: bool = False) -> None:
@@ -26,7 +25,7 @@ class PlainPastes(XTermParser):
         self._pasting, self._before, self._held = False, "", ""
 
     def feed(self, data: str) -> Iterable[Message]:
-        """Take what was read; nothing means that there is no more."""
+        """Parse input; empty input means that it has ended."""
         plain = self._plain(data)
         return super().feed(plain) if plain or not data else ()
 
@@ -38,7 +37,7 @@ class PlainPastes(XTermParser):
                 held = 0 if end else _begun(inside, BRACKETED_PASTE_END)
                 self._held, data, self._pasting = inside[len(inside) - held :], rest, not end
                 found += inside[: len(inside) - held].replace("\x1b", "") + end
-            else:  # what could become a beginning has been passed on: escape alone is a key, and must not wait
+            else:  # a possible start of a sequence has been passed on: escape alone is a key and must not wait
                 outside, start, rest = (self._before + data).partition(BRACKETED_PASTE_START)
                 found += (outside + start)[len(self._before) :]
                 self._before = "" if start else outside[1 - len(BRACKETED_PASTE_START) :]
@@ -47,13 +46,13 @@ class PlainPastes(XTermParser):
 
 
 def _begun(text: str, mark: str) -> int:
-    """How many of a mark's letters a text ends with."""
+    """Return how many characters of a mark's start the text ends with."""
     return next((size for size in range(len(mark) - 1, 0, -1) if text.endswith(mark[:size])), 0)
 
 
 def _forgiving(encoding: str) -> type[IncrementalDecoder]:
     class Forgiving(getincrementaldecoder(encoding)):  # type: ignore[misc]
-        """Gives U+FFFD for each byte that is no text."""
+        """A decoder that returns U+FFFD for invalid bytes."""
 
         def __init__(self) -> None:
             super().__init__(errors="replace")
@@ -62,10 +61,11 @@ def _forgiving(encoding: str) -> type[IncrementalDecoder]:
 
 
 def forgive() -> None:
-    """Read noise as U+FFFD: by itself Textual decodes strictly, and one byte of another encoding would end the app.
+    """Install the patches.
 
-    Let what is pasted press no keys; and let the thread that writes to a terminal end without a traceback once there is
-    none: SIGHUP ends the rest.
+    Invalid bytes are read as U+FFFD (Textual decodes strictly, and one byte of another encoding would end the app);
+    pastes press no keys; and the writer thread ends without a traceback when the terminal is gone, because SIGHUP ends
+    the rest.
     """
     from textual.drivers import linux_driver
 

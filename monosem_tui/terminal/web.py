@@ -1,4 +1,4 @@
-"""The app in a browser on this machine, through textual-serve: each page that is opened starts an app of its own."""
+"""The app in a browser on this machine, through textual-serve: each page starts an app of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HOST = "127.0.0.1"
-"""Never another: there is no password. From elsewhere: `ssh -L 8000:127.0.0.1:8000 HOST`."""
+"""The only address served, because there is no password. From elsewhere: `ssh -L 8000:127.0.0.1:8000 HOST`."""
 
 
 def serve(arguments: Sequence[str], port: int, title: str) -> None:
@@ -34,7 +34,7 @@ def serve(arguments: Sequence[str], port: int, title: str) -> None:
     from textual_serve.server import Server
 
     class Local(Server):  # type: ignore[misc]
-        """Answers only pages of its own, and names no other server."""
+        """A server that answers only its own pages and refers to no other server."""
 
         async def _make_app(self) -> Any:
             app = await super()._make_app()
@@ -42,7 +42,7 @@ def serve(arguments: Sequence[str], port: int, title: str) -> None:
             return app
 
         def initialize_logging(self) -> None:
-            """Nothing but what goes wrong; each page would be several lines."""
+            """Log errors only: each page would be several lines."""
             logging.basicConfig(level=logging.WARNING, format="monosem: %(message)s")
 
         async def on_startup(self, _app: web.Application) -> None:
@@ -63,9 +63,9 @@ def _require_free(port: int) -> None:
 
 
 def _own_pages(port: int) -> Any:
-    """Turn away what other pages in the same browser ask for, and forbid the page itself to ask elsewhere.
+    """Refuse requests of other pages in the same browser, and forbid the page to request anything elsewhere.
 
-    A browser lets any page open a WebSocket to this machine; it does say which page it was.
+    A browser lets any page open a WebSocket to this machine, but names that page's origin.
     """
     from aiohttp import web
 

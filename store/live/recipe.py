@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from store.files.atomic import write_json
 from store.files.errors import MonosemError
+from store.files.typed_json import JsonError, decode
 from store.live.clamp import parse_clamp, parse_sweep
 
 VERSION = 1
@@ -74,31 +75,12 @@ class Recipe:
                 f"{where} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
                 "A newer monosem may read it.",
             )
-        known = {field.name: field for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for name in data.keys() & known.keys():
-            values[name] = _checked(where, name, data[name], str(known[name].type))
-        if "prompt" not in values:
-            raise MonosemError(f"{where} names no prompt")
-        recipe = cls(**values)
+        try:
+            recipe = decode(cls, data)
+        except JsonError as error:
+            raise MonosemError(f"{where}: {error}") from None
         for clamp in recipe.clamps:
             parse_clamp(clamp)
         if recipe.sweep:
             parse_sweep(recipe.sweep)
         return recipe
-
-
-def _checked(where: str, name: str, value: Any, kind: str) -> Any:
-    """A value of the kind that a field has: JSON knows no tuples, and writes 1.0 as 1 where a person did."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == "float" and is_number:
-        return float(value)
-    if kind == "int" and is_number and isinstance(value, int):
-        return value
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind == "str" and isinstance(value, str):
-        return value
-    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return tuple(value)
-    raise MonosemError(f"{where}: {name} cannot be {json.dumps(value)[:60]}")

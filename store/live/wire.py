@@ -21,10 +21,12 @@ import json
 import math
 import os
 import sys
-import types
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_args
+
+from store.files.typed_json import JsonError
+from store.files.typed_json import decode as decode_json
 
 PROTOCOL = 1
 LONGEST = 1 << 24
@@ -369,8 +371,10 @@ def decode(line: bytes) -> Request | Answer:
     name = values.pop("type", None) if isinstance(values, dict) else None
     if not isinstance(name, str) or name not in _KINDS:
         raise WireError(f"no message: {line[:80]!r}")
-    kind = _KINDS[name]
-    message: Request | Answer = _built(kind, values, kind.__name__.lower())
+    try:
+        message: Request | Answer = decode_json(_KINDS[name], values, finite=False)
+    except JsonError as error:
+        raise WireError(f"{name}: {error}") from None
     return message
 
 
@@ -380,31 +384,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _built(kind: Any, value: Any, where: str) -> Any:
-    """A value as its annotation has it; anything else is refused."""
-    if is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise WireError(f"{where} is no object")
-        hints, names = get_type_hints(kind), {field.name for field in fields(kind)}
-        known = {name: _built(hints[name], item, f"{where}.{name}") for name, item in value.items() if name in names}
-        try:
-            return kind(**known)  # type: ignore[operator]
-        except TypeError as error:
-            raise WireError(f"{where}: {error}") from None
-    if get_origin(kind) in (Union, types.UnionType):
-        (inner,) = (one for one in get_args(kind) if one is not type(None))
-        return None if value is None else _built(inner, value, where)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise WireError(f"{where} is no list")
-        return tuple(_built(get_args(kind)[0], item, where) for item in value)
-    if kind is float:
-        if value is None:  # what was infinite
-            return math.nan
-        if type(value) is int and abs(value) < 1 << 53:
-            value = float(value)
-    if type(value) is not kind:
-        raise WireError(f"{where} is {json.dumps(value)[:40]}")
-    return value

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.runtime.progress import Progress, Silent
-from monosem_tui.cli.progress import ConsoleProgress, Stretch, bar_line, duration
+from monosem_tui.cli.progress import ConsoleProgress, TaskBar, bar_line, duration
 from monosem_tui.draw.spans import text_of, width_of
 from tests.cli.running import ROOT, clean_environment
 from tests.patience import PATIENCE
@@ -47,7 +47,7 @@ def test_it_has_the_shape_the_engine_asks_for() -> None:
     with Silent().task("t", 1, "u") as silent:
         assert (
             list(inspect.signature(silent.advance).parameters)
-            == list(inspect.signature(Stretch.advance).parameters)[1:]
+            == list(inspect.signature(TaskBar.advance).parameters)[1:]
         )
 
 
@@ -101,7 +101,7 @@ def test_work_that_fails_says_where(progress: ConsoleProgress, capsys: pytest.Ca
 
 
 def test_speed_is_that_of_late(clock: Clock) -> None:
-    stretch = Stretch("t", 10_000, "tokens", 0, clock)
+    stretch = TaskBar("t", 10_000, "tokens", 0, clock)
     assert stretch.pace() == ""
     for _ in range(10):
         clock.now += 10
@@ -114,7 +114,7 @@ def test_speed_is_that_of_late(clock: Clock) -> None:
 
 
 def test_a_bar_fits_its_line_and_shortens_before_it_is_cut(clock: Clock) -> None:
-    stretch = Stretch("training", 2_000_000, "tokens", 0, clock)
+    stretch = TaskBar("training", 2_000_000, "tokens", 0, clock)
     clock.now += 10
     stretch.advance(500_000, loss=0.0166, explained_variance=0.9, l0=32.0)
     full = text_of(bar_line(stretch, 120))

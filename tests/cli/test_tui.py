@@ -86,7 +86,7 @@ def test_by_name_path_or_file(runs: Path, opened: Opened) -> None:
 def test_no_runs(tmp_path: Path, opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tui", "--runs-dir", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"monosem: there are no runs in {tmp_path}",
+        f"monosem: no runs yet in {tmp_path}",
         "  `monosem demo` makes one in a few minutes.",
     ]
     RunFolder(tmp_path / "bare").create(RunRecord())

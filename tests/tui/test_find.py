@@ -366,9 +366,9 @@ async def test_what_the_feature_fires_on_is_told(make_app: MakeApp, sample: Samp
         text = screen_text(pilot)
         n_active = int((sample.dense_NF[:, 0] > 0).sum())
         assert f"what 0 fires on · {n_active} tokens" in text
-        row = next(one for one in text.splitlines() if one.startswith(" token "))
+        row = next(one for one in text.splitlines() if one.startswith(" 1-gram "))
         assert all(word in SEA for word in re.findall(r"·(\w+) ", row))
-        assert row.startswith(" token   ·sea ")
+        assert row.startswith(" 1-gram        ·sea ")
         await pilot.press("j")
         await until(pilot, lambda: f"what {screen.feature} fires on ·" in screen_text(pilot))
         await pilot.press("escape")

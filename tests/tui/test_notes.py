@@ -75,11 +75,11 @@ async def test_a_label_is_in_the_row_on_the_page_and_in_the_file(make_app: MakeA
         assert said(path, 5).label == "q: the sea"
         assert "q: the sea" in row(pilot, 5)
         assert "5  q: the sea" in screen_text(pilot).splitlines()[1]
-        assert "5 is “q: the sea” · u takes it back" in bottom(pilot)
+        assert "labelled 5 “q: the sea” · u undoes it" in bottom(pilot)
         await press(pilot, "u")
         assert said(path, 5).label == ""
         assert "q: the sea" not in screen_text(pilot)
-        assert "label of 5 again: none" in bottom(pilot)
+        assert "undone: label of 5 · none" in bottom(pilot)
         await press(pilot, "u")
         assert "nothing to undo" in bottom(pilot)
 
@@ -120,13 +120,13 @@ async def test_bookmark(make_app: MakeApp, own: OpenRun, path: Path) -> None:
         await press(pilot, "colon", "5", "enter", "b")
         assert said(path, 5).bookmark
         assert "★" in row(pilot, 5)
-        assert "5 has a bookmark" in bottom(pilot)
+        assert "bookmarked 5" in bottom(pilot)
         await press(pilot, "b")
         assert not said(path, 5).bookmark
         assert "★" not in row(pilot, 5)
         await press(pilot, "u")
         assert said(path, 5).bookmark
-        assert "5 has its bookmark again" in bottom(pilot)
+        assert "undone: bookmark of 5 · set" in bottom(pilot)
 
 
 async def test_tags_are_words_typed_and_deleted(make_app: MakeApp, own: OpenRun, path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_tags_are_words_typed_and_deleted(make_app: MakeApp, own: OpenRun,
         assert set(said(path, 0).tags) == {"sea", "theirs"}
         await press(pilot, "u", "u")
         assert set(said(path, 0).tags) == {"place", "theirs"}
-        assert "0 again: #" in bottom(pilot)
+        assert "undone: tags of 0 · #" in bottom(pilot)
 
 
 async def test_escape_and_unchanged_text_write_nothing(make_app: MakeApp, own: OpenRun, path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_notes_that_cannot_be_written_are_one_line(
         assert "notes.jsonl: Read-only file system" in bottom(pilot)
         assert "★" in row(pilot, 0)
         await press(pilot, "j", "b")  # and it goes on
-        assert "has a bookmark" in bottom(pilot)
+        assert "bookmarked" in bottom(pilot)
 
 
 async def test_notes_that_become_unreadable_are_told_once(make_app: MakeApp, own: OpenRun, path: Path) -> None:
@@ -242,7 +242,7 @@ async def test_damaged_lines_are_told_at_the_start(make_app: MakeApp, path: Path
     async with make_app(run).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.pause()
-        assert "1 damaged line in the notes passed over, and left in the file (line 5)" in bottom(pilot)
+        assert "1 damaged line in the notes ignored and left in the file (line 5)" in bottom(pilot)
     run.store.close()
 
 

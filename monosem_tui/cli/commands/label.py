@@ -51,7 +51,7 @@ def label(
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
-    wanted = notes.Wanted(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
+    wanted = notes.NoteRequest(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
     if feature is None and wanted.anything:
         raise MonosemError("which feature? What is said needs its number behind RUN", "monosem label RUN ID TEXT")
     if (exported or imported) and feature is not None:

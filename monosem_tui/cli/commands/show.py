@@ -71,9 +71,9 @@ def show(
     """Print a feature's page, a list of features, or a run's summary."""
     from monosem_tui.cli import output
     from monosem_tui.cli.reports import feature as page
-    from monosem_tui.cli.reports import listing, summary
+    from monosem_tui.cli.reports import feature_table, summary
     from monosem_tui.cli.run_lookup import find_place
-    from monosem_tui.model.feature_document import Choice
+    from monosem_tui.model.feature_document import ExampleRequest
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
@@ -86,9 +86,9 @@ def show(
     if filter is not None or sort is not None:
         if feature is not None:
             raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
-        listing.report(place, filter or "", sort, top=top, width=columns, json=json)
+        feature_table.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
-        choice = Choice(
+        choice = ExampleRequest(
             top=top,
             intervals=intervals,
             each=each,

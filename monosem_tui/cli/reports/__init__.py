@@ -1,1 +1,4 @@
-"""What the reading commands show, as text for people and as JSON for programs."""
+"""Output of the commands: text for people, and JSON whose keys programs rely on.
+
+Nothing is computed here; pages come from `pages`, figures from the store or the engine.
+"""

@@ -1,4 +1,4 @@
-"""What `monosem eval` prints of concepts, where the text is the planted corpus."""
+"""Output of `monosem eval` about concepts of the planted corpus."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monosem_tui.cli import output
 from monosem_tui.draw.numbers import count
 
 GAIN = 0.05
-"""By how much a set of features must tell a concept better than its best one for the concept to count as split."""
+"""Gain in F1 of a set over its best feature from which a concept counts as split."""
 
 COLUMNS = (
     output.Column("kind"),

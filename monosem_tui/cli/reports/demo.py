@@ -1,4 +1,4 @@
-"""What `monosem demo` prints where it cannot open the app."""
+"""Output of `monosem demo` where it cannot open the app."""
 
 from __future__ import annotations
 

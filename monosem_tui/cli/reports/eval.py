@@ -1,4 +1,4 @@
-"""What `monosem eval` prints."""
+"""Output of `monosem eval`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store.run.folder import RunFolder
 
 
 def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
-    """Print an evaluation: for people the main figures in words, with `json` all of them."""
+    """Print an evaluation: the main figures in words, or all of them as JSON."""
     if json:
         output.emit_json(evaluation)
         return
@@ -23,7 +23,7 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
 
 
 def figures(evaluation: dict[str, Any]) -> list[str]:
-    """The main figures of an evaluation, a line each."""
+    """Return the main figures of an evaluation, one line each."""
     e = evaluation
     histogram = e["density_log10_histogram"]
     low = round(histogram["edges"][0])
@@ -33,7 +33,7 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
         f"features alive      {count(e['alive'])} of {count(e['d_sae'])} ({100 * e['alive'] / e['d_sae']:.1f} %), "
         f"on {count(e['tokens'])} tokens",
     ]
-    if e["ce_clean"] is not None:  # where there is no model, there is none
+    if e["ce_clean"] is not None:  # without a model there is no CE
         found += [
             f"CE, nats a token    {e['ce_clean']:.3f} clean, {e['ce_sae']:.3f} with reconstructions, "
             f"{e['ce_zero']:.3f} with zeros, {e['ce_mean']:.3f} with the mean",

@@ -10,23 +10,25 @@ from monosem_tui.draw.heat import Rendering, default_rendering
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name, write_new
-from monosem_tui.model.feature_document import Choice, Document, read_document
+from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
 
 
-def report(place: Place, feature: int, *, choice: Choice, width: int, form: Form | None, to: Path | None) -> None:
+def report(
+    place: Place, feature: int, *, choice: ExampleRequest, width: int, form: Form | None, to: Path | None
+) -> None:
     """Print a feature's page for `width` columns, or write it to a file.
 
     Args:
         place: the run or the file.
-        feature: its number.
-        choice: which examples.
-        width: columns, where it is text.
+        feature: number of the feature.
+        choice: the examples wanted.
+        width: columns of text.
         form: the form of a file; None for text.
-        to: a file, which is never overwritten, or a folder; None prints.
+        to: a file (never overwritten) or a folder; None prints.
 
     Raises:
         MonosemError: there is no such feature or no index, the store is damaged, or the file cannot be written.
@@ -64,16 +66,16 @@ def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
 
 
 def read_notes(place: Place) -> dict[int, FeatureNotes]:
-    """What people have said about the features."""
+    """Read the notes of a run or file."""
     return Notes(notes_path(place.path)).load()
 
 
 def rendering() -> Rendering:
-    """How activations are drawn on stdout: as colour where there is some, as marks in plain text."""
+    """Return how activations are drawn on stdout: as colours where available, else as marks."""
     colors = output.palette().colors
     return default_rendering(colors) if colors else Rendering.MARKS
 
 
 def so_far(store: FeatureStore) -> str:
-    """A sentence for an index that is still being written."""
+    """Return a sentence about an index that is still being written."""
     return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"

@@ -1,4 +1,4 @@
-"""What `monosem import` prints."""
+"""Output of `monosem import`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def report(made: Sequence[Imported], *, json: bool, many: bool) -> None:
-    """Print what was imported: with `json` an object, or a list of them where several were asked for."""
+    """Print the imported runs; as JSON an object, or a list where several were requested."""
     if json:
         output.emit_json([one.to_json() for one in made] if many else made[0].to_json())
         return

@@ -1,4 +1,4 @@
-"""`monosem label`: what people have said about the features of a run."""
+"""Output of `monosem label`: notes about the features of a run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _COLUMNS = (
     output.Column("comment", shrinks=True),
 )
 _NAMED = 8
-"""Features that a sentence names; of more it gives the number."""
+"""Most features named in a sentence; beyond that it counts them."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be said about a feature; None and () say nothing."""
+class NoteRequest:
+    """Notes to take about a feature; None and () leave one unchanged."""
 
     label: str | None = None
     bookmark: bool | None = None
@@ -39,11 +39,11 @@ class Wanted:
 
     @property
     def anything(self) -> bool:
-        """Whether there is anything to say."""
-        return self != Wanted()
+        """Whether there is any note to take."""
+        return self != NoteRequest()
 
     def statements(self, feature: int) -> list[Statement]:
-        """The same, about a feature."""
+        """Return the request as statements about a feature."""
         said = [Statement(feature, "tag", word) for word in self.tag]
         said += [Statement(feature, "untag", word) for word in self.untag]
         if self.label is not None:
@@ -66,8 +66,8 @@ def report(place: Place, *, json: bool) -> None:
         _table(notes.by_feature)
 
 
-def say(place: Place, feature: int, wanted: Wanted, *, json: bool) -> None:
-    """Say things about a feature, then print its notes.
+def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
+    """Take notes about a feature, then print its notes.
 
     Raises:
         MonosemError: there is no such feature, or its notes cannot be read or written.
@@ -103,11 +103,11 @@ def export(place: Place, path: Path) -> None:
 
 
 def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
-    """Add the notes of a file, and say what became of them.
+    """Import the notes of a file and print the outcome.
 
     Raises:
-        MonosemError: the file cannot be read or speaks of a feature there is not, or the notes cannot be written;
-            nothing is taken over then.
+        MonosemError: the file cannot be read or names an unknown feature, or the notes cannot be written; then
+            nothing is imported.
     """
     entries, features = read_entries(path), _features(place)
     for entry in entries:
@@ -136,7 +136,7 @@ def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
 
 
 def _followed(place: Place) -> Notes:
-    """The notes, read; what is damaged in them is told."""
+    """Read the notes and report damaged lines."""
     notes = Notes(notes_path(place.path))
     notes.follow()
     if notes.damaged:
@@ -148,7 +148,7 @@ def _followed(place: Place) -> Notes:
 
 
 def _features(place: Place) -> int:
-    """How many features there are to speak about."""
+    """Return the number of features."""
     if place.run and place.path.is_dir() and place.run.exists():
         if not (features := place.run.record().spec.d_sae):
             raise MonosemError(f"{place.name} has no features yet", f"Train some: monosem train --out {place.path}")

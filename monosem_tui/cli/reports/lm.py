@@ -1,4 +1,4 @@
-"""What `monosem lm` prints."""
+"""Output of `monosem lm`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report(run: RunFolder, lm: LmReport, *, json: bool) -> None:
-    """Print how good a model is, some of what it writes, and what to do with it."""
+    """Print a model's loss, samples of its text, and the next command."""
     if json:
         output.emit_json({"name": run.name, "path": str(run.path), "model": str(run.model)} | asdict(lm))
         return

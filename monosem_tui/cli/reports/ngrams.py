@@ -1,4 +1,4 @@
-"""`monosem find RUN --feature ID`: what a feature fires on, in tokens."""
+"""Output of `monosem find RUN --feature ID`: the n-grams on which a feature is active."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.notes.note_file import FeatureNotes
 from store.query.ngrams import FiresOn, Ngram, fires_on
 
 WIDE = 30
-"""Cells for an n-gram at most."""
+"""Most cells of an n-gram."""
 _TITLES = {
     "token": "token it fires on",
     "bigram": "two tokens, it fires on the last",

@@ -1,4 +1,4 @@
-"""`monosem runs`: one row a run."""
+"""Output of `monosem runs`: one row per run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def report(root: Path, *, json: bool) -> None:
         output.emit_json([asdict(item.row) for item in listed])
         return
     if not listed:
-        output.narrate(f"there are no runs in {root}; `monosem demo` makes one")
+        output.narrate(f"no runs yet in {root}; `monosem demo` makes one")
         return
     _table([item.row for item in listed])
     for item in listed:

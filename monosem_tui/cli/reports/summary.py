@@ -1,4 +1,4 @@
-"""`monosem show RUN`: what a run is, where it came from, and its most telling features."""
+"""Output of `monosem show RUN`: description, provenance and the most legible features of a run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from store.query.histogram import density_histogram
 from store.run.folder import RunRecord
 
 COMMON, FEW = 0.02, 50
-"""Density above which, and number of tokens below which, a feature is not shown as a telling one."""
+"""Features denser than the first or with fewer tokens than the second are not shown as legible."""
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
 
 
 def report(place: Place, *, top: int, width: int, json: bool) -> None:
-    """Print the summary of a run, or of a features.h5 by itself; `top` features for `width` columns."""
+    """Print the summary of a run or a features.h5 on its own, with `top` features, for `width` columns."""
     record = place.run.record() if place.run and place.run.exists() else None
     if place.run and not has_index(place.run) and record is not None:
         if json:
@@ -61,23 +61,22 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
 
 
 def features(place: Place, wanted: int, examples: int, width: int) -> None:
-    """Print some telling features of an indexed run, each with the places where it fires most."""
+    """Print some legible features of an indexed run with their strongest examples."""
     with FeatureStore.open(place.path) as store:
         best = _best(store, telling(store.columns, wanted), examples)
         output.emit_lines(_features(store, read_notes(place), best, width))
 
 
 def _best(store: FeatureStore, ids: NDArray[np.int64], examples: int) -> dict[int, list[Example]]:
-    """The strongest examples of features."""
+    """Return the strongest examples of features."""
     return {int(i): sections(store, int(i), top=examples)[0].examples[:examples] for i in ids}
 
 
 def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
-    """Some features that are likely to be legible, from the common to the rare.
+    """Return features that are likely to be legible, from common to rare.
 
-    Left out are features that fire often enough to be about position or nothing in particular, too rarely to tell what
-    they are about, or weakly; of those that fire on the same token only the strongest is taken. What remains is spread
-    evenly over densities.
+    Leaves out features that are so dense that they are about position or nothing in particular, too rare to judge, or
+    weak; of those with the same top token only the strongest is kept. The rest are spread evenly over densities.
     """
     firing = alive(columns, np.arange(len(columns.count_F)))
     if not len(firing):
@@ -93,7 +92,7 @@ def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
 
 
 def _head(place: Place, record: RunRecord | None, title: str, width: int) -> list[Line]:
-    """Name, state, numbers and provenance; for a features.h5 by itself the name alone."""
+    """Return name, state, figures and provenance; only the name of a features.h5 on its own."""
     lines = [line(Span(printable(place.name), Role.HEADING), f"  {printable(title)}")]
     if record is None:
         return lines
@@ -124,7 +123,7 @@ def _figures(record: RunRecord) -> list[str]:
 
 
 def _named(name: str, parts: list[str], cells: int, indent: int = 9) -> list[Line]:
-    """What is known under a name in front; nothing where nothing is."""
+    """Return the parts after a name, or nothing where there are none."""
     rows = wrap([line(printable(part)) for part in parts if part], cells - indent, " · ")
     return [line(Span(fit(name if i == 0 else "", indent), Role.DIM), *row) for i, row in enumerate(rows)]
 
@@ -145,7 +144,7 @@ def _index(store: FeatureStore, cells: int) -> list[Line]:
 def _features(
     store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]], cells: int
 ) -> list[Line]:
-    """A feature's numbers, its name, and the places where it fires most, one a line."""
+    """Print a feature's figures, its name and its strongest examples, one per line."""
     examples = {i: [shown(store, example) for example in found] for i, found in best.items()}
     names = {i: feature_name(store, notes, i) for i in best}
     digits = max([4, *(len(str(i)) for i in best)])
@@ -166,13 +165,13 @@ def _features(
 
 
 def _raises(store: FeatureStore, feature: int, cells: int) -> str:
-    """The tokens that a feature makes likelier, as many as fit beside an example."""
+    """Return the tokens that a feature promotes, as many as fit beside an example."""
     tokens = [display_token(token) for token in store.vocabulary.tokens(store.logits(feature).top.id)]
     return fit("  raises " + "  ".join(tokens), cells - 2) + "  " if tokens else " " * cells
 
 
 def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
-    """What run.json says; None where there is no run.json."""
+    """Return the contents of run.json, or None without one."""
     said = asdict(record) if record else {}
     return {
         "name": place.name,

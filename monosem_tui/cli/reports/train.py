@@ -1,4 +1,4 @@
-"""What `monosem train` prints at its end."""
+"""Output of `monosem train` at its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 def report(runs: Sequence[RunFolder], *, json: bool) -> None:
-    """Print where the runs are and how good they are: one in words, several in a table."""
+    """Print the runs and their quality: one in words, several in a table."""
     if json:
         found = [_json(run) for run in runs if run.exists()]
         output.emit_json(found[0] if len(runs) == 1 else found)

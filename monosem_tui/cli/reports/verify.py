@@ -1,4 +1,4 @@
-"""`monosem verify`: one line a file."""
+"""Output of `monosem verify`: one line per file."""
 
 from __future__ import annotations
 

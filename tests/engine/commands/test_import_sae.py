@@ -281,7 +281,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "code in a pickle": (_thief_pickle, "monosem never runs code from a file"),
     "code in a pickle of protocol 4": (_thief_of_today, "monosem never runs code from a file"),
     "code in npz": (_thief_npz, "params.npz is damaged or holds more than arrays"),
-    "configuration": (_no_json, "k is None, not a positive number"),
+    "configuration": (_no_json, "k is null, not a positive number"),
     "truncated configuration": (_cut_json, "cfg.json cannot be read"),
     "nothing there": (_empty, "is of no format that monosem knows"),
     "no such folder": (lambda folder: None, "there is no"),

@@ -124,8 +124,8 @@ def test_openais_topk_with_something_else_behind_it_is_refused(tmp_path: Path) -
     state = torch.load(tmp_path / "0.pt")
     for held, said in (
         ({"k": K, "postact_fn": "Identity"}, "TopK with Identity behind it"),
-        ({"postact_fn": "ReLU"}, "k is None, not a positive number"),
-        (None, "k is None, not a positive number"),
+        ({"postact_fn": "ReLU"}, "k is null, not a positive number"),
+        (None, "k is null, not a positive number"),
     ):
         torch.save(state | {"activation_state_dict": held}, tmp_path / "0.pt")
         with pytest.raises(MonosemError, match=said):

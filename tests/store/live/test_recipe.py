@@ -53,13 +53,14 @@ def test_as_a_person_may_write_it(tmp_path: Path) -> None:
     ("change", "why"),
     [
         ({"recipe": 2}, "version 2"),
-        ({"prompt": None}, "prompt cannot be null"),
-        ({"clamps": "1=2"}, "clamps cannot be"),
+        ({"prompt": None}, "prompt is null, not text"),
+        ({"clamps": "1=2"}, 'clamps is "1=2", not a list'),
         ({"clamps": ["1=x"]}, "'x' is no strength"),
         ({"sweep": "1=2"}, "no row of strengths"),
-        ({"seed": 1.5}, "seed cannot be 1.5"),
-        ({"seed": True}, "seed cannot be true"),
-        ({"chat": 1}, "chat cannot be 1"),
+        ({"seed": 1.5}, "seed is 1.5, not an integer"),
+        ({"seed": True}, "seed is true, not an integer"),
+        ({"temperature": 10**400}, "temperature is an integer of 1329 bits"),
+        ({"chat": 1}, "chat is 1, not true or false"),
     ],
 )
 def test_what_is_no_recipe(tmp_path: Path, change: dict[str, Any], why: str) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monosem_tui.model import session_state as memory
 from monosem_tui.model.example_choice import ExampleChoice
-from monosem_tui.model.session_state import BrowseMemory, ExamplesMemory, Memory, keep, memory_path, recall
+from monosem_tui.model.session_state import BrowseMemory, ExamplesMemory, FindMemory, Memory, keep, memory_path, recall
 from monosem_tui.screens.browse import BrowseScreen
+from store.files.typed_json import decode
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle, until
@@ -55,7 +55,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from([*BrowseMemory.__dataclass_fields__, "other"]), JSON))
 def test_values_of_the_wrong_kind_are_the_defaults(found: dict[str, object]) -> None:
     kinds = {"feature": (int, type(None)), "descending": bool, "dead": bool, "log_counts": bool, "wider": int}
-    recalled = memory._sound(Memory, {"version": 1, "browse": found}).browse
+    recalled = decode(Memory, {"version": 1, "browse": found}, lenient=True).browse
     for name in BrowseMemory.__dataclass_fields__:
         value = getattr(recalled, name)
         assert isinstance(value, kinds.get(name, str))
@@ -133,5 +133,5 @@ async def test_it_is_written_while_one_works(
     ids=["mixed", "text", "object", "null"],
 )
 def test_patterns_of_the_wrong_kind_are_left_out(found: object, patterns: tuple[str, ...]) -> None:
-    recalled = memory._sound(Memory, {"version": 1, "find": {"patterns": found, "tokens": 1, "by": []}}).find
-    assert recalled == memory.FindMemory(patterns=patterns)
+    recalled = decode(Memory, {"version": 1, "find": {"patterns": found, "tokens": 1, "by": []}}, lenient=True).find
+    assert recalled == FindMemory(patterns=patterns)

@@ -24,16 +24,16 @@ from store.query.filters import Source
 
 MATCH = "match"
 TOKEN = 24
-"""Most cells for the token a feature fires on."""
+"""Most cells of a top token."""
 
 
 @dataclass(frozen=True)
-class Listed:
-    """What passed, in order."""
+class FeatureQuery:
+    """Features that pass a filter, in order."""
 
     ids: Ids
     strength_F: NDArray[Any] | None
-    """What the filter measures of each feature: share of its activation on a token, effect on a logit, or cosine."""
+    """The filter's measure per feature: share of its activation on a token, logit effect, or cosine."""
 
 
 def report(place: Place, expression: str, sort: str | None, *, top: int, width: int, json: bool) -> None:
@@ -42,7 +42,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     Raises:
         MonosemError: the filter or the key cannot be read, or there is no index, or it is damaged.
     """
-    parse_filter(expression)  # before anything is opened: the shortest way to a mistyped filter
+    parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
         found = chosen(Source(store, notes), expression, sort)
@@ -55,8 +55,8 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
 
 
-def chosen(source: Source, expression: str, sort: str | None) -> Listed:
-    """The features that pass, by what the filter measures or, where it measures nothing, by their maximum.
+def chosen(source: Source, expression: str, sort: str | None) -> FeatureQuery:
+    """Return the features that pass, sorted by the filter's measure, else by their maximum.
 
     Raises:
         MonosemError: the filter or the key cannot be read.
@@ -69,15 +69,15 @@ def chosen(source: Source, expression: str, sort: str | None) -> Listed:
         raise MonosemError(f"there is no sort key {key}", f"Keys are {', '.join((*SORT_KEYS, MATCH))}.")
     ids = wanted.keep(source, np.arange(source.store.d_sae, dtype=np.int64))
     if key != MATCH:
-        return Listed(
+        return FeatureQuery(
             sort_features(source.columns, ids, cast(SortKey, key), descending=(key != "id") ^ turned), strength_F
         )
     if strength_F is None:
         raise MonosemError("this filter measures nothing to sort by", "token:, promotes: and like: do.")
-    return Listed(sort_by(strength_F, ids, descending=not turned), strength_F)
+    return FeatureQuery(sort_by(strength_F, ids, descending=not turned), strength_F)
 
 
-def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: Listed, top: int, cells: int) -> None:
+def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, top: int, cells: int) -> None:
     columns, ids = store.columns, found.ids[:top].tolist()
     tokens = {i: top_token(store, i) for i in ids}
     digits = max([4, *(len(str(i)) for i in ids)])
@@ -100,7 +100,7 @@ def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: Listed, t
 
 
 def _json(
-    store: FeatureStore, notes: dict[int, FeatureNotes], found: Listed, expression: str, top: int
+    store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, expression: str, top: int
 ) -> dict[str, Any]:
     columns, ids = store.columns, found.ids[:top]
     tokens = [store.vocabulary.strings([t])[0] if t >= 0 else None for t in columns.top_token_F[ids].tolist()]
