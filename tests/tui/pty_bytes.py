@@ -50,8 +50,8 @@ _NOWHERE = "/dev/null/state"
 LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
-TRIFLE = 1_000_000
-"""Nanoseconds of work in that time that lead to nothing: a thread that looks whether there are keys to read."""
+TRIFLE, IDLE = 1_000_000, 5_000_000
+"""Nanoseconds of work that lead to nothing, at least and per second: a thread that looks whether there are keys."""
 
 
 class PtyApp:
@@ -121,6 +121,7 @@ class PtyApp:
         Waits no longer than it must, and on a busy machine as long as it must, which no fixed time does.
         """
         asleep, found = REST + self._follows + longer, b""
+        trifle = max(TRIFLE, IDLE * asleep)
         begun = since = time.monotonic()
         work = working(self.process.pid, children)
         while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
@@ -131,7 +132,7 @@ class PtyApp:
                 found += piece
                 since, work = time.monotonic(), None
             done = working(self.process.pid, children)
-            if done is None or work is None or done - work > TRIFLE:
+            if done is None or work is None or done - work > trifle:
                 since, work = time.monotonic(), done
         return found
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from store.files.output_file import write_new
 
 from monosem_tui.cli.main import run as monosem
 from monosem_tui.export.feature_markdown import escaped
-from monosem_tui.export.page_files import FORMS, file_name, write_new
+from monosem_tui.export.page_files import FORMS, file_name
 from store.files.errors import MonosemError
 from store.notes.note_file import Notes
 from tests.sample_run import Sample, build_sample
@@ -166,10 +167,10 @@ async def test_a_key_writes_what_the_command_prints(form: str, make_app: MakeApp
         await pilot.app.workers.wait_for_complete()
         await settle(pilot)
         assert "written to " in screen_text(pilot)
-    (written,) = Path.cwd().glob("stories-0.*")
+    (written,) = Path.cwd().glob("sample-0.*")
     options = ["--format", form, "--output", str(written), "--top", "8", "--random", "4"]
     assert monosem(["show", str(sample.run.path), "0", *options]) == 0
-    (again,) = Path.cwd().glob("stories-0-2.*")
+    (again,) = Path.cwd().glob("sample-0-2.*")
     assert again.read_text() == written.read_text()
 
 
@@ -180,7 +181,7 @@ async def test_any_other_key_writes_nothing_and_does_nothing(make_app: MakeApp) 
             assert "/ filter" in screen_text(pilot)
         await press(pilot, "e", "question_mark", "question_mark")
         assert "keys in the list" in screen_text(pilot)
-    assert not list(Path.cwd().glob("stories-0*"))
+    assert not list(Path.cwd().glob("sample-0*"))
 
 
 async def test_a_folder_that_takes_no_files(make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,13 +207,13 @@ async def test_a_folder_that_takes_no_files(make_app: MakeApp, tmp_path: Path, m
 async def test_the_screen_as_a_picture(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await pilot.press("P")
-        await until(pilot, Path("stories-browse.svg").is_file)
+        await until(pilot, Path("sample-browse.svg").is_file)
         await pilot.press("4", "P")
-        await until(pilot, Path("stories-health.svg").is_file)
+        await until(pilot, Path("sample-health.svg").is_file)
         await until(pilot, lambda: "written to " in screen_text(pilot))
     for view in ("browse", "health"):
-        svg = Path(f"stories-{view}.svg").read_text()
+        svg = Path(f"sample-{view}.svg").read_text()
         words = "".join(ElementTree.fromstring(svg).itertext()).replace("\xa0", " ")
-        assert ("fires on" if view == "browse" else "DENSITY") in words
+        assert ("water, boats" if view == "browse" else "DENSITY") in words
         assert not re.search(r"url\((?!#)|@import|<image|href", svg)
         assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", svg)

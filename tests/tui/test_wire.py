@@ -20,7 +20,7 @@ from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
-LONG = 4.0
+LONG = 2.0
 """Seconds before the page follows the cursor: more than a step takes on a busy machine."""
 
 
