@@ -48,4 +48,4 @@ def load(run: str | Path, device: str = "cpu") -> Sae:
     path = Path(run) / "sae.h5" if Path(run).is_dir() else Path(run)
     if not path.is_file():
         raise MonosemError(f"{run} has no trained autoencoder", "Give a run's folder, or a sae.h5.")
-    return from_weights(load_sae(path), torch.device(device))
+    return from_weights(load_sae(path.resolve()), torch.device(device))

@@ -1,5 +1,5 @@
-"""What is on disk: run folders, activation shards, the feature index, notes.
+"""Everything on disk: run folders, activation shards, the feature index, notes, and questions to them.
 
-This package is the one shared leaf: it needs numpy, h5py and the standard library, nothing else, so a notebook on a
-laptop can read a store that a GPU box wrote.
+The shared leaf of the packages: it needs numpy, h5py and the standard library alone, so a notebook on a laptop can read
+a store that a GPU box wrote. Models and training are in `engine`, screens and commands in `monosem_tui`.
 """

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from store.settings.lm import LmSettings
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell ignores SIGINT in what it starts in the background, and children inherit that: tests that send it would hang.
@@ -41,7 +43,7 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "context": 32,
         "tokens": 30_000,
     }
-    train_lm(run, settings | {"samples": 0, "device": "cpu"}, Silent(), resume=False)
+    train_lm(run, LmSettings(**(settings | {"samples": 0, "device": "cpu"})), Silent(), resume=False)
     return run.path
 
 

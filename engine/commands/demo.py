@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.commands.train import train
 from engine.commands.train_lm import LmReport, train_lm
 from engine.runtime.progress import Progress
 from store.run.folder import RunFolder
+from store.settings.lm import LmSettings
+from store.settings.train import TrainSettings
 
-LM: dict[str, Any] = {"data": "stdlib", "vocab": 2048, "tokens": 3_600_000, "context": 128}
-"""The one-layer transformer of Bricken et al. 2023. At this size a small vocabulary learns more a second: 1.32 nats a
-character after two minutes on two cores, against 1.33 with 4 096 tokens (docs/log.md)."""
-SAE: dict[str, Any] = {
-    "data": "stdlib",
-    "layer": 0,
-    "site": "mlp_act",
-    "arch": "topk",
-    "d_sae": 2048,
-    "k": 16,
-    "tokens": 1_200_000,
-    "index_tokens": 400_000,
-}
+LM = LmSettings(data="stdlib", vocab=2048, tokens=3_600_000, context=128)
+"""The one-layer transformer of Bricken et al. 2023. At this size a small vocabulary learns more per second: 1.32 nats
+per character after two minutes on two cores, against 1.33 with 4 096 tokens (docs/log.md)."""
+SAE = TrainSettings(
+    data="stdlib", layer=0, site="mlp_act", arch="topk", d_sae=2048, k=16, tokens=1_200_000, index_tokens=400_000
+)
 """Features of its MLP, as in the paper."""
 
 
 def make_demo(run: RunFolder, progress: Progress) -> LmReport | None:
     """Fill a run folder with model, autoencoder, evaluation and index; what is there already is kept.
 
-    Interrupted at any moment, the next call goes on. Gives the model's report where it was trained by this call.
+    Interrupted at any moment, the next call goes on. Return the model's report where this call trained it.
     """
     report = None
     if not run.model.is_dir():
         begun = run.exists() and "lm" in run.record().config
-        report = train_lm(run, {} if begun else LM, progress, resume=begun)
+        report = train_lm(run, LmSettings() if begun else LM, progress, resume=begun)
         progress.say(
             f"the model's held-out loss is {report.held_out_loss:.2f} nats a token; "
             f"knowing only token frequencies, it would be {report.unigram_entropy:.2f}"
         )
     if not run.features.is_file():
         begun = "train" in run.record().config
-        train(run, {} if begun else SAE | {"model": str(run.path)}, progress, resume=begun)
+        train(run, TrainSettings() if begun else SAE.changed(model=str(run.path)), progress, resume=begun)
     return report

@@ -17,6 +17,7 @@ from engine.corpus.data_argument import open_corpus
 from engine.data.activations import ModelBlocks, forward_contexts
 from engine.jobs.activation_source import Source, open_source
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
+from engine.jobs.train_settings import sae_settings
 from engine.jobs.trained_run import reopen, trained_settings
 from engine.resources.estimates import Plan, Stage
 from engine.resources.limits import Room, room_for, shortages, written
@@ -28,6 +29,9 @@ from engine.sae.registry import architecture, from_weights
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.extract import ExtractSettings
+from store.settings.lm import LmSettings
+from store.settings.trained_run import IndexSettings
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Forecast:
 
 def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> Forecast:
     """`monosem train --dry-run`, of one autoencoder or of several on one pass."""
-    wanted = [training_settings(job.run, pinned(job.given), resume=resume) for job in jobs]
+    wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
     source = open_source(wanted, progress)
     found = _forecast(training_plan(source.readers, source.origin, EVAL_TOKENS), jobs[0].run, device)
@@ -69,7 +73,7 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> Plan:
                 reading = 0.0 if subject is not None or seconds else stage.tokens / read
                 seconds[stage.name] = seconds.get(stage.name, 0.0) + reading + stage.tokens / steps
         if subject is not None and reader.settings.index:
-            sae = architecture(reader.settings.arch)(reader.settings.sae_settings(reader.spec.d_in, reader.spec.d_out))
+            sae = architecture(reader.settings.arch)(sae_settings(reader.settings, reader.spec.d_in, reader.spec.d_out))
             mean_O = None if rows[1] is None else rows[1].mean(0).cpu()
             sae.initialise(rows[0].mean(0).cpu(), torch.Generator().manual_seed(0), mean_O)
             own = _timed_looking(plan, subject.on(reader.settings), sae.to(device).requires_grad_(False))
@@ -88,15 +92,13 @@ def _timed_looking(plan: Plan, subject: Subject, sae: Any) -> dict[str, float]:
     return seconds
 
 
-def forecast_index(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Forecast:
+def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
     """`monosem index --dry-run`."""
     if run.record().provenance.array or not run.sae.is_file():
         raise MonosemError(f"{run.path} cannot be indexed", "That takes a trained autoencoder, its model and text.")
-    subject = reopen(run, given, progress)
-    weights = load_sae(run.sae)
-    plan = index_plan(
-        weights.spec, subject, given.get("tokens", trained_settings(run).index_tokens), given.get("memory")
-    )
+    subject, weights = reopen(run, asked, progress), load_sae(run.sae)
+    tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
+    plan = index_plan(weights.spec, subject, tokens, asked.memory)
     found = _forecast(plan, run, subject.lm.device)
     if found.refusals:
         return found
@@ -106,9 +108,9 @@ def forecast_index(run: RunFolder, given: Mapping[str, Any], progress: Progress)
     )
 
 
-def forecast_extraction(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Forecast:
+def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> Forecast:
     """`monosem extract --dry-run`."""
-    settings = extraction_settings(run, pinned(given), resume=resume)
+    settings = extraction_settings(run, pinned(asked), resume=resume)
     subject = open_subject(settings, progress)
     site, device = subject.site(), subject.lm.device
     plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
@@ -121,9 +123,9 @@ def forecast_extraction(run: RunFolder, given: Mapping[str, Any], progress: Prog
     return replace(found, plan=_with_seconds(plan, {"activations": settings.tokens / read}))
 
 
-def forecast_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Forecast:
+def forecast_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> Forecast:
     """`monosem lm --dry-run`."""
-    settings = lm_settings(run, pinned(given), resume=resume)
+    settings = lm_settings(run, pinned(asked), resume=resume)
     corpus, device = open_corpus(settings.data), pick_device(settings.device)
     found = _forecast(lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device)), run, device)
     if found.refusals:

@@ -56,7 +56,7 @@ def export(run: RunFolder, to: str, out: Path) -> list[Path]:
     if to not in WRITERS:
         raise MonosemError(f"monosem writes no {to}", f"It writes {', '.join(WRITERS)}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MonosemError(f"{out} is not empty", "Choose another --out.")
+        raise MonosemError(f"{out} is not empty", "Choose another `out`.")
     return WRITERS[to](run, out)
 
 
@@ -109,7 +109,7 @@ def to_sparsify(run: RunFolder, out: Path) -> list[Path]:
     spec = _spec(run)
     _, t = _opened(run)
     if spec.arch != "topk":
-        raise MonosemError(f"sparsify computes TopK alone, not {spec.arch}", "Choose --to saelens.")
+        raise MonosemError(f"sparsify computes TopK alone, not {spec.arch}", "Choose `to=saelens`.")
     if spec.d_out not in (None, spec.d_in):
         raise MonosemError(f"sparsify's transcoders give as many values as they take, not {spec.d_out} of {spec.d_in}")
     _refuse_token_norm(spec, "sparsify")
@@ -140,7 +140,7 @@ def to_dictionary_learning(run: RunFolder, out: Path) -> list[Path]:
     spec = _spec(run)
     sae, t = _opened(run)
     if spec.d_out is not None:
-        raise MonosemError("dictionary_learning has no transcoders", "Choose --to saelens or sparsify.")
+        raise MonosemError("dictionary_learning has no transcoders", "Choose `to=saelens` or sparsify.")
     _refuse_token_norm(spec, "dictionary_learning")
     state = _state(spec.arch, sae, t)
     trainer: dict[str, Any] = {
@@ -192,7 +192,7 @@ def _spec(run: RunFolder) -> SaeSpec:
 
 def _refuse_token_norm(spec: SaeSpec, library: str) -> None:
     if spec.token_norm != "none":
-        raise MonosemError(f"{library} does not normalise every token by itself", "Choose --to saelens.")
+        raise MonosemError(f"{library} does not normalise every token by itself", "Choose `to=saelens`.")
 
 
 def _unshifted(t: Mapping[str, Tensor], centre: str) -> Tensor:

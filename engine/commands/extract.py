@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -13,7 +11,7 @@ import torch
 from engine.data.activations import Captured, captured_batches, to_array, whole_forwards
 from engine.data.contexts import ContextStream
 from engine.jobs.resume import agreeing, has_begun
-from engine.jobs.subject import Subject, SubjectSettings, open_subject, pinned
+from engine.jobs.subject import Subject, open_subject, pinned
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
@@ -21,25 +19,16 @@ from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.run.folder import RunFolder, RunRecord
-from store.run.shards import DTYPES, Rows, ShardInfo, complete_shards, shard_path, write_shard
+from store.run.shards import DTYPES, ShardInfo, ShardRows, complete_shards, shard_path, write_shard
 from store.run.spec import SaeSpec, known_fields
+from store.settings.extract import ExtractSettings
 
 SHARD_BYTES = 1 << 28
 """Activations a shard, about: few enough files, little enough to hold in memory and to lose when killed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractSettings(SubjectSettings):
-    """Settings of `monosem extract`."""
-
-    tokens: int = 2_000_000
-    """Activations to keep, at the least: contexts are kept whole."""
-    keep: str = "float16"
-    """Dtype on disk: float32, float16 or bfloat16."""
-
-
-def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> ShardInfo:
-    """Write the activations of the training split into `run.activations`; gives what the shards hold.
+def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> ShardInfo:
+    """Write the activations of the training split into `run.activations`; return what the shards hold.
 
     Covers `tokens` activations in the order in which streamed training would see them, over several epochs if need be,
     so that training from the shards on as many tokens is the same training (to the bit where they are kept in the
@@ -47,23 +36,23 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
 
     Args:
         run: the folder.
-        given: the fields of `ExtractSettings` that the user set.
+        asked: what to extract.
         progress: who is told.
-        resume: go on behind the shards in the folder. Settings must agree with those it began with.
+        resume: go on after the shards in the folder. Settings that are given must agree with those it began with.
 
     Raises:
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
-    settings = wanted_settings(run, pinned(given), resume=resume)
+    settings = wanted_settings(run, pinned(asked), resume=resume)
     if settings.tokens < 1:
-        raise MonosemError(f"--tokens must be positive, not {settings.tokens}")
+        raise MonosemError(f"`tokens` must be positive, not {settings.tokens}")
     if settings.keep not in DTYPES:
         raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
     with run.locked():
         done = complete_shards(run.activations)
         if done and not resume:
             raise MonosemError(
-                f"{run.activations} already holds activations", "Go on by --resume, or choose another --out."
+                f"{run.activations} already holds activations", "Go on by `resume=True`, or choose another `out`."
             )
         subject = open_subject(settings, progress)
         site = subject.site()
@@ -78,16 +67,16 @@ def extract(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, res
     return info
 
 
-def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> ExtractSettings:
+def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> ExtractSettings:
     """The settings that were given, or those of the extraction that is to go on.
 
     Raises:
         MonosemError: `resume` is asked for and does not agree with it.
     """
-    if not has_begun(run, "extract", given, resume=resume) or not resume:
-        return ExtractSettings(**given)
+    if not has_begun(run, "extract", asked, resume=resume) or not resume:
+        return asked
     stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))
-    return agreeing(stored, given, run, free={"device"})
+    return agreeing(stored, asked, run, free={"device"})
 
 
 def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
@@ -118,7 +107,7 @@ def _check_same(run: RunFolder, info: ShardInfo) -> None:
     if differing:
         raise MonosemError(
             f"{run.activations} was begun with another {', '.join(differing)}",
-            "Give the same settings to finish it, or choose another --out.",
+            "Give the same settings to finish it, or choose another `out`.",
         )
 
 
@@ -150,9 +139,9 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
             bar.advance(wanted, shards=number + 1)
 
 
-def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> Rows:
+def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> ShardRows:
     captured = [_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)]
-    return Rows(
+    return ShardRows(
         np.concatenate([rows.acts_ND for rows in captured]),
         np.concatenate([rows.token_N for rows in captured]),
         np.concatenate([rows.context_N for rows in captured]),
@@ -160,7 +149,7 @@ def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, d
     )
 
 
-def _rows(captured: Captured, dtype: str) -> Rows:
+def _rows(captured: Captured, dtype: str) -> ShardRows:
     batch = captured.batch
     context_N, position_N = np.nonzero(batch.counted_BT)
     acts_ND = captured.acts_ND
@@ -168,7 +157,7 @@ def _rows(captured: Captured, dtype: str) -> Rows:
         # A few outlier directions of large models exceed what float16 holds.
         limit = torch.finfo(torch.float16).max
         acts_ND = acts_ND.float().clamp(-limit, limit)  # in bfloat16 the limit itself would be rounded up
-    return Rows(
+    return ShardRows(
         acts_ND=to_array(acts_ND, dtype),
         token_N=batch.tokens_BT[batch.counted_BT],
         context_N=context_N + batch.first,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import CHECK_TOKENS, SelfCheck, as_sae, batch_size, captured, checked, places_to_try
+from engine.formats.self_check import SelfCheck, as_sae, batch_size, captured, checked, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, open_model, pinned
-from engine.jobs.train_settings import TrainSettings
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.devices import hardware, versions
@@ -25,6 +23,8 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, save_sae
+from store.settings.import_sae import ImportSettings
+from store.settings.train import TrainSettings
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
@@ -80,7 +80,8 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
     if everything or len(found) == 1:
         return found
     raise MonosemError(
-        f"{path} holds {len(found)} autoencoders: {_listed(names)}", "Choose one with --part NAME, or --all."
+        f"{path} holds {len(found)} autoencoders: {_listed(names)}",
+        "Choose one with `part=NAME`, or `everything=True`.",
     )
 
 
@@ -91,33 +92,30 @@ def name_of(one: Path, path: Path) -> str:
     return "-".join(within) or folder.absolute().name
 
 
-def import_sae(run: RunFolder, path: Path, given: Mapping[str, Any], progress: Progress) -> Imported:
+def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Progress) -> Imported:
     """Read an autoencoder, fold it into one of our architectures, measure it, and write it down as a run.
 
     Args:
         run: where to; it may hold a language model of its own, and no autoencoder.
         path: file or folder of one autoencoder.
-        given: model, data, layer, site, layer_out, site_out, context, tokens, device, dtype; check (False leaves the
-            self-check out); explained_variance and l0, as they were published; the fields of `Conventions` in
-            CONVENTIONS, where the file is wrong about them.
+        asked: what the caller knows better than the files.
         progress: who is told.
 
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
     if run.sae.is_file() or (run.exists() and "train" in run.record().config):
-        raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another --out.")
-    given = pinned(given)
+        raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
+    asked = pinned(asked)
     foreign = read(path)
-    foreign = replace(foreign, conventions=_conventions(foreign, given))
+    foreign = replace(foreign, conventions=_conventions(foreign, asked))
     made = folded(foreign)
-    checks = given.get("check", True)
-    subject = _opened(foreign, given, progress, checks=checks)
-    spec = _spec(foreign, subject, given)
+    subject = _opened(foreign, asked, progress)
+    spec = _spec(foreign, subject, asked)
     settings = replace(subject.settings, layer=spec.layer, site=spec.site)
     settings = replace(settings, layer_out=spec.layer_out, site_out=spec.site_out)
     subject = subject.on(settings)
-    found = _checked(foreign, made, subject, given, progress) if checks else None
+    found = _checked(foreign, made, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
     return Imported(run, foreign, spec, made.steps, found[1] if found else None)
 
@@ -126,26 +124,33 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _conventions(foreign: Foreign, given: Mapping[str, Any]) -> Conventions:
-    changes = {name: given[name] for name in CONVENTIONS if name in given}
+def _conventions(foreign: Foreign, asked: ImportSettings) -> Conventions:
+    changes = {name: getattr(asked, name) for name in CONVENTIONS if name in asked.given}
     if "input_scale" in changes and foreign.d_out is None:
         changes["output_scale"] = changes["input_scale"]
     return replace(foreign.conventions, **changes)
 
 
-def _opened(foreign: Foreign, given: Mapping[str, Any], progress: Progress, *, checks: bool) -> Subject:
+def _opened(foreign: Foreign, asked: ImportSettings, progress: Progress) -> Subject:
     """The model and the text, with a context as in its training."""
-    model = given.get("model") or hub_name(foreign.model)
+    model = asked.model or hub_name(foreign.model)
     if not model:
-        raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with --model.")
-    shared = {name: given[name] for name in ("device", "dtype") if name in given}
-    data = given.get("data") or (_text(foreign, progress) if checks else "stdlib")
-    settings = TrainSettings(model=model, data=data, arch=foreign.arch, d_sae=foreign.d_sae, k=foreign.k, **shared)
+        raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with `model`.")
+    data = asked.data or (_text(foreign, progress) if asked.check else "stdlib")
+    settings = TrainSettings(
+        model=model,
+        data=data,
+        arch=foreign.arch,
+        d_sae=foreign.d_sae,
+        k=foreign.k,
+        device=asked.device or "auto",
+        dtype=asked.dtype or "auto",
+    )
     corpus = open_corpus(data)
-    if checks:
+    if asked.check:
         progress.say(corpus.describe())
-    lm = _loaded(settings, foreign, given, progress)
-    wanted = given.get("context")
+    lm = _loaded(settings, foreign, asked, progress)
+    wanted = asked.context
     if wanted is None and foreign.context is not None:
         wanted = min(foreign.context, lm.max_context or foreign.context)
     settings = replace(settings, context=wanted)
@@ -153,14 +158,14 @@ def _opened(foreign: Foreign, given: Mapping[str, Any], progress: Progress, *, c
     return Subject(replace(settings, context=context), lm, corpus, encoding_of(lm), context)
 
 
-def _loaded(settings: TrainSettings, foreign: Foreign, given: Mapping[str, Any], progress: Progress) -> LanguageModel:
+def _loaded(settings: TrainSettings, foreign: Foreign, asked: ImportSettings, progress: Progress) -> LanguageModel:
     try:
         return open_model(settings, progress)
     except MonosemError as error:
-        if given.get("model"):
+        if asked.model:
             raise
         raise MonosemError(
-            f"{foreign.source} is of {foreign.model}: {error.what}", "Say with --model where it is."
+            f"{foreign.source} is of {foreign.model}: {error.what}", "Say with `model` where it is."
         ) from None
 
 
@@ -174,17 +179,17 @@ def _text(foreign: Foreign, progress: Progress) -> str:
             continue
         return data
     said = f"its own text, {name}, is not at hand" if name else "it does not say what text it was trained on"
-    progress.say(f"{said}: checking on stdlib, where figures may differ; --data takes other text")
+    progress.say(f"{said}: checking on stdlib, where figures may differ; `data` takes other text")
     return "stdlib"
 
 
-def _spec(foreign: Foreign, subject: Subject, given: Mapping[str, Any]) -> SaeSpec:
+def _spec(foreign: Foreign, subject: Subject, asked: ImportSettings) -> SaeSpec:
     lm = subject.lm
-    site = _place(lm, foreign, foreign.hook, given.get("site"), given.get("layer"))
+    site = _place(lm, foreign, foreign.hook, asked.site, asked.layer)
     _check_width(foreign, lm, site, foreign.d_in, "reads")
     target = None
     if foreign.d_out is not None:
-        target = _place(lm, foreign, foreign.hook_out, given.get("site_out"), given.get("layer_out"), out=True)
+        target = _place(lm, foreign, foreign.hook_out, asked.site_out, asked.layer_out, out=True)
         _check_width(foreign, lm, target, foreign.d_out, "explains")
     return SaeSpec(
         model=subject.settings.model,
@@ -207,11 +212,11 @@ def _place(
     lm: LanguageModel, foreign: Foreign, hook: str, site: str | None, layer: int | None, *, out: bool = False
 ) -> Site:
     """What the person says, and for the rest what the source says."""
-    end = "-out" if out else ""
+    end = "_out" if out else ""
     if not hook and (site is None or (layer is None and site in SITES)):
         raise MonosemError(
             f"{foreign.source} does not say which place it {'explains' if out else 'reads'}",
-            f"Give it with --layer{end} and --site{end}.",
+            f"Give it with `layer{end}` and `site{end}`.",
         )
     if site is None and layer is None:
         return site_of_hook(lm, hook)
@@ -232,21 +237,25 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
 
 
 def _checked(
-    foreign: Foreign, made: Folded, subject: Subject, given: Mapping[str, Any], progress: Progress
+    foreign: Foreign, made: Folded, subject: Subject, asked: ImportSettings, progress: Progress
 ) -> tuple[Evaluation, SelfCheck]:
-    tokens = given.get("tokens", CHECK_TOKENS)
+    tokens = asked.tokens
     evaluation = evaluate(subject, as_sae(foreign, made, subject.lm.device), "all", tokens, progress)
     own = subject.sites()
     sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
     contexts = subject.stream("all").skip_tokens(tokens)
     rows = captured(subject.lm, [*sites, *own[1:]], _batches(subject.stream("all"), contexts))
     stated = Stated(
-        explained_variance=given.get("explained_variance", foreign.stated.explained_variance),
-        l0=given.get("l0", foreign.stated.l0),
+        explained_variance=_first(asked.explained_variance, foreign.stated.explained_variance),
+        l0=_first(asked.l0, foreign.stated.l0),
     )
     target = rows[len(sites)] if own[1:] else None
     check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
     return evaluation, replace(check, ce_recovered_zero=evaluation.ce_recovered_zero)
+
+
+def _first(asked: float | None, stated: float | None) -> float | None:
+    return stated if asked is None else asked
 
 
 def _batches(stream: ContextStream, contexts: int) -> Any:

@@ -1,10 +1,8 @@
-"""Working on a trained run again: index it, or measure it, on its own text or on other text."""
+"""`monosem index` and `monosem eval`: index or measure a trained run, on its own text or on other text."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from engine.commands.train import EVAL_TOKENS, evaluate_run
 from engine.corpus.reading_order import has_held_out
@@ -21,19 +19,20 @@ from engine.runtime.free_memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index.memory_budget import checked_memory
-from store.index.merge_run import clear_merged, held_by_features, held_by_segments
+from store.index.merge_run import clear_merged, features_coverage, segments_coverage
 from store.index.segment import discard
+from store.index.segment_writer import checked_memory
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.trained_run import EvaluateSettings, IndexSettings
 
 
-def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool, overwrite: bool) -> None:
+def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resume: bool, overwrite: bool) -> None:
     """Build features.h5 of a trained run.
 
     Args:
         run: a run with sae.h5.
-        given: model, data, tokens, device and dtype where they are to differ from the training's; memory to work in.
+        asked: how, where that differs from the training.
         progress: who is told.
         resume: finish an index that was interrupted.
         overwrite: replace an index, finished or not.
@@ -51,9 +50,9 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
         _check_free(run, resume=resume)
     keep_freed_memory()
     with run.locked():
-        subject = reopen(run, given, progress)
-        tokens = given.get("tokens", trained_settings(run).index_tokens)
-        memory = checked_memory(given.get("memory"))
+        subject = reopen(run, asked, progress)
+        tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
+        memory = checked_memory(asked.memory)
         check_room(index_plan(load_sae(run.sae).spec, subject, tokens, memory), run.path, subject.lm.device)
         if overwrite and not resume:
             discard(run.index)
@@ -65,33 +64,35 @@ def index_run(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, r
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:
     """Refuse to replace an index unasked. One that is partial (`monosem merge --partial`) may be finished."""
-    features, segments = held_by_features(run.features), held_by_segments(run.index)
+    features, segments = features_coverage(run.features), segments_coverage(run.index)
     if features is not None and features == segments and features.complete:
         with run.locked():
             clear_merged(run)
         segments = None
     if features is not None and (features.complete or segments is None or segments.plan != features.plan):
-        begun = " --overwrite --resume finishes the one begun." if segments else ""
+        begun = " `overwrite=True` with `resume=True` finishes the one begun." if segments else ""
         raise MonosemError(
-            f"{run.path} has an index already", f"--overwrite replaces it once the new one is done.{begun}"
+            f"{run.path} has an index already", f"`overwrite=True` replaces it once the new one is done.{begun}"
         )
     if segments is not None and not resume:
-        raise MonosemError(f"{run.path} holds an unfinished index", "--resume finishes it, --overwrite begins anew.")
+        raise MonosemError(
+            f"{run.path} holds an unfinished index", "`resume=True` finishes it, `overwrite=True` begins anew."
+        )
 
 
-def evaluate_again(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Evaluation:
-    """Measure a trained run: on all of `given["data"]` or `given["activations"]`, else on what was held out.
+def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) -> Evaluation:
+    """Measure a trained run: on all of the text or array that is given, else on what was held out.
 
     Only the latter is noted in run.json, whose figures are those that lists of runs compare; and only where model and
     text are, to the byte, what the run was trained with.
     """
     need_sae(run)
-    given, tokens = pinned(given), given.get("tokens", EVAL_TOKENS)
+    asked, tokens = pinned(asked), EVAL_TOKENS if asked.tokens is None else asked.tokens
     settings = trained_settings(run)
-    if "activations" in given or is_of_array(settings):
-        return measure_again(run, settings, given, tokens, progress)
-    subject = reopen(run, given, progress)
-    if "data" in given or "import" in run.record().config:  # of an import nobody knows what was held out
+    if asked.activations is not None or is_of_array(settings):
+        return measure_again(run, settings, asked, tokens, progress)
+    subject = reopen(run, asked, progress)
+    if asked.data is not None or "import" in run.record().config:  # nobody knows what was held out from an import
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")

@@ -22,7 +22,7 @@ from engine.jobs.activation_source import Source, from_activations, open_source
 from engine.jobs.array_source import is_of_array
 from engine.jobs.resume import agreeing, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
-from engine.jobs.train_settings import TrainSettings
+from engine.jobs.train_settings import trainer_settings
 from engine.jobs.trained_run import trained_settings
 from engine.resources.limits import check_room
 from engine.resources.plans import training_plan
@@ -35,6 +35,7 @@ from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
 from store.run.folder import RunFolder, RunRecord
 from store.run.weights import SaeWeights, load_sae, save_sae
+from store.settings.train import TrainSettings
 
 EVAL_TOKENS = 500_000
 """Held-out tokens that a training is evaluated on at its end, at the most."""
@@ -46,25 +47,17 @@ class Job:
 
     run: RunFolder
     """It may hold a model or activations made earlier, but no other training unless it is to be resumed."""
-    given: Mapping[str, Any]
-    """The fields of `TrainSettings` that the user set."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A job whose settings are known."""
-
-    run: RunFolder
     settings: TrainSettings
+    """As asked for: to be resumed, only what is given must agree with what it began with."""
 
 
-def train(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> Evaluation | None:
-    """`train_all` of one; gives its evaluation, or None where this call made none."""
-    return train_all([Job(run, given)], progress, resume=resume)[0]
+def train(run: RunFolder, asked: TrainSettings, progress: Progress, *, resume: bool) -> Evaluation | None:
+    """`train_all` of one; returns its evaluation, or None where this call made none."""
+    return train_all([Job(run, asked)], progress, resume=resume)[0]
 
 
 def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[Evaluation | None]:
-    """Train autoencoders on one pass; gives the evaluation of each, or None where this call made none.
+    """Train autoencoders on one pass; return the evaluation of each, or None where this call made none.
 
     Args:
         jobs: what to train, and where to. What they read may differ, text and batches may not.
@@ -78,7 +71,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         KeyboardInterrupt: stopped on request, after a checkpoint of each.
     """
     keep_freed_memory()
-    tasks = [_Task(job.run, wanted_settings(job.run, pinned(job.given), resume=resume)) for job in jobs]
+    tasks = [Job(job.run, wanted_settings(job.run, pinned(job.settings), resume=resume)) for job in jobs]
     for task in tasks:
         check_sinks(task.settings.log_to)
     with _locked([task.run for task in tasks]):
@@ -100,7 +93,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
         return found
 
 
-def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> TrainSettings:
+def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
     """The settings that were given, what follows from the activations filled in, or those of the training to go on.
 
     Raises:
@@ -110,17 +103,16 @@ def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -
         raise MonosemError(
             f"{run.path} was imported, not trained here", "monosem index and monosem eval work on it; train elsewhere."
         )
-    begun = has_begun(run, "train", given, resume=resume)
+    begun = has_begun(run, "train", asked, resume=resume)
     if begun and not resume:
         raise MonosemError(
-            f"{run.path} already holds a training", "Go on with it by --resume, or choose another --out."
+            f"{run.path} already holds a training", "Go on with it by `resume=True`, or choose another `out`."
         )
     if not begun:
-        return TrainSettings(**from_activations(given))
-    wanted = dict(given)
-    if "expansion" in wanted:
-        wanted["d_sae"] = wanted.pop("expansion") * run.record().spec.d_in
-    return agreeing(trained_settings(run), wanted, run, free={"device", "index", "index_tokens", "log_to"})
+        return from_activations(asked)
+    if asked.expansion is not None:
+        asked = asked.changed(expansion=None, d_sae=asked.expansion * run.record().spec.d_in)
+    return agreeing(trained_settings(run), asked, run, free={"device", "index", "index_tokens", "log_to"})
 
 
 @contextmanager
@@ -132,7 +124,7 @@ def _locked(runs: Sequence[RunFolder]) -> Iterator[None]:
 
 
 def _trained(
-    tasks: Sequence[_Task], progress: Progress, *, resume: bool
+    tasks: Sequence[Job], progress: Progress, *, resume: bool
 ) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
     """Train; gives the model and text, if any were opened, and why which runs failed."""
     source = open_source([task.settings for task in tasks], progress)
@@ -163,10 +155,10 @@ def _say_what_is_held_out(source: Source, progress: Progress) -> None:
         progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
 
 
-def _fit(tasks: Sequence[_Task], source: Source, progress: Progress, *, resume: bool) -> list[Member]:
+def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bool) -> list[Member]:
     members = []
     for task, reader in zip(tasks, source.readers, strict=True):
-        wanted = reader.settings.trainer_settings(reader.spec.d_in, reader.spec.d_out)
+        wanted = trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out)
         members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
     shared, batches = source.readers[0].settings, members[0].trainer.settings
     device = device_of(shared)
@@ -196,24 +188,24 @@ def _told(members: Sequence[Member], source: Source, progress: Progress) -> Iter
         yield
 
 
-def _tidy(task: _Task) -> None:
+def _tidy(task: Job) -> None:
     """Behind the training: note its size, and remove what nobody will resume from."""
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
     record = run.record()
-    tokens = trained_settings(run).trainer_settings(record.spec.d_in, record.spec.d_out).tokens
+    tokens = trainer_settings(trained_settings(run), record.spec.d_in, record.spec.d_out).tokens
     run.update(results=replace(record.results, tokens=tokens))
 
 
-def _is_unfinished(task: _Task) -> bool:
+def _is_unfinished(task: Job) -> bool:
     """Whether an evaluation or an index is wanted and not there."""
     run = task.run
     there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
     return task.settings.index and not there
 
 
-def _finish(task: _Task, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
+def _finish(task: Job, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
     """Evaluate on what was held out, then index, whichever is still to be done; gives what was opened for it."""
     run = task.run
     if is_of_array(task.settings):

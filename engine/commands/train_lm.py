@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +18,8 @@ from engine.corpus.reading_order import Split, has_held_out, ordered
 from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
 from engine.jobs.resume import agreeing, check_unchanged, has_begun
 from engine.jobs.subject import pinned
-from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.lm.trainer import LmTrainer, next_token_loss
+from engine.lm.trainer import LmTrainer, network_config, next_token_loss
 from engine.resources.limits import check_room
 from engine.resources.plans import lm_plan
 from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, versions
@@ -33,6 +30,7 @@ from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import Provenance, RunFolder, RunRecord
 from store.run.spec import known_fields
+from store.settings.lm import LmSettings
 
 HELD_OUT_CONTEXTS = 400
 CHECKPOINT_SECONDS = 120.0
@@ -55,12 +53,12 @@ class LmReport:
     samples: list[str]
 
 
-def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, resume: bool) -> LmReport:
+def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
     Args:
         run: the folder; it may hold no model.
-        given: the fields of `LmSettings` that the user set.
+        asked: what to train.
         progress: who is told.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
 
@@ -68,10 +66,10 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
         MonosemError: a setting is impossible, the corpus is too small, or the folder already holds a model.
         KeyboardInterrupt: stopped on request, after a checkpoint.
     """
-    settings = wanted_settings(run, pinned(given), resume=resume)
+    settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            raise MonosemError(f"{run.model} already holds a model", "Choose another --out.")
+            raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -83,19 +81,22 @@ def train_lm(run: RunFolder, given: Mapping[str, Any], progress: Progress, *, re
             return _train(run, settings, corpus, tokenizer, device, progress)
 
 
-def wanted_settings(run: RunFolder, given: Mapping[str, Any], *, resume: bool) -> LmSettings:
+def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSettings:
     """The settings that were given, or those of the training that is to go on.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
     """
-    begun = has_begun(run, "lm", given, resume=resume)
+    begun = has_begun(run, "lm", asked, resume=resume)
     if begun and not resume:
-        raise MonosemError(f"{run.path} already holds a model", "Go on with it by --resume, or choose another --out.")
+        raise MonosemError(
+            f"{run.path} already holds a model", "Go on with it by `resume=True`, or choose another `out`."
+        )
     if not begun:
-        return LmSettings(**given)
+        asked.check()
+        return asked
     stored = LmSettings(**known_fields(LmSettings, run.record().config["lm"]))
-    return agreeing(stored, given, run, free={"device"})
+    return agreeing(stored, asked, run, free={"device"})
 
 
 def _begin(
@@ -147,7 +148,7 @@ def _train(
 ) -> LmReport:
     torch.manual_seed(settings.seed)
     end_of_text = int(tokenizer.convert_tokens_to_ids(END_OF_TEXT))
-    network = GPT2LMHeadModel(settings.network_config(len(tokenizer), end_of_text))
+    network = GPT2LMHeadModel(network_config(settings, len(tokenizer), end_of_text))
     trainer = LmTrainer(network, settings, device)
     encoding = Encoding(tokenizer, end_of_text, end_of_text)
     began = time.perf_counter()
@@ -227,7 +228,7 @@ def _failure(run: RunFolder, what: str) -> WorkFailed:
     kept = latest_checkpoint(run.checkpoints / "lm")
     return WorkFailed(
         what,
-        "Begin again with a lower --lr and another --out. "
+        "Begin again with a lower `lr` and another `out`. "
         + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
     )
 

@@ -119,7 +119,7 @@ def _matching(pattern: str) -> list[Path]:
 def _nothing(spec: str) -> MonosemError:
     if _MAGIC.search(spec):
         return MonosemError(f"no file matches {spec}", "Put a glob in quotes; ** goes into folders.")
-    return MonosemError(f"no such file: {spec}", f"--data takes {_KINDS}.")
+    return MonosemError(f"no such file: {spec}", f"`data` takes {_KINDS}.")
 
 
 def _suffix(path: Path) -> str:

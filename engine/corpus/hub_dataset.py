@@ -121,7 +121,7 @@ def _explained(error: Exception, spec: str) -> MonosemError:
     if isinstance(error, ConnectionError | TimeoutError):
         return WorkFailed(
             f"cannot reach the Hugging Face Hub to read {spec}",
-            "Check the network (and that HF_HUB_OFFLINE is not set), or name a file of text with --data.",
+            "Check the network (and that HF_HUB_OFFLINE is not set), or name a file of text with `data`.",
         )
     hint = (
         "Check its name, or log in with: hf auth login" if isinstance(error, FileNotFoundError) else f"Write {SHAPE}."

@@ -78,7 +78,7 @@ class StandardLibrary:
         if size < LEAST:
             raise MonosemError(
                 f"only {size:,} bytes of Python source under {self.root}; the standard library has several million",
-                "This Python keeps its library in an archive, or without sources: name a text file with --data.",
+                "This Python keeps its library in an archive, or without sources: name a text file with `data`.",
             )
         return sorted(found, key=lambda path: path.relative_to(self.root).as_posix())
 

@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
+from store.files.sealed_hdf5 import keeps_elsewhere
 
 BLOCK_ROWS = 1024
 """Rows of a block at the most: enough for a read to be worth its seek."""
@@ -298,16 +299,24 @@ def _hdf5(file: h5py.File) -> _File:
         if isinstance(item, h5py.Dataset) and item.shape is not None:
             shapes[name] = item.shape
 
+    def found(name: str) -> h5py.Dataset:
+        if keeps_elsewhere(file[name].id):  # HDF5 would read any file that we may read
+            raise ValueError(f"{name} keeps its values in another file")
+        return file[name]
+
     file.visititems(note)
 
     def dtype(name: str) -> str:
         # numpy has no bfloat16: monosem's own shards keep its bits as uint16 and say so.
-        is_bits = file[name].dtype == np.uint16
-        said = file[name].attrs.get("dtype", file.attrs.get("dtype")) if is_bits else None
-        return "bfloat16" if said == "bfloat16" else _dtype_name(file[name].dtype)
+        array = found(name)
+        said = array.attrs.get("dtype", file.attrs.get("dtype")) if array.dtype == np.uint16 else None
+        return "bfloat16" if said == "bfloat16" else _dtype_name(array.dtype)
 
     return _File(
-        shapes, dtype, lambda name: _numpy_reader(file[name], dtype(name)), lambda name: (file[name].chunks or (1,))[0]
+        shapes,
+        dtype,
+        lambda name: _numpy_reader(found(name), dtype(name)),
+        lambda name: (found(name).chunks or (1,))[0],
     )
 
 

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +31,8 @@ from transformers import PreTrainedTokenizerBase
 from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, ordered
 from store.files.errors import MonosemError
+from store.settings.subject import Packing
 
-Packing = Literal["packed", "documents"]
 CHUNK_CHARACTERS = 1 << 18
 """Text encoded at once: enough to keep the tokenizer's threads busy, little enough to redo when a run resumes."""
 LOOKED_AHEAD = 1 << 21
@@ -179,7 +179,7 @@ class ContextStream:
         position: StreamPosition | None = None,
     ) -> None:
         if settings.context < 2:
-            raise MonosemError(f"a context needs at least 2 tokens, not {settings.context}", "Raise --context.")
+            raise MonosemError(f"a context needs at least 2 tokens, not {settings.context}", "Raise `context`.")
         self.corpus = corpus
         self.encoding = encoding
         self.settings = settings

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -13,13 +12,14 @@ from engine.corpus.reading_order import Split
 from engine.data.arrays import Array, names_array, open_array, sample_spans
 from engine.evaluation.quality import Evaluation, evaluate_rows, note
 from engine.jobs.array_source import refuse_of_text
-from engine.jobs.train_settings import TrainSettings
 from engine.runtime.devices import pick_device
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.train import TrainSettings
+from store.settings.trained_run import EvaluateSettings
 
 
 def measure(
@@ -58,18 +58,18 @@ def note_measure(run: RunFolder, array: Array, tokens: int, settings: TrainSetti
 
 
 def measure_again(
-    run: RunFolder, settings: TrainSettings, given: Mapping[str, Any], tokens: int, progress: Progress
+    run: RunFolder, settings: TrainSettings, asked: EvaluateSettings, tokens: int, progress: Progress
 ) -> Evaluation:
-    """`monosem eval` on an array: all of `given["activations"]`, else the held-out rows of the run's own.
+    """`monosem eval` on an array: all of the one that is given, else the held-out rows of the run's own.
 
     Only the latter is noted in run.json, and only where the array is, to the byte, what the run was trained on.
     """
-    other = given.get("activations")
-    refuse_of_text(given, other or str(settings.activations))
-    settings = replace(settings, device=given.get("device", "auto"))
+    other = asked.activations
+    refuse_of_text(asked, other or str(settings.activations))
+    settings = replace(settings, device=asked.device or "auto")
     if other is not None:
         if not names_array(other):
-            raise MonosemError(f"{other} is no array", "Give an .npy, .h5 or .safetensors file.")
+            raise MonosemError(f"{other} is not an array file", "Give an .npy, .h5 or .safetensors file.")
         return measure(run, open_array(other), "all", tokens, settings, progress)
     array = open_array(str(settings.activations))
     if array.digest(progress) != run.record().provenance.array_digest:

@@ -184,7 +184,7 @@ def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruct
             sum_O += exact_NO.sum(0)
             n += len(x_ND)
     if n == 0:
-        raise MonosemError(f"{data} has no tokens to evaluate on", "Give other text with --data.")
+        raise MonosemError(f"{data} has no tokens to evaluate on", "Give other text with `data`.")
     mean_O = sum_O / n
     variance = squares - n * float((mean_O**2).sum())
     return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_O).float().to(device))

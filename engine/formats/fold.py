@@ -45,7 +45,7 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
     if how.token_norm == "rms_norm" and how.centred:
         raise MonosemError(
             f"{foreign.source} scales tokens without their mean by their lengths, which monosem does not compute",
-            "If its model was not rewritten by TransformerLens, say --not-centred.",
+            "If its model was not rewritten by TransformerLens, say `centred=False`.",
         )
     t = dict(foreign.tensors)
     steps = _fold_norms(how, t)

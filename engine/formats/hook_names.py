@@ -104,5 +104,5 @@ def _named(lm: LanguageModel, raw: Site) -> Site:
 
 def _unknown(lm: LanguageModel, hook: str) -> MonosemError:
     return MonosemError(
-        f"{lm.name} has no place that monosem knows as {hook}", "Name it with --site, and --layer where it has one."
+        f"{lm.name} has no place that monosem knows as {hook}", "Name it with `site`, and `layer` where it has one."
     )

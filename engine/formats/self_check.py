@@ -28,8 +28,6 @@ from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import architecture
 from store.files.errors import MonosemError
 
-CHECK_TOKENS = 4096
-"""Tokens that an import is measured on unless asked otherwise."""
 NEAR = 0.03
 """Explained variance may differ by as much on other text of the same kind (docs/formats.md)."""
 NEAR_L0 = 0.15
@@ -158,7 +156,7 @@ def checked(
     first = rows[0]
     counted = int(first.counted_N.sum())
     if not counted:
-        raise MonosemError(f"{data} has no tokens to check on", "Give other text with --data.")
+        raise MonosemError(f"{data} has no tokens to check on", "Give other text with `data`.")
     trials = [_trial("as read", foreign, foreign.conventions, _chosen(first, target))]
     for reading, conventions, flag in _readings(foreign, first):
         trials.append(_trial(reading, foreign, conventions, _chosen(first, target), flag))

@@ -5,7 +5,6 @@ Shapes: N tokens, D = d_in, F = d_sae, K entries kept a token, B contexts, T pos
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import closing
 from dataclasses import asdict
 
@@ -27,7 +26,6 @@ from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index.memory_budget import checked_memory
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
@@ -39,10 +37,10 @@ from store.index.segment import (
     read_plan,
     write_common,
 )
-from store.index.segment_writer import Filling
+from store.index.segment_writer import SegmentWriter, checked_memory
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
-from store.run.weights import load_sae
+from store.run.weights import load_sae, sae_digest
 
 LISTED = 10
 """Tokens, neighbours and neurons kept a feature."""
@@ -109,7 +107,7 @@ def _sweep(
     memory: int,
     progress: Progress,
 ) -> None:
-    with stop_request() as request, Filling(run.index, sae.settings.d_sae, memory) as filling:
+    with stop_request() as request, SegmentWriter(run.index, sae.settings.d_sae, memory) as filling:
         done = filling.n_contexts
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
@@ -127,12 +125,12 @@ def _sweep(
 
 def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
     if tokens < 1:
-        raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise --tokens or --index-tokens.")
+        raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise `tokens` or `index_tokens`.")
     settings = subject.settings
     return IndexPlan(
         data=subject.corpus.spec,
         corpus_digest=subject.corpus.digest(),
-        sae_digest=hashlib.sha256(run.sae.read_bytes()).hexdigest(),
+        sae_digest=sae_digest(run.sae),
         packing=settings.packing,
         context=subject.context,
         seed=settings.seed,

@@ -5,16 +5,15 @@ Shapes: N tokens, D width of a row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from engine.data.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings, is_of_array
 from engine.jobs.subject import Subject, device_of, open_subject
-from engine.jobs.train_settings import TrainSettings
+from engine.jobs.train_settings import resolved
 from engine.model.sites import Site
 from engine.runtime.devices import hardware, versions
 from engine.runtime.progress import Progress
@@ -22,6 +21,7 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder
 from store.run.shards import ShardInfo, ShardReader
 from store.run.spec import SaeSpec
+from store.settings.train import TrainSettings
 
 SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "model", "data", "activations")
 """Settings that trainings on one pass have in common."""
@@ -74,12 +74,11 @@ def open_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
     return source
 
 
-def from_activations(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with what follows from where the activations come from."""
-    activations = given.get("activations")
-    if not activations:
-        return dict(given)
-    return array_settings(given) if names_array(activations) else _of_shards(given)
+def from_activations(asked: TrainSettings) -> TrainSettings:
+    """Return the settings with those filled in that follow from where the activations come from."""
+    if not asked.activations:
+        return asked
+    return array_settings(asked) if names_array(asked.activations) else _of_shards(asked, asked.activations)
 
 
 def shard_reader(activations: str) -> ShardReader:
@@ -88,21 +87,22 @@ def shard_reader(activations: str) -> ShardReader:
     return ShardReader(run.activations if run.exists() else run.path)
 
 
-def _of_shards(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those filled in that the activations were made with. Model and text may lie elsewhere by now."""
-    info = shard_reader(given["activations"]).info
-    if given.get("site_out"):
+def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
+    """Fill in the settings that the activations were made with. Model and text may lie elsewhere by now."""
+    info = shard_reader(activations).info
+    if asked.site_out:
         raise MonosemError(
-            f"{given['activations']} holds one site, and a transcoder needs two at once", "Train it from --model."
+            f"{activations} holds one site, and a transcoder needs two at once", "Train it from `model`."
         )
     same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
-    for name, value in given.items():
+    for name in asked.given:
+        value = getattr(asked, name)
         if name not in ("model", "data") and same.get(name, value) != value:
             raise MonosemError(
-                f"{given['activations']} holds activations of --{name} {same[name]}, not {value}",
-                "Leave the flag out, or extract others.",
+                f"{activations} holds activations of `{name}={same[name]}`, not {value}",
+                f"Leave `{name}` out, or extract others.",
             )
-    return same | dict(given)
+    return asked.changed(**{name: value for name, value in same.items() if name not in asked.given})
 
 
 def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
@@ -114,12 +114,8 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     readers = []
     for one, settings, own, of_row in zip(subjects, wanted, sites_of, columns, strict=True):
         site, target = own[0], own[1] if len(own) > 1 else None
-        known = replace(
-            settings,
-            context=one.context,
-            layer=site.layer,
-            layer_out=target.layer if target else None,
-        ).resolved(site.d_in, d_out=target.d_in if target else None, width=width)
+        places = replace(settings, context=one.context, layer=site.layer, layer_out=target.layer if target else None)
+        known = resolved(places, site.d_in, d_out=target.d_in if target else None, width=width)
         spec = SaeSpec(
             model=settings.model,
             layer=site.layer,
@@ -154,7 +150,7 @@ def _array_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     digest = array.digest(progress)
     readers = []
     for settings in wanted:
-        known = settings.resolved(array.d_in)
+        known = resolved(settings, array.d_in)
         spec = _complete(SaeSpec(d_in=array.d_in, excluded="none"), known)
         readers.append(Reader(Columns(slice(None)), spec, known, array_provenance(array, digest, known)))
     return Source(blocks, readers, array)
@@ -167,7 +163,7 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         progress.say(f"{wanted[0].activations} is unfinished: {reader.n_contexts} of {info.n_contexts} contexts")
     readers = []
     for settings in wanted:
-        known = settings.resolved(info.d_in)
+        known = resolved(settings, info.d_in)
         spec = SaeSpec(model=known.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
         provenance = Provenance(
             versions=versions(),

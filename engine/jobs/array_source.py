@@ -5,15 +5,14 @@ There is no model and no text: so no cross-entropy, and no index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from engine.data.arrays import Array, ArrayBlocks, names_array
-from engine.jobs.train_settings import TrainSettings
+from engine.jobs.train_settings import resolved
 from engine.runtime.devices import hardware, pick_device, versions
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
+from store.settings.setting import Settings
+from store.settings.train import TrainSettings
 
 OF_TEXT = ("model", "data", "layer", "site", "layer_out", "site_out", "context", "packing", "index_tokens")
 """Settings without a meaning where there are only activations."""
@@ -24,38 +23,37 @@ def is_of_array(settings: TrainSettings) -> bool:
     return settings.activations is not None and names_array(settings.activations)
 
 
-def array_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a training on `given["activations"]`.
+def array_settings(asked: TrainSettings) -> TrainSettings:
+    """Return the settings of a training on an array, without model, text and site.
 
     Raises:
         MonosemError: one is given that needs a model or text.
     """
-    refuse_of_text(given, given["activations"])
-    if given.get("index"):
+    refuse_of_text(asked, str(asked.activations))
+    if asked.index and "index" in asked.given:
         raise MonosemError(
-            f"{given['activations']} cannot be indexed: an index needs a model and text", "Leave --index out."
+            f"{asked.activations} cannot be indexed: an index needs a model and text", "Leave `index=True` out."
         )
-    return {"model": "", "data": "", "site": ""} | dict(given)
+    return asked.changed(model="", data="", site="")
 
 
-def refuse_of_text(given: Mapping[str, Any], activations: str) -> None:
+def refuse_of_text(asked: Settings, activations: str) -> None:
     """Refuse settings that an array has no use for."""
     for name in OF_TEXT:
-        if name in given:
-            flag = "--" + name.replace("_", "-")
-            raise MonosemError(f"{flag} has no meaning with the array {activations}", "Leave the flag out.")
+        if name in asked.given:
+            raise MonosemError(f"`{name}` has no meaning with the array {activations}", f"Leave `{name}` out.")
 
 
 def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> ArrayBlocks:
     """The rows to train on; says what there is to know of them."""
-    resolved = settings.resolved(array.d_in)
-    assert resolved.buffer is not None
+    buffer = resolved(settings, array.d_in).buffer
+    assert buffer is not None
     progress.say(array.describe())
     if array.chunk > array.block_rows:
         progress.say(f"it is stored in chunks of {array.chunk} rows: a contiguous copy would be read faster")
     if not array.has_held_out:
         progress.say("fewer than 20 rows: nothing can be held out, so evaluation is on the training rows")
-    return ArrayBlocks(array, resolved.buffer, settings.order_seed)
+    return ArrayBlocks(array, buffer, settings.order_seed)
 
 
 def array_provenance(array: Array, digest: str, settings: TrainSettings) -> Provenance:

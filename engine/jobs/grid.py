@@ -1,4 +1,4 @@
-"""Lists of settings to the trainings they stand for: every combination, each of them once."""
+"""Expand a grid of settings into trainings: every combination, each of them once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from engine.jobs.train_settings import TrainSettings
-from engine.sae.registry import architecture
 from store.files.errors import MonosemError
+from store.settings.architectures import known_architecture
+from store.settings.train import AXES, TrainGrid, TrainSettings
 
-AXES = ("site", "layer", "site_out", "layer_out", "arch", "d_sae", "expansion", "k", "l1", "seed")
-"""Settings that may be lists, in the order in which names give them."""
 PREFIXES = {"layer": "layer", "d_sae": "f", "expansion": "x", "k": "k", "l1": "l1_", "seed": "seed", "layer_out": "to"}
 """What stands before a value in a run's name."""
 
@@ -21,25 +19,26 @@ PREFIXES = {"layer": "layer", "d_sae": "f", "expansion": "x", "k": "k", "l1": "l
 class Variant:
     """One training of a sweep."""
 
-    given: dict[str, Any]
-    """The settings that the user set, one value each."""
+    settings: TrainSettings
+    """One value each."""
     marks: dict[str, str]
-    """What tells it from the others, by setting: `{"arch": "topk", "k": "k16"}`; empty where it is the only one."""
+    """How it differs from the others, by setting: `{"arch": "topk", "k": "k16"}`; empty where it is the only one."""
 
 
-def variants(given: Mapping[str, Any]) -> list[Variant]:
-    """Every combination of the lists (tuples) in `given`.
+def variants(grid: TrainGrid) -> list[Variant]:
+    """Return every combination of the lists of a grid.
 
     k and l1 go to the architectures whose sparsity they can decide; to one that either can, k. Where there are several
-    seeds, the order of text and batches is drawn from the first, unless `data_seed` says otherwise.
+    seeds, the order of text and batches is drawn from the first, unless `data_seed` is given.
 
     Raises:
         MonosemError: an architecture is unknown, or no architecture has a use for k or l1.
     """
-    lists = {name: _distinct(given[name]) for name in AXES if name in given}
-    shared = {name: value for name, value in given.items() if name not in lists}
-    if len(lists.get("seed", ())) > 1:
-        shared.setdefault("data_seed", lists["seed"][0])
+    lists: dict[str, tuple[Any, ...]] = {name: tuple(dict.fromkeys(getattr(grid, name))) for name in AXES}
+    lists = {name: values for name, values in lists.items() if values}
+    shared = grid.settings
+    if len(lists.get("seed", ())) > 1 and "data_seed" not in shared.given:
+        shared = shared.changed(data_seed=grid.seed[0])
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for values in product(*lists.values()):
         one = _fitting(dict(zip(lists, values, strict=True)), lists)
@@ -47,20 +46,16 @@ def variants(given: Mapping[str, Any]) -> list[Variant]:
     for name in ("k", "l1"):
         if name in lists and not any(name in one for one in found.values()):
             names = ", ".join(lists.get("arch", (TrainSettings.arch,)))
-            raise MonosemError(f"--{name} has no meaning for {names}", "Leave the flag out.")
+            raise MonosemError(f"`{name}` has no meaning for {names}", f"Leave `{name}` out.")
     varying = [name for name in lists if len({one.get(name) for one in found.values()}) > 1]
-    return [Variant(shared | one, _marks(one, varying)) for one in found.values()]
-
-
-def _distinct(value: Any) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(value)) if isinstance(value, tuple) else (value,)
+    return [Variant(shared.changed(**one), _marks(one, varying)) for one in found.values()]
 
 
 def _fitting(one: dict[str, Any], lists: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Without k or l1 where the architecture is one of several and has no use for it."""
     if len(lists.get("arch", ())) < 2:
         return one
-    wanted = [name for name in architecture(one["arch"]).steered_by if name in one][:1]
+    wanted = [name for name in known_architecture(one["arch"]).steered_by if name in one][:1]
     return {name: value for name, value in one.items() if name not in ("k", "l1") or name in wanted}
 
 

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder
+from store.settings.setting import Settings
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Settings)
 
 
-def has_begun(run: RunFolder, command: str, given: Mapping[str, Any], *, resume: bool) -> bool:
+def has_begun(run: RunFolder, command: str, asked: Settings, *, resume: bool) -> bool:
     """Whether a command has written its settings into a run.
 
-    Work that was stopped before it wrote anything is resumed by beginning it; `given` says what it is to be.
+    Work that was stopped before it wrote anything is resumed by beginning it with the settings that are given now.
 
     Raises:
         MonosemError: it is to be resumed, but neither the folder nor the user says what.
     """
     if run.exists() and command in run.record().config:
         return True
-    if resume and not given.keys() - {"device"}:
-        raise MonosemError(f"there is nothing to resume in {run.path}", "Leave --resume out to begin.")
+    if resume and not set(asked.given) - {"device"}:
+        raise MonosemError(f"there is nothing to resume in {run.path}", "Leave `resume=True` out to begin.")
     return False
 
 
-def agreeing(stored: S, given: Mapping[str, Any], run: RunFolder, *, free: Set[str]) -> S:
-    """The stored settings (a dataclass), those named in `free` changed to what is given.
+def agreeing(stored: S, asked: S, run: RunFolder, *, free: Set[str]) -> S:
+    """Return the stored settings, those named in `free` changed to what is given.
 
     Raises:
-        MonosemError: another one is given with another value than it was stored with.
+        MonosemError: a setting is given with another value than it was stored with, and is not free.
     """
-    for name, value in given.items():
-        begun = getattr(stored, name)
+    for name in asked.given:
+        value, begun = getattr(asked, name), getattr(stored, name)
         if begun != value and name not in free:
-            flag = "--" + name.replace("_", "-")
+            known = f"no `{name}`" if begun is None else f"`{name}={begun}`"
             raise MonosemError(
-                f"{run.path} was begun with {f'{flag} {begun}' if begun is not None else f'no {flag}'}, not {value}",
-                "Leave the flag out to resume, or choose another --out.",
+                f"{run.path} was begun with {known}, not {value}",
+                f"Leave `{name}` out to resume, or choose another `out`.",
             )
-    return replace(stored, **{name: value for name, value in given.items() if name in free})  # type: ignore[type-var]
+    return replace(stored, **{name: getattr(asked, name) for name in asked.given if name in free})  # type: ignore[type-var]
 
 
 def changed(run: RunFolder, found: Provenance) -> str:
@@ -66,5 +67,5 @@ def check_unchanged(run: RunFolder, found: Provenance) -> None:
     name = changed(run, found)
     if name:
         raise MonosemError(
-            f"{name} is not what {run.path} was begun with: its content has changed", "Choose another --out."
+            f"{name} is not what {run.path} was begun with: its content has changed", "Choose another `out`."
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 
@@ -15,7 +14,7 @@ from engine.corpus.documents import Corpus
 from engine.corpus.planted.generator import is_planted
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
-from engine.data.contexts import ContextSettings, ContextStream, Encoding, Packing
+from engine.data.contexts import ContextSettings, ContextStream, Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, load_model
 from engine.model.sites import SITES, Site, resolve_site
@@ -23,35 +22,11 @@ from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
+from store.settings.setting import Settings
+from store.settings.subject import SubjectSettings
 
+S = TypeVar("S", bound=Settings)
 DEFAULT_CONTEXT = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubjectSettings:
-    """Settings that every command on a model shares."""
-
-    model: str = "gpt2"
-    layer: int | None = None
-    site: str = "resid_post"
-    layer_out: int | None = None
-    """Of a transcoder: the layer it explains; None for that of `layer`."""
-    site_out: str = ""
-    """Of a transcoder: the site it explains; empty for an autoencoder."""
-    data: str = "stdlib"
-    context: int | None = None
-    """Tokens a context; None for 256, or for what the model was made for if that is less."""
-    packing: Packing = "packed"
-    seed: int = 0
-    data_seed: int | None = None
-    """Seed of the order of text and activations; None for `seed`."""
-    device: str = "auto"
-    dtype: str = "auto"
-
-    @property
-    def order_seed(self) -> int:
-        """What the order of text and activations is drawn from."""
-        return self.seed if self.data_seed is None else self.data_seed
 
 
 @dataclass(frozen=True)
@@ -88,10 +63,6 @@ class Subject:
         """The same model and text, looked at with other settings."""
         return replace(self, settings=settings)
 
-    def with_data(self, data: str) -> Subject:
-        """The same model on another corpus."""
-        return replace(self, corpus=open_corpus(data), settings=replace(self.settings, data=data))
-
     def provenance(self) -> Provenance:
         """Everything needed to repeat what is computed here."""
         return Provenance(
@@ -123,13 +94,13 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
     site, name, layer = site_of(settings, lm), settings.site_out, settings.layer_out
     if not name:
         if layer is not None:
-            raise MonosemError("--layer-out says where a transcoder's --site-out is", "Give --site-out too.")
+            raise MonosemError("`layer_out` says where a transcoder's `site_out` is", "Give `site_out` too.")
         return site
     if layer is None and name in SITES:
         layer = lm.n_layers // 2 if site.layer is None else site.layer
     target = resolve_site(lm, name, layer)
     if target == site:
-        raise MonosemError("--site-out is the site that is read", "Leave it out: that is an autoencoder.")
+        raise MonosemError("`site_out` is the site that is read", "Leave it out: that is an autoencoder.")
     if not runs_before(lm, site, target):
         raise MonosemError(
             f"{target.title} comes before {site.title}: nothing can be put in its place then",
@@ -163,21 +134,20 @@ def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
     return settings.context
 
 
-def pinned(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with their paths made absolute, so that a run can be worked on from another folder."""
-    found = dict(given)
-    for name in ("model", "activations"):
-        if name in found and Path(found[name]).exists():
-            found[name] = str(Path(found[name]).absolute())
-        elif name == "activations" and name in found and names_array(found[name]):
-            path, within = split_spec(found[name])
-            found[name] = f"{path.absolute()}:{within}" if within else str(path.absolute())
-    data = found.get("data")
-    if data is not None and data != "stdlib" and not data.startswith("hf:") and not is_planted(data):
-        if data.startswith("~/"):
-            data = os.path.expanduser(data)  # noqa: PTH111 - a glob or PATH:FIELD, not always a path
-        found["data"] = os.path.abspath(data)  # noqa: PTH100
-    return found
+def pinned(settings: S) -> S:
+    """Return the settings with given paths made absolute, so that a run can be worked on from another folder."""
+    changes = {}
+    for name in settings.given:
+        value = getattr(settings, name)
+        if name in ("model", "activations") and Path(value).exists():
+            changes[name] = str(Path(value).absolute())
+        elif name == "activations" and names_array(value):
+            path, within = split_spec(value)
+            changes[name] = f"{path.absolute()}:{within}" if within else str(path.absolute())
+        elif name == "data" and value != "stdlib" and not value.startswith("hf:") and not is_planted(value):
+            home = os.path.expanduser(value) if value.startswith("~/") else value  # noqa: PTH111 - may be a glob
+            changes[name] = os.path.abspath(home)  # noqa: PTH100
+    return settings.changed(**changes)
 
 
 def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:

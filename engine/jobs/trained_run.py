@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from engine.jobs.subject import Subject, open_subject, pinned
-from engine.jobs.train_settings import TrainSettings
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.progress import Progress
@@ -15,6 +12,8 @@ from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.spec import known_fields
 from store.run.weights import SaeWeights
+from store.settings.subject import ReopenSettings
+from store.settings.train import TrainSettings
 
 CHANGEABLE = ("model", "data", "device", "dtype")
 """What a trained run may be looked at with, other than what it was trained with."""
@@ -32,21 +31,21 @@ def trained_settings(run: RunFolder) -> TrainSettings:
     return TrainSettings(**known_fields(TrainSettings, config))
 
 
-def reopen(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> Subject:
+def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject:
     """The model, site and corpus that a run was trained on, with some of it changed.
 
     A model trained in the run's own folder is found there, wherever the folder has been moved to.
     """
-    return open_subject(settings_again(run, given), progress)
+    return open_subject(settings_again(run, asked), progress)
 
 
-def settings_again(run: RunFolder, given: Mapping[str, Any]) -> TrainSettings:
+def settings_again(run: RunFolder, asked: ReopenSettings) -> TrainSettings:
     """The settings a run was trained with, some of them changed; its own model is found where the run lies now."""
     settings = trained_settings(run)
     if run.model.is_dir():
         settings = replace(settings, model=str(run.path))
-    changes = {name: value for name, value in pinned(given).items() if name in CHANGEABLE}
-    return replace(settings, **changes)
+    wanted = pinned(asked)
+    return replace(settings, **{name: getattr(wanted, name) for name in CHANGEABLE if name in wanted.given})
 
 
 def need_sae(run: RunFolder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,11 +15,12 @@ from store.files.errors import MonosemError
 from store.live.clamp import parse_clamp, parse_sweep
 from store.live.recipe import Recipe
 from store.run.folder import RunFolder
+from store.run.weights import sae_digest
 
 
 def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
     """The recipe with the digest of the run's dictionary; says so where it was made with another one."""
-    digest = hashlib.sha256(run.sae.read_bytes()).hexdigest()
+    digest = sae_digest(run.sae)
     if recipe.dictionary not in ("", digest):
         progress.say(f"the recipe was made with another dictionary than that of {run.path}: its features mean others")
     return replace(recipe, dictionary=digest)
@@ -34,7 +34,7 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
     """
     if not recipe.chat:
         if recipe.system:
-            raise MonosemError("--system says something to a chat, and this is none", "Add --chat.")
+            raise MonosemError("`system` says something to a chat, and this is none", "Add `chat=True`.")
         return plain_prompt(live, recipe.prompt)
     system = [Message("system", recipe.system)] if recipe.system else []
     return chat_prompt(live, [*system, Message("user", recipe.prompt)])
@@ -54,7 +54,7 @@ def sessions(live: LiveModel, recipe: Recipe) -> Iterator[Session]:
     if recipe.samples < 1:
         raise MonosemError(f"at least one sample has to be asked for, not {recipe.samples}")
     if recipe.samples > 1 and recipe.temperature == 0:
-        raise MonosemError("at temperature 0 every sample is the same", "Add --temperature 1.")
+        raise MonosemError("at temperature 0 every sample is the same", "Add `temperature=1`.")
     prompt, clamps = prompt_of(live, recipe), [parse_clamp(clamp) for clamp in recipe.clamps]
     for sample in range(recipe.samples):
         yield Session(live, prompt, clamps, sampling_of(recipe, sample), recipe.max_new, compare=bool(clamps))
@@ -67,7 +67,7 @@ def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> Sweep:
         MonosemError: the recipe does not fit the run, or asks for several samples as well.
     """
     if recipe.samples != 1:
-        raise MonosemError("a sweep is one text for each strength", "Leave --samples out, and change --seed.")
+        raise MonosemError("a sweep is one text for each strength", "Leave `samples` out, and change `seed`.")
     clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
     strengths = parse_sweep(recipe.sweep)
     sampling = sampling_of(recipe)

@@ -10,9 +10,8 @@ vocabulary, W = 1 + K rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from engine.model.hooks import capture, replaced
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
     """
     ids, bos = live.encoding.encode([text])[0], live.encoding.bos_id
     if not ids:
-        raise MonosemError("there is no text to inspect", "Give some with --text, --document or on stdin.")
+        raise MonosemError("there is no text to inspect", "Give some with `text`, `document` or on stdin.")
     room = live.context - (bos is not None)
     head = [] if bos is None else [bos]
     return [np.array(head + ids[at : at + room], np.int32) for at in range(0, len(ids), room)]
@@ -164,13 +164,13 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
     return change
 
 
-def document_text(run: RunFolder, given: Mapping[str, Any], number: int) -> str:
-    """The text of document `number` of a run's corpus, or of `given["data"]`.
+def document_text(run: RunFolder, asked: ReopenSettings, number: int) -> str:
+    """The text of document `number` of a run's corpus, or of the text that is given.
 
     Raises:
         MonosemError: there is no such document.
     """
-    corpus = open_corpus(settings_again(run, given).data)
+    corpus = open_corpus(settings_again(run, asked).data)
     document = next((one for one in corpus.documents() if one.number == number), None)
     if document is None:
         raise MonosemError(f"{corpus.spec} has no document {number}", "Documents are counted from 0.")

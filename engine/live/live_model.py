@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from store.index.segment import complete_segments
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.subject import ReopenSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +67,19 @@ class LiveModel:
         return None if self.max_F is None else float(self.max_F[feature])
 
 
-def open_live(run: RunFolder, given: Mapping[str, Any], progress: Progress) -> LiveModel:
+def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> LiveModel:
     """Open a run's model and dictionary; its text is not needed.
 
     Args:
         run: a run with sae.h5.
-        given: model, device and dtype where they are to differ from the training's.
+        asked: model, device and dtype where they differ from the training's.
         progress: who is told.
 
     Raises:
         MonosemError: the run has no dictionary or no model, or they do not fit each other.
     """
     need_sae(run)
-    settings = settings_again(run, given)
+    settings = settings_again(run, asked)
     if is_of_array(settings):
         raise MonosemError(
             f"{run.path} was trained on an array: there is no language model to run",

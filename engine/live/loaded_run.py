@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.runtime.progress import Progress
 from store.live import wire
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 
 if TYPE_CHECKING:
     from engine.live.live_model import LiveModel
@@ -36,8 +37,8 @@ class Opened:
 
         run = RunFolder(Path(request.run))
         stamps, given = _stamps(run), (request.model, request.device, request.dtype)
-        words = dict(zip(("model", "device", "dtype"), given, strict=True))
-        live = open_live(run, {name: value for name, value in words.items() if value is not None}, progress)
+        wanted = ReopenSettings(model=request.model, device=request.device, dtype=request.dtype)
+        live = open_live(run, wanted, progress)
         return cls(live, run.path.resolve(), given, stamps)
 
     def meets(self, request: wire.Load) -> bool:

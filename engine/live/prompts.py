@@ -59,7 +59,8 @@ def chat_prompt(live: LiveModel, messages: Sequence[Message]) -> Prompt:
     tokenizer = live.encoding.tokenizer
     if not getattr(tokenizer, "chat_template", None):
         raise MonosemError(
-            f"the tokenizer of {live.lm.name} has no chat template", "Leave --chat out: the prompt is taken as it is."
+            f"the tokenizer of {live.lm.name} has no chat template",
+            "Leave `chat=True` out: the prompt is taken as it is.",
         )
     turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
@@ -105,7 +106,7 @@ def _roles(text: str, messages: Sequence[Message], offsets: Sequence[tuple[int, 
 
 def _checked(live: LiveModel, prompt: Prompt) -> Prompt:
     if not prompt.tokens:
-        raise MonosemError("there is nothing to continue: the prompt is empty", "Give some text with --prompt.")
+        raise MonosemError("there is nothing to continue: the prompt is empty", "Give some text with `prompt`.")
     limit = live.lm.max_context
     if limit is not None and len(prompt.tokens) > limit:
         raise MonosemError(

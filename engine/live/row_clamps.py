@@ -44,7 +44,7 @@ class Layout:
             MonosemError: the text is no chat.
         """
         if where.part in ROLES and self.role_P is None:
-            raise MonosemError(f"@{where.part} means a turn of a chat, and this is none", "Add --chat.")
+            raise MonosemError(f"@{where.part} means a turn of a chat, and this is none", "Add `chat=True`.")
 
     def allowed(self, where: Where, first: int, count: int) -> Bools:
         """Which of the positions first … first+count-1 a clamp is not kept from, its conditions apart."""

@@ -12,16 +12,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from engine.data.contexts import ContextBatch
-from engine.lm.settings import LmSettings
 from engine.runtime.devices import products_in_bfloat16
+from store.settings.lm import LmSettings
 
 BETAS = (0.9, 0.95)
 WEIGHT_DECAY = 0.1
 WARMUP_SHARE = 0.05
 FINAL_LR_SHARE = 0.1
+
+
+def network_config(settings: LmSettings, vocab_size: int, end_of_text: int) -> GPT2Config:
+    """How transformers describes the network; `end_of_text` is the id of the token that opens and closes texts."""
+    return GPT2Config(
+        vocab_size=vocab_size,
+        n_positions=settings.context,
+        n_embd=settings.d_model,
+        n_layer=settings.layers,
+        n_head=settings.n_heads,
+        n_inner=settings.d_mlp or 4 * settings.d_model,
+        activation_function=settings.activation,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=end_of_text,
+        eos_token_id=end_of_text,
+    )
 
 
 class LmTrainer:

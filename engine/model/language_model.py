@@ -170,7 +170,7 @@ def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> 
         if free is not None and needed > free:
             raise MonosemError(
                 f"{files.folder} needs {gigabytes(needed)} of memory{where}, and there are {gigabytes(free)} free",
-                "Use --dtype bfloat16, a smaller model, or a machine with more memory.",
+                "Use `dtype=bfloat16`, a smaller model, or a machine with more memory.",
             )
 
 
@@ -226,5 +226,5 @@ def _place(network: PreTrainedModel, name: str, device: torch.device) -> PreTrai
     except torch.OutOfMemoryError as error:
         raise WorkFailed(
             f"{name} does not fit into the memory of {device}",
-            "Use --dtype bfloat16, a smaller model, or --device cpu.",
+            "Use `dtype=bfloat16`, a smaller model, or `device=cpu`.",
         ) from error

@@ -94,7 +94,7 @@ def _local_folder(name: str) -> Path | None:
         model = run.record().spec.model
         raise MonosemError(
             f"the run {name} holds no language model of its own",
-            f"Its features are those of {model}: use --model {model}." if model else "Name the model it was made from.",
+            f"Its features are those of {model}: use `model={model}`." if model else "Name the model it was made from.",
         )
     if path.is_dir():
         raise MonosemError(f"{name} is no model folder: it has no config.json")
@@ -154,7 +154,7 @@ def _refuse_unreachable(repository: str, name: str, error: Exception) -> NoRetur
     raise MonosemError(
         f"there is no folder {name}, {repository} is not in the hub cache, and {why}",
         f"Set HF_HOME to a cache that has it, or run `hf download {repository} --local-dir FOLDER` where there is "
-        "internet and use --model FOLDER.",
+        "internet and use `model=FOLDER`.",
     ) from error
 
 

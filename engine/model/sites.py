@@ -177,7 +177,7 @@ def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     if not known:
         raise MonosemError(f"{lm.name} has no module {path}", f"Give the path of a module{_nearest(lm, path)}.")
     if layer is not None:
-        raise MonosemError(f"{path} is a module path, which already says the layer", "Leave --layer out.")
+        raise MonosemError(f"{path} is a module path, which already says the layer", "Leave `layer` out.")
     return _raw_site(lm, site, path, "input" if side == "input" else "output")
 
 
@@ -198,10 +198,10 @@ def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     if family is None:
         raise MonosemError(
             f"{lm.name} is a {lm.network.config.model_type} model, in which monosem knows no named sites",
-            f"Give a module path as --site{_block_example(lm)}.",
+            f"Give a module path as `site`{_block_example(lm)}.",
         )
     if layer is None:
-        raise MonosemError(f"{site} needs a layer", f"Add --layer, from 0 to {lm.n_layers - 1}.")
+        raise MonosemError(f"{site} needs a layer", f"Add `layer`, from 0 to {lm.n_layers - 1}.")
     if not 0 <= layer < lm.n_layers:
         raise MonosemError(f"{lm.name} has no layer {layer}", f"Its layers are 0 to {lm.n_layers - 1}.")
     if site == "resid_mid" and family.parallel_flag and getattr(lm.text_config, family.parallel_flag):

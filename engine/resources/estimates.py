@@ -36,8 +36,8 @@ class Need:
     what: str
     n_bytes: int
     """At its largest."""
-    flags: str = ""
-    """Flags that change it, as a person would type them."""
+    settings: str = ""
+    """Settings that change it, named as in errors: "`batch`, `d_sae`"."""
     phase: str = ""
     """When it takes it; "" for all the time. Phases follow each other."""
     kept: int = 0
@@ -196,9 +196,9 @@ def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tupl
         for sae in saes
     )
     return (
-        Need("weights, gradients and Adam's moments", weights, "--d-sae", "training"),
-        Need("a training step", step, "--batch, --d-sae", "training"),
-        Need("shuffle buffer", 3 * buffer * row_bytes, "--buffer", "training"),
+        Need("weights, gradients and Adam's moments", weights, "`d_sae`", "training"),
+        Need("a training step", step, "`batch`, `d_sae`", "training"),
+        Need("shuffle buffer", 3 * buffer * row_bytes, "`buffer`", "training"),
     )
 
 
@@ -206,11 +206,11 @@ def looking_needs(sae: SaeWork, model: ModelWork, tokens: int, phase: str) -> tu
     """Device memory of evaluating or indexing: weights, and pre-activations of one forward, made and sorted."""
     encoded = min(ENCODE_BYTES, FLOAT * sae.d_sae * min(FORWARD_TOKENS, tokens))
     found = [
-        Need("weights", FLOAT * sae.parameters, "--d-sae", phase),
-        Need("features of a forward", 2 * encoded, "--d-sae", phase),
+        Need("weights", FLOAT * sae.parameters, "`d_sae`", phase),
+        Need("features of a forward", 2 * encoded, "`d_sae`", phase),
     ]
     if phase == "evaluating":
-        found.append(Need("logits", model.logit_bytes, "--context", phase))
+        found.append(Need("logits", model.logit_bytes, "`context`", phase))
     return tuple(found)
 
 
@@ -220,8 +220,8 @@ def index_needs(sae: SaeWork, tokens: int, memory: int) -> tuple[Need, ...]:
     segment = min(memory, columns + ENTRY_BYTES * entries + TOKEN_BYTES * tokens)
     merging = min(memory, columns + 4 * tokens + min(BYTES_PER_ENTRY * entries, MERGE_BYTES))
     return (
-        Need("a segment of the index", segment, "--memory", "indexing"),
-        Need("merging the index", merging, "--memory", "merging"),
+        Need("a segment of the index", segment, "`memory`", "indexing"),
+        Need("merging the index", merging, "`memory`", "merging"),
     )
 
 
@@ -229,7 +229,7 @@ def index_disk(sae: SaeWork, tokens: int) -> tuple[Need, ...]:
     """Disk of an index: segments and features.h5 lie beside each other until the merge is done."""
     entries = index_bytes(sae.n_active, sae.d_sae, tokens)
     weights = FLOAT * sae.parameters
-    return (Need("index", 2 * (entries + weights), "--index-tokens", kept=entries + weights),)
+    return (Need("index", 2 * (entries + weights), "`index_tokens`", kept=entries + weights),)
 
 
 def training_disk(sae: SaeWork) -> tuple[Need, ...]:
@@ -237,23 +237,23 @@ def training_disk(sae: SaeWork) -> tuple[Need, ...]:
     weights = FLOAT * sae.parameters
     checkpoint = sae.state_bytes + FLOAT * sae.batch * sae.width
     return (
-        Need("checkpoints", 2 * checkpoint, "--d-sae"),
-        Need("sae.h5", weights, "--d-sae", kept=weights),
+        Need("checkpoints", 2 * checkpoint, "`d_sae`"),
+        Need("sae.h5", weights, "`d_sae`", kept=weights),
     )
 
 
 def extraction_disk(rows: int, d_in: int, width: int) -> tuple[Need, ...]:
     """Disk of extracted activations: D values of `width` bytes a row, with token (4), context (8) and position (4)."""
     total = rows * (d_in * width + 16)
-    return (Need("activations", total, "--tokens, --keep", kept=total),)
+    return (Need("activations", total, "`tokens`, `keep`", kept=total),)
 
 
 def extraction_needs(rows: int, d_in: int, width: int, text_bytes: int, shard_bytes: int) -> tuple[Need, ...]:
     """Host memory of an extraction: a shard in pieces, and the same laid end to end."""
     shard = min(rows * d_in * width, shard_bytes)
     return (
-        Need("a shard, twice", 2 * shard, "--keep"),
-        Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "--data"),
+        Need("a shard, twice", 2 * shard, "`keep`"),
+        Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "`data`"),
     )
 
 
@@ -287,16 +287,16 @@ class LmWork:
         layer = (14 * self.d_model + 3 * self.d_mlp) * max(self.row_bytes, FLOAT)
         logits = self.vocab * (self.row_bytes + 3 * FLOAT)
         return (
-            Need("weights, gradients and Adam's moments", 16 * self.parameters, "--d-model, --layers"),
-            Need("a training step", self.batch_tokens * (self.layers * layer + logits), "--batch"),
-            Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "--data"),
+            Need("weights, gradients and Adam's moments", 16 * self.parameters, "`d_model`, `layers`"),
+            Need("a training step", self.batch_tokens * (self.layers * layer + logits), "`batch`"),
+            Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "`data`"),
         )
 
     def disk(self) -> tuple[Need, ...]:
         """Two checkpoints of weights and moments, then the model."""
         return (
-            Need("checkpoints", 2 * (FLOAT + ADAM) * self.parameters, "--d-model, --layers"),
-            Need("model", FLOAT * self.parameters, "--d-model, --layers", kept=FLOAT * self.parameters),
+            Need("checkpoints", 2 * (FLOAT + ADAM) * self.parameters, "`d_model`, `layers`"),
+            Need("model", FLOAT * self.parameters, "`d_model`, `layers`", kept=FLOAT * self.parameters),
         )
 
 

@@ -66,7 +66,7 @@ def _advice(needs: tuple[Need, ...]) -> str:
     return (
         "Most of it: "
         + "; ".join(
-            f"{need.what} {gigabytes(need.n_bytes)}" + (f" (lower {need.flags})" if need.flags else "")
+            f"{need.what} {gigabytes(need.n_bytes)}" + (f" (lower {need.settings})" if need.settings else "")
             for need in largest(needs)
         )
         + "."

@@ -15,7 +15,6 @@ from engine.corpus.reading_order import HELD_OUT_EVERY, WINDOW_BYTES
 from engine.data.arrays import Array
 from engine.jobs.activation_source import Reader
 from engine.jobs.subject import Subject
-from engine.lm.settings import LmSettings
 from engine.model.sites import Site
 from engine.resources.estimates import (
     LmWork,
@@ -33,9 +32,10 @@ from engine.resources.estimates import (
     training_needs,
 )
 from engine.runtime.free_memory import resident
-from store.index.memory_budget import checked_memory, default_memory
+from store.index.segment_writer import checked_memory, default_memory
 from store.run.shards import DTYPES, ShardInfo
 from store.run.spec import SaeSpec
+from store.settings.lm import LmSettings
 
 PACKED = (".zst", ".gz", ".parquet")
 LIBRARY_BYTES = 100_000_000
@@ -64,8 +64,8 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         models = [model_work(subject, subject.on(reader.settings).sites()[-1]) for reader in readers]
         stages.insert(0, Stage("activations", steps, steps * max(model.site_flops for model in models)))
-        work.append(Need("a forward", models[0].forward_bytes, "--context"))
-        host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"))
+        work.append(Need("a forward", models[0].forward_bytes, "`context`"))
+        host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"))
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
@@ -110,12 +110,12 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     model = model_work(subject, subject.site())
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [
-        Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "--data"),
+        Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"),
         *index_needs(sae, tokens, checked_memory(memory)),
     ]
-    work = [Need("a forward", model.forward_bytes, "--context"), *looking_needs(sae, model, tokens, "indexing")]
+    work = [Need("a forward", model.forward_bytes, "`context`"), *looking_needs(sae, model, tokens, "indexing")]
     stages = [_index_stage(sae, model, tokens)]
-    disk = [Need(need.what, need.n_bytes, "--tokens", kept=need.kept) for need in index_disk(sae, tokens)]
+    disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, stages, subject.settings.device)
 
 
@@ -123,7 +123,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     """What `monosem extract` takes."""
     model, width = model_work(subject, site), _width(keep)
     host = list(extraction_needs(tokens, site.d_in, width, text_bytes(subject.corpus), shard_bytes))
-    work = [Need("a forward", model.forward_bytes, "--context")]
+    work = [Need("a forward", model.forward_bytes, "`context`")]
     stages = [Stage("activations", tokens, tokens * model.site_flops)]
     disk = list(extraction_disk(tokens, site.d_in, width))
     return _plan("extract", disk, host, work, stages, subject.settings.device)

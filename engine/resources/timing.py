@@ -18,14 +18,15 @@ from engine.data.contexts import ContextBatch
 from engine.indexing.encoder import encode_rows
 from engine.indexing.index_run import token_rows
 from engine.jobs.subject import Subject
-from engine.jobs.train_settings import TrainSettings
-from engine.lm.settings import LmSettings
-from engine.lm.trainer import LmTrainer
+from engine.jobs.train_settings import trainer_settings
+from engine.lm.trainer import LmTrainer, network_config
 from engine.model.hooks import logits
 from engine.sae.base import Sae
 from engine.training.loop import SAMPLE_ROWS
 from engine.training.trainer import SaeTrainer
 from store.index.segment import SegmentBuilder
+from store.settings.lm import LmSettings
+from store.settings.train import TrainSettings
 
 SECONDS = 2.0
 """Spent on each kind of work, about; one pass of it at the least."""
@@ -67,7 +68,7 @@ def step_rate(
     settings: TrainSettings, sample_ND: torch.Tensor, y_NO: torch.Tensor | None, device: torch.device
 ) -> float:
     """Tokens a second of an autoencoder's training steps, or a transcoder's that explains y; of resolved settings."""
-    wanted = settings.trainer_settings(sample_ND.shape[1], None if y_NO is None else y_NO.shape[1])
+    wanted = trainer_settings(settings, sample_ND.shape[1], None if y_NO is None else y_NO.shape[1])
     trainer = SaeTrainer(wanted, device)
     trainer.start(sample_ND, y_NO)
     rows = [
@@ -141,7 +142,7 @@ def index_rate(subject: Subject, sae: Sae) -> IndexRate:
 
 def lm_rate(settings: LmSettings, device: torch.device) -> float:
     """Tokens a second of a language model's training steps, on random tokens."""
-    network = GPT2LMHeadModel(settings.network_config(settings.vocab, 0))
+    network = GPT2LMHeadModel(network_config(settings, settings.vocab, 0))
     trainer = LmTrainer(network, settings, device)
     shape = (settings.batch_contexts, settings.context)
     tokens = np.random.default_rng(0).integers(0, settings.vocab, shape).astype(np.int32)

@@ -30,7 +30,7 @@ def pick_device(name: str) -> torch.device:
     if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name):
         raise MonosemError(f"no device is called {name!r}", "Use auto, cpu, cuda, cuda:1 or mps.")
     if name == "mps" and not torch.backends.mps.is_available():
-        raise MonosemError("mps was asked for, but this machine has no Apple GPU", "Use --device auto or cpu.")
+        raise MonosemError("mps was asked for, but this machine has no Apple GPU", "Use `device=auto` or cpu.")
     if name.startswith("cuda"):
         _check_cuda(name, int(name.partition(":")[2] or 0))
     return torch.device(name)
@@ -38,7 +38,7 @@ def pick_device(name: str) -> torch.device:
 
 def _check_cuda(name: str, number: int) -> None:
     if not torch.cuda.is_available():
-        raise MonosemError(f"{name} was asked for, but PyTorch sees no CUDA GPU here", "Use --device auto or cpu.")
+        raise MonosemError(f"{name} was asked for, but PyTorch sees no CUDA GPU here", "Use `device=auto` or cpu.")
     count = torch.cuda.device_count()
     if number >= count:
         raise MonosemError(f"{name} was asked for, but the last CUDA GPU here is cuda:{count - 1}")

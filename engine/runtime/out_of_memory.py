@@ -21,7 +21,7 @@ def no_memory(error: BaseException) -> WorkFailed | None:
     where = "of the GPU" if "cuda" in text else ""
     return WorkFailed(
         " ".join(filter(None, ("the memory", where, "has run out"))),
-        "Take a shorter text, fewer strengths at once, --dtype bfloat16, or another --device.",
+        "Take a shorter text, fewer strengths at once, `dtype=bfloat16`, or another `device`.",
     )
 
 

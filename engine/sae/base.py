@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,6 @@ from engine.sae.sparse.products import weighted_rows
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
 from store.files.errors import MonosemError
 
-Sparsity = Literal["k", "l1"]
-"""Settings that can decide how many features are active."""
 ALL = slice(None)
 """Every feature."""
 ENCODE_BYTES = 1 << 28
@@ -84,7 +82,7 @@ class SaeSettings:
         if self.d_sae < 1:
             raise MonosemError(f"d_sae must be positive, not {self.d_sae}")
         if self.k is not None and not 1 <= self.k <= self.d_sae:
-            raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change --k or --d-sae.")
+            raise MonosemError(f"k must lie between 1 and d_sae = {self.d_sae}, not {self.k}", "Change `k` or `d_sae`.")
         if self.l1 is not None and not 0 <= self.l1 < math.inf:
             raise MonosemError(f"l1 must be a number from 0 on, not {self.l1}")
         if self.token_norm not in TOKEN_NORMS:
@@ -112,16 +110,12 @@ class Sae(nn.Module, ABC):
 
     arch: ClassVar[str]
     """Name in the registry and on disk."""
-    steered_by: ClassVar[tuple[Sparsity, ...]]
-    """The settings of which one, and one only, decides the sparsity; the first is the default."""
     l1_at_unit: ClassVar[float] = 1 / 16
     """Default `l1`, divided by √d_in: activations grow like it with inputs of E‖x - mean‖² = d_in (docs/log.md)."""
     lr_share: ClassVar[float] = 1.0
     """Default learning rate, as a multiple of TopK's."""
     resamples: ClassVar[bool] = False
     """Whether dead features are re-initialised on schedule."""
-    transcodes: ClassVar[bool] = False
-    """Whether it can explain another site than the one it reads."""
     product_dtype: torch.dtype | None = None
     """Of the encoder's product while training, where it is not the weights'; all else is in theirs."""
     in_input_units: ClassVar[frozenset[str]] = frozenset({"b_enc", "b_dec"})

@@ -30,8 +30,6 @@ class BatchTopKSae(Sae):
     """
 
     arch = "batchtopk"
-    steered_by = ("k",)
-    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
     threshold: Tensor
 

@@ -28,7 +28,6 @@ class GatedSae(Sae):
     """
 
     arch = "gated"
-    steered_by = ("l1",)
     l1_at_unit = 1 / 8
     lr_share = 0.4
     in_input_units = Sae.in_input_units | {"b_mag"}

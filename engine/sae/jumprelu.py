@@ -46,8 +46,6 @@ class JumpReluSae(Sae):
     """
 
     arch = "jumprelu"
-    steered_by = ("k", "l1")
-    transcodes = True
     in_input_units = Sae.in_input_units | {"threshold"}
 
     def __init__(self, settings: SaeSettings) -> None:

@@ -28,7 +28,6 @@ class L1NormSae(Sae):
     """
 
     arch = "l1-norm"
-    steered_by = ("l1",)
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:

@@ -1,26 +1,16 @@
-"""Architectures by name, and autoencoders from their weights on disk."""
+"""Import architectures by name, and build autoencoders from their weights on disk."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import cast
 
 import torch
 
 from engine.sae.base import Sae, SaeSettings
-from engine.sae.batchtopk import BatchTopKSae
-from engine.sae.gated import GatedSae
-from engine.sae.jumprelu import JumpReluSae
-from engine.sae.l1_norm import L1NormSae
-from engine.sae.matryoshka import MatryoshkaSae
-from engine.sae.relu import ReluSae
 from engine.sae.token_norm import TokenNorm
-from engine.sae.topk import TopKSae
-from store.files.errors import MonosemError
 from store.run.weights import SaeWeights
-
-ARCHITECTURES: dict[str, type[Sae]] = {
-    sae.arch: sae for sae in (TopKSae, BatchTopKSae, JumpReluSae, MatryoshkaSae, GatedSae, L1NormSae, ReluSae)
-}
+from store.settings.architectures import known_architecture
 
 
 def architecture(name: str) -> type[Sae]:
@@ -29,9 +19,8 @@ def architecture(name: str) -> type[Sae]:
     Raises:
         MonosemError: there is none of that name.
     """
-    if name not in ARCHITECTURES:
-        raise MonosemError(f"unknown architecture {name!r}", f"Choose one of: {', '.join(ARCHITECTURES)}.")
-    return ARCHITECTURES[name]
+    known = known_architecture(name)
+    return cast(type[Sae], getattr(import_module(f"engine.sae.{known.module}"), known.class_name))
 
 
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:

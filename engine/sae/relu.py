@@ -24,7 +24,6 @@ class ReluSae(Sae):
     """
 
     arch = "relu"
-    steered_by = ("l1",)
     resamples = True
 
     @torch.no_grad()

@@ -27,8 +27,6 @@ class TopKSae(Sae):
     """
 
     arch = "topk"
-    steered_by = ("k",)
-    transcodes = True
 
     def __init__(self, settings: SaeSettings) -> None:
         super().__init__(settings)

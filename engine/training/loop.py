@@ -105,7 +105,7 @@ class Member:
         kept = latest_checkpoint(self.run.checkpoints)
         return WorkFailed(
             f"{what} at step {self.trainer.step_count}",
-            "Begin again with a lower --lr and another --out. "
+            "Begin again with a lower `lr` and another `out`. "
             + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
         )
 
@@ -137,7 +137,7 @@ class TrainLoop:
             path = self.members[furthest].run.path
             raise MonosemError(
                 f"{path} is at step {step}, where not all of the others are",
-                f"Finish it by itself, then the others: --resume --out {path}",
+                f"Finish it by itself, then the others: `resume=True` `out={path}`",
             )
         if not common:
             for member in self.members:

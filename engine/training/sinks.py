@@ -97,10 +97,10 @@ def check_sinks(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in SINKS:
-            raise MonosemError(f"logs cannot go to {name!r}", f"--log-to takes {' or '.join(SINKS)}.")
+            raise MonosemError(f"logs cannot go to {name!r}", f"`log_to` takes {' or '.join(SINKS)}.")
     for name in names:
         if find_spec(name) is None:
-            raise MonosemError(f"{name} is not installed", f"pip install 'monosem[{name}]', or leave --log-to out.")
+            raise MonosemError(f"{name} is not installed", f"pip install 'monosem[{name}]', or leave `log_to` out.")
     return names
 
 
@@ -141,5 +141,5 @@ def open_sinks(text: str, run: RunFolder, settings: Mapping[str, Any], tokens: i
         try:
             found.append((name, SINKS[name](run, settings, tokens)))
         except Exception as error:
-            raise MonosemError(f"{name} cannot be opened: {error}", "Leave --log-to out to train without.") from error
+            raise MonosemError(f"{name} cannot be opened: {error}", "Leave `log_to` out to train without.") from error
     return Sinks(found, progress)

@@ -55,7 +55,7 @@ def _mean_and_scale(sample_ND: Tensor) -> tuple[Tensor, float]:
     mean_D = sample_ND.mean(0)
     spread = (sample_ND - mean_D).square().sum(1).mean().item()
     if not math.isfinite(spread):
-        raise WorkFailed("the model's activations are not all finite numbers", "Use --dtype float32 or bfloat16.")
+        raise WorkFailed("the model's activations are not all finite numbers", "Use `dtype=float32` or bfloat16.")
     if spread == 0:
         raise WorkFailed("the activations are the same for every token: there is nothing to learn")
     return mean_D, (sample_ND.shape[1] / spread) ** 0.5

@@ -13,6 +13,7 @@ import typer
 
 from monosem_tui.cli import output
 from monosem_tui.cli.config import CONFIG_FILE
+from monosem_tui.draw.flags import with_flags
 from store.files.errors import MonosemError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -65,7 +66,7 @@ def _explain(error: Exception, debug: bool) -> int:
     if debug:
         output.narrate("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, MonosemError):
-        output.complain(error.what, error.hint)
+        output.complain(with_flags(error.what), with_flags(error.hint))
         return error.exit_code
     if isinstance(error, typer.Abort):
         output.narrate("monosem: stopped")

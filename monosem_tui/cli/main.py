@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import error_frame as frame
-from monosem_tui.cli import output
+from monosem_tui.cli import options, output
 from monosem_tui.cli.commands.demo import demo
 from monosem_tui.cli.commands.doctor import doctor
 from monosem_tui.cli.commands.eval import evaluate
@@ -63,7 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(options.command(_command))
 
 
 def _version(wanted: bool) -> None:

@@ -1,24 +1,25 @@
-"""The flags that commands share: one spelling, one meaning and one line of help for each.
-
-A flag that is not given is None: defaults are the engine's, where they can depend on the model.
-"""
+"""The flags of commands: made from settings (store.settings), and those that say where and how a command works."""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from monosem_tui.cli.config import read_config
+from monosem_tui.draw.flags import flag_of, with_flags
+from store.settings.setting import Description, Settings, sentence
+from store.settings.train import AXES, TrainGrid, TrainSettings
 
 T = TypeVar("T")
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
-_ARRAY = re.compile(r"(.+)\.(?:npy|h5|hdf5|safetensors)(?::.*)?", re.IGNORECASE)
-"""The last part of a path to a user's own activations, as engine.data.arrays takes it."""
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
@@ -49,10 +50,6 @@ def size(value: str | int) -> int:
     if number < 1:
         raise typer.BadParameter(f"{str(value)!r} is no size; write 500M or 2G.")
     return number
-
-
-DEFAULT_MODEL = "gpt2"
-"""As the engine's settings have it; naming a run must not import the engine."""
 
 
 def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[T, ...]]:
@@ -99,160 +96,96 @@ def word(text: str) -> str:
     return text
 
 
-def given(values: dict[str, Any], *others: str) -> dict[str, Any]:
-    """The flags that the user gave: a command's parameters, those left out and `others` dropped."""
-    return {name: value for name, value in values.items() if value is not None and name not in others}
+@dataclass(frozen=True)
+class Flags:
+    """Marks a parameter of a command: these settings of its class are flags, in this order in the help."""
+
+    names: str
+    """Separated by spaces."""
+    from_file: bool = True
+    """Whether `--config FILE.toml` gives them too."""
 
 
-def run_name(flags: dict[str, Any], marks: Mapping[str, str] | None = None) -> str:
-    """A name for a new run that says what it is of: `gpt2-resid_post-6-topk`.
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with each parameter that is marked by `Flags` replaced by a flag per setting.
 
-    `marks` tell it from others of a sweep, by setting; those of settings that the name has anyway are left out.
+    The command is called with the settings made from the flags that were given.
     """
-    others = [mark for name, mark in (marks or {}).items() if name not in ("site", "layer", "arch")]
-    source = str(flags.get("activations") or flags.get("model", DEFAULT_MODEL)).rstrip("/")
-    if array := _ARRAY.fullmatch(source.split("/")[-1]):
-        return "-".join([filename(f"{array[1]}-{flags.get('arch', 'topk')}"), *others])
-    words = [source.split("/")[-1], flags.get("site", "resid_post"), flags.get("layer"), flags.get("arch", "topk")]
-    return "-".join([re.sub(r"[^\w.]+", "_", str(word)) for word in words if word is not None] + others)
+    signature = inspect.signature(function, eval_str=True)
+    groups: dict[str, tuple[type[Any], list[str]]] = {}
+    parameters: list[inspect.Parameter] = []
+    file: inspect.Parameter | None = None
+    for parameter in signature.parameters.values():
+        kind, *marks = get_args(parameter.annotation) or (None,)
+        flags = next((mark for mark in marks if isinstance(mark, Flags)), None)
+        if flags is None:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = kind, flags.names.split()
+        parameters += _parameters(kind, flags.names.split())
+        if flags.from_file:
+            file = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Config)
+    if file is not None:
+        parameters.insert(-1, file)  # before --json, the last
+
+    def run(**values: Any) -> None:
+        values.pop("config", None)  # its callback has read it
+        for parameter, (kind, names) in groups.items():
+            given = {name: value for name in names if (value := values.pop(name)) not in (None, [])}
+            values[parameter] = kind.asked(**given) if kind is TrainGrid else kind(**given)
+        function(**values)
+
+    run.__doc__ = function.__doc__
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
 
 
-def filename(text: str) -> str:
-    """Without what a file's name had better not have, a module path's colon for one."""
-    return re.sub(r"[^\w.-]+", "_", text)
+def _parameters(kind: type[Any], names: Sequence[str]) -> list[inspect.Parameter]:
+    """Typer's parameters of settings. None stands for a flag that is not given."""
+    cls: type[Settings] = TrainSettings if kind is TrainGrid else kind
+    types = get_type_hints(cls)
+    found = []
+    for name in names:
+        is_list = kind is TrainGrid and name in AXES
+        bare = _bare(types[name])
+        value: Any = str if is_list else bare
+        annotation = Annotated[value | None, option_of(cls, name, bare, is_list=is_list)]
+        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    return found
 
+
+def _bare(kind: Any) -> Any:
+    """A type without None, as Typer takes it."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(one for one in get_args(kind) if one is not NoneType)
+    return list[str] if get_origin(kind) is tuple else kind
+
+
+def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = False) -> Any:
+    """Typer's option of one setting of type `kind`: flags, placeholder, help with the default, parser and limit."""
+    known = cls.description(name)
+    on, off = flag_of(name)
+    help = with_flags(sentence(known))
+    if kind is bool:
+        return typer.Option(f"{on}/{off}" if off else on, help=help)
+    if is_list:
+        return typer.Option(on, metavar=f"{known.metavar},…", parser=several(_part(kind, known)), help=help)
+    if parse := PARSERS.get(known.metavar):
+        return typer.Option(on, metavar=known.metavar, parser=parse, help=help)
+    return typer.Option(on, metavar=known.metavar or None, min=known.least, help=help)
+
+
+def _part(kind: type, known: Description) -> Callable[[str], Any]:
+    """The parser of one entry of a list."""
+    if kind is int:
+        return PARSERS.get(known.metavar) or whole(int(known.least or 0))
+    return positive if kind is float else word
+
+
+PARSERS: dict[str, Callable[[str], int]] = {"COUNT": count, "SIZE": size}
+"""Parsers by the placeholder of the value."""
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under --runs-dir.")]
-
-Model = Annotated[
-    str | None,
-    typer.Option("--model", metavar="MODEL", help="Language model: gpt2, llama, gemma, a hub id, a folder or a run."),
-]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="DATA",
-        help="Text: stdlib, planted, files, globs (.txt .jsonl .jsonl.zst .parquet; :FIELD), hf:NAME[:CONFIG][@SPLIT].",
-    ),
-]
-Layer = Annotated[
-    int | None, typer.Option("--layer", metavar="N", help="Layer of the model, counted from 0; else the middle one.")
-]
-Site = Annotated[
-    str | None,
-    typer.Option(
-        "--site",
-        metavar="SITE",
-        help="resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path.",
-    ),
-]
-Tokens = Annotated[
-    int | None, typer.Option("--tokens", metavar="COUNT", parser=count, help="Tokens to work on (500k, 2M).")
-]
-Index = Annotated[bool | None, typer.Option("--index/--no-index", help="Index and evaluate at the end.")]
-IndexTokens = Annotated[
-    int | None,
-    typer.Option("--index-tokens", metavar="COUNT", parser=count, help="Tokens to index features over [1M]."),
-]
-Memory = Annotated[
-    int | None,
-    typer.Option(
-        "--memory",
-        metavar="SIZE",
-        parser=size,
-        help="Memory to collect, sort and merge in (500M, 2G) [a quarter of the machine's, 2G at most].",
-    ),
-]
-Layers = Annotated[
-    str | None,
-    typer.Option(
-        "--layer", metavar="N,…", parser=several(whole(0)), help="Layer of the model, from 0; else the middle one."
-    ),
-]
-Sites = Annotated[
-    str | None,
-    typer.Option(
-        "--site",
-        metavar="SITE,…",
-        parser=several(word),
-        help="resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path.",
-    ),
-]
-SitesOut = Annotated[
-    str | None,
-    typer.Option(
-        "--site-out",
-        metavar="SITE,…",
-        parser=several(word),
-        help="Explain this site by features of --site: a transcoder (topk, batchtopk, matryoshka, jumprelu).",
-    ),
-]
-LayersOut = Annotated[
-    str | None,
-    typer.Option("--layer-out", metavar="N,…", parser=several(whole(0)), help="Layer of --site-out [that of --site]."),
-]
-DSae = Annotated[
-    str | None, typer.Option("--d-sae", metavar="COUNT,…", parser=several(count), help="Number of features.")
-]
-Expansion = Annotated[
-    str | None,
-    typer.Option(
-        "--expansion",
-        metavar="N,…",
-        parser=several(whole(1)),
-        help="Number of features as a multiple of the site's width.",
-    ),
-]
-Arch = Annotated[
-    str | None,
-    typer.Option(
-        "--arch",
-        metavar="NAME,…",
-        parser=several(word),
-        help="Architecture of the autoencoder: topk, batchtopk, jumprelu, matryoshka, gated, l1-norm or relu.",
-    ),
-]
-K = Annotated[
-    str | None,
-    typer.Option(
-        "--k",
-        metavar="N,…",
-        parser=several(whole(1)),
-        help="Active features a token: topk, batchtopk, matryoshka, jumprelu.",
-    ),
-]
-L1 = Annotated[
-    str | None,
-    typer.Option(
-        "--l1",
-        metavar="X,…",
-        parser=several(positive),
-        help="Weight of the sparsity penalty: gated, l1-norm, relu; jumprelu without --k.",
-    ),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option("--seed", metavar="N,…", parser=several(whole(0)), help="Seed of everything that is drawn at random."),
-]
-DataSeed = Annotated[
-    int | None,
-    typer.Option("--data-seed", metavar="N", min=0, help="Seed of the order of text and batches [--seed, the first]."),
-]
-Batch = Annotated[int | None, typer.Option("--batch", metavar="COUNT", parser=count, help="Tokens a training step.")]
-Context = Annotated[int | None, typer.Option("--context", metavar="N", min=2, help="Tokens a context.")]
-Packing = Annotated[
-    Literal["packed", "documents"] | None,
-    typer.Option("--packing", help="Lay documents end to end, or give each its own contexts [packed]."),
-]
-Lr = Annotated[float | None, typer.Option("--lr", metavar="X", min=0, help="Peak learning rate.")]
-Seed = Annotated[
-    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything that is drawn at random.")
-]
-Device = Annotated[str | None, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
-Dtype = Annotated[
-    str | None, typer.Option("--dtype", metavar="TYPE", help="Of matrix products: auto, float32, bfloat16 or float16.")
-]
 
 Out = Annotated[
     Path | None,

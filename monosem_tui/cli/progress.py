@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
 from monosem_tui.draw.bars import bar
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import activation, compact, duration
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
 
@@ -149,7 +150,7 @@ class ConsoleProgress:
 
     def say(self, text: str) -> None:
         """Print one sentence."""
-        output.narrate(text)
+        output.narrate(with_flags(text))
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[TaskBar | LoggedTask]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,27 +45,6 @@ def folder_of_runs(name: str) -> Path | None:
     """Return a folder that holds runs and is not a run itself, else None."""
     folder = Path(name)
     return folder if not _to_open(RunFolder(folder)) and list_runs(folder) else None
-
-
-def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
-    """Return the folder to write: --out (a bare name lies under `root`), else `root`/`name`, with a number if taken.
-
-    New work takes the first free number, --resume the last one used, which is the same command's.
-    """
-    return runs_to_write(out, root, [name], [""], resume=resume)[0]
-
-
-def runs_to_write(
-    out: Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
-) -> list[RunFolder]:
-    """Return the folders of a grid: --out with each ending, else each name, all with the same number."""
-    if out is not None:
-        place = root / out if len(out.parts) == 1 and not out.is_absolute() else out
-        return [RunFolder(place.with_name(place.name + ending)) if ending else RunFolder(place) for ending in endings]
-    taken = {path.name for name in names for path in root.glob(f"{name}*")}
-    numbers = ["", *(f"-{number}" for number in range(2, len(taken) + 3))]
-    free = next(i for i, number in enumerate(numbers) if not taken & {name + number for name in names})
-    return [RunFolder(root / (name + numbers[max(free - 1, 0) if resume else free])) for name in names]
 
 
 def only_run(root: Path) -> Place | None:

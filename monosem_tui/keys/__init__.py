@@ -1,1 +1,5 @@
-"""Every action, once: a table a screen, and `table`, from which all that shows or takes keys is made."""
+"""The table of actions: key bindings, bottom line, help panel, command palette and docs/keys.md are all made from it.
+
+A module per screen lists its actions, `table` puts them together. What an action does is in the part of a screen that
+owns its method.
+"""

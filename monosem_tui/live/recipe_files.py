@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from monosem_tui.live.transcript import Writing
-from store.files.atomic import write_json, write_text
+from store.files.atomic import json_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_output
 from store.index.vocabulary import Vocabulary
 from store.live import wire
 from store.live.recipe import Recipe
+from store.run.weights import sae_digest
 
 
 def free_name(stem: str, taken: Sequence[str]) -> str:
@@ -40,20 +41,7 @@ def save_recipe(path: Path, recipe: Recipe, sae: Path) -> None:
         MonosemError: the file is there already, or cannot be written.
     """
     _refuse(path)
-    replace(recipe, dictionary=digest_of(sae)).save(path)
-
-
-def digest_of(sae: Path) -> str:
-    """SHA-256 of a dictionary; reads all of it.
-
-    Raises:
-        MonosemError: it cannot be read.
-    """
-    try:
-        with sae.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MonosemError(f"{sae}: {error.strerror or error}") from None
+    replace(recipe, dictionary=sae_digest(sae)).save(path)
 
 
 def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> None:
@@ -63,10 +51,8 @@ def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary)
         MonosemError: the file is there already, or cannot be written.
     """
     _refuse(path)
-    if path.suffix == ".json":
-        write_json(path, as_json(recipe, writing, vocabulary))
-    else:
-        write_text(path, as_text(recipe, writing, vocabulary))
+    as_file = json_text(as_json(recipe, writing, vocabulary)) if path.suffix == ".json" else None
+    write_output(path, as_text(recipe, writing, vocabulary) if as_file is None else as_file)
 
 
 def as_text(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> str:

@@ -9,7 +9,7 @@ from monosem_tui.draw.safe_text import cut, fit, printable
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import dotted
 from store.index.reader import FeatureStore
-from store.query.ngrams import FiresOn, Ngram, fires_on
+from store.query.ngrams import FiringNgrams, Ngram, firing_ngrams
 
 MOST = 8
 """Most n-grams shown per kind."""
@@ -40,7 +40,7 @@ def read_fires(store: FeatureStore, feature: int) -> Fires:
     Raises:
         MonosemError: the feature is dead, or the store cannot be read.
     """
-    found: FiresOn = fires_on(store, feature, top=MOST)
+    found: FiringNgrams = firing_ngrams(store, feature, top=MOST)
     rows = ((NAMES[name], tuple(_shown(store, one) for one in ngrams)) for name, ngrams in found.windows.items())
     return Fires(feature, found.n_active, tuple(rows))
 

@@ -1,4 +1,5 @@
-"""Files that are complete or absent: errors a person can act on, atomic writes, sealed HDF5, arrays read in place.
+"""Reading and writing files: errors that users can act on, atomic writes, sealed HDF5 files, arrays read in place.
 
-Knows nothing of runs, features or models; everything else in `store` writes and reads through it.
+Also the rules for files from strangers (`regular_file`) and for files that a person names (`output_file`). Knows
+nothing of runs, features or models; everything else in `store` reads and writes through it.
 """

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: write a temporary sibling, fsync, rename."""
+"""Atomic writes: a temporary file beside the target, fsync, rename. A file is complete or absent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from store.files.errors import MonosemError, disk_errors
+from store.files.regular_file import read_stream
 
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` survive a power cut."""
+    """Sync `folder`, so that a rename inside it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,8 +31,11 @@ def fsync_folder(folder: Path) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, fsync it and rename it to `path`.
 
-    On any failure the temporary file is removed and `path` stays as it was. Temporary files that a killed process
-    left behind for the same `path` are removed first.
+    On any failure the temporary file is removed and `path` stays as it was. Temporary files of killed writers of the
+    same `path` are removed first.
+
+    Raises:
+        MonosemError: the disk is full, or it cannot be written there.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,9 +59,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; when the block ends well, it becomes `path`, which must not be there yet.
+    """Yield a temporary folder beside `path`; when the block ends well, rename it to `path`, which must not exist.
 
-    On any failure nothing is left. An empty folder counts as none, unless someone works in it.
+    On any failure nothing is left. An empty folder is replaced, unless it is the current one.
 
     Raises:
         MonosemError: something is there, or it cannot be written.
@@ -91,7 +95,7 @@ def _require_free(path: Path) -> None:
         wrong = "is the folder you are in"
     else:
         return
-    raise MonosemError(f"{path} {wrong}", "Choose another --out: nothing takes the place of what is there.")
+    raise MonosemError(f"{path} {wrong}", "Choose another `out`: nothing is overwritten.")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -101,11 +105,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as indented JSON, all or nothing.
+    """Replace `path` by `value` as indented JSON, all or nothing."""
+    write_text(path, json_text(value))
 
-    Letters of every script stay as they are; what no one can see is escaped, so that a terminal may be given the file.
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON, its last newline included.
+
+    Letters of every script stay as they are; invisible characters are escaped, so that a terminal may print the text.
     """
-    write_text(path, _UNUSUAL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+    return _UNUSUAL.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -116,9 +125,14 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse `path`; a damaged file is a `MonosemError` that names it."""
+    """Parse a JSON file.
+
+    Raises:
+        MonosemError: it cannot be read, is damaged, or is a link out of its folder.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with read_stream(path) as stream:
+            return json.loads(stream.read().decode("utf-8"))
     except OSError as error:
         raise MonosemError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -1,35 +1,42 @@
-"""Short reads of long columns: the bytes of a contiguous dataset, straight from its open file.
+"""Contiguous datasets, read as bytes of their file.
 
-HDF5's own selection takes some 60 µs for a slice however short; a page asks for many of them. The file is the one that
-HDF5 has open, so it does not matter what has become of its name.
+HDF5's own selection takes some 60 µs for a slice however short, and a page asks for many of them.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.errors import MonosemError
 
-class FlatArray:
-    """A dataset that is read by slices of its values in storage order, whatever its shape."""
+
+class OpenArray:
+    """A dataset of an open file, read by slices of its values in storage order, or by rows.
+
+    It reads from the descriptor that HDF5 has open, so the file may have lost its name meanwhile.
+    """
 
     def __init__(self, file: h5py.File, name: str) -> None:
         self._file, self._dataset = file, file[name]
-        self._dtype, self._length = self._dataset.dtype, int(math.prod(self._dataset.shape))
-        self._size = self._dtype.itemsize
+        shape = self._dataset.shape
+        self._dtype, self._length = self._dataset.dtype, int(math.prod(shape))
         # Without an offset (compressed, or never written) HDF5 itself reads, along the first axis alone.
         self._offset: int | None = self._dataset.id.get_offset()
+        self._width = shape[1] if len(shape) == 2 and self._dataset.chunks is None else 0
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, wanted: slice) -> NDArray[Any]:
-        """The values of a slice, as its own array.
+        """Return the values of a slice as an array of its own.
 
         Raises:
             OSError: the file ends before them, which it did not when it was sealed.
@@ -39,37 +46,75 @@ class FlatArray:
             return np.empty(0, self._dtype)
         if self._offset is None or step != 1:
             return np.asarray(self._dataset[start:stop:step])
-        values = np.empty(stop - start, self._dtype)
-        at, descriptor = self._offset + start * self._size, self._file.id.get_vfd_handle()
-        got = os.preadv(descriptor, [values.data], at)
-        if got < values.nbytes:
-            self._read_on(memoryview(values.view(np.uint8).data), got, at, descriptor)
-        return values
+        return _read(self._file.id.get_vfd_handle(), self._dtype, self._offset, start, stop)
 
-    def _read_on(self, target: memoryview, done: int, at: int, descriptor: int) -> None:
-        """The rest of a read that came in part: signals may cut one, and the end of the file does."""
+    def row(self, number: int) -> Any:
+        """Return one row as an array of its own; of a dataset with one axis, a value."""
+        if not self._width:
+            return self._dataset[number]
+        return self[number * self._width : (number + 1) * self._width]
+
+    def whole(self) -> NDArray[Any]:
+        """Return all values in the dataset's shape."""
+        return np.asarray(self._dataset[()])
+
+
+@dataclass(frozen=True)
+class ArraySpan:
+    """Where a contiguous dataset lies in a sealed file. Nothing of it is in memory, and no file is open."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, path: Path, dataset: h5py.Dataset) -> ArraySpan:
+        """Locate a dataset.
+
+        Raises:
+            ValueError: it is compressed.
+        """
+        offset = dataset.id.get_offset()
+        if offset is None and dataset.size:
+            raise ValueError(f"{dataset.name} is not contiguous")
+        return cls(path, offset or 0, dataset.shape, dataset.dtype)
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return values start … stop-1 of a dataset with one axis, all of them by default.
+
+        Reads rather than maps: pages of a mapping count as this process's memory.
+
+        Raises:
+            MonosemError: the file ends before them, or is gone.
+        """
+        stop = self.shape[0] if stop is None else stop
+        if stop <= start:
+            return np.empty(0, self.dtype)
+        try:
+            with self.path.open("rb", buffering=0) as stream:
+                return _read(stream.fileno(), self.dtype, self.offset, start, stop)
+        except OSError as error:
+            what = f"cannot read {self.path}: {error.strerror or error}"
+            raise MonosemError(what, "Remove the index folder and index again.") from error
+
+    def mapped(self) -> NDArray[Any]:
+        """Memory-map the dataset, read-only, for a look here and there."""
+        if not math.prod(self.shape):
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
+
+
+def _read(descriptor: int, dtype: np.dtype[Any], offset: int, start: int, stop: int) -> NDArray[Any]:
+    """Read values start … stop-1 of the array that begins at byte `offset`."""
+    values = np.empty(stop - start, dtype)
+    at = offset + start * dtype.itemsize
+    done = os.preadv(descriptor, [values.data], at)
+    if done < values.nbytes:  # a signal may cut a read, and the end of the file does
+        target = memoryview(values.view(np.uint8).data)
         while done < len(target):
             got = os.preadv(descriptor, [target[done:]], at + done)
             if not got:
-                raise OSError(f"the file ends inside of {self._dataset.name}")
+                raise OSError("the file ends inside a dataset")
             done += got
-
-
-class FlatRows:
-    """A dataset that is read row by row; a row of one axis is a value."""
-
-    def __init__(self, file: h5py.File, name: str) -> None:
-        self._dataset = file[name]
-        shape = self._dataset.shape
-        self._width = shape[1] if len(shape) == 2 and self._dataset.chunks is None else 0
-        self._values = FlatArray(file, name)
-
-    def __getitem__(self, row: int) -> Any:
-        """One row, as its own array."""
-        if not self._width:
-            return self._dataset[row]
-        return self._values[row * self._width : (row + 1) * self._width]
-
-    def whole(self) -> NDArray[Any]:
-        """All rows."""
-        return np.asarray(self._dataset[()])
+    return values

@@ -1,7 +1,10 @@
 """Sealed HDF5 files: complete or absent, self-describing, and able to prove that no byte has changed.
 
-The first 512 bytes (HDF5's user block) are ours: one ASCII line with the kind of file, the schema version, the length
-and a SHA-256 of everything behind it. Each dataset also carries its own SHA-256, so damage can be named.
+The first 512 bytes (HDF5's user block) are the seal: one ASCII line with the kind of file, the schema version, the
+length and the SHA-256 of everything after it. Each dataset also carries its own SHA-256, so damage can be named.
+
+The seal is not a signature: a forger can write one. So a file is believed only where all it holds lies in itself; HDF5
+would read external storage, virtual datasets and links from any file that the reader may read.
 """
 
 from __future__ import annotations
@@ -22,11 +25,14 @@ from numpy.typing import NDArray
 
 from store.files.atomic import atomic_path
 from store.files.errors import MonosemError, disk_errors
-from store.files.schema import SCHEMA_VERSION, check_version
+from store.files.regular_file import read_stream
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+SCHEMA_VERSION = 2
+"""Version of everything that monosem writes. Version 2 splits the ids of more than 65 536 features into two columns
+(`store.index.feature_ids` reads both)."""
 SEAL_BYTES = 512
 _SEAL = re.compile(rb"monosem ([a-z]+) schema (\d+) bytes (\d+) sha256 ([0-9a-f]{64})\n\0*\Z")
 _CHUNK = 1 << 22
@@ -42,17 +48,26 @@ class Seal:
     sha256: str
 
 
+def check_version(found: int, path: Path) -> None:
+    """Refuse a file of a newer schema; every older version still opens."""
+    if found > SCHEMA_VERSION:
+        raise MonosemError(
+            f"{path} has schema version {found}; this monosem reads up to {SCHEMA_VERSION}",
+            "Upgrade monosem to open it.",
+        )
+
+
 class _Disk(io.FileIO):
-    """What HDF5 writes through: the first error is kept, and what comes after it goes nowhere.
+    """The file that HDF5 writes to: keeps the first error and drops every write after it.
 
     HDF5 cannot close a file that it could not write, and prints a traceback for each of its parts until the process
-    ends. So it never meets a full disk; who opened the file asks for the error.
+    ends. So it is never shown a full disk; the opener calls `check`.
     """
 
     error: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """All of it, or from the first error on nothing."""
+        """Write all of it; nothing once there was an error."""
         rest = memoryview(data).cast("B")
         n_bytes = len(rest)
         try:
@@ -63,7 +78,7 @@ class _Disk(io.FileIO):
         return n_bytes
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Like `write`."""
+        """Cut the file; nothing once there was an error."""
         try:
             return super().truncate(size) if self.error is None else 0
         except OSError as error:
@@ -78,7 +93,11 @@ class _Disk(io.FileIO):
 
 @contextmanager
 def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
-    """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise."""
+    """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise.
+
+    Raises:
+        MonosemError: the disk is full, or it cannot be written there.
+    """
     with atomic_path(path) as temporary:
         with _Disk(temporary, "w+") as disk:
             try:
@@ -89,18 +108,18 @@ def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
                     disk.check()
                     _digest_datasets(file)
             finally:
-                disk.check()  # whatever else went wrong came of it
+                disk.check()  # a full disk is the cause of whatever else went wrong
         _write_seal(temporary, kind)
 
 
 def read_seal(path: Path) -> Seal:
-    """Read the head of `path`.
+    """Read the seal of `path`.
 
     Raises:
-        MonosemError: the file is missing, empty, truncated, not ours, or of a newer schema.
+        MonosemError: the file is missing, truncated, not monosem's, of a newer schema, or a link out of its folder.
     """
     try:
-        with path.open("rb") as stream:
+        with read_stream(path) as stream:
             head = stream.read(SEAL_BYTES)
             size = os.fstat(stream.fileno()).st_size
     except FileNotFoundError:
@@ -118,32 +137,73 @@ def read_seal(path: Path) -> Seal:
 
 
 def open_sealed(path: Path, kind: str) -> h5py.File:
-    """Open a sealed file for reading; its length and kind are checked, its digests are not (see `verify`)."""
+    """Open a sealed file for reading. Length and kind are checked, and that it refers to no other file; its digests are
+    not (see `store.verify`).
+
+    Raises:
+        MonosemError: as `read_seal` does, or the file is of another kind, damaged, or refers to other files.
+    """
     seal = read_seal(path)
     if seal.kind != kind:
         raise MonosemError(f"{path} is a monosem {seal.kind} file, not a {kind} file")
     try:
         # The file never changes once it is sealed, and locks do not work on many network file systems.
-        return h5py.File(path, "r", locking=False)
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
+    try:
+        check_self_contained(file, path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def check_self_contained(file: h5py.File, path: Path) -> None:
+    """Refuse an HDF5 file of which any part lies, or may lie, in another file.
+
+    Raises:
+        MonosemError: it has a soft or external link, external storage or a virtual dataset; which, by name.
+    """
+    foreign = ""
+
+    def look(name: bytes, link: h5py.h5l.LinkInfo) -> int | None:
+        nonlocal foreign
+        if link.type != h5py.h5l.TYPE_HARD:
+            foreign = f"{name.decode(errors='replace')} is a link"
+        elif isinstance(item := h5py.h5o.open(file.id, name), h5py.h5d.DatasetID) and keeps_elsewhere(item):
+            foreign = f"{name.decode(errors='replace')} keeps its values in another file"
+        return 1 if foreign else None
+
+    try:
+        file.id.links.visit(look, info=True)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
+    if foreign:
+        raise MonosemError(f"{path} refers to other files: {foreign}", "monosem writes no such file: do not trust it.")
+
+
+def keeps_elsewhere(dataset: h5py.h5d.DatasetID) -> bool:
+    """Whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
+    created = dataset.get_create_plist()
+    return bool(created.get_external_count()) or created.get_layout() == h5py.h5d.VIRTUAL
 
 
 def seal_holds(path: Path) -> bool:
-    """Whether every byte behind the head is what was sealed. Reads the whole file."""
+    """Return whether every byte after the head is what was sealed. Reads the whole file."""
     return read_seal(path).sha256 == _digest_file(path)
 
 
 def dataset_states(file: h5py.File) -> Iterator[tuple[str, bool]]:
-    """Whether the content of each dataset still matches its digest. Reads the whole file.
+    """Yield the name of each dataset and whether its content still matches its digest. Reads the whole file.
 
-    In a damaged file it may crash: see `store.verify.damage_probe`.
+    HDF5 may crash in a damaged file: see `store.verify.damage_probe`.
     """
     size = os.fstat(file.id.get_vfd_handle()).st_size
     for name, dataset in _datasets(file):
         try:
             # A damaged shape may claim more than all memory; gzip packs no tighter than 1 032 to 1.
-            fits = dataset.nbytes <= size * (1 if dataset.chunks is None else 1032)
+            fits = not keeps_elsewhere(dataset.id) and dataset.nbytes <= size * (1 if dataset.chunks is None else 1032)
             whole = bool(fits and dataset.attrs["sha256"] == _digest_dataset(dataset))
         except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError):
             whole = False
@@ -151,18 +211,10 @@ def dataset_states(file: h5py.File) -> Iterator[tuple[str, bool]]:
 
 
 def put(group: h5py.Group, name: str, values: NDArray[Any], *, packed: bool = False) -> h5py.Dataset:
-    """Write an array: contiguous where it is read at random, gzip (`packed`) where it is always read whole."""
+    """Write an array: contiguous for random reads, or compressed (`packed`) where it is always read whole."""
     if packed and values.size:
         return group.create_dataset(name, data=values, compression="gzip", compression_opts=4, shuffle=True)
     return group.create_dataset(name, data=values)
-
-
-def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
-    """Memory-map a contiguous dataset of a sealed file, read-only."""
-    offset = dataset.id.get_offset()
-    if offset is None:
-        return np.empty(dataset.shape, dataset.dtype)
-    return np.memmap(path, dtype=dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
 
 
 def _write_seal(path: Path, kind: str) -> None:
@@ -173,12 +225,9 @@ def _write_seal(path: Path, kind: str) -> None:
 
 
 def _digest_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with read_stream(path) as stream:
         stream.seek(SEAL_BYTES)
-        while block := stream.read(_CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:

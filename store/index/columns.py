@@ -1,4 +1,7 @@
-"""Columns of the feature list that follow from activations, gathered in one pass over sorted entries."""
+"""Columns of the feature list that follow from activations, computed in one pass over sorted entries.
+
+Shapes: F features, Q quantiles.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,25 @@ from numpy.typing import NDArray
 from store.files.sealed_hdf5 import put
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Quantiles of a feature's non-zero activations that are kept."""
+"""Stored quantiles of a feature's non-zero activations."""
 TOP_TOKEN_POOL = 1024
 """`top_token` is the token with the largest total activation among this many of the feature's strongest entries."""
 PIECE = 1 << 18
-"""Entries looked at together: few enough to stay in the processor's cache."""
+"""Entries handled at once: few enough to stay in the processor's cache."""
 VocabOf = Callable[[NDArray[Any]], NDArray[np.int32]]
 _POINT = 24
 _ONE = 1 << _POINT
 _FEATURE_SHIFT, _VOCAB_SHIFT = np.uint64(40), np.uint64(16)
 _VOCAB_MASK, _LOW = np.uint64((1 << 24) - 1), np.uint64(0xFFFF)
 _VALUES = np.nan_to_num(np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64), posinf=0, neginf=0)
-"""What the bits of a float16 stand for; 0 for what no activation can be."""
+"""The float16 of each 16 bits; 0 for NaN and infinity, which no activation is."""
 _UNITS = (_VALUES * _ONE).astype(np.int64)
 
 
 def quantile_ranks(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rank of each kept quantile among a feature's activations, 0 the strongest: [F, len(QUANTILES)].
+    """Return the rank of each stored quantile among a feature's activations, 0 for the strongest: [F, Q].
 
-    Quantile q of n activations is the entry of rank round((1 - q) · (n - 1)): a nearest rank, no interpolation.
+    Quantile q of n activations is the entry of rank round((1 - q) · (n - 1)): the nearest rank, no interpolation.
     """
     steps = np.maximum(count_F[:, None] - 1, 0)
     ranks: NDArray[np.int64] = np.rint((1 - np.array(QUANTILES)) * steps).astype(np.int64)
@@ -39,7 +42,7 @@ def quantile_ranks(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def quantile_places(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index in inverted/act of each kept quantile of each feature: [F, len(QUANTILES)]; -1 where it never fires."""
+    """Return the index in inverted/act of each stored quantile: [F, Q]; -1 for features that never fire."""
     start = (np.cumsum(count_F) - count_F)[:, None]
     return np.where(count_F[:, None] > 0, start + quantile_ranks(count_F), -1)
 
@@ -48,8 +51,7 @@ def quantile_places(count_F: NDArray[np.int64]) -> NDArray[np.int64]:
 class CorpusColumns:
     """Columns over F features, filled from blocks of inverted entries in storage order.
 
-    The same to the bit however the entries are cut into blocks: sums are kept in whole units of 2⁻²⁴, of which every
-    float16 is a multiple.
+    Bit-identical for any cut into blocks: sums are kept in whole units of 2⁻²⁴, of which every float16 is a multiple.
     """
 
     count_F: NDArray[np.int64]
@@ -58,18 +60,18 @@ class CorpusColumns:
     max_F: NDArray[np.float32]
     quantiles_FQ: NDArray[np.float32]
     top_token_F: NDArray[np.int32]
-    """-1 where the feature never fires."""
+    """-1 for features that never fire."""
     top_sum_F: NDArray[np.float64]
     """Total activation of `top_token` in the pool."""
     _whole_F: NDArray[np.int64]
     _units_F: NDArray[np.int64]
-    """Sums, in ones and in units below one."""
+    """Sums of activations: whole part, and units of 2⁻²⁴."""
     _pool: list[NDArray[np.uint64]]
-    """Of features whose pool is not settled yet: feature, vocabulary id and activation of each entry, packed."""
+    """Feature, vocabulary id and activation of each entry, packed, for features whose pool is not complete yet."""
 
     @classmethod
     def empty(cls, count_F: NDArray[np.int64]) -> CorpusColumns:
-        """Nothing taken yet; `count_F` says how many entries each feature will bring."""
+        """Return columns without entries; `count_F` is the number of entries that each feature will have."""
         f = len(count_F)
         return cls(
             count_F=count_F,
@@ -86,18 +88,18 @@ class CorpusColumns:
 
     @property
     def sum_F(self) -> NDArray[np.float64]:
-        """Total activation, rounded once."""
+        """Return total activations, rounded once."""
         total_F: NDArray[np.float64] = self._whole_F + self._units_F / _ONE
         return total_F
 
     def take(self, at: int, act: NDArray[np.float16], token: NDArray[Any], vocab_of: VocabOf) -> None:
-        """Take entries at .. at+len-1 of the inverted order.
+        """Add entries at … at+len-1 of the inverted order.
 
         Args:
-            at: entries taken before; they come one behind the other.
+            at: number of entries added before.
             act: their activations.
             token: their places in the corpus.
-            vocab_of: gives the vocabulary ids of some places. Asked only about those that can matter to `top_token`.
+            vocab_of: returns the vocabulary ids of places; called only for those that can matter to `top_token`.
         """
         for start in range(0, len(act), PIECE):
             piece = slice(start, start + PIECE)
@@ -122,7 +124,7 @@ class CorpusColumns:
         self.quantiles_FQ[first:last][inside] = act[places[inside] - at]
         near = np.clip(begin + TOP_TOKEN_POOL - at - starts, 0, lengths)
         self._collect(feature, starts, near, bits, token, vocab_of)
-        # What belongs to a feature of which more of the pool is still to come has to wait for it.
+        # A feature whose pool is incomplete waits for the rest of it.
         final = int(feature[-1])
         whole = end >= min(int(self.indptr[final + 1]), int(self.indptr[final]) + TOP_TOKEN_POOL)
         if whole or len(feature) > 1:
@@ -137,7 +139,7 @@ class CorpusColumns:
         token: NDArray[Any],
         vocab_of: VocabOf,
     ) -> None:
-        """Put the first `near` entries from each start on into the pool."""
+        """Add the first `near` entries after each start to the pool."""
         total = int(near.sum())
         if not total:
             return
@@ -150,7 +152,7 @@ class CorpusColumns:
         self._pool.append(keys)
 
     def _settle(self, end: int) -> None:
-        """Choose the top token of the features in the pool that are below `end`."""
+        """Compute the top token of the features below `end` that are in the pool."""
         keys = np.concatenate([np.zeros(0, np.uint64), *self._pool])
         cut = int(np.searchsorted(keys >> _FEATURE_SHIFT, np.uint64(end)))
         self._pool = [keys[cut:]] if cut < len(keys) else []
@@ -166,12 +168,12 @@ class CorpusColumns:
         begins = np.flatnonzero(_changes(feature))
         best = np.maximum.reduceat(totals, begins)
         winners = np.flatnonzero(totals == np.repeat(best, np.diff(begins, append=len(feature))))
-        winners = winners[_changes(feature[winners])]  # of several equal ones the least id
+        winners = winners[_changes(feature[winners])]  # ties go to the lowest id
         self.top_token_F[feature[winners]] = (pairs[winners] & _VOCAB_MASK).astype(np.int32)
         self.top_sum_F[feature[winners]] = best
 
     def write(self, group: h5py.Group) -> None:
-        """Into datasets count, max, sum, quantiles, top_token, top_sum of `group`."""
+        """Write datasets count, max, sum, quantiles, top_token and top_sum into `group`."""
         put(group, "count", self.count_F)
         put(group, "max", self.max_F)
         put(group, "sum", self.sum_F)
@@ -182,7 +184,7 @@ class CorpusColumns:
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """True where a value differs from the one before it, and for the first."""
+    """Return True where a value differs from the one before it, and for the first."""
     changes = np.empty(len(values), np.bool_)
     changes[:1] = True
     np.not_equal(values[1:], values[:-1], out=changes[1:])

@@ -1,4 +1,4 @@
-"""Where contexts and documents lie in the indexed corpus, and which of its tokens count."""
+"""Places of contexts and documents in the indexed corpus, and which of its tokens count."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import Part, reading
+from store.index.index_part import IndexPart, reading
 
 Places = NDArray[np.int64]
 
 
 class Contexts(NamedTuple):
-    """Stretches of text as the model saw them, in corpus order; [C] each."""
+    """Contexts as the model saw them, in corpus order; [C] each."""
 
     start: Places
     """Corpus place of the first token."""
@@ -26,24 +26,23 @@ class Contexts(NamedTuple):
 
 
 class Documents(NamedTuple):
-    """Runs of tokens of one document: where each begins, and the document's number in the corpus.
-
-    A document that is cut into contexts is one run where its contexts follow each other.
-    """
+    """Runs of consecutive tokens of one document, in corpus order. Contexts that follow each other do not cut a run."""
 
     start: Places
+    """Corpus place of the first token."""
     number: Places
+    """Number of the document in the corpus."""
 
 
 class CorpusLayout:
-    """Read from the parts of an index when first asked for. N tokens."""
+    """Layout of an index's corpus, read on first use. N tokens."""
 
-    def __init__(self, path: Path, parts: Sequence[Part]) -> None:
+    def __init__(self, path: Path, parts: Sequence[IndexPart]) -> None:
         self._path, self._parts = path, parts
 
     @cached_property
     def contexts(self) -> Contexts:
-        """Every context."""
+        """All contexts."""
         with reading(self._path):
             groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
             return Contexts(
@@ -54,26 +53,26 @@ class CorpusLayout:
 
     @cached_property
     def documents(self) -> Documents:
-        """Every run."""
+        """All runs of documents."""
         with reading(self._path):
             groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
             start = np.concatenate([group["start"][()] + first for first, group in groups])
             number = np.concatenate([group["id"][()] for _, group in groups])
-        begins = np.diff(number, prepend=number[:1] - 1) != 0  # not where a part goes on with the one before
+        begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
 
     def counted_tokens(self) -> NDArray[np.bool_]:
-        """Which of the tokens count [N]."""
+        """Read which tokens count [N]."""
         with reading(self._path):
             return np.concatenate([part.file["corpus/counted"][()] for part in self._parts])
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """The same for corpus places start … stop-1."""
+        """Return which of corpus places start … stop-1 count."""
         first = start // 8
         bits = np.unpackbits(self._counted_bits[first : -(-stop // 8)])[start - 8 * first :]
         return bits[: max(0, stop - start)].astype(bool)
 
     @cached_property
     def _counted_bits(self) -> NDArray[np.uint8]:
-        """An eighth of a byte a token: all of them are read to know a stretch's, and pages of many features ask."""
+        """A bit per token: the column is compressed, so any look needs all of it, and pages look often."""
         return np.packbits(self.counted_tokens())

@@ -1,7 +1,7 @@
-"""The indexed corpus as text: which tokens count, where documents and contexts part, and characters back to tokens.
+"""The indexed corpus as text, in blocks, and the way back from characters to tokens.
 
-A *stretch* is what one document has in one context: the longest text that the model saw in one piece. The token that
-opens documents and contexts (BOS) has no text of its own here. Shapes: N tokens, S stretches.
+A *stretch* is the part of one document in one context: the longest text that the model saw in one piece. The token that
+opens documents and contexts (BOS) has no text here. Shapes: N tokens, S stretches, C characters.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 BLOCK = 1 << 19
-"""Tokens turned into text together."""
+"""Tokens of a block."""
 NO_OPENER = -1
 _ESCAPED = re.compile("[\udc80-\udcff]")
-"""What undecodable bytes become on their way to U+FFFD."""
+"""Undecodable bytes, as Python's surrogateescape decodes them."""
 
 
 def opening_token(store: FeatureStore, counted_N: Mask) -> int:
-    """The vocabulary id of BOS, or NO_OPENER.
+    """Return the vocabulary id of BOS, or NO_OPENER.
 
-    Where a model has BOS, that alone is left out of counts, and everywhere; where it has none, the first position of
-    each context is, whatever its token.
+    Where a model has BOS, it alone is not counted, and nowhere; where it has none, the first position of each context
+    is not counted, whatever its token.
     """
     found: set[int] = set()
     for start in range(0, len(counted_N), BLOCK):
@@ -43,28 +43,28 @@ def opening_token(store: FeatureStore, counted_N: Mask) -> int:
 
 @dataclass(frozen=True)
 class TextBlock:
-    """Consecutive whole stretches as one string, a newline between two of them that belongs to neither."""
+    """Consecutive whole stretches as one string, separated by newlines that belong to none of them."""
 
     start: int
-    """Place of its first token."""
+    """Corpus place of its first token."""
     text: str
     first_S: list[int]
-    """The first character of each stretch."""
+    """First character of each stretch."""
     last_S: list[int]
-    """The one behind its last."""
+    """End of each stretch (exclusive)."""
     _byte_C: Places | None
-    """The byte that each character begins at, and the one behind the last; None where they are the same."""
+    """First byte of each character, then the end of the last; None where every character is one byte."""
     _first_N: Places
     _end_N: Places
-    """The bytes of each token, from the first to the one behind the last."""
+    """Bytes of each token: first, and end (exclusive)."""
 
     @property
     def n_tokens(self) -> int:
-        """Tokens in it."""
+        """Number of tokens."""
         return len(self._first_N)
 
     def holding(self, first: list[int], last: list[int]) -> Mask:
-        """Which tokens [N] hold a byte of a character of one of the spans first … last-1 (not empty, in order)."""
+        """Return which tokens [N] have a byte of a character of some spans first … last-1 (not empty, in order)."""
         spans = np.array([first, last], np.int64)
         if self._byte_C is not None:
             spans = self._byte_C[spans]
@@ -74,7 +74,7 @@ class TextBlock:
         return held
 
     def completing(self, last: list[int]) -> Mask:
-        """Which tokens [N] hold the last byte of the character in front of one of the characters `last` (none is 0)."""
+        """Return which tokens [N] have the last byte of the character before a character of `last` (none is 0)."""
         ends = np.array(last, np.int64)
         if self._byte_C is not None:
             ends = self._byte_C[ends]
@@ -84,9 +84,9 @@ class TextBlock:
 
 
 def text_blocks(store: FeatureStore, begins: Places, opener: int, block: int = BLOCK) -> Iterator[TextBlock]:
-    """The corpus as text, in blocks of about `block` tokens cut at stretches; `begins` are the stretches' first places.
+    """Yield the corpus as text, in blocks of about `block` tokens cut at stretches, which begin at places `begins`.
 
-    Bytes that are no UTF-8 within their stretch read as U+FFFD, one each.
+    A byte that is not UTF-8 within its stretch reads as U+FFFD.
     """
     edges = np.append(begins, store.n_tokens)
     at = 0
@@ -98,16 +98,16 @@ def text_blocks(store: FeatureStore, begins: Places, opener: int, block: int = B
 
 
 def stretch_starts(store: FeatureStore) -> Places:
-    """The first place of every stretch."""
+    """Return the first place of every stretch."""
     return np.union1d(store.layout.contexts.start, store.layout.documents.start)
 
 
 def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, opener: int) -> TextBlock:
-    said = ids != opener
-    raw, said_length = vocabulary.joined(ids[said].astype(np.int64))
+    has_text = ids != opener
+    raw, text_length = vocabulary.joined(ids[has_text].astype(np.int64))
     length_N = np.zeros(len(ids), np.int64)
-    length_N[said] = said_length
-    inner = begins[1:] - begins[0]  # a newline in front of each stretch but the first
+    length_N[has_text] = text_length
+    inner = begins[1:] - begins[0]  # a newline before each stretch but the first
     end_N = np.cumsum(length_N)
     cuts = end_N[inner - 1]
     breaks_N = np.zeros(len(ids), np.int64)
@@ -124,7 +124,7 @@ def _text_block(vocabulary: Vocabulary, ids: NDArray[np.int32], begins: Places, 
 
 
 def _character_bytes(text: str) -> Places | None:
-    """Where each character of escaped text begins among the bytes it was read from; None where every one is a byte."""
+    """Return the first byte of each character of escaped text, and the end; None where every character is one byte."""
     if text.isascii():
         return None
     code_C = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), np.uint32)

@@ -1,6 +1,6 @@
-"""The feature of every entry of the forward order: two bytes each, or three where there are more than 65 536 features.
+"""Feature ids of the forward order's entries: two bytes each, or three for more than 65 536 features.
 
-HDF5 has no three-byte integers that every reader knows, so the third byte is a column of its own: `forward/feature`
+HDF5 has no three-byte integers that all readers know, so the third byte is a column of its own: `forward/feature`
 holds the lower sixteen bits, `forward/feature_high` the upper eight. Files of schema 1 hold four bytes in one column.
 """
 
@@ -13,19 +13,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatArray
+from store.files.contiguous import OpenArray
 
 FEATURE_BITS = 24
 LOW, HIGH = "feature", "feature_high"
 
 
 def feature_dtype(d_sae: int) -> type[np.unsignedinteger[Any]]:
-    """The narrowest dtype in memory that names every feature."""
+    """Return the narrowest dtype in memory for every feature id."""
     return np.uint16 if d_sae <= 1 << 16 else np.uint32
 
 
 def id_columns(d_sae: int) -> tuple[str, ...]:
-    """Names of the columns that hold ids in the group `forward`."""
+    """Return the names of the columns of ids in the group `forward`."""
     return (LOW,) if d_sae <= 1 << 16 else (LOW, HIGH)
 
 
@@ -42,27 +42,27 @@ def write_ids(forward: h5py.Group, pieces: Sequence[NDArray[np.unsignedinteger[A
 
 
 class FeatureIds:
-    """Every entry's feature, read by slices of its columns."""
+    """The feature id of every entry, read by slices."""
 
-    def __init__(self, low: FlatArray | h5py.Dataset, high: FlatArray | h5py.Dataset | None) -> None:
+    def __init__(self, low: OpenArray | h5py.Dataset, high: OpenArray | h5py.Dataset | None) -> None:
         self._low, self._high = low, high
 
     @classmethod
     def flat(cls, file: h5py.File) -> FeatureIds:
-        """For short reads from a file."""
-        high = FlatArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
-        return cls(FlatArray(file, f"forward/{LOW}"), high)
+        """Open the columns of a file for short reads."""
+        high = OpenArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
+        return cls(OpenArray(file, f"forward/{LOW}"), high)
 
     @classmethod
     def of(cls, file: h5py.File) -> FeatureIds:
-        """For reading whole columns."""
+        """Open the columns of a file for long reads."""
         return cls(file["forward"][LOW], file["forward"].get(HIGH))
 
     def __len__(self) -> int:
         return len(self._low)
 
     def __getitem__(self, wanted: slice) -> NDArray[np.unsignedinteger[Any]]:
-        """The ids of a slice, as its own array."""
+        """Return the ids of a slice, as an array of its own."""
         low: NDArray[np.unsignedinteger[Any]] = self._low[wanted]
         if self._high is None:
             return low

@@ -1,6 +1,6 @@
-"""All entries of one feature, held in memory while its page is made of them.
+"""All entries of one feature, held in memory while its page is built.
 
-Shapes: N entries, W stretches of text.
+Shapes: N entries, W windows of text, T tokens of a window.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import Part, Postings, inside
+from store.index.index_part import IndexPart, Postings, inside
 
 FEW = 1 << 14
-"""Entries up to which all are read for any of them: that takes as long as some three short reads."""
+"""Entries of a feature up to which all are read at once, which takes as long as about three short reads."""
 
 
-class Shown(NamedTuple):
-    """What a feature does on one stretch of the corpus. T tokens."""
+class FeatureWindow(NamedTuple):
+    """Tokens of one window of the corpus, and a feature's activations on them."""
 
     token_T: NDArray[np.int32]
     act_T: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Entries:
-    """Of one feature, descending by activation, ties by token."""
+class FeaturePostings:
+    """Entries of one feature, descending by activation, ties by token."""
 
     token_N: NDArray[np.int64]
     act_N: NDArray[np.float16]
 
     @classmethod
-    def of(cls, parts: Sequence[Part], feature: int) -> Entries:
-        """In all parts of an index."""
+    def of(cls, parts: Sequence[IndexPart], feature: int) -> FeaturePostings:
+        """Read a feature's entries from all parts of an index."""
         pieces = [part.stored(*part.span(feature)) for part in parts]
         if len(pieces) == 1:
             return cls(*pieces[0])
@@ -45,11 +45,11 @@ class Entries:
         return cls(token_N[order_N], act_N[order_N])
 
     def postings(self, wanted: slice | NDArray[np.int64]) -> Postings:
-        """Some of them, by rank."""
+        """Return entries by rank."""
         return Postings(self.token_N[wanted], self.act_N[wanted].astype(np.float32))
 
     def on(self, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        """The activation on each token of some stretches of the corpus, 0 where the feature does not fire."""
+        """Return the activation on each token of windows start … stop-1; 0 where the feature does not fire."""
         length_W = stop_W - start_W
         begin_W = np.cumsum(length_W) - length_W
         act = np.zeros(int(length_W.sum()), np.float32)

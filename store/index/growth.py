@@ -1,7 +1,7 @@
-"""An index that is being written while it is read: noticing what has come, and opening it in spite of it.
+"""Reading an index while it is written: notice new segments, and open files that may vanish meanwhile.
 
-Segments and features.h5 appear whole, under their own names, and never change; index/ is removed behind the merge. So
-what is open stays valid, and only between looking for files and opening them can one vanish.
+Segments and features.h5 appear whole, under their final names, and never change; index/ is removed after the merge. So
+open files stay valid, and a file can vanish only between looking for it and opening it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 
 TRIES = 20
-"""Changes in a row that opening goes along with."""
+"""Attempts to open an index that keeps changing."""
 SETTLED = 2_000_000_000
-"""Nanoseconds after which a folder's time stamp tells a later change from the one before; network drives are coarse."""
+"""Nanoseconds after which a later change surely has another time stamp; those of network drives are coarse."""
 
 Signature = tuple[tuple[int, ...], tuple[int, ...]]
 _Opened = TypeVar("_Opened")
 
 
 def signature(folder: Path) -> Signature:
-    """What changes whenever the index of a run does: two calls of stat."""
+    """Return numbers that change whenever the index of a run does, for two calls of stat."""
     run = RunFolder(folder)
     return _stamp(run.features), _stamp(run.index)
 
 
 def settled(folder: Path, opens: Callable[[], _Opened]) -> _Opened:
-    """Open files of a run's index; again where it changed meanwhile.
+    """Open files of a run's index, again if it changed meanwhile, and return what `opens` returns.
 
     Raises:
-        MonosemError: as `opens` does, of an index that stayed as it was.
+        MonosemError: `opens` raised it although the index did not change.
     """
     for _ in range(TRIES):
         before = signature(folder)
@@ -49,25 +49,25 @@ def settled(folder: Path, opens: Callable[[], _Opened]) -> _Opened:
 
 
 class Watch:
-    """Tells when it is worth to ask `FeatureStore.grown`: as long as nothing happens a question costs two stats."""
+    """Notices when `FeatureStore.grown` may return something; while nothing happens a look costs two stats."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._seen: Signature | None = None
 
     def changed(self) -> bool:
-        """Whether the index may have grown since this was asked before."""
+        """Return whether the index may have grown since the last call."""
         found = signature(self._folder)
         if found == self._seen:
             return False
         newest = max((stamp[1] for stamp in found if stamp), default=0)
-        # Until the stamp is old another change may leave it as it is.
+        # A change soon after the last one may leave the time stamp as it is.
         self._seen = found if abs(time.time_ns() - newest) > SETTLED else None
         return True
 
 
 def same_file(file: h5py.File, path: Path) -> bool:
-    """Whether an open file is the one that has a name now."""
+    """Return whether an open file still has its name."""
     try:
         there = path.stat()
     except OSError:
@@ -77,7 +77,7 @@ def same_file(file: h5py.File, path: Path) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Which file or folder it is and when it was last written; nothing where there is none."""
+    """Return inode, time of the last write and size; () where nothing is there."""
     try:
         found = path.stat()
     except OSError:

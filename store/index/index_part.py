@@ -1,4 +1,7 @@
-"""One file's share of the feature index."""
+"""One file of the feature index: features.h5, or one segment.
+
+Shapes: N tokens, F features.
+"""
 
 from __future__ import annotations
 
@@ -14,32 +17,32 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatArray
+from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.feature_ids import FeatureIds
 
 BLOCK_TOKENS = 1 << 17
-"""Corpus places looked at together."""
+"""Corpus places handled at once."""
 NEAR = 1 << 14
-"""Entries between two rows up to which both are read at once."""
+"""Entries between two rows up to which both are read in one read."""
 TOKENS_AT_ONCE = 1 << 16
-"""Tokens whose rows are looked up together; at 32 active features they have 4 MB of forward/feature."""
+"""Tokens whose rows are handled at once: 4 MB of forward/feature at 32 active features."""
 FEW_ROWS = 64
-"""Up to so many of them each row is read by itself: a read costs about a 64th of reading them all."""
+"""Rows up to which each is read by itself: a read costs about a 64th of reading them all."""
 
 
 class Postings(NamedTuple):
-    """Where one feature fires, descending by activation, ties by token."""
+    """Entries of one feature, descending by activation, ties by token."""
 
     token: NDArray[np.int64]
-    """Place in the corpus, counted over all its tokens."""
+    """Corpus place: number of the token in the whole corpus."""
     act: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Columns over some consecutive parts. F features."""
+class ColumnTotals:
+    """Columns summed over consecutive parts."""
 
     n_parts: int
     count_F: NDArray[np.int64]
@@ -47,11 +50,11 @@ class Totals:
     max_F: NDArray[np.float32]
     top_sum_F: NDArray[np.float64]
     top_token_F: NDArray[np.int32]
-    """Of the part in which the leading token has the largest sum."""
+    """Top token of the part where its sum is largest."""
 
     @classmethod
-    def of(cls, parts: Sequence[Part], known: Totals | None = None) -> Totals:
-        """Over `parts`, of which `known` covers the first ones: a part more costs what its own columns cost."""
+    def of(cls, parts: Sequence[IndexPart], known: ColumnTotals | None = None) -> ColumnTotals:
+        """Sum the columns of `parts`; `known` already covers the first ones."""
         total = known
         for number in range(known.n_parts if known else 0, len(parts)):
             total = cls._first(parts[number]) if total is None else total._plus(parts[number])
@@ -60,14 +63,14 @@ class Totals:
         return total
 
     @classmethod
-    def _first(cls, part: Part) -> Totals:
+    def _first(cls, part: IndexPart) -> ColumnTotals:
         names = ("count", "sum", "max", "top_sum", "top_token")
         return cls(1, *(part.column(name) for name in names))
 
-    def _plus(self, part: Part) -> Totals:
-        other = Totals._first(part)
+    def _plus(self, part: IndexPart) -> ColumnTotals:
+        other = ColumnTotals._first(part)
         better_F = other.top_sum_F > self.top_sum_F
-        return Totals(
+        return ColumnTotals(
             self.n_parts + 1,
             self.count_F + other.count_F,
             self.sum_F + other.sum_F,
@@ -77,46 +80,46 @@ class Totals:
         )
 
 
-class Part:
-    """features.h5 whole, or one segment."""
+class IndexPart:
+    """An open features.h5 or segment."""
 
     def __init__(self, file: h5py.File) -> None:
         self.first_token = int(file.attrs["first_token"])
         self.first_context = int(file.attrs["first_context"])
         self.n_tokens = int(file.attrs["n_tokens"])
         self.n_counted = int(file.attrs["n_counted"])
-        self.tokens = FlatArray(file, "corpus/tokens")
-        self.forward_indptr, self.forward_act = (FlatArray(file, f"forward/{name}") for name in ("indptr", "act"))
+        self.tokens = OpenArray(file, "corpus/tokens")
+        self.forward_indptr, self.forward_act = (OpenArray(file, f"forward/{name}") for name in ("indptr", "act"))
         self.forward_feature = FeatureIds.flat(file)
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
-            FlatArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
+            OpenArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
         )
         self.file = file
 
     def column(self, name: str) -> NDArray[Any]:
-        """One value a feature, over this part's tokens."""
+        """Read a column with one value per feature, over this part's tokens."""
         return np.asarray(self.file[f"feature/{name}"][()])
 
     def span(self, feature: int) -> tuple[int, int]:
-        """The feature's entries in the inverted order: the first, and the one behind the last."""
+        """Return the feature's half-open range of entries in the inverted order."""
         first, last = self.inverted_indptr[feature : feature + 2]
         return int(first), int(last)
 
     def entries(self, first: int, last: int) -> Postings:
-        """Entries first … last-1 of the inverted order."""
+        """Read entries first … last-1 of the inverted order."""
         token, act = self.stored(first, last)
         return Postings(token, act.astype(np.float32))
 
     def stored(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Corpus places and activations, as stored, of entries first … last-1 of the inverted order."""
+        """Read corpus places and activations, as stored, of entries first … last-1 of the inverted order."""
         token = self.inverted_token[first:last].astype(np.int64)
         token += self.first_token
         return token, self.inverted_act[first:last]
 
     def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[Any], NDArray[np.float16]]]:
-        """Features and activations of all entries on corpus places with one of some vocabulary ids, block by block.
+        """Yield features and activations of all entries on tokens with one of the ids `vocab`, block by block.
 
-        Rows that lie near each other are read together: a read costs as much as some thousands of entries.
+        Rows near each other are read together: a read costs as much as some thousands of entries.
         """
         for first in range(0, self.n_tokens, BLOCK_TOKENS):
             token_N = self.tokens[first : first + BLOCK_TOKENS]
@@ -135,12 +138,12 @@ class Part:
             yield np.concatenate(features), np.concatenate(acts)
 
     def places(self, feature: int) -> NDArray[np.int64]:
-        """The corpus places of the feature's entries, without their activations."""
+        """Read the corpus places of the feature's entries, without their activations."""
         first, last = self.span(feature)
         return np.asarray(self.inverted_token[first:last].astype(np.int64) + self.first_token)
 
     def features_on(self, token_N: NDArray[np.int64]) -> Iterator[NDArray[np.unsignedinteger[Any]]]:
-        """The features that fire on some tokens, piece by piece: each as often as there are tokens it fires on.
+        """Yield the features that fire on each of some tokens, in blocks; a feature comes once per token it fires on.
 
         `token_N` rises and counts from this part's first token.
         """
@@ -160,24 +163,24 @@ class Part:
 
 
 def inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """first[0], first[0]+1, … for length[0] numbers, then the same from first[1] on, and so forth."""
-    behind_N = np.cumsum(length_N)
-    return np.repeat(first_N - behind_N + length_N, length_N) + np.arange(behind_N[-1] if len(behind_N) else 0)
+    """Return the indices of ranges end to end: length[0] numbers from first[0] on, length[1] from first[1] on, …"""
+    end_N = np.cumsum(length_N)
+    return np.repeat(first_N - end_N + length_N, length_N) + np.arange(end_N[-1] if len(end_N) else 0)
 
 
-def open_part(path: Path, kind: str) -> Part:
+def open_part(path: Path, kind: str) -> IndexPart:
     """Open one file of an index: `features` or `segment`."""
     file = open_sealed(path, kind)
     with reading(path):
-        return Part(file)
+        return IndexPart(file)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn HDF5's complaints about a damaged or vanished file into an error that names it."""
+    """Turn HDF5's errors about a damaged or vanished file into a `MonosemError` that names it."""
     try:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
         raise MonosemError(
-            f"{path} is damaged: {error}", "`monosem verify` says what is still readable; monosem index rebuilds it."
+            f"{path} is damaged: {error}", "`monosem verify` lists what is still readable; monosem index rebuilds it."
         ) from error

@@ -1,4 +1,4 @@
-"""Segments into features.h5: a k-way merge of sorted runs in bounded memory."""
+"""Merge segments into features.h5: a k-way merge of sorted runs in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,47 +15,48 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_span import Stretch, joined, joined_packed
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.index.columns import CorpusColumns
 from store.index.segment import common_path, covered, read_plan, segment_path
+from store.index.segment_columns import joined, joined_packed
 
 MAX_TOKENS = 1 << 32
-"""Tokens that the uint32 of inverted/token can name."""
+"""Tokens that the uint32 of inverted/token can number."""
 BYTES_PER_ENTRY = 56
-"""Working memory of one non-zero in the merge: as a key with room to sort, as read, as written, and all that twice,
-because one part is sorted while another is written."""
+"""Working memory per entry: as a key with room to sort, as read, as written; twice, because one piece is sorted while
+another is written."""
 MERGE_BYTES = 1 << 27
-"""Working memory of a merge, about: larger parts are sorted no faster (docs/benchmarks.md)."""
+"""Working memory of a merge, about: larger pieces are sorted no faster (docs/benchmarks.md)."""
 MAPS = 64
-"""Segments whose tokens are mapped at once, where they do not fit into memory together."""
+"""Segments whose tokens are mapped at once if all tokens do not fit into memory."""
 _LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Where one segment's arrays lie. Nothing of it is in memory, and no file is open."""
+class SegmentArrays:
+    """Places of one segment's arrays. Nothing of it is in memory, and no file is open."""
 
     first_token: int
     n_tokens: int
-    tokens: Stretch
-    indptr: Stretch
-    token: Stretch
-    act: Stretch
+    tokens: ArraySpan
+    indptr: ArraySpan
+    token: ArraySpan
+    act: ArraySpan
 
 
 def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False) -> None:
-    """Write `target` (features.h5) from an index folder. The same to the byte whatever the segments and the memory.
+    """Write `target` (features.h5) from an index folder. Its bytes depend neither on the segments nor on the memory.
 
     Args:
         index: folder with common.h5 and segments.
         target: the file to write, all or nothing.
-        memory: bytes of working memory to stay under, beyond some 150 a feature.
-        partial: take what segments there are, though they cover less than was planned; the plan stays what it was.
+        memory: bytes of working memory to stay under, beside some 150 per feature.
+        partial: merge segments that cover less than the plan; the plan stays as it is.
 
     Raises:
-        MonosemError: there is no segment, or, unless `partial`, they do not cover the plan.
+        MonosemError: there is no segment, or they do not cover the plan and it is not `partial`.
     """
     plan = read_plan(common_path(index))
     found = covered(index)
@@ -65,7 +66,7 @@ def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool
             "Finish it with monosem index --resume.",
         )
     if found.tokens > MAX_TOKENS:
-        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower --index-tokens.")
+        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
     with create_sealed(target, "features") as out, open_sealed(common_path(index), "common") as common:
         out.attrs["plan"] = plan.to_json()
@@ -78,16 +79,16 @@ def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool
         _merge_inverted(out, [_located(path) for path in paths], memory)
 
 
-def _located(path: Path) -> Segment:
+def _located(path: Path) -> SegmentArrays:
     with open_sealed(path, "segment") as file:
         inverted = file["inverted"]
-        return Segment(
+        return SegmentArrays(
             first_token=int(file.attrs["first_token"]),
             n_tokens=int(file.attrs["n_tokens"]),
-            tokens=Stretch.of(path, file["corpus/tokens"]),
-            indptr=Stretch.of(path, inverted["indptr"]),
-            token=Stretch.of(path, inverted["token"]),
-            act=Stretch.of(path, inverted["act"]),
+            tokens=ArraySpan.of(path, file["corpus/tokens"]),
+            indptr=ArraySpan.of(path, inverted["indptr"]),
+            token=ArraySpan.of(path, inverted["token"]),
+            act=ArraySpan.of(path, inverted["act"]),
         )
 
 
@@ -99,7 +100,7 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
             totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
             first_tokens.append(int(file.attrs["first_token"]))
             ids = file["corpus/documents/id"]
-            begins.append(int(ids[0] == before))  # a document that goes on in the next segment begins once
+            begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
             before = ids[-1]
     for name, total in totals.items():
         out.attrs[name] = total
@@ -123,7 +124,7 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
             columns.add(tuple((name, str(column.dtype)) for name, column in sorted(file["forward"].items())))
     if len(columns) > 1:
         raise MonosemError(
-            f"{paths[0].parent} holds segments of different versions of monosem", "Remove it and index again."
+            f"{paths[0].parent} has segments of different versions of monosem", "Remove it and index again."
         )
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(entries)[:-1]]).tolist()
     # Each segment's first row starts where the last one of the segment before ends.
@@ -133,8 +134,8 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
             joined(forward, name, paths, f"forward/{name}")
 
 
-def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) -> None:
-    """Write inverted/* and the columns that follow from it, a part at a time."""
+def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: int) -> None:
+    """Write inverted/* and the columns that follow from it, piece by piece."""
     vocabulary = _Vocabulary(segments, memory // 4)
     budget = max(1, min(memory - vocabulary.n_bytes, MERGE_BYTES) // BYTES_PER_ENTRY)
     count = np.diff(segments[0].indptr.read())
@@ -147,7 +148,7 @@ def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) ->
     act_out = inverted.create_dataset("act", (int(indptr[-1]),), np.float16)
     columns = CorpusColumns.empty(count)
     at = 0
-    with closing(_ahead(_parts(segments, count, indptr, budget), segments)) as blocks:
+    with closing(_prefetched(_pieces(segments, count, indptr, budget), segments)) as blocks:
         for block in blocks:
             end = at + len(block.token)
             token_out[at:end] = block.token
@@ -158,7 +159,7 @@ def _merge_inverted(out: h5py.File, segments: Sequence[Segment], memory: int) ->
 
 
 def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int, int]]:
-    """Consecutive features [first, last) with at most `budget` entries together (one feature may have more)."""
+    """Yield half-open ranges of features with at most `budget` entries together (a single feature may have more)."""
     ends = np.cumsum(count)
     first, d_sae = 0, len(count)
     while first < d_sae:
@@ -170,8 +171,8 @@ def feature_groups(count: NDArray[np.int64], budget: int) -> Iterator[tuple[int,
 
 
 @dataclass(frozen=True)
-class Part:
-    """What is sorted at once: features [first, last), and the entries of theirs to be taken from each segment."""
+class MergePiece:
+    """Entries sorted at once: of features [first, last), the range of entries in each segment."""
 
     first: int
     last: int
@@ -179,31 +180,31 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Block:
+class MergedBlock:
     """Merged entries of the inverted order."""
 
     token: NDArray[np.uint32]
     act: NDArray[np.float16]
 
 
-def _parts(
-    segments: Sequence[Segment], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
-) -> Iterator[Part]:
-    """All entries in parts of at most `budget`; a feature with more comes in several, cut at activation values."""
+def _pieces(
+    segments: Sequence[SegmentArrays], count: NDArray[np.int64], indptr: NDArray[np.int64], budget: int
+) -> Iterator[MergePiece]:
+    """Yield all entries in pieces of at most `budget`; a feature with more is cut at activation values."""
     for first, last in feature_groups(count, budget):
         edges = [segment.indptr.read(first, last + 1)[[0, -1]] for segment in segments]
         bounds = [(int(start), int(stop)) for start, stop in edges]
         small = last - first > 1 or indptr[last] - indptr[first] <= budget
         for spans in [bounds] if small else _value_cuts(segments, bounds, budget):
-            yield Part(first, last, spans)
+            yield MergePiece(first, last, spans)
 
 
 def _value_cuts(
-    segments: Sequence[Segment], bounds: list[tuple[int, int]], budget: int
+    segments: Sequence[SegmentArrays], bounds: list[tuple[int, int]], budget: int
 ) -> Iterator[list[tuple[int, int]]]:
     """Cut one feature's runs at common activation values into pieces of at most `budget` entries.
 
-    Pieces hold more only where a single value does.
+    A piece is larger only where a single value has more entries.
     """
     per_value = np.zeros(1 << 16, np.int64)
     for segment, (first, last) in zip(segments, bounds, strict=True):
@@ -218,39 +219,39 @@ def _value_cuts(
         yield list(zip(starts, ends, strict=True))
 
 
-def _end_of(act: Stretch, lowest: int, first: int, last: int) -> int:
-    """The place behind the entries, of a run that falls from `first` to `last`, whose bits are `lowest` and more."""
+def _end_of(act: ArraySpan, lowest: int, first: int, last: int) -> int:
+    """Return the end (exclusive) of the entries with bits ≥ `lowest`, in a run that falls from `first` to `last`."""
     run = act.mapped().view(np.uint16)
     return bisect_right(run, -lowest, first, last, key=lambda bits: -int(bits))
 
 
-def _ahead(parts: Iterator[Part], segments: Sequence[Segment]) -> Generator[Block, None, None]:
-    """The parts' blocks in turn, the next one made while this one is used."""
+def _prefetched(pieces: Iterator[MergePiece], segments: Sequence[SegmentArrays]) -> Generator[MergedBlock, None, None]:
+    """Yield the block of each piece; the next one is sorted while the caller uses this one."""
     with ThreadPoolExecutor(1, "merging") as thread:
         coming = None
-        for part in parts:
-            made, coming = coming, thread.submit(_sorted_block, segments, part)
+        for piece in pieces:
+            made, coming = coming, thread.submit(_sorted_block, segments, piece)
             if made is not None:
                 yield made.result()
         if coming is not None:
             yield coming.result()
 
 
-def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
+def _sorted_block(segments: Sequence[SegmentArrays], piece: MergePiece) -> MergedBlock:
     """Merge one span of each segment's inverted arrays: by feature, falling activation, token.
 
-    Packed into one integer these sort as they are wanted. Each run is sorted already, which numpy's stable sort uses.
+    Packed into one integer these sort in that order. Each run is sorted already, which numpy's stable sort uses.
     """
-    total = sum(stop - start for start, stop in part.spans)
+    total = sum(stop - start for start, stop in piece.spans)
     keys, at = np.empty(total, np.uint64), 0
-    runs = [(s, span) for s, span in zip(segments, part.spans, strict=True) if span[1] > span[0]]
+    runs = [(s, span) for s, span in zip(segments, piece.spans, strict=True) if span[1] > span[0]]
     if len(runs) == 1:
         ((segment, span),) = runs
-        return Block(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
+        return MergedBlock(segment.token.read(*span) + np.uint32(segment.first_token), segment.act.read(*span))
     for segment, (start, stop) in runs:
         run = keys[at : at + stop - start]
-        edges = np.clip(segment.indptr.read(part.first, part.last + 1), start, stop)
-        run[:] = np.repeat(np.arange(part.last - part.first, dtype=np.uint64), np.diff(edges))
+        edges = np.clip(segment.indptr.read(piece.first, piece.last + 1), start, stop)
+        run[:] = np.repeat(np.arange(piece.last - piece.first, dtype=np.uint64), np.diff(edges))
         run <<= np.uint64(16)
         run |= ~segment.act.read(start, stop).view(np.uint16)
         run <<= np.uint64(32)
@@ -259,23 +260,23 @@ def _sorted_block(segments: Sequence[Segment], part: Part) -> Block:
     keys.sort(kind="stable")
     token = (keys & _LOW).astype(np.uint32)
     keys >>= np.uint64(32)
-    return Block(token, (~keys.astype(np.uint16)).view(np.float16))
+    return MergedBlock(token, (~keys.astype(np.uint16)).view(np.float16))
 
 
 class _Vocabulary:
-    """Vocabulary ids by place in the corpus: held where there is room for all, else looked up in the segments."""
+    """Vocabulary ids by corpus place: held in memory if all fit, else looked up in the segments."""
 
-    def __init__(self, segments: Sequence[Segment], room: int) -> None:
+    def __init__(self, segments: Sequence[SegmentArrays], room: int) -> None:
         self._segments = segments
         self._ends = np.array([segment.first_token + segment.n_tokens for segment in segments])
         self._mapped = lru_cache(MAPS)(lambda number: segments[number].tokens.mapped())
         n_bytes = 4 * int(self._ends[-1])
         self.n_bytes = n_bytes if n_bytes <= room else 0
-        """Memory taken."""
+        """Memory in use."""
         self._whole = np.concatenate([segment.tokens.read() for segment in segments]) if self.n_bytes else None
 
     def ids(self, token: NDArray[Any]) -> NDArray[np.int32]:
-        """Of some places, in their order."""
+        """Return the ids of some places, in their order."""
         if self._whole is not None:
             found: NDArray[np.int32] = self._whole[token]
             return found

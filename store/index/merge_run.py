@@ -1,22 +1,20 @@
-"""Merging the segments that a run has into its features.h5, and clearing them away when they are not needed."""
+"""Merge a run's segments into its features.h5, and remove them when they are no longer needed."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.merge import merge
-from store.index.segment import Covered, IndexPlan, common_path, complete_segments, covered, discard, read_plan
+from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
 from store.run.folder import RunFolder
-from store.run.spec import known_fields
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What an index covers, and what it was to cover."""
+class IndexCoverage:
+    """The plan of an index, and how much of it exists."""
 
     plan: IndexPlan
     contexts: int
@@ -24,12 +22,12 @@ class Holding:
 
     @property
     def complete(self) -> bool:
-        """Whether it covers all that was planned."""
+        """Whether it covers the whole plan."""
         return self.contexts >= self.plan.n_contexts
 
 
-def held_by_features(features: Path) -> Holding | None:
-    """What a features.h5 covers; None where there is none.
+def features_coverage(features: Path) -> IndexCoverage | None:
+    """Return the coverage of a features.h5; None where there is none.
 
     Raises:
         MonosemError: it is damaged.
@@ -37,59 +35,59 @@ def held_by_features(features: Path) -> Holding | None:
     if not features.is_file():
         return None
     with open_sealed(features, "features") as file:
-        plan = IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
-        return Holding(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
+        plan = IndexPlan.from_json(file.attrs["plan"])
+        return IndexCoverage(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
 
 
-def held_by_segments(index: Path) -> Holding | None:
-    """What the segments written so far cover; None where there are none."""
+def segments_coverage(index: Path) -> IndexCoverage | None:
+    """Return the coverage of the segments written so far; None where there are none."""
     if not complete_segments(index):
         return None
-    found: Covered = covered(index)
-    return Holding(read_plan(common_path(index)), found.contexts, found.tokens)
+    found: SegmentCoverage = covered(index)
+    return IndexCoverage(read_plan(common_path(index)), found.contexts, found.tokens)
 
 
 def clear_merged(run: RunFolder) -> bool:
-    """Remove segments that features.h5 holds already: what is left where a process was killed right behind its merge.
+    """Remove segments that features.h5 already has, as a process killed right after its merge leaves them.
 
-    Gives whether there were any. The caller holds the run's lock.
+    Return whether there were any. The caller holds the run's lock.
     """
-    segments, features = held_by_segments(run.index), held_by_features(run.features)
+    segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None or features is None or not segments.complete or segments != features:
         return False
     discard(run.index)
     return True
 
 
-def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> Holding:
-    """Merge what segments a run has into features.h5, and remove them if they are all that was planned.
+def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> IndexCoverage:
+    """Merge a run's segments into features.h5, and remove them if they cover the plan.
 
-    Those of an unfinished index stay, so that it can still be finished. The caller holds the run's lock.
+    Segments of an unfinished index stay, so that it can still be finished. The caller holds the run's lock.
 
     Args:
         run: a run with an index being built.
         memory: bytes to stay under.
-        partial: take an unfinished index as it is.
-        overwrite: replace a features.h5 that is of other text, or of more of it.
+        partial: merge an unfinished index.
+        overwrite: replace a features.h5 of other text, or of more text.
 
     Raises:
-        MonosemError: there is nothing to merge, or one of the two was needed and not given.
+        MonosemError: there is nothing to merge, or `partial` or `overwrite` was needed and not given.
     """
-    segments, features = held_by_segments(run.index), held_by_features(run.features)
+    segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None:
-        raise _nothing(run, features)
+        raise _nothing_to_merge(run, features)
     if features == segments:
         clear_merged(run)
         return features
     if not segments.complete and not partial:
         raise MonosemError(
             f"the index of {run.path} is unfinished: {segments.contexts:,} of {segments.plan.n_contexts:,} contexts",
-            f"monosem index {run.path} --resume finishes it; --partial merges what there is and keeps the segments.",
+            f"monosem index {run.path} --resume finishes it; `partial=True` merges it as it is and keeps the segments.",
         )
     if features is not None and not overwrite and not _grows(features, segments):
         raise MonosemError(
             f"{run.path} has another index already, of {features.contexts:,} contexts of {features.plan.data}",
-            "--overwrite puts this one in its place.",
+            "`overwrite=True` replaces it.",
         )
     merge(run.index, run.features, memory, partial=partial)
     if segments.complete:
@@ -97,12 +95,12 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
     return segments
 
 
-def _grows(old: Holding, new: Holding) -> bool:
-    """Whether the new one holds all of the old one."""
+def _grows(old: IndexCoverage, new: IndexCoverage) -> bool:
+    """Return whether the new index has all of the old one."""
     return old.plan == new.plan and old.contexts <= new.contexts
 
 
-def _nothing(run: RunFolder, features: Holding | None) -> MonosemError:
+def _nothing_to_merge(run: RunFolder, features: IndexCoverage | None) -> MonosemError:
     if features is not None:
-        return MonosemError(f"{run.path} has no segments to merge: its features.h5 is all there is")
+        return MonosemError(f"{run.path} has no segments to merge, only its features.h5")
     return MonosemError(f"{run.path} has no index to merge", f"Make one with: monosem index {run.path}")

@@ -1,8 +1,7 @@
-"""The files of a feature index: features.h5, or the segments written so far; opening them, and how they grow."""
+"""Open the files of a feature index, features.h5 or the segments written so far, and notice new segments."""
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,43 +14,43 @@ from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.index.corpus_layout import CorpusLayout
 from store.index.growth import same_file, settled
-from store.index.index_part import Part, Totals, open_part, reading
+from store.index.index_part import ColumnTotals, IndexPart, open_part, reading
 from store.index.segment import IndexPlan, common_path, complete_segments, segment_path
 from store.run.folder import RunFolder
-from store.run.spec import SaeSpec, known_fields
+from store.run.spec import SaeSpec
 
 
 class OpenIndex:
-    """Files of an index that are open together. Use it as a context manager, or close it."""
+    """The open files of an index. Use it as a context manager, or close it."""
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[Part], run: RunFolder | None = None) -> None:
+    def __init__(self, path: Path, common: h5py.File, parts: list[IndexPart], run: RunFolder | None = None) -> None:
         self.path = path
         self._run = run
         self._common = common
         self._files = [common, *(part.file for part in parts if part.file is not common)]
         with reading(path):
-            self.plan = IndexPlan(**known_fields(IndexPlan, json.loads(common.attrs["plan"])))
+            self.plan = IndexPlan.from_json(common.attrs["plan"])
             self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
         self._parts = parts
         self.layout = CorpusLayout(path, parts)
-        """Contexts, documents, and which tokens count."""
-        self._before: Totals | None = None
+        """Contexts and documents, and which tokens count."""
+        self._before: ColumnTotals | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a run folder or a features.h5.
+        """Open a run folder or a features.h5; a link that is named itself is followed (see `store.files.regular_file`).
 
         Raises:
             MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
         """
         if path.is_file():
-            return cls._open_merged(path)
+            return cls(path, (part := open_part(path.resolve(), "features")).file, [part])
         return settled(path, lambda: cls._open_run(RunFolder(path)))
 
     @classmethod
     def _open_run(cls, run: RunFolder) -> Self:
         if run.features.is_file():
-            return cls._open_merged(run.features, run)
+            return cls._open_merged(run)
         found = complete_segments(run.index)
         if not found:
             if run.exists() and run.record().provenance.array:
@@ -64,9 +63,9 @@ class OpenIndex:
         return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
 
     @classmethod
-    def _open_merged(cls, path: Path, run: RunFolder | None = None) -> Self:
-        part = open_part(path, "features")
-        return cls(path, part.file, [part], run)
+    def _open_merged(cls, run: RunFolder) -> Self:
+        part = open_part(run.features, "features")
+        return cls(run.features, part.file, [part], run)
 
     @property
     def merged(self) -> bool:
@@ -74,13 +73,13 @@ class OpenIndex:
         return self._common is self._parts[0].file
 
     def grown(self) -> Self | None:
-        """What the run's index is by now, or None if nothing has come. This store goes on as it is.
+        """Return a newer store if the run's index has grown, else None. This store stays valid.
 
-        The newer store shares the segments that are open already and reads only what is new: close the last one, or
-        none and let them be collected. See `store.index.growth` for when to ask.
+        The newer store shares the segments that are open already and opens only new ones: close the last store, or
+        none and let them be collected. `store.index.growth.Watch` notices when to call this.
 
         Raises:
-            MonosemError: what has come cannot be opened.
+            MonosemError: a new file cannot be opened.
         """
         if self._run is None or self.merged:
             return None
@@ -89,7 +88,7 @@ class OpenIndex:
 
     def _grown(self, run: RunFolder) -> Self | None:
         if run.features.is_file():
-            return self._open_merged(run.features, run)
+            return self._open_merged(run)
         found = complete_segments(run.index)
         if not found or not same_file(self._common, common_path(run.index)):
             return self._open_run(run) if found else None
@@ -109,19 +108,19 @@ class OpenIndex:
             file.close()
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[IndexPart, ...]:
         """The files of the index, in the order of their tokens; read them inside `reading()`."""
         return tuple(self._parts)
 
     def reading(self) -> AbstractContextManager[None]:
-        """What turns HDF5's complaints into a `MonosemError` that names the file."""
+        """Return a context that turns HDF5's errors into a `MonosemError` that names the file."""
         return reading(self.path)
 
     def check_lengths(self) -> None:
-        """Notice a file that was cut or overwritten while it is open: HDF5 reads zeros behind the end of a file.
+        """Check that no file was cut or overwritten while open: HDF5 reads zeros after the end of a file.
 
         Raises:
-            MonosemError: a file has another length than when it was opened.
+            MonosemError: a file's length has changed since it was opened.
         """
         for file in self._files:
             if os.fstat(file.id.get_vfd_handle()).st_size != file.id.get_filesize():

@@ -1,4 +1,4 @@
-"""Reading the feature index: one class over features.h5 or over the segments written so far."""
+"""Read the feature index: one class over features.h5 or over the segments written so far."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import FlatRows
+from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
 from store.index.columns import QUANTILES, quantile_ranks
-from store.index.feature_postings import FEW, Entries, Shown
-from store.index.index_part import Part, Postings, Totals, reading
+from store.index.feature_postings import FEW, FeaturePostings, FeatureWindow
+from store.index.index_part import ColumnTotals, IndexPart, Postings, reading
 from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.index.segment import SparseRows
@@ -23,13 +23,13 @@ from store.run.weights import SaeWeights
 __all__ = ["Context", "FeatureColumns", "FeatureStore", "LogitEffects", "Quantiles", "Weighted"]
 
 _AT_ONCE = 1 << 16
-"""Entries that one read may bring although only some of them are wanted."""
+"""Entries that one read may return although only some of them are wanted."""
 _TOKENS_HELD = 1 << 22
-"""Tokens of a corpus up to which all are held once one is asked for (16 MB)."""
+"""Tokens of a corpus up to which all are held in memory (16 MB) after the first read."""
 
 
 class FeatureStore(OpenIndex):
-    """A dictionary of features and everything it does on a corpus. Needs neither the model nor its tokenizer.
+    """A dictionary of features and its activations on a corpus. Needs neither the model nor its tokenizer.
 
     Example:
         >>> with FeatureStore.open(Path("runs/demo")) as store:
@@ -37,8 +37,8 @@ class FeatureStore(OpenIndex):
         ...     store.postings(412, 0, 20)
     """
 
-    _entries: tuple[int, Entries] | None = None
-    """Of the last feature asked for: a page asks for them often."""
+    _entries: tuple[int, FeaturePostings] | None = None
+    """Entries of the feature asked for last: a page needs them often."""
 
     @property
     def d_sae(self) -> int:
@@ -47,7 +47,7 @@ class FeatureStore(OpenIndex):
 
     @property
     def n_tokens(self) -> int:
-        """Tokens of the corpus, left-out positions included."""
+        """Tokens of the corpus, those that do not count included."""
         return sum(part.n_tokens for part in self._parts)
 
     @property
@@ -62,17 +62,17 @@ class FeatureStore(OpenIndex):
 
     @property
     def n_documents(self) -> int:
-        """Stretches of documents indexed so far."""
+        """Runs of documents indexed so far."""
         return len(self.layout.documents.start)
 
     @property
     def complete(self) -> bool:
-        """Whether the index covers all that was planned."""
+        """Whether the index covers the whole plan."""
         return self.n_contexts >= self.plan.n_contexts
 
     @cached_property
     def columns(self) -> FeatureColumns:
-        """The feature list's columns, [d_sae] each."""
+        """Columns of the feature list, [d_sae] each."""
         total = self.totals
         count = total.count_F
         with reading(self.path):
@@ -86,10 +86,10 @@ class FeatureStore(OpenIndex):
             )
 
     @cached_property
-    def totals(self) -> Totals:
-        """What `columns` follow from, as it is stored."""
+    def totals(self) -> ColumnTotals:
+        """The stored columns that `columns` follow from."""
         with reading(self.path):
-            return Totals.of(self._parts, self._before)
+            return ColumnTotals.of(self._parts, self._before)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -98,12 +98,12 @@ class FeatureStore(OpenIndex):
             return Vocabulary.read(self._common["vocab"])
 
     def sae(self) -> SaeWeights:
-        """The autoencoder's weights, read from the store."""
+        """Read the autoencoder's weights."""
         with reading(self.path):
             return SaeWeights.read(self._common["sae"])
 
     def decoder_rows(self) -> Iterator[NDArray[np.float32]]:
-        """W_dec [d_sae, d_out], some rows at a time, in order."""
+        """Yield W_dec [d_sae, d_out] in blocks of rows."""
         with reading(self.path):
             rows = self._common["sae/W_dec"]
             step = max(1, _AT_ONCE * 64 // max(1, rows.shape[1]))
@@ -111,18 +111,18 @@ class FeatureStore(OpenIndex):
                 yield rows[start : start + step]
 
     def decoder_row(self, feature: int) -> NDArray[np.float32]:
-        """W_dec of one feature."""
+        """Read one feature's row of W_dec."""
         self.check_feature(feature)
         with reading(self.path):
             return np.asarray(self._common["sae/W_dec"][feature])
 
     def listed_tokens(self) -> Weighted:
-        """The tokens that each feature raises most, with their effects: [d_sae, T]; T is 0 where there is none."""
+        """Read the tokens that each feature raises most, and their effects: [d_sae, T]; T may be 0."""
         with reading(self.path):
             return Weighted(self._static["logit_top_id"].whole(), self._static["logit_top_value"].whole())
 
     def postings(self, feature: int, start: int = 0, stop: int | None = None) -> Postings:
-        """Entries of ranks start … stop-1 of a feature (0 is the strongest); all of them by default."""
+        """Return a feature's entries of ranks start … stop-1 (0 is the strongest); all of them by default."""
         self.check_feature(feature)
         start = max(start, 0)
         with reading(self.path):
@@ -133,7 +133,7 @@ class FeatureStore(OpenIndex):
             return self._parts[0].entries(min(first + start, end), end)
 
     def at_ranks(self, feature: int, ranks_R: NDArray[np.int64]) -> Postings:
-        """The entries of some ranks of a feature, in the order of `ranks_R`.
+        """Return a feature's entries of some ranks, in the order of `ranks_R`.
 
         Raises:
             ValueError: a rank is not below the feature's count.
@@ -154,7 +154,7 @@ class FeatureStore(OpenIndex):
         return Postings(np.concatenate([p.token for p in pieces]), np.concatenate([p.act for p in pieces]))
 
     def falling_acts(self, feature: int) -> NDArray[np.float16]:
-        """Every activation of a feature as stored, the strongest first."""
+        """Return a feature's activations as stored, the strongest first."""
         self.check_feature(feature)
         with reading(self.path):
             if (whole := self._whole(feature)) is not None:
@@ -162,19 +162,19 @@ class FeatureStore(OpenIndex):
             first, last = self._parts[0].span(feature)
             return np.asarray(self._parts[0].inverted_act[first:last])
 
-    def _whole(self, feature: int) -> Entries | None:
-        """All of a feature's entries, where they are few or lie in several files."""
+    def _whole(self, feature: int) -> FeaturePostings | None:
+        """Return all entries of a feature if they are few or lie in several files, else None."""
         kept = self._entries
         if kept is None or kept[0] != feature:
             if len(self._parts) == 1:
                 first, last = self._parts[0].span(feature)
                 if last - first > FEW:
                     return None
-            self._entries = kept = (feature, Entries.of(self._parts, feature))
+            self._entries = kept = (feature, FeaturePostings.of(self._parts, feature))
         return kept[1]
 
     def quantiles(self, feature: int) -> Quantiles:
-        """The kept quantiles of a feature's non-zero activations; of segments, from the entries of all of them."""
+        """Return the quantiles of a feature's non-zero activations; for segments, computed from their entries."""
         self.check_feature(feature)
         n = int(self.columns.count_F[feature])
         if not n:
@@ -186,15 +186,15 @@ class FeatureStore(OpenIndex):
         return Quantiles(QUANTILES, self.at_ranks(feature, quantile_ranks(np.array([n]))[0]).act)
 
     def places(self, feature: int) -> NDArray[np.int64]:
-        """Every corpus place where a feature fires, in no particular order."""
+        """Return every corpus place where a feature fires, in no particular order."""
         self.check_feature(feature)
         with reading(self.path):
             return np.concatenate([part.places(feature) for part in self._parts])
 
     def firing_on(self, place_N: NDArray[np.int64]) -> NDArray[np.int64]:
-        """On how many of some corpus places each feature fires, [d_sae]; the places rise.
+        """Count on how many of some rising corpus places each feature fires: [d_sae].
 
-        Reads the rows of those places, block by block; memory does not grow with their number.
+        Reads the rows of those places block by block; memory does not grow with their number.
         """
         count_F = np.zeros(self.d_sae, np.int64)
         with reading(self.path):
@@ -205,11 +205,11 @@ class FeatureStore(OpenIndex):
         return count_F
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Whether each of corpus places start … stop-1 counts."""
+        """Return which of corpus places start … stop-1 count."""
         return self.layout.counted(max(start, 0), min(stop, self.n_tokens))
 
     def tokens(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Vocabulary ids of corpus places start … stop-1."""
+        """Return the vocabulary ids of corpus places start … stop-1."""
         if (held := self._held_tokens) is not None:
             return held[max(start, 0) : max(stop, 0)].copy()
         return self._read_tokens(start, stop)
@@ -224,7 +224,7 @@ class FeatureStore(OpenIndex):
         return self._read_tokens(0, self.n_tokens) if self.n_tokens <= _TOKENS_HELD else None
 
     def rows(self, start: int, stop: int) -> SparseRows:
-        """The features that fire on each of corpus places start … stop-1, ascending by feature inside a token."""
+        """Return the features that fire on each of corpus places start … stop-1, ascending within a token."""
         indptr, features, acts = [np.zeros(1, np.int64)], [], []
         with reading(self.path):
             for part, a, b in self._spans(start, stop):
@@ -238,7 +238,7 @@ class FeatureStore(OpenIndex):
         )
 
     def activations(self, feature: int, start: int, stop: int) -> NDArray[np.float32]:
-        """One feature's activation on each of corpus places start … stop-1; 0 where it does not fire."""
+        """Return one feature's activation on each of corpus places start … stop-1; 0 where it does not fire."""
         self.check_feature(feature)
         rows = self.rows(start, stop)
         acts = np.zeros(len(rows.indptr) - 1, np.float32)
@@ -246,24 +246,24 @@ class FeatureStore(OpenIndex):
         acts[np.searchsorted(rows.indptr, hits, side="right") - 1] = rows.act[hits]
         return acts
 
-    def shown(self, feature: int, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[Shown]:
-        """Tokens of some stretches of the corpus, start … stop-1 each, and what one feature does on them."""
+    def shown(self, feature: int, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[FeatureWindow]:
+        """Return windows of the corpus, start … stop-1 each: tokens, and one feature's activations on them."""
         self.check_feature(feature)
         with reading(self.path):
             whole = self._whole(feature)
         spans = list(zip(start_W.tolist(), stop_W.tolist(), strict=True))
         acts = whole.on(start_W, stop_W) if whole else [self.activations(feature, *span) for span in spans]
-        return [Shown(self.tokens(*span), act_T) for span, act_T in zip(spans, acts, strict=True)]
+        return [FeatureWindow(self.tokens(*span), act_T) for span, act_T in zip(spans, acts, strict=True)]
 
     def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """Features and activations of all entries on any of some vocabulary tokens, some at a time."""
+        """Yield features and activations of all entries on tokens with one of the ids `vocab`, in blocks."""
         with reading(self.path):
             for part in self._parts:
                 for feature, act in part.entries_on(vocab):
                     yield feature.astype(np.int64), act.astype(np.float64)
 
     def context_of(self, token: int) -> Context:
-        """The context that a corpus place lies in.
+        """Return the context of a corpus place.
 
         Raises:
             MonosemError: there is no such place.
@@ -274,17 +274,17 @@ class FeatureStore(OpenIndex):
         return Context(number, int(start[number]), int(length[number]), int(document[number]))
 
     def contexts_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The number of the context that each of some corpus places lies in."""
+        """Return the number of the context of each of some corpus places."""
         number_N: NDArray[np.int64] = np.searchsorted(self.layout.contexts.start, token_N, side="right") - 1
         return number_N
 
     def documents_of(self, token_N: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The document that each of some corpus places is from."""
+        """Return the number of the document of each of some corpus places."""
         start, ids = self.layout.documents
         return ids[np.searchsorted(start, token_N, side="right") - 1]
 
     def document_span(self, token: int) -> tuple[int, int]:
-        """First place and the place behind the last of the document's stretch that a corpus place lies in.
+        """Return the half-open range of places of the document's run around a corpus place.
 
         Raises:
             MonosemError: there is no such place.
@@ -296,30 +296,30 @@ class FeatureStore(OpenIndex):
         return int(start[number]), stop
 
     def logits(self, feature: int) -> LogitEffects:
-        """The tokens that a feature raises and lowers most."""
+        """Return the tokens that a feature raises and lowers most."""
         self.check_feature(feature)
         return LogitEffects(
             self._weighted("logit_top", "value", feature), self._weighted("logit_bottom", "value", feature)
         )
 
     def neighbours(self, feature: int) -> Weighted:
-        """The features whose decoder directions are nearest, by cosine."""
+        """Return the features whose decoder directions are nearest, by cosine."""
         self.check_feature(feature)
         return self._weighted("neighbour", "cosine", feature)
 
     def neurons(self, feature: int) -> Weighted:
-        """The MLP's neurons whose output directions lie nearest, by |cosine|; of which layer: `SaeSpec.neuron_layer`.
+        """Return the MLP neurons whose output directions are nearest, by |cosine|, of layer `SaeSpec.neuron_layer`.
 
-        Empty where the site has none, and in files of a monosem that did not write them.
+        Empty where the site has none, and for files of versions that did not write them.
         """
         self.check_feature(feature)
         return self._weighted("neuron", "cosine", feature)
 
     def static(self, name: str, feature: int) -> NDArray[Any] | None:
-        """One feature's row of a column that follows from the weights; None where the file does not have it."""
+        """Return one feature's row of a column that follows from the weights; None where the file lacks it."""
         self.check_feature(feature)
         with reading(self.path):
-            return self._static[name][feature] if name in self._static else None
+            return self._static[name].row(feature) if name in self._static else None
 
     def _weighted(self, prefix: str, value: str, feature: int) -> Weighted:
         ids, values = self.static(f"{prefix}_id", feature), self.static(f"{prefix}_{value}", feature)
@@ -328,19 +328,19 @@ class FeatureStore(OpenIndex):
         return Weighted(ids, values)
 
     @cached_property
-    def _static(self) -> dict[str, FlatRows]:
-        """The columns of common.h5, looked up once: finding a name costs more than reading a row."""
-        return {name: FlatRows(self._common, f"feature/{name}") for name in self._common["feature"]}
+    def _static(self) -> dict[str, OpenArray]:
+        """Columns that follow from the weights, opened once: finding a name costs more than reading a row."""
+        return {name: OpenArray(self._common, f"feature/{name}") for name in self._common["feature"]}
 
-    def _spans(self, start: int, stop: int) -> Iterator[tuple[Part, int, int]]:
-        """The parts that corpus places start … stop-1 fall in, with places relative to each."""
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[IndexPart, int, int]]:
+        """Yield the parts of corpus places start … stop-1, with the range relative to each."""
         for part in self._parts:
             a, b = max(start - part.first_token, 0), min(stop - part.first_token, part.n_tokens)
             if a < b:
                 yield part, a, b
 
     def check_feature(self, feature: int) -> None:
-        """Refuse a number that is no feature's.
+        """Refuse a number that is not a feature.
 
         Raises:
             MonosemError: it is negative or not below d_sae.

@@ -1,4 +1,4 @@
-"""What the feature index answers with: columns of the list, and what is known of one feature."""
+"""Results of the feature index: columns of the list, and figures of one feature."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 
 class Weighted(NamedTuple):
-    """Ids (tokens or features) with a value each, the strongest first."""
+    """Ids (tokens, features or neurons) with a value each, the strongest first."""
 
     id: NDArray[np.int32]
     value: NDArray[np.float32]
 
 
 class LogitEffects(NamedTuple):
-    """Direct effect on the next token's logits of one unit of activation, before the final norm divides by its scale.
+    """Direct effect of one unit of activation on the next token's logits, before the final norm divides by its scale.
 
     Values are relative to the mean over the vocabulary. Empty where the site does not lead to the logits.
     """
@@ -35,19 +35,19 @@ class Quantiles(NamedTuple):
 
 
 class Context(NamedTuple):
-    """One stretch of text as the model saw it."""
+    """One context of the corpus, as the model saw it."""
 
     number: int
     start: int
-    """Place in the corpus of its first token."""
+    """Corpus place of its first token."""
     length: int
     document: int
-    """Document of its first token."""
+    """Number of the document of its first token."""
 
 
 @dataclass(frozen=True)
 class FeatureColumns:
-    """One value a feature, over the indexed corpus."""
+    """One value per feature, over the indexed corpus."""
 
     count_F: NDArray[np.int64]
     """Tokens on which it fires."""
@@ -55,7 +55,7 @@ class FeatureColumns:
     """Share of counted tokens on which it fires."""
     max_F: NDArray[np.float32]
     mean_F: NDArray[np.float32]
-    """Mean over the tokens on which it fires; 0 where it never does."""
+    """Mean over the tokens on which it fires; 0 if it never does."""
     top_token_F: NDArray[np.int32]
-    """Vocabulary id it fires on most (see store.index.columns); -1 where it never fires."""
+    """Vocabulary id it fires on most (see store.index.columns); -1 if it never fires."""
     decoder_norm_F: NDArray[np.float32]

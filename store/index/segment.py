@@ -1,9 +1,8 @@
-"""Writing the feature index: `index/common.h5` once, then immutable segments, each holding both orders.
+"""Write the feature index: `index/common.h5` once, then immutable segments of consecutive contexts.
 
-Segments follow each other, each with as many contexts as suited whoever wrote it: features.h5 does not depend on it.
-
-Every activation is kept twice: token-major (which features fire on this token) and feature-major, descending by
-activation (where does this feature fire, the strongest first). docs/architecture.md draws the layout.
+Every activation is stored twice: token-major (which features fire on a token) and feature-major, descending by
+activation (where a feature fires). The number of contexts per segment does not affect features.h5. docs/architecture.md
+draws the layout. Shapes: N tokens, C contexts, F features, T listed tokens or neighbours, B bins.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.typed_json import decode
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.vocabulary import Vocabulary
-from store.run.spec import known_fields
 from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
@@ -35,32 +34,41 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class IndexPlan:
-    """What an index covers; a killed index goes on only under the same plan."""
+    """Text and dictionary of an index; an unfinished index is resumed only under the same plan."""
 
     data: str
     corpus_digest: str
     sae_digest: str
     packing: str
     context: int
-    """Tokens a context at the most."""
+    """Tokens per context at most."""
     seed: int
     n_contexts: int
-    """Contexts the finished index will cover."""
+    """Contexts of the finished index."""
     model_digest: str = ""
     """SHA-256 over the model's safetensors files; empty where it has none."""
 
     def to_json(self) -> str:
-        """As it is kept in files."""
+        """Return the JSON that files have."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> IndexPlan:
+        """Read the text of `to_json`.
+
+        Raises:
+            ValueError: it is not that.
+        """
+        return decode(cls, json.loads(text))
 
 
 @dataclass(frozen=True)
 class StaticColumns:
-    """What is known of each feature without any text. F features, T listed tokens or neighbours."""
+    """Columns of each feature that need no text."""
 
     decoder_norm_F: NDArray[np.float32]
     logit_top_id_FT: NDArray[np.int32]
-    """Tokens the feature raises most, the strongest first. T is 0 where the site does not lead to the logits."""
+    """Tokens the feature raises most, the strongest first. T is 0 where there are no logit effects."""
     logit_top_value_FT: NDArray[np.float32]
     logit_bottom_id_FT: NDArray[np.int32]
     logit_bottom_value_FT: NDArray[np.float32]
@@ -68,10 +76,10 @@ class StaticColumns:
     """Features with the nearest decoder directions, the nearest first."""
     neighbour_cosine_FT: NDArray[np.float32]
     logit_histogram_FB: NDArray[np.unsignedinteger[Any]] | None = None
-    """How many tokens of the vocabulary have their effect in each of B equal bins from the lowest, logit_bottom[0], to
-    the highest, logit_top[0]; the last bin holds its upper edge. A column that is None is not written."""
+    """Number of vocabulary tokens with their effect in each of B equal bins, from the lowest, logit_bottom[0], to the
+    highest, logit_top[0], which the last bin includes. A column that is None is not written."""
     neuron_id_FT: NDArray[np.int32] | None = None
-    """The MLP's neurons whose output directions lie nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
+    """MLP neurons whose output directions are nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
     neuron_cosine_FT: NDArray[np.float32] | None = None
 
 
@@ -85,56 +93,56 @@ class SparseRows(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Consecutive whole contexts, flattened. N tokens, C contexts."""
+    """Consecutive whole contexts, flattened."""
 
     token_N: NDArray[np.int32]
     counted_N: NDArray[np.bool_]
-    """False for positions left out of every count (BOS, …); their rows are empty."""
+    """False for positions that do not count (BOS, …); their rows are empty."""
     document_N: NDArray[np.int64]
     """Number of the document each token is from."""
     length_C: NDArray[np.int32]
 
 
 def common_path(index: Path) -> Path:
-    """`index/common.h5`: vocabulary, SAE, text-free columns and the plan."""
+    """Return the path of `index/common.h5`: vocabulary, SAE, columns that need no text, and the plan."""
     return index / "common.h5"
 
 
 def segment_path(index: Path, number: int) -> Path:
-    """`index/seg-00003.h5`."""
+    """Return the path of `index/seg-00003.h5`."""
     return index / f"seg-{number:05d}.h5"
 
 
 def complete_segments(index: Path) -> int:
-    """Segments written so far, counted from 0 without a gap."""
+    """Return the number of segments from 0 on without a gap."""
     number = 0
     while segment_path(index, number).is_file():
         number += 1
     return number
 
 
-class Covered(NamedTuple):
-    """How much of the corpus segments cover, counted from its beginning."""
+class SegmentCoverage(NamedTuple):
+    """The part of the corpus that segments cover, from its beginning."""
 
     segments: int
     contexts: int
     tokens: int
 
 
-def covered(index: Path) -> Covered:
-    """What the segments written so far cover."""
+def covered(index: Path) -> SegmentCoverage:
+    """Return the coverage of the segments written so far."""
     number = complete_segments(index)
     if not number:
-        return Covered(0, 0, 0)
+        return SegmentCoverage(0, 0, 0)
     with open_sealed(segment_path(index, number - 1), "segment") as file:
         contexts = int(file.attrs["first_context"]) + len(file["corpus/contexts/start"])
-        return Covered(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
+        return SegmentCoverage(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
 
 
 def discard(index: Path) -> None:
     """Remove an index folder, if there is one.
 
-    It loses its name first: whoever is killed meanwhile leaves no half of it that could be taken for an index.
+    It is renamed first, so that a process killed meanwhile leaves no half of an index under its name.
     """
     aside = index.with_name(f".{index.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
@@ -156,15 +164,15 @@ def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeW
 
 
 def read_plan(path: Path) -> IndexPlan:
-    """The plan kept in index/common.h5."""
+    """Read the plan in index/common.h5."""
     with open_sealed(path, "common") as file:
-        return IndexPlan(**known_fields(IndexPlan, json.loads(file.attrs["plan"])))
+        return IndexPlan.from_json(file.attrs["plan"])
 
 
 class SegmentBuilder:
-    """Collects one segment in memory, then seals it.
+    """Collects one segment in memory, then writes it.
 
-    What comes is sorted as it comes, so that sealing only has to merge sorted stretches.
+    Each batch is sorted when it is added, so that sealing only has to merge sorted runs.
     """
 
     def __init__(self, d_sae: int) -> None:
@@ -176,17 +184,17 @@ class SegmentBuilder:
         self._features: list[NDArray[np.unsignedinteger[Any]]] = []
         self._acts: list[NDArray[np.float16]] = []
         self._keys: list[NDArray[np.uint64]] = []
-        """Entries packed so that they sort into the inverted order; every `add` is sorted."""
+        """Entries packed so that they sort into the inverted order; one sorted run per `add`."""
         self._count_F = np.zeros(d_sae, np.int64)
         self.n_tokens = 0
         """Tokens collected so far."""
         self.clipped = 0
-        """Activations above what float16 holds, stored as its maximum; those of left-out positions are not stored."""
+        """Activations above float16's maximum, stored as that maximum; positions that do not count are not stored."""
 
     def add(self, rows: TokenRows, active: SparseRows) -> None:
         """Append whole contexts and their activations.
 
-        An activation counts as active when it is above zero as float16, so that what is counted is what is stored.
+        An activation counts as active if it is above zero as float16, so that counts are those of stored entries.
         """
         n_tokens = len(rows.token_N)
         if self.n_tokens + n_tokens > MAX_SEGMENT_TOKENS:
@@ -213,7 +221,7 @@ class SegmentBuilder:
         self.n_tokens += n_tokens
 
     def seal(self, path: Path, first_token: int, first_context: int) -> None:
-        """Merge what was sorted and write the segment, all or nothing. The builder is of no use afterwards."""
+        """Merge the sorted runs and write the segment, all or nothing. The builder cannot be used afterwards."""
         vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32, copy=False)
         columns, n_entries = CorpusColumns.empty(self._count_F), int(self._count_F.sum())
         with create_sealed(path, "segment") as file:
@@ -233,14 +241,14 @@ class SegmentBuilder:
             put(inverted, "indptr", columns.indptr)
             keys = np.empty(n_entries, np.uint64)
             _write_pieces(keys, self._keys)
-            # Stretches that are sorted already are merged by numpy's stable sort: a third of its ordinary one's time.
+            # numpy's stable sort merges sorted runs, in a third of the time of its default sort.
             keys.sort(kind="stable")
             _write_inverted(inverted, keys, columns, vocab)
             columns.write(file.create_group("feature"))
 
 
 def _write_pieces(target: h5py.Dataset | NDArray[Any], pieces: list[NDArray[Any]]) -> None:
-    """Lay pieces end to end into `target`, and let each go."""
+    """Copy pieces end to end into `target`, and free each."""
     at = 0
     pieces.reverse()
     while pieces:
@@ -252,10 +260,10 @@ def _write_pieces(target: h5py.Dataset | NDArray[Any], pieces: list[NDArray[Any]
 def _by_token(
     token: NDArray[np.uint32], feature: NDArray[np.int64], act: NDArray[np.float16]
 ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-    """Entries that come token by token, with the features of each in rising order.
+    """Sort the features within each token; entries come token by token.
 
-    Feature and activation are packed into one integer; where every token has as many entries, they are sorted row by
-    row, else with the token in front.
+    Feature and activation are packed into one integer. Where every token has the same number of entries they are sorted
+    row by row, else with the token in front.
     """
     bits = act.view(np.uint16)
     per_token = len(token) // max(1, int(np.count_nonzero(np.diff(token))) + 1)
@@ -273,17 +281,17 @@ def _by_token(
 
 
 def _is_even(token_NK: NDArray[np.uint32]) -> bool:
-    """Whether each row is of one token, and of another than the row before."""
+    """Return whether each row is of one token, and of another than the row before."""
     return bool((token_NK[:, 0] == token_NK[:, -1]).all() and (np.diff(token_NK[:, 0].astype(np.int64)) > 0).all())
 
 
 def _inverted_keys(
     feature: NDArray[np.int64], act: NDArray[np.float16], token: NDArray[np.uint32]
 ) -> NDArray[np.uint64]:
-    """Entries in feature-major order, descending by activation, ties by token, each as one integer.
+    """Return entries in feature-major order, descending by activation, ties by token, each as one integer.
 
-    The bits of a positive float16 rise with its value, so feature, inverted activation bits and token side by side sort
-    as a single integer, several times faster than a three-key sort.
+    The bits of a positive float16 rise with its value, so feature, inverted activation bits and token, packed into one
+    integer, sort several times faster than by three keys.
     """
     keys = feature.astype(np.uint64) << np.uint64(ACT_BITS)
     keys |= ~act.view(np.uint16)
@@ -309,7 +317,7 @@ def _write_inverted(
 
 
 def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
-    """Tokens, which of them count, contexts, and document runs; all offsets relative to this file."""
+    """Write tokens, which of them count, contexts, and runs of documents; all offsets are relative to this file."""
     document = np.concatenate([r.document_N for r in rows])
     length = np.concatenate([r.length_C for r in rows])
     start = np.cumsum(length, dtype=np.int64) - length

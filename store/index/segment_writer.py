@@ -1,11 +1,12 @@
-"""Filling an index segment by segment: while one is sealed, the next is collected.
+"""Write an index segment by segment: while one is sealed, the next is collected.
 
-A segment ends where it has used its share of memory, or where it has taken so long that losing it would hurt. Neither
-shows in features.h5, so a killed index may go on with other memory on another machine.
+A segment ends when its share of memory is used, or after some minutes, so that little is lost if the process is killed.
+Neither affects features.h5: an unfinished index may be resumed with other memory on another machine.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,37 +14,67 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from store.files.errors import MonosemError
 from store.index.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
 ENTRY_BYTES = 36
-"""Memory of one activation: 14 while it is collected, up to 20 while it is sealed."""
+"""Bytes per activation: 14 while it is collected, up to 20 while it is sealed."""
 TOKEN_BYTES = 96
-"""Memory of one token, collected and sealed."""
+"""Bytes per token, collected and sealed."""
 FEATURE_BYTES = 160
-"""Memory of one feature's columns while a segment is sealed."""
+"""Bytes per feature for its columns while a segment is sealed."""
 PENDING = 2
 """Batches that may wait to be sorted."""
 AT_ONCE = 4
-"""Batches that memory is kept for: those, one being sorted, and one being made."""
+"""Batches that memory is reserved for: the pending ones, one being sorted, and one being made."""
 SOONEST, LATEST = 30.0, 300.0
-"""Seconds after which a segment is sealed however small: early on soon, so that there is something to browse."""
+"""Seconds after which a segment is sealed however small; the first ones soon, so that there is something to browse."""
 
 
-class Filling:
-    """Writes the segments behind those that are there. Use it as a context manager; all is sealed when the block ends.
+MOST_MEMORY, LEAST_MEMORY = 2 << 30, 64 << 20
+"""Bytes taken by default at most, as more makes nothing faster, and at least."""
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where control groups of version 2 and 1 give the memory that this process may have."""
 
-    Where the block ends by an exception, what was swept is lost from the last whole segment on, unless it is an
-    interrupt, which leaves time to seal.
+
+def default_memory() -> int:
+    """Return a quarter of this machine's memory or the control group's limit, between LEAST_MEMORY and MOST_MEMORY."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in CGROUP_LIMITS:
+        try:
+            sizes.append(int(limit.read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return max(LEAST_MEMORY, min(MOST_MEMORY, min(sizes) // 4))
+
+
+def checked_memory(given: int | None) -> int:
+    """Return the memory asked for, or the default.
+
+    Raises:
+        MonosemError: it is less than `LEAST_MEMORY`.
+    """
+    if given is not None and given < LEAST_MEMORY:
+        raise MonosemError(
+            f"an index cannot be built in {given:,} bytes", f"`memory` takes {LEAST_MEMORY >> 20}M and more."
+        )
+    return default_memory() if given is None else given
+
+
+class SegmentWriter:
+    """Appends segments to those that exist. Use it as a context manager: the last one is sealed when the block ends.
+
+    If the block ends by an exception, all after the last complete segment is lost; an interrupt still seals.
     """
 
     def __init__(self, index: Path, d_sae: int, memory: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`memory`: bytes to stay under, all segments in work together."""
+        """`memory`: bytes to stay under, for all segments in memory together."""
         self._index, self._d_sae, self._clock = index, d_sae, clock
         self._room = max(memory - FEATURE_BYTES * d_sae, memory // 4)
         self._number, self.n_contexts, self._first_token = covered(index)
         self._first_context = self.n_contexts
         self.clipped = 0
-        """Activations above what float16 holds, of sealed segments."""
+        """Activations above float16's maximum, in sealed segments."""
         self._sorting = ThreadPoolExecutor(1, "sorting")
         self._sealing = ThreadPoolExecutor(1, "sealing")
         self._pending: deque[Future[None]] = deque()
@@ -60,7 +91,7 @@ class Filling:
         """Append whole contexts and their activations.
 
         Raises:
-            MonosemError: a segment could not be written, this one or one before it.
+            MonosemError: this segment or an earlier one could not be written.
         """
         size = ENTRY_BYTES * len(active.feature) + TOKEN_BYTES * len(rows.token_N)
         too_long = self._tokens + len(rows.token_N) > MAX_SEGMENT_TOKENS
@@ -80,7 +111,7 @@ class Filling:
         return now - self._opened > min(max((now - self._began) / 4, SOONEST), LATEST)
 
     def _seal(self) -> None:
-        """Hand the present segment to the thread, once it has written the one before, and open the next."""
+        """Pass the segment to the sealing thread, once that has written the one before, and open the next."""
         while self._pending:
             self._pending.popleft().result()
         self._wait()
@@ -97,7 +128,7 @@ class Filling:
         if sealed is not None:
             sealed.result()
 
-    def __enter__(self) -> Filling:
+    def __enter__(self) -> SegmentWriter:
         return self
 
     def __exit__(

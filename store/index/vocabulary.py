@@ -1,4 +1,4 @@
-"""Token strings without a tokenizer: the raw bytes of every token, kept in the store."""
+"""The raw bytes of every token, stored in the index: token strings without a tokenizer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from store.files.sealed_hdf5 import put
 
 
 class Vocabulary:
-    """The bytes that each token id stands for.
+    """The bytes of each token id.
 
-    Bytes and not text, because a token of a byte-level tokenizer may end in the middle of a character: joined with its
-    neighbours it is text again.
+    Bytes rather than text, because a token of a byte-level tokenizer may end inside a character.
     """
 
     def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
@@ -25,32 +24,32 @@ class Vocabulary:
 
     @classmethod
     def from_tokens(cls, tokens: Sequence[bytes]) -> Vocabulary:
-        """From the bytes of token 0, 1, 2, …"""
+        """Build it from the bytes of tokens 0, 1, 2, …"""
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum([len(token) for token in tokens], out=offsets[1:])
         return cls(np.frombuffer(b"".join(tokens), np.uint8), offsets)
 
     def write(self, group: h5py.Group) -> None:
-        """Into `vocab/strings` (all bytes, one behind the other) and `vocab/offsets` [vocab+1]."""
+        """Write `vocab/strings` (the bytes of all tokens, end to end) and `vocab/offsets` [vocab+1]."""
         put(group, "strings", np.frombuffer(self._blob, np.uint8), packed=True)
         put(group, "offsets", self._offsets, packed=True)
 
     @classmethod
     def read(cls, group: h5py.Group) -> Vocabulary:
-        """What `write` wrote."""
+        """Read a group that `write` filled."""
         return cls(group["strings"][()], group["offsets"][()])
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def token(self, token: int) -> bytes:
-        """The bytes of one token; ids outside the vocabulary (padded embeddings have them) read `<id>`."""
+        """Return the bytes of one token; `<id>` for ids beyond the vocabulary, as padded embeddings have them."""
         if 0 <= token < len(self):
             return self._blob[self._offsets[token] : self._offsets[token + 1]]
         return f"<{token}>".encode()
 
     def tokens(self, ids: Iterable[int]) -> list[bytes]:
-        """The bytes of several tokens."""
+        """Return the bytes of each of several tokens."""
         wanted = np.fromiter(ids, np.int64)
         known = (wanted >= 0) & (wanted < len(self))
         if not known.all():
@@ -60,7 +59,7 @@ class Vocabulary:
         return [blob[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
     def joined(self, id_N: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The bytes of many tokens one behind the other, and how many each token has [N]."""
+        """Return the bytes of many tokens end to end, and the number of bytes of each [N]."""
         known = (id_N >= 0) & (id_N < len(self))
         if not known.all():
             pieces = self.tokens(id_N.tolist())
@@ -72,16 +71,16 @@ class Vocabulary:
         return np.frombuffer(self._blob, np.uint8)[place], length_N
 
     def strings(self, ids: Iterable[int]) -> list[str]:
-        """One string a token, for JSON: bytes that are no UTF-8 by themselves are replaced."""
+        """Return one string per token; bytes that are not UTF-8 by themselves are replaced."""
         return [token.decode("utf-8", errors="replace") for token in self.tokens(ids)]
 
     def containing(self, text: str) -> NDArray[np.bool_]:
-        """Whether each token of the vocabulary has a text in it, whatever the case: [vocab]."""
+        """Return which tokens contain a text, whatever the case: [vocab]."""
         needle = text.casefold()
         return np.fromiter((needle in folded for folded in self._folded), bool, len(self))
 
     def reading(self, text: str, *, exact: bool) -> NDArray[np.int64]:
-        """Ids of the tokens that read a text; unless `exact`, whatever spaces they begin or end with."""
+        """Return the ids of the tokens that equal a text; unless `exact`, without spaces at either end."""
         every = self.tokens(range(len(self)))
         wanted = text.encode() if exact else text.encode().strip(b" ")
         same = (token == wanted if exact else token.strip(b" ") == wanted for token in every)
@@ -92,5 +91,5 @@ class Vocabulary:
         return [string.casefold() for string in self.strings(range(len(self)))]
 
     def text(self, ids: Iterable[int]) -> str:
-        """The text of a stretch of tokens, characters that span tokens made whole."""
+        """Return the text of consecutive tokens; characters that span tokens are decoded whole."""
         return b"".join(self.tokens(ids)).decode("utf-8", errors="replace")

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from store.files.atomic import write_json
+from store.files.atomic import json_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_output
 from store.files.typed_json import JsonError, decode
 from store.live.clamp import parse_clamp, parse_sweep
 
@@ -43,8 +44,12 @@ class Recipe:
         return {"recipe": VERSION} | asdict(self)
 
     def save(self, path: Path) -> None:
-        """Write it, all or nothing."""
-        write_json(path, self.as_json())
+        """Write it, all or nothing.
+
+        Raises:
+            MonosemError: something that is not a recipe is there, or it cannot be written.
+        """
+        write_output(path, json_text(self.as_json()), "recipe", _is_recipe)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
@@ -84,3 +89,11 @@ class Recipe:
         if recipe.sweep:
             parse_sweep(recipe.sweep)
         return recipe
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and "recipe" in data

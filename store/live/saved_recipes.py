@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 from store.live.recipe import Recipe
 from store.notes.note_file import Notes
 from store.notes.statements import valid_text
@@ -38,7 +39,8 @@ def kept_recipes(path: Path) -> list[KeptRecipe]:
         MonosemError: the file is there but may not be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        with read_stream(path) as stream:
+            lines = stream.read().split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:

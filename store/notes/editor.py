@@ -1,4 +1,4 @@
-"""One person's changes to notes in one session, which can be taken back one by one."""
+"""Changes to notes in one session, with undo."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Undone:
     """What an undo did."""
 
     outcome: Literal["undone", "changed elsewhere", "nothing"]
-    """`changed elsewhere`: another terminal has spoken about the same thing since; what it said stays."""
+    """`changed elsewhere`: another terminal has changed the same label, tag, … since; its change stays."""
     feature: int = -1
     name: Name = "label"
-    """What was taken back, or was to be: `tag` or `untag` where tags were added or removed."""
+    """The field whose change was undone, or was to be: `tag` or `untag` where tags were added or removed."""
 
 
 @dataclass(frozen=True)
 class _Said:
-    """A statement, what takes it back, and how often its subject had been spoken about before and with it."""
+    """A statement, its inverse, and the version of its field before and after it (see `Notes.version`)."""
 
     statement: Statement
     back: Statement
@@ -32,14 +32,14 @@ class _Said:
 
 
 class NoteEditor:
-    """Says things about features, and takes back what it said, the last first."""
+    """Changes notes, and undoes its own changes, the last first."""
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
         self._changes: list[list[_Said]] = []
 
     def label(self, feature: int, text: str) -> bool:
-        """Label a feature; an empty text takes its label away. Whether that was a change: else nothing is written.
+        """Label a feature; an empty text removes the label. Return whether that is a change: else nothing is written.
 
         Raises:
             MonosemError: the text cannot be stored, or the notes cannot be read or written.
@@ -47,7 +47,7 @@ class NoteEditor:
         return self.say([Statement(feature, "label", text)])
 
     def comment(self, feature: int, text: str) -> bool:
-        """Comment on a feature, as `label` does."""
+        """Set a feature's comment, as `label` does."""
         return self.say([Statement(feature, "comment", text)])
 
     def bookmark(self, feature: int, on: bool) -> bool:
@@ -55,12 +55,12 @@ class NoteEditor:
         return self.say([Statement(feature, "bookmark", on)])
 
     def tags(self, feature: int, add: Sequence[str], remove: Sequence[str] = ()) -> bool:
-        """Add tags and remove others, as `label` does; those of which nothing is said stay."""
+        """Add some tags and remove others, as `label` does."""
         added = [Statement(feature, "tag", tag) for tag in add]
         return self.say([*added, *(Statement(feature, "untag", tag) for tag in remove)])
 
     def say(self, statements: Sequence[Statement]) -> bool:
-        """Say several things as one change, as `label` does; of two about the same subject, the last."""
+        """Make several statements as one change, as `label` does; of two about the same field the last counts."""
         cleaned = {_subject(statement): statement for statement in (each.cleaned() for each in statements)}
         change: list[_Said] = []
 
@@ -78,12 +78,12 @@ class NoteEditor:
         return bool(change)
 
     def undo(self) -> Undone:
-        """Append what restores the state before the last change, unless others have spoken since.
+        """Undo the last change by appending its inverse, unless another terminal has changed the same field since.
 
-        A change that cannot be taken back is forgotten all the same: the next undo goes to the one before.
+        Such a change is forgotten: the next undo takes the one before.
 
         Raises:
-            MonosemError: the notes cannot be read or written; the change can be taken back later.
+            MonosemError: the notes cannot be read or written; the change can be undone later.
         """
         if not self._changes:
             return Undone("nothing")
@@ -103,7 +103,7 @@ class NoteEditor:
         return Undone("undone" if free else "changed elsewhere", first.feature, first.name)
 
     def _forget(self, gone: _Said) -> None:
-        """Let a change from which `gone` went on be the last word again."""
+        """Let the change before `gone` be the last one of its field again."""
         for change in self._changes:
             for i, said in enumerate(change):
                 if _subject(said.statement) == _subject(gone.statement) and said.after == gone.before:
@@ -111,7 +111,7 @@ class NoteEditor:
 
 
 def reverse(statement: Statement, note: FeatureNotes) -> Statement | None:
-    """What takes a statement back that is made where `note` holds; None if it changes nothing there."""
+    """Return the inverse of a statement, given the feature's notes before it; None if it changes nothing."""
     feature = statement.feature
     if statement.name == "tag":
         return None if statement.value in note.tags else Statement(feature, "untag", statement.value)
@@ -122,7 +122,7 @@ def reverse(statement: Statement, note: FeatureNotes) -> Statement | None:
 
 
 def _subject(statement: Statement) -> tuple[int, str, object]:
-    """What a statement speaks about."""
+    """Return the feature and field of a statement; each tag is a field of its own."""
     if statement.name in ("tag", "untag"):
         return statement.feature, "tag", statement.value
     return statement.feature, statement.name, None

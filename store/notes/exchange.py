@@ -1,8 +1,8 @@
-"""Notes as CSV and JSON: what one person exports another imports, exactly as it was.
+"""Import and export of notes as CSV and JSON, without loss.
 
-CSV has the columns `feature, label, bookmark, comment, tags` (tags with spaces between). A text that a spreadsheet
-would take for a formula gets an apostrophe in front, which the import takes away again; an apostrophe at the
-beginning gets a second one.
+CSV has the columns `feature, label, bookmark, comment, tags` (tags separated by spaces). The export puts an apostrophe
+before a text that a spreadsheet would take for a formula, and before one that begins with an apostrophe; the import
+removes it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from store.notes.statements import MOST_FEATURES, tag_words, valid_text
 
 COLUMNS = ("feature", "label", "bookmark", "comment", "tags")
 FORMULA = tuple("=+-@\t\r\n＝＋－＠'")
-"""How a cell begins that a spreadsheet may run (OWASP, CSV Injection), and the apostrophe that guards it."""
+"""First characters of cells that a spreadsheet may run (OWASP, CSV Injection), and the apostrophe that guards them."""
 _CONTROL = re.compile(r"[\x7f-\x9f\u2028\u2029]")
-"""What JSON may hold as it is, and a terminal or an editor takes for a command."""
+"""Characters that JSON allows unescaped, and that terminals or editors take for commands."""
 _TRUE, _FALSE = ("true", "yes", "1", "x", "★"), ("false", "no", "0", "")
 
 
 class NoteJson(TypedDict):
-    """A feature's notes in JSON; programs rely on the keys."""
+    """A feature's notes in JSON; programs rely on these keys."""
 
     feature: int
     label: str
@@ -39,8 +39,8 @@ class NoteJson(TypedDict):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What a file says about one feature; None where it says nothing, not even that there is none."""
+class NoteEntry:
+    """One feature's notes in an imported file; None for a field that the file does not have."""
 
     feature: int
     label: str | None = None
@@ -48,40 +48,40 @@ class Entry:
     comment: str | None = None
     tags: list[str] | None = None
     where: str = ""
-    """Its place in the file, for errors."""
+    """Place in the file, for errors."""
 
 
 @dataclass
 class Outcome:
-    """What an import came to."""
+    """Result of an import."""
 
     said: list[Statement] = field(default_factory=list)
-    """What was added to the notes."""
+    """Statements added to the notes."""
     kept: list[tuple[int, Literal["label", "comment"]]] = field(default_factory=list)
-    """Features, and what the file says otherwise about them; what was here has stayed."""
+    """Features and fields where the file differs and the existing text was kept."""
 
 
 def note_json(feature: int, note: FeatureNotes) -> NoteJson:
-    """One feature's notes, as JSON has them."""
+    """Return one feature's notes as JSON values."""
     return NoteJson(
         feature=feature, label=note.label, bookmark=note.bookmark, comment=note.comment, tags=list(note.tags)
     )
 
 
 def entries_json(notes: Mapping[int, FeatureNotes]) -> list[NoteJson]:
-    """Notes by feature as JSON has them; features of which nothing is said are left out."""
+    """Return notes in order of features; features without any are left out."""
     return [note_json(feature, notes[feature]) for feature in sorted(notes) if not notes[feature].empty]
 
 
 def to_json(notes: Mapping[int, FeatureNotes]) -> str:
-    """The text of a .json file: an array, one feature a line."""
+    """Return the text of a .json file: an array, one feature per line."""
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries_json(notes))
     lines = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", lines)
     return f"[\n{lines}\n]\n" if lines else "[]\n"
 
 
 def to_csv(notes: Mapping[int, FeatureNotes]) -> str:
-    """The text of a .csv file, lines ending as RFC 4180 has them."""
+    """Return the text of a .csv file, with the line ends of RFC 4180."""
     text = io.StringIO(newline="")
     table = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     table.writerow(COLUMNS)
@@ -91,11 +91,11 @@ def to_csv(notes: Mapping[int, FeatureNotes]) -> str:
     return text.getvalue()
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """What a .csv or .json file says.
+def read_entries(path: Path) -> list[NoteEntry]:
+    """Read a .csv or .json file of notes.
 
     Raises:
-        MonosemError: it is of another kind, cannot be read, or says something that is no note; which, and where.
+        MonosemError: it is of another kind, cannot be read, or has an invalid entry; which, and where.
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise MonosemError(f"{path} is neither .csv nor .json", "Notes are exported to and imported from these two.")
@@ -104,7 +104,7 @@ def read_entries(path: Path) -> list[Entry]:
     except OSError as error:
         raise MonosemError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise MonosemError(f"{path} is no UTF-8 text: byte {error.start}", "Save it as CSV UTF-8.") from error
+        raise MonosemError(f"{path} is not UTF-8 text: byte {error.start}", "Save it as CSV UTF-8.") from error
     entries = list(_csv_entries(path, text) if path.suffix.lower() == ".csv" else _json_entries(path, text))
     known: dict[int, str] = {}
     for entry in entries:
@@ -114,14 +114,25 @@ def read_entries(path: Path) -> list[Entry]:
     return entries
 
 
-def merging(
-    entries: Iterable[Entry], outcome: Outcome, *, overwrite: bool
-) -> Callable[[dict[int, FeatureNotes]], list[Statement]]:
-    """What `Notes.change` needs to take `entries` in; `outcome` is filled when it has been called.
+def is_export(path: Path) -> bool:
+    """Return whether a file is an export of notes: they can be read from it, and it has no other columns."""
+    try:
+        read_entries(path)
+        text = path.read_text(encoding="utf-8-sig")
+    except (MonosemError, OSError):
+        return False
+    if path.suffix.lower() == ".json":
+        return set().union(*json.loads(text)) <= set(COLUMNS)
+    return all(name.strip(' "\r').lower() in COLUMNS for name in re.split("[,;\t]", text.partition("\n")[0]))
 
-    Bookmarks and tags come together from both sides. Of a label or comment that both have, and have otherwise, the one
-    that is here stays. With `overwrite` the file wins in all it speaks about: an empty cell empties, tags that it does
-    not have go.
+
+def merging(
+    entries: Iterable[NoteEntry], outcome: Outcome, *, overwrite: bool
+) -> Callable[[dict[int, FeatureNotes]], list[Statement]]:
+    """Return a function for `Notes.change` that merges `entries` into the notes and fills `outcome`.
+
+    Bookmarks and tags are united. Where a label or comment differs, the existing one stays. With `overwrite` the file
+    wins in every field it has: an empty cell clears the field, tags that it lacks are removed.
     """
 
     def decide(present: dict[int, FeatureNotes]) -> list[Statement]:
@@ -132,7 +143,7 @@ def merging(
     return decide
 
 
-def _merge(entry: Entry, note: FeatureNotes, outcome: Outcome, overwrite: bool) -> None:
+def _merge(entry: NoteEntry, note: FeatureNotes, outcome: Outcome, overwrite: bool) -> None:
     texts: tuple[tuple[Literal["label", "comment"], str | None, str], ...] = (
         ("label", entry.label, note.label),
         ("comment", entry.comment, note.comment),
@@ -161,9 +172,9 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
-def _csv_entries(path: Path, text: str) -> Iterable[Entry]:
+def _csv_entries(path: Path, text: str) -> Iterable[NoteEntry]:
     first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # spreadsheets take the one their country uses
+    delimiter = max(",;\t", key=first.count)  # spreadsheets use the one of their country
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -179,13 +190,13 @@ def _csv_entries(path: Path, text: str) -> Iterable[Entry]:
         raise MonosemError(f"{path}, line {table.line_num}: {error}") from error
 
 
-def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> Entry:
+def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> NoteEntry:
     texts = {name: _unguarded(row[name]) for name in ("label", "comment", "tags") if name in row}
     bookmark = row["bookmark"].strip().lower() if "bookmark" in row else None
     if bookmark is not None and bookmark not in (*_TRUE, *_FALSE):
         raise MonosemError(f"{place}: bookmark is {row['bookmark']!r}", "It is true, false or empty.")
     number = row.get("feature", "").strip()
-    return Entry(
+    return NoteEntry(
         feature=_feature(int(number) if number.isascii() and number.isdigit() and len(number) < 12 else number, place),
         label=texts.get("label"),
         bookmark=None if bookmark is None else bookmark in _TRUE,
@@ -195,23 +206,23 @@ def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> Entry:
     )
 
 
-def _json_entries(path: Path, text: str) -> Iterable[Entry]:
+def _json_entries(path: Path, text: str) -> Iterable[NoteEntry]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MonosemError(f"{path} is no JSON: {error}") from error
+        raise MonosemError(f"{path} is not JSON: {error}") from error
     if not isinstance(data, list):
-        raise MonosemError(f"{path} holds no JSON array", f"Each entry has {', '.join(COLUMNS)}.")
+        raise MonosemError(f"{path} is not a JSON array", f"Each entry has {', '.join(COLUMNS)}.")
     for number, said in enumerate(data, 1):
         where = f"entry {number}"
         place = f"{path}, {where}"
         if not isinstance(said, dict):
-            raise MonosemError(f"{place} is no JSON object", f"Each entry has {', '.join(COLUMNS)}.")
+            raise MonosemError(f"{place} is not a JSON object", f"Each entry has {', '.join(COLUMNS)}.")
         tags = _of_kind(said, "tags", list, place)
         if tags is not None and not all(isinstance(tag, str) for tag in tags):
-            raise MonosemError(f"{place}: tags holds something that is no text")
+            raise MonosemError(f"{place}: tags holds something that is not text")
         label, comment = _of_kind(said, "label", str, place), _of_kind(said, "comment", str, place)
-        yield Entry(
+        yield NoteEntry(
             feature=_feature(said.get("feature"), place),
             label=None if label is None else valid_text(label),
             bookmark=_of_kind(said, "bookmark", bool, place),

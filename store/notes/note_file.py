@@ -1,7 +1,7 @@
-"""notes.jsonl: labels, bookmarks, comments and tags. User data: append-only, last line wins, never inside the HDF5.
+"""The file notes.jsonl: append-only, the last line about a field wins. User data, so it is never inside an HDF5 file.
 
-Lines are only ever added, each under a lock and synced, so terminals that share a run never lose each other's notes;
-readers need no lock. What a line may say is in `store.notes.statements`.
+Lines are appended under a lock and synced, so terminals that share a run never lose each other's notes; readers need no
+lock. The content of a line is defined in `store.notes.statements`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from pathlib import Path
 
 from store.files.atomic import fsync_folder
 from store.files.errors import MonosemError
+from store.files.regular_file import open_regular, read_stream
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
 
 _SEAM = 256
-"""Bytes before the place reached that are compared: if they differ, another file has taken this one's place."""
+"""Bytes before the offset reached that are compared: if they differ, the file was replaced."""
 
 
 def notes_path(path: Path) -> Path:
-    """Where the notes on a run folder or a store lie: `notes.jsonl` in the folder, and beside a `features.h5`.
+    """Return the path of the notes on a run folder or an index file.
 
-    A store of another name, as one copied home, has a file of its own beside it: `NAME.notes.jsonl` for `NAME.h5`.
+    It is `notes.jsonl` in the folder or beside `features.h5`, and `NAME.notes.jsonl` beside an index called `NAME.h5`.
     """
     if not path.is_file():
         return path / "notes.jsonl"
@@ -35,14 +36,14 @@ def notes_path(path: Path) -> Path:
 
 
 class Notes:
-    """The notes of one run: `by_feature` as far as they have been read, which `follow` brings up to date."""
+    """The notes of one run: `by_feature` as read so far; `follow` brings it up to date."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.by_feature: dict[int, FeatureNotes] = {}
-        """The one dictionary, renewed in place: who holds it sees what `follow` has found."""
+        """Updated in place, so every holder of the dictionary sees the changes of `follow`."""
         self.revision = 0
-        """Grows whenever something in `by_feature` has changed."""
+        """Counts the changes of `by_feature`."""
         self._changed: set[int] = set()
         self._start_over()
 
@@ -53,59 +54,59 @@ class Notes:
         self._seen: tuple[int, ...] | None = None
         self._inode = -1
         self.damaged: list[int] = []
-        """Numbers, from 1, of lines that say nothing anyone can read. They stay in the file."""
+        """Line numbers, from 1, of unreadable lines. They stay in the file."""
 
     def load(self) -> dict[int, FeatureNotes]:
-        """The present state by feature, all of it read anew; damaged lines are skipped.
+        """Read the whole file and return the notes by feature; damaged lines are skipped.
 
         Raises:
-            MonosemError: the file is there but may not be read.
+            MonosemError: the file exists but cannot be read.
         """
         fresh = Notes(self.path)
         fresh.follow()
         return fresh.by_feature
 
     def follow(self) -> frozenset[int]:
-        """Read what has been added, here or by others; the features whose notes differ from the last time.
+        """Read lines that were appended, here or by others, and return the features whose notes have changed.
 
-        Where nothing was added it costs one `stat`. A last line that is still being written waits for its end. A file
-        that another has taken the place of is read from its beginning.
+        Costs one `stat` where nothing was appended. An incomplete last line is left for the next call. A file that was
+        replaced is read from its beginning.
 
         Raises:
-            MonosemError: the file is there but may not be read.
+            MonosemError: the file exists but cannot be read.
         """
         self._catch_up()
         changed, self._changed = frozenset(self._changed), set()
         return changed
 
     def version(self, statement: Statement) -> int:
-        """How often that which `statement` speaks about (a label, one tag) has been spoken about in the file."""
+        """Return the version counter of the field (a label, one tag, …) that `statement` sets."""
         return self._fold.version(statement)
 
     def set(self, feature: int, name: Name, value: Value) -> None:
-        """Append one statement about a feature; it survives a power cut once this returns."""
+        """Append one statement; it survives a power cut once this returns."""
         self.append([Statement(feature, name, value)])
 
     def append(self, statements: Sequence[Statement]) -> None:
-        """Append statements in one piece.
+        """Append statements, all or none.
 
         Raises:
-            MonosemError: they cannot be stored, or the file may not be written; nothing has been said then.
+            MonosemError: they cannot be stored, or the file cannot be written.
         """
         with self._locked() as descriptor:
             self._write(descriptor, statements)
 
     def append_line(self, line: bytes) -> None:
-        """Append a line that says nothing about a feature, its newline included, as `append` does.
+        """Append a line that is not about a feature, its newline included, as `append` does.
 
         Raises:
-            MonosemError: the file may not be written; nothing has been said then.
+            MonosemError: the file cannot be written.
         """
         with self._locked() as descriptor:
             self._write_lines(descriptor, line)
 
     def change(self, decide: Callable[[dict[int, FeatureNotes]], Sequence[Statement]]) -> None:
-        """Append what `decide` makes of the present state, with nobody else writing in between.
+        """Append the statements that `decide` returns for the present notes; no other process writes in between.
 
         Raises:
             MonosemError: as `append` and `follow` do.
@@ -119,17 +120,17 @@ class Notes:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """The file, opened for appending, while nobody else appends."""
+        """Yield the file's descriptor for appending, under the lock."""
         descriptor = self._open_locked()
         try:
             yield descriptor
         finally:
-            os.close(descriptor)  # which lets the lock go
+            os.close(descriptor)  # releases the lock
 
     def _open_locked(self) -> int:
         while True:
-            with _saying(self.path):
-                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            with _write_errors(self.path):
+                descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
                     if self._is_at_its_place(descriptor):
@@ -140,7 +141,7 @@ class Notes:
                 os.close(descriptor)
 
     def _is_at_its_place(self, descriptor: int) -> bool:
-        """Whether the file still has its name: an editor may have put another there while we waited."""
+        """Return whether the file still has its name: an editor may have replaced it while we waited."""
         try:
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
         except FileNotFoundError:
@@ -153,9 +154,9 @@ class Notes:
     def _write_lines(self, descriptor: int, lines: bytes) -> None:
         if not lines:
             return
-        with _saying(self.path):
+        with _write_errors(self.path):
             before = os.fstat(descriptor).st_size
-            if before and os.pread(descriptor, 1, before - 1) != b"\n":  # a writer died inside its line
+            if before and os.pread(descriptor, 1, before - 1) != b"\n":  # a writer was killed inside a line
                 lines = b"\n" + lines
             done = 0
             try:
@@ -163,7 +164,7 @@ class Notes:
                     done += os.write(descriptor, lines[done:])
             except BaseException:
                 with suppress(OSError):
-                    os.ftruncate(descriptor, before)  # all behind it is ours: we hold the lock
+                    os.ftruncate(descriptor, before)  # we hold the lock, so all after it is ours
                 raise
             os.fsync(descriptor)
             if not before:
@@ -182,11 +183,11 @@ class Notes:
         except OSError as error:
             raise _unreadable(self.path, error.strerror) from error
         if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(self.path, "it is no file")
+            raise _unreadable(self.path, "it is not a regular file")
         if _signature(found) == self._seen:
             return
         try:
-            with self.path.open("rb") as stream:
+            with read_stream(self.path) as stream:
                 self._read(stream.fileno())
         except OSError as error:
             raise _unreadable(self.path, error.strerror) from error
@@ -200,7 +201,7 @@ class Notes:
         self._seen = _signature(found)
         added = _read_span(descriptor, self._offset, found.st_size)
         *lines, rest = added.removeprefix(b"" if self._ended else b"\n").split(b"\n")
-        if rest and read_line(rest) is not None:  # whole, and lacks only its newline: the next writer adds it
+        if rest and read_line(rest) is not None:  # complete but for its newline, which the next writer adds
             lines.append(rest)
             rest = b""
         said = [feature for line in lines for feature in self._take(line)]
@@ -212,14 +213,14 @@ class Notes:
         self._show(None if is_new else said)
 
     def _continues(self, descriptor: int, found: os.stat_result) -> bool:
-        """Whether this is the file that was read before, with lines added at most."""
+        """Return whether this is the file that was read before, with at most some lines added."""
         if self._seen is None or found.st_ino != self._inode or found.st_size <= self._offset:
-            return False  # one of the same length has been written to all the same
+            return False  # one of the same length was changed, too
         seam = os.pread(descriptor, len(self._seam) + 1, self._offset - len(self._seam))
         return seam[:-1] == self._seam and (self._ended or seam.endswith(b"\n"))
 
     def _take(self, line: bytes) -> list[int]:
-        """Fold one line in; the features it speaks about."""
+        """Apply one line and return the features it is about."""
         self._lines += 1
         statements = read_line(line) if line.strip() else []
         if statements is None:
@@ -230,7 +231,7 @@ class Notes:
         return [statement.feature for statement in statements]
 
     def _show(self, features: Iterable[int] | None = None) -> None:
-        """Bring `by_feature` up to date, for `features` or for all, and remember what has changed."""
+        """Bring `by_feature` up to date for `features`, or for all, and record which have changed."""
         present = self._fold.notes
         for feature in features if features is not None else present.keys() | self.by_feature.keys():
             before, after = self.by_feature.get(feature), present.get(feature)
@@ -245,12 +246,12 @@ class Notes:
 
 
 def _signature(found: os.stat_result) -> tuple[int, ...]:
-    """What differs once a file has been written to, or replaced."""
+    """Return numbers that change when a file is written to or replaced."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read_span(descriptor: int, start: int, end: int) -> bytes:
-    """Bytes `start` to `end`, or as many as there are."""
+    """Read bytes `start` to `end` (exclusive), or as many as there are."""
     parts: list[bytes] = []
     while start < end and (part := os.pread(descriptor, end - start, start)):
         parts.append(part)
@@ -263,12 +264,12 @@ def _unreadable(path: Path, why: str | None) -> MonosemError:
 
 
 @contextmanager
-def _saying(path: Path) -> Iterator[None]:
-    """Turn what keeps a note from being written into a `MonosemError`."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turn the error of a failed write into a `MonosemError`."""
     try:
         yield
     except OSError as error:
         raise MonosemError(
             f"cannot write {path}: {error.strerror}",
-            "Notes lie beside what they are about. Where you may not write, copy it, and take notes on the copy.",
+            "Notes are kept beside the run or index. If you may not write there, copy it and take notes on the copy.",
         ) from error

@@ -1,8 +1,8 @@
-"""What a line of notes.jsonl says, and what many of them say together: for each thing said, the last line wins.
+"""The lines of notes.jsonl, and the notes that follow from them: for each field the last line wins.
 
 A line is a JSON object with the number of a feature and one or more of `label`, `bookmark`, `comment`, `tag` and
-`untag` (one tag more, one less) and `tags` (these and no others). Objects that say something else belong to other
-versions of the program; they are passed over and stay in the file.
+`untag` (add, remove one tag) and `tags` (these and no others). Other objects belong to other versions of the program;
+they are skipped and stay in the file.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from store.files.errors import MonosemError
 
 Name = Literal["label", "bookmark", "comment", "tags", "untag", "tag"]
 NAMES: tuple[Name, ...] = get_args(Name)
-"""In the order in which one line that says several things is read."""
+"""In the order in which the fields of one line are applied."""
 Value = str | bool | list[str]
 MOST_FEATURES = 2**31
-"""Numbers of features are below it."""
+"""Feature numbers are below it."""
 LONGEST = 65_536
-"""Characters of one text: more is a file pasted by mistake. Lines that are there already are read at any length."""
+"""Characters of one text: more is a file pasted by mistake. Existing lines are read at any length."""
 
 
 @dataclass(frozen=True)
 class FeatureNotes:
-    """What people have said about one feature. Text is as typed; `monosem_tui.draw.safe_text` makes it printable."""
+    """The notes on one feature. Text is as typed; `monosem_tui.draw.safe_text` makes it printable."""
 
     label: str = ""
     bookmark: bool = False
@@ -37,57 +37,57 @@ class FeatureNotes:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is said, or all of it was taken back."""
+        """Whether there are no notes, or all were removed."""
         return not (self.label or self.bookmark or self.comment or self.tags)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One thing said about one feature; a `value` that is no text is True or False of a bookmark, or a list of tags."""
+    """One change to one feature's notes. `value` is a bool for a bookmark, a list for `tags`, else text."""
 
     feature: int
     name: Name
     value: Value
 
     def cleaned(self) -> Statement:
-        """As it can be stored: no halves of characters, tags as words.
+        """Return it as it is stored: without halves of surrogate pairs, tags as words.
 
         Raises:
-            MonosemError: a tag without a letter, or a text beyond `LONGEST`.
+            MonosemError: a tag is empty, or a text longer than `LONGEST`.
         """
         if not 0 <= self.feature < MOST_FEATURES:
             raise ValueError(f"no feature has the number {self.feature}")
         value = _value(self.name, self.value)
         if value is None:
-            raise ValueError(f"{self.value!r} is no {self.name}")
+            raise ValueError(f"{self.value!r} is not a {self.name}")
         if self.name in ("tag", "untag") and not value:
-            raise MonosemError(f"{self.value!r} is no tag", "A tag is a word, such as place or to-check.")
+            raise MonosemError(f"{self.value!r} is not a tag", "A tag is a word, such as place or to-check.")
         texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
         size = max(map(len, texts), default=0)
         if size > LONGEST:
             raise MonosemError(
-                f"a {self.name} of {size} characters is too long", f"A note holds {LONGEST} characters at most."
+                f"a {self.name} of {size} characters is too long", f"A note has at most {LONGEST} characters."
             )
         return Statement(self.feature, self.name, value)
 
 
 def valid_text(text: str) -> str:
-    """`text` without halves of surrogate pairs, which no encoding can write: `�` takes their place."""
+    """Return `text` with `�` for each half of a surrogate pair, which no encoding can write."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def tag_word(text: str) -> str:
-    """A tag as it is kept: `#to check` is the word `to-check`; empty where nothing is left."""
+    """Return a tag as it is stored: `#to check` becomes `to-check`; empty where nothing is left."""
     return "-".join(valid_text(text).split()).lstrip("#")
 
 
 def tag_words(texts: Iterable[str]) -> list[str]:
-    """Tags as they are kept, each once."""
+    """Return tags as they are stored, each once."""
     return list(dict.fromkeys(word for word in map(tag_word, texts) if word))
 
 
 def _value(name: Name, value: Any) -> Value | None:
-    """What is kept of a value; None where it is of the wrong kind."""
+    """Return a value as it is stored; None where it is of the wrong kind."""
     if name == "bookmark":
         return value if isinstance(value, bool) else None
     if name == "tags":
@@ -98,13 +98,13 @@ def _value(name: Name, value: Any) -> Value | None:
 
 
 def written(statement: Statement, time: float) -> bytes:
-    """The line of a statement, in ASCII, its newline included. `time`: seconds since the epoch."""
+    """Return the line of a statement, in ASCII, its newline included. `time`: seconds since the epoch."""
     said = {"feature": statement.feature, statement.name: statement.value, "time": round(time, 3)}
     return (json.dumps(said).replace("\x7f", "\\u007f") + "\n").encode()
 
 
 def read_line(line: bytes) -> list[Statement] | None:
-    """What a line says that this version understands; None where it is damaged."""
+    """Return the statements of a line that this version knows; None where it is damaged."""
     try:
         said = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -121,20 +121,20 @@ def read_line(line: bytes) -> list[Statement] | None:
 
 
 class Fold:
-    """All statements so far, as what they come to for each feature."""
+    """The notes that follow from all statements so far."""
 
     def __init__(self) -> None:
         self.notes: dict[int, FeatureNotes] = {}
-        """By feature. An entry is replaced as a whole, never changed: a thread may keep one."""
+        """By feature. An entry is replaced, never changed: a thread may hold one."""
         self._said: Counter[tuple[int, str, str]] = Counter()
 
     def add(self, statement: Statement) -> None:
-        """Take one more statement."""
+        """Apply one more statement."""
         feature, name, value = statement.feature, statement.name, statement.value
         note = self.notes.get(feature, FeatureNotes())
         if name in ("tag", "untag"):
             others = [tag for tag in note.tags if tag != value]
-            # A tag that is there already keeps its place.
+            # An existing tag keeps its place.
             tags = others if name == "untag" else list(note.tags) if value in note.tags else [*note.tags, str(value)]
             self.notes[feature] = replace(note, tags=[tag for tag in tags if tag])
             self._said[feature, "tag", str(value)] += 1
@@ -144,7 +144,7 @@ class Fold:
             self._said[feature, name, ""] += 1
 
     def version(self, statement: Statement) -> int:
-        """How often that which a statement speaks about has been spoken about."""
+        """Return the version counter of the field that a statement sets."""
         if statement.name in ("tag", "untag"):
             whole = self._said[statement.feature, "tags", ""]
             return whole + self._said[statement.feature, "tag", str(statement.value)]

@@ -1,11 +1,11 @@
-"""Which features fire on the tokens that a feature fires on, more often than chance would have them.
+"""Features that fire on the same tokens as a feature, more often than by chance.
 
 With N counted tokens, n_i and n_j of them under features i and j, and n_ij under both: the joint share is n_ij / n_i,
 the lift n_ij · N / (n_i · n_j), and the pointwise mutual information log(p(i,j) / (p(i) p(j))) is the lift's logarithm,
-in nats. PMI and lift are largest for rare features that met by accident, so features are ranked by Dunning's
+in nats. PMI and lift are largest for rare features that coincide by accident, so features are ranked by Dunning's
 log-likelihood ratio G² ("Accurate Methods for the Statistics of Surprise and Coincidence", 1993) of the table of the
-two features: it grows with the evidence. Listed are only features that fire together more often than chance would have
-them, and on `MINIMUM` tokens or more.
+two features: it grows with the evidence. Only features with a lift above 1 and at least `MINIMUM` joint tokens are
+listed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureStore
 
 MINIMUM = 5
-"""Joint tokens from which a feature is listed: below, expected counts are too small for G² to mean anything."""
+"""Least joint tokens of a listed feature: below, expected counts are too small for G²."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,31 @@ class Companion:
 
     feature: int
     joint: int
-    """Of the tokens looked at, those on which it fires too."""
+    """Sampled tokens on which it fires, too."""
     share: float
-    """Of the tokens looked at."""
+    """`joint` as a share of the sampled tokens."""
     lift: float
-    """How many times more often than if the two were independent."""
+    """Ratio of the joint frequency to that of independent features."""
     pmi: float
     """Natural logarithm of the lift."""
     g2: float
-    """Log-likelihood ratio against independence over the corpus; estimated where sampled."""
+    """Log-likelihood ratio against independence over the corpus; an estimate if sampled."""
 
 
 @dataclass(frozen=True)
 class CoFiring:
-    """The companions of a feature, those with the largest G² first."""
+    """The companions of a feature, the largest G² first."""
 
     n_active: int
     """Tokens on which the feature fires."""
     n_used: int
-    """Tokens that were looked at."""
+    """Tokens sampled: all, or some of them."""
     minimum: int
     companions: list[Companion]
 
     @property
     def sampled(self) -> bool:
-        """Whether the figures are estimates from some of the feature's tokens."""
+        """Whether the figures are estimates from a sample of the feature's tokens."""
         return self.n_used < self.n_active
 
 
@@ -64,10 +64,10 @@ def cofiring(
     minimum: int = MINIMUM,
     seed: int = 0,
 ) -> CoFiring:
-    """The `limit` features that most evidently fire together with a feature.
+    """Return the `limit` features with the largest G² that fire together with a feature.
 
-    Exact over all of its tokens, whose rows are read block by block. `sample` looks at that many of them at the most,
-    drawn at random, the same ones for the same `seed`; `CoFiring.sampled` says whether it did.
+    Exact over all of its tokens, whose rows are read block by block. With `sample`, at most that many tokens are used,
+    drawn at random by `seed`.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged.
@@ -105,8 +105,8 @@ def cofiring(
 def log_likelihood(
     joint_J: NDArray[np.float64], n_i: float, n_j_J: NDArray[np.float64], n: float
 ) -> NDArray[np.float64]:
-    """G² = 2 Σ observed · ln(observed / expected) over the four cells of each table of two features."""
-    # An estimated joint count can be more than the table has room for.
+    """Return G² = 2 Σ observed · ln(observed / expected) over the four cells of each table of two features."""
+    # An estimated joint count can exceed the margins of the table.
     joint_J = np.clip(joint_J, np.maximum(0.0, n_i + n_j_J - n), np.minimum(n_i, n_j_J))
     rows, columns = (n_i, n - n_i), (n_j_J, n - n_j_J)
     observed = ((joint_J, n_i - joint_J), (n_j_J - joint_J, n - n_i - n_j_J + joint_J))

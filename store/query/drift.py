@@ -1,4 +1,7 @@
-"""How often a feature fires along the corpus: in each of equal stretches of it, exactly."""
+"""Density of a feature along the corpus, exact, in equal stretches.
+
+Shapes: S stretches.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ STRETCHES = 40
 
 @dataclass(frozen=True)
 class Drift:
-    """Density along the corpus in the order it was indexed. S stretches."""
+    """Density along the corpus in the order it was indexed."""
 
     edges: NDArray[np.int64]
-    """Stretch s holds corpus places edges[s] … edges[s+1]-1: [S+1]."""
+    """Stretch s has corpus places edges[s] … edges[s+1]-1: [S+1]."""
     counted_S: NDArray[np.int64]
     """Counted tokens of each stretch."""
     count_S: NDArray[np.int64]
@@ -30,10 +33,10 @@ class Drift:
 
 
 def drift(store: FeatureStore, feature: int, stretches: int = STRETCHES) -> Drift:
-    """A feature's density in each of `stretches` stretches of equally many corpus places, or one a place if fewer.
+    """Return a feature's density in each of `stretches` stretches of corpus places, fewer if there are fewer places.
 
-    Place p of n is in stretch p · stretches // n; their lengths differ by one at the most. A corpus is indexed in
-    seeded order, so a density that moves tells of chance and of long documents, not of when a text was written.
+    Place p of n is in stretch p · stretches // n; lengths differ by at most one. A corpus is indexed in seeded order,
+    so a density that moves comes from chance and long documents, not from the time a text was written.
 
     Raises:
         MonosemError: there is no such feature.

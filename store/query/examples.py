@@ -1,4 +1,7 @@
-"""A feature's examples: the strongest, some from each quantile interval of its activations, some at random."""
+"""A feature's examples: the strongest, some from each quantile interval of its activations, some at random.
+
+Shapes: T tokens of an example, W windows.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,24 @@ from store.index.reader import FeatureStore
 TOP, RANDOM = "top", "random"
 
 Groups = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-"""The context, or the document, of each of some corpus places."""
+"""Returns the number of the context, or of the document, of each of some corpus places."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One place where a feature fires, with the text around it. T tokens."""
+    """One place where a feature fires, with the text around it."""
 
     interval: str
     """"top", a quantile interval of the feature's non-zero activations such as "75–100 %", or "random"."""
     start: int
-    """Place in the corpus of the first token shown."""
+    """Corpus place of the first token."""
     token_T: NDArray[np.int32]
     act_T: NDArray[np.float32]
     peak: int
-    """Index of the token the example is about."""
+    """Index of the token where the feature fires."""
     context: int
     position: int
-    """Place of the peak in its context, from 0."""
+    """Position of the peak in its context, from 0."""
 
     @property
     def act(self) -> float:
@@ -47,12 +50,12 @@ class Section:
     title: str
     first_rank: int
     n_entries: int
-    """How many of the feature's activations the interval holds."""
+    """Number of the feature's activations in the interval."""
     examples: list[Example]
 
 
 def interval_name(low: float, high: float) -> str:
-    """`75–100 %`."""
+    """Return `75–100 %` for 0.75 and 1."""
     return f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
@@ -69,15 +72,15 @@ def sections(
     before: int = 24,
     after: int = 12,
 ) -> list[Section]:
-    """The examples of a feature's page, from all of its activations.
+    """Return the examples of a feature's page, from all of its activations.
 
     First the `top` strongest, then `each` from each of `intervals` quantile intervals of the non-zero activations, the
     strongest interval first (Towards Monosemanticity has 12), then `random` drawn uniformly from the non-zero
-    activations, the same ones for the same `seed`, the strongest first. Inside an interval the examples are evenly
-    spaced by rank, so the same page comes out every time. An interval that holds no activation is left out.
+    activations by `seed`, the strongest first. Within an interval the examples are evenly spaced by rank, so the page
+    is deterministic. An empty interval is left out.
 
-    A context appears once in a section, or with `one_per_document` a document; random examples are left as they are
-    drawn but for that.
+    A section has at most one example per context, or with `one_per_document` per document; random examples may repeat
+    a context.
 
     Raises:
         MonosemError: there is no such feature.
@@ -107,7 +110,7 @@ def sections(
 def windows(
     store: FeatureStore, feature: int, wanted: list[tuple[str, int]], before: int, after: int
 ) -> Iterator[Example]:
-    """The text around some corpus places, cut at the edges of their contexts: the model saw no further."""
+    """Yield the text around some corpus places, cut at the edges of their contexts."""
     place_W = np.array([place for _, place in wanted], np.int64)
     number_W = store.contexts_of(place_W)
     contexts = store.layout.contexts
@@ -122,13 +125,13 @@ def windows(
 
 
 def _share(n: int, parts: int, of: int) -> int:
-    """n · parts / of, rounded half to even: exact, so that no rank moves with an error of floating point."""
+    """Return n · parts / of, rounded half to even, without floating-point error."""
     whole, rest = divmod(n * parts, of)
     return whole + (2 * rest > of or (2 * rest == of and whole % 2 == 1))
 
 
 def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups) -> list[int]:
-    """The strongest place of each of the `wanted` groups with the strongest places."""
+    """Return the strongest place of each of the `wanted` groups with the strongest places."""
     places: dict[int, int] = {}
     size, start = 4 * wanted, 0
     while len(places) < wanted and start < n:
@@ -144,7 +147,7 @@ def _top(store: FeatureStore, feature: int, n: int, wanted: int, groups: Groups)
 def _spaced(
     store: FeatureStore, feature: int, spans: list[tuple[int, int]], wanted: int, groups: Groups
 ) -> Iterator[list[int]]:
-    """For each of some spans of ranks (first, behind the last): places evenly spaced over it, one a group."""
+    """Yield, for each half-open range of ranks, places evenly spaced over it, at most one per group."""
     ranks = [_even(first, last - 1, min(wanted * 3, last - first)) for first, last in spans]
     token = store.at_ranks(feature, np.array([rank for some in ranks for rank in some], np.int64)).token
     pairs = iter(list(zip(groups(token).tolist(), token.tolist(), strict=True)))
@@ -157,20 +160,20 @@ def _spaced(
 
 
 def _even(first: int, last: int, n: int) -> list[int]:
-    """`n` whole numbers evenly spaced from `first` to `last`, each rounded down."""
+    """Return `n` integers evenly spaced from `first` to `last`, rounded down."""
     return [first + i * (last - first) // max(1, n - 1) for i in range(n)]
 
 
 @lru_cache(64)
 def _spread(n: int, wanted: int) -> list[int]:
-    """Up to `wanted` indices evenly spaced over `n`."""
+    """Return up to `wanted` indices evenly spaced over `n`."""
     return sorted({round(i) for i in np.linspace(0, n - 1, min(wanted, n))})
 
 
 def _random(
     store: FeatureStore, feature: int, n: int, wanted: int, rng: np.random.Generator, groups: Groups | None
 ) -> list[int]:
-    """Places drawn without replacement, the strongest first; with `groups` the first drawn of each group."""
+    """Draw places without replacement and return them strongest first; with `groups`, the first drawn of each group."""
     size = min(n, wanted if groups is None else 4 * wanted)
     while True:
         ranks = rng.choice(n, size, replace=False)

@@ -1,4 +1,4 @@
-"""Sorting and searching the feature list: index arrays in, index arrays out."""
+"""Sort and search the feature list: index arrays in, index arrays out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ids = NDArray[np.int64]
 
 
 def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending: bool) -> Ids:
-    """`ids` ordered by a column; ties by id."""
+    """Return `ids` ordered by a column; ties by id."""
     if key == "id":
         return np.sort(ids)[::-1] if descending else np.sort(ids)
     by_key: dict[str, NDArray[Any]] = {
@@ -32,25 +32,25 @@ def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending
 
 
 def sort_by(values_F: NDArray[Any], ids: Ids, *, descending: bool) -> Ids:
-    """`ids` ordered by any number that each feature has; ties by id."""
+    """Return `ids` ordered by any value per feature; ties by id."""
     values = values_F[ids].astype(np.float64)
     order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values))
     return ids[order_N]
 
 
 def alive(columns: FeatureColumns, ids: Ids) -> Ids:
-    """Features that fire at least once."""
+    """Return the features that fire at least once."""
     return ids[columns.count_F[ids] > 0]
 
 
 def matching(
     columns: FeatureColumns, vocabulary: Vocabulary, notes: Mapping[int, FeatureNotes], ids: Ids, text: str
 ) -> Ids:
-    """Features whose number starts with `text`, or whose label or top token contains it (case does not matter)."""
+    """Return the features whose number starts with `text`, or whose label or top token contains it in any case."""
     needle = text.casefold()
     if not needle:
         return ids
-    # One more than the vocabulary: features that never fire have the token -1, some models tokens beyond it.
+    # One entry more than the vocabulary: for -1, the token of features that never fire, and for tokens beyond it.
     hit_V = np.append(vocabulary.containing(text), False)
     token = columns.top_token_F[ids]
     beyond = np.flatnonzero(token >= len(vocabulary))
@@ -64,7 +64,7 @@ def matching(
 
 
 def _begins(ids: Ids, digits: str) -> NDArray[np.bool_]:
-    """Whether each number, written out, begins with some digits."""
+    """Return which numbers begin with some digits."""
     if digits[0] == "0" or len(digits) > 18:
         zero_N: NDArray[np.bool_] = (ids == 0) & (digits == "0")
         return zero_N

@@ -1,6 +1,6 @@
-"""Filters as they are typed: `density>1e-4 max<=12 !dead label:water token:" sea">50% like:412 boat`.
+"""Parse filters as they are typed: `density>1e-4 max<=12 !dead label:water token:" sea">50% like:412 boat`.
 
-Terms are separated by spaces and must all hold; `!` before one turns it round. docs/architecture.md lists them.
+Terms are separated by spaces and must all hold; `!` negates a term. docs/architecture.md lists them.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ _KEYS = (*NOTES, "token", "promotes", "like")
 
 
 class FilterError(BadFilter):
-    """A filter that cannot be read."""
+    """A filter that cannot be parsed."""
 
     def __init__(self, text: str, at: int, what: str) -> None:
         rest = text[at : at + 20]
         where = f"“{rest}” at character {at + 1} of the filter" if rest else f"the filter ends at character {at}"
         super().__init__(f"{where}: {what}", 'Text in "quotes" is looked for as it is.')
         self.at = at
-        """Characters before the place."""
+        """Position of the error, in characters."""
 
 
 def parse_filter(text: str) -> All:
-    """Read a filter; of white space only it lets everything through.
+    """Parse a filter; white space alone keeps all features.
 
     Raises:
-        FilterError: it cannot be read; the error says where.
+        FilterError: it cannot be parsed; the error shows where.
     """
     return All(tuple(_Reader(text).terms()))
 
@@ -90,7 +90,7 @@ class _Reader:
         if self._text[self._at] == "!":
             self._at += 1
             if self._at == len(self._text) or self._text[self._at].isspace():
-                raise self._error("a term is expected behind !")
+                raise self._error("a term is expected after !")
             return Not(self._term())
         if self._text[self._at] == '"':
             return Contains(self._quoted())
@@ -122,7 +122,7 @@ class _Reader:
     def _like(self) -> Like:
         found = self._take(re.compile(r"[0-9]{1,9}(?![0-9])"))
         if not found:
-            raise self._error("the number of a feature is expected behind like:")
+            raise self._error("the number of a feature is expected after like:")
         bound = self._bound()
         return Like(int(found[0]), *bound) if bound else Like(int(found[0]))
 
@@ -139,7 +139,7 @@ class _Reader:
             found = self._take(_WORD)
             value = found[0] if found else ""
         if not value:
-            raise self._error(f"a text is expected behind {key}:")
+            raise self._error(f"a text is expected after {key}:")
         return value
 
     def _quoted(self) -> str:
@@ -156,5 +156,5 @@ class _Reader:
     def _number(self, found: re.Match[str], group: int) -> float:
         number = _NUMBER.fullmatch(found[group])
         if not number:
-            raise self._error(f"a number is expected behind {found[group - 1]}", found.start(group))
+            raise self._error(f"a number is expected after {found[group - 1]}", found.start(group))
         return float(number[1]) * _SCALES[number[2] or ""]

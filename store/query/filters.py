@@ -1,6 +1,6 @@
-"""What features can be filtered by: one frozen dataclass a filter, index arrays in, index arrays out.
+"""Filters of features: one frozen dataclass per filter, index arrays in, index arrays out.
 
-`store.query.filter_parser` reads them from what a person types. Shapes: F features, V vocabulary, N ids asked about.
+`store.query.filter_parser` parses them. Shapes: F features, T listed tokens, D decoder width, N rows or ids.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MARKS: tuple[Mark, ...] = get_args(Mark)
 Note = Literal["label", "tag", "comment"]
 NOTES: tuple[Note, ...] = get_args(Note)
 NEAREST = 50
-"""Features that are similar to one where no least cosine is said."""
+"""Features similar to another where no cosine is given."""
 KEPT = 8
-"""Passes over the corpus or the decoder whose result is kept: a filter that is typed is asked for letter by letter."""
+"""Results of passes over the corpus or decoder that are cached: a typed filter is applied after every letter."""
 
 _Answer = TypeVar("_Answer")
 _COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
@@ -41,12 +41,12 @@ _COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
 
 
 class BadFilter(MonosemError):
-    """A filter that cannot be read, or that names a token or feature that there is not."""
+    """A filter that cannot be parsed, or that names a token or feature that does not exist."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """Tokens of the vocabulary, as a person names them."""
+    """Tokens of the vocabulary, as a filter names them."""
 
     text: str
     exact: bool = True
@@ -57,18 +57,18 @@ class Token:
 
 @dataclass(frozen=True)
 class TokenUse:
-    """How much each feature fires on some token."""
+    """How much each feature fires on some tokens."""
 
     count_F: NDArray[np.int64]
-    """Places with the token on which it fires."""
+    """Places with one of the tokens on which it fires."""
     sum_F: NDArray[np.float64]
     """Total activation there."""
     share_F: NDArray[np.float64]
-    """Of its total activation over the corpus; 0 where it never fires."""
+    """Share of its total activation over the corpus; 0 if it never fires."""
 
 
-class Source:
-    """What filters look at: a store and the notes on it. Costly answers are kept."""
+class FilterSource:
+    """The data that filters read, a store and the notes on it, with a cache of costly results."""
 
     def __init__(self, store: FeatureStore, notes: Mapping[int, FeatureNotes]) -> None:
         self.store, self.notes = store, notes
@@ -76,11 +76,11 @@ class Source:
 
     @property
     def columns(self) -> FeatureColumns:
-        """The feature list's columns."""
+        """Columns of the feature list."""
         return self.store.columns
 
     def token_ids(self, token: Token) -> NDArray[np.int64]:
-        """The vocabulary ids that a person may mean.
+        """Return the vocabulary ids that a name stands for.
 
         Raises:
             BadFilter: there are none.
@@ -88,11 +88,11 @@ class Source:
         return self._once(token, lambda: self._token_ids(token))
 
     def use_of(self, token: Token) -> TokenUse:
-        """How much each feature fires on a token: exact, over the whole indexed corpus."""
+        """Return how much each feature fires on a token: exact, over the whole indexed corpus."""
         return self._once(("use", token), lambda: token_use(self.store, self.token_ids(token)))
 
     def cosines(self, feature: int) -> NDArray[np.float32]:
-        """The cosine of every feature's decoder direction with one feature's.
+        """Return the cosine of every feature's decoder direction with one feature's.
 
         Raises:
             BadFilter: there is no such feature.
@@ -103,7 +103,7 @@ class Source:
         return self._once(("like", feature), lambda: decoder_cosines(self.store, feature))
 
     def raised(self, token: Token) -> NDArray[np.float32]:
-        """How much each feature raises a token that is among those listed for it; 0 for the others. [F]"""
+        """Return how much each feature raises a token among those listed for it, else 0: [F]."""
         return self._once(("raised", token), lambda: _raised(self.store, self.token_ids(token)))
 
     def _once(self, key: object, ask: Callable[[], _Answer]) -> _Answer:
@@ -129,20 +129,20 @@ class Source:
 
 
 class Filter(Protocol):
-    """Something features are filtered by."""
+    """Interface of filters."""
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those of `ids` that it lets through, in their order."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those of `ids` that pass, in their order."""
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
-        """How strongly it holds for each feature [F], where it has a measure of its own."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return how strongly it holds for each feature [F]; None if it has no such measure."""
 
 
 class _Plain:
-    """A filter without a measure of its own."""
+    """A filter without a measure of strength."""
 
-    def strength(self, source: Source) -> NDArray[Any] | None:  # noqa: ARG002
-        """None."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:  # noqa: ARG002
+        """Return None."""
         return None
 
 
@@ -154,8 +154,8 @@ class Compare(_Plain):
     sign: Sign
     value: float
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those for which it holds."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those for which it holds."""
         columns = source.columns
         by_name: dict[Column, NDArray[Any]] = {
             "density": columns.density_F,
@@ -174,8 +174,8 @@ class Marked(_Plain):
 
     mark: Mark
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those that are."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those with the mark."""
         if self.mark in ("alive", "dead"):
             fires_N: NDArray[np.bool_] = source.columns.count_F[ids] > 0
             return ids[fires_N if self.mark == "alive" else ~fires_N]
@@ -188,13 +188,13 @@ class Marked(_Plain):
 
 @dataclass(frozen=True)
 class Says(_Plain):
-    """A label or comment that contains a text, or a tag that is one; case does not matter."""
+    """A label or comment that contains a text, or a tag that equals it; case does not matter."""
 
     note: Note
     text: str
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those with such a note."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those with such a note."""
         wanted = self.text.casefold()
         if self.note == "tag":
             return _among(ids, source, lambda note: wanted in (tag.casefold() for tag in note.tags))
@@ -210,14 +210,14 @@ class FiresOn:
     sign: Sign = ">"
     share: float = 0.0
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those that do. Exact: every place of the token in the corpus is looked up."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that do. Exact: every place of the token in the corpus is read."""
         use = source.use_of(self.token)
         keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
         return ids[keep_N]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
-        """The share."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the share."""
         return source.use_of(self.token).share_F
 
 
@@ -225,24 +225,24 @@ class FiresOn:
 class Promotes:
     """Features that raise a token's logit most.
 
-    The store lists the tokens that each feature raises most, ten of them, and not the effect on every token: a feature
-    that raises the token as its eleventh is not found.
+    The index lists the ten tokens that each feature raises most, not its effect on every token: a feature with the
+    token in eleventh place is not found.
     """
 
     token: Token
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those that list it."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that list it."""
         return ids[source.raised(self.token)[ids] > 0]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
-        """The effect on its logit of one unit of activation."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the effect of one unit of activation on its logit."""
         return source.raised(self.token)
 
 
 @dataclass(frozen=True)
 class Like:
-    """Features whose decoder direction is near another's: by cosine, or where no cosine is said the 50 nearest.
+    """Features whose decoder direction is near another's: by cosine, or the `nearest` ones.
 
     Exact over all features. The feature itself is among them, with a cosine of 1.
     """
@@ -250,17 +250,18 @@ class Like:
     feature: int
     sign: Sign = ">="
     cosine: float | None = None
+    nearest: int = NEAREST
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those that are near."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that are near."""
         cosine_F = source.cosines(self.feature)
         if self.cosine is not None:
             return ids[_COMPARE[self.sign](cosine_F[ids].astype(np.float64), self.cosine)]
-        nearest = np.lexsort((np.arange(len(cosine_F)), -cosine_F))[: NEAREST + 1]
+        nearest = np.lexsort((np.arange(len(cosine_F)), -cosine_F))[: self.nearest + 1]
         return ids[np.isin(ids, nearest)]
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
-        """The cosine."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the cosine."""
         return source.cosines(self.feature)
 
 
@@ -270,42 +271,42 @@ class Contains(_Plain):
 
     text: str
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those with it."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that do."""
         return matching(source.columns, source.store.vocabulary, source.notes, ids, self.text)
 
 
 @dataclass(frozen=True)
 class Not(_Plain):
-    """What another filter leaves out."""
+    """Negation of another filter."""
 
     inner: Filter
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """The others."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that the other filter leaves out."""
         return ids[~np.isin(ids, self.inner.keep(source, ids))]
 
 
 @dataclass(frozen=True)
 class All:
-    """Several filters that must all hold; none of them lets everything through."""
+    """Conjunction of filters; without any it keeps all features."""
 
     filters: tuple[Filter, ...] = ()
 
-    def keep(self, source: Source, ids: Ids) -> Ids:
-        """Those that pass every one."""
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that pass every filter."""
         for one in self.filters:
             ids = one.keep(source, ids)
         return ids
 
-    def strength(self, source: Source) -> NDArray[Any] | None:
-        """That of the first filter that has one."""
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the strength of the first filter that has one."""
         found = (one.strength(source) for one in self.filters)
         return next((values_F for values_F in found if values_F is not None), None)
 
 
 def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
-    """How much each feature fires on any of some vocabulary tokens, over the whole corpus."""
+    """Return how much each feature fires on any of some vocabulary ids, over the whole corpus."""
     count_F, sum_F = np.zeros(store.d_sae, np.int64), np.zeros(store.d_sae)
     for feature, act in store.entries_on(vocab):
         count_F += np.bincount(feature, minlength=store.d_sae)
@@ -315,7 +316,7 @@ def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
 
 
 def decoder_cosines(store: FeatureStore, feature: int) -> NDArray[np.float32]:
-    """The cosine of every feature's decoder row with one feature's; 0 for rows of zeros. One pass over W_dec.
+    """Return the cosine of every feature's decoder row with one feature's; 0 for rows of zeros. One pass over W_dec.
 
     Raises:
         MonosemError: there is no such feature.
@@ -338,6 +339,6 @@ def _raised(store: FeatureStore, vocab: NDArray[np.int64]) -> NDArray[np.float32
     return effect_F
 
 
-def _among(ids: Ids, source: Source, has: Callable[[FeatureNotes], bool]) -> Ids:
+def _among(ids: Ids, source: FilterSource, has: Callable[[FeatureNotes], bool]) -> Ids:
     wanted = [feature for feature, note in source.notes.items() if has(note)]
     return ids[np.isin(ids, np.array(wanted, np.int64))]

@@ -1,12 +1,12 @@
-"""Which features tell a set of tokens from the rest: every feature ranked, and how much a few of them cover together.
+"""Rank all features by how well they detect a set of tokens, and grow a small set that detects it together.
 
-A feature *fires* at a threshold where its activation is at least that; thresholds are the feature's own activations.
-A *set* fires where one of its features does, each at its own threshold; it begins with the best single feature and
-takes, as long as F1 rises, the pair of another feature and threshold with which F1 is highest (ties: lower feature,
-then lower threshold); thresholds to choose from are its activations on tokens that the set does not fire on yet.
+A feature *fires* at a threshold where its activation is at least the threshold; candidates are its own activations. A
+*set* fires where one of its features does, each at its own threshold. It is grown greedily: from the best single
+feature, it adds the pair of feature and threshold with the highest F1 (ties: lower feature, then lower threshold) while
+F1 rises; candidates are activations on tokens where the set does not fire yet.
 
 The best of thousands of features and thresholds looks better than it is on the tokens it was chosen on. With `held_out`
-features and thresholds are chosen on the contexts of even number, and every figure is measured on the others.
+features and thresholds are chosen on contexts of even number, and every figure is measured on the others.
 
 Shapes: N tokens, F features.
 """
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.inverted_scan import Sweep
-from store.query.scores import Scores, Tally, Totals
+from store.query.inverted_scan import InvertedScan
+from store.query.scores import Scores, Tally, TokenTotals
 
 MOST = 5
 """Features in a set."""
@@ -33,23 +33,40 @@ Order = Literal["f1", "auroc"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FindOptions:
+    """How features are ranked."""
+
+    top: int = 20
+    """Features in the ranking at most."""
+    most: int = MOST
+    """Features in the set at most; 0 for no set."""
+    held_out: bool = False
+    """Choose features and thresholds on one half of the contexts, measure on the other."""
+    by: Order = "f1"
+    """Order of the ranking; a feature's threshold and the set are always those of the best F1."""
+
+
+DEFAULTS = FindOptions()
+
+
 class UnevenHalves(MonosemError):
-    """What is asked for is in one half of the contexts only, so that nothing can be held out."""
+    """All matches are in one half of the contexts, so nothing can be held out."""
 
 
 class Question(NamedTuple):
-    """Tokens to tell from others."""
+    """Tokens to detect among others."""
 
     name: str
-    """What is asked for, for messages."""
+    """Name of the tokens, for messages."""
     scored_N: Mask
-    """Tokens that take part at all; only those that count may."""
+    """Tokens scored, a subset of those that count."""
     matched_N: Mask
-    """Those to be told, whether scored or not."""
+    """Positive tokens, scored or not."""
 
 
 class Choice(NamedTuple):
-    """A feature, and the least activation that counts as firing."""
+    """A feature and its threshold: the least activation that counts as firing."""
 
     feature: int
     threshold: float
@@ -57,19 +74,19 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureScore:
-    """How well one feature tells the tokens, at its best threshold."""
+    """Figures of one feature at its best threshold."""
 
     choice: Choice
     tally: Tally
     auroc: float | None
-    """Chance that a matching token has a higher activation than another, a tie counting half. None without either."""
+    """Probability that a matching token has a higher activation than another, ties counting half; None if undefined."""
     n_active: int
-    """Tokens of the whole index on which it fires at all."""
+    """Tokens of the whole index on which it is active."""
 
 
 @dataclass(frozen=True)
 class SetScore:
-    """How well a set of features tells the tokens, the best feature first."""
+    """Figures of a set of features, the best feature first."""
 
     choices: tuple[Choice, ...]
     tally: Tally
@@ -77,88 +94,64 @@ class SetScore:
 
 @dataclass(frozen=True)
 class Found:
-    """An answer, perhaps on the way."""
+    """An answer, final or intermediate."""
 
     matched: int
-    """Tokens that match, of those scored."""
+    """Scored tokens that match."""
     scored: int
     measured: int
-    """Matching tokens that the figures are about: all, or with `held_out` those of the other contexts."""
+    """Matching tokens that the figures are measured on: all, or with `held_out` those of the other contexts."""
     results: tuple[FeatureScore, ...]
-    """Best first; only features that fire on a matching token. Until `finished`, of the entries read so far, and with
+    """Best first; only features that fire on a matching token. Before `finished`, over the entries read so far, with
     `held_out` on the contexts that choices are made on."""
     union: SetScore | None
-    """None before it is known, and where none was asked for."""
+    """None before it is known, and if none was asked for."""
     done: float
     """Share of the entries read, in the pass over all features."""
     finished: bool
 
 
-def find(
-    store: FeatureStore,
-    question: Question,
-    *,
-    top: int = 20,
-    most: int = MOST,
-    held_out: bool = False,
-    by: Order = "f1",
-) -> Found:
-    """The whole answer: what `search` ends with."""
-    *_, last = search(store, question, top=top, most=most, held_out=held_out, by=by)
+def find(store: FeatureStore, question: Question, options: FindOptions = DEFAULTS) -> Found:
+    """Return the whole answer: the last one of `search`."""
+    *_, last = search(store, question, options)
     return last
 
 
-def search(
-    store: FeatureStore,
-    question: Question,
-    *,
-    top: int = 20,
-    most: int = MOST,
-    held_out: bool = False,
-    by: Order = "f1",
-) -> Iterator[Found]:
-    """Answers that get better: after every block of features, and after every feature that joins the set.
+def search(store: FeatureStore, question: Question, options: FindOptions = DEFAULTS) -> Iterator[Found]:
+    """Yield ever better answers: after every block of features, and after every feature that joins the set.
 
-    Memory is some bytes a token and some arrays of [d_sae], whatever the number of entries.
-
-    Args:
-        store: the index.
-        question: what to tell.
-        top: results at most.
-        most: features in the set at most; 0 for no set.
-        held_out: choose on one half of the contexts, measure on the other.
-        by: what results are ordered by; a feature's threshold and the set are always those of the best F1.
+    Memory is some bytes per token and some arrays of [d_sae], whatever the number of entries.
 
     Raises:
         MonosemError: no scored token matches, or none in one of the halves.
     """
-    selecting, measuring = _halves(store, question, held_out=held_out)
-    sweep = Sweep(store, selecting.scored_N, selecting.matched_N)
+    selecting, measuring = _halves(store, question, held_out=options.held_out)
+    scan = InvertedScan(store, selecting.scored_N, selecting.matched_N)
     totals, scores = _totals(selecting), Scores.empty(store.d_sae)
     matched, scored = int((question.scored_N & question.matched_N).sum()), int(question.scored_N.sum())
     measured = int((measuring.scored_N & measuring.matched_N).sum())
-    wanted = sweep.features()
-    entries, read = max(1, int(sweep.count_F[wanted].sum())), 0
+    wanted = scan.features()
+    entries, read = max(1, int(scan.count_F[wanted].sum())), 0
     found = Found(matched, scored, measured, (), None, 0.0, finished=False)
-    for groups in sweep.groups(wanted):
+    for groups in scan.groups(wanted):
         scores.take(groups, totals)
         read += int(groups.entries.sum())
-        results = _best(scores, totals, sweep.count_F, top, by)
+        results = _best(scores, totals, scan.count_F, options.top, options.by)
         found = replace(found, results=results, done=min(1.0, read / entries))
         yield found
     found = replace(found, done=1.0)
-    if held_out:
+    if options.held_out:
         found = replace(found, results=_measured(store, measuring, found.results))
-    if most and len(wanted):
-        first = _best(scores, totals, sweep.count_F, 1, "f1")[0].choice
-        for choices in _grown(store, selecting, first, most):
+    if options.most and len(wanted):
+        first = _best(scores, totals, scan.count_F, 1, "f1")[0].choice
+        for choices in _grown(store, selecting, first, options.most):
             found = replace(found, union=SetScore(choices, tally_of(store, measuring, choices)))
             yield found
     yield replace(found, finished=True)
 
 
 def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...]) -> Tally:
-    """The counts of a set of features, or of one, at given thresholds."""
+    """Count hits and firings of a set of features at given thresholds."""
     fires_N = np.zeros(store.n_tokens, bool)
     for choice in choices:
         fires_N[firing_places(store, choice)] = True
@@ -168,22 +161,22 @@ def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...
 
 
 def firing_places(store: FeatureStore, choice: Choice) -> NDArray[np.int64]:
-    """The places in the corpus where a feature fires, the strongest first."""
+    """Return the corpus places where a feature fires, the strongest first."""
     postings = store.postings(choice.feature)
     reaching = len(postings.act) - int(np.searchsorted(postings.act[::-1], choice.threshold))
     return postings.token[:reaching]
 
 
-def _totals(question: Question) -> Totals:
-    return Totals(int(question.scored_N.sum()), int((question.scored_N & question.matched_N).sum()))
+def _totals(question: Question) -> TokenTotals:
+    return TokenTotals(int(question.scored_N.sum()), int((question.scored_N & question.matched_N).sum()))
 
 
 def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple[Question, Question]:
-    """What choices are made on and what is measured: the same, or contexts of even and of odd number."""
+    """Return the question to choose on and the one to measure on: the same, or contexts of even and of odd number."""
     scored_N = question.scored_N
     if not (scored_N & question.matched_N).any():
         raise MonosemError(
-            f"nothing in the indexed corpus matches {question.name}", "Only tokens that count are asked."
+            f"nothing in the indexed corpus matches {question.name}", "Only tokens that count are searched."
         )
     if not held_out:
         return question, question
@@ -192,12 +185,15 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
     halves = question._replace(scored_N=scored_N & ~odd_N), question._replace(scored_N=scored_N & odd_N)
     if not all((half.scored_N & half.matched_N).any() for half in halves):
         raise UnevenHalves(
-            f"{question.name} matches in one half of the contexts only", "Leave --held-out out, or index more text."
+            f"{question.name} matches in one half of the contexts only",
+            "Leave `held_out=True` out, or index more text.",
         )
     return halves
 
 
-def _best(scores: Scores, totals: Totals, count_F: NDArray[np.int64], top: int, by: Order) -> tuple[FeatureScore, ...]:
+def _best(
+    scores: Scores, totals: TokenTotals, count_F: NDArray[np.int64], top: int, by: Order
+) -> tuple[FeatureScore, ...]:
     ids = np.flatnonzero(scores.hits_F)
     values = scores.auroc_F[ids] if by == "auroc" else scores.f1_F[ids]
     return tuple(
@@ -212,22 +208,22 @@ def _best(scores: Scores, totals: Totals, count_F: NDArray[np.int64], top: int, 
 
 
 def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
-    """The same features at the same thresholds on other tokens, in the same order."""
+    """Measure the same features at the same thresholds on other tokens, in the same order."""
     totals, scores = _totals(measuring), Scores.empty(store.d_sae)
-    sweep = Sweep(store, measuring.scored_N, measuring.matched_N)
-    for groups in sweep.groups(np.unique([one.choice.feature for one in results])):
+    scan = InvertedScan(store, measuring.scored_N, measuring.matched_N)
+    for groups in scan.groups(np.unique([one.choice.feature for one in results])):
         scores.take(groups, totals)
     judged = []
     for one in results:
         auroc = float(scores.auroc_F[one.choice.feature])
-        # Without an entry on these tokens every one of them has a zero, and all pairs tie.
+        # Without entries on these tokens all activations are zero, so all pairs tie.
         known = auroc if not isnan(auroc) else (0.5 if totals.matched < totals.scored else None)
         judged.append(replace(one, tally=tally_of(store, measuring, (one.choice,)), auroc=known))
     return tuple(judged)
 
 
 def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -> Iterator[tuple[Choice, ...]]:
-    """The set as it grows, one feature after the other."""
+    """Yield the set after each feature that joins it."""
     choices: tuple[Choice, ...] = (first,)
     yield choices
     whole = _totals(selecting)
@@ -237,8 +233,8 @@ def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -
         free_N[firing_places(store, choices[-1])] = False
         taken_N = selecting.scored_N & ~free_N
         totals = whole._replace(taken=int(taken_N.sum()), taken_hits=int((taken_N & selecting.matched_N).sum()))
-        sweep, scores = Sweep(store, free_N, selecting.matched_N), Scores.empty(store.d_sae)
-        for groups in sweep.groups(sweep.features()):
+        scan, scores = InvertedScan(store, free_N, selecting.matched_N), Scores.empty(store.d_sae)
+        for groups in scan.groups(scan.features()):
             scores.take(groups, totals)
         scores.f1_F[[choice.feature for choice in choices]] = 0
         feature = int(scores.f1_F.argmax())

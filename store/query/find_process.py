@@ -1,8 +1,8 @@
-"""A search for features in a process of its own, which can be ended at any moment.
+"""Search for features in a child process, which can be killed at any moment.
 
-Python's `re` holds the interpreter's lock and knows no time limit: whoever waits in the same process for a pattern such
-as `(a+)+$` waits for ever, and can do nothing else. The process that searches reads its question from standard input,
-says what it knows as lines of JSON, and ends when the one that asked has ended, whatever it is doing.
+Python's `re` holds the interpreter's lock and has no time limit: in the same process, a pattern such as `(a+)+$` would
+block everything for ever. The child reads the inquiry from standard input, reports as lines of JSON, and ends when its
+parent does.
 """
 
 from __future__ import annotations
@@ -17,60 +17,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from store.files.errors import MonosemError, WorkFailed
-from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.find import Choice, FeatureScore, Found, Order, SetScore, search
-from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+from store.query.find import Choice, FeatureScore, Found, SetScore
+from store.query.pattern_search import Inquiry, Report, search_pattern
 from store.query.scores import Tally
 
 EVERY = 0.25
-"""Seconds between two reports at least."""
-RANKED, RANKED_HELD_OUT = 1000, 200
-"""Features that an answer ranks; with `held_out` each is measured once more, which costs a look at every token."""
-WORDS = 12
-"""Matching tokens that are named."""
-BLOCK = 1 << 16
-"""Tokens that the expression sees between two reports, about."""
-
-
-@dataclass(frozen=True)
-class Inquiry:
-    """What is asked, as `monosem find` takes it."""
-
-    pattern: str
-    tokens: bool = False
-    """Match single tokens' strings, not the text."""
-    last: bool = False
-    """Ask for the last token of each match only."""
-    held_out: bool = False
-    by: Order = "f1"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What is known so far."""
-
-    matched: float = 0.0
-    """Share of the corpus that the expression has seen."""
-    words: tuple[tuple[int, int], ...] = ()
-    """The tokens that match most often: vocabulary id and how often, known once the expression has seen everything."""
-    found: Found | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether this is the whole answer."""
-        return self.found is not None and self.found.finished
+"""Least number of seconds between two reports."""
 
 
 class Asking:
-    """A search that is under way. `reports` belongs into a thread; `cancel` may be called from anywhere.
+    """A running search. `reports` blocks, so call it in a thread; `cancel` may be called from any thread.
 
     Example:
         >>> asking = Asking(Path("runs/demo"), Inquiry(r"\\b(sea|boat)\\b"))
@@ -79,9 +41,9 @@ class Asking:
     """
 
     def __init__(self, path: Path, inquiry: Inquiry) -> None:
-        """Begin to search the index at `path`, a run's folder or a features.h5."""
+        """Start searching the index at `path`, a run folder or a features.h5."""
         package = str(Path(__file__).resolve().parents[2])
-        # Without -P a module of the folder that one happens to be in could take the place of a real one.
+        # Without -P a module in the current folder could shadow a real one.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "store.query.find_process", str(path.resolve())],
             stdin=subprocess.PIPE,
@@ -91,26 +53,26 @@ class Asking:
         )
         self.cancelled = False
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended already; `reports` says so
+        with suppress(BrokenPipeError):  # it has ended already; `reports` raises
             self._process.stdin.write(json.dumps(asdict(inquiry)).encode() + b"\n")
             self._process.stdin.flush()
 
     @property
     def pid(self) -> int:
-        """The process that searches."""
+        """Id of the child process."""
         return self._process.pid
 
     def cancel(self) -> None:
-        """End it; `reports` then ends without a word. Nothing happens where it has ended."""
+        """Kill the child; `reports` then ends without an error. Does nothing if it has ended."""
         self.cancelled = True
         self._process.kill()
 
     def reports(self) -> Iterator[Report]:
-        """What is known, better every time; the last one is finished, unless the search was cancelled.
+        """Yield reports, ever better; the last one is finished, unless the search was cancelled.
 
         Raises:
-            MonosemError: it is no regular expression, nothing matches, or the index cannot be read.
-            WorkFailed: the process ended before its work did.
+            MonosemError: it is not a regular expression, nothing matches, or the index cannot be read.
+            WorkFailed: the child ended before the search did.
         """
         assert self._process.stdout is not None and self._process.stdin is not None
         last = Report()
@@ -128,13 +90,13 @@ class Asking:
                 self._process.stdin.close()
         if not (self.cancelled or last.finished):
             reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise WorkFailed(f"the search ended before its work did ({reason})", "`monosem find` may say more.")
+            raise WorkFailed(f"the search ended before its work did ({reason})", "`monosem find` may show more.")
 
 
-# What the two processes tell each other
+# Messages between the two processes
 
 
-def _told(report: Report) -> dict[str, Any]:
+def _message(report: Report) -> dict[str, Any]:
     found = report.found
     if found is None:
         return {"matched": report.matched}
@@ -150,72 +112,43 @@ def _told(report: Report) -> dict[str, Any]:
 
 
 def _report(line: bytes, before: Report) -> Report:
-    said = json.loads(line)
-    if "error" in said:
-        raise MonosemError(*said["error"])
-    if "counts" not in said:
-        return replace(before, matched=said["matched"])
+    message = json.loads(line)
+    if "error" in message:
+        raise MonosemError(*message["error"])
+    if "counts" not in message:
+        return replace(before, matched=message["matched"])
     results = tuple(
         FeatureScore(Choice(feature, threshold), Tally(hits, fired, matched), auroc, n_active)
-        for feature, threshold, hits, fired, matched, auroc, n_active in said["results"]
+        for feature, threshold, hits, fired, matched, auroc, n_active in message["results"]
     )
-    union = said["union"] and SetScore(tuple(Choice(*one) for one in said["union"][0]), Tally(*said["union"][1]))
-    matched, scored, measured = said["counts"]
-    found = Found(matched, scored, measured, results, union, said["done"], said["finished"])
-    return Report(1.0, tuple((i, n) for i, n in said["words"]), found)
+    union = message["union"] and SetScore(
+        tuple(Choice(*one) for one in message["union"][0]), Tally(*message["union"][1])
+    )
+    matched, scored, measured = message["counts"]
+    found = Found(matched, scored, measured, results, union, message["done"], message["finished"])
+    return Report(1.0, tuple((i, n) for i, n in message["words"]), found)
 
 
-# The process that searches
-
-
-def answers(store: FeatureStore, inquiry: Inquiry) -> Iterator[Report]:
-    """The answer in this process, better every time.
-
-    Raises:
-        MonosemError: the pattern is no regular expression, or nothing matches.
-    """
-    pattern = compile_pattern(inquiry.pattern)
-    yield Report()
-    blocks, n_tokens = [], max(1, store.n_tokens)
-    for block in (token_matches if inquiry.tokens else text_matches)(store, pattern, BLOCK):
-        blocks.append(block)
-        yield Report((block.start + len(block.matched_N)) / n_tokens)
-    question = whole(blocks).question(store, f"“{inquiry.pattern}”", last=inquiry.last)
-    words = _words(store, question.scored_N & question.matched_N)
-    top = RANKED_HELD_OUT if inquiry.held_out else RANKED
-    for found in search(store, question, top=top, held_out=inquiry.held_out, by=inquiry.by):
-        yield Report(1.0, words, found)
-
-
-def _words(store: FeatureStore, matched_N: Mask) -> tuple[tuple[int, int], ...]:
-    count_V = np.zeros(len(store.vocabulary), np.int64)
-    for start in range(0, len(matched_N), BLOCK):
-        token_N = store.tokens(start, start + BLOCK)[matched_N[start : start + BLOCK]]
-        found_V = np.bincount(token_N)
-        if len(found_V) > len(count_V):  # some models have tokens beyond the vocabulary
-            count_V = np.append(count_V, np.zeros(len(found_V) - len(count_V), np.int64))
-        count_V[: len(found_V)] += found_V
-    order = np.argsort(-count_V, kind="stable")[:WORDS]
-    return tuple((int(i), int(count_V[i])) for i in order if count_V[i])
+# The child process
 
 
 def main(path: Path) -> None:
-    """Answer the question on standard input."""
+    """Answer the inquiry on standard input."""
     inquiry = Inquiry(**json.loads(sys.stdin.buffer.readline()))
     _end_with_standard_input()
-    said = -EVERY
+    sent = -EVERY
     try:
         with FeatureStore.open(path) as store:
-            for report in answers(store, inquiry):
-                if time.monotonic() - said >= EVERY or report.finished:
-                    said = time.monotonic()
-                    _tell(_told(report))
+            for report in search_pattern(store, inquiry):
+                if time.monotonic() - sent >= EVERY or report.finished:
+                    sent = time.monotonic()
+                    _send(_message(report))
     except MonosemError as error:
-        _tell({"error": [error.what, error.hint]})
+        _send({"error": [error.what, error.hint]})
 
 
 def _end_with_standard_input() -> None:
-    """Let the kernel end this process when the one that asked is gone: no Python would run while `re` is at work."""
+    """Let the kernel end this process when its parent is gone: no Python code runs while `re` matches."""
     if not (hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC")):
         return
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -226,8 +159,8 @@ def _end_with_standard_input() -> None:
         sys.exit(1)
 
 
-def _tell(said: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(said) + "\n")
+def _send(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 

@@ -19,16 +19,16 @@ class Histogram:
 
 
 def activation_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogram:
-    """Of a feature's non-zero activations, in equal bins from 0 to its maximum."""
+    """Count a feature's non-zero activations in equal bins from 0 to its maximum."""
     rising = store.falling_acts(feature)[::-1]
     top = float(rising[-1]) if len(rising) else 1.0
     return _counted(rising, np.linspace(0.0, top, bins + 1))
 
 
 def log_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogram:
-    """Of a feature's non-zero activations, in bins of equal ratio from its minimum to its maximum.
+    """Count a feature's non-zero activations in bins of equal ratio from its minimum to its maximum.
 
-    Where all activations are the same, the bins begin at half of it.
+    If all activations are equal, the bins begin at half of that value.
     """
     rising = store.falling_acts(feature)[::-1]
     low, top = (float(rising[0]), float(rising[-1])) if len(rising) else (0.5, 1.0)
@@ -36,15 +36,15 @@ def log_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogra
 
 
 def zeros(store: FeatureStore, feature: int) -> int:
-    """Counted tokens on which a feature does not fire: what neither histogram shows."""
+    """Return the number of counted tokens on which a feature does not fire, which the histograms leave out."""
     store.check_feature(feature)
     return store.n_counted - int(store.columns.count_F[feature])
 
 
 def logit_histogram(store: FeatureStore, feature: int) -> Histogram | None:
-    """Of a feature's direct effects on the logits of all tokens, in equal bins from the lowest to the highest.
+    """Count a feature's direct effects on the logits of all tokens in equal bins from the lowest to the highest.
 
-    None where the site does not lead to the logits, and in files of a monosem that did not write it.
+    None where the site does not lead to the logits, and for files of versions that did not write it.
     """
     counts, effects = store.static("logit_histogram", feature), store.logits(feature)
     if counts is None or not len(counts) or not len(effects.top.value):
@@ -54,10 +54,7 @@ def logit_histogram(store: FeatureStore, feature: int) -> Histogram | None:
 
 
 def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64]) -> Histogram:
-    """The values between consecutive edges, none of them outside.
-
-    No pass over the values: they are searched for the edges.
-    """
+    """Count sorted values between consecutive edges, none of them outside, by binary search for the edges."""
     # Bits of positive float16 numbers rise with their values, so they are compared as integers.
     rounded = edges.astype(np.float16)
     at_least = rounded.view(np.uint16) + (rounded < edges)
@@ -67,7 +64,7 @@ def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64]) -> Histogr
 
 
 def density_histogram(density_F: NDArray[np.float64], bins_per_decade: int = 4) -> Histogram:
-    """Of log10 density over the features that fire at all, in equal bins of log10: whole decades, at least one."""
+    """Count features that fire by log10 of their density, in equal bins over whole decades, at least one."""
     logs = np.log10(density_F[density_F > 0])
     low = min(-1.0, float(np.floor(logs.min()))) if len(logs) else -1.0
     counts, edges = np.histogram(logs, bins=round(-low * bins_per_decade), range=(low, 0.0))

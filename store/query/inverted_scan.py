@@ -1,6 +1,6 @@
-"""One pass over the inverted order of an index: every feature's entries, grouped by activation, in bounded memory.
+"""One pass over the inverted order of an index: each feature's entries grouped by activation, in bounded memory.
 
-The same for features.h5 and for segments. Shapes: N tokens, F features.
+Works on features.h5 and on segments. Shapes: N tokens, F features, V values of a float16, G groups.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.index.corpus_text import Mask
-from store.index.index_part import Part
+from store.index.index_part import IndexPart
 from store.index.reader import FeatureStore
 from store.query.scores import TieGroups, tie_groups
 
 ENTRIES = 1 << 20
-"""Entries looked at together."""
+"""Entries handled at once."""
 GAP = 1 << 13
-"""Entries of unwanted features that are read along rather than begin another read."""
+"""Entries of unwanted features that are read along rather than starting another read."""
 ROWS = 1 << 16
-"""Tokens whose rows are read together."""
+"""Tokens whose rows are read at once."""
 _VALUES = 1 << 16
 _SCORED, _HIT = np.uint8(1), np.uint8(2)
 
 
-class Sweep:
-    """Entries on tokens that are scored, told apart by whether the token matches.
+class InvertedScan:
+    """Scans entries on scored tokens, and distinguishes those on matching tokens.
 
-    Holds a byte a token, and the pointers of every part.
+    Holds a byte per token, and the pointers of every part.
     """
 
     def __init__(self, store: FeatureStore, scored_N: Mask, matched_N: Mask, entries: int = ENTRIES) -> None:
@@ -40,7 +40,7 @@ class Sweep:
         self.count_F: NDArray[np.int64] = np.sum([np.diff(indptr) for indptr in self._indptr], axis=0)
 
     def features(self) -> NDArray[np.int64]:
-        """The features that fire on a matching token, out of the rows of those tokens, ascending."""
+        """Return the features that fire on a matching token, ascending, from the rows of those tokens."""
         fires_F = np.zeros(self._store.d_sae, bool)
         for start in range(0, len(self._code_N), ROWS):
             wanted = np.flatnonzero(self._code_N[start : start + ROWS] & _HIT)
@@ -53,7 +53,7 @@ class Sweep:
         return np.flatnonzero(fires_F)
 
     def groups(self, wanted: NDArray[np.int64]) -> Iterator[TieGroups]:
-        """The groups of these features (ascending) and perhaps of some between them, a block of features at a time."""
+        """Yield the groups of these features (ascending), and perhaps of some between them, in blocks of features."""
         with self._store.reading():
             for first, last in feature_runs(self.count_F, wanted, self._entries):
                 small = self.count_F[first:last].sum() <= self._entries
@@ -68,7 +68,7 @@ class Sweep:
         return tie_groups(feature, bits, hit, ordered=len(pieces) == 1)
 
     def _large(self, feature: int) -> TieGroups:
-        """A feature with more entries than are looked at together: counted by activation, piece by piece."""
+        """Group a feature with more entries than are handled at once: count them by activation, piece by piece."""
         entries_V, hits_V = np.zeros((2, _VALUES), np.int64)
         for part, indptr in zip(self._store.parts, self._indptr, strict=True):
             stop = int(indptr[feature + 1])
@@ -81,9 +81,9 @@ class Sweep:
         return TieGroups(np.full(len(bits_G), feature), bits_G.astype(np.uint16), entries_V[bits_G], hits_V[bits_G])
 
     def _read(
-        self, part: Part, start: int, stop: int, count: NDArray[np.int64], first: int
+        self, part: IndexPart, start: int, stop: int, count: NDArray[np.int64], first: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16], Mask]:
-        """Feature, activation's bits and hit of each entry start … stop-1 of a part that is on a scored token."""
+        """Read feature, activation bits and hit of each entry start … stop-1 of a part that is on a scored token."""
         token = part.inverted_token[start:stop].astype(np.int64) + part.first_token
         code = self._code_N[token]
         feature = np.repeat(np.arange(first, first + len(count)), count)
@@ -97,9 +97,9 @@ class Sweep:
 def feature_runs(
     count_F: NDArray[np.int64], wanted: NDArray[np.int64], entries: int = ENTRIES, gap: int = GAP
 ) -> Iterator[tuple[int, int]]:
-    """Runs [first, last) that hold the wanted features (ascending), of at most `entries` entries if of several.
+    """Yield half-open ranges that cover the wanted features (ascending).
 
-    Between two features of a run lie at most `gap` entries.
+    A range of several features has at most `entries` entries, and at most `gap` of unwanted features between two.
     """
     ends = np.cumsum(count_F)
     run: tuple[int, int] | None = None

@@ -1,15 +1,15 @@
 """Labelled text (languages, topics, sources) as labels of the indexed corpus's tokens.
 
-A label file has a label a line, in one of these forms:
+A label file has one label per line, in one of these forms:
 
 - `label<TAB>text`, in a file of any name but .jsonl;
 - `{"label": …, "text": …}`, a .jsonl file; `FILE.jsonl:NAME` takes the label from the field NAME. A corpus of that
-  shape is its own label file;
+  form is its own label file;
 - `{"label": …, "document": 17}`, a .jsonl file: the document's number in the corpus, counted from 0 before shuffling,
   as `corpus/documents/id` has it.
 
-A text labels the tokens of every document that is that text, and else of every line in a document that is; white space
-does not matter. Documents reach over contexts, but not over a place where another document begins.
+A text labels the tokens of every document that equals it, else of every line that equals it; white space does not
+matter. A document may span contexts, but ends where another document begins.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _FORMS = (
 
 @dataclass
 class LabelFile:
-    """What a file says."""
+    """Content of a label file."""
 
     names: dict[str, int] = field(default_factory=dict)
-    """Number of each label, in the order of their first line."""
+    """Number of each label, in order of first appearance."""
     by_text: dict[str, int] = field(default_factory=dict)
-    """Number of the label by text, white space made single."""
+    """Number of the label of each text, with single spaces."""
     by_document: dict[int, int] = field(default_factory=dict)
     contradictions: int = 0
-    """Texts and documents that have several labels; they count as having none."""
+    """Texts and documents with several labels; they are left out."""
     _disputed: set[str | int] = field(default_factory=set)
 
     def add(self, name: str, what: str | int) -> None:
-        """One line of the file."""
+        """Add one line of the file; `what` is a text or the number of a document."""
         label = self.names.setdefault(name, len(self.names))
         known: dict[Any, int] = self.by_text if isinstance(what, str) else self.by_document
         if what not in self._disputed and known.setdefault(what, label) != label:
@@ -66,11 +66,11 @@ class Labels(NamedTuple):
     label_N: NDArray[np.int32]
     """Number of each token's label, or UNLABELLED."""
     found: int
-    """Texts and documents of the file that the index has."""
+    """Texts and documents of the file that are in the index."""
     missing: int
-    """Those it has not."""
+    """Texts and documents of the file that are not in the index."""
     contradictions: int
-    """Those with several labels, left out."""
+    """Texts and documents with several labels, left out."""
 
 
 def read_labels(name: str) -> LabelFile:
@@ -111,7 +111,7 @@ def _take(labels: LabelFile, line: str, label_field: str | None, where: str) -> 
     try:
         said = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise MonosemError(f"{where}: no JSON", _FORMS) from error
+        raise MonosemError(f"{where} is not JSON", _FORMS) from error
     given = said.get(label_field) if isinstance(said, dict) else None
     name = str(given).strip() if isinstance(given, (str, int)) else ""
     if not name:
@@ -127,7 +127,7 @@ def _take(labels: LabelFile, line: str, label_field: str | None, where: str) -> 
 
 
 def plain(text: str) -> str:
-    """`text` with every run of white space made a single space, and none at its edges."""
+    """Return `text` with every run of white space as a single space, and none at either end."""
     return " ".join(text.split())
 
 
@@ -157,10 +157,9 @@ def apply_labels(store: FeatureStore, file: LabelFile) -> Labels:
 
 
 def label_questions(store: FeatureStore, labels: Labels) -> list[Question]:
-    """One question a label that the index has: its tokens against those of all other labels.
+    """Return one question per label that the index has: its tokens against those of all other labels.
 
-    Tokens without a label are left out, for nothing is known of them. Only where the file has a single label are they
-    what it is told from.
+    Tokens without a label are not scored, as nothing is known about them, unless the file has a single label.
     """
     scored_N: Mask = store.layout.counted_tokens()
     if len(labels.names) > 1:
@@ -192,7 +191,7 @@ def _label_texts(
 
 
 def _stretches(block: TextBlock, closing: str) -> list[tuple[int, int]]:
-    """First and last characters of documents, without what closes them."""
+    """Return the half-open range of characters of each document, without the text that closes it."""
     spans = zip(block.first_S, block.last_S, strict=True)
     if not closing:
         return list(spans)
@@ -201,7 +200,7 @@ def _stretches(block: TextBlock, closing: str) -> list[tuple[int, int]]:
 
 
 def _labelled(text: str, first: int, last: int, by_text: dict[str, int]) -> list[tuple[int, int, str]]:
-    """The document, or those of its lines, that have a label: first character, the one behind the last, and the key."""
+    """Return the labelled ranges of a document, itself or its lines: first character, end (exclusive), and text."""
     whole = plain(text[first:last])
     if whole in by_text:
         return [(first, last, whole)]
@@ -210,6 +209,6 @@ def _labelled(text: str, first: int, last: int, by_text: dict[str, int]) -> list
 
 
 def _closing_text(store: FeatureStore, begins: NDArray[np.int64]) -> str:
-    """The text of the token that closes every document, "" where they end on different ones."""
+    """Return the text of the token that closes every document, "" where they end on different tokens."""
     last = np.unique([store.tokens(int(start) - 1, int(start))[0] for start in begins[1:]])
     return store.vocabulary.text(last) if len(begins) > 2 and len(last) == 1 else ""

@@ -1,7 +1,7 @@
-"""What a feature fires on, by the tokens around: n-grams that end there, the token before and the token behind.
+"""The n-grams that a feature fires on: those that end on the token, the token before, and the token after.
 
-Exact over every place where the feature fires. Chance is what the same n-grams do over all counted tokens; an n-gram
-lies inside one context. Shapes: P places, U distinct n-grams.
+Exact over every place where the feature fires. The baseline is the frequency of the same n-grams over all counted
+tokens; an n-gram lies in one context. Shapes: P places, U distinct n-grams.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
 BLOCK = 1 << 18
-"""Places looked at together."""
+"""Places handled at once."""
 WINDOWS: dict[str, tuple[int, int]] = {
     "token": (0, 1),
     "bigram": (-1, 1),
@@ -24,22 +24,22 @@ WINDOWS: dict[str, tuple[int, int]] = {
     "before": (-1, 0),
     "after": (1, 2),
 }
-"""By name, where an n-gram begins and ends (the place behind), counted from the token that the feature fires on."""
+"""Start and end (exclusive) of each n-gram, relative to the token that the feature fires on."""
 
 
 @dataclass(frozen=True)
 class Ngram:
-    """One n-gram of a window, and how the feature and it go together."""
+    """One n-gram of a window, and how often the feature fires on it."""
 
     tokens: tuple[int, ...]
     fired: int
-    """Places with it where the feature fires."""
+    """Places with the n-gram where the feature fires."""
     occurrences: int
-    """Counted places with it."""
+    """Counted places with the n-gram."""
     share: float
-    """Share of the feature's total activation, over places that have such a window, that falls on it."""
+    """Share of the feature's total activation on it, over places that have such a window."""
     lift: float
-    """How much more often it is there where the feature fires than over all counted places."""
+    """Ratio of its frequency where the feature fires to its frequency over all counted places."""
 
     @property
     def precision(self) -> float:
@@ -48,25 +48,25 @@ class Ngram:
 
 
 @dataclass(frozen=True)
-class FiresOn:
-    """What a feature fires on."""
+class FiringNgrams:
+    """The n-grams of a feature."""
 
     feature: int
     n_active: int
     windows: dict[str, tuple[Ngram, ...]]
-    """By the names of WINDOWS, the largest shares first."""
+    """By the names of WINDOWS, the largest share first."""
 
 
 class _Table(NamedTuple):
-    """Distinct n-grams by key, ascending, with how often they are there and their total activation."""
+    """Distinct n-grams by key, ascending, with their counts and total activations."""
 
     key_U: NDArray[np.int64]
     count_U: NDArray[np.int64]
     total_U: NDArray[np.float64]
 
 
-def fires_on(store: FeatureStore, feature: int, *, top: int = 10, block: int = BLOCK) -> FiresOn:
-    """The `top` n-grams of every window by share of activation, ties by token ids.
+def firing_ngrams(store: FeatureStore, feature: int, *, top: int = 10, block: int = BLOCK) -> FiringNgrams:
+    """Return the `top` n-grams of every window by share of activation, ties by token ids.
 
     Memory follows the feature's count and the number of distinct n-grams, not the corpus.
 
@@ -76,7 +76,7 @@ def fires_on(store: FeatureStore, feature: int, *, top: int = 10, block: int = B
     postings = store.postings(feature)
     if not len(postings.token):
         raise MonosemError(
-            f"feature {feature} never fires on the indexed corpus", "`monosem find` needs one that does."
+            f"feature {feature} never fires on the indexed corpus", "`monosem find --feature` needs one that does."
         )
     order = np.argsort(postings.token)
     corpus = _Corpus(store)
@@ -85,11 +85,11 @@ def fires_on(store: FeatureStore, feature: int, *, top: int = 10, block: int = B
     for name, window in WINDOWS.items():
         fired = corpus.table(place_P, act_P, window, block)
         windows[name] = _ranked(corpus, fired, window, top, block)
-    return FiresOn(feature, len(place_P), windows)
+    return FiringNgrams(feature, len(place_P), windows)
 
 
 class _Corpus:
-    """Keys of the n-grams around places: the token ids as digits to the base of the vocabulary's size."""
+    """Keys of the n-grams around places: token ids as digits in base vocabulary size."""
 
     def __init__(self, store: FeatureStore) -> None:
         self._store = store

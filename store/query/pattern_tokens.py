@@ -1,9 +1,9 @@
-"""Which tokens of the indexed corpus match a regular expression: over the text, or over single tokens' strings.
+"""Tokens of the indexed corpus that match a regular expression: over the text, or over single tokens' strings.
 
-Over the text, a token matches where one of its characters lies in a match (a character that is cut by a token border
-belongs to every token that has a byte of it). The expression sees one stretch at a time (see store.index.corpus_text):
-a match never reaches over the end of a document or of a context, and `\\A` is where a stretch begins. Python's `re`: no
-lookup of time, so a pattern such as `(a+)+$` may take for ever; only Ctrl-C in the main thread stops it.
+Over the text, a token matches if one of its characters is in a match (a character that spans tokens belongs to each of
+them). The expression sees one stretch at a time (see store.index.corpus_text): a match never crosses the end of a
+document or context, and `\\A` matches where a stretch begins. Python's `re` has no time limit: a pattern such as
+`(a+)+$` may take for ever, and only Ctrl-C in the main thread stops it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from store.query.find import Question
 
 
 class Matches(NamedTuple):
-    """Consecutive tokens, those that do not count among them."""
+    """Matches among consecutive tokens, those that do not count included."""
 
     start: int
-    """Place of the first one."""
+    """Corpus place of the first token."""
     matched_N: Mask
     ending_N: Mask
-    """Those that hold the last character of a match: where the model has seen all of it."""
+    """Tokens with the last character of a match: there the model has seen all of it."""
 
     def question(self, store: FeatureStore, name: str, *, last: bool = False) -> Question:
-        """To tell the matches of the whole corpus from all other counted tokens.
+        """Return the question that has the matches as positives among all counted tokens.
 
-        With `last`, to tell the tokens that end a match; the other tokens of a match take no part.
+        With `last`, the positives are the tokens that end a match; other tokens of a match are not scored.
         """
         counted_N = store.layout.counted_tokens()
         if last:
@@ -42,31 +42,31 @@ class Matches(NamedTuple):
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A regular expression in Python's syntax.
+    """Compile a regular expression in Python's syntax.
 
     Raises:
-        MonosemError: it is none; the message says at which character.
+        MonosemError: it is not valid; the message has the character.
     """
     try:
         return re.compile(pattern)
     except re.error as error:
         where = "" if error.pos is None else f" (character {error.pos + 1})"
         raise MonosemError(
-            f"the pattern {pattern!r} is no regular expression: {error.msg}{where}",
-            "Put a backslash in front of characters that are meant as they are: . * + ? ( ) [ ] { } | ^ $",
+            f"the pattern {pattern!r} is not a regular expression: {error.msg}{where}",
+            "Put a backslash before characters that are meant literally: . * + ? ( ) [ ] { } | ^ $",
         ) from error
     except (RecursionError, OverflowError) as error:
         raise MonosemError(f"the pattern {pattern[:40]!r} … is too large a regular expression") from error
 
 
 def whole(blocks: Iterable[Matches]) -> Matches:
-    """The blocks of `text_matches` or `token_matches` as one, over all tokens of the corpus."""
+    """Join the blocks of `text_matches` or `token_matches` into one, over all tokens of the corpus."""
     found = [Matches(0, np.empty(0, bool), np.empty(0, bool)), *blocks]
     return Matches(0, np.concatenate([one.matched_N for one in found]), np.concatenate([one.ending_N for one in found]))
 
 
 def text_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLOCK) -> Iterator[Matches]:
-    """The tokens that match over the text, block by block, in order and without a gap."""
+    """Yield the tokens that match over the text, in consecutive blocks."""
     opener = opening_token(store, store.layout.counted_tokens())
     for text in text_blocks(store, stretch_starts(store), opener, block):
         first, last = _spans(text, pattern)
@@ -74,7 +74,7 @@ def text_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLO
 
 
 def token_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLOCK) -> Iterator[Matches]:
-    """The tokens whose own string matches anywhere, block by block; what is no UTF-8 by itself reads as U+FFFD."""
+    """Yield the tokens whose own string matches anywhere, in blocks; bytes that are not UTF-8 read as U+FFFD."""
     matching = matching_vocabulary(store, pattern)
     for start in range(0, store.n_tokens, block):
         matched_N = np.isin(store.tokens(start, start + block), matching)
@@ -82,13 +82,13 @@ def token_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BL
 
 
 def matching_vocabulary(store: FeatureStore, pattern: re.Pattern[str]) -> NDArray[np.int64]:
-    """Ids of the vocabulary's tokens whose string matches anywhere."""
+    """Return the ids of the vocabulary whose string matches anywhere."""
     strings = store.vocabulary.strings(range(len(store.vocabulary)))
     return np.array([i for i, text in enumerate(strings) if pattern.search(text)], np.int64)
 
 
 def _spans(block: TextBlock, pattern: re.Pattern[str]) -> tuple[list[int], list[int]]:
-    """First characters of matches, and those behind the last; what matches nothing is left out."""
+    """Return the first characters and the ends (exclusive) of matches; empty matches are left out."""
     first: list[int] = []
     last: list[int] = []
     text, search = block.text, pattern.finditer

@@ -1,4 +1,4 @@
-"""How well a feature tells some tokens from the rest: counts, intervals, and the best threshold of many features.
+"""Scores of features as detectors of tokens: counts, intervals, and the best threshold of many features at once.
 
 Precision is the *specificity* and recall the *sensitivity* of a feature for a concept (Towards Monosemanticity, 2023).
 Shapes: F features, E entries of the inverted order, G groups of entries that tie.
@@ -19,25 +19,25 @@ ACT_BITS = 16
 
 
 class Interval(NamedTuple):
-    """Both ends of a 95 % interval."""
+    """The ends of a 95 % interval."""
 
     low: float
     high: float
 
 
 def wilson(hits: int, trials: int) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927); 0 to 1 where nothing was tried."""
+    """Return Wilson's score interval of a proportion (Wilson 1927); 0 to 1 without trials."""
     if not trials:
         return Interval(0.0, 1.0)
     share, z2 = hits / trials, Z95 * Z95
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials)) / (1 + z2 / trials)
-    # Rounding must not push an end past what was observed at either extreme.
+    # Rounding must not push an end past 0 or 1 where that was observed.
     return Interval(0.0 if not hits else max(0.0, middle - half), 1.0 if hits == trials else min(1.0, middle + half))
 
 
 class Tally(NamedTuple):
-    """Tokens counted: `hits` are both matched and fired on."""
+    """Counts of tokens: `hits` both match and are fired on."""
 
     hits: int
     fired: int
@@ -45,12 +45,12 @@ class Tally(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Share of the tokens it fires on that match; 0 where it never fires."""
+        """Share of the tokens it fires on that match; 0 if it never fires."""
         return self.hits / self.fired if self.fired else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the matching tokens that it fires on; 0 where none matches."""
+        """Share of the matching tokens that it fires on; 0 if none matches."""
         return self.hits / self.matched if self.matched else 0.0
 
     @property
@@ -60,42 +60,42 @@ class Tally(NamedTuple):
 
     @property
     def precision_ci(self) -> Interval:
-        """Wilson's."""
+        """Wilson's interval of the precision."""
         return wilson(self.hits, self.fired)
 
     @property
     def recall_ci(self) -> Interval:
-        """Wilson's."""
+        """Wilson's interval of the recall."""
         return wilson(self.hits, self.matched)
 
     @property
     def f1_ci(self) -> Interval:
-        """Wilson's interval of J = tp / (tp + fp + fn), carried over by F1 = 2J / (1 + J).
+        """Wilson's interval of J = tp / (tp + fp + fn), mapped by F1 = 2J / (1 + J).
 
-        Of n tokens that are matched or fired on, tp is binomial with share J, so nothing is approximated beyond what
-        Wilson's interval does. Like the others it takes tokens for independent, and the threshold for given.
+        Of n tokens that match or are fired on, tp is binomial with share J, so Wilson's is the only approximation. Like
+        the others it assumes independent tokens and a threshold that was fixed beforehand.
         """
         low, high = wilson(self.hits, self.fired + self.matched - self.hits)
         return Interval(2 * low / (1 + low), 2 * high / (1 + high))
 
 
-class Totals(NamedTuple):
-    """What a sweep counts against."""
+class TokenTotals(NamedTuple):
+    """Totals that a scan counts against."""
 
     scored: int
     matched: int
     taken: int = 0
-    """Tokens that a set of features fires on already; the entries swept are on the others."""
+    """Tokens that a set of features fires on already; the entries scanned are on the others."""
     taken_hits: int = 0
-    """Those of them that match."""
+    """Taken tokens that match."""
 
 
 class TieGroups(NamedTuple):
-    """Entries of equal feature and activation, falling inside a feature."""
+    """Groups of entries with equal feature and activation, in falling order within a feature."""
 
     feature: NDArray[np.int64]
     bits: NDArray[np.uint16]
-    """Of the activation as float16; positive ones rise with it."""
+    """Bits of the activation as float16; those of positive numbers rise with the number."""
     entries: NDArray[np.int64]
     hits: NDArray[np.int64]
     """Entries on matching tokens."""
@@ -104,7 +104,7 @@ class TieGroups(NamedTuple):
 def tie_groups(
     feature_E: NDArray[np.int64], bits_E: NDArray[np.uint16], hit_E: NDArray[np.bool_], *, ordered: bool
 ) -> TieGroups:
-    """Group entries; `ordered` says that they lie by feature, falling, as one file of the index holds them."""
+    """Group entries; `ordered` if they come by feature and falling activation, as in one file of the index."""
     shift = np.uint64(ACT_BITS + 1)
     falling_E = (0xFFFF - bits_E).astype(np.uint64)
     key_E = (feature_E.astype(np.uint64) << shift) | (falling_E << np.uint64(1)) | hit_E.astype(np.uint64)
@@ -124,7 +124,7 @@ def tie_groups(
 
 @dataclass(frozen=True)
 class Scores:
-    """Of every feature, at its best threshold; zero where it fires on no matching token, or was not swept yet."""
+    """Scores of every feature at its best threshold; zero if it fires on no matching token or was not scanned yet."""
 
     f1_F: NDArray[np.float64]
     hits_F: NDArray[np.int64]
@@ -132,19 +132,19 @@ class Scores:
     threshold_F: NDArray[np.float32]
     """The least activation that counts as firing."""
     auroc_F: NDArray[np.float64]
-    """nan where a feature was not swept, or every token or none matches."""
+    """NaN if a feature was not scanned, or every token or none matches."""
 
     @classmethod
     def empty(cls, d_sae: int) -> Scores:
-        """Nothing swept yet."""
+        """Return scores before the scan."""
         whole = np.zeros((2, d_sae), np.int64)
         return cls(np.zeros(d_sae), whole[0], whole[1], np.zeros(d_sae, np.float32), np.full(d_sae, np.nan))
 
-    def take(self, groups: TieGroups, totals: Totals) -> None:
-        """Score the features whose groups these are, all of each feature's.
+    def take(self, groups: TieGroups, totals: TokenTotals) -> None:
+        """Score the features of these groups, which are all groups of each feature.
 
-        Best is the threshold of the highest F1 of the set with this feature added (for an empty set, of the feature);
-        ties go to the lowest. AUROC is Mann and Whitney's, ties counting half, tokens without an entry being zeros.
+        The best threshold has the highest F1 of the set with this feature added (for an empty set, of the feature);
+        ties go to the lowest. AUROC is Mann and Whitney's: ties count half, tokens without an entry are zeros.
         """
         if not len(groups.feature):
             return
@@ -165,7 +165,7 @@ class Scores:
 
 
 def _running(values: NDArray[np.int64], begins: NDArray[np.int64], of_group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sums so far inside each feature."""
+    """Return running sums within each feature."""
     total = np.cumsum(values)
     before: NDArray[np.int64] = (total[begins] - values[begins])[of_group]
     return total - before
@@ -176,9 +176,9 @@ def _auroc(
     fired: NDArray[np.int64],
     hits: NDArray[np.int64],
     begins: NDArray[np.int64],
-    totals: Totals,
+    totals: TokenTotals,
 ) -> NDArray[np.float64]:
-    """By feature. All sums are whole numbers, twice the count of pairs, so they are exact."""
+    """Return the AUROC of each feature. All sums are integers, twice the number of pairs, so they are exact."""
     matched, others = totals.matched, totals.scored - totals.matched
     if not matched or not others:
         return np.full(len(begins), np.nan)

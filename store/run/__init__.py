@@ -1,4 +1,4 @@
 """A run folder: run.json, its lock, weights, training events, checkpoints and activation shards.
 
-The feature index inside a run is `store.index`; notes about it are `store.notes`.
+The feature index in a run folder is `store.index`; notes on its features are `store.notes`.
 """

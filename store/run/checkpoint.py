@@ -1,7 +1,7 @@
-"""checkpoints/step-N.h5: named arrays and a JSON state; the last good one is kept.
+"""checkpoints/step-N.h5: named arrays and a JSON state.
 
-Trainings that share one pass write theirs for the same step, and let the ones before go only when all are written: so
-there is always a step that all of them can go back to.
+Trainings that share one pass write checkpoints for the same step, and remove earlier ones only after all are written:
+there is always a step that all of them can resume from.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _NAME = re.compile(r"step-(\d+)\.h5")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a training needs to go on exactly where it was."""
+    """The state that a training needs to resume exactly where it was."""
 
     step: int
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Weights, optimizer moments, counters, random states, activations carried over."""
     state: dict[str, Any] = field(default_factory=dict)
-    """Position in the data, schedules: JSON values."""
+    """Position in the data and schedules, as JSON values."""
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write step-N.h5; earlier ones stay (`forget_others`)."""
+    """Write step-N.h5 and return its path; earlier ones stay (see `forget_others`)."""
     path = folder / f"step-{checkpoint.step}.h5"
     with create_sealed(path, "checkpoint") as file:
         file.attrs["step"] = checkpoint.step
@@ -45,25 +45,25 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def forget_others(path: Path) -> None:
-    """Remove every checkpoint beside this one, and what writers that were killed have left."""
+    """Remove every other checkpoint in the folder, and temporary files of killed writers."""
     for other in [*path.parent.glob("step-*.h5"), *path.parent.glob(".step-*.h5.tmp-*")]:
         if other != path:
             other.unlink()
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
-    """Every step-N.h5 by its step, in order of steps."""
+    """Return every step-N.h5 by its step, in order of steps."""
     found = {int(match[1]): path for path in folder.glob("step-*.h5") if (match := _NAME.fullmatch(path.name))}
     return dict(sorted(found.items()))
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest step-N.h5, or None."""
+    """Return the step-N.h5 of the highest step, or None."""
     return next(reversed(checkpoints(folder).values()), None)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, every byte of it checked.
+    """Read a checkpoint and check every byte of it.
 
     Raises:
         MonosemError: it is truncated or damaged.

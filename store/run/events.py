@@ -1,4 +1,4 @@
-"""events.jsonl: one line per log point of a training, appended so that another terminal can follow it."""
+"""events.jsonl: one line per log point of a training, which other processes can follow."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from store.files.atomic import write_text
-from store.files.errors import disk_errors
+from store.files.errors import MonosemError, disk_errors
+from store.files.regular_file import open_regular, read_stream
 from store.run.spec import known_fields
 
 LARGEST = 2**63
-"""Beyond it an integer is damage, and no float could hold some of them."""
+"""Integers from here on are damage; some would not even fit a float."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainEvent:
-    """One log point. `loss` is what the optimizer saw; `terms` are its parts by name."""
+    """One log point. `loss` is what the optimizer minimised; `terms` are its parts by name."""
 
     step: int
     tokens: int
@@ -26,17 +27,17 @@ class TrainEvent:
     l0: float
     explained_variance: float
     dead: int
-    """Features silent for the dead window at this point."""
+    """Features that have not fired within the dead window."""
     lr: float
     grad_norm: float
     tok_s: float
-    """Tokens a second since the line before."""
+    """Tokens per second since the line before."""
     terms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndEvent:
-    """The last line of a finished training: the whole of it, index left out."""
+    """The last line of a finished training: totals without the index."""
 
     tokens: int
     seconds: float
@@ -44,39 +45,44 @@ class EndEvent:
 
 
 class EventLog:
-    """Appends to events.jsonl, one write a line, so that a reader never meets half of one in the middle."""
+    """Appends to events.jsonl, one write per line, so that only the last line can be incomplete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def append(self, event: TrainEvent | EndEvent) -> None:
-        """Add one line."""
+        """Append one line.
+
+        Raises:
+            MonosemError: it cannot be written.
+        """
         head = {"event": "end"} if isinstance(event, EndEvent) else {}
         line = json.dumps(head | asdict(event)) + "\n"
-        with disk_errors(self._path), self._path.open("ab+") as stream:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with disk_errors(self._path), os.fdopen(open_regular(self._path, flags), "ab+") as stream:
             stream.seek(0, os.SEEK_END)
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":  # a full disk cut the line before: keep ours whole
+                if stream.read(1) != b"\n":  # a full disk cut the line before: start a new one
                     line = "\n" + line
             stream.write(line.encode())
 
     def rewind(self, step: int) -> None:
-        """Drop lines behind `step`, as when training resumes from a checkpoint taken there."""
+        """Drop lines after `step`, as when training resumes from the checkpoint of that step."""
         kept = [e for e in read_events(self._path) if isinstance(e, TrainEvent) and e.step <= step]
         write_text(self._path, "".join(json.dumps(asdict(event)) + "\n" for event in kept))
 
 
 class News(NamedTuple):
-    """What an events file holds that it did not hold before."""
+    """New lines of an events file."""
 
     events: list[TrainEvent | EndEvent]
     restarted: bool
-    """Whether the file was replaced or cut, as when training resumes: then these are all it holds."""
+    """Whether the file was replaced or cut, as when training resumes: `events` are then all of its lines."""
 
 
 class EventTail:
-    """Follows an events file that another process appends to, reading no line twice."""
+    """Follows an events file that another process appends to; reads each line once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -85,7 +91,7 @@ class EventTail:
         self._at = 0
 
     def poll(self) -> News:
-        """The lines completed since the last call; nothing where the file is missing or cannot be read."""
+        """Return the lines completed since the last call; none where the file is missing or cannot be read."""
         try:
             status = self._path.stat()
             restarted = (status.st_dev, status.st_ino) != self._file or status.st_size < self._at
@@ -93,10 +99,10 @@ class EventTail:
                 self._file, self._at = (status.st_dev, status.st_ino), 0
             if status.st_size == self._at:
                 return News([], restarted)
-            with self._path.open("rb") as stream:
+            with read_stream(self._path) as stream:
                 stream.seek(self._at)
                 whole = stream.read().rpartition(b"\n")[0]
-        except OSError:
+        except (OSError, MonosemError):
             return News([], False)
         self._at += len(whole) + bool(whole)
         found = (_parsed(line) for line in whole.decode(errors="replace").split("\n"))
@@ -104,15 +110,16 @@ class EventTail:
 
 
 def read_events(path: Path) -> list[TrainEvent | EndEvent]:
-    """All complete lines of an events file; a line that is still being written is left out."""
+    """Return all complete lines of an events file; a line that is still being written is left out."""
     if not path.is_file():
         return []
-    found = (_parsed(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
+    with read_stream(path) as stream:
+        found = [_parsed(line) for line in stream.read().decode(errors="replace").split("\n")]
     return [event for event in found if event is not None]
 
 
 def _parsed(line: str) -> TrainEvent | EndEvent | None:
-    """The event of a line; None for one that is half written, or that another hand has spoilt."""
+    """Return the event of a line; None for an incomplete or damaged one."""
     try:
         data: dict[str, Any] = json.loads(line)
         kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent

@@ -1,4 +1,4 @@
-"""A run folder: what is in it, what run.json says, and who is working on it."""
+"""A run folder: its files, the record in run.json, and the lock of the process that works on it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.schema import SCHEMA_VERSION, check_version
+from store.files.regular_file import open_regular
+from store.files.sealed_hdf5 import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
-"""Statuses of a run that a process is working on now; "done", "stopped" and "failed" are the others."""
+"""Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a result came from, complete enough to repeat it."""
+    """Origin of a result, complete enough to repeat it."""
 
     versions: dict[str, str] = field(default_factory=dict)
-    """Package name to version, Python included."""
+    """Version by package name, Python included."""
     model: str = ""
     model_revision: str = ""
-    """Commit of the hub repository; empty for a local folder."""
+    """Commit in the hub's repository; empty for a local folder."""
     model_digest: str = ""
     """SHA-256 over the model's safetensors files."""
     corpus: str = ""
     corpus_digest: str = ""
-    """SHA-256 over the text that was read, or over names and sizes where the text is streamed."""
+    """SHA-256 over the text, or over file names and sizes where the text is streamed."""
     array: str = ""
-    """File, and dataset in it, of activations that were given as they are; model and corpus are then empty."""
+    """File (and dataset in it) of the activations, for a training on an array; model and corpus are then empty."""
     array_shape: list[int] = field(default_factory=list)
     """Rows and width."""
     array_digest: str = ""
@@ -48,7 +49,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """The numbers of a finished run that lists and headers show. None where not measured."""
+    """The numbers of a finished run that lists and headers show; None where not measured."""
 
     tokens: int | None = None
     """Tokens the SAE was trained on."""
@@ -68,34 +69,34 @@ class RunRecord:
     """Seconds since the epoch."""
     status: str = "new"
     message: str = ""
-    """Why a run stopped or failed, in one sentence."""
+    """Reason that a run stopped or failed, in one sentence."""
     pid: int = 0
     host: str = ""
     spec: SaeSpec = field(default_factory=SaeSpec)
     provenance: Provenance = field(default_factory=Provenance)
     results: Results = field(default_factory=Results)
     config: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The resolved settings of each command that worked on the run, by command name."""
+    """Resolved settings of each command that worked on the run, by command name."""
     evaluation: dict[str, Any] = field(default_factory=dict)
-    """What `monosem eval --json` printed last."""
+    """The last output of `monosem eval --json`."""
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RunRecord:
-        """Read what `asdict` wrote; unknown keys are ignored."""
+        """Read the values of `asdict`; unknown keys are ignored."""
         values = known_fields(cls, data)
         for name, kind in (("spec", SaeSpec), ("provenance", Provenance), ("results", Results)):
             values[name] = kind(**known_fields(kind, values.get(name) or {}))
         return cls(**values)
 
     def current_status(self) -> str:
-        """The status, corrected for a worker that died without a word (kill -9, power cut)."""
+        """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
         if self.status in WORKING and self.host == platform.node() and not _alive(self.pid):
             return "stopped"
         return self.status
 
 
 class RunFolder:
-    """Names of the files of one run, and its record."""
+    """The paths of one run's files, its record and its lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -112,11 +113,11 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Name of the folder itself, links resolved."""
         return self.path.resolve().name
 
     def exists(self) -> bool:
-        """Whether a run lives here."""
+        """Return whether there is a run.json."""
         return self.run_json.is_file()
 
     def record(self) -> RunRecord:
@@ -126,24 +127,22 @@ class RunFolder:
             MonosemError: there is none, it is damaged, or it is of a newer schema.
         """
         if not self.exists():
-            raise MonosemError(
-                f"{self.path} is not a run: it has no run.json", "`monosem runs` lists the runs there are."
-            )
+            raise MonosemError(f"{self.path} is not a run: it has no run.json", "`monosem runs` lists all runs.")
         data = read_json(self.run_json)
         if not isinstance(data, dict):
-            raise MonosemError(f"{self.run_json} is damaged: it is no JSON object")
+            raise MonosemError(f"{self.run_json} is damaged: it is not a JSON object")
         try:
             check_version(int(data.get("schema_version", 0)), self.run_json)
             return RunRecord.from_dict(data)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:  # JSON has numbers beyond every integer
             raise MonosemError(f"{self.run_json} is damaged: {error}") from error
 
     def create(self, record: RunRecord) -> None:
-        """Write the first run.json."""
+        """Write the first run.json, with the folder's name and the present time."""
         self._write(replace(record, name=self.name, created=record.created or time.time()))
 
     def update(self, **changes: Any) -> RunRecord:
-        """Change fields of run.json, all or nothing. Callers hold `locked`."""
+        """Change fields of run.json, all or nothing, and return the new record. The caller holds `locked`."""
         record = replace(self.record(), **changes)
         self._write(record)
         return record
@@ -154,7 +153,7 @@ class RunFolder:
 
     @contextmanager
     def working(self, status: str) -> Iterator[None]:
-        """Mark the run as worked on by this process, and say truthfully how the work ended."""
+        """Set the status while this process works on the run, and at the end how the work ended."""
         self.update(status=status, message="", pid=os.getpid(), host=platform.node())
         try:
             yield
@@ -173,25 +172,28 @@ class RunFolder:
         try:
             self.update(status=status, message=message, pid=0)
         except MonosemError:
-            return  # the disk is full: the first error is the one to show, and a dead pid reads as stopped
+            return  # the disk is full: the first error matters more, and a dead pid reads as stopped
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for writing; a second process is refused at once.
+        """Hold the run's lock for writing; makes the folder.
 
-        Wrong use that shows before anything was made, such as an empty corpus, leaves the run as it was, and no folder
-        where there was none.
+        A `MonosemError` before any file was made (an empty corpus, say) leaves the run as it was, and no folder where
+        there was none.
+
+        Raises:
+            MonosemError: another process holds the lock, or the folder cannot be written.
         """
         is_new = not self.path.exists()
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = self._lock.open("w")
-        with stream:
+            descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT)
+        with os.fdopen(descriptor, "r+b"):
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise MonosemError(
-                    f"another monosem is writing to {self.path}", "Wait for it, or choose another --out."
+                    f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
                 ) from None
             before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
             try:
@@ -204,12 +206,12 @@ class RunFolder:
                 raise
 
     def _work(self) -> dict[Path, int]:
-        """Every file of the run but its record, with its size."""
+        """Return the size of every file of the run except run.json and the lock."""
         found = (path for path in self.path.rglob("*") if path not in (self.run_json, self._lock))
         return {path: path.stat().st_size for path in found if path.is_file()}
 
     def _forget(self, record: bytes | None, is_new: bool) -> None:
-        """Take back what this process wrote into run.json."""
+        """Restore run.json as it was before this process wrote it."""
         if record is not None:
             with atomic_path(self.run_json) as temporary:
                 temporary.write_bytes(record)
@@ -220,12 +222,12 @@ class RunFolder:
 
 
 def runs_root(given: str | None = None) -> Path:
-    """Where runs live: the flag, else $MONOSEM_RUNS, else ./runs."""
+    """Return the folder of runs: the one given, else $MONOSEM_RUNS, else ./runs."""
     return Path(given or os.environ.get("MONOSEM_RUNS") or "runs")
 
 
 def find_run(name: str, root: Path) -> RunFolder:
-    """A run by folder path or by its name under `root`.
+    """Return a run by its folder or by its name under `root`.
 
     Raises:
         MonosemError: neither is a run.
@@ -234,11 +236,11 @@ def find_run(name: str, root: Path) -> RunFolder:
         if (path / "run.json").is_file():
             return RunFolder(path)
     places = " nor at ".join(dict.fromkeys((name, str(root / name))))
-    raise MonosemError(f"no run at {places}", "`monosem runs` lists the runs there are.")
+    raise MonosemError(f"no run at {places}", "`monosem runs` lists all runs.")
 
 
 def list_runs(root: Path) -> list[RunFolder]:
-    """Every run under `root`, the newest first."""
+    """Return every run under `root`, the last changed first."""
     if not root.is_dir():
         return []
     found = [(_changed(path), RunFolder(path.parent)) for path in root.glob("*/run.json")]
@@ -246,7 +248,7 @@ def list_runs(root: Path) -> list[RunFolder]:
 
 
 def _changed(path: Path) -> float:
-    """When a file was last written; 0 where it has vanished meanwhile."""
+    """Return the time of the last write; 0 where the file has vanished meanwhile."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,4 +1,7 @@
-"""Activation shards: `activations/shard-00000.h5`, each complete or absent, each memory-mappable."""
+"""Activation shards: `activations/shard-00000.h5` and so on, memory-mapped for reading.
+
+Shapes: N rows, D = d_in.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import create_sealed, mapped, open_sealed, put
-from store.run.spec import known_fields
+from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.typed_json import decode
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
-"""Kept dtype by name. numpy has no bfloat16: its bits are kept as uint16, and the shard says so."""
+"""Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardInfo:
-    """What a folder of shards was made from. Equal in every shard of a folder."""
+    """Origin of a folder of shards; the same in each of them."""
 
     model: str
     model_digest: str
@@ -34,18 +38,18 @@ class ShardInfo:
     data: str
     corpus_digest: str
     context: int
-    """Tokens a context."""
+    """Tokens per context."""
     packing: str
     seed: int
     excluded: str
     contexts_per_shard: int
     n_contexts: int
-    """Contexts in all shards together, when the extraction is complete."""
+    """Contexts in all shards together, once the extraction is complete."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Activations with the place each was taken from. Rows are in corpus order."""
+class ShardRows:
+    """Activations with the place of each, in corpus order."""
 
     acts_ND: NDArray[Any]
     token_N: NDArray[np.int32]
@@ -57,12 +61,12 @@ class Rows:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """`folder/shard-00012.h5`."""
+    """Return `folder/shard-00012.h5`."""
     return folder / f"shard-{number:05d}.h5"
 
 
-def write_shard(folder: Path, number: int, info: ShardInfo, rows: Rows) -> Path:
-    """Write one shard, all or nothing."""
+def write_shard(folder: Path, number: int, info: ShardInfo, rows: ShardRows) -> Path:
+    """Write one shard, all or nothing, and return its path."""
     path = shard_path(folder, number)
     with create_sealed(path, "activations") as file:
         file.attrs["info"] = json.dumps(asdict(info))
@@ -75,7 +79,7 @@ def write_shard(folder: Path, number: int, info: ShardInfo, rows: Rows) -> Path:
 
 
 def complete_shards(folder: Path) -> int:
-    """Shards written so far, counted from shard 0 without a gap."""
+    """Return the number of shards from shard 0 on without a gap."""
     number = 0
     while shard_path(folder, number).is_file():
         number += 1
@@ -91,15 +95,15 @@ class ShardReader:
             raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
         with open_sealed(self._paths[0], "activations") as file:
             self.info = _info(file)
-        self._open: dict[int, Rows] = {}
+        self._open: dict[int, ShardRows] = {}
 
     @property
     def n_contexts(self) -> int:
-        """Contexts that can be read now."""
+        """Contexts that can be read so far."""
         return min(self.info.n_contexts, len(self._paths) * self.info.contexts_per_shard)
 
-    def contexts(self, start: int, stop: int) -> Rows:
-        """The rows of contexts start … stop-1 as far as they are there, copied out of the map.
+    def contexts(self, start: int, stop: int) -> ShardRows:
+        """Return the rows of contexts start … stop-1, as far as they were extracted, copied out of the map.
 
         Raises:
             MonosemError: a shard is damaged, or from another extraction than the first.
@@ -108,30 +112,32 @@ class ShardReader:
         numbers = range(start // per, min(-(-stop // per), len(self._paths)))
         return _concatenate([self._cut(number, start, stop) for number in numbers] or [self._cut(0, 0, 0)])
 
-    def _cut(self, number: int, start: int, stop: int) -> Rows:
+    def _cut(self, number: int, start: int, stop: int) -> ShardRows:
         rows = self._shard(number)
         first, last = np.searchsorted(rows.context_N, (start, stop))
-        return Rows(*(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N)))
+        return ShardRows(
+            *(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N))
+        )
 
-    def _shard(self, number: int) -> Rows:
+    def _shard(self, number: int) -> ShardRows:
         if number not in self._open:
             path = self._paths[number]
             with open_sealed(path, "activations") as file:
                 if _info(file) != self.info:
                     raise MonosemError(f"{path} is from another extraction than {self._paths[0]}", "Extract again.")
-                arrays = [mapped(path, file[name]) for name in ("acts", "token", "context", "position")]
-            self._open[number] = Rows(*arrays)
+                arrays = [ArraySpan.of(path, file[name]).mapped() for name in ("acts", "token", "context", "position")]
+            self._open[number] = ShardRows(*arrays)
         return self._open[number]
 
 
 def _info(file: h5py.File) -> ShardInfo:
-    return ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+    return decode(ShardInfo, json.loads(file.attrs["info"]))
 
 
-def _concatenate(pieces: Sequence[Rows]) -> Rows:
+def _concatenate(pieces: Sequence[ShardRows]) -> ShardRows:
     if len(pieces) == 1:
         return pieces[0]
-    return Rows(
+    return ShardRows(
         np.concatenate([p.acts_ND for p in pieces]),
         np.concatenate([p.token_N for p in pieces]),
         np.concatenate([p.context_N for p in pieces]),

@@ -1,4 +1,4 @@
-"""What a dictionary of features is a dictionary of: the one description shared by run.json, sae.h5 and the index."""
+"""Description of a sparse autoencoder and the place in a model it reads, shared by run.json, sae.h5 and the index."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 SELDOM = ("token_norm", "skip")
-"""Fields that are left out of files where they have their defaults, as in files from before them."""
+"""Fields that files leave out at their defaults, as files from before these fields do."""
 
 
 def known_fields(cls: type[T], data: dict[str, Any]) -> dict[str, Any]:
-    """The entries of `data` that are fields of the dataclass `cls`: a file may hold keys of a later minor version."""
+    """Return the entries of `data` that are fields of the dataclass `cls`; files of later versions have more keys."""
     names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     return {key: value for key, value in data.items() if key in names}
 
@@ -30,7 +30,7 @@ class SaeSpec:
     layer: int | None = None
     """Counted from 0; None for a raw module path."""
     site: str = ""
-    """One of the sites of docs/architecture.md, or a raw module path."""
+    """One of the sites in docs/architecture.md, or a raw module path."""
     layer_out: int | None = None
     """Of a transcoder: the layer it explains."""
     site_out: str = ""
@@ -44,43 +44,43 @@ class SaeSpec:
     d_sae: int = 0
     """Number of features."""
     k: int | None = None
-    """Active features a token, for architectures that fix or aim at it."""
+    """Active features per token, for architectures that fix it or aim at it."""
     l1: float | None = None
     """Weight of the sparsity penalty, for architectures that have one."""
     excluded: str = "bos"
     """Positions left out of training, index and metrics: "bos", "first" (no BOS token exists) or "none"."""
     token_norm: str = "none"
-    """How every token is normalised by itself before it is encoded: "none", "layer_norm" or "rms_norm". Of a transcoder
-    the input alone, else what is decoded is turned back too."""
+    """Normalisation of each token before encoding: "none", "layer_norm" or "rms_norm". An autoencoder undoes it after
+    decoding, a transcoder does not."""
     skip: bool = False
-    """Of a transcoder: whether W_skip x is added to what it decodes."""
+    """Of a transcoder: whether W_skip x is added to its output."""
 
     def to_json(self) -> str:
-        """One line of JSON, as kept in HDF5 attributes."""
+        """Return one line of JSON, as HDF5 attributes have it."""
         return json.dumps(self.as_values(), sort_keys=True)
 
     def as_values(self) -> dict[str, Any]:
-        """The fields by name, as files keep them: `token_norm` and `skip` only where there is something to say."""
+        """Return the fields by name as files have them: those of `SELDOM` only where they differ from their default."""
         values, plain = asdict(self), SaeSpec()
         return {name: value for name, value in values.items() if name not in SELDOM or value != getattr(plain, name)}
 
     @classmethod
     def from_json(cls, text: str) -> SaeSpec:
-        """Read what `to_json` wrote."""
+        """Read the text of `to_json`."""
         return cls(**known_fields(cls, json.loads(text)))
 
     def place(self) -> str:
-        """`resid_post 2`, of a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""
+        """Return `resid_post 2`, for a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""
         read = _named(self.site, self.layer)
         return f"{read} → {_named(self.site_out, self.layer_out)}" if self.site_out else read
 
     @property
     def neuron_layer(self) -> int | None:
-        """Layer of the MLP whose neurons a feature is compared with; None where there is none to compare with.
+        """Layer of the MLP whose neurons the features are compared with; None where there is none.
 
-        It is the last MLP that wrote into what the decoder's rows live in: of resid_post, mlp_out and mlp_act the
-        layer's own, of resid_pre and resid_mid the one before. Attention's output, what an MLP reads, and raw module
-        paths have none.
+        It is the last MLP that wrote into the space of the decoder's rows: the layer's own for resid_post, mlp_out and
+        mlp_act, the one before for resid_pre and resid_mid. Attention's output, an MLP's input and raw module paths
+        have none.
         """
         site, layer = (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
         if layer is None:
@@ -90,7 +90,7 @@ class SaeSpec:
         return layer if site in ("resid_post", "mlp_out", "mlp_act") else None
 
     def title(self) -> str:
-        """`stories260K resid_post 2 · topk 1 024 k16`: how a run is named in one line."""
+        """Return one line that names a run: `stories260K resid_post 2 · topk 1 024 k16`."""
         place = f"{self.model.rstrip('/').split('/')[-1]} {self.place()}"
         size = f"{self.arch} {self.d_sae:,}".replace(",", " ") + (f" k{self.k}" if self.k else "")
         size += "" if self.token_norm == "none" else f" {self.token_norm}"

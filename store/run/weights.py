@@ -1,7 +1,8 @@
-"""sae.h5: the weights of a sparse autoencoder in float32, with what they are for."""
+"""sae.h5: the weights of a sparse autoencoder in float32, with their `SaeSpec`."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.run.spec import SaeSpec
 
@@ -21,14 +24,14 @@ class SaeWeights:
     tensors: dict[str, NDArray[np.float32]]
 
     def write(self, group: h5py.Group) -> None:
-        """Into a group of an open file."""
+        """Write into a group of an open file."""
         group.attrs["spec"] = self.spec.to_json()
         for name, values in sorted(self.tensors.items()):
             put(group, name, np.ascontiguousarray(values, np.float32))
 
     @classmethod
     def read(cls, group: h5py.Group) -> SaeWeights:
-        """What `write` wrote."""
+        """Read a group that `write` filled."""
         tensors = {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset)}
         return cls(SaeSpec.from_json(group.attrs["spec"]), tensors)
 
@@ -40,6 +43,23 @@ def save_sae(path: Path, weights: SaeWeights) -> None:
 
 
 def load_sae(path: Path) -> SaeWeights:
-    """Read sae.h5."""
+    """Read sae.h5.
+
+    Raises:
+        MonosemError: it is missing, damaged or of a newer schema.
+    """
     with open_sealed(path, "sae") as file:
         return SaeWeights.read(file)
+
+
+def sae_digest(path: Path) -> str:
+    """Return the SHA-256 of a sae.h5, which indexes and recipes name it by. Reads all of it.
+
+    Raises:
+        MonosemError: it cannot be read.
+    """
+    try:
+        with read_stream(path) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror or error}") from error

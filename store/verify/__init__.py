@@ -1,1 +1,4 @@
-"""Proof that a run's files are those that were written: digests, and each part recomputed from another."""
+"""Checks that a run's files are what was written: digests, and each part of an index recomputed from another.
+
+Behind `monosem verify`; nothing here repairs or writes a file.
+"""

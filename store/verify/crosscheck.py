@@ -1,6 +1,6 @@
-"""The parts of an index file against each other, in memory that does not grow with its activations.
+"""Check the parts of an index file against each other.
 
-What is kept whole is a byte a token and some columns of a number a feature.
+Memory is a byte per token and some numbers per feature; it does not grow with the number of activations.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.sealed_hdf5 import mapped
+from store.files.contiguous import ArraySpan
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FeatureIds
 from store.index.merge import feature_groups
 
 BLOCK = 1 << 20
-"""Entries looked at together."""
-_TOKENS = 1 << 20
-"""Tokens whose rows are looked up together."""
+"""Entries, or tokens, looked at together."""
 
 
-class Entries(NamedTuple):
+class IndexEntries(NamedTuple):
     """Consecutive entries of one of the orders."""
 
     token: NDArray[np.int64]
@@ -33,22 +31,22 @@ class Entries(NamedTuple):
     act: NDArray[np.float16]
 
     def bits(self) -> NDArray[np.uint16]:
-        """The activations as integers, which rise with them."""
+        """Return the activations as integers of the same order."""
         return self.act.view(np.uint16)
 
 
 @dataclass
 class _Digest:
-    """A sum over entries of numbers drawn from their first fields: the same for any order of the same entries.
+    """Sum over entries of hashes of their first fields: independent of the order of entries.
 
-    Two different sets agree with a probability of 2⁻⁶⁴.
+    Two different sets of entries have the same sum with probability 2⁻⁶⁴.
     """
 
     fields: int
-    """1: tokens; 2: tokens and features; 3: all of an entry."""
+    """1: token; 2: token and feature; 3: the whole entry."""
     total: int = 0
 
-    def take(self, entries: Entries) -> None:
+    def take(self, entries: IndexEntries) -> None:
         drawn = np.zeros(len(entries.token), np.uint64)
         for values in (entries.token, entries.feature, entries.bits())[: self.fields]:
             drawn = _mixed(drawn ^ values.astype(np.uint64))
@@ -56,16 +54,16 @@ class _Digest:
 
 
 def index_problem(file: h5py.File, block: int = BLOCK) -> str:
-    """What is inconsistent inside an index file, or "".
+    """Return what is inconsistent in an index file, or "".
 
-    Both orders must hold the same (token, feature, activation) entries, each sorted as it promises, on tokens that
+    Both orders must hold the same (token, feature, activation) entries, each in its order, on tokens that
     count; contexts must cover the corpus, and the columns must follow from the entries.
     """
     n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
     if n != n_inverted:
         return f"the forward order holds {n} entries, the inverted order {n_inverted}"
-    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"])) or _bad_pointers(
-        file, "inverted", len(file["feature/count"])
+    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"]), block) or _bad_pointers(
+        file, "inverted", len(file["feature/count"]), block
     )
     problem = problem or _corpus_problem(file)
     if problem:
@@ -90,17 +88,29 @@ def _differing(file: h5py.File, block: int) -> str:
     return "activations"
 
 
-def _bad_pointers(file: h5py.File, order: str, rows: int) -> str:
-    """indptr must rise from 0 to the number of entries, one step a row."""
+def _bad_pointers(file: h5py.File, order: str, rows: int, block: int) -> str:
+    """Check that indptr rises from 0 to the number of entries, one step per row."""
     indptr, n = file[f"{order}/indptr"], len(file[f"{order}/act"])
     sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == n
-    for start in range(0, rows, _TOKENS):
-        sound = sound and bool((np.diff(indptr[start : start + _TOKENS + 1]) >= 0).all())
+    for start in range(0, rows, block):
+        sound = sound and bool((np.diff(indptr[start : start + block + 1]) >= 0).all())
     return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
 
 
+def vocabulary_problem(file: h5py.File) -> str:
+    """Return why `vocab/` cannot be the bytes of tokens, or ""."""
+    strings, offsets = file["vocab/strings"], file["vocab/offsets"]
+    for name, column, kind in (("strings", strings, "u"), ("offsets", offsets, "i")):
+        if not isinstance(column, h5py.Dataset) or column.ndim != 1 or column.dtype.kind != kind:
+            return f"vocab/{name} is not a column of whole numbers"
+    offset_V = offsets[()]
+    if not len(offset_V) or offset_V[0] != 0 or offset_V[-1] != len(strings) or (np.diff(offset_V) < 0).any():
+        return "vocab/offsets do not rise from 0 to the number of bytes in vocab/strings"
+    return ""
+
+
 def _corpus_problem(file: h5py.File) -> str:
-    """Contexts and documents must cover the tokens, and the numbers at the head of the file count them."""
+    """Check that contexts and documents cover the tokens, and the counts in the file's attributes."""
     corpus = file["corpus"]
     n_tokens, counted_N = len(corpus["tokens"]), corpus["counted"][()]
     if len(counted_N) != n_tokens:
@@ -125,18 +135,18 @@ def _corpus_problem(file: h5py.File) -> str:
     return ""
 
 
-def _forward(file: h5py.File, block: int) -> Iterator[Entries]:
+def _forward(file: h5py.File, block: int) -> Iterator[IndexEntries]:
     indptr, act, feature = file["forward/indptr"], file["forward/act"], FeatureIds.of(file)
-    for first in range(0, len(indptr) - 1, _TOKENS):
-        edges = indptr[first : first + _TOKENS + 1]
+    for first in range(0, len(indptr) - 1, block):
+        edges = indptr[first : first + block + 1]
         for start in range(int(edges[0]), int(edges[-1]), block):
             stop = min(start + block, int(edges[-1]))
             token = first + _rows(edges, start, stop)
-            yield Entries(token, feature[start:stop].astype(np.int64), act[start:stop])
+            yield IndexEntries(token, feature[start:stop].astype(np.int64), act[start:stop])
 
 
-def _inverted(file: h5py.File, block: int) -> Iterator[Entries]:
-    """Blocks of whole features, or pieces of a single one."""
+def _inverted(file: h5py.File, block: int) -> Iterator[IndexEntries]:
+    """Yield blocks of whole features, or pieces of a single one."""
     indptr = file["inverted/indptr"][()]
     token, act = file["inverted/token"], file["inverted/act"]
     for first, last in feature_groups(np.diff(indptr), block):
@@ -144,11 +154,11 @@ def _inverted(file: h5py.File, block: int) -> Iterator[Entries]:
         for start in range(int(edges[0]), int(edges[-1]), block):
             stop = min(start + block, int(edges[-1]))
             feature = first + _rows(edges, start, stop)
-            yield Entries(token[start:stop].astype(np.int64), feature, act[start:stop])
+            yield IndexEntries(token[start:stop].astype(np.int64), feature, act[start:stop])
 
 
 def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
-    """The row of each of the entries start … stop-1, counted from the row of edges[0]."""
+    """Return the row of each entry start … stop-1, counted from the row of edges[0]."""
     inside = np.clip(edges, start, stop)
     return np.repeat(np.arange(len(edges) - 1), inside[1:] - inside[:-1])
 
@@ -170,12 +180,12 @@ def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
 def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     count_F = np.diff(file["inverted/indptr"][()])
     columns, at, problem = CorpusColumns.empty(count_F), 0, ""
-    vocab = mapped(Path(file.filename), file["corpus/tokens"])
+    vocab = ArraySpan.of(Path(file.filename), file["corpus/tokens"]).mapped()
     before = (-1, -1, 0)
     for entries in _inverted(file, block):
         digest.take(entries)
         if entries.token.max() >= len(vocab):
-            return ""  # tokens that the corpus does not hold: the digests differ
+            return ""  # tokens beyond the corpus: the digests differ
         columns.take(at, entries.act, entries.token, lambda token_E: vocab[token_E])
         at += len(entries.token)
         token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
@@ -199,21 +209,21 @@ def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
         "top_sum": columns.top_sum_F,
     }
     for name, values in expected.items():
-        # Sums of many numbers depend on the order they were added in.
         if file[f"feature/{name}"].shape != values.shape:
             return f"feature/{name} has the shape {file[f'feature/{name}'].shape}, not {values.shape}"
+        # A tolerance, as sums of many numbers depend on the order of addition.
         if not np.allclose(file[f"feature/{name}"][()], values, rtol=1e-12, atol=0.0):
             return f"feature/{name} does not follow from the activations"
     return ""
 
 
 def _after(before: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`values` behind the one that the block before them ended with."""
+    """Return `values` with the last value of the block before in front."""
     return np.concatenate([np.array([before], np.int64), values])
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
+    """Apply the finalizer of SplitMix64: every bit of the result depends on every bit of the value."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,7 +1,7 @@
-"""What is still readable in a damaged HDF5 file, found out in a process of its own.
+"""Find what is still readable in a damaged HDF5 file, in a process of its own.
 
-HDF5 trusts what a file says about its own layout: where that was changed it may crash or never return, and no
-exception tells. So the process that asks only listens, and the one that looks reports each dataset before the next.
+HDF5 trusts a file's own description of its layout: where that was changed, it may crash or never return, without an
+exception. So a child process reads the file, and reports each dataset before it reads the next.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import h5py
 from store.files.sealed_hdf5 import dataset_states
 
 SECONDS, BYTES_PER_SECOND = 20, 20_000_000
-"""How long a look may take: to start, and for each byte of a slow disk."""
+"""Time limit of the child: to start, and per byte on a slow disk."""
 
 
 def survey(path: Path) -> dict[str, bool]:
-    """Whether the content of each dataset that can still be found in a file is what was written. Reads all of it."""
+    """Return whether each dataset still found in a file has the content that was written. Reads all of the file."""
     package = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-P", "-m", "store.verify.damage_probe", str(path.resolve())]
     seconds = SECONDS + path.stat().st_size / BYTES_PER_SECOND
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -35,14 +35,14 @@ def survey(path: Path) -> dict[str, bool]:
             timeout=seconds,
             check=False,
         ).stdout
-    except subprocess.TimeoutExpired as stuck:
-        told = stuck.stdout or b""
-    whole_lines = told[: told.rfind(b"\n") + 1].splitlines()
+    except subprocess.TimeoutExpired as timeout:
+        output = timeout.stdout or b""
+    whole_lines = output[: output.rfind(b"\n") + 1].splitlines()
     return dict(json.loads(line) for line in whole_lines)
 
 
 def main(path: Path) -> None:
-    """Report each dataset as a line of JSON: its name, and whether its content is what was written."""
+    """Print a line of JSON for each dataset: its name, and whether its content is what was written."""
     with h5py.File(path, "r", locking=False) as file:
         for state in dataset_states(file):
             sys.stdout.write(json.dumps(state) + "\n")

@@ -1,4 +1,4 @@
-"""Proof that a run's files are what was written: digests, and the two orders of the index against each other."""
+"""Verdicts on the files of a run: digests first, then whether the parts of an index follow from each other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import h5py
 
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import Seal, read_seal, seal_holds
+from store.files.sealed_hdf5 import Seal, check_self_contained, read_seal, seal_holds
 from store.run.folder import RunFolder
-from store.verify.crosscheck import index_problem
+from store.verify.crosscheck import index_problem, vocabulary_problem
 from store.verify.damage_probe import survey
 from store.verify.weightcheck import weights_problem
 
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError)
-"""What h5py and numpy raise at a file that is not what its head says."""
+"""Errors that h5py and numpy raise for a file that is not what its seal says."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,25 @@ class Finding:
     path: Path
     ok: bool
     detail: str
-    """What is wrong and what is still readable; for a sound file, what was checked."""
+    """The damage and what is still readable; for a sound file, what was checked."""
     damaged: tuple[str, ...] = ()
-    """Datasets whose content is not what was written, where the rest of the file can tell."""
+    """Datasets whose content is not what was written, as far as the file still shows."""
     readable: tuple[str, ...] = ()
     """Datasets of a damaged file whose content is what was written."""
 
 
 def verify_run(run: RunFolder) -> list[Finding]:
-    """Check every sealed file of a run. Reads all of them, whole."""
+    """Check run.json and every sealed file of a run. Reads all of them, whole."""
     sealed = [run.sae, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
 
 def verify_file(path: Path) -> Finding:
-    """Check one sealed file: head, length, every byte; for an index also that its parts follow from each other.
+    """Check one sealed file: seal, length, every byte, and that it refers to no other file.
 
-    Those are its two orders, the columns over the corpus, and the columns over the weights. Memory does not grow with
-    the number of activations.
+    For an index also that its parts follow from each other: the two orders, the columns over the corpus, the columns
+    over the weights, and the vocabulary. Memory does not grow with the number of activations.
     """
     try:
         seal = read_seal(path)
@@ -56,14 +56,17 @@ def verify_file(path: Path) -> Finding:
         return _damage(path)
     try:
         with h5py.File(path, "r", locking=False) as file:
+            check_self_contained(file, path)
             return _contents(path, seal, file)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
     except UNREADABLE as error:
         return Finding(path, False, f"its bytes are what was sealed, but not a {seal.kind} file: {error}")
 
 
 def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
-    """Look into a file whose bytes are what was sealed."""
-    # The head seals all bytes but its own; what it says of the content is said there again.
+    """Check the content of a file whose bytes are what was sealed."""
+    # The seal covers all bytes but its own; the attributes repeat what it states.
     for name, said in (("kind", seal.kind), ("schema_version", seal.schema_version)):
         if file.attrs[name] != said:
             return Finding(
@@ -71,7 +74,7 @@ def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
             )
     problem = index_problem(file) if seal.kind in ("features", "segment") else ""
     if not problem and seal.kind in ("features", "common"):
-        problem = weights_problem(file)
+        problem = vocabulary_problem(file) or weights_problem(file)
     if problem:
         return Finding(path, False, problem)
     if seal.kind == "common":
@@ -85,7 +88,7 @@ def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
 
 
 def _damage(path: Path) -> Finding:
-    """Which datasets of a file with changed bytes are still what was written."""
+    """Find which datasets of a file with changed bytes are still what was written."""
     states = survey(path)
     damaged = tuple(name for name, whole in states.items() if not whole)
     readable = tuple(name for name, whole in states.items() if whole)

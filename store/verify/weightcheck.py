@@ -1,6 +1,6 @@
-"""The columns that follow from the weights alone, against the weights kept beside them.
+"""Check the columns of an index that follow from the weights alone against the weights in the same file.
 
-Shapes: F features, D width of the decoder, T listed neighbours, S features looked at whole.
+Shapes: F features, D width of the decoder, T listed neighbours, S sampled features.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.sealed_hdf5 import mapped
+from store.files.contiguous import ArraySpan
 
 NUMBERS = 1 << 22
 """Numbers of the largest intermediate matrix: 16 MiB."""
 SAMPLED = 64
-"""Features whose nearest are looked for among all others."""
+"""Features whose nearest neighbours are searched among all others."""
 COSINE_ERROR = 1e-3
-"""What a GPU's reduced-precision products (TF32 keeps 10 bits) may leave in a cosine."""
+"""Error of a cosine that was computed with a GPU's reduced precision (TF32 has 10 bits)."""
 
 
 def weights_problem(file: h5py.File) -> str:
-    """What of the columns does not follow from the weights in an index file, or "".
+    """Return which column of an index file does not follow from its weights, or "".
 
-    Decoder norms and the cosines of all listed neighbours are computed anew; that nobody nearer was left out is looked
-    up for an even sample of 64 features. Logit effects follow from the language model too, so they are not checked.
+    Decoder norms and the cosines of all listed neighbours are recomputed; for an even sample of 64 features, all others
+    are searched for a nearer neighbour. Logit effects depend on the language model, too, so they are not checked.
     """
     if "W_dec" not in file["sae"]:
         return ""
-    W_FD: NDArray[np.float32] = mapped(Path(file.filename), file["sae/W_dec"])
+    W_FD: NDArray[np.float32] = ArraySpan.of(Path(file.filename), file["sae/W_dec"]).mapped()
     columns = file["feature"]
     n_features = len(W_FD)
     for name in ("decoder_norm", "neighbour_id", "neighbour_cosine"):
@@ -43,7 +43,7 @@ def weights_problem(file: h5py.File) -> str:
     if id_FT.shape != cosine_FT.shape:
         return "feature/neighbour_id and feature/neighbour_cosine differ in shape"
     if ((id_FT < 0) | (id_FT >= n_features)).any():
-        return "feature/neighbour_id names features that there are not"
+        return "feature/neighbour_id names features that do not exist"
     if not _cosines_follow(W_FD, norm_F, id_FT, cosine_FT):
         return "feature/neighbour_cosine does not follow from sae/W_dec"
     if (np.diff(cosine_FT, axis=1) > 0).any():
@@ -52,13 +52,13 @@ def weights_problem(file: h5py.File) -> str:
 
 
 def _rows(W_FD: NDArray[np.float32], listed: int = 1) -> Iterator[slice]:
-    """Rows to look at together, each with `listed` others."""
+    """Return slices of rows to handle together, each row with `listed` others."""
     step = max(1, NUMBERS // max(1, W_FD.shape[1] * listed))
     return (slice(start, start + step) for start in range(0, len(W_FD), step))
 
 
 def _unit(W_ND: NDArray[np.float32], norm_N: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rows of length 1; rows of zeros stay."""
+    """Scale rows to length 1; rows of zeros stay."""
     scale_N = np.divide(1.0, norm_N, out=np.zeros_like(norm_N), where=norm_N > 0)
     return W_ND * scale_N[:, None].astype(np.float32)
 
@@ -85,7 +85,7 @@ def _neighbour_problem(
     id_FT: NDArray[np.int64],
     cosine_FT: NDArray[np.float32],
 ) -> str:
-    """A feature listed as its own neighbour or twice, or one of the sample's that is nearer and not listed."""
+    """Find a feature listed twice or as its own neighbour, or one that is nearer than those listed."""
     sorted_FT = np.sort(id_FT, axis=1)
     directed_F = norm_F > 0
     own = (id_FT == np.arange(len(id_FT))[:, None]).any(axis=1)

@@ -24,10 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli.options import count, size
-from store.index.memory_budget import checked_memory
 from store.index.merge import merge
 from store.index.segment import IndexPlan, SparseRows, StaticColumns, TokenRows, common_path, discard, write_common
-from store.index.segment_writer import Filling
+from store.index.segment_writer import SegmentWriter, checked_memory
 from store.index.vocabulary import Vocabulary
 from store.run.folder import Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
@@ -82,7 +81,7 @@ def build_big(folder: Path, features: int, tokens: int, active: int, memory: int
         write_common(run.index, plan, _vocabulary(rng), weights, _columns(rng, weights))
     began, drawing = time.perf_counter(), 0.0
     budget, text = checked_memory(memory), _Text(features, active)
-    with Filling(run.index, features, budget) as filling:
+    with SegmentWriter(run.index, features, budget) as filling:
         for first in range(filling.n_contexts, n_contexts, BATCH_CONTEXTS):
             before = time.perf_counter()
             drawn = text.batch(first)

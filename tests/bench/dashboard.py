@@ -25,6 +25,7 @@ from engine.runtime.progress import Silent
 from store.index.reader import FeatureStore
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.train import TrainSettings
 from tests.bench.page import Table
 from tests.bench.peer import ROOT, PeerFailed, answer, ask, pinned, threads
 from tests.bench.stories import LAYER, Missing, Stories
@@ -174,7 +175,12 @@ class Bench:
         run = RunFolder(self.folder / f"run{d_sae}")
         if not run.sae.is_file():
             given = {"model": str(self.looked.model), "data": self.looked.data, "layer": LAYER, "index": False}
-            train(run, given | {"d_sae": d_sae, "k": K, "tokens": self.plan.trained}, Silent(), resume=False)
+            train(
+                run,
+                TrainSettings(**(given | {"d_sae": d_sae, "k": K, "tokens": self.plan.trained})),
+                Silent(),
+                resume=False,
+            )
         return run
 
     def monosem(self, d_sae: int) -> Made:

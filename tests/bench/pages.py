@@ -23,6 +23,7 @@ from store.index.reader import FeatureStore
 from store.query.examples import sections
 from store.query.histogram import activation_histogram
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 
 SHOWN = {"top": TOP_EXAMPLES, "intervals": INTERVALS, "each": INTERVAL_EXAMPLES, "before": BEFORE, "after": AFTER}
 """The texts on a page of the terminal."""
@@ -35,7 +36,7 @@ def main() -> None:
     run, tokens = RunFolder(Path(sys.argv[1])), int(sys.argv[2])
     keep_freed_memory()
     with run.locked():
-        subject = reopen(run, {}, Silent())
+        subject = reopen(run, ReopenSettings(), Silent())
         start = time.perf_counter()
         build_index(run, subject, tokens, Silent())
     indexed = time.perf_counter()

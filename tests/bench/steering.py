@@ -35,6 +35,7 @@ from engine.model.hooks import logits
 from engine.runtime.progress import Silent
 from store.live.clamp import parse_clamp
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 from tests.bench.page import Table
 from tests.bench.stories import Stories
 
@@ -161,7 +162,7 @@ def measure(plan: Plan = FULL, run: Path | None = None) -> Table:
             stories, run = Stories.find(), Path(folder) / "run"
             words = ["train", "--model", str(stories.model), "--data", str(stories.text), "--out", str(run)]
             monosem(*words, "--context", "256", *plan.training)
-        live = open_live(RunFolder(run), {"device": "cpu", "dtype": "float32"}, Silent())
+        live = open_live(RunFolder(run), ReopenSettings(device="cpu", dtype="float32"), Silent())
         rows, texts = [], []
         for concept in plan.concepts:
             best = chosen(live, run, concept, plan)

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.commands.rerun import index_run
-from engine.jobs.train_settings import TrainSettings
 from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from store.run.folder import RunFolder, RunRecord
 from store.run.weights import save_sae
+from store.settings.subject import ReopenSettings
+from store.settings.train import TrainSettings
+from store.settings.trained_run import IndexSettings
 from tests.engine.small import random_texts
 from tests.engine.trained import model_folder, random_weights, text_file
 
@@ -24,9 +26,9 @@ def live_run(path: Path, *, indexed: bool = True) -> RunFolder:
     )
     run = RunFolder(path)
     run.create(RunRecord(status="done", config={"train": asdict(settings)}))
-    weights = random_weights(reopen(run, {}, Silent()))
+    weights = random_weights(reopen(run, ReopenSettings(), Silent()))
     run.update(spec=weights.spec)
     save_sae(run.sae, weights)
     if indexed:
-        index_run(run, {"tokens": 10**6}, Silent(), resume=False, overwrite=False)
+        index_run(run, IndexSettings(tokens=10**6), Silent(), resume=False, overwrite=False)
     return run

@@ -116,7 +116,7 @@ def test_a_feature_by_its_tokens(sample: Sample, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["a("], "no regular expression: missing ), unterminated subpattern (character 2)"),
+        (["a("], "not a regular expression: missing ), unterminated subpattern (character 2)"),
         (["xyzzy"], "nothing in the indexed corpus matches 'xyzzy'"),
         ([""], "nothing in the indexed corpus matches ''"),
         ([], "nothing to find was given"),

@@ -18,6 +18,7 @@ from monosem_tui.cli.main import run as monosem
 from store.index.reader import FeatureStore
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.live.test_generation import generated
 from tests.engine.small import BOS, words
@@ -71,7 +72,7 @@ def test_without_clamps_it_is_transformers_own_text(run: RunFolder, capsys: pyte
     from engine.live.from_recipe import prompt_of, sampling_of
     from store.live.recipe import Recipe
 
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     for flags, recipe in (
         ((), Recipe(prompt=PROMPT)),
         (DRAWN, Recipe(prompt=PROMPT, temperature=1.2, top_k=20, top_p=0.95, seed=40)),
@@ -189,7 +190,7 @@ def test_the_corpus_is_not_needed_to_write(tmp_path: Path, capsys: pytest.Captur
 
 def test_inspect(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(call(capsys, "inspect", str(run.path), "--text", PROMPT, "--top", "3", "--json"))
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     ids = torch.tensor([found["ids"]])
     assert found["ids"] == [BOS, *live.encoding.encode([PROMPT])[0]]
     assert found["tokens"][1:] == [f" {word}" for word in PROMPT.split()]

@@ -148,7 +148,7 @@ def test_a_store_copied_home_has_notes_of_its_own(
         (["48", "x"], "no feature 48"),
         (["--tag", "x"], "which feature?"),
         (["--comment", ""], "which feature?"),
-        (["1", "--tag", " # "], "no tag"),
+        (["1", "--tag", " # "], "not a tag"),
         (["1", "--export", "a.csv"], "all notes of a run"),
         (["--export", "a.txt"], "neither .csv nor .json"),
         (["--export", "a.csv", "--import", "a.csv"], "Import first"),
@@ -172,7 +172,7 @@ def test_a_folder_that_may_not_be_written_to(
     def denied(*_: object) -> int:
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr("store.notes.note_file.os.open", denied)
+    monkeypatch.setattr("store.notes.note_file.open_regular", denied)
     _, err = label(capsys, place, 3, "x", code=2)
     assert err.splitlines()[0].endswith("notes.jsonl: Read-only file system")
     assert len(err.splitlines()) == 2

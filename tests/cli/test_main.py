@@ -76,5 +76,5 @@ def test_errors_reach_the_shell(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().splitlines() == [
         f"monosem: no run at nothing nor at {tmp_path}/nothing",
-        "  `monosem runs` lists the runs there are.",
+        "  `monosem runs` lists all runs.",
     ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from monosem_tui.cli import error_frame as frame
 from monosem_tui.cli import options as o
+from store.settings.train import TrainGrid
 
 SCALES = {"": 0, "k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
 
@@ -66,36 +68,34 @@ def _run(arguments: list[str]) -> tuple[int, Settings]:
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
     given: Settings = {}
 
-    @app.command()
     def train(
-        model: o.Model = "gpt2",
-        layer: o.Layer = None,
-        tokens: o.Tokens = 1_000_000,
-        d_sae: o.DSae = None,
-        lr: o.Lr = None,
+        grid: Annotated[TrainGrid, o.Flags("model layer tokens d_sae lr index")],
         runs_dir: o.RunsDir = None,
         out: o.Out = None,
         resume: o.Resume = False,
-        index: bool = True,
         clamp: list[str] | None = None,
-        config: o.Config = None,
+        json: o.Json = False,
     ) -> None:
+        settings = grid.settings
         given.update(
-            model=model,
-            layer=layer,
-            tokens=tokens,
-            d_sae=d_sae,
-            lr=lr,
+            model=settings.model,
+            layer=grid.layer,
+            tokens=settings.tokens,
+            d_sae=grid.d_sae,
+            lr=settings.lr,
             runs_dir=runs_dir,
             out=out,
             resume=resume,
-            index=index,
+            index=settings.index,
             clamp=list(clamp or []),
+            given=settings.given,
         )
 
-    @app.command()
-    def index(k: o.K = None, seed: o.Seed = 0, config: o.Config = None) -> None:
-        given.update(k=k, seed=seed)
+    def index(grid: Annotated[TrainGrid, o.Flags("k seed")], json: o.Json = False) -> None:
+        given.update(k=grid.k, seed=grid.seed)
+
+    for one in (train, index):
+        app.command(one.__name__)(o.command(one))
 
     return frame.run(typer.main.get_command(app), arguments), given
 
@@ -130,7 +130,7 @@ def test_a_file_fills_what_the_command_line_leaves_out(tmp_path: Path) -> None:
     assert code == 0
     assert given == {
         "model": "llama",
-        "layer": 8,
+        "layer": (8,),
         "tokens": 2_000_000,
         "d_sae": (32_000,),
         "lr": 3e-4,
@@ -139,6 +139,7 @@ def test_a_file_fills_what_the_command_line_leaves_out(tmp_path: Path) -> None:
         "resume": True,
         "index": False,
         "clamp": ["412=max*4", "88=off"],
+        "given": ("model", "tokens", "lr", "index"),
     }
 
 
@@ -147,13 +148,13 @@ def test_the_command_line_wins(tmp_path: Path, first: bool) -> None:
     flags = ["--layer", "1", "--tokens", "10_000", "--index", "--clamp", "1=off"]
     config = ["--config", _file(tmp_path, FILE)]
     _, given = _run(["train", *(config + flags if first else flags + config)])
-    assert (given["layer"], given["tokens"], given["index"], given["clamp"]) == (1, 10_000, True, ["1=off"])
+    assert (given["layer"], given["tokens"], given["index"], given["clamp"]) == ((1,), 10_000, True, ["1=off"])
     assert given["model"] == "llama"
 
 
 def test_each_command_takes_its_own_table_and_what_it_knows_of_the_rest(tmp_path: Path) -> None:
     code, given = _run(["index", "--config", _file(tmp_path, FILE)])
-    assert (code, given) == (0, {"k": (64,), "seed": 5})
+    assert (code, given) == (0, {"k": (64,), "seed": (5,)})
 
 
 def test_lists_on_the_command_line_and_in_a_file(tmp_path: Path) -> None:
@@ -180,15 +181,9 @@ def test_one_bad_entry_spoils_the_list(parse: Callable[[str], object], text: str
         parse(text)
 
 
-def test_runs_of_a_sweep_are_named_by_what_tells_them_apart() -> None:
-    flags = {"model": "gpt2", "arch": "relu", "layer": 3, "l1": 0.5}
-    assert o.run_name(flags, {"arch": "relu", "layer": "layer3", "l1": "l1_0.5"}) == "gpt2-resid_post-3-relu-l1_0.5"
-    assert o.run_name({"activations": "a/b.npy"}, {"k": "k16"}) == "b-topk-k16"
-
-
 def test_without_a_file_defaults_hold() -> None:
     _, given = _run(["train"])
-    assert (given["model"], given["tokens"], given["index"]) == ("gpt2", 1_000_000, True)
+    assert (given["model"], given["tokens"], given["index"]) == ("gpt2", 2_000_000, True)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +198,7 @@ def test_without_a_file_defaults_hold() -> None:
         ("layer = 'two'", "--layer"),
         ("layer = 2.5", "--layer"),
         ("layer = true", "layer takes one number or text, not True"),
-        ("layer = [1, 2]", "layer takes one number or text"),
+        ("tokens = [1, 2]", "tokens takes one number or text"),
         ("tokens = 'many'", "--tokens"),
         ("tokens = 0", "--tokens"),
         ("resume = 'yes'", "resume = true or false"),

@@ -113,6 +113,8 @@ def test_a_killed_worker_reads_as_stopped(tmp_path: Path, capsys: pytest.Capture
         b'{"results": {"tokens": "many"}}',
         b'{"schema_version": "x"}',
         b'{"schema_version": 99}',
+        b'{"schema_version": 1e999}',
+        b'{"schema_version": Infinity}',
         b'{"status": 5}',
     ],
 )

@@ -395,7 +395,7 @@ def test_a_list_says_how_strongly_the_filter_holds(sample: Sample, capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--filter", "max<<2"], "“<2” at character 5 of the filter: a number is expected behind <"),
+        (["--filter", "max<<2"], "“<2” at character 5 of the filter: a number is expected after <"),
         (["--filter", "token:zebra"], "no token of the vocabulary is “zebra”"),
         (["--filter", "like:48"], "there is no feature 48"),
         (["--sort", "size"], "there is no sort key size"),

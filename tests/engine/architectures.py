@@ -15,15 +15,16 @@ from torch import Tensor
 
 from engine.sae.base import Sae, SaeSettings, SparseActs
 from engine.sae.jumprelu import BANDWIDTH, DEAD_PULL, PULL
-from engine.sae.registry import ARCHITECTURES, architecture
+from engine.sae.registry import architecture
+from store.settings.architectures import TABLE
 
 F64 = NDArray[np.float64]
 D, F, B = 6, 20, 9
 AIMED = ("topk", "batchtopk", "matryoshka", "jumprelu")
 """Architectures that are given k; the others have a penalty by default."""
 TRANSCODING = ("topk", "batchtopk", "matryoshka", "jumprelu")
-UNIT_ROWS = tuple(sorted(set(ARCHITECTURES) - {"l1-norm"}))
-each_architecture = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+UNIT_ROWS = tuple(sorted(set(TABLE) - {"l1-norm"}))
+each_architecture = pytest.mark.parametrize("arch", sorted(TABLE))
 each_transcoding = pytest.mark.parametrize("arch", TRANSCODING)
 each_token_norm = pytest.mark.parametrize("how", ["layer_norm", "rms_norm"])
 each_with_unit_rows = pytest.mark.parametrize("arch", UNIT_ROWS)

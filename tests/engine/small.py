@@ -16,8 +16,9 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.documents import Document
 from engine.data.contexts import ContextBatch, Encoding
-from engine.jobs.subject import Subject, SubjectSettings
+from engine.jobs.subject import Subject
 from engine.model.language_model import LanguageModel
+from store.settings.subject import SubjectSettings
 from tests.engine.tiny_models import VOCAB, tiny
 
 SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}

@@ -9,6 +9,8 @@ from typing import Any
 from engine.commands import extract, train
 from engine.runtime.progress import Silent
 from store.run.folder import RunFolder
+from store.settings.extract import ExtractSettings
+from store.settings.train import TrainSettings
 from tests.engine.architectures import AIMED
 
 
@@ -49,11 +51,16 @@ class Place:
     def train(self, name: str, *, resume: bool = False, **settings: Any) -> RunFolder:
         """`monosem train`."""
         run = self.run(name)
-        train.train(run, settings, Silent(), resume=resume)
+        train.train(run, TrainSettings(**settings), Silent(), resume=resume)
         return run
 
     def extract(self, name: str, **changes: Any) -> RunFolder:
         """`monosem extract`, of as much as `settings` trains on."""
         run = self.run(name)
-        extract.extract(run, self.subject(**({"tokens": 6000, "keep": "float32"} | changes)), Silent(), resume=False)
+        extract.extract(
+            run,
+            ExtractSettings(**self.subject(**({"tokens": 6000, "keep": "float32"} | changes))),
+            Silent(),
+            resume=False,
+        )
         return run

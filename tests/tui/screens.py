@@ -37,13 +37,14 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until the page shows all of the feature under the cursor, where there is a page to show it."""
     screen = browse_screen(pilot)
+    state = screen.pane.state
 
     def settled() -> bool:
-        card, figures = screen.page.card, screen.page.figures
+        card, figures = state.page.card, state.page.figures
         shown = card.feature if card else None
         whole = card is not None and (card.dead or (figures is not None and figures.drift is not None))
-        here = (shown == screen.feature and whole) or (shown is None and screen.page.rows > 1)
-        return here or not screen.page.display
+        here = (shown == state.feature and whole) or (shown is None and state.page.rows > 1)
+        return here or not state.page.display
 
     await _meanwhile(pilot, settled)
 

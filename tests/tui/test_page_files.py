@@ -10,12 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from store.files.output_file import write_new
 
 from monosem_tui.cli.main import run as monosem
 from monosem_tui.export.feature_markdown import escaped
 from monosem_tui.export.page_files import FORMS, file_name
 from store.files.errors import MonosemError
+from store.files.output_file import write_new
 from store.notes.note_file import Notes
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp

@@ -47,6 +47,8 @@ def find(
     from monosem_tui.cli.reports import ngrams
     from monosem_tui.cli.run_lookup import find_place
     from store.files.errors import MonosemError
+    from store.query.find import FindOptions
+    from store.query.pattern_search import Inquiry
     from store.run.folder import runs_root
 
     asked = [
@@ -62,10 +64,11 @@ def find(
     if (tokens or last) and pattern is None:
         raise MonosemError(f"{'--tokens' if tokens else '--last'} is for a PATTERN", "Leave it out.")
     place = find_place(run, runs_root(runs_dir))
-    wanted = reports.Wanted(top, together, held_out, by)
     if feature is not None:
         ngrams.report(place, feature, top=top, json=json)
     elif labels is not None:
-        reports.report_labels(place, labels, wanted, json=json)
+        options = FindOptions(top=top, most=together, held_out=held_out, by=by)
+        reports.report_labels(place, labels, options, json=json)
     else:
-        reports.report_pattern(place, pattern or "", wanted, tokens=tokens, last=last, json=json)
+        inquiry = Inquiry(pattern or "", tokens, last, held_out, by, top, together)
+        reports.report_pattern(place, inquiry, json=json)

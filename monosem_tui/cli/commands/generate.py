@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.subject import ReopenSettings
 
 
 def generate(
     run: o.Run,
+    *,
     prompt: Annotated[
         str | None, typer.Option("--prompt", metavar="TEXT", help="What to continue; else what is piped in.")
     ] = None,
@@ -39,7 +41,9 @@ def generate(
     top_k: Annotated[
         int | None, typer.Option("--top-k", metavar="N", min=0, help="Draw from the N likeliest tokens [all].")
     ] = None,
-    seed: o.Seed = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything that is drawn at random [0].")
+    ] = None,
     samples: Annotated[
         int | None, typer.Option("--samples", metavar="N", min=1, help="Texts, with one seed after another [1].")
     ] = None,
@@ -51,21 +55,30 @@ def generate(
         Path | None, typer.Option("--recipe", metavar="FILE", help="Repeat what --save wrote; other flags win over it.")
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write all of this down as JSON.")] = None,
-    model: o.Model = None,
-    device: o.Device = None,
-    dtype: o.Dtype = None,
+    settings: Annotated[ReopenSettings, o.Flags("model device dtype")],
     runs_dir: o.RunsDir = None,
-    config: o.Config = None,
     json: o.Json = False,
 ) -> None:
     """Continue a text with features clamped, beside what the model says itself."""
-    given = o.given(locals(), "run", "recipe", "save", "runs_dir", "config", "json")
+    changes = {
+        "prompt": prompt,
+        "clamps": clamps,
+        "sweep": sweep,
+        "max_new": max_new,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "seed": seed,
+        "samples": samples,
+        "chat": chat,
+        "system": system,
+    }
     from monosem_tui.cli import output
     from monosem_tui.cli.recipe_args import asked_recipe
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
-    asked = asked_recipe(recipe, given)
+    asked = asked_recipe(recipe, {name: value for name, value in changes.items() if value is not None})
     from engine.live.from_recipe import sessions, signed, sweep_of
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import told
@@ -74,7 +87,7 @@ def generate(
 
     progress = ConsoleProgress()
     with told():
-        live = open_live(folder, given, progress)
+        live = open_live(folder, settings, progress)
     asked = signed(asked, folder, progress)
     with told():
         if asked.sweep:

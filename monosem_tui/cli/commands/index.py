@@ -7,27 +7,21 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.trained_run import IndexSettings
 
 
 def index(
     run: o.Run,
-    data: o.Data = None,
-    tokens: o.Tokens = None,
-    model: o.Model = None,
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    memory: o.Memory = None,
+    settings: Annotated[IndexSettings, o.Flags("data tokens model device dtype memory")],
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the index there is, once the new one is complete.")
     ] = False,
     dry_run: o.DryRun = False,
-    config: o.Config = None,
     json: o.Json = False,
 ) -> None:
     """Record every activation of every feature on a corpus."""
-    given = o.given(locals(), "run", "runs_dir", "resume", "overwrite", "config", "dry_run", "json")
     from engine.commands.rerun import index_run
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress
@@ -38,9 +32,9 @@ def index(
         from engine.commands.dry_run import forecast_index
         from monosem_tui.cli.reports.dry_run import report as show
 
-        show([folder], forecast_index(folder, given, ConsoleProgress()), json=json)
+        show([folder], forecast_index(folder, settings, ConsoleProgress()), json=json)
         return
-    index_run(folder, given, ConsoleProgress(), resume=resume, overwrite=overwrite)
+    index_run(folder, settings, ConsoleProgress(), resume=resume, overwrite=overwrite)
     if json:
         output.emit_json({"name": folder.name, "path": str(folder.path), "features": str(folder.features)})
     else:

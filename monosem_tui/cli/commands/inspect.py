@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.subject import ReopenSettings
 
 
 def inspect(
     run: o.Run,
+    *,
     text: Annotated[
         str | None, typer.Option("--text", metavar="TEXT", help="Text to read; else what is piped in.")
     ] = None,
@@ -21,16 +23,11 @@ def inspect(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also say what each does to the loss of the next token.")
     ] = False,
-    data: o.Data = None,
-    model: o.Model = None,
-    device: o.Device = None,
-    dtype: o.Dtype = None,
+    settings: Annotated[ReopenSettings, o.Flags("data model device dtype")],
     runs_dir: o.RunsDir = None,
-    config: o.Config = None,
     json: o.Json = False,
 ) -> None:
     """Show which features fire on each token of a text."""
-    given = o.given(locals(), "run", "text", "document", "top", "ablate", "runs_dir", "config", "json")
     from monosem_tui.cli.recipe_args import piped_text
     from store.files.errors import MonosemError
     from store.run.folder import find_run, runs_root
@@ -48,8 +45,8 @@ def inspect(
 
     progress = ConsoleProgress()
     if document is not None:
-        text = document_text(folder, given, document)
+        text = document_text(folder, settings, document)
     with told():
-        live = open_live(folder, given, progress)
+        live = open_live(folder, settings, progress)
         found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
     report(folder, live.vocabulary, found, json=json)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.trained_run import IndexSettings
 
 
 def merge(
@@ -15,15 +16,15 @@ def merge(
         bool, typer.Option("--partial", help="Merge an unfinished index as it is; its segments stay, to go on from.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another index that is there.")] = False,
-    memory: o.Memory = None,
+    memory: Annotated[int | None, o.option_of(IndexSettings, "memory", int)] = None,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
     """Merge the segments of an index into features.h5, without model or text."""
     from monosem_tui.cli import output
     from monosem_tui.draw.numbers import count
-    from store.index.memory_budget import checked_memory
     from store.index.merge_run import merge_run
+    from store.index.segment_writer import checked_memory
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.subject import ReopenSettings
 
 
 def serve(
     run: o.Run,
+    *,
     socket: Annotated[
         Path, typer.Option("--socket", metavar="PATH", help="Where to listen, in a folder that is yours alone.")
     ],
@@ -22,9 +24,7 @@ def serve(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Where to write what goes wrong [PATH.log].")
     ] = None,
-    model: o.Model = None,
-    device: o.Device = None,
-    dtype: o.Dtype = None,
+    settings: Annotated[ReopenSettings, o.Flags("model device dtype", from_file=False)],
     runs_dir: o.RunsDir = None,
 ) -> None:
     """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
@@ -42,7 +42,7 @@ def serve(
         from monosem_tui.cli.progress import ConsoleProgress
         from store.live.wire import Load
 
-        asked = Load(id=0, run=str(folder.path), model=model, device=device, dtype=dtype)
+        asked = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
         with told():
             opened = Opened.by(asked, ConsoleProgress())
         output.narrate(f"serving {folder.path}: monosem tui {folder.path} --attach {socket}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
+from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.numbers import compact, duration
 from store.run.folder import RunFolder
 
@@ -36,8 +37,8 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
         seconds = "" if stage.seconds is None else f", {duration(stage.seconds)}"
         output.emit_text(f"  {_flops(stage.flops):>18}  {stage.name}, {compact(stage.tokens)} tokens{seconds}")
     for error in forecast.refusals:
-        output.emit_text(f"it would be refused: {error.what}")
-        output.emit_text(f"  {error.hint}")
+        output.emit_text(f"it would be refused: {with_flags(error.what)}")
+        output.emit_text(f"  {with_flags(error.hint)}")
 
 
 def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> None:
@@ -47,7 +48,7 @@ def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> No
     output.emit_text(f"{title:<14}{_bytes(most):>9}  at the most{stays}{available}")
     for need in needs:
         when = f", {need.phase}" if need.phase else ""
-        flags = f" ({need.flags})" if need.flags else ""
+        flags = f" ({with_flags(need.settings)})" if need.settings else ""
         output.emit_text(f"  {_bytes(need.n_bytes):>10}  {need.what}{when}{flags}")
 
 
@@ -67,15 +68,21 @@ def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
 
     from engine.resources.estimates import peak
 
+    def item(need: Need) -> dict[str, Any]:
+        values = asdict(need)
+        return {"flags" if name == "settings" else name: value for name, value in values.items()} | {
+            "flags": with_flags(need.settings)
+        }
+
     plan, room = forecast.plan, forecast.room
     return {
         "command": plan.command,
         "path": str(runs[0].path),
         "paths": [str(run.path) for run in runs],
         "fits": not forecast.refusals,
-        "refusals": [{"what": error.what, "hint": error.hint} for error in forecast.refusals],
+        "refusals": [{"what": with_flags(error.what), "hint": with_flags(error.hint)} for error in forecast.refusals],
         **{
-            name: {"peak": peak(needs), "free": free, "items": [asdict(need) for need in needs]}
+            name: {"peak": peak(needs), "free": free, "items": [item(need) for need in needs]}
             for name, needs, free in (
                 ("disk", plan.disk, room.disk),
                 ("memory", plan.host, room.host),

@@ -20,7 +20,7 @@ from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
 from store.query.filter_parser import parse_filter
-from store.query.filters import Source
+from store.query.filters import FilterSource
 
 MATCH = "match"
 TOKEN = 24
@@ -45,7 +45,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        found = chosen(Source(store, notes), expression, sort)
+        found = chosen(FilterSource(store, notes), expression, sort)
         if json:
             output.emit_json(_json(store, notes, found, expression, top))
             return
@@ -55,7 +55,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
 
 
-def chosen(source: Source, expression: str, sort: str | None) -> FeatureQuery:
+def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQuery:
     """Return the features that pass, sorted by the filter's measure, else by their maximum.
 
     Raises:

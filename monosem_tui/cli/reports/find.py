@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from monosem_tui.cli import output
 from monosem_tui.cli.reports.feature import read_notes, so_far
@@ -15,9 +15,9 @@ from monosem_tui.draw.safe_text import cut
 from monosem_tui.model.feature_card import feature_name
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
-from store.query.find import FeatureScore, Found, Order, Question, SetScore, UnevenHalves, find, search
+from store.query.find import FeatureScore, FindOptions, Found, Question, SetScore, UnevenHalves, find
 from store.query.labels import apply_labels, label_questions, read_labels
-from store.query.pattern_tokens import Matches, compile_pattern, text_matches, token_matches, whole
+from store.query.pattern_search import Inquiry, search_pattern
 from store.query.scores import Interval, Tally
 
 NAME, LABEL = 12, 14
@@ -43,45 +43,30 @@ _LABELS = (
 )
 
 
-class Wanted(NamedTuple):
-    """How much is asked for."""
-
-    top: int
-    most: int
-    """Features in the set."""
-    held_out: bool
-    by: Order
-
-
-def report_pattern(place: Place, pattern: str, wanted: Wanted, *, tokens: bool, last: bool, json: bool) -> None:
-    """Print the features that tell the matches of a regular expression.
+def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
+    """Print the features that track a regular expression.
 
     Raises:
-        MonosemError: it is none, nothing matches, or there is no index.
+        MonosemError: it is not one, nothing matches, or there is no index.
     """
-    compiled = compile_pattern(pattern)
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        blocks = token_matches(store, compiled) if tokens else text_matches(store, compiled)
-        with _bar("matching", store.n_tokens, "tokens") as advance:
-            matches = whole(_watched(blocks, advance))
-        question = matches.question(store, repr(pattern), last=last)
-        found = _answer(store, question, wanted)
+        found = _answer(store, inquiry)
         if json:
-            said = {"pattern": pattern, "tokens": tokens, "last": last, **_head_json(store, wanted)}
-            output.emit_json({**said, **_found_json(found, notes)})
+            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last}
+            output.emit_json({**asked, **_head_json(store, inquiry.options), **_found_json(found, notes)})
             return
         _narrate_unfinished(store)
-        what = "tokens end a match of" if last else "tokens match"
+        what = "tokens end a match of" if inquiry.last else "tokens match"
         output.emit_text(
-            f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {pattern}"
+            f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {inquiry.pattern}"
         )
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
-        output.emit_text(_caution(wanted, store.d_sae))
+        output.emit_text(_caution(inquiry.options, store.d_sae))
 
 
-def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> None:
+def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) -> None:
     """Print, for each label of a file, the features that tell its text from that of the others.
 
     Raises:
@@ -92,36 +77,41 @@ def report_labels(place: Place, file: str, wanted: Wanted, *, json: bool) -> Non
         notes = read_notes(place)
         labels = apply_labels(store, said)
         questions = label_questions(store, labels)
-        answers = dict(_answers(store, questions, wanted))
+        answers = dict(_answers(store, questions, options))
         if json:
-            head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, wanted)}
+            head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, options)}
             each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
         _narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
-        output.emit_text(_caution(wanted, store.d_sae))
+        output.emit_text(_caution(options, store.d_sae))
 
 
-def _answers(store: FeatureStore, questions: list[Question], wanted: Wanted) -> Iterator[tuple[str, Found]]:
-    """By label. One that cannot be halved is passed over, and named."""
+def _answers(store: FeatureStore, questions: list[Question], options: FindOptions) -> Iterator[tuple[str, Found]]:
+    """Yield the answer of each label; report those that cannot be halved."""
     for question in questions:
         try:
-            yield (
-                question.name,
-                find(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by),
-            )
+            yield question.name, find(store, question, options)
         except UnevenHalves as error:
             output.narrate(f"left out: {error.what}")
 
 
-def _answer(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
-    """The answer, with a bar for a person who waits."""
-    found: Found | None = None
+def _answer(store: FeatureStore, inquiry: Inquiry) -> Found:
+    """Return the whole answer; a bar moves meanwhile."""
+    reports, n_tokens, done = search_pattern(store, inquiry), store.n_tokens, 0
+    with _bar("matching", n_tokens, "tokens") as advance:
+        for report in reports:
+            advance(round(report.matched * n_tokens) - done)
+            done = round(report.matched * n_tokens)
+            if done == n_tokens:
+                break
+    found, done = None, 0
     with _bar("reading activations", 100, "%") as advance:
-        done = 0
-        for found in search(store, question, top=wanted.top, most=wanted.most, held_out=wanted.held_out, by=wanted.by):
+        for report in reports:
+            found = report.found
+            assert found is not None
             advance(round(100 * found.done) - done)
             done = round(100 * found.done)
     assert found is not None
@@ -131,12 +121,6 @@ def _answer(store: FeatureStore, question: Question, wanted: Wanted) -> Found:
 def _unseen(amount: int) -> None:
     """Where there is no bar."""
     del amount
-
-
-def _watched(blocks: Iterable[Matches], advance: Callable[[int], None]) -> Iterator[Matches]:
-    for block in blocks:
-        advance(len(block.matched_N))
-        yield block
 
 
 @contextmanager
@@ -156,8 +140,8 @@ def _narrate_unfinished(store: FeatureStore) -> None:
         output.narrate(so_far(store))
 
 
-def _caution(wanted: Wanted, d_sae: int) -> str:
-    if wanted.held_out:
+def _caution(options: FindOptions, d_sae: int) -> str:
+    if options.held_out:
         return "Features and thresholds chosen on half of the contexts, measured on the others;\nintervals are of 95 %."
     return (
         f"Intervals are of 95 %, for a feature and threshold given beforehand: the best of\n"
@@ -216,12 +200,12 @@ def _interval(interval: Interval) -> str:
     return f"{low}–{high}"
 
 
-def _head_json(store: FeatureStore, wanted: Wanted) -> dict[str, Any]:
+def _head_json(store: FeatureStore, options: FindOptions) -> dict[str, Any]:
     return {
         "counted_tokens": store.n_counted,
         "complete": store.complete,
-        "held_out": wanted.held_out,
-        "by": wanted.by,
+        "held_out": options.held_out,
+        "by": options.by,
     }
 
 

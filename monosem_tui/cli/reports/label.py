@@ -9,10 +9,10 @@ from pathlib import Path
 from monosem_tui.cli import output
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count
-from store.files.atomic import write_text
 from store.files.errors import MonosemError
+from store.files.output_file import write_output
 from store.notes.editor import NoteEditor
-from store.notes.exchange import Outcome, entries_json, merging, note_json, read_entries, to_csv, to_json
+from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
 
 STAR = "★"
@@ -88,16 +88,16 @@ def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
 
 
 def export(place: Place, path: Path) -> None:
-    """Write all notes to a .csv or .json file, all or nothing.
+    """Write all notes to a .csv or .json file, all or nothing; an earlier export is replaced.
 
     Raises:
-        MonosemError: it is of another kind, or the notes cannot be read or the file written.
+        MonosemError: it is of another kind, another file is there, or the notes cannot be read or the file written.
     """
     writers = {".csv": to_csv, ".json": to_json}
     if path.suffix.lower() not in writers:
         raise MonosemError(f"--export {path} is neither .csv nor .json")
     notes = _followed(place).by_feature
-    write_text(path, writers[path.suffix.lower()](notes))
+    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export)
     said = sum(not note.empty for note in notes.values())
     output.narrate(f"notes on {_counted(said, 'feature')} exported to {path}")
 

@@ -13,7 +13,7 @@ from monosem_tui.draw.token_text import dotted
 from monosem_tui.model.feature_card import feature_name
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
-from store.query.ngrams import FiresOn, Ngram, fires_on
+from store.query.ngrams import FiringNgrams, Ngram, firing_ngrams
 
 WIDE = 30
 """Most cells of an n-gram."""
@@ -33,7 +33,7 @@ def report(place: Place, feature: int, *, top: int, json: bool) -> None:
         MonosemError: there is no such feature or no index, or the feature never fires.
     """
     with FeatureStore.open(place.path) as store:
-        found = fires_on(store, feature, top=top)
+        found = firing_ngrams(store, feature, top=top)
         notes = read_notes(place)
         if json:
             label = notes.get(feature, FeatureNotes()).label
@@ -66,7 +66,7 @@ def _row(store: FeatureStore, ngram: Ngram) -> list[str]:
     ]
 
 
-def _json(store: FeatureStore, found: FiresOn) -> dict[str, Any]:
+def _json(store: FeatureStore, found: FiringNgrams) -> dict[str, Any]:
     windows = {name: [_ngram_json(store, one) for one in ngrams] for name, ngrams in found.windows.items()}
     return {"n_active": found.n_active, "counted_tokens": store.n_counted, "ngrams": windows}
 

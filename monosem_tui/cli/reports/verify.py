@@ -18,9 +18,10 @@ def report(name: str, root: Path, *, json: bool) -> None:
     Raises:
         WorkFailed: something is damaged.
     """
-    alone = Path(name).is_file()
-    folder = Path(name).parent if alone else find_place(name, root).path
-    findings = [verify_file(Path(name))] if alone else verify_run(RunFolder(folder))
+    path = Path(name).resolve() if Path(name).is_symlink() else Path(name)
+    alone = path.is_file()
+    folder = path.parent if alone else find_place(name, root).path
+    findings = [verify_file(path)] if alone else verify_run(RunFolder(folder))
     damaged = [finding for finding in findings if not finding.ok]
     if json:
         files = [

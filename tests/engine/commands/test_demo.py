@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from engine.commands import demo
 from engine.commands import train_lm as lm_module
 from engine.commands.demo import make_demo
 from engine.jobs.subject import Subject
-from engine.jobs.train_settings import TrainSettings
-from engine.lm.settings import LmSettings
-from engine.lm.trainer import LmTrainer
+from engine.jobs.train_settings import resolved
+from engine.lm.trainer import LmTrainer, network_config
 from engine.runtime.progress import Silent
 from engine.training.trainer import SaeTrainer
 from store.index.reader import FeatureStore
@@ -35,20 +33,19 @@ class Killed(BaseException):
 def small_demo(tiny_text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo with its own kind of model, site and architecture, but on a small text and at small sizes."""
     here = {"data": str(tiny_text), "device": "cpu", "checkpoint_every": 10}
-    monkeypatch.setattr(demo, "LM", demo.LM | SMALL_LM | here)
-    monkeypatch.setattr(demo, "SAE", demo.SAE | SMALL_SAE | here)
+    monkeypatch.setattr(demo, "LM", demo.LM.changed(**SMALL_LM, **here))
+    monkeypatch.setattr(demo, "SAE", demo.SAE.changed(**SMALL_SAE, **here))
 
 
 def test_the_engine_takes_its_settings() -> None:
     """The paper's one-layer transformer, and features of its MLP."""
-    lm = LmSettings(**demo.LM)
-    config = lm.network_config(lm.vocab, 0)
+    lm = demo.LM
+    config = network_config(lm, lm.vocab, 0)
     assert (config.n_layer, config.n_embd, config.n_inner, config.activation_function) == (1, 128, 512, "relu")
-    assert {"model"}.isdisjoint(demo.SAE)
-    sae = TrainSettings(model="a run", **demo.SAE).resolved(config.n_inner)
+    assert "model" not in demo.SAE.given
+    sae = resolved(demo.SAE, config.n_inner)
     assert (sae.layer, sae.site, sae.arch, sae.d_sae, sae.k) == (0, "mlp_act", "topk", 2048, 16)
     assert sae.data == lm.data == "stdlib"
-    assert demo.LM.keys() <= {one.name for one in fields(LmSettings)}
 
 
 @pytest.mark.usefixtures("small_demo")

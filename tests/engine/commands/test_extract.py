@@ -26,6 +26,7 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder, RunRecord
 from store.run.shards import ShardInfo, ShardReader, complete_shards, shard_path, write_shard
 from store.run.spec import SaeSpec
+from store.settings.extract import ExtractSettings
 from tests.engine.small import random_texts
 from tests.engine.tiny_models import D_MODEL
 from tests.engine.trained import CONTEXT, F64, double, model_folder, site_by_hand, small_forwards, text_file
@@ -113,7 +114,7 @@ def test_shards_hold_the_counted_rows_in_order(
     keep: str, dtype: type, rtol: float, packing: str, given: dict[str, Any], tmp_path: Path
 ) -> None:
     run = RunFolder(tmp_path / "run")
-    info = extract(run, given | {"keep": keep, "packing": packing}, Silent(), resume=False)
+    info = extract(run, ExtractSettings(**(given | {"keep": keep, "packing": packing})), Silent(), resume=False)
     wanted = rows_by_hand(given | {"packing": packing})
     found = shards(run)
     assert len(found) >= 3
@@ -133,7 +134,7 @@ def test_shards_hold_the_counted_rows_in_order(
 
 def test_shards_go_on_into_further_epochs(given: dict[str, Any], tmp_path: Path) -> None:
     """A small corpus comes again, in another order, and not with held-out documents."""
-    extract(RunFolder(tmp_path / "run"), given, Silent(), resume=False)
+    extract(RunFolder(tmp_path / "run"), ExtractSettings(**given), Silent(), resume=False)
     texts = random_texts(40).texts
     held = [number % 20 == 19 for number in range(40)]
     one_epoch = sum(len(text.split()) for text, is_held in zip(texts, held, strict=True) if not is_held)
@@ -148,8 +149,8 @@ def test_shards_go_on_into_further_epochs(given: dict[str, Any], tmp_path: Path)
 def test_float16_holds_outliers_at_its_limit(given: dict[str, Any], tmp_path: Path) -> None:
     given["model"] = str(model_folder(tmp_path / "large", scale=2e5))
     run, exact = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "exact")
-    extract(run, given, Silent(), resume=False)
-    extract(exact, given | {"keep": "float32"}, Silent(), resume=False)
+    extract(run, ExtractSettings(**given), Silent(), resume=False)
+    extract(exact, ExtractSettings(**(given | {"keep": "float32"})), Silent(), resume=False)
     kept, full = (np.concatenate([shard["acts"] for shard in shards(one)]) for one in (run, exact))
     outside = np.abs(full) > 65_504
     assert 0 < outside.mean() < 1
@@ -164,8 +165,8 @@ def test_a_model_in_half_precision_is_kept_in_float32_as_it_is(
 ) -> None:
     """Widening loses nothing: what is kept in the model's own dtype and in float32 is the same."""
     own, wide = RunFolder(tmp_path / "own"), RunFolder(tmp_path / "wide")
-    extract(own, given | {"dtype": dtype, "keep": dtype}, Silent(), resume=False)
-    extract(wide, given | {"dtype": dtype, "keep": "float32"}, Silent(), resume=False)
+    extract(own, ExtractSettings(**(given | {"dtype": dtype, "keep": dtype})), Silent(), resume=False)
+    extract(wide, ExtractSettings(**(given | {"dtype": dtype, "keep": "float32"})), Silent(), resume=False)
     kept, full = (np.concatenate([values(shard["acts"]) for shard in shards(one)]) for one in (own, wide))
     np.testing.assert_array_equal(kept, full)
 
@@ -177,14 +178,14 @@ def test_resumed_it_is_the_same_to_the_byte(
 ) -> None:
     given["packing"] = packing
     whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
-    extract(whole, given, Silent(), resume=False)
+    extract(whole, ExtractSettings(**given), Silent(), resume=False)
     killed_behind(shards_left, run, given, monkeypatch)
     assert complete_shards(run.activations) == shards_left
     if shards_left:
         with pytest.raises(MonosemError, match="already holds activations") as caught:
-            extract(run, given, Silent(), resume=False)
-        assert "--resume" in caught.value.hint
-    extract(run, {}, Silent(), resume=True)
+            extract(run, ExtractSettings(**given), Silent(), resume=False)
+        assert "`resume=True`" in caught.value.hint
+    extract(run, ExtractSettings(), Silent(), resume=True)
     files = sorted(path.name for path in whole.activations.iterdir())
     assert sorted(path.name for path in run.activations.iterdir()) == files
     assert len(files) > 2
@@ -206,7 +207,7 @@ def killed_behind(count: int, run: RunFolder, given: dict[str, Any], patch: pyte
 
     with patch.context() as inside, pytest.raises(Killed):
         inside.setattr(module, "write_shard", write_or_die)
-        extract(run, given, Silent(), resume=False)
+        extract(run, ExtractSettings(**given), Silent(), resume=False)
 
 
 @pytest.mark.parametrize(
@@ -228,8 +229,8 @@ def test_it_does_not_go_on_with_other_settings(
     killed_behind(1, run, given, monkeypatch)
     before = shard_path(run.activations, 0).read_bytes()
     with pytest.raises(MonosemError) as caught:
-        extract(run, given | {name: value}, Silent(), resume=True)
-    assert f"--{name}" in caught.value.what
+        extract(run, ExtractSettings(**(given | {name: value})), Silent(), resume=True)
+    assert name in caught.value.fields
     assert caught.value.exit_code == 2
     assert caught.value.hint
     assert complete_shards(run.activations) == 1
@@ -248,14 +249,14 @@ def test_it_does_not_go_on_when_model_or_text_have_changed(
     else:
         text_file(Path(given["data"]), random_texts(40, seed=1))
     with pytest.raises(MonosemError) as caught:
-        extract(run, {}, Silent(), resume=True)
+        extract(run, ExtractSettings(), Silent(), resume=True)
     assert caught.value.hint
     assert complete_shards(run.activations) == 1
 
 
 def test_what_is_recorded(given: dict[str, Any], tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    info = extract(run, given, Silent(), resume=False)
+    info = extract(run, ExtractSettings(**given), Silent(), resume=False)
     record = run.record()
     lm = load_model(given["model"], device=CPU, dtype=torch.float32)
     assert (record.status, record.spec.d_sae) == ("done", 0)
@@ -277,7 +278,7 @@ def test_what_is_recorded(given: dict[str, Any], tmp_path: Path) -> None:
 
 def test_a_reader_finds_any_range_of_contexts(given: dict[str, Any], tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    extract(run, given, Silent(), resume=False)
+    extract(run, ExtractSettings(**given), Silent(), resume=False)
     wanted, reader = rows_by_hand(given), ShardReader(run.activations)
     context_N = np.array(wanted.context_N)
     assert reader.n_contexts == context_N[-1] + 1
@@ -291,7 +292,7 @@ def test_a_reader_finds_any_range_of_contexts(given: dict[str, Any], tmp_path: P
 def test_impossible_settings(name: str, value: Any, given: dict[str, Any], tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     with pytest.raises(MonosemError) as caught:
-        extract(run, given | {name: value}, Silent(), resume=False)
+        extract(run, ExtractSettings(**(given | {name: value})), Silent(), resume=False)
     assert str(value) in caught.value.what
     assert not run.activations.exists()
 
@@ -300,7 +301,7 @@ def test_the_default_layer_is_recorded_as_a_number(given: dict[str, Any], tmp_pa
     """The middle one: resuming must not depend on how it is found."""
     run = RunFolder(tmp_path / "run")
     del given["layer"]
-    assert extract(run, given, Silent(), resume=False).layer == 1
+    assert extract(run, ExtractSettings(**given), Silent(), resume=False).layer == 1
     assert run.record().config["extract"]["layer"] == 1
 
 
@@ -311,7 +312,7 @@ def test_a_trained_run_stays_what_it_is(given: dict[str, Any], tmp_path: Path) -
     known = RunRecord(spec=spec, provenance=Provenance(model="gpt2", seed=4), config={"train": {"layer": 3}})
     run.path.mkdir()
     run.create(known)
-    extract(run, given, Silent(), resume=False)
+    extract(run, ExtractSettings(**given), Silent(), resume=False)
     record = run.record()
     assert (record.spec, record.provenance) == (spec, known.provenance)
     assert record.config["train"] == {"layer": 3}

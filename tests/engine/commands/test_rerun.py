@@ -25,6 +25,9 @@ from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, complete_segments
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.subject import ReopenSettings
+from store.settings.train import TrainSettings
+from store.settings.trained_run import EvaluateSettings, IndexSettings
 from tests.engine.small import random_texts
 from tests.engine.trained import CONTEXT, brute_force, model_folder, small_forwards, text_file
 
@@ -66,7 +69,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
         small_forwards(patch)
         run = RunFolder(folder / "runs" / "first")
         given = ASKED | {"model": str(folder / "model"), "data": str(folder / "text.txt")}
-        train(run, given, Silent(), resume=False)
+        train(run, TrainSettings(**given), Silent(), resume=False)
         yield run
 
 
@@ -85,7 +88,7 @@ def other(original: RunFolder) -> str:
 
 def index_truth(run: RunFolder, tokens: int, **given: Any) -> tuple[int, np.ndarray[Any, Any]]:
     """Contexts that hold so many tokens, and how often each feature fires in them, by brute force."""
-    subject = reopen(run, given, Silent())
+    subject = reopen(run, ReopenSettings(**given), Silent())
     count, seen = 0, 0
     for batch in subject.stream("all").batches(1):
         if seen >= tokens:
@@ -112,15 +115,15 @@ def test_an_index_is_not_replaced_unasked(run: RunFolder) -> None:
     before = run.features.read_bytes()
     for resume in (False, True):
         with pytest.raises(MonosemError) as caught:
-            index_run(run, {}, Silent(), resume=resume, overwrite=False)
-        assert "--overwrite" in caught.value.hint
+            index_run(run, IndexSettings(), Silent(), resume=resume, overwrite=False)
+        assert "`overwrite=True`" in caught.value.hint
         assert caught.value.exit_code == 2
     assert run.features.read_bytes() == before
 
 
 def test_overwriting_makes_the_new_one(run: RunFolder, other: str) -> None:
     contexts, count_F = index_truth(run, 300, data=other)
-    index_run(run, {"data": other, "tokens": 300}, Silent(), resume=False, overwrite=True)
+    index_run(run, IndexSettings(data=other, tokens=300), Silent(), resume=False, overwrite=True)
     with FeatureStore.open(run.path) as store:
         assert (store.plan.data, store.n_contexts) == (other, contexts)
         np.testing.assert_array_equal(store.columns.count_F, count_F)
@@ -134,10 +137,10 @@ def test_overwriting_makes_the_new_one(run: RunFolder, other: str) -> None:
 
 def test_without_settings_it_is_the_index_of_the_training(run: RunFolder) -> None:
     before = run.features.read_bytes()
-    index_run(run, {}, Silent(), resume=False, overwrite=True)
+    index_run(run, IndexSettings(), Silent(), resume=False, overwrite=True)
     assert run.features.read_bytes() == before
     run.features.unlink()
-    index_run(run, {}, Silent(), resume=False, overwrite=False)
+    index_run(run, IndexSettings(), Silent(), resume=False, overwrite=False)
     assert run.features.read_bytes() == before
 
 
@@ -150,7 +153,7 @@ def kill_behind_first_segment(run: RunFolder, patch: pytest.MonkeyPatch, given: 
 
     with patch.context() as inside, pytest.raises(Killed):
         inside.setattr(SegmentBuilder, "seal", seal_and_die)
-        index_run(run, given, Silent(), resume=False, overwrite=True)
+        index_run(run, IndexSettings(**given), Silent(), resume=False, overwrite=True)
     assert complete_segments(run.index) == 1
 
 
@@ -168,8 +171,8 @@ def test_the_old_index_stays_until_the_new_one_is_there(
     kill_behind_first_segment(run, monkeypatch, {"data": other})
     assert run.features.read_bytes() == before
     with pytest.raises(MonosemError) as caught:
-        index_run(run, {"data": other}, Silent(), resume=True, overwrite=False)
-    assert "--overwrite --resume" in caught.value.hint
+        index_run(run, IndexSettings(data=other), Silent(), resume=True, overwrite=False)
+    assert "`overwrite=True` with `resume=True`" in caught.value.hint
     sealed = (run.index / "seg-00000.h5").stat().st_mtime_ns
     seen: list[int] = []
     seal = SegmentBuilder.seal
@@ -180,7 +183,7 @@ def test_the_old_index_stays_until_the_new_one_is_there(
 
     with monkeypatch.context() as inside:
         inside.setattr(SegmentBuilder, "seal", watch)
-        index_run(run, {"data": other}, Silent(), resume=True, overwrite=True)
+        index_run(run, IndexSettings(data=other), Silent(), resume=True, overwrite=True)
     assert set(seen) == {sealed}
     with FeatureStore.open(run.path) as store:
         assert store.plan.data == other
@@ -192,7 +195,7 @@ def test_overwriting_an_unfinished_index_begins_anew(
 ) -> None:
     """Under a plan of its own: what is begun does not stand in the way."""
     kill_behind_first_segment(run, monkeypatch, {})
-    index_run(run, {"data": other}, Silent(), resume=False, overwrite=True)
+    index_run(run, IndexSettings(data=other), Silent(), resume=False, overwrite=True)
     with FeatureStore.open(run.path) as store:
         assert store.plan.data == other
     assert not run.index.exists()
@@ -206,25 +209,25 @@ def test_an_unfinished_index_is_finished_or_begun_anew(
     run.features.unlink()
     kill_behind_first_segment(run, monkeypatch, {})
     with pytest.raises(MonosemError) as caught:
-        index_run(run, {}, Silent(), resume=False, overwrite=False)
-    assert "--resume" in caught.value.hint
-    assert "--overwrite" in caught.value.hint
+        index_run(run, IndexSettings(), Silent(), resume=False, overwrite=False)
+    assert "`resume=True`" in caught.value.hint
+    assert "`overwrite=True`" in caught.value.hint
     with pytest.raises(MonosemError, match="another data, corpus_digest"):
-        index_run(run, {"data": other}, Silent(), resume=True, overwrite=False)
-    index_run(run, {}, Silent(), resume=True, overwrite=False)
+        index_run(run, IndexSettings(data=other), Silent(), resume=True, overwrite=False)
+    index_run(run, IndexSettings(), Silent(), resume=True, overwrite=False)
     np.testing.assert_array_equal(FeatureStore.open(run.path).columns.count_F, before)
 
 
 def figures(run: RunFolder, given: dict[str, Any], split: Any) -> dict[str, Any]:
     """What `evaluate` says of the run's autoencoder."""
-    subject = reopen(run, given, Silent())
+    subject = reopen(run, ReopenSettings(**given), Silent())
     return evaluate(subject, from_weights(load_sae(run.sae), torch.device("cpu")), split, 10**6, Silent()).to_json()
 
 
 def test_its_own_text_is_measured_where_held_out_and_noted(run: RunFolder) -> None:
     known = run.record()
     run.update(results=replace(known.results, explained_variance=None, l0=None), evaluation={})
-    found = evaluate_again(run, {}, Silent()).to_json()
+    found = evaluate_again(run, EvaluateSettings(), Silent()).to_json()
     assert found == known.evaluation == figures(run, {}, "heldout")
     assert run.record().evaluation == found
     assert run.record().results == known.results
@@ -232,7 +235,7 @@ def test_its_own_text_is_measured_where_held_out_and_noted(run: RunFolder) -> No
 
 def test_other_text_is_measured_whole_and_not_noted(run: RunFolder, other: str) -> None:
     before = run.run_json.read_bytes()
-    found = evaluate_again(run, {"data": other}, Silent()).to_json()
+    found = evaluate_again(run, EvaluateSettings(data=other), Silent()).to_json()
     assert found == figures(run, {"data": other}, "all")
     assert (found["data"], found["split"]) == (other, "all")
     assert found["explained_variance"] != run.record().evaluation["explained_variance"]
@@ -241,13 +244,13 @@ def test_other_text_is_measured_whole_and_not_noted(run: RunFolder, other: str) 
 
 def test_fewer_tokens(run: RunFolder) -> None:
     before = run.record().evaluation["tokens"]
-    assert 20 <= evaluate_again(run, {"tokens": 20}, Silent()).tokens < before
+    assert 20 <= evaluate_again(run, EvaluateSettings(tokens=20), Silent()).tokens < before
 
 
 def test_another_model_is_measured_and_not_noted(run: RunFolder, tmp_path: Path) -> None:
     before, heard = run.run_json.read_bytes(), Heard()
     other = str(model_folder(tmp_path / "other", scale=1.3))
-    found = evaluate_again(run, {"model": other}, heard)
+    found = evaluate_again(run, EvaluateSettings(model=other), heard)
     assert found.to_json() == figures(run, {"model": other}, "heldout")
     assert run.run_json.read_bytes() == before
     assert any(other in text and "run.json keeps" in text for text in heard.said)
@@ -257,7 +260,7 @@ def test_the_same_model_elsewhere_is_noted(run: RunFolder, tmp_path: Path) -> No
     run.update(evaluation={})
     heard = Heard()
     moved = shutil.copytree(run.record().config["train"]["model"], tmp_path / "moved")
-    found = evaluate_again(run, {"model": str(moved)}, heard)
+    found = evaluate_again(run, EvaluateSettings(model=str(moved)), heard)
     assert run.record().evaluation == found.to_json()
     assert not any("run.json keeps" in text for text in heard.said)
 
@@ -268,7 +271,7 @@ def test_text_that_has_changed_is_measured_and_not_noted(run: RunFolder, tmp_pat
     config = run.record().config
     run.update(config=config | {"train": config["train"] | {"data": str(data)}})
     before, heard = run.run_json.read_bytes(), Heard()
-    evaluate_again(run, {}, heard)
+    evaluate_again(run, EvaluateSettings(), heard)
     assert run.run_json.read_bytes() == before
     assert any("run.json keeps" in text for text in heard.said)
 
@@ -276,20 +279,20 @@ def test_text_that_has_changed_is_measured_and_not_noted(run: RunFolder, tmp_pat
 def test_a_run_without_autoencoder(tmp_path: Path) -> None:
     empty = RunFolder(tmp_path / "empty")
     for work in (
-        lambda: evaluate_again(empty, {}, Silent()),
-        lambda: index_run(empty, {}, Silent(), resume=False, overwrite=False),
+        lambda: evaluate_again(empty, EvaluateSettings(), Silent()),
+        lambda: index_run(empty, IndexSettings(), Silent(), resume=False, overwrite=False),
     ):
         with pytest.raises(MonosemError, match="no trained autoencoder") as caught:
             work()
-        assert "--resume" in caught.value.hint
+        assert "`resume=True`" in caught.value.hint
 
 
 def test_a_small_corpus_says_that_nothing_was_held_out(original: RunFolder, tmp_path: Path) -> None:
     data = text_file(tmp_path / "few.txt", random_texts(19, longest=30, shortest=20))
     run, heard = RunFolder(tmp_path / "run"), Heard()
     given = ASKED | {"model": original.record().config["train"]["model"], "data": str(data)}
-    train(run, given, Silent(), resume=False)
-    found = evaluate_again(run, {}, heard)
+    train(run, TrainSettings(**given), Silent(), resume=False)
+    found = evaluate_again(run, EvaluateSettings(), heard)
     assert any("training text" in text for text in heard.said)
     assert found.tokens == sum(len(document.text.split()) for document in open_corpus(str(data)).documents())
 
@@ -299,9 +302,9 @@ def test_a_run_may_move_with_its_own_model(tiny_lm: Path, tmp_path: Path) -> Non
     first = RunFolder(shutil.copytree(tiny_lm, tmp_path / "first"))
     data = first.record().config["lm"]["data"]
     given = ASKED | {"model": str(first.path), "data": data, "context": 32, "index_tokens": 2000}
-    train(first, given, Silent(), resume=False)
+    train(first, TrainSettings(**given), Silent(), resume=False)
     before = first.features.read_bytes()
     moved = RunFolder(first.path.rename(tmp_path / "moved"))
-    index_run(moved, {}, Silent(), resume=False, overwrite=True)
+    index_run(moved, IndexSettings(), Silent(), resume=False, overwrite=True)
     assert moved.features.read_bytes() == before
-    assert evaluate_again(moved, {}, Silent()).to_json() == moved.record().evaluation
+    assert evaluate_again(moved, EvaluateSettings(), Silent()).to_json() == moved.record().evaluation

@@ -10,7 +10,7 @@ import pytest
 
 from engine.commands import extract, train
 from engine.data import activations
-from engine.jobs.subject import SubjectSettings, open_subject
+from engine.jobs.subject import open_subject
 from engine.runtime.progress import Silent
 from engine.training import loop
 from store.files.errors import MonosemError, WorkFailed
@@ -18,6 +18,8 @@ from store.run.checkpoint import latest_checkpoint, load_checkpoint
 from store.run.events import TrainEvent, read_events
 from store.run.shards import ShardReader
 from store.run.weights import load_sae
+from store.settings.subject import SubjectSettings
+from store.settings.train import TrainSettings
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, steps_logged, timeless
 from tests.engine.trainings import Place, Spoken
 from tests.tiny_text import write_corpus
@@ -136,7 +138,7 @@ def test_a_training_that_was_killed_again_and_again(place: Place) -> None:
 
 
 def test_a_training_that_diverges_says_where_the_last_good_weights_are(place: Place) -> None:
-    with pytest.raises(WorkFailed, match=r"(?s)at step \d+.*lower --lr.*last good checkpoint is .*step-\d+\.h5"):
+    with pytest.raises(WorkFailed, match=r"(?s)at step \d+.*lower `lr`.*last good checkpoint is .*step-\d+\.h5"):
         place.train("diverged", **place.settings("relu", lr=1e30, checkpoint_every=1, l1=0.0))
     run = place.run("diverged")
     assert run.record().status == "failed"
@@ -169,7 +171,7 @@ def test_a_second_training_needs_another_folder(place: Place) -> None:
     before = run.sae.read_bytes()
     with pytest.raises(MonosemError, match="already holds a training"):
         place.train("run", **place.settings())
-    with pytest.raises(MonosemError, match="begun with --tokens 6000, not 7000"):
+    with pytest.raises(MonosemError, match="begun with `tokens=6000`, not 7000"):
         place.train("run", resume=True, tokens=7000)
     place.train("run", resume=True, **place.settings())
     assert run.sae.read_bytes() == before
@@ -190,7 +192,7 @@ def test_resuming_on_other_text_is_refused(place: Place) -> None:
 
 def test_cached_activations_keep_their_own_site_and_text(place: Place) -> None:
     shards = str(place.extract("acts").path)
-    with pytest.raises(MonosemError, match="holds activations of --layer 1, not 0"):
+    with pytest.raises(MonosemError, match="holds activations of `layer=1`, not 0"):
         place.train("run", **place.settings(layer=0), activations=shards)
     run = place.train("run", tokens=1000, batch=64, d_sae=32, activations=shards, index=False)
     assert (run.record().spec.layer, run.record().spec.site) == (1, "resid_post")
@@ -205,7 +207,7 @@ def test_fewer_cached_activations_than_asked_for_are_read_again(place: Place) ->
 
 def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
     settings = place.settings(index=True, index_tokens=500)
-    evaluation = train.train(place.run("run"), settings, Silent(), resume=False)
+    evaluation = train.train(place.run("run"), TrainSettings(**settings), Silent(), resume=False)
     assert evaluation is not None
     record = place.run("run").record()
     assert record.results.explained_variance == evaluation.explained_variance
@@ -213,7 +215,7 @@ def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
     assert place.run("run").features.is_file()
     place.train("bare", **place.settings())
     assert not place.run("bare").features.exists()
-    later = train.train(place.run("bare"), {"index": True, "index_tokens": 500}, Silent(), resume=True)
+    later = train.train(place.run("bare"), TrainSettings(index=True, index_tokens=500), Silent(), resume=True)
     assert later is not None
     assert later.to_json() == evaluation.to_json()
 
@@ -221,7 +223,7 @@ def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
 def test_too_little_text_to_hold_any_out_is_said(place: Place) -> None:
     write_corpus(Path(place.text), count=10)
     spoken = Spoken()
-    train.train(place.run("run"), place.settings(), spoken, resume=False)
+    train.train(place.run("run"), TrainSettings(**place.settings()), spoken, resume=False)
     assert any("nothing can be held out" in said for said in spoken.said)
 
 

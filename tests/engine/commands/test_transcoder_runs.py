@@ -14,7 +14,7 @@ import torch
 
 from engine.evaluation.quality import evaluate
 from engine.indexing.logit_effects import logit_effects
-from engine.jobs.subject import Subject, SubjectSettings
+from engine.jobs.subject import Subject
 from engine.model.language_model import load_model
 from engine.model.sites import resolve_site
 from engine.runtime.progress import Silent
@@ -23,6 +23,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, load_sae
+from store.settings.subject import SubjectSettings
 from tests.engine.by_hand import run_by_hand
 from tests.engine.evaluation.test_quality import losses
 from tests.engine.small import tiny_subject

@@ -31,7 +31,7 @@ from engine.data.activations import (
 )
 from engine.jobs.subject import Subject
 from store.files.errors import MonosemError
-from store.run.shards import Rows, ShardInfo, ShardReader, write_shard
+from store.run.shards import ShardInfo, ShardReader, ShardRows, write_shard
 from tests.engine.small import FIRST_WORD, random_texts, subject_of
 from tests.engine.tiny_models import D_MODEL, tiny
 
@@ -315,7 +315,9 @@ def write_shards(folder: Path, of: Subject, n_contexts: int, per_shard: int, dty
     other_N = np.zeros(len(context_N), np.int32)
     for number in range(-(-n_contexts // per_shard)):
         here_N = context_N // per_shard == number
-        write_shard(folder, number, info, Rows(stored_ND[here_N], other_N[here_N], context_N[here_N], other_N[here_N]))
+        write_shard(
+            folder, number, info, ShardRows(stored_ND[here_N], other_N[here_N], context_N[here_N], other_N[here_N])
+        )
     return ShardReader(folder)
 
 

@@ -29,6 +29,8 @@ from engine.runtime.progress import Silent
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.train import TrainSettings
+from store.settings.trained_run import EvaluateSettings
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, timeless
 from tests.engine.trained import decode_by_hand, encode_by_hand
 
@@ -224,7 +226,12 @@ SETTINGS = {"tokens": 9000, "batch": 60, "d_sae": 40, "k": 4, "buffer": 700, "se
 def trained(folder: Path, *, resume: bool = False, **changes: Any) -> RunFolder:
     """A training on x.npy in a folder."""
     run = RunFolder(folder)
-    train(run, {"activations": str(folder.parent / "x.npy")} | SETTINGS | changes, Silent(), resume=resume)
+    train(
+        run,
+        TrainSettings(**({"activations": str(folder.parent / "x.npy")} | SETTINGS | changes)),
+        Silent(),
+        resume=resume,
+    )
     return run
 
 
@@ -280,7 +287,7 @@ def test_evaluation_of_held_out_rows_and_of_another_array(tmp_path: Path) -> Non
     np.save(tmp_path / "other.npy", other)
     run = trained(tmp_path / "run")
     held_out = rows[np.arange(4000) // 20 % 20 == 19]
-    for found in (run.record().evaluation, evaluate_again(run, {}, Silent()).to_json()):
+    for found in (run.record().evaluation, evaluate_again(run, EvaluateSettings(), Silent()).to_json()):
         assert {name: found[name] for name in by_hand(run, held_out)} == pytest.approx(by_hand(run, held_out), rel=1e-4)
         assert found["explained_variance"] > 0.5
         assert found["split"] == "heldout"
@@ -288,7 +295,7 @@ def test_evaluation_of_held_out_rows_and_of_another_array(tmp_path: Path) -> Non
         assert {found[f"ce_recovered_{name}"] for name in ("zero", "mean")} == {None}
         assert sum(found["density_log10_histogram"]["counts"]) == found["alive"]
     noted = run.record()
-    found = evaluate_again(run, {"activations": str(tmp_path / "other.npy")}, Silent()).to_json()
+    found = evaluate_again(run, EvaluateSettings(activations=str(tmp_path / "other.npy")), Silent()).to_json()
     assert {name: found[name] for name in by_hand(run, other)} == pytest.approx(by_hand(run, other), rel=1e-3)
     assert (found["split"], found["tokens"]) == ("all", 333)
     assert run.record() == noted
@@ -306,7 +313,7 @@ def test_an_array_that_has_changed_is_neither_resumed_nor_noted(tmp_path: Path) 
     np.save(tmp_path / "x.npy", rows + 1)
     with pytest.raises(MonosemError, match="has changed"):
         trained(tmp_path / "stopped", resume=True)
-    assert evaluate_again(run, {}, Silent()).explained_variance != noted.results.explained_variance
+    assert evaluate_again(run, EvaluateSettings(), Silent()).explained_variance != noted.results.explained_variance
     assert run.record() == noted
 
 
@@ -327,7 +334,7 @@ def test_a_training_on_an_array_that_was_broken_off_ends_as_if_it_had_not_been(t
     for died in (4, 77):
         with after_step(died, kill), pytest.raises(Killed):
             trained(tmp_path / "killed", resume=(tmp_path / "killed").exists(), checkpoint_every=9, **changes)
-    train(RunFolder(tmp_path / "killed"), {}, Silent(), resume=True)
+    train(RunFolder(tmp_path / "killed"), TrainSettings(), Silent(), resume=True)
     assert_same(load_sae(RunFolder(tmp_path / "killed").sae).tensors, load_sae(whole.sae).tensors)
 
 
@@ -363,3 +370,17 @@ def test_rows_too_few_to_hold_any_out(tmp_path: Path) -> None:
     settings = replace(trained_settings(run), seed=8)
     array = open_array(str(tmp_path / "x.npy"))
     assert measure(run, array, "heldout", 10, settings, Silent()).tokens == 10
+
+
+def test_values_that_lie_in_another_file_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(range(256)))
+    layout = h5py.VirtualLayout((16, 4), np.float32)
+    layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (16, 4))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("acts", (16, 4), np.float32, external=[(str(tmp_path / "secret"), 0, 256)])
+        file.create_virtual_dataset("virtual", layout)
+        file["own"] = np.zeros((30, 4), np.float32)
+    for name in ("acts", "virtual"):
+        with pytest.raises(MonosemError, match=f"{name} keeps its values in another file"):
+            open_array(f"{tmp_path / 'x.h5'}:{name}")
+    assert open_array(f"{tmp_path / 'x.h5'}:own").n == 30

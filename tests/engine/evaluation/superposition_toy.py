@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.jobs.train_settings import TrainSettings
+from engine.jobs.train_settings import resolved, trainer_settings
 from engine.training.trainer import SaeTrainer
+from store.settings.train import TrainSettings
 
 OTHER_SEEDS = 1_000_000_007
 """Added to seeds here: an autoencoder of the same seed draws its first decoder from the same numbers otherwise, and
@@ -79,11 +80,10 @@ def recover(toy: ToyModel, settings: TrainSettings) -> Recovery:
 
     Of the settings, what concerns model and text plays no part.
     """
-    resolved = settings.resolved(toy.settings.dimensions)
-    trainer_settings = resolved.trainer_settings(toy.settings.dimensions)
-    trainer = SaeTrainer(trainer_settings, torch.device("cpu"))
+    wanted = trainer_settings(resolved(settings, toy.settings.dimensions), toy.settings.dimensions)
+    trainer = SaeTrainer(wanted, torch.device("cpu"))
     trainer.start(toy.batch(1 << 14))
-    for x_BD in toy.batches(trainer_settings.steps, trainer_settings.batch):
+    for x_BD in toy.batches(wanted.steps, wanted.batch):
         trainer.step(x_BD)
     cosine_N = max_cosines(toy.directions_ND, trainer.sae.W_dec.detach())
     return Recovery(cosine_N.mean().item(), (cosine_N > 0.9).float().mean().item())

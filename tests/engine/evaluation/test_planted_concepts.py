@@ -23,6 +23,10 @@ from engine.sae.registry import from_weights
 from monosem_tui.cli.reports.eval import report
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.lm import LmSettings
+from store.settings.subject import ReopenSettings
+from store.settings.train import TrainSettings
+from store.settings.trained_run import EvaluateSettings
 from tests.cli.running import monosem
 
 PER_CONCEPT = {
@@ -48,16 +52,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     common: dict[str, Any] = {"data": "planted:300", "context": CONTEXT, "device": "cpu"}
     lm = RunFolder(folder / "lm")
     small = {"vocab": 400, "d_model": 16, "heads": 2, "tokens": 20_000, "samples": 0}
-    train_lm(lm, common | small, Silent(), resume=False)
+    train_lm(lm, LmSettings(**(common | small)), Silent(), resume=False)
     made = RunFolder(folder / "sae")
     few = {"model": str(lm.path), "layer": 0, "site": "mlp_act", "tokens": 20_000, "d_sae": 48, "k": 4, "index": False}
-    train.train(made, common | few, Silent(), resume=False)
+    train.train(made, TrainSettings(**(common | few)), Silent(), resume=False)
     return made
 
 
 @pytest.fixture(scope="module")
 def evaluation(run: RunFolder) -> dict[str, Any]:
-    return evaluate_again(run, {}, Silent()).to_json()
+    return evaluate_again(run, EvaluateSettings(), Silent()).to_json()
 
 
 def test_every_concept_is_scored(evaluation: dict[str, Any]) -> None:
@@ -84,7 +88,7 @@ def test_means_are_over_what_occurs_often(evaluation: dict[str, Any]) -> None:
 
 def test_figures_from_a_second_pass(run: RunFolder, evaluation: dict[str, Any]) -> None:
     """Occurrences exactly; the best feature's F1 is one that a threshold gives on the contexts with odd numbers."""
-    subject = reopen(run, {}, Silent())
+    subject = reopen(run, ReopenSettings(), Silent())
     sae, corpus = from_weights(load_sae(run.sae), torch.device("cpu")), PlantedCorpus(300)
     labeller, labels, odd, acts = Labeller(corpus, subject.encoding), [], [], []
     stream = subject.stream("heldout")
@@ -134,12 +138,12 @@ def test_the_table_is_by_kind(run: RunFolder, evaluation: dict[str, Any], capsys
 def test_other_text_has_no_concepts(run: RunFolder, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("Nothing is known of this text.\n\n" * 30)
-    value = evaluate_again(run, {"data": str(text)}, Silent()).to_json()
+    value = evaluate_again(run, EvaluateSettings(data=str(text)), Silent()).to_json()
     assert "concepts" not in value and "concept_means" not in value
 
 
 def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
-    lm = reopen(run, {}, Silent()).lm
+    lm = reopen(run, ReopenSettings(), Silent()).lm
     before = torch.random.get_rng_state()
     drawn = [concepts.reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -152,7 +156,7 @@ def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
 def test_few_tokens_are_scored_where_memory_is_short(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "FORWARD_TOKENS", 256)
     monkeypatch.setattr(concepts, "MOST_TOKENS", 600)
-    scored = evaluate_again(run, {"data": "planted:300"}, Silent()).concepts
+    scored = evaluate_again(run, EvaluateSettings(data="planted:300"), Silent()).concepts
     assert scored is not None
     names = sum(one.occurrences for one in scored if one.name == "name")
     assert 0 < names < 150

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.jobs.train_settings import TrainSettings
+from store.settings.train import TrainSettings
 from tests.engine.evaluation.superposition_toy import ToyModel, ToySettings, max_cosines, recover
 
 

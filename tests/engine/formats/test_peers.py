@@ -21,11 +21,12 @@ from engine.formats.fold import folded
 from engine.formats.registry import read
 from engine.formats.self_check import as_sae
 from engine.sae.base import Sae, SaeSettings
-from engine.sae.registry import ARCHITECTURES, architecture, from_weights
+from engine.sae.registry import architecture, from_weights
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm
 from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, load_sae, save_sae
+from store.settings.architectures import TABLE
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -55,15 +56,15 @@ TRAINED = (
     "trained_dictionary_matryoshka",
 )
 EXPORTED = (
-    *((arch, "saelens") for arch in ARCHITECTURES),
-    *((arch, "dictionary-learning") for arch in ARCHITECTURES),
+    *((arch, "saelens") for arch in TABLE),
+    *((arch, "dictionary-learning") for arch in TABLE),
     ("topk", "sparsify"),
     ("topk-transcoder", "sparsify"),
     ("jumprelu-transcoder", "saelens"),
     ("batchtopk-transcoder", "saelens"),
     ("topk-skip-transcoder", "sparsify"),
     ("jumprelu-skip-transcoder", "saelens"),
-    *((f"{arch}-{how}", "saelens") for arch in ARCHITECTURES for how in ("layer_norm", "rms_norm")),
+    *((f"{arch}-{how}", "saelens") for arch in TABLE for how in ("layer_norm", "rms_norm")),
     ("batchtopk-layer_norm-skip-transcoder", "saelens"),
 )
 
@@ -117,9 +118,9 @@ def test_every_one_they_saved_is_looked_at(saved: Path) -> None:
 def random_run(folder: Path, name: str) -> RunFolder:
     """A run with random weights of an architecture; its name says what else it is."""
     # "l1-norm" has a dash of its own.
-    arch = max((one for one in ARCHITECTURES if name.startswith(one)), key=len)
+    arch = max((one for one in TABLE if name.startswith(one)), key=len)
     made = torch.Generator().manual_seed(len(name))
-    k = K if "k" in architecture(arch).steered_by and arch != "jumprelu" else None
+    k = K if "k" in TABLE[arch].steered_by and arch != "jumprelu" else None
     d_out = None if not name.endswith("transcoder") else D if arch == "topk" else D_OUT
     norm: TokenNorm = next((how for how in TOKEN_NORMS if how in name), "none")
     more = {"k": k, "l1": None if k or arch == "jumprelu" else 1.0, "d_out": d_out, "skip": "skip" in name}

@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up(recorded: Subject, tmp_path: Path, monkeypatch: py
         Full.room = int(share * used)
         with pytest.raises(MonosemError, match="no space left while writing") as caught:
             build_index(run, recorded, TOKENS, Silent())
-        assert "--resume" in caught.value.hint
+        assert "`resume=True`" in caught.value.hint
         sealed = complete_segments(run.index)
         full_at.add(sealed)
         if sealed:

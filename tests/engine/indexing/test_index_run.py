@@ -26,7 +26,7 @@ from store.index import segment_writer as filling
 from store.index.columns import QUANTILES
 from store.index.merge import merge
 from store.index.reader import FeatureStore
-from store.index.segment import Covered, covered
+from store.index.segment import SegmentCoverage, covered
 from store.query.histogram import activation_histogram, density_histogram
 from store.run.folder import RunFolder
 from store.run.weights import SaeWeights
@@ -56,7 +56,7 @@ class Indexed(NamedTuple):
     subject: Subject
     weights: SaeWeights
     truth: Truth
-    covered: Covered
+    covered: SegmentCoverage
     """What was merged."""
 
 
@@ -71,7 +71,7 @@ def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as patch:
         small_forwards(patch)
         patch.setattr(filling, "MAX_SEGMENT_TOKENS", 14 * CONTEXT)  # no whole number of forwards of 4 contexts: 12 is
-        merged: list[Covered] = []
+        merged: list[SegmentCoverage] = []
         patch.setattr(module, "merge", lambda index, *args: (merged.append(covered(index)), merge(index, *args)))
         build_index(run, subject, ALL, Silent())
     return Indexed(run, subject, weights, brute_force(subject, weights, "all"), merged[0])
@@ -201,7 +201,7 @@ def test_what_a_reader_shows(indexed: Indexed) -> None:
 
 
 def effects_by_hand(indexed: Indexed) -> F64:
-    """Direct effects on the logits [F, V] in float64, by the formula of docs/architecture.md."""
+    """Direct effects on the logits [F, V] in float64, by the formula of docs/formulas.md."""
     network = indexed.subject.lm.network
     parameter = {name: value.double().numpy() for name, value in network.state_dict().items()}
     rows = indexed.weights.tensors["W_dec"].astype(np.float64)

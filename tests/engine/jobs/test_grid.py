@@ -23,6 +23,7 @@ from store.run.checkpoint import checkpoints
 from store.run.events import EndEvent, read_events
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.train import TrainGrid, TrainSettings
 from tests.engine.broken_off import Killed, after_step, ask_to_stop, assert_same, kill, timeless
 from tests.engine.trainings import Place, Spoken
 
@@ -39,7 +40,7 @@ def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
 
 
 def marks(**given: Any) -> list[str]:
-    return ["-".join(one.marks.values()) for one in variants(given)]
+    return ["-".join(one.marks.values()) for one in variants(TrainGrid.asked(**given))]
 
 
 def test_every_combination_once() -> None:
@@ -60,8 +61,8 @@ def test_every_combination_once() -> None:
 
 
 def test_k_and_l1_go_to_those_who_can_use_them() -> None:
-    found = variants({"arch": ("topk", "relu", "jumprelu"), "k": (8, 16), "l1": (0.5, 2.0), "tokens": 10})
-    assert [(one.given["arch"], one.given.get("k"), one.given.get("l1")) for one in found] == [
+    found = variants(TrainGrid(TrainSettings(tokens=10), arch=("topk", "relu", "jumprelu"), k=(8, 16), l1=(0.5, 2.0)))
+    assert [(one.settings.arch, one.settings.k, one.settings.l1) for one in found] == [
         ("topk", 8, None),
         ("topk", 16, None),
         ("relu", None, 0.5),
@@ -69,19 +70,19 @@ def test_k_and_l1_go_to_those_who_can_use_them() -> None:
         ("jumprelu", 8, None),
         ("jumprelu", 16, None),
     ]
-    assert all(one.given["tokens"] == 10 for one in found)
+    assert all(one.settings.tokens == 10 for one in found)
     # One architecture is told what it was given, and says itself what it makes of it.
-    assert variants({"arch": ("relu",), "k": (8,)})[0].given == {"arch": "relu", "k": 8}
-    with pytest.raises(MonosemError, match="--k has no meaning for relu, gated"):
-        variants({"arch": ("relu", "gated"), "k": (8,)})
+    assert variants(TrainGrid(arch=("relu",), k=(8,)))[0].settings.given == ("arch", "k")
+    with pytest.raises(MonosemError, match="`k` has no meaning for relu, gated"):
+        variants(TrainGrid(arch=("relu", "gated"), k=(8,)))
     with pytest.raises(MonosemError, match="unknown architecture 'tok'"):
-        variants({"arch": ("tok", "topk"), "k": (8,)})
+        variants(TrainGrid(arch=("tok", "topk"), k=(8,)))
 
 
 def test_several_seeds_read_the_text_in_one_order() -> None:
-    assert [one.given["data_seed"] for one in variants({"seed": (4, 5)})] == [4, 4]
-    assert [one.given["data_seed"] for one in variants({"seed": (4, 5), "data_seed": 9})] == [9, 9]
-    assert "data_seed" not in variants({"seed": (4,)})[0].given
+    assert [one.settings.data_seed for one in variants(TrainGrid(seed=(4, 5)))] == [4, 4]
+    assert [one.settings.data_seed for one in variants(TrainGrid(TrainSettings(data_seed=9), seed=(4, 5)))] == [9, 9]
+    assert "data_seed" not in variants(TrainGrid(seed=(4,)))[0].settings.given
 
 
 SWEEP: list[dict[str, Any]] = [
@@ -96,7 +97,7 @@ SWEEP: list[dict[str, Any]] = [
 def jobs(place: Place, prefix: str, sweep: list[dict[str, Any]] = SWEEP, **shared: Any) -> list[train.Job]:
     """One for each entry, in runs called `prefix` and its number."""
     known = [place.settings(**(shared | one)) for one in sweep]
-    return [train.Job(place.run(f"{prefix}{number}"), one) for number, one in enumerate(known)]
+    return [train.Job(place.run(f"{prefix}{number}"), TrainSettings(**one)) for number, one in enumerate(known)]
 
 
 def train_all(place: Place, prefix: str, *, resume: bool = False, **shared: Any) -> list[RunFolder]:
@@ -163,7 +164,7 @@ def test_stopped_together_they_go_on_together_or_alone(place: Place, stop: int) 
     for number in range(len(whole)):
         assert list(checkpoints(place.run(f"broken{number}").checkpoints)) == [stop]
     first = jobs(place, "broken", buffer=700)[3]
-    train.train(first.run, {}, Silent(), resume=True)
+    train.train(first.run, TrainSettings(), Silent(), resume=True)
     same(first.run, whole[3])
     spoken = Spoken()
     train.train_all(jobs(place, "broken", buffer=700), spoken, resume=True)
@@ -208,7 +209,7 @@ def test_trained_apart_they_have_no_step_in_common(place: Place) -> None:
         place.train("broken1", resume=True)
     with pytest.raises(MonosemError, match="broken1 is at step 60, where not all of the others are") as caught:
         train_all(place, "broken", resume=True, buffer=700)
-    assert "--resume --out" in (caught.value.hint or "")
+    assert "`resume=True` `out=" in (caught.value.hint or "")
 
 
 def spoil_batchtopk(trainer: SaeTrainer) -> None:
@@ -237,7 +238,10 @@ def test_one_that_fails_does_not_stop_the_others(place: Place) -> None:
 
 
 def test_those_that_cannot_share_a_pass_say_why(place: Place) -> None:
-    first, second = (train.Job(place.run(name), place.settings(batch=batch)) for name, batch in (("a", 64), ("b", 32)))
+    first, second = (
+        train.Job(place.run(name), TrainSettings(**place.settings(batch=batch)))
+        for name, batch in (("a", 64), ("b", 32))
+    )
     with pytest.raises(MonosemError, match="trainings with batch 64 and 32 cannot share one pass"):
         train.train_all([first, second], Silent(), resume=False)
     assert not first.run.path.exists()

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.jobs.train_settings import TrainSettings
-from engine.training.round_numbers import nearest_power_of_two
+from engine.jobs.train_settings import resolved, trainer_settings
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.files.errors import MonosemError
+from store.settings.round_numbers import nearest_power_of_two
+from store.settings.train import TrainSettings
 
 
 def test_the_learning_rate_at_its_corners() -> None:
@@ -52,61 +53,61 @@ def test_nearest_power_of_two(wanted: float, expected: int) -> None:
 
 
 def test_defaults_follow_from_the_rest() -> None:
-    settings = TrainSettings(model="m").resolved(64)
+    settings = resolved(TrainSettings(model="m"), 64)
     assert (settings.d_sae, settings.k, settings.l1, settings.batch) == (1024, 32, None, 1024)  # 2M / 2000, rounded
     assert settings.lr == pytest.approx(0.015)
     assert settings.dead_after == 200_000
     assert settings.buffer == 1 << 17
-    assert settings.resolved(64) == settings
-    trainer = settings.trainer_settings(64)
+    assert resolved(settings, 64) == settings
+    trainer = trainer_settings(settings, 64)
     assert (trainer.steps, trainer.warmup, trainer.decay) == (1953, 97, 976)
     assert trainer.tokens == 1953 * 1024
     assert (trainer.sae.k, trainer.sae.k_aux, trainer.sae.l1) == (32, 32, None)
-    relu = TrainSettings(model="m", arch="relu", expansion=2, tokens=300).resolved(8)
+    relu = resolved(TrainSettings(model="m", arch="relu", expansion=2, tokens=300), 8)
     assert (relu.d_sae, relu.k, relu.l1, relu.batch) == (16, None, pytest.approx(8**0.5 / 16), 256)
-    gated = TrainSettings(model="m", arch="gated").resolved(64)
-    assert (gated.k, gated.l1, gated.trainer_settings(64).sae.k_aux) == (None, 1.0, 32)
+    gated = resolved(TrainSettings(model="m", arch="gated"), 64)
+    assert (gated.k, gated.l1, trainer_settings(gated, 64).sae.k_aux) == (None, 1.0, 32)
     assert gated.lr == pytest.approx(0.006)
     for given_, steered in (({}, (32, None)), ({"k": 7}, (7, None)), ({"l1": 2.0}, (None, 2.0))):
-        jumprelu = TrainSettings(model="m", arch="jumprelu", **given_).resolved(64)
+        jumprelu = resolved(TrainSettings(model="m", arch="jumprelu", **given_), 64)
         assert (jumprelu.k, jumprelu.l1) == steered
-        assert jumprelu.resolved(64) == jumprelu
-    assert relu.trainer_settings(8).steps == 1
-    wide = TrainSettings(model="m", tokens=10**9).resolved(8192)
+        assert resolved(jumprelu, 64) == jumprelu
+    assert trainer_settings(relu, 8).steps == 1
+    wide = resolved(TrainSettings(model="m", tokens=10**9), 8192)
     assert (wide.batch, wide.dead_after, wide.buffer) == (4096, 10_000_000, 8 * 4096)
-    assert TrainSettings(model="m", d_sae=20).resolved(4).k == 20  # no more than there are features
-    assert TrainSettings(model="m", tokens=40).resolved(4).batch == 40
+    assert resolved(TrainSettings(model="m", d_sae=20), 4).k == 20  # no more than there are features
+    assert resolved(TrainSettings(model="m", tokens=40), 4).batch == 40
 
 
 @pytest.mark.parametrize(
     ("given_", "what"),
     [
-        ({"d_sae": 64, "expansion": 4}, "--d-sae and --expansion"),
-        ({"tokens": 0}, "--tokens must be positive, not 0"),
-        ({"lr": 0.0}, "--lr must be positive, not 0.0"),
-        ({"lr": float("nan")}, "--lr must be positive, not nan"),
-        ({"lr": float("inf")}, "--lr must be positive, not inf"),
+        ({"d_sae": 64, "expansion": 4}, "`d_sae` and `expansion`"),
+        ({"tokens": 0}, "`tokens` must be positive, not 0"),
+        ({"lr": 0.0}, "`lr` must be positive, not 0.0"),
+        ({"lr": float("nan")}, "`lr` must be positive, not nan"),
+        ({"lr": float("inf")}, "`lr` must be positive, not inf"),
         ({"batch": 1}, "at least 2 tokens, not 1"),
         ({"tokens": 1}, "at least 2 tokens, not 1"),
-        ({"batch": 512, "tokens": 500}, "--batch 512 is more than --tokens 500"),
-        ({"arch": "relu", "k": 4}, "--k has no meaning for relu"),
-        ({"l1": 4.0}, "--l1 has no meaning for topk"),
+        ({"batch": 512, "tokens": 500}, "`batch=512` is more than `tokens=500`"),
+        ({"arch": "relu", "k": 4}, "`k` has no meaning for relu"),
+        ({"l1": 4.0}, "`l1` has no meaning for topk"),
         ({"arch": "relu", "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
         ({"k": 0}, "k must lie between 1"),
         ({"k": 2000, "d_sae": 100}, "k must lie between 1 and d_sae = 100, not 2000"),
-        ({"arch": "jumprelu", "k": 4, "l1": 1.0}, "--k and --l1 both"),
-        ({"arch": "gated", "k": 4}, "--k has no meaning for gated\n  Its L0 follows from --l1."),
+        ({"arch": "jumprelu", "k": 4, "l1": 1.0}, "`k` and `l1` both"),
+        ({"arch": "gated", "k": 4}, "`k` has no meaning for gated\n  Its L0 follows from `l1`."),
         ({"arch": "vanilla"}, "unknown architecture 'vanilla'"),
     ],
 )
 def test_impossible_settings_are_refused(given_: dict[str, Any], what: str) -> None:
     with pytest.raises(MonosemError, match=what):
-        TrainSettings(model="m", **given_).resolved(16)
+        resolved(TrainSettings(model="m", **given_), 16)
 
 
 @pytest.mark.parametrize("name", ["d_sae", "expansion", "batch", "buffer", "dead_after", "checkpoint_every"])
 @pytest.mark.parametrize("value", [0, -3])
 def test_a_count_of_nothing_is_no_default(name: str, value: int) -> None:
     wrong: dict[str, Any] = {name: value}
-    with pytest.raises(MonosemError, match=f"--{name.replace('_', '-')} must be positive, not {value}"):
-        TrainSettings(model="m", **wrong).resolved(16)
+    with pytest.raises(MonosemError, match=f"`{name}` must be positive, not {value}"):
+        resolved(TrainSettings(model="m", **wrong), 16)

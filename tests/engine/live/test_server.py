@@ -21,6 +21,7 @@ from store.live import wire
 from store.live.clamp import parse_clamp
 from store.live.recipe import Recipe
 from store.run.folder import RunFolder
+from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 from tests.patience import PATIENCE
@@ -112,7 +113,7 @@ def child(loaded: Child) -> Child:
 
 def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Session:
     """The same text, written here."""
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     recipe = Recipe(prompt=PROMPT, **DRAWN)
     force = [parse_clamp(clamp) for clamp in clamps]
     return Session(live, prompt_of(live, recipe), force, sampling_of(recipe), recipe.max_new)
@@ -195,7 +196,7 @@ def test_reading_a_text(child: Child, run: RunFolder) -> None:
 
     child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
     (read,) = child.until(wire.Inspected).contexts
-    live = open_live(run, {}, Silent())
+    live = open_live(run, ReopenSettings(), Silent())
     (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True).contexts
     assert [(one.token, one.counted, one.active) for one in read] == [(o.token, o.counted, o.active) for o in own]
     for one, other in zip(read, own, strict=True):

@@ -26,13 +26,13 @@ from engine.commands import train_lm as module
 from engine.commands.train_lm import LmReport, train_lm
 from engine.corpus.documents import Document
 from engine.corpus.reading_order import ordered
-from engine.lm.settings import LmSettings
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
-from engine.lm.trainer import LmTrainer
+from engine.lm.trainer import LmTrainer, network_config
 from engine.model.token_bytes import token_bytes
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError, WorkFailed
 from store.run.folder import RunFolder
+from store.settings.lm import LmSettings
 from tests.engine.small import Texts
 from tests.tiny_text import documents, write_corpus
 
@@ -70,7 +70,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A model of two layers on sixty stories."""
     folder = tmp_path_factory.mktemp("lm")
     data, run = write_corpus(folder / "text.txt"), RunFolder(folder / "run")
-    return Trained(run, data, train_lm(run, SMALL | {"data": str(data), "samples": 2}, Silent(), resume=False))
+    return Trained(
+        run, data, train_lm(run, LmSettings(**(SMALL | {"data": str(data), "samples": 2})), Silent(), resume=False)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +207,7 @@ def test_what_run_json_says(trained: Trained) -> None:
 
 
 def test_the_default_is_the_papers_one_layer_transformer() -> None:
-    config = LmSettings().network_config(4096, 0)
+    config = network_config(LmSettings(), 4096, 0)
     assert (config.n_layer, config.n_embd, config.n_inner, config.activation_function) == (1, 128, 512, "relu")
     assert (config.n_head, config.n_positions, config.vocab_size) == (4, 256, 4096)
     assert (config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) == (0, 0, 0)
@@ -214,12 +216,12 @@ def test_the_default_is_the_papers_one_layer_transformer() -> None:
 
 def test_settings_shape_the_network() -> None:
     asked = LmSettings(layers=8, d_model=256, activation="gelu", context=64, vocab=1000)
-    config = asked.network_config(1000, 0)
+    config = network_config(asked, 1000, 0)
     assert (config.n_layer, config.n_embd, config.n_inner, config.n_head) == (8, 256, 1024, 8)
     assert (config.activation_function, config.n_positions) == ("gelu", 64)
-    config = LmSettings(d_model=96, heads=6, d_mlp=100).network_config(4096, 0)
+    config = network_config(LmSettings(d_model=96, heads=6, d_mlp=100), 4096, 0)
     assert (config.n_head, config.n_inner) == (6, 100)
-    network = GPT2LMHeadModel(asked.network_config(1000, 0))
+    network = GPT2LMHeadModel(network_config(asked, 1000, 0))
     assert sum(one.numel() for one in network.parameters()) == count_by_hand(1000, 64, 256, 8, 1024)
 
 
@@ -251,7 +253,7 @@ def test_settings_shape_the_network() -> None:
 )
 def test_impossible_settings(asked: dict[str, Any]) -> None:
     with pytest.raises(MonosemError) as caught:
-        LmSettings(**asked)
+        LmSettings(**asked).check()
     assert any(str(value) in caught.value.what for value in asked.values())
     assert caught.value.exit_code == 2
     assert len(str(caught.value).splitlines()) <= 2
@@ -272,7 +274,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LmRep
     """That training, never stopped."""
     folder = tmp_path_factory.mktemp("unbroken")
     data, run = write_corpus(folder / "text.txt"), RunFolder(folder / "run")
-    return run, train_lm(run, SMALL | SHORT | {"data": str(data)}, Silent(), resume=False)
+    return run, train_lm(run, LmSettings(**(SMALL | SHORT | {"data": str(data)})), Silent(), resume=False)
 
 
 class Killed(BaseException):
@@ -303,12 +305,12 @@ def test_killed_and_resumed_it_is_the_same_to_the_bit(
     (whole, wanted), run = unbroken, RunFolder(tmp_path / "run")
     with monkeypatch.context() as inside, pytest.raises(Killed):
         inside.setattr(LmTrainer, "step", dying_at(step))
-        train_lm(run, short, Silent(), resume=False)
+        train_lm(run, LmSettings(**short), Silent(), resume=False)
     assert not run.model.exists()
     kept = sorted(path.name for path in (run.checkpoints / "lm").glob("step-*.h5"))
     assert len(kept) == (step >= 7)
     monkeypatch.setattr(module, "train_tokenizer", lambda *args: pytest.fail("learnt the vocabulary again"))
-    found = train_lm(run, {}, Silent(), resume=True)
+    found = train_lm(run, LmSettings(), Silent(), resume=True)
     assert_equal_runs(run, whole)
     assert (found.held_out_loss, found.unigram_entropy) == (wanted.held_out_loss, wanted.unigram_entropy)
 
@@ -337,10 +339,10 @@ def test_stopped_on_request_it_leaves_a_checkpoint_of_that_step(
 
     with monkeypatch.context() as inside, pytest.raises(KeyboardInterrupt):
         inside.setattr(LmTrainer, "step", interrupt)
-        train_lm(run, short, Silent(), resume=False)
+        train_lm(run, LmSettings(**short), Silent(), resume=False)
     assert run.record().status == "stopped"
     assert [path.name for path in (run.checkpoints / "lm").glob("step-*.h5")] == ["step-24.h5"]
-    train_lm(run, {}, Silent(), resume=True)
+    train_lm(run, LmSettings(), Silent(), resume=True)
     assert_equal_runs(run, whole)
     assert run.record().status == "done"
 
@@ -351,29 +353,29 @@ def test_it_resumes_only_with_what_it_began_with(
     run = RunFolder(tmp_path / "run")
     with monkeypatch.context() as inside, pytest.raises(Killed):
         inside.setattr(LmTrainer, "step", dying_at(10))
-        train_lm(run, short, Silent(), resume=False)
-    with pytest.raises(MonosemError, match="--resume"):
-        train_lm(run, short, Silent(), resume=False)
-    with pytest.raises(MonosemError, match="--d-model 16, not 32"):
-        train_lm(run, {"d_model": 32}, Silent(), resume=True)
+        train_lm(run, LmSettings(**short), Silent(), resume=False)
+    with pytest.raises(MonosemError, match="`resume=True`"):
+        train_lm(run, LmSettings(**short), Silent(), resume=False)
+    with pytest.raises(MonosemError, match="`d_model=16`, not 32"):
+        train_lm(run, LmSettings(d_model=32), Silent(), resume=True)
     write_corpus(tiny_text, count=61)
     with pytest.raises(MonosemError, match="content has changed"):
-        train_lm(run, {}, Silent(), resume=True)
+        train_lm(run, LmSettings(), Silent(), resume=True)
 
 
 def test_a_model_is_never_replaced(trained: Trained) -> None:
     before = weights_of(trained.run)
     for resume in (False, True):
         with pytest.raises(MonosemError, match="already holds a model"):
-            train_lm(trained.run, {} if resume else SMALL, Silent(), resume=resume)
+            train_lm(trained.run, LmSettings(**({} if resume else SMALL)), Silent(), resume=resume)
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(trained.run).items())
 
 
 def test_a_loss_that_is_no_number_is_a_failure(short: dict[str, Any], tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     with pytest.raises(WorkFailed) as caught:
-        train_lm(run, short | {"lr": 1e30, "checkpoint_every": 1000}, Silent(), resume=False)
-    assert "--lr" in caught.value.hint
+        train_lm(run, LmSettings(**(short | {"lr": 1e30, "checkpoint_every": 1000})), Silent(), resume=False)
+    assert "`lr`" in caught.value.hint
     assert caught.value.exit_code == 1
     assert run.record().status == "failed"
     assert not run.model.exists()
@@ -382,7 +384,7 @@ def test_a_loss_that_is_no_number_is_a_failure(short: dict[str, Any], tmp_path: 
 def test_learning_rate_rises_and_falls(tiny_text: Path) -> None:
     asked = LmSettings(**SMALL | {"tokens": 100 * 256, "lr": 0.01})
     assert asked.steps == 100
-    trainer = LmTrainer(GPT2LMHeadModel(asked.network_config(300, 0)), asked, torch.device("cpu"))
+    trainer = LmTrainer(GPT2LMHeadModel(network_config(asked, 300, 0)), asked, torch.device("cpu"))
     rates = []
     for step in range(100):
         trainer.step_count = step
@@ -395,7 +397,7 @@ def test_learning_rate_rises_and_falls(tiny_text: Path) -> None:
 
 def test_matrices_decay_and_vectors_do_not() -> None:
     asked = LmSettings(**SMALL)
-    network = GPT2LMHeadModel(asked.network_config(300, 0))
+    network = GPT2LMHeadModel(network_config(asked, 300, 0))
     groups = LmTrainer(network, asked, torch.device("cpu")).optimizer.param_groups
     decayed = {id(p) for group in groups for p in group["params"] if group["weight_decay"]}
     for name, parameter in network.named_parameters():
@@ -407,6 +409,6 @@ def test_stale_folders_of_killed_processes_are_cleared(short: dict[str, Any], tm
     stale = run.path / ".model.tmp-999999"
     stale.mkdir(parents=True)
     (stale / "config.json").write_text("{")
-    train_lm(run, short, Silent(), resume=False)
+    train_lm(run, LmSettings(**short), Silent(), resume=False)
     assert not stale.exists()
     assert json.loads((run.model / "config.json").read_text())["n_embd"] == 16

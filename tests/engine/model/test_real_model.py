@@ -17,6 +17,7 @@ from engine.runtime.progress import Silent
 from store.index.reader import FeatureStore
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from store.settings.train import TrainSettings
 from store.verify.run_check import verify_run
 from tests.engine.trained import F64, decode_by_hand, encode_by_hand
 from tests.shared_data import shared_path
@@ -55,7 +56,7 @@ def test_200_thousand_tokens_of_tinystories(tmp_path: Path) -> None:
         "index_tokens": 100_000,
         "device": "cpu",
     }
-    found = train(run, given, Silent(), resume=False)
+    found = train(run, TrainSettings(**given), Silent(), resume=False)
     assert found is not None
     assert found.explained_variance > 0.937
     assert found.alive >= 1000

@@ -17,7 +17,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from engine.commands.train import train
-from engine.lm.settings import LmSettings
+from engine.lm.trainer import network_config
 from engine.resources.estimates import (
     LmWork,
     Need,
@@ -43,6 +43,8 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.run.checkpoint import save_checkpoint
 from store.run.folder import RunFolder
+from store.settings.lm import LmSettings
+from store.settings.train import TrainSettings
 
 GIB = 1 << 30
 CPU = torch.device("cpu")
@@ -117,7 +119,9 @@ def test_a_checkpoint_is_as_large_as_planned(tmp_path: Path) -> None:
 def test_an_index_is_as_large_as_planned(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> None:
     run = RunFolder(tmp_path / "run")
     settings = {"model": str(tiny_lm), "data": str(tiny_text), "layer": 1, "device": "cpu", "d_sae": 300, "k": 9}
-    train(run, settings | {"tokens": 4000, "batch": 64, "index_tokens": 20_000}, Silent(), resume=False)
+    train(
+        run, TrainSettings(**(settings | {"tokens": 4000, "batch": 64, "index_tokens": 20_000})), Silent(), resume=False
+    )
     with FeatureStore.open(run.path) as store:
         active = int(store.columns.count_F.sum())
         planned = index_bytes(1, 300, 0) + (index_bytes(1, 0, 1) - 13) * active + 13 * store.n_tokens
@@ -126,7 +130,7 @@ def test_an_index_is_as_large_as_planned(tmp_path: Path, tiny_lm: Path, tiny_tex
 
 def test_a_language_models_parameters_are_counted_right() -> None:
     settings = LmSettings(vocab=500, layers=3, d_model=64, d_mlp=96, context=32, tokens=100_000)
-    network = GPT2LMHeadModel(settings.network_config(500, 0))
+    network = GPT2LMHeadModel(network_config(settings, 500, 0))
     planned = LmWork(
         vocab=500, context=32, layers=3, d_model=64, d_mlp=96, batch_tokens=1024, tokens=100_000, row_bytes=4
     )
@@ -160,10 +164,10 @@ def test_what_does_not_fit_is_refused_with_what_to_change() -> None:
     assert shortages(plan, Room(None, None, None)) == []
     disk, host, device = shortages(plan, Room(5 * 10**9, 10**9, 10**9))
     assert disk.what == "this needs 9.0 GB of disk, and there are 5.0 GB free"
-    assert disk.hint == "Most of it: index 8.0 GB (lower --index-tokens); checkpoints 1.0 GB (lower --d-sae)."
+    assert disk.hint == "Most of it: index 8.0 GB (lower `index_tokens`); checkpoints 1.0 GB (lower `d_sae`)."
     assert (disk.exit_code, host.exit_code) == (2, 2)
     assert "3.0 GB of memory, and" in host.what
-    assert "--buffer" in host.hint
+    assert "`buffer`" in host.hint
     assert "on the device" in device.what
     assert len(shortages(plan, Room(5 * 10**9, 4 * 10**9, None), done=4 * 10**9)) == 0
 

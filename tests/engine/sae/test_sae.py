@@ -24,12 +24,13 @@ from engine.sae.base import (
     fired_features,
     positive_entries,
 )
-from engine.sae.registry import ARCHITECTURES, architecture, from_weights
+from engine.sae.registry import architecture, from_weights
 from engine.sae.relu import ReluSae
 from engine.sae.topk import TopKSae
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, load_sae, save_sae
+from store.settings.architectures import TABLE
 from tests.engine.architectures import (
     AIMED,
     B,
@@ -250,7 +251,7 @@ def test_weights_for_raw_inputs_give_what_scaled_ones_gave(arch: str, scale: flo
     tensors = {name: array(tensor).astype(np.float32) for name, tensor in trained.unscaled(scale).items()}
     save_sae(tmp_path / "sae.h5", SaeWeights(spec, tensors))
     sae = from_weights(load_sae(tmp_path / "sae.h5"), torch.device("cpu"))
-    assert type(sae) is ARCHITECTURES[arch]
+    assert type(sae) is architecture(arch)
     assert not any(parameter.requires_grad for parameter in sae.parameters())
     lengths_F = np.linalg.norm(array(trained.W_dec), axis=1) if arch == "l1-norm" else np.ones(F)
     raw_BF, scaled_BF = dense(sae.encode(x_BD.float())), dense(trained.encode(x_BD * scale)) * lengths_F
@@ -271,7 +272,7 @@ def test_a_token_is_encoded_alone_as_in_any_batch(arch: str) -> None:
 
 def test_architectures_by_name() -> None:
     assert {name: architecture(name) for name in ("topk", "relu")} == {"topk": TopKSae, "relu": ReluSae}
-    assert {name for name, sae in ARCHITECTURES.items() if sae.resamples} == {"relu"}
+    assert {name for name in TABLE if architecture(name).resamples} == {"relu"}
     names = "topk, batchtopk, jumprelu, matryoshka, gated, l1-norm, relu"
     with pytest.raises(MonosemError, match=f"unknown architecture 'vanilla'\n  Choose one of: {names}"):
         architecture("vanilla")
@@ -295,7 +296,7 @@ def test_impossible_shapes_are_refused(settings: dict[str, float], what: str) ->
 def test_an_architecture_needs_what_fixes_its_sparsity() -> None:
     with pytest.raises(ValueError, match="needs k"):
         TopKSae(SaeSettings(d_in=4, d_sae=8))
-    for arch in sorted(set(ARCHITECTURES) - {"topk"}):  # to be trained: one from elsewhere encodes without
+    for arch in sorted(set(TABLE) - {"topk"}):  # to be trained: one from elsewhere encodes without
         sae = random_sae(arch, settings=SaeSettings(d_in=4, d_sae=8))
         assert sae(numbers(0, 2, 4)).shape == (2, 4)
         with pytest.raises(ValueError, match=r"needs (k|l1)"):

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.sae.base import SaeSettings
-from engine.sae.registry import ARCHITECTURES, architecture, from_weights
+from engine.sae.registry import architecture, from_weights
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights
+from store.settings.architectures import TABLE
 from tests.engine.architectures import (
     TRANSCODING,
     array,
@@ -33,7 +34,7 @@ B, D, OUT, F = 9, 6, 4, 20
 
 
 def test_those_that_transcode_say_so() -> None:
-    assert {arch for arch, sae in ARCHITECTURES.items() if sae.transcodes} == set(TRANSCODING)
+    assert {arch for arch, one in TABLE.items() if one.transcodes} == set(TRANSCODING)
 
 
 @each_transcoding

@@ -16,6 +16,7 @@ from store.files.errors import MonosemError
 from store.run.events import TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 from store.run.weights import load_sae
+from store.settings.train import TrainSettings
 from tests.engine.broken_off import after_step, ask_to_stop, assert_same
 from tests.engine.trainings import Place, Spoken
 
@@ -86,7 +87,7 @@ def test_a_sink_that_fails_is_dropped(place: Place, fake: type[FakeSink]) -> Non
 
     fake.fails = True
     spoken, run = Spoken(), place.run("run")
-    train(run, place.settings(log_to="json"), spoken, resume=False)
+    train(run, TrainSettings(**place.settings(log_to="json")), spoken, resume=False)
     assert spoken.said.count("json takes no further lines: ConnectionError: the line is dead") == 1
     assert fake.made[0].steps == logged(run)[:2]
     assert run.sae.is_file()

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
-from store.files.schema import SCHEMA_VERSION, check_version
 from store.files.sealed_hdf5 import (
+    SCHEMA_VERSION,
     SEAL_BYTES,
+    check_version,
     create_sealed,
     dataset_states,
-    mapped,
     open_sealed,
     put,
     read_seal,
     seal_holds,
 )
-from tests.store.raw import flip
+from store.verify.run_check import verify_file
+from tests.store.raw import flip, reseal
 
 VALUES = np.arange(3000, dtype=np.float32)
 
@@ -61,9 +65,9 @@ def test_a_sound_file(path: Path) -> None:
         assert _damaged(file) == []
         for name in ("a", "packed"):
             np.testing.assert_array_equal(file[name][()], VALUES)
-        assert mapped(path, file["a"]).tobytes() == VALUES.tobytes()
-        assert mapped(path, file["in/b"]).tolist() == list(range(10))
-        assert mapped(path, file["empty"]).shape == (0, 4)
+        assert ArraySpan.of(path, file["a"]).mapped().tobytes() == VALUES.tobytes()
+        assert ArraySpan.of(path, file["in/b"]).mapped().tolist() == list(range(10))
+        assert ArraySpan.of(path, file["empty"]).mapped().shape == (0, 4)
 
 
 def test_the_same_content_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
@@ -108,7 +112,7 @@ def test_an_ordinary_hdf5_file(path: Path) -> None:
 def test_missing_or_a_folder(tmp_path: Path) -> None:
     with pytest.raises(MonosemError, match="does not exist"):
         open_sealed(tmp_path / "none.h5", "sae")
-    with pytest.raises(MonosemError, match="directory"):
+    with pytest.raises(MonosemError, match="not a regular file"):
         open_sealed(tmp_path, "sae")
 
 
@@ -181,3 +185,58 @@ def test_versions() -> None:
         check_version(version, Path("x"))
     with pytest.raises(MonosemError, match=f"x has schema version {SCHEMA_VERSION + 1}"):
         check_version(SCHEMA_VERSION + 1, Path("x"))
+
+
+def _external(file: h5py.File, other: Path) -> None:
+    file.create_dataset("vocab/strings", (4,), np.uint8, external=[(str(other), 0, 4)])
+
+
+def _virtual(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((2,), np.float32)
+    layout[:] = h5py.VirtualSource(str(other), "x", (2,))
+    file.create_virtual_dataset("vocab/strings", layout)
+
+
+def _soft(file: h5py.File, other: Path) -> None:
+    file["vocab/strings"] = h5py.SoftLink("/a")
+
+
+def _outside(file: h5py.File, other: Path) -> None:
+    file["vocab/strings"] = h5py.ExternalLink(str(other), "/x")
+
+
+@pytest.mark.parametrize("add", [_external, _virtual, _soft, _outside])
+def test_a_sealed_file_that_refers_to_others_is_not_believed(
+    path: Path, tmp_path: Path, add: Callable[[h5py.File, Path], None]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"TOPSECRET")
+    with h5py.File(path, "r+") as file:
+        file.create_group("vocab")
+        add(file, secret)
+    reseal(path)
+    assert seal_holds(path)
+    with pytest.raises(MonosemError, match=r"it\.h5 refers to other files: vocab/strings (is a link|keeps its values)"):
+        open_sealed(path, "sae")
+    finding = verify_file(path)
+    assert not finding.ok
+    assert "refers to other files: vocab/strings" in finding.detail
+    with h5py.File(path) as file:
+        assert "vocab/strings" not in {name for name, whole in dataset_states(file) if whole}
+
+
+def test_a_sealed_file_under_a_link(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "it.h5").symlink_to(path)
+    (tmp_path / "near.h5").symlink_to("it.h5")
+    (tmp_path / "near").symlink_to(".")
+    with pytest.raises(MonosemError, match="is a link out of its folder"):
+        open_sealed(tmp_path / "far" / "it.h5", "sae")
+    for name in ("near.h5", "near/it.h5"):
+        with open_sealed(tmp_path / name, "sae") as file:
+            assert len(file["a"]) == len(VALUES)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sae.h5")
+    assert verify_file(tmp_path / "sae.h5").detail == f"{tmp_path / 'sae.h5'} is not a regular file"

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.files import array_span as stretch
 from store.files.errors import MonosemError
-from store.index import columns
+from store.index import columns, segment_columns
 from store.index import merge as merging
 from store.index.merge import BYTES_PER_ENTRY, feature_groups, merge
 from store.index.reader import FeatureStore
@@ -50,7 +49,7 @@ def test_bit_identical_for_any_memory(tmp_path: Path) -> None:
 
 def test_the_same_for_any_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "TOP_TOKEN_POOL", 6)  # as with features of more than 1 024 entries
-    monkeypatch.setattr(stretch, "ROWS", 7)
+    monkeypatch.setattr(segment_columns, "ROWS", 7)
     raw = random_raw(2, n_contexts=24)
     merge(build_index(tmp_path / "whole", raw, 24), tmp_path / "whole.h5")
     whole = datasets(tmp_path / "whole.h5")

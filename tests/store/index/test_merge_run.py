@@ -8,7 +8,7 @@ import pytest
 
 from store.files.errors import MonosemError
 from store.index.merge import merge
-from store.index.merge_run import Holding, clear_merged, held_by_features, held_by_segments, merge_run
+from store.index.merge_run import IndexCoverage, clear_merged, features_coverage, merge_run, segments_coverage
 from store.index.reader import FeatureStore
 from store.index.segment import discard, segment_path
 from store.run.folder import RunFolder
@@ -33,14 +33,14 @@ def whole(folder: Path, raw: Raw = RAW) -> bytes:
     return run.features.read_bytes()
 
 
-def by_hand(run: RunFolder, *, partial: bool = False, overwrite: bool = False) -> Holding:
+def by_hand(run: RunFolder, *, partial: bool = False, overwrite: bool = False) -> IndexCoverage:
     return merge_run(run, MEMORY, partial=partial, overwrite=overwrite)
 
 
 def test_a_swept_index_is_merged_and_its_segments_go(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", 5)
     held = by_hand(run)
-    assert held == Holding(plan_of(RAW), 10, len(RAW.tokens))
+    assert held == IndexCoverage(plan_of(RAW), 10, len(RAW.tokens))
     assert held.complete
     assert [path.name for path in run.path.iterdir()] == ["features.h5"]
     assert run.features.read_bytes() == whole(tmp_path / "whole")
@@ -50,12 +50,12 @@ def test_an_unfinished_index_is_merged_only_if_asked_and_stays(tmp_path: Path) -
     run = begun(tmp_path / "run", 3)
     with pytest.raises(MonosemError, match="unfinished: 6 of 10 contexts") as caught:
         by_hand(run)
-    assert "--partial" in caught.value.hint
+    assert "`partial=True`" in caught.value.hint
     assert not run.features.exists()
     held = by_hand(run, partial=True)
     assert not held.complete
     assert held.contexts == 6
-    assert held_by_segments(run.index) == held_by_features(run.features) == held
+    assert segments_coverage(run.index) == features_coverage(run.features) == held
     with FeatureStore.open(run.path) as store:
         assert store.path == run.features
         assert (store.n_contexts, store.plan.n_contexts, store.complete) == (6, 10, False)
@@ -85,7 +85,7 @@ def test_another_index_is_not_replaced_unasked(tmp_path: Path) -> None:
     begun(run.path, 5)
     with pytest.raises(MonosemError, match="has another index already, of 12 contexts") as caught:
         by_hand(run)
-    assert "--overwrite" in caught.value.hint
+    assert "`overwrite=True`" in caught.value.hint
     assert run.features.read_bytes() == before
     by_hand(run, overwrite=True)
     assert run.features.read_bytes() == whole(tmp_path / "whole")
@@ -127,7 +127,7 @@ def test_nothing_to_merge(tmp_path: Path) -> None:
     assert "monosem index" in caught.value.hint
     whole(run.path)
     discard(run.index)
-    with pytest.raises(MonosemError, match=r"features\.h5 is all there is"):
+    with pytest.raises(MonosemError, match=r"only its features\.h5"):
         by_hand(run)
 
 
@@ -136,7 +136,7 @@ def test_an_index_that_is_discarded_loses_its_name_first(tmp_path: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("shutil.rmtree", lambda *_, **__: None)  # as if killed there
         discard(run.index)
-    assert held_by_segments(run.index) is None
+    assert segments_coverage(run.index) is None
     begun(tmp_path, 2)
     discard(run.index)
     assert list(tmp_path.iterdir()) == []

@@ -14,8 +14,8 @@ from store.files.errors import MonosemError
 from store.index import segment_writer as filling
 from store.index.merge import merge
 from store.index.reader import FeatureStore
-from store.index.segment import Covered, SegmentBuilder, SparseRows, TokenRows, covered, write_common
-from store.index.segment_writer import ENTRY_BYTES, TOKEN_BYTES, Filling
+from store.index.segment import SegmentBuilder, SegmentCoverage, SparseRows, TokenRows, covered, write_common
+from store.index.segment_writer import ENTRY_BYTES, TOKEN_BYTES, SegmentWriter
 from store.run.folder import RunFolder
 from tests.store.raw import Raw, as_rows, plan_of, random_raw, static_columns, vocabulary, weights
 
@@ -34,8 +34,8 @@ def batches(raw: Raw = RAW, first: int = 0) -> list[tuple[TokenRows, SparseRows]
     return [as_rows(raw.contexts[at : at + 2]) for at in range(first, len(raw.contexts), 2)]
 
 
-def fill(run: RunFolder, memory: int = ROOMY, **others: Any) -> Covered:
-    with Filling(run.index, RAW.d_sae, memory, **others) as filled:
+def fill(run: RunFolder, memory: int = ROOMY, **others: Any) -> SegmentCoverage:
+    with SegmentWriter(run.index, RAW.d_sae, memory, **others) as filled:
         for rows, active in batches(first=filled.n_contexts):
             filled.add(rows, active)
     merge(run.index, run.features)
@@ -46,7 +46,7 @@ def fill(run: RunFolder, memory: int = ROOMY, **others: Any) -> Covered:
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """features.h5 from one segment."""
     run = begun(tmp_path_factory.mktemp("wanted"))
-    assert fill(run) == Covered(1, 24, len(RAW.tokens))
+    assert fill(run) == SegmentCoverage(1, 24, len(RAW.tokens))
     return run.features.read_bytes()
 
 
@@ -110,7 +110,7 @@ def test_the_next_segment_is_collected_while_one_is_sealed(tmp_path: Path, monke
 
     monkeypatch.setattr(SegmentBuilder, "seal", waiting)
     monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 40)
-    with Filling(run.index, RAW.d_sae, ROOMY) as filled:
+    with SegmentWriter(run.index, RAW.d_sae, ROOMY) as filled:
         for rows, active in batches():
             filled.add(rows, active)
             if filled._number == 1 and filled._tokens:
@@ -122,7 +122,7 @@ def test_the_next_segment_is_collected_while_one_is_sealed(tmp_path: Path, monke
 def test_it_goes_on_with_other_memory(tmp_path: Path, wanted: bytes) -> None:
     run = begun(tmp_path)
     for until in (6, 14, 24):
-        with Filling(run.index, RAW.d_sae, 1000 * until) as filled:
+        with SegmentWriter(run.index, RAW.d_sae, 1000 * until) as filled:
             for rows, active in batches(first=filled.n_contexts)[: (until - filled.n_contexts) // 2]:
                 filled.add(rows, active)
         assert covered(run.index).contexts == until
@@ -133,7 +133,7 @@ def test_it_goes_on_with_other_memory(tmp_path: Path, wanted: bytes) -> None:
 @pytest.mark.parametrize(("error", "kept"), [(KeyboardInterrupt, 10), (RuntimeError, 0)])
 def test_an_interrupt_leaves_time_to_seal(error: type[BaseException], kept: int, tmp_path: Path) -> None:
     run = begun(tmp_path)
-    with pytest.raises(error), Filling(run.index, RAW.d_sae, ROOMY) as filled:
+    with pytest.raises(error), SegmentWriter(run.index, RAW.d_sae, ROOMY) as filled:
         for rows, active in batches()[:5]:
             filled.add(rows, active)
         raise error
@@ -150,13 +150,13 @@ def test_what_goes_wrong_in_a_thread_is_raised(where: str, tmp_path: Path, monke
     monkeypatch.setattr(SegmentBuilder, where, fail)
     with pytest.raises(MonosemError, match="no space left"):
         fill(run)
-    assert covered(run.index) == Covered(0, 0, 0)
+    assert covered(run.index) == SegmentCoverage(0, 0, 0)
 
 
 def test_clipped_activations_are_counted(tmp_path: Path) -> None:
     run = begun(tmp_path)
     rows = TokenRows(np.ones(2, np.int32), np.array([True, False]), np.zeros(2, np.int64), np.array([2], np.int32))
     above = SparseRows(np.array([0, 2, 3]), np.array([0, 1, 1]), np.array([1e6, 1.0, 1e6], np.float32))
-    with Filling(run.index, RAW.d_sae, ROOMY) as filled:
+    with SegmentWriter(run.index, RAW.d_sae, ROOMY) as filled:
         filled.add(rows, above)
     assert filled.clipped == 1

@@ -78,3 +78,15 @@ def test_other_files(tmp_path: Path, content: str) -> None:
         Recipe.load(path)
     with pytest.raises(MonosemError, match="none"):
         Recipe.load(tmp_path / "none.json")
+
+
+def test_a_recipe_takes_the_place_of_recipes_alone(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    Recipe(prompt="a").save(path)
+    Recipe(prompt="b").save(path)
+    assert Recipe.load(path).prompt == "b"
+    for other in ("keep", "[]", '{"prompt": "a"}'):
+        path.write_text(other)
+        with pytest.raises(MonosemError, match="is there already, and is not a recipe"):
+            Recipe(prompt="c").save(path)
+        assert path.read_text() == other

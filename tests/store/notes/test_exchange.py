@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.notes.exchange import Outcome, merging, read_entries, to_csv, to_json
+from store.notes.exchange import Outcome, is_export, merging, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes
 from tests.store.notes.test_note_file import HOSTILE, words
 
@@ -134,15 +134,15 @@ BROKEN = {
     "e.csv": (b"feature,bookmark\n1,perhaps\n", "line 2: bookmark is 'perhaps'"),
     "f.csv": (b"feature,label\n1,x\n2,y\n1,z\n", "line 4: feature 1 again, as in line 2"),
     "g.csv": (b'feature,label\n1,"x\n', "g.csv, line"),
-    "h.csv": (b"feature,label\n1,\xff\n", "no UTF-8 text"),
+    "h.csv": (b"feature,label\n1,\xff\n", "not UTF-8 text"),
     "i.csv": (b"feature,label\n2147483648,x\n", "2147483648"),
-    "a.json": (b"[", "no JSON"),
-    "b.json": (b'{"feature": 1}', "no JSON array"),
-    "c.json": (b"[1]", "entry 1 is no JSON object"),
+    "a.json": (b"[", "not JSON"),
+    "b.json": (b'{"feature": 1}', "not a JSON array"),
+    "c.json": (b"[1]", "entry 1 is not a JSON object"),
     "d.json": (b'[{"feature": 1}, {"feature": true}]', "entry 2: no feature has the number True"),
     "e.json": (b'[{"feature": 1, "label": 5}]', "entry 1: label is 5"),
     "f.json": (b'[{"feature": 1, "tags": [5]}]', "entry 1: tags"),
-    "g.json": (b"[" * 100_000, "no JSON"),
+    "g.json": (b"[" * 100_000, "not JSON"),
 }
 
 
@@ -167,3 +167,24 @@ def test_an_apostrophe_that_another_program_wrote_is_a_letter(tmp_path: Path) ->
         ("'tis", ["place", "'90s"]),
         ("=1+1", []),
     ]
+
+
+def test_what_is_an_export(tmp_path: Path) -> None:
+    notes = {3: FeatureNotes(label="=1+1", tags=["a"]), 4: FeatureNotes(bookmark=True)}
+    texts = {
+        "all.csv": to_csv(notes),
+        "none.csv": to_csv({}),
+        "sheet.csv": "feature;label\r\n3;water\r\n",
+        "all.json": to_json(notes),
+        "none.json": to_json({}),
+    }
+    others = {
+        "keep.csv": "keep\n",
+        "features.csv": "feature,label,bookmark,tags,n_active\n3,,,,7\n",
+        "run.json": "{}",
+        "list.json": '[{"feature": 3, "density": 0.5}]',
+        "notes.txt": to_csv(notes),
+    }
+    for name, text in (texts | others).items():
+        (tmp_path / name).write_text(text, newline="")
+    assert {path.name for path in tmp_path.iterdir() if is_export(path)} == set(texts)

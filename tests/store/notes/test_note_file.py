@@ -201,14 +201,14 @@ def test_notes_that_may_not_be_read(notes: Notes, tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", denied)
+        patch.setattr("store.notes.note_file.read_stream", denied)
         with pytest.raises(MonosemError, match=r"cannot read .*notes\.jsonl: Permission denied"):
             notes.load()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(MonosemError, match="folder: it is no file"):
+    with pytest.raises(MonosemError, match="folder: it is not a regular file"):
         Notes(tmp_path / "folder").load()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(MonosemError, match="pipe: it is no file"):  # and nobody waits for a writer
+    with pytest.raises(MonosemError, match="pipe: it is not a regular file"):  # and it waits for no writer
         Notes(tmp_path / "pipe").load()
 
 
@@ -261,7 +261,7 @@ def test_tags_one_by_one(notes: Notes) -> None:
 
 
 def test_what_is_no_note_is_refused_and_nothing_is_written(notes: Notes, tmp_path: Path) -> None:
-    with pytest.raises(MonosemError, match="no tag"):
+    with pytest.raises(MonosemError, match="not a tag"):
         notes.set(1, "tag", " # ")
     with pytest.raises(MonosemError, match="a comment of 65537 characters"):
         notes.append([Statement(1, "label", "fine"), Statement(1, "comment", "x" * 65_537)])
@@ -294,3 +294,27 @@ def test_where_notes_lie(tmp_path: Path) -> None:
     assert notes_path(tmp_path / "not there yet") == tmp_path / "not there yet" / "notes.jsonl"
     assert notes_path(tmp_path / "features.h5") == tmp_path / "notes.jsonl"
     assert notes_path(tmp_path / "gpt2 l8.h5") == tmp_path / "gpt2 l8.notes.jsonl"
+
+
+def test_notes_that_lead_elsewhere_are_neither_read_nor_written(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    (tmp_path / "run").mkdir()
+    notes = Notes(tmp_path / "run" / "notes.jsonl")
+    notes.path.symlink_to(victim)
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        notes.set(3, "label", "sea")
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        notes.follow()
+    notes.path.unlink()
+    os.mkfifo(notes.path)
+    with pytest.raises(MonosemError, match="not a regular file"):
+        notes.set(3, "label", "sea")
+    assert victim.read_bytes() == b""
+
+
+def test_notes_in_a_folder_under_a_link(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")
+    Notes(tmp_path / "link" / "notes.jsonl").set(3, "label", "sea")
+    assert Notes(tmp_path / "run" / "notes.jsonl").load()[3].label == "sea"

@@ -16,7 +16,20 @@ from store.index import index_part as part
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.filter_parser import FilterError, parse_filter
-from store.query.filters import MARKS, All, Compare, Contains, FiresOn, Like, Marked, Not, Promotes, Says, Source, Token
+from store.query.filters import (
+    MARKS,
+    All,
+    Compare,
+    Contains,
+    FilterSource,
+    FiresOn,
+    Like,
+    Marked,
+    Not,
+    Promotes,
+    Says,
+    Token,
+)
 from tests.sample_run import VOCAB, Sample, build_sample
 
 NOTES = {
@@ -38,15 +51,18 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 @pytest.fixture(scope="module", params=["merged", "segments"])
 def source(
     request: pytest.FixtureRequest, sample: Sample, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Source]:
+) -> Iterator[FilterSource]:
     path = sample.run.features if request.param == "merged" else sample.run.index
     folder = tmp_path_factory.mktemp("opened")
-    (folder / ("features.h5" if request.param == "merged" else "index")).symlink_to(path)
+    if request.param == "merged":
+        (folder / "features.h5").hardlink_to(path)
+    else:
+        (folder / "index").symlink_to(path)
     with FeatureStore.open(folder) as store:
-        yield Source(store, NOTES)
+        yield FilterSource(store, NOTES)
 
 
-def passing(source: Source, text: str, ids: list[int] | None = None) -> list[int]:
+def passing(source: FilterSource, text: str, ids: list[int] | None = None) -> list[int]:
     return parse_filter(text).keep(source, np.array(range(F) if ids is None else ids, np.int64)).tolist()
 
 
@@ -60,7 +76,7 @@ COMPARED["<="] = lambda a, b: a <= b
     sign=st.sampled_from(sorted(COMPARED)),
     data=st.data(),
 )
-def test_columns(source: Source, sample: Sample, column: str, sign: str, data: st.DataObject) -> None:
+def test_columns(source: FilterSource, sample: Sample, column: str, sign: str, data: st.DataObject) -> None:
     ids = data.draw(st.permutations(range(F)))[: data.draw(st.integers(0, F))]
     truth = {}
     for i in ids:
@@ -106,7 +122,7 @@ def test_columns(source: Source, sample: Sample, column: str, sign: str, data: s
         ("!!labelled", [0, 3]),
     ],
 )
-def test_notes(text: str, expected: list[int] | None, source: Source) -> None:
+def test_notes(text: str, expected: list[int] | None, source: FilterSource) -> None:
     if expected is None:
         with pytest.raises(FilterError):
             parse_filter(text)
@@ -116,7 +132,7 @@ def test_notes(text: str, expected: list[int] | None, source: Source) -> None:
         assert passing(source, text, []) == []
 
 
-def test_dead_and_alive(source: Source, sample: Sample) -> None:
+def test_dead_and_alive(source: FilterSource, sample: Sample) -> None:
     dead = [i for i in range(F) if not (sample.dense_NF[:, i] > 0).any()]
     assert dead
     assert passing(source, "dead") == dead
@@ -124,8 +140,8 @@ def test_dead_and_alive(source: Source, sample: Sample) -> None:
 
 
 @given(token=st.integers(0, len(VOCAB) - 1), near=st.sampled_from([0, 7, 1 << 14]), block=st.sampled_from([5, 1 << 17]))
-def test_fires_on_a_token(source: Source, sample: Sample, token: int, near: int, block: int) -> None:
-    fresh = Source(source.store, {})
+def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near: int, block: int) -> None:
+    fresh = FilterSource(source.store, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(part, "NEAR", near)
         patch.setattr(part, "BLOCK_TOKENS", block)
@@ -142,7 +158,7 @@ def test_fires_on_a_token(source: Source, sample: Sample, token: int, near: int,
         assert wanted.keep(fresh, np.arange(F)).tolist() == [i for i in range(F) if share[i] > bound]
 
 
-def test_tokens_are_named_by_text_or_number(source: Source, sample: Sample) -> None:
+def test_tokens_are_named_by_text_or_number(source: FilterSource, sample: Sample) -> None:
     fires = [i for i in range(F) if (sample.dense_NF[sample.token_N == SEA, i] > 0).any()]
     assert 0 in fires
     for text in ('token:" sea"', "token:sea", f"token:#{SEA}"):
@@ -157,14 +173,14 @@ def test_tokens_are_named_by_text_or_number(source: Source, sample: Sample) -> N
     assert passing(source, "token:#99999") == []
 
 
-def test_promotes(source: Source) -> None:
+def test_promotes(source: FilterSource) -> None:
     for token in range(0, len(VOCAB), 7):
         expected = [i for i in range(F) if token in source.store.logits(i).top.id]
         assert Promotes(Token("", id=token)).keep(source, np.arange(F)).tolist() == expected
 
 
 @pytest.mark.parametrize("feature", [0, 17, F - 1])
-def test_like(feature: int, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_like(feature: int, source: FilterSource) -> None:
     rows = source.store.sae().tensors["W_dec"].astype(np.float64).tolist()
 
     def cosine(a: list[float], b: list[float]) -> float:
@@ -177,14 +193,14 @@ def test_like(feature: int, source: Source, monkeypatch: pytest.MonkeyPatch) -> 
     truth = [cosine(row, rows[feature]) for row in rows]
     np.testing.assert_allclose(source.cosines(feature), truth, atol=1e-6)
     assert passing(source, f"like:{feature}>0.5") == [i for i in range(F) if truth[i] > 0.5]
-    monkeypatch.setattr("store.query.filters.NEAREST", 4)
     nearest = sorted(range(F), key=lambda i: -truth[i])[:5]
-    assert passing(source, f"like:{feature}") == sorted(nearest)
+    assert Like(feature, nearest=4).keep(source, np.arange(F)).tolist() == sorted(nearest)
+    assert parse_filter(f"like:{feature}") == All((Like(feature),))
     with pytest.raises(MonosemError, match="there is no feature 48"):
         passing(source, "like:48")
 
 
-def test_what_a_filter_measures(source: Source) -> None:
+def test_what_a_filter_measures(source: FilterSource) -> None:
     assert parse_filter("bookmarked max>1").strength(source) is None
     found = parse_filter("!dead like:3 token:sea").strength(source)
     assert found is not None
@@ -219,22 +235,22 @@ def test_terms_become_filters() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "what"),
     [
-        ("dead max<", 9, "a number is expected behind <"),
-        ("max<x12", 4, "a number is expected behind <"),
-        ("max>=1..2", 5, "a number is expected behind >="),
+        ("dead max<", 9, "a number is expected after <"),
+        ("max<x12", 4, "a number is expected after <"),
+        ("max>=1..2", 5, "a number is expected after >="),
         ("max>nan", 4, "a number is expected"),
         ("size>3", 0, "there is no column size: density, max"),
         ("dead lable:sea", 5, "there is no filter lable:"),
         ('label:"sea', 6, "the closing quote is missing"),
         ('  "', 2, "the closing quote is missing"),
-        ("tag:", 4, "a text is expected behind tag:"),
-        ('token:""', 8, "a text is expected behind token:"),
+        ("tag:", 4, "a text is expected after tag:"),
+        ('token:""', 8, "a text is expected after token:"),
         ("like:sea", 5, "the number of a feature is expected"),
-        ("like:4>", 7, "a number is expected behind >"),
+        ("like:4>", 7, "a number is expected after >"),
         ("like:4x", 6, "a space is missing"),
         ('"sea"boat', 5, "a space is missing"),
-        ("! dead", 1, "a term is expected behind !"),
-        ("!", 1, "a term is expected behind !"),
+        ("! dead", 1, "a term is expected after !"),
+        ("!", 1, "a term is expected after !"),
     ],
 )
 def test_errors_say_where(text: str, at: int, what: str) -> None:

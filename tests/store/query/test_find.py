@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.query import inverted_scan as sweep
-from store.query.find import Choice, Found, Question, UnevenHalves, find, search
-from store.query.inverted_scan import Sweep, feature_runs
+from store.query.find import Choice, FindOptions, Found, Question, UnevenHalves, find, search
+from store.query.inverted_scan import InvertedScan, feature_runs
 from store.query.scores import Tally, wilson
 from tests.store.raw import Raw, build_store, random_raw
 
@@ -129,13 +129,13 @@ def test_every_score_is_brute_force(case: tuple[Raw, int, bool, Bools], entries:
     raw, per_segment, merged, matched = case
     scored = np.array([token.counted for token in raw.tokens])
     with opened(raw, per_segment, merged=merged) as store, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep.Sweep.__init__, "__defaults__", (entries,))
+        patch.setattr(sweep.InvertedScan.__init__, "__defaults__", (entries,))
         question = Question("x", scored, matched)
         if not (scored & matched).any():
             with pytest.raises(MonosemError, match="nothing in the indexed corpus matches x"):
                 find(store, question)
             return
-        *parts, last = search(store, question, top=raw.d_sae)
+        *parts, last = search(store, question, FindOptions(top=raw.d_sae))
         check_whole(last, dense_of(raw), scored, matched)
         assert last.finished and last.done == 1.0 and not any(one.finished for one in parts)
         assert [one.done for one in parts] == sorted(one.done for one in parts)
@@ -150,7 +150,9 @@ def test_tokens_left_out_do_not_exist(case: tuple[Raw, int, bool, Bools]) -> Non
     if not (scored & matched).any():
         return
     with opened(raw, per_segment, merged=merged) as store:
-        check_whole(find(store, Question("x", scored, matched), top=raw.d_sae), dense_of(raw), scored, matched)
+        check_whole(
+            find(store, Question("x", scored, matched), FindOptions(top=raw.d_sae)), dense_of(raw), scored, matched
+        )
 
 
 @settings(max_examples=40)
@@ -165,10 +167,10 @@ def test_held_out_is_chosen_on_one_half_and_measured_on_the_other(case: tuple[Ra
         question = Question("x", scored, matched)
         if not (here & matched).any() or not (there & matched).any():
             with pytest.raises(UnevenHalves if (scored & matched).any() else MonosemError):
-                find(store, question, held_out=True)
+                find(store, question, FindOptions(held_out=True))
             return
-        chosen = find(store, Question("x", here, matched), top=raw.d_sae)
-        found = find(store, question, top=raw.d_sae, held_out=True)
+        chosen = find(store, Question("x", here, matched), FindOptions(top=raw.d_sae))
+        found = find(store, question, FindOptions(top=raw.d_sae, held_out=True))
     assert [one.choice for one in found.results] == [one.choice for one in chosen.results]
     acts, has = acts_NF[there], matched[there]
     assert found.measured == has.sum()
@@ -187,8 +189,8 @@ def test_ranked_by_auroc_and_cut() -> None:
     scored = np.array([token.counted for token in raw.tokens])
     matched = np.arange(len(raw.tokens)) % 4 == 0
     with opened(raw, 3, merged=True) as store:
-        every = find(store, Question("x", scored, matched), top=99)
-        found = find(store, Question("x", scored, matched), top=3, by="auroc", most=0)
+        every = find(store, Question("x", scored, matched), FindOptions(top=99))
+        found = find(store, Question("x", scored, matched), FindOptions(top=3, by="auroc", most=0))
     areas = sorted((one.auroc or 0 for one in every.results), reverse=True)
     assert [one.auroc for one in found.results] == areas[:3]
     assert found.union is None
@@ -243,5 +245,5 @@ def test_only_features_that_fire_on_a_match_are_swept(merged: bool) -> None:
     matched = np.zeros(len(scored), bool)
     matched[np.flatnonzero(scored)[[2, -2]]] = True
     with opened(raw, 4, merged=merged) as store:
-        found = Sweep(store, scored, matched).features()
+        found = InvertedScan(store, scored, matched).features()
     assert found.tolist() == np.flatnonzero(dense_of(raw)[matched].any(axis=0)).tolist()

@@ -13,8 +13,9 @@ import pytest
 
 from store.files.errors import MonosemError, WorkFailed
 from store.index.reader import FeatureStore
-from store.query.find import find
-from store.query.find_process import Asking, Inquiry, Report
+from store.query.find import FindOptions, find
+from store.query.find_process import Asking
+from store.query.pattern_search import Inquiry, Report
 from store.query.pattern_tokens import compile_pattern, text_matches, whole
 from tests.patience import eventually, wait_for_end
 from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample, word_ids
@@ -38,9 +39,9 @@ def answered(sample: Sample, inquiry: Inquiry) -> Report:
 def test_the_answer_is_that_of_the_same_search_here(sample: Sample) -> None:
     with FeatureStore.open(sample.run.path) as store:
         question = whole(text_matches(store, compile_pattern(SEA))).question(store, SEA)
-        assert answered(sample, Inquiry(SEA)).found == find(store, question, top=1000)
+        assert answered(sample, Inquiry(SEA)).found == find(store, question, FindOptions(top=1000))
         held_out = answered(sample, Inquiry(SEA, held_out=True, by="auroc")).found
-        assert held_out == find(store, question, top=200, held_out=True, by="auroc")
+        assert held_out == find(store, question, FindOptions(top=200, held_out=True, by="auroc"))
 
 
 def test_the_feature_that_was_planted_comes_first_and_its_tokens_are_named(sample: Sample) -> None:
@@ -107,7 +108,8 @@ def test_it_ends_with_the_one_that_asked(sample: Sample) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from store.query.find_process import Asking, Inquiry
+from store.query.find_process import Asking
+from store.query.pattern_search import Inquiry
 asking = Asking(Path(sys.argv[1]), Inquiry(sys.argv[2]))
 print(asking.pid, flush=True)
 time.sleep(600)

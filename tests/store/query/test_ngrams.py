@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.query.ngrams import fires_on
+from store.query.ngrams import firing_ngrams
 from tests.store.raw import Raw, build_store, random_raw
 
 WINDOWS = {"token": (0, 1), "bigram": (-1, 1), "trigram": (-2, 1), "before": (-1, 0), "after": (1, 2)}
@@ -40,9 +40,9 @@ def test_against_counting(seed: int, per_segment: int, merged: bool, block: int)
                 entries = {entry.place: entry.act for entry in raw.falling(feature)}
                 if not entries:
                     with pytest.raises(MonosemError, match="never fires"):
-                        fires_on(store, feature)
+                        firing_ngrams(store, feature)
                     continue
-                found = fires_on(store, feature, top=1000, block=block)
+                found = firing_ngrams(store, feature, top=1000, block=block)
                 assert found.n_active == len(entries)
                 for name, (begin, end) in WINDOWS.items():
                     by_place = windows(raw, begin, end)
@@ -69,5 +69,5 @@ def test_only_the_largest_shares() -> None:
     with TemporaryDirectory() as folder:
         build_store(Path(folder) / "run", raw, 4, merged=True)
         with FeatureStore.open(Path(folder) / "run") as store:
-            every, some = fires_on(store, 0, top=99), fires_on(store, 0, top=2)
+            every, some = firing_ngrams(store, 0, top=99), firing_ngrams(store, 0, top=2)
     assert {name: found[:2] for name, found in every.windows.items()} == some.windows

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from store.files.errors import MonosemError, WorkFailed
-from store.files.schema import SCHEMA_VERSION
+from store.files.sealed_hdf5 import SCHEMA_VERSION
+from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
 from tests.patience import PATIENCE
@@ -69,7 +70,20 @@ def test_keys_of_an_earlier_version_may_be_missing(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "3", '{"spec": [1]}', '{"schema_version": null}', '{"results": "none"}', "\xff"]
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        "3",
+        '{"spec": [1]}',
+        '{"schema_version": null}',
+        '{"schema_version": 1e999}',
+        '{"schema_version": -Infinity}',
+        '{"schema_version": NaN}',
+        '{"results": "none"}',
+        "\xff",
+    ],
 )
 def test_damaged(run: RunFolder, text: str) -> None:
     run.run_json.write_bytes(text.encode("latin-1"))
@@ -226,3 +240,43 @@ def test_a_failure_behind_some_work_is_kept(run: RunFolder) -> None:
         raise MonosemError("a bad line far behind")
     assert (run.record().status, run.record().message) == ("failed", "a bad line far behind")
     assert run.events.is_file()
+
+
+def test_a_lock_that_leads_elsewhere_empties_no_file(run: RunFolder, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    (run.path / ".lock").unlink(missing_ok=True)
+    (run.path / ".lock").symlink_to(victim)
+    with pytest.raises(MonosemError, match=r"\.lock is a link out of its folder"), run.locked():
+        pytest.fail("it was locked")
+    assert victim.read_text() == "precious"
+
+
+def test_a_lock_that_is_a_fifo_is_refused_and_not_waited_for(run: RunFolder) -> None:
+    (run.path / ".lock").unlink(missing_ok=True)
+    os.mkfifo(run.path / ".lock")
+    with pytest.raises(MonosemError, match=r"\.lock is not a regular file"), run.locked():
+        pytest.fail("it was locked")
+
+
+def test_a_run_under_a_link_is_locked_like_any(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(run.path)
+    linked = RunFolder(tmp_path / "link")
+    with linked.locked():
+        linked.update(status="done")
+    assert run.record().status == "done"
+
+
+def test_events_and_records_are_not_read_through_links(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text(run.run_json.read_text())
+    EventLog(tmp_path / "events").append(EndEvent(tokens=1, seconds=1.0, tok_s=1.0))
+    before = (tmp_path / "events").read_bytes()
+    run.run_json.unlink()
+    run.run_json.symlink_to(tmp_path / "record.json")
+    run.events.symlink_to(tmp_path / "events")
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        run.record()
+    with pytest.raises(MonosemError, match="link out of its folder"):
+        EventLog(run.events).append(EndEvent(tokens=1, seconds=1.0, tok_s=1.0))
+    assert EventTail(run.events).poll() == ([], False)
+    assert (tmp_path / "events").read_bytes() == before

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from store.files.errors import MonosemError
-from store.run.shards import DTYPES, Rows, ShardInfo, ShardReader, complete_shards, shard_path, write_shard
+from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, shard_path, write_shard
 
 INFO = ShardInfo(
     model="m",
@@ -30,25 +30,25 @@ INFO = ShardInfo(
 )
 
 
-def rows(contexts: range, dtype: str, seed: int = 0) -> Rows:
+def rows(contexts: range, dtype: str, seed: int = 0) -> ShardRows:
     """Activations of any bits, NaN and infinities among them; context c has c % 3 rows, so some have none."""
     context = np.repeat(np.array(contexts), [c % 3 for c in contexts])
     bits = np.random.default_rng([seed, contexts.start]).bytes(len(context) * 5 * np.dtype(DTYPES[dtype]).itemsize)
     acts = np.frombuffer(bits, DTYPES[dtype]).reshape(-1, 5)
     position = np.array([p for c in contexts for p in range(c % 3)], np.int32)
-    return Rows(acts, (context * 10 + position).astype(np.int32), context.astype(np.int64), position)
+    return ShardRows(acts, (context * 10 + position).astype(np.int32), context.astype(np.int64), position)
 
 
-def write_all(folder: Path, dtype: str) -> Rows:
+def write_all(folder: Path, dtype: str) -> ShardRows:
     """Three shards of 3, 3 and 2 contexts; what they hold together."""
     made = [rows(range(first, min(first + 3, 8)), dtype) for first in (0, 3, 6)]
     for number, each in enumerate(made):
         write_shard(folder, number, replace(INFO, dtype=dtype), each)
     columns = ("acts_ND", "token_N", "context_N", "position_N")
-    return Rows(*(np.concatenate([getattr(each, name) for each in made]) for name in columns))
+    return ShardRows(*(np.concatenate([getattr(each, name) for each in made]) for name in columns))
 
 
-def assert_equal(found: Rows, expected: Rows) -> None:
+def assert_equal(found: ShardRows, expected: ShardRows) -> None:
     for name in ("acts_ND", "token_N", "context_N", "position_N"):
         ours, theirs = getattr(found, name), getattr(expected, name)
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), name
@@ -64,7 +64,9 @@ def test_any_contexts_across_shards(dtype: str, tmp_path: Path) -> None:
     for start in range(10):
         for stop in range(start, 11):
             keep = (everything.context_N >= start) & (everything.context_N < stop)
-            expected = Rows(*(getattr(everything, f)[keep] for f in ("acts_ND", "token_N", "context_N", "position_N")))
+            expected = ShardRows(
+                *(getattr(everything, f)[keep] for f in ("acts_ND", "token_N", "context_N", "position_N"))
+            )
             assert_equal(reader.contexts(start, stop), expected)
 
 

@@ -1,4 +1,4 @@
-"""Which folder a command works in."""
+"""Names and folders of new runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monosem_tui.cli.run_lookup import run_to_write, runs_to_write
+from store.run.new_folders import run_name, run_to_write, runs_to_write
+from store.settings.train import TrainSettings
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,9 @@ def test_trainings_on_one_pass_have_one_number(tmp_path: Path) -> None:
 def test_trainings_on_one_pass_share_the_folder_they_were_given(tmp_path: Path) -> None:
     for out, expected in ((Path("mine"), tmp_path / "mine-k8"), (Path("here/mine"), Path("here/mine-k8"))):
         assert runs_to_write(out, tmp_path, ["a"], ["-k8"], resume=False)[0].path == expected
+
+
+def test_runs_of_a_grid_are_named_by_how_they_differ() -> None:
+    settings = TrainSettings(model="gpt2", arch="relu", layer=3, l1=0.5)
+    assert run_name(settings, {"arch": "relu", "layer": "layer3", "l1": "l1_0.5"}) == "gpt2-resid_post-3-relu-l1_0.5"
+    assert run_name(TrainSettings(activations="a/b.npy"), {"k": "k16"}) == "b-topk-k16"

@@ -1,9 +1,8 @@
-"""Arrays of many segments laid end to end: read and written a stretch at a time, with no file left open."""
+"""Columns of many segments laid end to end into one file, in blocks, with one segment open at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -12,48 +11,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed, put
 
 ROWS = 1 << 20
 """Rows copied at once."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A contiguous dataset of a sealed file, by its place in the file.
-
-    It is read rather than mapped where it is read whole: pages of a mapping count as this process's memory.
-    """
-
-    path: Path
-    offset: int
-    length: int
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, path: Path, dataset: h5py.Dataset) -> Stretch:
-        """Where a dataset lies."""
-        return cls(path, dataset.id.get_offset() or 0, len(dataset), dataset.dtype)
-
-    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Values start … stop-1, all of them by default.
-
-        Raises:
-            MonosemError: the file ends before them.
-        """
-        wanted = (self.length if stop is None else stop) - start
-        offset = self.offset + start * self.dtype.itemsize
-        found = np.fromfile(self.path, self.dtype, wanted, offset=offset) if wanted else np.empty(0, self.dtype)
-        if len(found) != wanted:
-            raise MonosemError(f"{self.path} is truncated", "Remove the index folder and index again.")
-        return found
-
-    def mapped(self) -> NDArray[Any]:
-        """All values as a memory map, for a look here and there. Let it go soon."""
-        if not self.length:
-            return np.empty(0, self.dtype)
-        return np.memmap(self.path, self.dtype, "r", self.offset, (self.length,))
 
 
 def joined(
@@ -65,15 +26,15 @@ def joined(
     add: Sequence[int] = (),
     skip: Sequence[int] = (),
 ) -> None:
-    """Write the datasets called `source` of several segments end to end into `group`.
+    """Write the datasets called `source` of several segments end to end into a contiguous dataset of `group`.
 
     Args:
-        group: where to.
-        name: of the new dataset, contiguous.
+        group: the target.
+        name: name of the new dataset.
         paths: the segments.
-        source: name in each of them.
-        add: what is added to each segment's values; nothing if left out.
-        skip: how many of each segment's first values are left out; none if left out.
+        source: name of the dataset in each segment.
+        add: number added to each segment's values; 0 by default.
+        skip: number of values left out at the start of each segment; 0 by default.
     """
     total, dtype = _size(paths, source)
     target = group.create_dataset(name, (total - sum(skip),), dtype)
@@ -86,7 +47,7 @@ def joined(
 
 
 def joined_packed(group: h5py.Group, name: str, paths: Sequence[Path], source: str) -> None:
-    """Like `joined`, into a compressed dataset. Whole chunks are written at a time: segments do not show."""
+    """Write like `joined`, into a compressed dataset: whole chunks at a time, so its bytes show no segments."""
     total, dtype = _size(paths, source)
     if not total:
         put(group, name, np.empty(0, dtype))

@@ -1,0 +1,91 @@
+"""Search for the features of a regular expression, from its matches to the ranking; reports on the way.
+
+Shapes: N tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from store.index.corpus_text import Mask
+from store.index.reader import FeatureStore
+from store.query.find import MOST, FindOptions, Found, Order, search
+from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+
+RANKED, RANKED_HELD_OUT = 1000, 200
+"""Features ranked by default; with `held_out` each is measured once more, which costs a look at every token."""
+WORDS = 12
+"""Matching tokens that are named."""
+BLOCK = 1 << 16
+"""Tokens that the expression sees between two reports, about."""
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A regular expression, and how the features that track it are ranked."""
+
+    pattern: str
+    tokens: bool = False
+    """Match single tokens' strings, not the text."""
+    last: bool = False
+    """Rank by the last token of each match only."""
+    held_out: bool = False
+    by: Order = "f1"
+    top: int = 0
+    """Features in the ranking at most; 0 for RANKED or RANKED_HELD_OUT."""
+    most: int = MOST
+
+    @property
+    def options(self) -> FindOptions:
+        """Return what `search` takes of it."""
+        top = self.top or (RANKED_HELD_OUT if self.held_out else RANKED)
+        return FindOptions(top=top, most=self.most, held_out=self.held_out, by=self.by)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a search."""
+
+    matched: float = 0.0
+    """Share of the corpus that the expression has seen."""
+    words: tuple[tuple[int, int], ...] = ()
+    """The tokens that match most often: vocabulary id and count, once the expression has seen everything."""
+    found: Found | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether this is the whole answer."""
+        return self.found is not None and self.found.finished
+
+
+def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) -> Iterator[Report]:
+    """Yield reports: of each block that was matched, then of each step of `store.query.find.search`.
+
+    Raises:
+        MonosemError: the pattern is not a regular expression, or nothing matches.
+    """
+    pattern = compile_pattern(inquiry.pattern)
+    yield Report()
+    matches, n_tokens = [], max(1, store.n_tokens)
+    for match in (token_matches if inquiry.tokens else text_matches)(store, pattern, block):
+        matches.append(match)
+        yield Report((match.start + len(match.matched_N)) / n_tokens)
+    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last)
+    words = _words(store, question.scored_N & question.matched_N)
+    for found in search(store, question, inquiry.options):
+        yield Report(1.0, words, found)
+
+
+def _words(store: FeatureStore, matched_N: Mask) -> tuple[tuple[int, int], ...]:
+    count_V = np.zeros(len(store.vocabulary), np.int64)
+    for start in range(0, len(matched_N), BLOCK):
+        token_N = store.tokens(start, start + BLOCK)[matched_N[start : start + BLOCK]]
+        found_V = np.bincount(token_N)
+        if len(found_V) > len(count_V):  # some models have tokens beyond the vocabulary
+            count_V = np.append(count_V, np.zeros(len(found_V) - len(count_V), np.int64))
+        count_V[: len(found_V)] += found_V
+    order = np.argsort(-count_V, kind="stable")[:WORDS]
+    return tuple((int(i), int(count_V[i])) for i in order if count_V[i])

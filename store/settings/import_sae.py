@@ -1,0 +1,41 @@
+"""Settings of `monosem import`: what a person knows better than the files of an autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from store.settings.setting import setting
+from store.settings.subject import ReopenSettings, SubjectSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings(ReopenSettings):
+    """Where an autoencoder belongs, how it computes, and how it is checked. None leaves it to the files."""
+
+    model: str | None = setting(None, SubjectSettings.description("model").help, "MODEL", unset="as the source says")
+    data: str | None = setting(
+        None, SubjectSettings.description("data").help, "DATA", unset="as the source says, or stdlib"
+    )
+    layer: int | None = setting(None, "Layer, from 0, where the source says none or a wrong one", "N")
+    site: str | None = setting(None, "Site, where the source says none or a wrong one", "SITE")
+    layer_out: int | None = setting(None, "Of a transcoder: layer of what it explains", "N")
+    site_out: str | None = setting(None, "Of a transcoder: the site it explains", "SITE")
+    context: int | None = setting(None, "Tokens per context", "N", unset="as the source says, or 256", least=2)
+    device: str | None = setting(None, SubjectSettings.description("device").help, "DEVICE", unset="auto")
+    dtype: str | None = setting(None, SubjectSettings.description("dtype").help, "TYPE", unset="auto")
+    check: bool = setting(True, "Measure it on text at once", unset="`check=True`")
+    tokens: int = setting(4096, "Tokens to check on", "COUNT")
+    explained_variance: float | None = setting(None, "As published, to compare with", "X")
+    l0: float | None = setting(None, "As published, to compare with", "X", least=0)
+    input_scale: float | None = setting(None, "What its inputs were multiplied by in training", "X", least=1e-12)
+    subtracts_b_dec: bool | None = setting(None, "Whether b_dec is taken from its inputs")
+    by_norm: Literal["none", "activations", "selection"] | None = setting(
+        None,
+        "none, activations, selection: what decoder norms weigh: activations, or which are selected",
+        "HOW",
+    )
+    centred: bool | None = setting(None, "Whether it read a stream without its mean")
+    token_norm: Literal["none", "layer_norm", "rms_norm"] | None = setting(
+        None, "none, layer_norm, rms_norm: how every token is normalised by itself", "HOW"
+    )

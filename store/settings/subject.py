@@ -1,0 +1,61 @@
+"""Settings of what is looked at: a language model, a site in it, and the text it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from store.settings import architectures
+from store.settings.setting import Settings, setting
+
+Packing = Literal["packed", "documents"]
+SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectSettings(Settings):
+    """Settings that every command on a language model shares."""
+
+    model: str = setting("gpt2", "Language model: gpt2, llama, gemma, a hub id, a folder or a run", "MODEL")
+    layer: int | None = setting(None, "Layer of the model, counted from 0", "N", unset="the middle one")
+    site: str = setting("resid_post", SITES_HELP, "SITE")
+    layer_out: int | None = setting(None, "Layer of `site_out`", "N", unset="that of `site`")
+    site_out: str = setting(
+        "",
+        f"Explain this site by features of `site`: a transcoder ({architectures.listed(transcodes=True)})",
+        "SITE",
+    )
+    data: str = setting(
+        "stdlib",
+        "Text: stdlib, planted, files, globs (.txt .jsonl .jsonl.zst .parquet; :FIELD), hf:NAME[:CONFIG][@SPLIT]",
+        "DATA",
+    )
+    context: int | None = setting(
+        None, "Tokens per context", "N", unset="256, or what the model was made for if that is less", least=2
+    )
+    packing: Packing = setting("packed", "Lay documents end to end, or give each its own contexts")
+    seed: int = setting(0, "Seed of everything that is drawn at random", "N", least=0)
+    data_seed: int | None = setting(
+        None, "Seed of the order of text and batches", "N", unset="`seed`, the first", least=0
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1 or mps", "DEVICE")
+    dtype: str = setting("auto", "Of matrix products: auto, float32, bfloat16 or float16", "TYPE")
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of the order of text and activations."""
+        return self.seed if self.data_seed is None else self.data_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReopenSettings(Settings):
+    """What a trained run is looked at with, where that differs from its training; None is what it was trained with."""
+
+    model: str | None = setting(
+        None, "Language model: gpt2, llama, gemma, a hub id, a folder or a run", "MODEL", unset="as in training"
+    )
+    data: str | None = setting(None, SubjectSettings.description("data").help, "DATA", unset="as in training")
+    device: str | None = setting(None, "auto, cpu, cuda, cuda:1 or mps", "DEVICE", unset="as in training")
+    dtype: str | None = setting(
+        None, "Of matrix products: auto, float32, bfloat16 or float16", "TYPE", unset="as in training"
+    )

@@ -1,0 +1,32 @@
+"""Settings of work on a trained run: indexing and measuring it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.settings.setting import setting
+from store.settings.subject import ReopenSettings, SubjectSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexSettings(ReopenSettings):
+    """How `monosem index` fills features.h5."""
+
+    tokens: int | None = setting(None, "Tokens to index features over (500k, 2M)", "COUNT", unset="as in training, 1M")
+    memory: int | None = setting(
+        None,
+        "Memory to collect, sort and merge in (500M, 2G)",
+        "SIZE",
+        unset="a quarter of the machine's, 2G at most",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings(ReopenSettings):
+    """What `monosem eval` measures on; without text or activations, on what was held out from the training."""
+
+    data: str | None = setting(
+        None, SubjectSettings.description("data").help, "DATA", unset="what was held out from the training"
+    )
+    activations: str | None = setting(None, "Measure on an array: .npy, .h5:DATASET, .safetensors:NAME", "FILE")
+    tokens: int | None = setting(None, "Tokens to measure on (500k, 2M)", "COUNT", unset="500k")
