@@ -267,7 +267,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "feature of a run on an array": (run_on_array, on("show", "3"), "array"),
     "text for a run on an array": (run_on_array, on("eval", "--data", "stdlib"), "--data"),
     "array of another width": (run_on_array, eval_on("b.npy"), "15"),
-    "folder instead of an array": (run_on_array, eval_on("it"), "no array"),
+    "folder instead of an array": (run_on_array, eval_on("it"), "not an array"),
     "a file where the run should be": (
         write("file", b""),
         lambda place: [*train()(place), "--out", str(place.folder / "file" / "run")],

@@ -24,6 +24,11 @@ SHARED_LEAF = (*SCREEN, *MODEL, "engine", "monosem_tui", "pyarrow", "zstandard",
 HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
 """What `monosem --help` can do without; together they take seconds."""
 
+CLOSURE = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print(*(name for name in sys.modules if name.startswith("engine.")))
+"""
 LOOK = """
 import importlib, sys
 modules, forbidden = sys.argv[1].split(","), sys.argv[2].split(",")
@@ -92,6 +97,22 @@ def test_engine_never_shows() -> None:
 
 def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
+
+
+def engine_modules(name: str) -> list[str]:
+    """Return the engine's modules that importing `name` loads."""
+    return _fresh(CLOSURE, name).stdout.split()
+
+
+def test_estimates_do_not_load_the_work() -> None:
+    """Estimating is arithmetic: it needs itself, the shared sizes and their packages."""
+    parts = ("engine.resources", "engine.runtime", "engine.runtime.sizes", "engine.resources.estimates")
+    assert sorted(engine_modules("engine.resources.estimates")) == sorted(parts)
+
+
+def test_the_check_of_estimates_can_fail() -> None:
+    """The plans beside it do load what they plan for."""
+    assert "engine.sae.base" in engine_modules("engine.resources.plans")
 
 
 def test_the_terminal_needs_no_model() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.corpus.reading_order import Split, has_held_out
 from engine.data.activations import BlockShuffle
 from engine.data.arrays import open_array
-from engine.data.prefetch import made_ahead, makes_ahead
+from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.indexing.index_run import build_index
@@ -162,7 +162,7 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
         members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
     shared, batches = source.readers[0].settings, members[0].trainer.settings
     device = device_of(shared)
-    with made_ahead(source.blocks, wanted=makes_ahead(device)) as blocks:
+    with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
         loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
         if resume:

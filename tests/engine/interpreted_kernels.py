@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.sae.base import SparseActs, decode_sparse
 from engine.sae.sparse import products as sparse
-from engine.sae.sparse.entries import Entries
+from engine.sae.sparse.products import TopKEntries
 from tests.engine.kernel_truth import Operands, check, operands, same, trained
 
 if os.environ.get("TRITON_INTERPRET") != "1":
@@ -71,14 +71,14 @@ def long_feature() -> Operands:
 
 def test_a_feature_on_every_token() -> None:
     made = long_feature()
-    entries = Entries(made.feature_BK, 8)
+    entries = TopKEntries(made.feature_BK, 8)
     assert entries.pieces.first_G.diff()[3] > 1
     found = triton_kernels.summed_by_feature(made.weight_BK, made.left_BD, entries)
     torch.testing.assert_close(found.double(), made.acts_BF.T @ made.left_BD.double(), rtol=0, atol=1e-4)
 
 
 def summed(given: Operands, piece: int) -> Tensor:
-    entries = Entries(given.feature_BK, len(given.rows_FD), piece)
+    entries = TopKEntries(given.feature_BK, len(given.rows_FD), piece)
     return triton_kernels.summed_by_feature(given.weight_BK, given.left_BD, entries)  # type: ignore[no-any-return]
 
 

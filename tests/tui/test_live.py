@@ -15,9 +15,11 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
 from monosem_tui.live.model_client import Phase
+from monosem_tui.live.sampling_text import written
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import LiveMemory, Memory, recall
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from tests.patience import wait_for_end
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
@@ -150,7 +152,7 @@ async def test_what_is_kept_for_the_next_time(
     async with make_app(memory=kept).run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
         assert (screen.writing.shown.prompt, screen.connection.tray.written()) == ("the sea", "-0=max*2@response")
-        assert str(screen.writing.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
+        assert written(screen.writing.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
         await pilot.press("p", "escape")
     hostile = Memory(live=LiveMemory(prompt="\x1b[31m", clamps="0=max*2 ]] 999999=1 =", sampling="k=x"))
     async with make_app(memory=hostile).run_test(size=(80, 24)) as pilot:
@@ -183,7 +185,9 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
         await until(pilot, lambda: "the recipe is in sea.json" in screen_text(pilot))
         recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
-        assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        assert recipe == Recipe(
+            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+        )
         await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
         await pilot.press("e", "enter")

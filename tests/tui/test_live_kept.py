@@ -18,6 +18,7 @@ from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import recall
 from monosem_tui.screens.live.screen import LiveScreen
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from store.live.saved_recipes import keep_recipe, kept_recipes
 from store.notes.note_file import Notes
 from tests.sample_run import Sample
@@ -35,7 +36,9 @@ def own(sample: Sample, tmp_path: Path) -> Iterator[OpenRun]:
     run.store.close()
 
 
-OTHER = Recipe(prompt="a boat", clamps=("7=5", "0=max*2@prompt"), max_new=30, temperature=0.5, seed=3)
+OTHER = Recipe(
+    prompt="a boat", clamps=("7=5", "0=max*2@prompt"), sampling=Sampling(max_new=30, temperature=0.5, seed=3)
+)
 
 
 async def complete(pilot: Pilot[None], screen: LiveScreen) -> None:
@@ -56,7 +59,9 @@ async def test_a_recipe_is_kept_and_written_again(
         await until(pilot, lambda: "own-1 is kept in the notes" in screen_text(pilot))
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
-        assert kept.recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        assert kept.recipe == Recipe(
+            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+        )
         await pilot.press("w", *["backspace"], "1", "enter")
         assert "is kept already" in screen_text(pilot)
         await pilot.press("d", "g", *keys(" t=0.7 seed=9"), "enter", "p", "x", "enter")
@@ -66,7 +71,7 @@ async def test_a_recipe_is_kept_and_written_again(
         await complete(pilot, screen)
         assert screen.connection.talk.recipe == wrote
         assert screen.connection.tray.clamps == ("0=max*2@response",)
-        assert screen.writing.shown.sampling.words == "greedy"
+        assert screen.writing.shown.sampling.temperature == 0
 
 
 async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
@@ -119,7 +124,7 @@ async def test_recipes_that_do_not_fit(
         await complete(pilot, screen)
         (tmp_path / "no.json").write_text("{}")
         await pilot.press("o", "f", *keys(str(tmp_path / "no.json")), "enter")
-        assert "is no recipe" in screen_text(pilot)
+        assert "is not a recipe" in screen_text(pilot)
 
 
 async def test_a_text_under_several_strengths_is_said_to_be_one(

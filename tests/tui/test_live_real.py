@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.from_recipe import prompt_of, sampling_of
-from engine.live.generation import Session
+from engine.live.from_recipe import prompt_of
+from engine.live.generation import Generation
 from engine.live.live_model import open_live
 from engine.runtime.progress import Silent
 from monosem_tui.live.model_client import Phase
@@ -44,10 +44,10 @@ async def test_a_text_is_what_the_engine_writes(
         await until(pilot, lambda: screen.connection.talk.writing.complete)
         recipe = screen.connection.talk.recipe
         assert recipe is not None
-        assert (recipe.prompt, recipe.temperature, recipe.seed) == (PROMPT, 1.2, 40)
+        assert (recipe.prompt, recipe.sampling.temperature, recipe.sampling.seed) == (PROMPT, 1.2, 40)
         model = open_live(run, ReopenSettings(), Silent())
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
-        own = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 20)
+        own = Generation(model, prompt_of(model, recipe), clamps, recipe.sampling)
         while own.step() is not None:
             pass
         writing = screen.connection.talk.writing
@@ -92,7 +92,7 @@ async def test_a_chat_that_is_kept_is_written_again(
         model = open_live(own, ReopenSettings(), Silent())
         clamps = [parse_clamp(clamp) for clamp in screen.connection.talk.recipe.clamps]
         recipe = screen.connection.talk.recipe
-        session = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 12)
+        session = Generation(model, prompt_of(model, recipe), clamps, recipe.sampling)
         while session.step() is not None:
             pass
         assert [token.token for token in before.clamped] == session.clamped.tokens

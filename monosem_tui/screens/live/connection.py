@@ -9,8 +9,8 @@ from functools import partial
 from textual.timer import Timer
 
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.live.model_client import Conversation
-from monosem_tui.live.process import AttachedProcess, Life, ModelProcess
+from monosem_tui.live.model_client import ModelClient
+from monosem_tui.live.process import AttachedProcess, ModelProcess, ProcessConnection
 from monosem_tui.live.tray import Tray
 from monosem_tui.model.session_state import state_folder
 from monosem_tui.screens.base import MonosemScreen
@@ -42,7 +42,7 @@ class ModelConnection(Part):
         self.run = session.opened
         path = self.run.path
         self.folder = RunFolder(path.parent if path.is_file() else path)
-        self.talk = Conversation(self.folder.path, self._start_process, comes_back=session.attach is not None)
+        self.talk = ModelClient(self.folder.path, self._start_process, comes_back=session.attach is not None)
         self.tray: Tray = session.clamps
         self._revision = self.tray.revision
         self._heard_at = 0.0
@@ -108,15 +108,15 @@ class ModelConnection(Part):
             self.talk.restart()
             self.redraw()
 
-    def _start_process(self) -> Life:
-        def wake(process: Life) -> None:
+    def _start_process(self) -> ProcessConnection:
+        def wake(process: ProcessConnection) -> None:
             self.host.post_message(Done(partial(self._wake, process)))
 
         if self.host.session.attach is not None:
             return AttachedProcess(self.host.session.attach, wake)
         return ModelProcess(state_folder() / "live.log", wake, self.command)
 
-    def _wake(self, process: Life) -> None:
+    def _wake(self, process: ProcessConnection) -> None:
         """Take what the process has sent now, or with what comes in the next moments."""
         if not self.talk.belongs(process):
             return

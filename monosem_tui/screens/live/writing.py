@@ -9,11 +9,10 @@ from dataclasses import replace
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase, no_template
-from monosem_tui.live.transcript import Sampling
+from monosem_tui.live.sampling_text import DEFAULT, changed, in_words, written
 from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
 from monosem_tui.pages.live_page import Shown
-from monosem_tui.pages.recipes_page import sampling_of
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
 from monosem_tui.screens.part import Part, Way
@@ -21,6 +20,7 @@ from monosem_tui.widgets.live_view import LiveView
 from store.files.errors import MonosemError
 from store.live.clamp import parse_sweep
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 
 
 class WritingControl(Part):
@@ -58,8 +58,8 @@ class WritingControl(Part):
         if not self.view.display:
             return ""
         # Not while it writes: the bottom line would cost more a token than all the rest.
-        written = 0 if self._talk.phase is Phase.WRITING else len(self._talk.writing)
-        return " · ".join([*([f"{count(written)} tokens"] if written else []), self.shown.sampling.words])
+        tokens = 0 if self._talk.phase is Phase.WRITING else len(self._talk.writing)
+        return " · ".join([*([f"{count(tokens)} tokens"] if tokens else []), in_words(self.shown.sampling)])
 
     def remembered(self, memory: Memory) -> Memory:
         """Keep prompt, clamps and settings."""
@@ -67,7 +67,7 @@ class WritingControl(Part):
         kept = LiveMemory(
             prompt=shown.prompt,
             clamps=shown.tray.written(),
-            sampling=str(shown.sampling),
+            sampling=written(shown.sampling),
             chat=shown.chat,
             system=shown.system,
         )
@@ -117,7 +117,7 @@ class WritingControl(Part):
         except MonosemError:
             shown.chat = was
             raise
-        shown.prompt, shown.system, shown.sampling = recipe.prompt, recipe.system, sampling_of(recipe)
+        shown.prompt, shown.system, shown.sampling = recipe.prompt, recipe.system, recipe.sampling
         shown.tray.take(clamps)
         self._connection.forget_change()
         self._front()
@@ -137,23 +137,19 @@ class WritingControl(Part):
             return
         shown = self.shown
         shown.prompt, shown.chat, shown.system = recipe.prompt, recipe.chat, recipe.system
-        shown.sampling = sampling_of(recipe)
+        shown.sampling = recipe.sampling
         with suppress(MonosemError):  # of a run of another width
             shown.tray.take([self._tray.checked(clamp) for clamp in recipe.clamps])
         self._connection.forget_change()
 
     def _recipe(self) -> Recipe:
-        shown, s = self.shown, self.shown.sampling
+        shown = self.shown
         return Recipe(
             prompt=shown.prompt,
             chat=shown.chat,
             system=shown.system if shown.chat else "",
             clamps=shown.tray.clamps,
-            max_new=s.max_new,
-            temperature=s.temperature,
-            top_p=s.top_p,
-            top_k=s.top_k,
-            seed=s.seed,
+            sampling=shown.sampling,
         )
 
     def _may_run(self) -> bool:
@@ -276,11 +272,11 @@ class WritingControl(Part):
 
     def action_settings(self) -> None:
         """Type how tokens are drawn."""
-        self._connection.ask("settings", str(self.shown.sampling), self._take_settings)
+        self._connection.ask("settings", written(self.shown.sampling), self._take_settings)
 
     def _take_settings(self, text: str) -> None:
-        self.shown.sampling = self.shown.sampling.changed(text)
-        self._host.tell(f"{self.shown.sampling.words}, from the next text on")
+        self.shown.sampling = changed(self.shown.sampling, text)
+        self._host.tell(f"{in_words(self.shown.sampling)}, from the next text on")
 
     def action_sweep(self) -> None:
         """Type a row of strengths for the clamp under the cursor."""
@@ -305,6 +301,6 @@ class WritingControl(Part):
 
 def _sampling(text: str) -> Sampling:
     try:
-        return Sampling().changed(text)
+        return changed(DEFAULT, text)
     except MonosemError:
-        return Sampling()
+        return DEFAULT

@@ -139,7 +139,7 @@ def test_model_blocks_go_on_from_a_position() -> None:
 def test_a_corpus_that_ends_says_so() -> None:
     blocks = model_blocks(subject(), 1000, epochs=1)
     list(blocks.next_block(10**9))
-    with pytest.raises(MonosemError, match="texts gave no further activations"):
+    with pytest.raises(MonosemError, match="texts has no further activations"):
         list(blocks.next_block(10**9))
 
 
@@ -263,7 +263,7 @@ def test_a_look_ahead_uses_nothing() -> None:
 
 
 def test_rows_must_be_whole_batches() -> None:
-    with pytest.raises(ValueError, match="31 rows are no whole number of batches of 10"):
+    with pytest.raises(ValueError, match="31 rows are not a whole number of batches of 10"):
         BlockShuffle(Numbered((30,)), 10, 0, 31)
 
 

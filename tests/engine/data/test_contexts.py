@@ -349,7 +349,7 @@ def test_an_endless_stream_of_what_does_not_count_is_refused(
     corpus: Texts, roles: tuple[str, ...], packing: Packing
 ) -> None:
     stream = stream_of(corpus, words_encoding(*roles), 4, packing, epochs=None)
-    with pytest.raises(MonosemError, match="texts holds no token that counts"):
+    with pytest.raises(MonosemError, match="texts has no token that counts"):
         stream.skip_tokens(1, counted=True)
 
 

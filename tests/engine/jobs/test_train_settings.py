@@ -92,7 +92,7 @@ def test_defaults_follow_from_the_rest() -> None:
         ({"batch": 512, "tokens": 500}, "`batch=512` is more than `tokens=500`"),
         ({"arch": "relu", "k": 4}, "`k` has no meaning for relu"),
         ({"l1": 4.0}, "`l1` has no meaning for topk"),
-        ({"arch": "relu", "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
+        ({"arch": "relu", "l1": -1.0}, "l1 must be a finite number of at least 0, not -1.0"),
         ({"k": 0}, "k must lie between 1"),
         ({"k": 2000, "d_sae": 100}, "k must lie between 1 and d_sae = 100, not 2000"),
         ({"arch": "jumprelu", "k": 4, "l1": 1.0}, "`k` and `l1` both"),

@@ -21,11 +21,11 @@ from engine.sae.base import (
     SparseActs,
     decode_sparse,
     encoded_rows,
-    fired_features,
     positive_entries,
 )
 from engine.sae.registry import architecture, from_weights
 from engine.sae.relu import ReluSae
+from engine.sae.sparse.products import TopKEntries
 from engine.sae.topk import TopKSae
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
@@ -102,8 +102,9 @@ def test_no_token_has_no_entries() -> None:
 
 
 def test_only_positive_activations_fire() -> None:
-    acts = SparseActs(torch.tensor([[0.0, 2.0], [0.5, 0.0]]), torch.tensor([[4, 1], [1, 3]]))
-    assert fired_features(acts, 6).tolist() == [False, True, False, False, False, False]
+    active_BK = torch.tensor([[0.0, 2.0], [0.5, 0.0]]) > 0
+    entries = TopKEntries(torch.tensor([[4, 1], [1, 3]]), 6)
+    assert entries.fired(active_BK).tolist() == [False, True, False, False, False, False]
 
 
 def test_a_quarter_of_a_gibibyte_is_encoded_at_once() -> None:
@@ -284,8 +285,8 @@ def test_architectures_by_name() -> None:
         ({"d_sae": 0}, "d_sae must be positive, not 0"),
         ({"d_sae": 8, "k": 9}, "k must lie between 1 and d_sae = 8, not 9"),
         ({"d_sae": 8, "k": 0}, "k must lie between 1 and d_sae = 8, not 0"),
-        ({"d_sae": 8, "l1": -1.0}, "l1 must be a number from 0 on, not -1.0"),
-        ({"d_sae": 8, "l1": float("nan")}, "l1 must be a number from 0 on, not nan"),
+        ({"d_sae": 8, "l1": -1.0}, "l1 must be a finite number of at least 0, not -1.0"),
+        ({"d_sae": 8, "l1": float("nan")}, "l1 must be a finite number of at least 0, not nan"),
     ],
 )
 def test_impossible_shapes_are_refused(settings: dict[str, float], what: str) -> None:
