@@ -323,7 +323,7 @@ async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp) -
             ):
                 for key in action.keys:
                     await pilot.press(NAMES.get(key, {">": "greater_than_sign", "<": "less_than_sign"}.get(key, key)))
-                    await pilot.press("escape") if screen.typing else None
+                    await pilot.press("escape") if screen.line.typing else None
                     await answered(pilot)
         assert pilot.app.screen is screen
 

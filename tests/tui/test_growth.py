@@ -94,7 +94,7 @@ async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[
         await grown(pilot, 20)
         await press(pilot, "backspace")
         screen = browse_screen(pilot)
-        assert (screen.typing, screen.input.text, screen.order.catalogue.ordering.text) == (True, "se", "se")
+        assert (screen.line.typing, screen.input.text, screen.order.catalogue.ordering.text) == (True, "se", "se")
 
 
 async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:

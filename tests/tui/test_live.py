@@ -314,7 +314,7 @@ async def test_prompts_that_do_not_do(make_app: MakeApp, monkeypatch: pytest.Mon
         assert "there is no prompt" in screen_text(pilot)
         screen = await write(pilot)
         await pilot.press("p", "ctrl+u")
-        screen.take_paste("a line of text\n" * 5000)
+        screen.line.paste("a line of text\n" * 5000)
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         assert "↵a line of text" in screen_text(pilot)

@@ -138,7 +138,7 @@ async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
         await pilot.press("i", "p")
-        screen.take_paste("a line of text\n" * 5000)
+        screen.line.paste("a line of text\n" * 5000)
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         await pilot.press("enter")

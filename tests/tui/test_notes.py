@@ -155,9 +155,9 @@ async def test_escape_and_unchanged_text_write_nothing(make_app: MakeApp, own: O
             await press(pilot, key)
             await write(pilot, "x")
             await press(pilot, "down", "escape")
-            assert not browse_screen(pilot).typing
+            assert not browse_screen(pilot).line.typing
             await press(pilot, key, "enter")
-            assert not browse_screen(pilot).typing
+            assert not browse_screen(pilot).line.typing
         assert browse_screen(pilot).pane.state.feature == 0
     assert path.read_bytes() == content
 

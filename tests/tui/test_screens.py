@@ -315,7 +315,7 @@ async def test_commands_run_what_they_name_and_say_why_not(make_app: MakeApp) ->
         await pilot.press("ctrl+p", *"zzz", "enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, BrowseScreen)
-        assert not pilot.app.screen.typing
+        assert not pilot.app.screen.line.typing
 
 
 # Runs

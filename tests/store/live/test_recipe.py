@@ -107,4 +107,6 @@ def test_a_recipe_takes_the_place_of_recipes_alone(tmp_path: Path) -> None:
         path.write_text(other)
         with pytest.raises(MonosemError, match="is there already, and is not a recipe"):
             Recipe(prompt="c").save(path)
+        with pytest.raises(MonosemError, match="is there already, and is not a recipe"):
+            Recipe.check_place(path)
         assert path.read_text() == other
