@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 SCREEN = ("textual", "rich", "typer", "click")
@@ -24,7 +26,8 @@ HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
 
 CLOSURE = """
 import importlib, sys
-importlib.import_module(sys.argv[1])
+for name in sys.argv[1].split(","):
+    importlib.import_module(name)
 print(*(name for name in sys.modules if name.startswith("engine.")))
 """
 LOOK = """
@@ -65,7 +68,7 @@ def _fresh(script: str, *arguments: str, path: Path | None = None) -> subprocess
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": where, "MONOSEM_DEBUG": "1"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -97,9 +100,11 @@ def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
 
 
-def engine_modules(name: str) -> list[str]:
-    """Return the engine's modules that importing `name` loads."""
-    return _fresh(CLOSURE, name).stdout.split()
+def engine_modules(*names: str) -> set[str]:
+    """Return the engine's modules that importing `names` loads."""
+    done = _fresh(CLOSURE, ",".join(names))
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
 def test_estimates_do_not_load_the_work() -> None:
@@ -111,6 +116,33 @@ def test_estimates_do_not_load_the_work() -> None:
 def test_the_check_of_estimates_can_fail() -> None:
     """The plans beside it do load what they plan for."""
     assert "engine.sae.base" in engine_modules("engine.resources.plans")
+
+
+LIVE = ("server", "live_model", "from_recipe", "inspection")
+"""What the model process imports to load a run, generate, sweep and inspect."""
+UNUSED_LIVE = (
+    "engine.commands",
+    "engine.corpus.data_argument",
+    "engine.corpus.planted",
+    "engine.evaluation",
+    "engine.resources",
+    "engine.training",
+)
+MOST_LIVE = 49
+"""Modules of the engine, packages included. A new one costs start-up time: raise the number only with a reason."""
+
+
+def test_a_live_model_needs_no_training() -> None:
+    found = engine_modules(*(f"engine.live.{name}" for name in LIVE))
+    assert [name for name in sorted(found) if name.startswith(UNUSED_LIVE)] == []
+    assert len(found) <= MOST_LIVE, sorted(found)
+
+
+def test_the_check_of_a_closure_can_fail() -> None:
+    """Training does import the trainer, and with it more than a live model may."""
+    found = engine_modules("engine.commands.train")
+    assert {"engine.training.trainer", "engine.resources.plans"} <= found
+    assert len(found) > MOST_LIVE
 
 
 def test_the_terminal_needs_no_model() -> None:

@@ -19,11 +19,10 @@ from engine.evaluation.array_quality import note_measure
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Source, from_activations, open_source
-from engine.jobs.array_source import is_of_array
 from engine.jobs.resume import agreeing, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import trainer_settings
-from engine.jobs.trained_run import trained_settings
+from engine.jobs.trained_run import is_of_array, trained_settings
 from engine.resources.limits import check_room
 from engine.resources.plans import training_plan
 from engine.runtime.free_memory import keep_freed_memory

@@ -45,6 +45,11 @@ class Corpus(Protocol):
         """Return SHA-256 (hexadecimal) of the content."""
 
 
+def names_files(spec: str) -> bool:
+    """Whether a corpus is named by the path or glob of its files, with or without a field."""
+    return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
+
+
 def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
     """Yield documents from raw texts: stripped, long ones cut, blank ones left out.
 

@@ -79,6 +79,8 @@ def generate(
 
     folder = find_run(run, runs_root(runs_dir))
     asked = asked_recipe(recipe, {name: value for name, value in changes.items() if value is not None})
+    if save is not None:
+        asked.check_place(save)  # before the work, not after it
     from engine.live.from_recipe import generations, signed, sweep_of
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained
