@@ -15,8 +15,8 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import keys, live, pretend, until
-from tests.tui.screens import press, screen_text, settle
+from tests.tui.live_app import keys, live, pretend
+from tests.tui.screens import press, screen_text, settle, until
 
 
 def test_documents_by_number(sample: Sample) -> None:

@@ -34,7 +34,7 @@ def dense(weight_BK: Tensor, feature_BK: Tensor, d_sae: int) -> Tensor:
     return out_BF.scatter_add(1, feature_BK, weight_BK)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes, st.integers(0, 2**16))
 def test_products(shape: tuple[int, int, int, int], seed: int) -> None:
     n, d, f, k = shape
@@ -47,7 +47,7 @@ def test_products(shape: tuple[int, int, int, int], seed: int) -> None:
     torch.testing.assert_close(summed_by_feature(weight_BK, left_BD, entries), acts_BF.T @ left_BD)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes, st.integers(0, 2**16))
 def test_gradients_equal_those_of_a_dense_reference(shape: tuple[int, int, int, int], seed: int) -> None:
     n, d, f, k = shape
@@ -111,6 +111,7 @@ def losses(products: str, steps: int = 200) -> tuple[float, torch.dtype]:
     return sum(found[-20:]), trainer.sae.W_enc.dtype
 
 
+@pytest.mark.slow
 def test_products_in_bfloat16_are_harmless() -> None:
     (exact, _), (rounded, kept_in) = losses("float32"), losses("bfloat16")
     assert kept_in == torch.float32
