@@ -11,7 +11,7 @@ import pytest
 
 from tests.patience import PATIENCE, wait_for_end
 from tests.sample_run import Sample, build_sample
-from tests.store.query.test_find_process import ENDLESS
+from tests.store.query.test_find_process import ENDLESS, at_work
 from tests.tui.pty_bytes import PtyApp
 from tests.tui.test_wire import LONG, text
 
@@ -50,6 +50,7 @@ def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
 def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> None:
     app.send(b":find " + ENDLESS.encode() + b"\r")
     app.read_until(b"esc stops the search")
+    at_work(int(_children(app.process.pid)[0]))  # it has said all that it has to say
     app.rest(children=False)
     assert app.read(2.0) == b""
     app.send(b"?")

@@ -118,12 +118,12 @@ time.sleep(600)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as asker:
         assert asker.stdout is not None
         pid = int(asker.stdout.readline())
-        _at_work(pid)
+        at_work(pid)
         asker.kill()
     wait_for_end(pid)
 
 
-def _at_work(pid: int) -> None:
+def at_work(pid: int) -> None:
     """Wait until it has used more than it takes to start: by then the expression holds the interpreter."""
 
     def seconds() -> float:
