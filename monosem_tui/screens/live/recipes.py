@@ -12,7 +12,7 @@ from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.recipe_files import export, free_file, free_name, save_recipe
 from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.live.connection import ModelConnection
-from monosem_tui.screens.live.writing import WritingControl
+from monosem_tui.screens.live.writer import WritingControl
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.live_view import RecipesView
 from store.files.errors import MonosemError

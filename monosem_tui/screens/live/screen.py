@@ -13,7 +13,7 @@ from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.inspection import Inspection
 from monosem_tui.screens.live.recipes import RecipeShelf
 from monosem_tui.screens.live.tray import ClampTray
-from monosem_tui.screens.live.writing import WritingControl
+from monosem_tui.screens.live.writer import WritingControl
 from monosem_tui.screens.session import Session
 
 
