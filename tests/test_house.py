@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -41,7 +42,7 @@ def test_the_layers_hold_and_can_fail(contract: list[str], graphs: Mapping[str, 
     graph, layers = graphs[contract[0].split(".")[0]], layers_of(contract)
     assert not graph.find_illegal_dependencies_for_layers(layers=layers)
     names = [next(iter(sorted(layer.module_tails))) for layer in layers]
-    for upper, lower in zip(names, names[1:], strict=False):
+    for upper, lower in pairwise(names):
         if graph.direct_import_exists(importer=lower, imported=upper):
             continue
         graph.add_import(importer=lower, imported=upper)
@@ -118,5 +119,5 @@ def test_the_glossary_is_short_and_sorted() -> None:
 
 
 def test_lines_of_code_are_counted_without_their_prose() -> None:
-    source = '"""Doc\n\nof it."""\n\n# why\nX = 1\n"""Of X."""\n\ndef f() -> str:\n    """One."""\n    return (\n        "a"\n    )\n'
+    source = '"""Doc\n\nof it."""\n\n# why\nX = 1\n"""Of X."""\n\ndef f() -> str:\n    """One."""\n    return (\n        1\n    )\n'
     assert code_lines(source) == 5
