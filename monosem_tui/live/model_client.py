@@ -32,7 +32,7 @@ class Phase(Enum):
     RESTING = "ready"
     WRITING = "writing"
     BUSY = "at work"
-    DEAD = "gone"
+    DEAD = "stopped"
 
 
 class ModelLink(Protocol):
@@ -259,7 +259,7 @@ class ModelClient:
         before = self._recipe.clamps if self._recipe is not None else ()
         if self._recipe is not None:
             self._recipe = replace(self._recipe, clamps=message.clamps)
-        self.said = f"obeyed from token {message.from_token + 1} on"
+        self.said = f"takes effect at token {message.from_token + 1}"
         changed = {*before} ^ {*message.clamps}
         if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
             self.said = "the prompt has been read already: p and enter write anew"

@@ -27,7 +27,7 @@ from store.live.socket_file import connect, peer_of
 
 LARGEST_LOG = 1_000_000
 """Bytes after which the log begins anew."""
-OTHER = "the model's process speaks another version of the protocol: terminal and engine must be of one installation"
+OTHER = "the model process is of another monosem version: restart it (monosem serve) with the version of this terminal"
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,15 @@ class ModelProcess(ProcessConnection):
         """Why a process ended that did not say so."""
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            why = ": often memory has run out" if -code == signal.SIGKILL else ""
-            return f"it was ended by {name}{why}"
+            why = ", often out of memory" if -code == signal.SIGKILL else ""
+            return f"killed ({name}){why}"
         try:
             with self._log.open("rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
                 lines = stream.read().decode(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return f"it ended with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
+        return f"exited with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
 
 
 class AttachedProcess(ProcessConnection):

@@ -56,7 +56,7 @@ async def test_a_recipe_is_kept_and_written_again(
         screen = await write(pilot)
         wrote = screen.connection.talk.recipe
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "own-1 is kept in the notes" in screen_text(pilot))
+        await until(pilot, lambda: "own-1 saved (o opens it)" in screen_text(pilot))
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
         assert kept.recipe == Recipe(
@@ -137,11 +137,11 @@ async def test_a_text_under_several_strengths_is_said_to_be_one(
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         await pilot.press("]")
-        await until(pilot, lambda: "obeyed from" in screen_text(pilot))
+        await until(pilot, lambda: "takes effect at" in screen_text(pilot))
         await pilot.press("ctrl+g")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "not all of the text was written so" in screen_text(pilot))
+        await until(pilot, lambda: "clamps changed while this text was written" in screen_text(pilot))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

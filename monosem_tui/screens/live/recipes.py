@@ -20,7 +20,7 @@ from store.live.recipe import Recipe
 from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
 from store.run.weights import sae_digest
 
-DIFFERS = " · not all of the text was written so"
+DIFFERS = " · clamps changed while this text was written"
 
 
 class RecipeShelf(Part):
@@ -161,4 +161,4 @@ class RecipeShelf(Part):
             save_recipe(path, recipe, folder.sae)
             return f"the recipe is in {path}: monosem generate --recipe {path}"
         keep_recipe(self._connection.run.editor.notes, name, replace(recipe, dictionary=sae_digest(folder.sae)))
-        return f"{printable(name)} is kept in the notes: o shows it"
+        return f"{printable(name)} saved (o opens it)"
