@@ -1,7 +1,7 @@
-"""What is said to the model's process, and what follows from its answers: the state that the Live screen shows.
+"""Client state machine for the model server: sends requests, applies answers.
 
-A request goes out only when what it rests on has been answered, so that a refusal leaves everything as it was: the old
-text stays until the new prompt has been taken, and is cut only once the process has gone back.
+A request is sent only after those it depends on are answered, so a refusal changes nothing: the old text stays until
+the new prompt is accepted, and is cut only after the server has branched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 
 
 class Phase(Enum):
-    """What the process does; the values are for people."""
+    """What the model server does; the values are shown."""
 
     NONE = "not loaded"
     LOADING = "loading"
@@ -36,20 +36,20 @@ class Phase(Enum):
 
 
 class ModelLink(Protocol):
-    """One life of the model's process."""
+    """A connection to the model server."""
 
     def tell(self, request: wire.Request, /) -> None:
         """Send a request."""
 
     def take(self) -> list[ProcessMessage]:
-        """What it has said since the last time."""
+        """Return the messages received since the last call."""
 
     def close(self) -> None:
         """End it."""
 
 
 class ModelClient:
-    """One screen's talk with the model, over as many lives of the process as it takes."""
+    """A screen's client of the model server, over any number of connections."""
 
     def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
         """Nothing is started yet.

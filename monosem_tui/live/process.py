@@ -1,9 +1,8 @@
-"""The model's own process, as the terminal holds it: started when needed, spoken to without ever waiting for it.
+"""Connections to the model server that never block the screen.
 
-Three threads keep the screen free of it: one starts it and writes, one reads and decodes, and whoever asked hears of
-answers by a call from the second. An object stands for one life of the process: what comes from an earlier life can be
-told by it. `ModelProcess` is a child that ends with the terminal; `AttachedProcess` one that `monosem serve` has
-started, which stays when the terminal leaves it.
+One thread starts the process and writes requests, another reads answers and calls `wake`. An object is one connection,
+so messages of an earlier one can be told apart. `ModelProcess` is a child that ends with the terminal;
+`AttachedProcess` connects to `monosem serve`, which stays.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ OTHER = "the model process is of another monosem version: restart it (monosem se
 
 @dataclass(frozen=True)
 class ConnectionEnd:
-    """The process is no more, or never was."""
+    """The process has ended, or could not be started or reached."""
 
     why: str
     """A sentence."""
     idle: bool = False
-    """Whether it ended by itself, as nobody had asked for anything."""
+    """Whether the server ended by itself after its idle time."""
 
 
 ProcessMessage = wire.Answer | ConnectionEnd
@@ -45,7 +44,7 @@ Command = Callable[[Path], Sequence[str]]
 
 
 class ProcessConnection:
-    """What any process at the other end has in common. Nothing here blocks; every method may be called at any time."""
+    """The queues and threads of a connection. No method blocks; each may be called at any time."""
 
     def __init__(self, wake: Callable[[Any], object]) -> None:
         """Begin, away from whoever asks.

@@ -1,4 +1,4 @@
-"""The Live screen as lines: the model's state, prompt, tray, both texts, and a strip a token for KL and activations."""
+"""The Live page as lines: model state, prompt, tray, both texts, and strips of KL and activations per token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clamps as they are written: which feature, what it is set to, and where in a text.
+"""The syntax of clamps: a feature, its strength, and where in a text it holds.
 
     412=8.5       set to 8.5                      412=off      ablated: set to 0
     412=max*4     set to 4 times its maximum      412=*0.5     scaled to half of what it is
@@ -7,7 +7,7 @@
 A clamp changes x to x' = x + (f' - f) · W_dec[i], f the feature's activation and f' what it is clamped to; the error
 of the autoencoder is kept. f' may be negative: then the opposite of the feature's direction is written.
 
-Behind it, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
+Then, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
 `@12:40` for positions 12 to 39, counted from 0 over the tokens that the model reads, BOS included (`@12:` and `@:40`
 are open); `@if:88>2.0` where feature 88, before any change, is above 2.0, as often as wanted. Positions that do not
 count (BOS) are never changed. Where several clamps of one feature hold, the last one decides.
@@ -63,7 +63,7 @@ class Where:
     start: int = 0
     """First position."""
     stop: int | None = None
-    """The position behind the last; None for no end."""
+    """End (exclusive); None for no end."""
     conditions: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
@@ -138,7 +138,7 @@ def parse_clamp(text: str) -> Clamp:
     """Read one written clamp.
 
     Raises:
-        MonosemError: it is none; the message says what of it, and at which character.
+        MonosemError: the text is not a clamp; the message names the part and its character.
     """
     head, *limits = text.split("@")
     feature = _feature(text, head)
