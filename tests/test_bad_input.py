@@ -20,6 +20,7 @@ import pytest
 
 from monosem_tui.cli.main import run as monosem
 from store.files.sealed_hdf5 import SEAL_BYTES
+from tests.patience import PATIENCE
 from tests.sample_run import build_sample
 
 SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--index-tokens", "1k", "--device", "cpu")
@@ -331,7 +332,7 @@ def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=full_disk if limit else None,
     )

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 SCREEN = ("textual", "rich", "typer", "click")
@@ -66,7 +68,7 @@ def _fresh(script: str, *arguments: str, path: Path | None = None) -> subprocess
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": where, "MONOSEM_DEBUG": "1"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -30,7 +30,7 @@ KERNELS = ("_weighted_rows", "_row_products", "_summed_by_feature")
 shapes = st.tuples(st.integers(1, 6), st.integers(1, 40), st.integers(9, 12), st.integers(1, 9))
 
 
-@settings(deadline=None, max_examples=12, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 @given(shapes, st.integers(0, 2**16), st.tuples(*[st.sampled_from(FLOATS)] * 2), st.integers(1, 4))
 def test_products(
     shape: tuple[int, int, int, int], seed: int, dtypes: tuple[torch.dtype, torch.dtype], piece: int

@@ -23,8 +23,8 @@ from store.live.saved_recipes import keep_recipe, kept_recipes
 from store.notes.note_file import Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import keys, live, pretend, until, write
-from tests.tui.screens import assert_golden, press, screen_text, style_digest
+from tests.tui.live_app import keys, live, pretend, write
+from tests.tui.screens import assert_golden, press, screen_text, style_digest, until
 from tests.tui.test_goldens import SIZES
 
 

@@ -20,8 +20,8 @@ from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import ROOT, keys, live, until
-from tests.tui.screens import screen_text
+from tests.tui.live_app import ROOT, keys, live
+from tests.tui.screens import screen_text, until
 
 PROMPT = words([5, 9, 33, 12])
 

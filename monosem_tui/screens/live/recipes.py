@@ -13,7 +13,7 @@ from monosem_tui.live.recipe_files import export, free_file, free_name, save_rec
 from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.writing import WritingControl
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.live_view import RecipesView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
@@ -23,7 +23,7 @@ from store.run.weights import sae_digest
 DIFFERS = " · clamps changed while this text was written"
 
 
-class RecipeShelf(Part):
+class RecipeShelf(ScreenPart):
     """The page of recipes, and keeping what is written as a recipe or as a file."""
 
     def __init__(self, connection: ModelConnection, writing: WritingControl, show: Callable[[bool], object]) -> None:

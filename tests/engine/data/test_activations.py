@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data import activations
@@ -185,7 +185,6 @@ def all_batches(shuffle: BlockShuffle) -> Iterator[torch.Tensor]:
             return
 
 
-@settings(deadline=None)
 @given(BLOCKS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**40))
 def test_the_shuffle_gives_out_the_first_rows_each_once(
     sizes: tuple[int, ...], batch: int, batches: int, seed: int
@@ -234,7 +233,6 @@ def test_rows_are_mixed_with_those_left_over() -> None:
     assert left_over <= made[2] | made[3]
 
 
-@settings(deadline=None)
 @given(BLOCKS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.data())
 def test_the_shuffle_resumes_from_any_batch(
     sizes: tuple[int, ...], batch: int, batches: int, seed: int, data: st.DataObject

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commands import train
@@ -24,7 +24,6 @@ from tests.engine.jobs.test_grid import place as place
 from tests.engine.trainings import Place
 
 
-@settings(deadline=None)
 @given(BLOCKS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.data())
 def test_batches_and_states_are_the_same(
     sizes: tuple[int, ...], batch: int, batches: int, seed: int, data: st.DataObject

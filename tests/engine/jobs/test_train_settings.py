@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.jobs.train_settings import resolved, trainer_settings
@@ -23,7 +23,6 @@ def test_the_learning_rate_at_its_corners() -> None:
     assert [lr_factor(step, 100, 0, 0) for step in (0, 50, 99)] == [1.0, 1.0, 1.0]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 500))
 def test_every_step_learns_something(steps: int, warmup: int, decay: int) -> None:
     rates = [lr_factor(step, steps, warmup, decay) for step in range(steps)]

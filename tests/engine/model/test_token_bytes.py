@@ -235,7 +235,7 @@ def test_stories260k() -> None:
     assert len(token_bytes(tokenizer)) == 512
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(text=TEXT)
 def test_gpt2(text: str) -> None:
     folder = shared_path("tokenizers/gpt2")

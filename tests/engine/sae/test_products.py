@@ -34,7 +34,7 @@ def dense(weight_BK: Tensor, feature_BK: Tensor, d_sae: int) -> Tensor:
     return out_BF.scatter_add(1, feature_BK, weight_BK)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes, st.integers(0, 2**16))
 def test_products(shape: tuple[int, int, int, int], seed: int) -> None:
     n, d, f, k = shape
@@ -47,7 +47,7 @@ def test_products(shape: tuple[int, int, int, int], seed: int) -> None:
     torch.testing.assert_close(summed_by_feature(weight_BK, left_BD, entries), acts_BF.T @ left_BD)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(shapes, st.integers(0, 2**16))
 def test_gradients_equal_those_of_a_dense_reference(shape: tuple[int, int, int, int], seed: int) -> None:
     n, d, f, k = shape

@@ -28,13 +28,13 @@ def masks(draw: st.DrawFn) -> Tensor:
     return torch.rand(n, f, generator=torch.Generator().manual_seed(seed)) < share
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(masks())
 def test_places_of_a_mask(mask_BF: Tensor) -> None:
     assert places_of(mask_BF).tolist() == mask_BF.flatten().nonzero().squeeze(1).tolist()
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(masks(), st.integers(1, 5), st.integers(0, 99))
 def test_a_list_does_what_the_matrix_does(mask_BF: Tensor, d: int, seed: int) -> None:
     n, f = mask_BF.shape
@@ -61,7 +61,7 @@ def test_a_list_does_what_the_matrix_does(mask_BF: Tensor, d: int, seed: int) ->
     torch.testing.assert_close(whole.grad_rows(weight_BF, left_BD), weight_BF.T @ left_BD)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(masks(), st.lists(st.integers(1, 19), unique=True, max_size=4), st.integers(0, 99))
 def test_tokens_in_parts(mask_BF: Tensor, cuts: list[int], seed: int) -> None:
     """Each part by itself: a matrix with the other parts' entries left out."""
@@ -83,7 +83,7 @@ def test_tokens_in_parts(mask_BF: Tensor, cuts: list[int], seed: int) -> None:
     torch.testing.assert_close(cut.whole.decode(weight_N, rows_FD), weight_BF @ rows_FD)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(masks(), st.integers(0, 999))
 def test_gradients_equal_those_of_a_dense_reference(mask_BF: Tensor, seed: int) -> None:
     (n, f), d = mask_BF.shape, 4

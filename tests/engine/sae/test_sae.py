@@ -79,7 +79,6 @@ def test_topk_keeps_no_negative_feature() -> None:
     assert ((dense(acts) > 0) == (np.arange(F) == 3)).all()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(1, 12), st.integers(1, 6), st.integers(0, 999))
 def test_sparse_decoding_is_the_dense_product(tokens: int, kept: int, d_sae: int, d_in: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -90,7 +89,6 @@ def test_sparse_decoding_is_the_dense_product(tokens: int, kept: int, d_sae: int
     np.testing.assert_allclose(array(decode_sparse(acts, W_dec_FD)), expected_BD, rtol=1e-9, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(0, 999))
 def test_positive_entries_are_all_there(tokens: int, d_sae: int, seed: int) -> None:
     dense_BF = numbers(seed, tokens, d_sae).relu()
@@ -165,7 +163,7 @@ def test_penalties_are_warmed_up(arch: str, warmth: float) -> None:
     check_loss(arch, sae, plain(sae), x_BD, None, warmth)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 @each_architecture
 def test_losses_of_any_shape(arch: str, data: st.DataObject) -> None:

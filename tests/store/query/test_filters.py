@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -69,10 +69,8 @@ def passing(source: FilterSource, text: str, ids: list[int] | None = None) -> li
 NUMBERS = st.sampled_from([0.0, 0.001, 0.02, 0.05, 1.0, 2.5, 8.0, 48.0])
 COMPARED = {">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "<": lambda a, b: a < b, "=": lambda a, b: a == b}
 COMPARED["<="] = lambda a, b: a <= b
-SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@SHARED
 @given(
     column=st.sampled_from(["density", "max", "mean", "count", "norm", "id"]),
     sign=st.sampled_from(sorted(COMPARED)),
@@ -141,7 +139,6 @@ def test_dead_and_alive(source: FilterSource, sample: Sample) -> None:
     assert passing(source, "alive") == [i for i in range(F) if i not in dead]
 
 
-@SHARED
 @given(token=st.integers(0, len(VOCAB) - 1), near=st.sampled_from([0, 7, 1 << 14]), block=st.sampled_from([5, 1 << 17]))
 def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near: int, block: int) -> None:
     fresh = FilterSource(source.store, {})
