@@ -98,7 +98,7 @@ async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.Mon
         await until(pilot, lambda: screen.connection.talk.swept is not None)
         assert [one.clamp for one in screen.connection.talk.swept.strengths] == ["5=0", "5=1", "5=2"]  # type: ignore[union-attr]
         await pilot.press("w", "ctrl+u", *"again", "enter")
-        await until(pilot, lambda: "again is kept" in screen_text(pilot))
+        await until(pilot, lambda: "again saved" in screen_text(pilot))
         assert kept_recipes(own.editor.notes.path)[0].recipe.sweep == "5=0,1,2"
         await pilot.press("o", "d")
         assert [kept.name for kept in kept_recipes(own.editor.notes.path)] == ["row", "boat"]
