@@ -301,7 +301,7 @@ def test_a_field_of_plain_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert f"no such file: {tmp_path}/a.txt\n  data may be stdlib, planted, a file or glob" in error_of(
+    assert f"no such file: {tmp_path}/a.txt\n  `data` may be stdlib, planted, a file or glob" in error_of(
         tmp_path / "a.txt"
     )
     assert f"no such file: {tmp_path}/a.jsonl\n" in error_of(f"{tmp_path}/a.jsonl:body")

@@ -91,7 +91,7 @@ def test_a_folder(folder: Path) -> None:
 def test_the_model_of_a_run(saved: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     run.create(RunRecord(spec=SaeSpec(model="owner/original")))
-    assert "use that as the model" in refusal(run.path)
+    assert "use `model=owner/original`" in refusal(run.path)
     shutil.copytree(saved, run.model)
     assert find(run.path).folder == run.model
 

@@ -66,7 +66,7 @@ def test_layers() -> None:
         assert f"no layer {layer}" in message
         assert "0 to 1" in message
     assert "needs a layer" in refusal(lm, "resid_post", None)
-    assert "Leave the layer out" in refusal(lm, "model.layers.0", 0)
+    assert "Leave `layer` out" in refusal(lm, "model.layers.0", 0)
 
 
 def test_unknown_sites_list_the_known() -> None:

@@ -149,9 +149,9 @@ def test_phases_follow_each_other() -> None:
 def test_what_does_not_fit_is_refused_with_what_to_change() -> None:
     plan = Plan(
         "train",
-        disk=(Need("index", 8 * 10**9, "--index-tokens"), Need("checkpoints", 10**9, "--d-sae")),
-        host=(Need("libraries", 10**9, present=True), Need("shuffle buffer", 3 * 10**9, "--buffer", "training")),
-        device=(Need("a training step", 2 * 10**9, "--batch", "training"),),
+        disk=(Need("index", 8 * 10**9, "`index_tokens`"), Need("checkpoints", 10**9, "`d_sae`")),
+        host=(Need("libraries", 10**9, present=True), Need("shuffle buffer", 3 * 10**9, "`buffer`", "training")),
+        device=(Need("a training step", 2 * 10**9, "`batch`", "training"),),
         stages=(Stage("training", 10),),
     )
     assert shortages(plan, Room(9 * 10**9, 3 * 10**9, 2 * 10**9)) == []
@@ -279,7 +279,7 @@ def test_a_dry_run_of_an_index_and_of_an_array(
 
 
 def test_what_is_written_already_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Plan("extract", disk=(Need("activations", 10_000, "--keep"),))
+    plan = Plan("extract", disk=(Need("activations", 10_000, "`keep`"),))
     no_disk(monkeypatch, 6000)
     with pytest.raises(MonosemError):
         check_room(plan, tmp_path, CPU)
