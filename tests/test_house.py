@@ -119,5 +119,5 @@ def test_the_glossary_is_short_and_sorted() -> None:
 
 
 def test_lines_of_code_are_counted_without_their_prose() -> None:
-    source = '"""Doc\n\nof it."""\n\n# why\nX = 1\n"""Of X."""\n\ndef f() -> str:\n    """One."""\n    return (\n        1\n    )\n'
-    assert code_lines(source) == 5
+    lines = ['"""Doc', "", 'of it."""', "# why", "X = 1", '"""Of X."""', "def f():", '    """One."""']
+    assert code_lines("\n".join([*lines, "    return (", "        1", "    )", ""])) == 5
