@@ -37,6 +37,7 @@ from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import Histogram, density_histogram
 from store.run.folder import RunFolder
+from store.run.spec import known_fields
 
 LOGIT_BYTES = 1 << 28
 """Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""
@@ -70,6 +71,18 @@ class Evaluation:
     concepts: list[ConceptScore] | None = None
     """On the planted corpus only."""
     concept_means: list[ConceptMeans] | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Evaluation:
+        """Read what `to_json` returned."""
+        known = known_fields(cls, values)
+        histogram = known["density_log10_histogram"]
+        edges, counts = np.asarray(histogram["edges"]), np.asarray(histogram["counts"])
+        known["density_log10_histogram"] = Histogram(edges, counts)
+        for name, kind in (("concepts", ConceptScore), ("concept_means", ConceptMeans)):
+            if name in known:
+                known[name] = [kind(**one) for one in known[name]]
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
