@@ -1,4 +1,4 @@
-"""The terminal app: its screens, kept alive, and the run that they show."""
+"""The terminal app: it composes the screens, keeps them alive, and opens the run that they show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
 from textual import events, work
 from textual.app import App
@@ -19,11 +19,14 @@ from monosem_tui.model.session_state import Memory, recall
 from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
+from monosem_tui.screens.commands import CommandLine
+from monosem_tui.screens.picture import PictureFile
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
+from monosem_tui.screens.theme import ThemeChoice
 from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
-    from monosem_tui.screens.live import LiveScreen
+    from monosem_tui.screens.live.screen import LiveScreen
 
 KEEP_AFTER = 2.0
 """Seconds without a key after which the state is written."""
@@ -31,22 +34,11 @@ KEEP_AFTER = 2.0
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
     "find": "monosem_tui.screens.find:FindScreen",
-    "live": "monosem_tui.screens.live:LiveScreen",
+    "live": "monosem_tui.screens.live.screen:LiveScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
 }
 """Module and class of each of `VIEWS`, imported when first shown."""
-
-
-@runtime_checkable
-class TakesKeys(Protocol):
-    """A screen that may have a line of text to type into."""
-
-    def take_key(self, event: events.Key) -> bool:
-        """Take a key; False leaves it to the bindings."""
-
-    def take_paste(self, text: str) -> None:
-        """Take pasted text."""
 
 
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
@@ -61,7 +53,7 @@ class RunOpened(Message):
 
 
 class MonosemApp(App[None]):
-    """Everything that a person sees of one run, and of the others beside it."""
+    """The screens on one open run, and the list of the others."""
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
@@ -71,8 +63,8 @@ class MonosemApp(App[None]):
         """Prepare the app.
 
         Args:
-            session: what to show, and how; with no run, the list of runs comes first.
-            on_start: called once with the running loop and a function that leaves the app with an exit code.
+            session: what all screens share; without a run, the list of runs comes first.
+            on_start: called once with the running loop and a function that exits the app with a code.
         """
         # The built-in ANSI themes leave every colour that is not set to the terminal.
         super().__init__(ansi_color=True)
@@ -81,35 +73,36 @@ class MonosemApp(App[None]):
         self.session, self._on_start = session, on_start
         self._kept, self._keeping = session.memory, cast(Timer | None, None)
         self.views: dict[str, MonosemScreen] = {}
-        """The screens shown so far, by the names of `VIEWS`: kept alive, so that returning is instant and exact."""
+        """The screens shown so far, by the names of `VIEWS`: kept, so that returning is instant and exact."""
 
     def _view(self, name: str) -> MonosemScreen:
         if name not in self.views:
             module, _, kind = SCREENS[name].partition(":")
             self.views[name] = screen = getattr(import_module(module), kind)(self.session)
+            theme = ThemeChoice(screen)
+            screen.parts += (theme, CommandLine(screen, theme), PictureFile(screen))
             self.install_screen(screen, f"{name} {id(screen)}")
         return self.views[name]
 
     async def on_event(self, event: events.Event) -> None:
-        """Offer each key and each paste to the screen's line of text first, in the order in which they came."""
+        """Give each key and each paste to the screen, in the order in which they came; Textual takes what is left."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self._keep_soon()
-            screen = self.screen
-            if isinstance(screen, TakesKeys) and screen.take_key(event):
+            if isinstance(self.screen, MonosemScreen) and await self.screen.take_key(event):
                 return
-        if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, TakesKeys):
+        if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, MonosemScreen):
             self.screen.take_paste(event.text)
             return
         await super().on_event(event)
 
     def on_app_blur(self, event: events.AppBlur) -> None:
-        """Another window has the keyboard: nothing here looks different for it, so nothing is repainted."""
+        """Repaint nothing when another window has the keyboard: nothing looks different for it."""
         event.prevent_default()
 
     async def on_mount(self) -> None:
         """Show Browse, or the list of runs where none is open.
 
-        Draws again whenever the shell gives the terminal back, and hands the loop to whoever launched the app.
+        From then on, redraw whenever the shell gives the terminal back.
         """
         await self.push_screen(self._view("browse" if self.session.run else "runs"))
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
@@ -119,11 +112,11 @@ class MonosemApp(App[None]):
     # Screens
 
     async def action_view(self, name: str) -> None:
-        """Show another screen. Waits until it is there, so that the keys that follow find it."""
+        """Show another screen, and wait until it is there: the keys that follow go to it."""
         await self.switch_screen(self._view(name))
 
     async def on_view_wanted(self, message: ViewWanted) -> None:
-        """A screen asks for another."""
+        """Show another screen."""
         await self.action_view(message.name)
 
     async def on_features_chosen(self, message: FeaturesChosen) -> None:
@@ -141,10 +134,10 @@ class MonosemApp(App[None]):
         await self.action_view("live")
         cast("LiveScreen", self.screen).open_place(message.place)
 
-    # From one sitting to the next
+    # From one session to the next
 
     def keep(self) -> None:
-        """Write down where one is, if that has changed."""
+        """Write the session state of all screens, if it has changed."""
         store, memory = self.session.folder, self.session.memory
         for screen in self.views.values():
             memory = screen.remembered(memory)
@@ -153,7 +146,7 @@ class MonosemApp(App[None]):
             remember(store, memory)
 
     def _take_memory(self, memory: Memory) -> None:
-        """Go on with what was kept of a run; a theme chosen in this sitting stays."""
+        """Take the state kept of a run; a theme chosen in this session stays."""
         session = self.session
         if session.memory.theme:
             memory = replace(memory, theme=session.memory.theme)
@@ -162,7 +155,7 @@ class MonosemApp(App[None]):
         self._kept = session.memory = memory
 
     def _keep_soon(self) -> None:
-        """Once the keys have rested: a lost connection then loses nothing."""
+        """Write the state once the keys have rested: a lost connection then loses nothing."""
         if self._keeping is not None:
             self._keeping.stop()
         self._keeping = self.set_timer(KEEP_AFTER, self.keep)
@@ -170,7 +163,7 @@ class MonosemApp(App[None]):
     # Runs
 
     def on_run_chosen(self, message: RunChosen) -> None:
-        """Open a run, away from the keys."""
+        """Open a run in a thread."""
         self._open(message.path)
 
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
@@ -181,7 +174,7 @@ class MonosemApp(App[None]):
             self.post_message(RunOpened(error))
             return
         try:
-            _ = run.store.columns  # the list's: read here, where it keeps nobody waiting
+            _ = run.store.columns  # the list needs them: read here, in the thread
         except MonosemError as error:
             run.store.close()
             self.post_message(RunOpened(error))
@@ -189,7 +182,7 @@ class MonosemApp(App[None]):
             self.post_message(RunOpened(run))
 
     async def on_run_opened(self, message: RunOpened) -> None:
-        """Give the run screens of its own, and show its features; what was open is closed."""
+        """Show the features of the run on new screens, and close the run that was open."""
         if isinstance(message.run, MonosemError):
             cast(MonosemScreen, self.screen).tell(" · ".join(filter(None, (message.run.what, message.run.hint))))
             return

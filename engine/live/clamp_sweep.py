@@ -7,40 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.live.decoder import Decoder, Sampling
-from engine.live.generation import Row, Text, divergence
+from engine.live.decoder import Decoder
+from engine.live.generation import GenerationRow, GrowingText, divergence
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt
 from engine.live.row_clamps import RowClamps, clamped
 from engine.model.hooks import logits
 from engine.runtime.progress import Progress
 from store.live.clamp import Clamp
-
-
-@dataclass(frozen=True)
-class Strength:
-    """One strength of a sweep."""
-
-    clamp: Clamp
-    text: Text
-    kl: list[float]
-    """KL(clamped ‖ own) at each token, as engine.live.generation has it."""
-    own_logprobs: list[float]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The model's own text, and that of each strength."""
-
-    base: Text
-    strengths: list[Strength]
+from store.live.model_outputs import ClampSweep, SweptStrength
+from store.live.sampling import Sampling
 
 
 def sweep(
@@ -49,18 +31,17 @@ def sweep(
     strengths: Sequence[Clamp],
     clamps: Sequence[Clamp],
     sampling: Sampling,
-    max_new: int,
     progress: Progress,
-) -> Sweep:
+) -> ClampSweep:
     """Continue a prompt under each of the strengths, all as one batch; `clamps` hold in each of them.
 
     Raises:
         MonosemError: a clamp does not fit the run or the prompt.
     """
     in_force = [RowClamps(live, [*clamps, one], prompt.layout) for one in strengths]
-    rows = [Row(live, prompt, sampling, max_new) for _ in range(1 + len(strengths))]
+    rows = [GenerationRow(live, prompt, sampling) for _ in range(1 + len(strengths))]
     decoder = Decoder(live)
-    with progress.task("sweep", max_new, "tokens") as bar:
+    with progress.task("sweep", sampling.max_new, "tokens") as bar:
         while any(row.text.end is None for row in rows):
             began, written = time.perf_counter(), max(len(row.text.tokens) for row in rows)
             stop = len(prompt.tokens) + written
@@ -71,15 +52,16 @@ def sweep(
                     row.text.seconds += (time.perf_counter() - began) * (written > 0)
             bar.advance(1)
     found = zip(strengths, in_force, rows[1:], strict=True)
-    return Sweep(rows[0].text, [_scored(live, prompt, clamp, row.text, force) for clamp, force, row in found])
+    scored = (_scored(live, prompt, clamp, row.text, force) for clamp, force, row in found)
+    return ClampSweep(rows[0].text.complete(), tuple(scored))
 
 
-def _scored(live: LiveModel, prompt: Prompt, clamp: Clamp, text: Text, force: RowClamps) -> Strength:
+def _scored(live: LiveModel, prompt: Prompt, clamp: Clamp, text: GrowingText, force: RowClamps) -> SweptStrength:
     tokens = [*prompt.tokens, *text.tokens]
     own_NV, clamped_NV = (_log_probs(live, tokens, len(text.tokens), row) for row in (None, force))
-    kl = [divergence(p_V, q_V) for p_V, q_V in zip(clamped_NV, own_NV, strict=True)]
-    own = [float(q_V[token]) for q_V, token in zip(own_NV, text.tokens, strict=True)]
-    return Strength(clamp, text, kl, own)
+    kl = tuple(divergence(p_V, q_V) for p_V, q_V in zip(clamped_NV, own_NV, strict=True))
+    own = tuple(float(q_V[token]) for q_V, token in zip(own_NV, text.tokens, strict=True))
+    return SweptStrength(str(clamp), text.complete(), kl, own)
 
 
 @torch.inference_mode()

@@ -9,11 +9,11 @@ from engine.runtime.progress import Fact, Task
 from store.live import wire
 
 
-class BrokenOff(Exception):
+class Cancelled(Exception):
     """What runs is to be broken off."""
 
 
-class Telling:
+class ClientProgress:
     """Progress as answers; the place where long work notices that it is to be broken off."""
 
     def __init__(self, number: int, send: Callable[[wire.Answer], None], broken: Callable[[], bool]) -> None:
@@ -26,21 +26,21 @@ class Telling:
     @contextmanager
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
         """A stretch of work."""
-        yield _Stretch(self, title, total, unit, done)
+        yield _ClientTask(self, title, total, unit, done)
 
     def report(self, title: str, done: int, total: int | None, unit: str) -> None:
         """How far it is.
 
         Raises:
-            BrokenOff: it is to be broken off.
+            Cancelled: it is to be broken off.
         """
         if self._broken():
-            raise BrokenOff
+            raise Cancelled
         self._send(wire.Working(id=self._number, title=title, done=done, total=total, unit=unit))
 
 
-class _Stretch:
-    def __init__(self, telling: Telling, title: str, total: int | None, unit: str, done: int) -> None:
+class _ClientTask:
+    def __init__(self, telling: ClientProgress, title: str, total: int | None, unit: str, done: int) -> None:
         self._telling, self._title, self._total, self._unit, self._done = telling, title, total, unit, done
 
     def advance(self, amount: int, **facts: Fact) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,31 +21,7 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopK
 from engine.live.live_model import LiveModel
 from engine.live.row_clamps import Bools, RowClamps, clamped
 from store.files.errors import MonosemError
-
-MOST_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How the next token is drawn from the model's distribution."""
-
-    temperature: float = 0.0
-    """0 takes the most probable token."""
-    top_p: float = 1.0
-    """Draw from the fewest tokens whose probabilities reach this sum."""
-    top_k: int = 0
-    """Draw from the `top_k` most probable tokens; 0 for all."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise MonosemError(f"the temperature must be a number from 0 on, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise MonosemError(f"top-p must lie above 0, and be 1 at most, not {self.top_p}")
-        if self.top_k < 0:
-            raise MonosemError(f"top-k must not be negative: {self.top_k}")
-        if not 0 <= self.seed <= MOST_SEED:
-            raise MonosemError(f"a seed must lie between 0 and {MOST_SEED}, not {self.seed}")
+from store.live.sampling import Sampling
 
 
 class Chooser:

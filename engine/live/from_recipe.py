@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from engine.live.clamp_sweep import Sweep, sweep
-from engine.live.decoder import Sampling
-from engine.live.generation import Session
+from engine.live.clamp_sweep import sweep
+from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
-from engine.live.prompts import Message, Prompt, chat_prompt, plain_prompt
+from engine.live.prompts import ChatMessage, Prompt, chat_prompt, plain_prompt
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.live.clamp import parse_clamp, parse_sweep
+from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
 from store.run.folder import RunFolder
 from store.run.weights import sae_digest
@@ -36,16 +36,11 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
         if recipe.system:
             raise MonosemError("`system` says something to a chat, and this is none", "Add `chat=True`.")
         return plain_prompt(live, recipe.prompt)
-    system = [Message("system", recipe.system)] if recipe.system else []
-    return chat_prompt(live, [*system, Message("user", recipe.prompt)])
+    system = [ChatMessage("system", recipe.system)] if recipe.system else []
+    return chat_prompt(live, [*system, ChatMessage("user", recipe.prompt)])
 
 
-def sampling_of(recipe: Recipe, sample: int = 0) -> Sampling:
-    """How sample number `sample` is drawn."""
-    return Sampling(temperature=recipe.temperature, top_p=recipe.top_p, top_k=recipe.top_k, seed=recipe.seed + sample)
-
-
-def sessions(live: LiveModel, recipe: Recipe) -> Iterator[Session]:
+def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:
     """Each sample of a recipe, not begun.
 
     Raises:
@@ -53,14 +48,15 @@ def sessions(live: LiveModel, recipe: Recipe) -> Iterator[Session]:
     """
     if recipe.samples < 1:
         raise MonosemError(f"at least one sample has to be asked for, not {recipe.samples}")
-    if recipe.samples > 1 and recipe.temperature == 0:
+    if recipe.samples > 1 and recipe.sampling.temperature == 0:
         raise MonosemError("at temperature 0 every sample is the same", "Add `temperature=1`.")
     prompt, clamps = prompt_of(live, recipe), [parse_clamp(clamp) for clamp in recipe.clamps]
     for sample in range(recipe.samples):
-        yield Session(live, prompt, clamps, sampling_of(recipe, sample), recipe.max_new, compare=bool(clamps))
+        sampling = replace(recipe.sampling, seed=recipe.sampling.seed + sample)
+        yield Generation(live, prompt, clamps, sampling, compare=bool(clamps))
 
 
-def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> Sweep:
+def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> ClampSweep:
     """The row of strengths of a recipe.
 
     Raises:
@@ -69,6 +65,4 @@ def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> Sweep:
     if recipe.samples != 1:
         raise MonosemError("a sweep is one text for each strength", "Leave `samples` out, and change `seed`.")
     clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
-    strengths = parse_sweep(recipe.sweep)
-    sampling = sampling_of(recipe)
-    return sweep(live, prompt_of(live, recipe), strengths, clamps, sampling, recipe.max_new, progress)
+    return sweep(live, prompt_of(live, recipe), parse_sweep(recipe.sweep), clamps, recipe.sampling, progress)

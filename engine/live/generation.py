@@ -18,49 +18,23 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.live.decoder import Chooser, Decoder, Sampling
+from engine.live.decoder import Chooser, Decoder
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt
-from engine.live.row_clamps import LiveAct, RowClamps
+from engine.live.row_clamps import RowClamps
 from store.files.errors import MonosemError
 from store.live.clamp import Clamp
-
-End = Literal["eos", "length", "context"]
-"""Why a text ends: the model ended it, it has all the tokens asked for, or it fills the model's context."""
-
-
-class Drawn(NamedTuple):
-    """One token of one text."""
-
-    token: int
-    logprob: float
-    """Of the model that drew it, before temperature, top-k and top-p."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One more token of each text that goes on."""
-
-    number: int
-    """Of the response, from 0."""
-    base: Drawn | None
-    clamped: Drawn | None
-    kl: float | None
-    """KL(clamped ‖ own) at the clamped token."""
-    own_logprob: float | None
-    """Of the clamped token, under the model without clamps."""
-    acts: tuple[LiveAct, ...]
-    """What the clamped features do at the position that the clamped token was drawn from."""
+from store.live.model_outputs import ClampedAct, DrawnToken, End, SampledText, Step
+from store.live.sampling import Sampling
 
 
 @dataclass
-class Text:
+class GrowingText:
     """A text as far as it has got."""
 
     tokens: list[int] = field(default_factory=list)
@@ -79,22 +53,27 @@ class Text:
         for part in (self.tokens, self.logprobs, self.states):
             del part[length:]
 
+    def complete(self) -> SampledText:
+        """Return the text as a value."""
+        return SampledText(tuple(self.tokens), tuple(self.logprobs), self.end)
+
     @property
     def speed(self) -> float | None:
         """Tokens a second; None for a text too short to say."""
         return (len(self.tokens) - 1) / self.seconds if len(self.tokens) > 1 and self.seconds > 0 else None
 
 
-class Row:
+class GenerationRow:
     """One text being written: what was drawn so far, and what draws."""
 
-    def __init__(self, live: LiveModel, prompt: Prompt, sampling: Sampling, max_new: int) -> None:
-        self.text = Text()
+    def __init__(self, live: LiveModel, prompt: Prompt, sampling: Sampling) -> None:
+        sampling.check()
+        self.text = GrowingText()
         self.chooser = Chooser(sampling, live.lm.device)
-        self._prompt, self._max_new, self._limit = prompt, max_new, live.lm.max_context
+        self._prompt, self._max_new, self._limit = prompt, sampling.max_new, live.lm.max_context
         self._ends = end_tokens(live)
 
-    def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> Drawn:
+    def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> DrawnToken:
         """One token more.
 
         Raises:
@@ -103,11 +82,11 @@ class Row:
         self.text.states.append(self.chooser.state())
         try:
             token = self.chooser.pick(logits_V)
-            drawn = Drawn(token, float(log_probs_V[token]))
+            drawn = DrawnToken(token, float(log_probs_V[token]))
         except RuntimeError:
             if not log_probs_V.isnan().any():
                 raise
-            drawn = Drawn(0, math.nan)
+            drawn = DrawnToken(0, math.nan)
         if math.isnan(drawn.logprob):
             raise MonosemError("the model's numbers have overflowed", "Clamp less strongly.")
         self.text.tokens.append(token)
@@ -132,7 +111,7 @@ class Row:
         return (known + known[-1:] * max(0, stop - len(known)))[start:stop]
 
 
-class Session:
+class Generation:
     """A prompt being continued, with clamps that may change at any time and a way back to any token.
 
     A token's clamps are those in force when it is read: a change acts from the next token on, and what was read before
@@ -145,7 +124,6 @@ class Session:
         prompt: Prompt,
         clamps: Sequence[Clamp],
         sampling: Sampling,
-        max_new: int,
         *,
         compare: bool = True,
     ) -> None:
@@ -156,32 +134,28 @@ class Session:
             prompt: what to continue.
             clamps: for the clamped text.
             sampling: the same for both texts.
-            max_new: tokens at the most.
             compare: write both texts; else one alone, under the clamps if there are any.
 
         Raises:
-            MonosemError: a clamp does not fit the run or the prompt, or `max_new` is not positive.
+            MonosemError: a clamp does not fit the run or the prompt, or a setting is out of range.
         """
-        if max_new < 1:
-            raise MonosemError(f"at least one token has to be asked for, not {max_new}")
         self.live, self.prompt, self.compare = live, prompt, compare
         self.kl: list[float] = []
         self.own_logprobs: list[float] = []
-        self.acts: list[tuple[LiveAct, ...]] = []
-        self._base = Row(live, prompt, sampling, max_new)
-        self._clamped = Row(live, prompt, sampling, max_new)
+        self.acts: list[tuple[ClampedAct, ...]] = []
+        self._base, self._clamped = (GenerationRow(live, prompt, sampling) for _ in range(2))
         self._decoder = Decoder(live)
         self._forked = False
         """Whether a third row reads the clamped text without clamps; before, the base row does."""
         self._clamps = RowClamps(live, clamps, prompt.layout)
 
     @property
-    def base(self) -> Text:
+    def base(self) -> GrowingText:
         """The model's own text; the one text where nothing is compared."""
         return self._base.text
 
     @property
-    def clamped(self) -> Text:
+    def clamped(self) -> GrowingText:
         """The text under clamps; the one text where nothing is compared."""
         return self._clamped.text if self.compare else self._base.text
 
@@ -247,7 +221,7 @@ class Session:
             self._decoder.select([0, 1])
             self._forked = False
 
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[GenerationRow]:
         return [self._base, self._clamped] if self.compare else [self._base]
 
     def _feed(self, stop: int) -> Tensor:
@@ -284,7 +258,7 @@ def end_tokens(live: LiveModel) -> frozenset[int]:
     return frozenset(int(token) for token in (*several, own) if token is not None)
 
 
-def shown_text(live: LiveModel, text: Text) -> str:
+def shown_text(live: LiveModel, text: GrowingText | SampledText) -> str:
     """What a text reads, without the token that ended it."""
     tokens = text.tokens[:-1] if text.end == "eos" else text.tokens
     return live.vocabulary.text(tokens)

@@ -11,7 +11,7 @@ vocabulary, W = 1 + K rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,46 +28,9 @@ from engine.live.live_model import LiveModel
 from engine.model.hooks import capture, replaced
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
+from store.live.model_outputs import Firing, ReadToken
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
-
-
-@dataclass(frozen=True)
-class Firing:
-    """A feature that fires on a token."""
-
-    feature: int
-    activation: float
-    loss_change: float | None = None
-    """What ablating it at this token alone adds to the loss of the next, in nats: positive where it helps the model
-    foresee it. None where there is no next token in the context, or nobody asked."""
-
-
-@dataclass(frozen=True)
-class ReadToken:
-    """One token of a text."""
-
-    token: int
-    counted: bool
-    """Whether features are read here; not on BOS, or on the first token where there is none."""
-    firings: tuple[Firing, ...]
-    """The strongest first, as many as were asked for."""
-    active: int
-    """Features that fire, shown or not."""
-    next_loss: float | None = None
-    """-log p of the next token of the context, in nats, where it was asked for."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """A text as the model read it, one context after another."""
-
-    contexts: tuple[tuple[ReadToken, ...], ...]
-
-    @property
-    def tokens(self) -> list[ReadToken]:
-        """Of all contexts."""
-        return [token for context in self.contexts for token in context]
 
 
 def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
@@ -86,7 +49,7 @@ def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
 
 def inspect_contexts(
     live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int, progress: Progress, *, ablate: bool = False
-) -> Inspection:
+) -> tuple[tuple[ReadToken, ...], ...]:
     """The `top` strongest features of each token of some contexts.
 
     With `ablate` also what each of them does to the next token's loss: each is removed (x' = x - f · W_dec; where the
@@ -104,7 +67,7 @@ def inspect_contexts(
             for number, tokens in enumerate(found):
                 found[number] = _ablated(live, tokens)
                 bar.advance(len(tokens))
-    return Inspection(tuple(found))
+    return tuple(found)
 
 
 def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> list[tuple[ReadToken, ...]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoadedRun:
     """A run whose model and dictionary are open."""
 
     live: LiveModel
@@ -27,7 +27,7 @@ class Opened:
     """Of the files that it was read from, when it was."""
 
     @classmethod
-    def by(cls, request: wire.Load, progress: Progress) -> Opened:
+    def load(cls, request: wire.Load, progress: Progress) -> LoadedRun:
         """Open what is asked for.
 
         Raises:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.live.live_model import LiveModel
-from engine.live.row_clamps import Layout
+from engine.live.row_clamps import PromptLayout
 from engine.model.model_files import one_line
 from store.files.errors import MonosemError
 from store.live.clamp import Part
 
 
 @dataclass(frozen=True)
-class Message:
+class ChatMessage:
     """One turn of a chat."""
 
     role: Part
@@ -32,9 +32,9 @@ class Prompt:
     """Of a chat: who says each token."""
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> PromptLayout:
         """Which positions are the prompt's, and whose."""
-        return Layout(len(self.tokens), self.role_P)
+        return PromptLayout(len(self.tokens), self.role_P)
 
 
 def plain_prompt(live: LiveModel, text: str) -> Prompt:
@@ -48,7 +48,7 @@ def plain_prompt(live: LiveModel, text: str) -> Prompt:
     return _checked(live, Prompt(text, tuple(ids if bos is None else [bos, *ids])))
 
 
-def chat_prompt(live: LiveModel, messages: Sequence[Message]) -> Prompt:
+def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
     """The turns of a chat, by the tokenizer's own template, up to where the assistant is to answer.
 
     A token belongs to a turn when one of its characters is the turn's; those of the template are nobody's.
@@ -89,7 +89,7 @@ def _with_markers(live: LiveModel, text: str) -> tuple[list[int], list[tuple[int
     return found.ids, found.offsets
 
 
-def _roles(text: str, messages: Sequence[Message], offsets: Sequence[tuple[int, int]]) -> list[Part | None]:
+def _roles(text: str, messages: Sequence[ChatMessage], offsets: Sequence[tuple[int, int]]) -> list[Part | None]:
     roles: list[Part | None] = [None] * len(offsets)
     at = 0
     for message in messages:

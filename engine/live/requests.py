@@ -16,7 +16,7 @@ WATCH_SECONDS = 2.0
 """How often it is looked whether the parent is alive."""
 
 
-class Peer(Protocol):
+class Client(Protocol):
     """Whoever asks."""
 
     @property
@@ -27,37 +27,38 @@ class Peer(Protocol):
         """Answer; to one who has gone, nothing happens."""
 
 
-class Asked(NamedTuple):
+class ClientRequest(NamedTuple):
     """A request, and whom the answer is for."""
 
     request: wire.Request | wire.WireError
-    peer: Peer
+    peer: Client
 
 
-class Inbox:
+class RequestQueue:
     """What has been asked and not been met yet, in its order. Filled by one thread for each peer."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[Asked] = queue.Queue()
-        self._stops: list[Peer] = []
+        self._waiting: queue.Queue[ClientRequest] = queue.Queue()
+        self._stops: list[Client] = []
 
-    def take(self, line: bytes, peer: Peer) -> None:
+    def take(self, line: bytes, peer: Client) -> None:
         """A line has come."""
         if not line.strip():
             return
         try:
             message = wire.decode(line)
         except wire.WireError as error:
-            self._waiting.put(Asked(error, peer))
+            self._waiting.put(ClientRequest(error, peer))
             return
         if isinstance(message, wire.Request):
             if isinstance(message, wire.Stop):
                 self._stops.append(peer)
-            self._waiting.put(Asked(message, peer))
+            self._waiting.put(ClientRequest(message, peer))
         else:
-            self._waiting.put(Asked(wire.WireError(f"{type(message).__name__.lower()} is an answer, no request"), peer))
+            name = type(message).__name__.lower()
+            self._waiting.put(ClientRequest(wire.WireError(f"{name} is an answer, not a request"), peer))
 
-    def next(self, timeout: float) -> Asked | None:
+    def next(self, timeout: float) -> ClientRequest | None:
         """The next one of somebody who is still there; None when none has come within `timeout` seconds."""
         ends = time.monotonic() + timeout
         while True:
@@ -71,12 +72,12 @@ class Inbox:
             if not found.peer.gone:
                 return found
 
-    def stop_waits(self, peer: Peer) -> bool:
+    def stop_waits(self, peer: Client) -> bool:
         """Whether what is done for somebody is to be broken off: as asked for, or because nobody would hear of it."""
         return peer in self._stops or peer.gone
 
 
-class Lines:
+class LineBuffer:
     """Bytes as they come, cut into lines."""
 
     def __init__(self) -> None:
@@ -94,12 +95,12 @@ class Lines:
             raise wire.WireError(f"a line of more than {wire.LONGEST} bytes")
 
 
-class Pipe:
+class PipeClient:
     """The terminal that started this process: when it is no more, neither is this process."""
 
     gone = False
 
-    def __init__(self, inbox: Inbox, requests: int, answers: int, parent: int) -> None:
+    def __init__(self, inbox: RequestQueue, requests: int, answers: int, parent: int) -> None:
         """Begin to listen.
 
         Args:
@@ -121,7 +122,7 @@ class Pipe:
             os._exit(0)  # nobody reads
 
     def _read(self) -> None:
-        lines = Lines()
+        lines = LineBuffer()
         while True:
             ready, _, _ = select.select([self._requests], [], [], WATCH_SECONDS)
             if os.getppid() != self._parent:

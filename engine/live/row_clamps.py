@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,12 +23,13 @@ from engine.live.live_model import LiveModel
 from engine.model.hooks import rerouted
 from store.files.errors import MonosemError
 from store.live.clamp import ROLES, Clamp, Part, Where
+from store.live.model_outputs import ClampedAct
 
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Layout:
+class PromptLayout:
     """Which position of a text belongs to what."""
 
     prompt: int
@@ -64,20 +64,10 @@ class Layout:
         return self.role_P[place] if self.role_P else None
 
 
-class LiveAct(NamedTuple):
-    """What a clamped feature does at the last position."""
-
-    feature: int
-    natural: float
-    """Its activation there by itself, in the text and under the clamps so far."""
-    clamped: float
-    """What it was changed to; the same where no clamp holds."""
-
-
 class RowClamps:
     """The clamps of one row, ready to be applied."""
 
-    def __init__(self, live: LiveModel, clamps: Sequence[Clamp], layout: Layout) -> None:
+    def __init__(self, live: LiveModel, clamps: Sequence[Clamp], layout: PromptLayout) -> None:
         """Look up what the clamps name.
 
         Raises:
@@ -88,7 +78,7 @@ class RowClamps:
             for feature in (clamp.feature, *(condition.feature for condition in clamp.where.conditions)):
                 live.check_feature(feature)
         self.clamps = tuple(clamps)
-        self.acts: tuple[LiveAct, ...] = ()
+        self.acts: tuple[ClampedAct, ...] = ()
         """At the last position of the last forward pass."""
         self._live, self._layout = live, layout
         self._changes = [clamp.change(live.maximum(clamp.feature)) for clamp in clamps]
@@ -117,7 +107,7 @@ class RowClamps:
             wanted_T = np.float32(change.scale) * natural_TC[:, column] + np.float32(change.offset)
             wanted_TC[:, column] = np.where(on_T, wanted_T, wanted_TC[:, column])
         pairs = zip(self._clamped, natural_TC[-1].tolist(), wanted_TC[-1].tolist(), strict=True)
-        self.acts = tuple(LiveAct(*found) for found in pairs)
+        self.acts = tuple(ClampedAct(*found) for found in pairs)
         change_TC = wanted_TC - natural_TC
         if not change_TC.any():
             return None
@@ -137,7 +127,7 @@ class RowClamps:
                 if all(act_C[self._column[condition.feature]] > condition.above for condition in conditions):
                     column = self._column[clamp.feature]
                     wanted_C[column] = change.scale * act_C[column] + change.offset
-        self.acts = tuple(map(LiveAct, self._clamped, act_C, wanted_C))
+        self.acts = tuple(map(ClampedAct, self._clamped, act_C, wanted_C))
         change_C = [wanted - natural for wanted, natural in zip(wanted_C, act_C, strict=False)]
         if not any(change_C):
             return None

@@ -17,32 +17,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.live.client_progress import BrokenOff, Telling
-from engine.live.loaded_run import Opened
-from engine.live.requests import Asked, Inbox, Peer, Pipe
-from engine.live.socket_server import Reception
+from engine.live.client_progress import Cancelled, ClientProgress
+from engine.live.loaded_run import LoadedRun
+from engine.live.requests import Client, ClientRequest, PipeClient, RequestQueue
+from engine.live.socket_server import SocketServer
 from engine.runtime.out_of_memory import no_memory
 from store.files.errors import MonosemError
 from store.live import wire
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import Step
 from store.live.recipe import Recipe
 from store.live.socket_file import Listening
 
 if TYPE_CHECKING:
-    from engine.live.generation import Session
+    from engine.live.generation import Generation
     from engine.live.live_model import LiveModel
 
 IDLE_SECONDS = 3600.0
 
 
-class _Ended(BaseException):
+class _SignalReceived(BaseException):
     """A signal has asked for the end; no `except Exception` around a model can swallow it."""
 
 
-class Server:
+class ModelServer:
     """What is open, what is being written and for whom, and how each request is met."""
 
-    def __init__(self, inbox: Inbox, idle: float, opened: Opened | None = None) -> None:
+    def __init__(self, inbox: RequestQueue, idle: float, opened: LoadedRun | None = None) -> None:
         """Nothing is done yet.
 
         Args:
@@ -51,15 +52,15 @@ class Server:
             opened: what is open already.
         """
         self._inbox, self._idle, self._opened = inbox, idle, opened
-        self._peer: Peer | None = None
+        self._peer: Client | None = None
         """Whoever asked last."""
-        self._session: Session | None = None
-        self._begun: wire.Start | None = None
+        self._generation: Generation | None = None
+        self._recipe: Recipe | None = None
         """What the text was begun with."""
-        self._steps: list[wire.Stepped] = []
+        self._steps: list[Step] = []
         """Its tokens, as they were told."""
         self._going: wire.Go | None = None
-        self._listener: Peer | None = None
+        self._listener: Client | None = None
         """Whoever the tokens are for."""
         self._left: int | None = None
         """Tokens that the present Go still asks for."""
@@ -79,13 +80,13 @@ class Server:
             except Exception as error:  # the model may fail in any way; the process goes on
                 self._fail(asked, error)
 
-    def _fail(self, asked: Asked | None, error: Exception) -> None:
+    def _fail(self, asked: ClientRequest | None, error: Exception) -> None:
         if asked is None:
             number, peer = self._going.id if self._going else 0, self._listener
             self._forget()  # the model's memory of the text may be half written
         else:
             number, peer = asked.request.id if isinstance(asked.request, wire.Request) else 0, asked.peer
-        if isinstance(error, BrokenOff):
+        if isinstance(error, Cancelled):
             failed = wire.Failed(id=number, what="broken off")
         elif isinstance(error, MonosemError):
             failed = wire.Failed(id=number, what=error.what, hint=error.hint)
@@ -104,7 +105,7 @@ class Server:
 
     def _forget(self) -> None:
         """Let the text go."""
-        self._session = self._begun = self._going = None
+        self._generation = self._recipe = self._going = None
         self._steps = []
 
     def _meet(self, request: wire.Request | wire.WireError) -> None:
@@ -117,7 +118,7 @@ class Server:
                 self._inspect(request)
             case wire.Start():
                 self._start(request)
-            case wire.Sweep():
+            case wire.StartSweep():
                 self._sweep(request)
             case wire.Go():
                 self._writing()
@@ -125,12 +126,12 @@ class Server:
                 self._going, self._left, self._listener = request, request.tokens, self._peer
             case wire.Pause():
                 self._rest()
-            case wire.Change():
+            case wire.ChangeClamps():
                 self._change(request)
             case wire.Branch():
-                session = self._writing()
+                generation = self._writing()
                 self._rest()
-                session.back(request.token, request.seed)
+                generation.back(request.token, request.seed)
                 del self._steps[request.token :]
                 self._send(wire.Branched(id=request.id, token=request.token))
             case wire.Stop():
@@ -146,7 +147,7 @@ class Server:
             self._forget()
             self._opened = None
             self._send(wire.Working(id=request.id, title="loading PyTorch"))
-            self._opened = Opened.by(request, self._telling(request.id))
+            self._opened = LoadedRun.load(request, self._telling(request.id))
         live = self._opened.live
         self._send(
             wire.Ready(
@@ -167,106 +168,72 @@ class Server:
 
         contexts = contexts_of(live, request.text)
         found = inspect_contexts(live, contexts, request.top, self._telling(request.id), ablate=request.ablate)
-        read = (
-            tuple(
-                wire.Read(
-                    one.token,
-                    one.counted,
-                    tuple(wire.Fires(f.feature, f.activation, f.loss_change) for f in one.firings),
-                    one.active,
-                    one.next_loss,
-                )
-                for one in context
-            )
-            for context in found.contexts
-        )
-        self._send(wire.Inspected(id=request.id, contexts=tuple(read)))
+        self._send(wire.Inspected(id=request.id, contexts=found))
 
     def _start(self, request: wire.Start) -> None:
         live = self._loaded()
-        from engine.live.from_recipe import prompt_of, sampling_of
-        from engine.live.generation import Session
+        from engine.live.from_recipe import prompt_of
+        from engine.live.generation import Generation
 
-        recipe = _recipe(request)
+        recipe = request.recipe
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
-        session = Session(live, prompt_of(live, recipe), clamps, sampling_of(recipe), recipe.max_new)
+        generation = Generation(live, prompt_of(live, recipe), clamps, recipe.sampling)
         self._rest()
-        self._session, self._begun, self._steps = session, request, []
-        written = tuple(map(str, session.clamps))
-        self._send(wire.Started(id=request.id, prompt=session.prompt.tokens, clamps=written))
+        self._generation, self._recipe, self._steps = generation, recipe, []
+        written = tuple(map(str, generation.clamps))
+        self._send(wire.Started(id=request.id, prompt=generation.prompt.tokens, clamps=written))
 
-    def _sweep(self, request: wire.Sweep) -> None:
+    def _sweep(self, request: wire.StartSweep) -> None:
         live = self._loaded()
         from engine.live.from_recipe import sweep_of
 
-        found = sweep_of(live, replace(_recipe(request.start), sweep=request.strengths), self._telling(request.id))
-        strengths = (
-            wire.Swung(str(one.clamp), tuple(one.text.tokens), one.text.end, tuple(one.kl), tuple(one.own_logprobs))
-            for one in found.strengths
-        )
-        self._send(
-            wire.Swept(
-                id=request.id,
-                base=tuple(found.base.tokens),
-                base_logprobs=tuple(found.base.logprobs),
-                strengths=tuple(strengths),
-            )
-        )
+        self._send(wire.Swept(id=request.id, sweep=sweep_of(live, request.recipe, self._telling(request.id))))
 
-    def _change(self, request: wire.Change) -> None:
-        session = self._writing()
-        session.change([parse_clamp(clamp) for clamp in request.clamps])
-        written = tuple(map(str, session.clamps))
-        self._send(wire.Changed(id=request.id, clamps=written, from_token=len(session.clamped.tokens)))
+    def _change(self, request: wire.ChangeClamps) -> None:
+        generation = self._writing()
+        generation.change([parse_clamp(clamp) for clamp in request.clamps])
+        written = tuple(map(str, generation.clamps))
+        self._send(wire.Changed(id=request.id, clamps=written, from_token=len(generation.clamped.tokens)))
 
     def _write(self) -> None:
         """One token more."""
-        going, session = self._going, self._writing()
+        going, generation = self._going, self._writing()
         assert going is not None
-        step = session.step() if self._left is None or self._left > 0 else None
+        step = generation.step() if self._left is None or self._left > 0 else None
         if step is None:
             self._rest()
             return
         self._left = None if self._left is None else self._left - 1
-        stepped = wire.Stepped(
-            id=going.id,
-            number=step.number,
-            base=wire.Token(*step.base) if step.base else None,
-            clamped=wire.Token(*step.clamped) if step.clamped else None,
-            kl=step.kl,
-            own_logprob=step.own_logprob,
-            acts=tuple(wire.Act(*act) for act in step.acts),
-        )
-        self._steps.append(stepped)
+        self._steps.append(step)
         if self._listener is not None:
-            self._listener.send(stepped)
+            self._listener.send(wire.Stepped(id=going.id, step=step))
 
     def _rest(self) -> None:
         """Write no further."""
-        going, session = self._going, self._session
+        going, generation = self._going, self._generation
         self._going = None
-        if going is not None and session is not None and self._listener is not None:
-            self._listener.send(_rested(going.id, session))
+        if going is not None and generation is not None and self._listener is not None:
+            self._listener.send(_rested(going.id, generation))
 
     def _recall(self, request: wire.Recall) -> None:
         """Tell a terminal that comes back; from here on the text is written for it."""
-        session, begun = self._session, self._begun
-        if session is None or begun is None:
-            self._send(wire.Recalled(id=request.id, start=None))
+        generation, recipe = self._generation, self._recipe
+        if generation is None or recipe is None:
+            self._send(wire.Recalled(id=request.id, recipe=None))
             return
         self._send(
             wire.Recalled(
                 id=request.id,
-                start=replace(begun, clamps=tuple(map(str, session.clamps))),
-                prompt=session.prompt.tokens,
+                recipe=replace(recipe, clamps=tuple(map(str, generation.clamps))),
+                prompt=generation.prompt.tokens,
                 tokens=len(self._steps),
                 writing=self._going is not None,
             )
         )
         for step in self._steps:
-            self._send(replace(step, id=request.id))
+            self._send(wire.Stepped(id=request.id, step=step))
         if self._going is None:
-            self._send(_rested(request.id, session))
+            self._send(_rested(request.id, generation))
         else:
             self._going, self._listener = replace(self._going, id=request.id), self._peer
 
@@ -275,38 +242,24 @@ class Server:
             raise MonosemError("no model is open", "Load a run first.")
         return self._opened.live
 
-    def _writing(self) -> Session:
-        if self._session is None:
+    def _writing(self) -> Generation:
+        if self._generation is None:
             raise MonosemError("no text is being written", "Start one first.")
-        return self._session
+        return self._generation
 
-    def _telling(self, number: int) -> Telling:
+    def _telling(self, number: int) -> ClientProgress:
         peer = self._peer
-        return Telling(number, self._send, lambda: peer is not None and self._inbox.stop_waits(peer))
+        return ClientProgress(number, self._send, lambda: peer is not None and self._inbox.stop_waits(peer))
 
 
-def _rested(number: int, session: Session) -> wire.Rested:
-    base, clamped = session.base, session.clamped
+def _rested(number: int, generation: Generation) -> wire.Rested:
+    base, clamped = generation.base, generation.clamped
     return wire.Rested(
         id=number,
         base_end=base.end,
         clamped_end=clamped.end,
         base_tok_s=base.speed,
         clamped_tok_s=clamped.speed,
-    )
-
-
-def _recipe(start: wire.Start) -> Recipe:
-    return Recipe(
-        prompt=start.prompt,
-        chat=start.chat,
-        system=start.system,
-        clamps=start.clamps,
-        max_new=start.max_new,
-        temperature=start.temperature,
-        top_p=start.top_p,
-        top_k=start.top_k,
-        seed=start.seed,
     )
 
 
@@ -324,13 +277,13 @@ def main(arguments: Sequence[str]) -> None:
     if given.log is not None:
         _write_to(given.log, 2)
     os.dup2(2, 1)  # what a library prints must not stand among the answers
-    inbox = Inbox()
-    terminal = Pipe(inbox, 0, answers, given.parent)
+    inbox = RequestQueue()
+    terminal = PipeClient(inbox, 0, answers, given.parent)
     terminal.send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
-    terminal.send(wire.Gone(why=Server(inbox, given.idle).run()))
+    terminal.send(wire.Gone(why=ModelServer(inbox, given.idle).run()))
 
 
-def serve_at(listening: Listening, opened: Opened, log: Path, idle: float) -> None:
+def serve_at(listening: Listening, opened: LoadedRun, log: Path, idle: float) -> None:
     """Serve terminals that come and go at a socket, until a signal ends it or nobody has asked for long.
 
     From here on nothing is written but to `log`, and a line that hangs up changes nothing.
@@ -340,18 +293,18 @@ def serve_at(listening: Listening, opened: Opened, log: Path, idle: float) -> No
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    inbox = Inbox()
-    reception, why = Reception(listening, inbox), "ended"
+    inbox = RequestQueue()
+    reception, why = SocketServer(listening, inbox), "ended"
     try:
-        why = Server(inbox, idle, opened).run()
-    except _Ended as ended:
+        why = ModelServer(inbox, idle, opened).run()
+    except _SignalReceived as ended:
         why = f"ended by {ended}"
     finally:
         reception.close(why)
 
 
 def _end(number: int, _frame: object) -> None:
-    raise _Ended(signal.Signals(number).name)
+    raise _SignalReceived(signal.Signals(number).name)
 
 
 def _write_to(log: Path, descriptor: int) -> None:

@@ -11,12 +11,12 @@ import socket
 import threading
 from contextlib import suppress
 
-from engine.live.requests import Inbox, Lines
+from engine.live.requests import LineBuffer, RequestQueue
 from store.live import wire
 from store.live.socket_file import Listening, is_ours, peer_of
 
 
-class Terminal:
+class SocketClient:
     """One connection."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -49,9 +49,9 @@ class Terminal:
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it, to read or to write
 
-    def listen(self, inbox: Inbox, reception: Reception) -> None:
+    def listen(self, inbox: RequestQueue, reception: SocketServer) -> None:
         """Take requests until it hangs up."""
-        lines = Lines()
+        lines = LineBuffer()
         with self._connection, suppress(OSError, wire.WireError):
             while piece := self._connection.recv(1 << 16):
                 for line in lines.of(piece):
@@ -60,17 +60,17 @@ class Terminal:
         self.gone = True
 
 
-class Reception:
+class SocketServer:
     """Takes connections, each read by a thread of its own."""
 
-    def __init__(self, listening: Listening, inbox: Inbox) -> None:
+    def __init__(self, listening: Listening, inbox: RequestQueue) -> None:
         self._listening, self._inbox = listening, inbox
         self._lock = threading.Lock()
-        self._there: list[Terminal] = []
-        self._present: Terminal | None = None
+        self._there: list[SocketClient] = []
+        self._present: SocketClient | None = None
         threading.Thread(target=self._take, daemon=True).start()
 
-    def turn_to(self, terminal: Terminal) -> None:
+    def turn_to(self, terminal: SocketClient) -> None:
         """Listen to this one from here on; the one before is told, and its requests are dropped."""
         with self._lock:
             if terminal.gone:
@@ -94,7 +94,7 @@ class Reception:
             if not is_ours(connection):
                 connection.close()
                 continue
-            terminal = Terminal(connection)
+            terminal = SocketClient(connection)
             terminal.send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
             self._there = [one for one in self._there if not one.gone] + [terminal]
             threading.Thread(target=terminal.listen, args=(self._inbox, self), daemon=True).start()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from store.files.errors import MonosemError
-from store.live.clamp import parse_clamp, parse_sweep
+from store.live.clamp import parse_clamp
 from store.live.recipe import Recipe
 
 
@@ -19,19 +18,15 @@ def asked_recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     Raises:
         MonosemError: there is no prompt, or a clamp is none.
     """
-    names = {field.name for field in fields(Recipe)}
-    changes = {name: value for name, value in given.items() if name in names}
+    changes = dict(given)
     if changes.get("clamps"):
-        changes["clamps"] = tuple(str(parse_clamp(clamp)) for clamp in changes["clamps"])
+        changes["clamps"] = [str(parse_clamp(clamp)) for clamp in changes["clamps"]]
     else:
         changes.pop("clamps", None)  # an option that may be repeated is an empty list where it was not given
-    if changes.get("sweep"):
-        parse_sweep(changes["sweep"])
-    if path is not None:
-        return replace(Recipe.load(path), **changes)
-    if "prompt" not in changes:
+    if path is None and "prompt" not in changes:
         changes["prompt"] = piped_text("--prompt")
-    return Recipe(**changes)
+    known = Recipe.load(path) if path is not None else Recipe(prompt="")
+    return Recipe.of(known.as_json() | changes, "the flags")
 
 
 def piped_text(flag: str) -> str:

@@ -1,4 +1,4 @@
-"""What an action is: which keys run it, what a person reads of it, where it is within reach, what it needs."""
+"""The definition of an action: its keys, its texts, where it is within reach, what it needs."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ VIEWS = (
 
 
 class Where(Enum):
-    """What must have the focus, or which screen must be shown, for an action to be within reach."""
+    """The pane or the screen that must have the keys for an action to be within reach."""
 
     LIST = "in the list"
     PAGE = "on the page"
     DOCUMENT = "in a document"
     INPUT = "while filtering"
-    NUMBER = "while typing behind :"
+    NUMBER = "while typing after :"
     PATTERN = "while typing a pattern"
     COMMAND = "while choosing a command"
     NOTE = "while typing a note"
@@ -60,7 +60,7 @@ ASKING = (Where.FORM,)
 
 
 class Need(Enum):
-    """What an action needs; the value is what the bottom line says where that is missing."""
+    """What an action needs; the value is the sentence in the bottom line where that is missing."""
 
     RUN = "no run is open: 5 shows the runs, enter opens one"
     FEATURES = "the list is empty"
@@ -68,7 +68,7 @@ class Need(Enum):
     ROOM = "both panes need a terminal of 110 columns"
     BACK = "nothing to go back to; q quits"
     COLOURS = "without colours there is one theme"
-    CHOSEN = "nothing is chosen: n goes to an example"
+    CHOSEN = "choose an example first (n)"
     PAST = "no feature was followed to come here"
     FUTURE = "there is nothing to go forward to"
     GROUP = "no features are under the cursor"
@@ -88,10 +88,10 @@ class Action:
     id: str
     """For people and for files: stays, whatever the method is called."""
     name: str
-    """As Textual calls it: `move(1)` runs `action_move(1)` of the widget, `screen.open` that of the screen."""
+    """`move(1)` runs `action_move(1)` of its owner: the focused widget, a part, the screen or the app."""
     keys: tuple[str, ...]
     title: str
-    """What it does, for the palette and docs/keys.md."""
+    """For the palette and docs/keys.md."""
     where: Where
     help: str = ""
     """For the help panel, in fewer words; empty where the action before it speaks for both."""
@@ -113,7 +113,7 @@ _SHOWN_KEYS = {
 
 
 def shown_key(key: str) -> str:
-    """A key as a person reads it."""
+    """Return a key as it is shown."""
     return _SHOWN_KEYS.get(key, key)
 
 
@@ -126,7 +126,7 @@ class Entry(NamedTuple):
 
 
 def entries(actions: Iterable[Action]) -> list[Entry]:
-    """Actions as a person reads them; one without `help` shares the line of the one before: `j/k ↓/↑`."""
+    """Return the lines of the help panel; an action without `help` shares that of the one before: `j/k ↓/↑`."""
     found: list[Entry] = []
     for action in actions:
         keys = [shown_key(key) for key in action.keys[:2]]

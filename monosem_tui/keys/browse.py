@@ -24,16 +24,7 @@ LIST = (
     Action("list.page-up", "turn(-1)", ("pageup",), "a screen up", Where.LIST, needs=FEATURES),
     Action("list.first", "end(-1)", ("g", "home"), "first feature", Where.LIST, "first, last", needs=FEATURES),
     Action("list.last", "end(1)", ("G", "end"), "last feature", Where.LIST, needs=FEATURES),
-    Action(
-        "list.open",
-        "screen.open",
-        ("enter",),
-        "open the feature's page",
-        Where.LIST,
-        "open its page",
-        "⏎ page",
-        FEATURES,
-    ),
+    Action("list.open", "open", ("enter",), "open the feature's page", Where.LIST, "open its page", "⏎ page", FEATURES),
 )
 PAGE = (
     *scrolling(Where.PAGE, "page"),
@@ -43,7 +34,7 @@ PAGE = (
     Action("page.section-before", "section(-1)", ("{",), "previous section", Where.PAGE),
     Action(
         "page.open",
-        "screen.follow_chosen",
+        "follow_chosen",
         ("enter",),
         "follow the feature, or open the example's document",
         Where.PAGE,
@@ -51,28 +42,21 @@ PAGE = (
         "⏎ open",
         (Need.CHOSEN,),
     ),
-    Action(
-        "page.back",
-        "screen.trail(-1)",
-        ("H", "backspace"),
-        "back to the feature before",
-        Where.PAGE,
-        needs=(Need.PAST,),
-    ),
-    Action("page.forward", "screen.trail(1)", ("L",), "forward again", Where.PAGE, needs=(Need.FUTURE,)),
+    Action("page.back", "trail(-1)", ("H", "backspace"), "back to the feature before", Where.PAGE, needs=(Need.PAST,)),
+    Action("page.forward", "trail(1)", ("L",), "forward again", Where.PAGE, needs=(Need.FUTURE,)),
     Action(
         "page.more-text",
-        "screen.widen_text(1)",
+        "widen_text(1)",
         ("+", "="),
         "more text around examples",
         Where.PAGE,
         "text, examples",
         "+/- text",
     ),
-    Action("page.less-text", "screen.widen_text(-1)", ("-",), "less text around examples", Where.PAGE),
-    Action("page.intervals", "screen.intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE),
-    Action("page.one", "screen.one", ("o",), "one example a document, or a context", Where.PAGE),
-    Action("page.random", "screen.draw", ("r",), "draw other random examples", Where.PAGE),
+    Action("page.less-text", "widen_text(-1)", ("-",), "less text around examples", Where.PAGE),
+    Action("page.intervals", "intervals", ("i",), "4 or 12 quantile intervals", Where.PAGE),
+    Action("page.one", "one", ("o",), "one example a document, or a context", Where.PAGE),
+    Action("page.random", "draw", ("r",), "draw other random examples", Where.PAGE),
 )
 DOCUMENT = scrolling(Where.DOCUMENT, "document")
 BROWSE = (

@@ -7,7 +7,7 @@ from monosem_tui.keys.actions import VIEWS, Action, Need, Where
 _VIEWS = tuple(
     Action(
         f"view.{view.name}",
-        f"app.view('{view.name}')",
+        f"view('{view.name}')",
         (view.key,),
         f"{view.title}: {view.purpose}",
         Where.EVERYWHERE,
@@ -17,19 +17,13 @@ _VIEWS = tuple(
     for number, view in enumerate(VIEWS)
 )
 GOTO = Action(
-    "goto",
-    "screen.goto",
-    (":",),
-    "go to a feature by number, or run a command",
-    Where.EVERYWHERE,
-    "go to",
-    ": go to",
+    "goto", "goto", (":",), "go to a feature by number, or run a command", Where.EVERYWHERE, "go to", ": go to"
 )
 EVERYWHERE = (
     *_VIEWS,
     Action(
         "theme",
-        "screen.theme",
+        "theme",
         ("T",),
         "theme: dark, light or plain colours",
         Where.EVERYWHERE,
@@ -37,13 +31,11 @@ EVERYWHERE = (
         "",
         (Need.COLOURS,),
     ),
-    Action("picture", "screen.picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
-    Action("redraw", "screen.redraw", ("ctrl+l",), "draw the screen anew", Where.EVERYWHERE, "draw anew"),
-    Action("suspend", "app.suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
-    Action(
-        "commands", "screen.commands", ("ctrl+p",), "find a command by its name", Where.EVERYWHERE, "find a command"
-    ),
-    Action("back", "screen.back", ("escape",), "back; never quits", Where.EVERYWHERE, "back", "esc back", (Need.BACK,)),
-    Action("help", "screen.help", ("?",), "show or hide the keys", Where.EVERYWHERE, "these keys", "? keys"),
-    Action("quit", "app.quit", ("q", "ctrl+c"), "quit", Where.EVERYWHERE, "quit", "q quit"),
+    Action("picture", "picture", ("P",), "the screen as a picture (SVG)", Where.EVERYWHERE, "screen as SVG"),
+    Action("redraw", "redraw", ("ctrl+l",), "redraw the screen", Where.EVERYWHERE, "redraw"),
+    Action("suspend", "suspend_process", ("ctrl+z",), "suspend; fg comes back", Where.EVERYWHERE, "suspend"),
+    Action("commands", "commands", ("ctrl+p",), "find a command by its name", Where.EVERYWHERE, "find a command"),
+    Action("back", "back", ("escape",), "back; never quits", Where.EVERYWHERE, "back", "esc back", (Need.BACK,)),
+    Action("help", "help", ("?",), "show or hide the keys", Where.EVERYWHERE, "these keys", "? keys"),
+    Action("quit", "quit", ("q", "ctrl+c"), "quit", Where.EVERYWHERE, "quit", "q quit"),
 )

@@ -19,7 +19,7 @@ HEALTH = (
     *turning(Where.HEALTH, "health"),
     Action(
         "health.show",
-        "screen.show",
+        "show",
         ("enter",),
         "show the group's features in Browse",
         Where.HEALTH,

@@ -17,9 +17,9 @@ TYPING = (
     Action("pattern.find", "keep", ("enter",), "search for it", Where.PATTERN, "search for it", "⏎ find"),
     Action("pattern.leave", "leave", ("escape", "ctrl+c"), "leave it as it was", Where.PATTERN, "leave", "esc back"),
     Action(
-        "pattern.older", "previous", ("up", "ctrl+p"), "the pattern before", Where.PATTERN, "before, behind", "↑ before"
+        "pattern.older", "previous", ("up", "ctrl+p"), "the pattern before", Where.PATTERN, "older, newer", "↑ before"
     ),
-    Action("pattern.newer", "next", ("down", "ctrl+n"), "the pattern behind", Where.PATTERN),
+    Action("pattern.newer", "next", ("down", "ctrl+n"), "the next pattern", Where.PATTERN),
     Action("command.run", "keep", ("enter",), "run the command", Where.COMMAND, "run it", "⏎ run"),
     Action("command.leave", "leave", ("escape", "ctrl+c"), "leave", Where.COMMAND, "leave", "esc back"),
     Action("command.next", "next", ("down", "ctrl+n"), "next command", Where.COMMAND, "next, previous"),

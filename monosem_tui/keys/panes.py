@@ -9,7 +9,7 @@ from monosem_tui.keys.actions import Action, Where
 
 
 def scrolling(place: Where, prefix: str) -> tuple[Action, ...]:
-    """What a pane of lines does."""
+    """Return the actions of a pane of lines."""
     return (
         Action(f"{prefix}.down", "scroll(1)", ("j", "down"), "a line down", place, "down, up", "j/k scroll"),
         Action(f"{prefix}.up", "scroll(-1)", ("k", "up"), "a line up", place),
@@ -18,6 +18,7 @@ def scrolling(place: Where, prefix: str) -> tuple[Action, ...]:
 
 
 def turning(place: Where, prefix: str) -> tuple[Action, ...]:
+    """Return the actions that move by screens and to the ends."""
     return (
         Action(f"{prefix}.half-down", "turn(0.5)", ("ctrl+d",), "half a screen down", place, "half a screen"),
         Action(f"{prefix}.half-up", "turn(-0.5)", ("ctrl+u",), "half a screen up", place),
@@ -31,5 +32,5 @@ def turning(place: Where, prefix: str) -> tuple[Action, ...]:
 
 
 def as_well(actions: Iterable[Action], place: Where, prefix: str) -> tuple[Action, ...]:
-    """The same actions on another screen."""
+    """Return the same actions for another screen."""
     return tuple(replace(one, id=f"{prefix}.{one.id.partition('.')[2]}", where=place) for one in actions)

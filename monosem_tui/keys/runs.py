@@ -11,7 +11,5 @@ RUNS = (
     Action("runs.next", "move(1)", ("j", "down"), "next run", Where.RUNS, "next, previous", "j/k move", _RUNS),
     Action("runs.previous", "move(-1)", ("k", "up"), "previous run", Where.RUNS, needs=_RUNS),
     *turning(Where.RUNS, "runs"),
-    Action(
-        "runs.open", "screen.open", ("enter",), "browse the run's features", Where.RUNS, "browse it", "⏎ browse", _RUNS
-    ),
+    Action("runs.open", "open", ("enter",), "browse the run's features", Where.RUNS, "browse it", "⏎ browse", _RUNS),
 )

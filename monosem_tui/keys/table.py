@@ -26,14 +26,14 @@ ACTIONS: tuple[Action, ...] = (
     *live.RECIPES,
     *everywhere.EVERYWHERE,
 )
-"""All of them, those first that a bottom line should name first; no two within reach at once have a key in common."""
+"""All actions, in the order in which the bottom line names them; no two within reach at once share a key."""
 
 
 def at(*places: Where) -> list[Action]:
-    """The actions of some places, in the table's order."""
+    """Return the actions of some places, in the table's order."""
     return [action for action in ACTIONS if action.where in places]
 
 
 def within_reach(*places: Where) -> list[Action]:
-    """The actions of some places and those that work everywhere; while typing or being asked, only those of that."""
+    """Return the actions of some places and those that work everywhere; while typing or asked, only the former."""
     return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)

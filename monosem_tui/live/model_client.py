@@ -13,10 +13,11 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from monosem_tui.live.process import Ended, Heard
-from monosem_tui.live.transcript import Writing
+from monosem_tui.live.process import ConnectionEnd, ProcessMessage
+from monosem_tui.live.transcript import Transcript
 from store.live import wire
 from store.live.clamp import Part, parse_clamp
+from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
 
 READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
@@ -34,23 +35,23 @@ class Phase(Enum):
     DEAD = "gone"
 
 
-class Process(Protocol):
+class ModelLink(Protocol):
     """One life of the model's process."""
 
     def tell(self, request: wire.Request, /) -> None:
         """Send a request."""
 
-    def take(self) -> list[Heard]:
+    def take(self) -> list[ProcessMessage]:
         """What it has said since the last time."""
 
     def close(self) -> None:
         """End it."""
 
 
-class Conversation:
+class ModelClient:
     """One screen's talk with the model, over as many lives of the process as it takes."""
 
-    def __init__(self, run: Path, start: Callable[[], Process], *, comes_back: bool = False) -> None:
+    def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
         """Nothing is started yet.
 
         Args:
@@ -60,7 +61,7 @@ class Conversation:
         """
         self._run, self._start, self._comes_back = run, start, comes_back
         self._numbers = count(1)
-        self._process: Process | None = None
+        self._process: ModelLink | None = None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
@@ -77,12 +78,12 @@ class Conversation:
         self.ready: wire.Ready | None = None
         self.working: wire.Working | None = None
         """How far something long is."""
-        self.writing = Writing()
+        self.writing = Transcript()
         self.inspected: wire.Inspected | None = None
         self.effects: wire.Inspected | None = None
         """The same text, with what ablating the strongest features of each token does."""
         self._ablating = False
-        self.swept: wire.Swept | None = None
+        self.swept: ClampSweep | None = None
         self.problem = ""
         """Why the process is gone, or what it could not do last; until it is told something else."""
         self.recalled = False
@@ -145,7 +146,7 @@ class Conversation:
         self._clamps = clamps
         if self._started and clamps != self._in_force and not self._starting:
             self._in_force = clamps
-            self._changing = self._tell(lambda number: wire.Change(id=number, clamps=clamps))
+            self._changing = self._tell(lambda number: wire.ChangeClamps(id=number, clamps=clamps))
 
     def inspect(self, text: str, top: int, *, ablate: bool) -> None:
         """Read a text."""
@@ -159,10 +160,10 @@ class Conversation:
     def sweep(self, recipe: Recipe, strengths: str) -> None:
         """Write a text for each of a row of strengths."""
 
-        def ask(number: int) -> wire.Sweep:
-            return wire.Sweep(id=number, start=_start(0, recipe), strengths=strengths)
+        def request(number: int) -> wire.StartSweep:
+            return wire.StartSweep(id=number, recipe=replace(recipe, sweep=strengths))
 
-        self._with_model(lambda: self._busy(ask) if self._can_be(recipe) else None)
+        self._with_model(lambda: self._busy(request) if self._can_be(recipe) else None)
 
     def stop(self) -> None:
         """Break off what runs; of loading, what was to follow it."""
@@ -192,9 +193,9 @@ class Conversation:
             for message in self._process.take():
                 self._take(message)
 
-    def _take(self, message: Heard) -> None:
+    def _take(self, message: ProcessMessage) -> None:
         match message:
-            case Ended():
+            case ConnectionEnd():
                 self._lose(Phase.NONE if message.idle else Phase.DEAD)
                 self.problem = message.why
             case wire.Working():
@@ -211,7 +212,7 @@ class Conversation:
             case wire.Started() if message.id == self._starting:
                 self._take_started(message)
             case wire.Stepped() if message.id == self._going:
-                self.writing.take(message)
+                self.writing.take(message.step)
             case wire.Rested() if message.id == self._going:
                 self.writing.rest(message)
                 self._going = 0
@@ -229,7 +230,7 @@ class Conversation:
                 else:
                     self.inspected, self.effects = message, None
             case wire.Swept() if message.id == self._asked:
-                self.swept, self.phase, self.working = message, Phase.RESTING, None
+                self.swept, self.phase, self.working = message.sweep, Phase.RESTING, None
             case wire.Failed():
                 self._take_failure(message)
             case _:
@@ -238,22 +239,21 @@ class Conversation:
     def _take_started(self, message: wire.Started) -> None:
         self._starting, self._started = 0, True
         self._recipe = self.begun = self._wanted
-        self.writing = Writing(prompt=message.prompt)
+        self.writing = Transcript(prompt=message.prompt)
         self.change(self._clamps)
         self.go(self._after_start)
 
     def _take_recalled(self, message: wire.Recalled) -> None:
         """The text that was left with the process is on the screen again, as if it had been asked for here."""
         self._recalling = 0
-        start = message.start
-        if start is None or self._starting:
+        recipe = message.recipe
+        if recipe is None or self._starting:
             return
         self._started, self._going = True, message.id
-        given = {name: getattr(start, name) for name in _KEPT}
-        self._recipe = self._wanted = self.begun = Recipe(**given)
+        self._recipe = self._wanted = self.begun = recipe
         self.recalled = True
-        self._clamps = self._in_force = start.clamps
-        self.writing, self.phase = Writing(prompt=message.prompt), Phase.WRITING
+        self._clamps = self._in_force = recipe.clamps
+        self.writing, self.phase = Transcript(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
         before = self._recipe.clamps if self._recipe is not None else ()
@@ -304,7 +304,7 @@ class Conversation:
             self.pause()
         self._wanted, self._after_start = recipe, tokens
         self._clamps = self._in_force = recipe.clamps
-        self._starting = self._tell(lambda number: _start(number, recipe))
+        self._starting = self._tell(lambda number: wire.Start(id=number, recipe=recipe))
 
     def _can_be(self, recipe: Recipe) -> bool:
         """Whether the model can read such a prompt; says so where not."""
@@ -337,24 +337,5 @@ def no_template(ready: wire.Ready) -> str:
     return f"the tokenizer of {PurePath(ready.model).name} has no chat template: C takes the prompt as it is"
 
 
-_KEPT = ("prompt", "chat", "system", "clamps", "max_new", "temperature", "top_p", "top_k", "seed")
-"""What a recipe and a Start have in common."""
-
-
 def _apart_from_clamps(recipe: Recipe) -> Recipe:
     return replace(recipe, clamps=(), sweep="", samples=1, dictionary="")
-
-
-def _start(number: int, recipe: Recipe) -> wire.Start:
-    return wire.Start(
-        id=number,
-        prompt=recipe.prompt,
-        chat=recipe.chat,
-        system=recipe.system,
-        clamps=recipe.clamps,
-        max_new=recipe.max_new,
-        temperature=recipe.temperature,
-        top_p=recipe.top_p,
-        top_k=recipe.top_k,
-        seed=recipe.seed,
-    )

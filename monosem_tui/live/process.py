@@ -31,7 +31,7 @@ OTHER = "the model's process speaks another version of the protocol: terminal an
 
 
 @dataclass(frozen=True)
-class Ended:
+class ConnectionEnd:
     """The process is no more, or never was."""
 
     why: str
@@ -40,11 +40,11 @@ class Ended:
     """Whether it ended by itself, as nobody had asked for anything."""
 
 
-Heard = wire.Answer | Ended
+ProcessMessage = wire.Answer | ConnectionEnd
 Command = Callable[[Path], Sequence[str]]
 
 
-class Life:
+class ProcessConnection:
     """What any process at the other end has in common. Nothing here blocks; every method may be called at any time."""
 
     def __init__(self, wake: Callable[[Any], object]) -> None:
@@ -55,17 +55,17 @@ class Life:
         """
         self._wake = wake
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._inbox: deque[Heard] = deque()
+        self._inbox: deque[ProcessMessage] = deque()
         self._lock = threading.Lock()
         self._life = threading.Lock()
         self._closed = False
         threading.Thread(target=self._run, daemon=True).start()
 
     def tell(self, request: wire.Request) -> None:
-        """Send a request; one to a process that has ended goes nowhere, and `Ended` says so."""
+        """Send a request; one to a process that has ended goes nowhere, and `ConnectionEnd` says so."""
         self._outbox.put(wire.encode(request))
 
-    def take(self) -> list[Heard]:
+    def take(self) -> list[ProcessMessage]:
         """What has been heard since the last time."""
         with self._lock:
             found = list(self._inbox)
@@ -102,14 +102,14 @@ class Life:
             if isinstance(message, wire.Gone):
                 gone = message.why
             elif isinstance(message, wire.Hello) and message.protocol != wire.PROTOCOL:
-                self._hear(Ended(OTHER))
+                self._hear(ConnectionEnd(OTHER))
                 self.close()
             elif isinstance(message, wire.Answer):
                 self._hear(message)
         self._outbox.put(None)
         return gone
 
-    def _hear(self, message: Heard) -> None:
+    def _hear(self, message: ProcessMessage) -> None:
         with self._lock:
             first = not self._inbox
             self._inbox.append(message)
@@ -117,7 +117,7 @@ class Life:
             self._wake(self)
 
 
-class ModelProcess(Life):
+class ModelProcess(ProcessConnection):
     """One life of a process of our own."""
 
     def __init__(self, log: Path, wake: Callable[[ModelProcess], object], command: Command = wire.command) -> None:
@@ -125,7 +125,7 @@ class ModelProcess(Life):
 
         Args:
             log: file for what the process has to say beside its answers.
-            wake: as `Life` has it.
+            wake: as `ProcessConnection` has it.
             command: what to run, given the log.
         """
         self._log, self._command = _opened(log), command
@@ -154,7 +154,7 @@ class ModelProcess(Life):
                     return
                 self._process = process = self._popen()
         except OSError as error:
-            self._hear(Ended(f"the model's process could not be started: {error}"))
+            self._hear(ConnectionEnd(f"the model's process could not be started: {error}"))
             return
         assert process.stdin is not None
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
@@ -171,7 +171,7 @@ class ModelProcess(Life):
         with process.stdout as answers:
             gone = self._listen(answers)
         code = process.wait()
-        self._hear(Ended(f"it was {gone}" if gone else self._last_words(code), idle=bool(gone)))
+        self._hear(ConnectionEnd(f"it was {gone}" if gone else self._last_words(code), idle=bool(gone)))
 
     def _last_words(self, code: int) -> str:
         """Why a process ended that did not say so."""
@@ -188,7 +188,7 @@ class ModelProcess(Life):
         return f"it ended with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
 
 
-class AttachedProcess(Life):
+class AttachedProcess(ProcessConnection):
     """One connection to a process that `monosem serve` has started; to close it leaves the process as it is."""
 
     def __init__(self, socket_path: Path, wake: Callable[[AttachedProcess], object]) -> None:
@@ -196,7 +196,7 @@ class AttachedProcess(Life):
 
         Args:
             socket_path: where it listens.
-            wake: as `Life` has it.
+            wake: as `ProcessConnection` has it.
         """
         self._path = socket_path
         self._connection: socket.socket | None = None
@@ -231,7 +231,7 @@ class AttachedProcess(Life):
                     return
                 self._connection = connection = connect(self._path)
         except MonosemError as error:
-            self._hear(Ended(" · ".join(filter(None, (error.what, error.hint)))))
+            self._hear(ConnectionEnd(" · ".join(filter(None, (error.what, error.hint)))))
             return
         threading.Thread(target=self._read, args=(connection,), daemon=True).start()
         self._write(connection.makefile("wb"))
@@ -240,7 +240,7 @@ class AttachedProcess(Life):
         with connection.makefile("rb") as answers:
             gone = self._listen(answers)
         lost = f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
-        self._hear(Ended(f"it was {gone}" if gone else lost, idle=bool(gone)))
+        self._hear(ConnectionEnd(f"it was {gone}" if gone else lost, idle=bool(gone)))
 
 
 def _lines(answers: IO[bytes]) -> Iterator[bytes]:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monosem_tui.live.transcript import Writing
+from monosem_tui.live.transcript import Transcript
 from store.files.atomic import json_text
 from store.files.errors import MonosemError
 from store.files.output_file import write_output
 from store.index.vocabulary import Vocabulary
-from store.live import wire
+from store.live.model_outputs import DrawnToken
 from store.live.recipe import Recipe
 from store.run.weights import sae_digest
 
@@ -44,7 +44,7 @@ def save_recipe(path: Path, recipe: Recipe, sae: Path) -> None:
     replace(recipe, dictionary=sae_digest(sae)).save(path)
 
 
-def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> None:
+def export(path: Path, recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> None:
     """Write both texts: JSON as of `monosem generate --json` where the name ends with .json, else text.
 
     Raises:
@@ -55,18 +55,22 @@ def export(path: Path, recipe: Recipe, writing: Writing, vocabulary: Vocabulary)
     write_output(path, as_text(recipe, writing, vocabulary) if as_file is None else as_file)
 
 
-def as_text(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> str:
+def as_text(recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> str:
     """Both texts, the prompt before each, and what they were written with."""
-    head = [f"clamps: {' '.join(recipe.clamps) or 'none'}", f"temperature {recipe.temperature:g}, seed {recipe.seed}"]
+    sampling = recipe.sampling
+    head = [
+        f"clamps: {' '.join(recipe.clamps) or 'none'}",
+        f"temperature {sampling.temperature:g}, seed {sampling.seed}",
+    ]
     base, clamped = (recipe.prompt + vocabulary.text(_ids(part)) for part in (writing.base, writing.clamped))
     return "\n".join([*head, "", "base", base, "", "clamped", clamped, ""])
 
 
-def as_json(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> dict[str, Any]:
+def as_json(recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> dict[str, Any]:
     """The keys of `monosem generate --json`."""
     return {
         "prompt": recipe.prompt,
-        "seed": recipe.seed,
+        "seed": recipe.sampling.seed,
         "clamps": list(recipe.clamps),
         "base": _text(writing.base, writing.base_end, vocabulary),
         "clamped": _text(writing.clamped, writing.clamped_end, vocabulary),
@@ -75,7 +79,7 @@ def as_json(recipe: Recipe, writing: Writing, vocabulary: Vocabulary) -> dict[st
     }
 
 
-def _text(tokens: Sequence[wire.Token], end: str | None, vocabulary: Vocabulary) -> dict[str, Any]:
+def _text(tokens: Sequence[DrawnToken], end: str | None, vocabulary: Vocabulary) -> dict[str, Any]:
     ids = _ids(tokens)
     return {
         "text": vocabulary.text(ids[:-1] if end == "eos" else ids),
@@ -86,7 +90,7 @@ def _text(tokens: Sequence[wire.Token], end: str | None, vocabulary: Vocabulary)
     }
 
 
-def _ids(tokens: Sequence[wire.Token]) -> list[int]:
+def _ids(tokens: Sequence[DrawnToken]) -> list[int]:
     return [token.token for token in tokens]
 
 

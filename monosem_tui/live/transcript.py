@@ -4,87 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from store.files.errors import MonosemError
 from store.live import wire
-
-_NAMES = {"t": "temperature", "p": "top_p", "k": "top_k", "max": "max_new", "seed": "seed"}
-_BEST = "Write t=0.8 p=0.95 k=40 max=200 seed=1, or greedy."
-MOST_SEED = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn, and how many."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    max_new: int = 200
-    seed: int = 0
-
-    def __str__(self) -> str:
-        """As it is typed."""
-        return " ".join(f"{short}={getattr(self, name):g}" for short, name in list(_NAMES.items())[:2]) + (
-            f" k={self.top_k} max={self.max_new} seed={self.seed}"
-        )
-
-    @property
-    def words(self) -> str:
-        """As it is shown: `greedy`, or `t 0.8 · top-p 0.95 · seed 3`."""
-        if self.temperature == 0:
-            return "greedy"
-        parts = [f"t {self.temperature:g}"]
-        parts += [f"top-p {self.top_p:g}"] if self.top_p < 1 else []
-        parts += [f"top-k {self.top_k}"] if self.top_k else []
-        return " · ".join([*parts, f"seed {self.seed}"])
-
-    def changed(self, text: str) -> Sampling:
-        """With what was typed in place of what was; what is not named stays.
-
-        Raises:
-            MonosemError: a word is none of the settings, or a number is out of its range.
-        """
-        found = self
-        for word in text.replace(",", " ").split():
-            name, _, value = word.partition("=")
-            if word == "greedy":
-                found = replace(found, temperature=0.0)
-                continue
-            if name not in _NAMES:
-                raise MonosemError(f"{word!r} is no setting", _BEST)
-            try:
-                number = float(value) if name in "tp" else int(value)
-            except ValueError:
-                raise MonosemError(f"{word!r}: {value!r} is no number", _BEST) from None
-            low, high = {"t": (0, 100), "p": (1e-6, 1), "k": (0, 10**9), "max": (1, 10**6)}.get(name, (0, MOST_SEED))
-            if not low <= number <= high:
-                raise MonosemError(f"{word!r} is not between {low:g} and {high:g}", _BEST)
-            changes: dict[str, Any] = {_NAMES[name]: number}
-            found = replace(found, **changes)
-        return found
+from store.live.model_outputs import ClampedAct, DrawnToken, End, Step
 
 
 @dataclass
-class Writing:
+class Transcript:
     """Both texts. Numbers of tokens are those of the response, from 0."""
 
-    base: list[wire.Token] = field(default_factory=list)
-    clamped: list[wire.Token] = field(default_factory=list)
+    base: list[DrawnToken] = field(default_factory=list)
+    clamped: list[DrawnToken] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
     """Log-probability of each clamped token under the model without clamps."""
-    acts: list[tuple[wire.Act, ...]] = field(default_factory=list)
-    base_end: str | None = None
-    clamped_end: str | None = None
+    acts: list[tuple[ClampedAct, ...]] = field(default_factory=list)
+    base_end: End | None = None
+    clamped_end: End | None = None
     speed: float | None = None
     """Tokens a second of the clamped text, when writing last rested."""
     base_speed: float | None = None
     prompt: tuple[int, ...] = ()
 
-    def take(self, step: wire.Stepped) -> None:
+    def take(self, step: Step) -> None:
         """One token more of each."""
         if step.base is not None:
             self.base.append(step.base)

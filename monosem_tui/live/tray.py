@@ -22,7 +22,7 @@ Maximum = Callable[[int], float | None]
 
 
 @dataclass(frozen=True)
-class Held:
+class TrayClamp:
     """A clamp in the tray."""
 
     clamp: Clamp
@@ -35,13 +35,13 @@ class Held:
 class Tray:
     """Clamps in their order, and a cursor."""
 
-    held: tuple[Held, ...] = ()
+    held: tuple[TrayClamp, ...] = ()
     cursor: int = 0
     revision: int = 0
     """Counts changes of what is in force."""
 
     @property
-    def present(self) -> Held | None:
+    def present(self) -> TrayClamp | None:
         """The one under the cursor."""
         return self.held[self.cursor] if self.held else None
 
@@ -56,7 +56,7 @@ class Tray:
 
     def add(self, clamp: Clamp) -> None:
         """Put a clamp at the end, the cursor on it."""
-        self._renew((*self.held, Held(clamp)))
+        self._renew((*self.held, TrayClamp(clamp)))
         self.cursor = len(self.held) - 1
 
     def offer(self, feature: int, maximum: Maximum) -> tuple[Clamp, bool]:
@@ -73,7 +73,7 @@ class Tray:
         if self.present is None:
             self.add(clamp)
         else:
-            self._set(Held(clamp))
+            self._set(TrayClamp(clamp))
 
     def drop(self) -> None:
         """Take the one under the cursor out."""
@@ -91,9 +91,9 @@ class Tray:
         if one is None:
             return
         if one.clamp.mode == "ablate":
-            self._set(Held(one.before) if one.before else replace(one, on=True))
+            self._set(TrayClamp(one.before) if one.before else replace(one, on=True))
         else:
-            self._set(Held(Clamp(one.clamp.feature, "ablate", where=one.clamp.where), before=one.clamp))
+            self._set(TrayClamp(Clamp(one.clamp.feature, "ablate", where=one.clamp.where), before=one.clamp))
 
     def strengthen(self, steps: int, maximum: Maximum) -> None:
         """A step stronger or weaker; one that was off or ablated is on again."""
@@ -106,7 +106,7 @@ class Tray:
         elif one.on:
             value = round(clamp.value + steps * step_of(clamp, maximum(clamp.feature)), 6)
             clamp = replace(clamp, value=value or 0.0)
-        self._set(Held(clamp))
+        self._set(TrayClamp(clamp))
 
     def cycle(self, maximum: Maximum) -> None:
         """Another way to say how strong, as near to the same strength as it can be."""
@@ -121,7 +121,7 @@ class Tray:
             was.mode, (most or UNKNOWN) * STRENGTH
         )
         value = {"max": level / most if most else 0.0, "scale": STRENGTH}.get(mode, level)
-        self._set(Held(Clamp(was.feature, mode, float(f"{value:.3g}"), was.where)))
+        self._set(TrayClamp(Clamp(was.feature, mode, float(f"{value:.3g}"), was.where)))
 
     def move_to(self, *, chat: bool) -> None:
         """The next part of the text; a range and conditions stay."""
@@ -137,7 +137,7 @@ class Tray:
 
     def take(self, clamps: Sequence[Clamp]) -> None:
         """These, and no others."""
-        self._renew(tuple(map(Held, clamps)))
+        self._renew(tuple(map(TrayClamp, clamps)))
         self.cursor = 0
 
     @property
@@ -155,15 +155,15 @@ class Tray:
         held = []
         for word in text.split():
             try:
-                held.append(Held(parse_clamp(word.removeprefix("-")), on=not word.startswith("-")))
+                held.append(TrayClamp(parse_clamp(word.removeprefix("-")), on=not word.startswith("-")))
             except MonosemError:
                 continue
         return cls(tuple(held))
 
-    def _set(self, held: Held) -> None:
+    def _set(self, held: TrayClamp) -> None:
         self._renew((*self.held[: self.cursor], held, *self.held[self.cursor + 1 :]))
 
-    def _renew(self, held: tuple[Held, ...]) -> None:
+    def _renew(self, held: tuple[TrayClamp, ...]) -> None:
         self.held, self.revision = held, self.revision + 1
 
 

@@ -14,10 +14,11 @@ from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
-from monosem_tui.live.model_client import Conversation
+from monosem_tui.live.model_client import ModelClient
 from monosem_tui.pages.live_page import rule, title
 from store.index.vocabulary import Vocabulary
 from store.live import wire
+from store.live.model_outputs import Firing, ReadToken
 
 MARK = "▌"
 MOST_HUES = len(HUES)
@@ -41,9 +42,9 @@ class _Tokens:
 
     def __init__(self) -> None:
         self._found: wire.Inspected | None = None
-        self._tokens: Sequence[wire.Read] = ()
+        self._tokens: Sequence[ReadToken] = ()
 
-    def of(self, found: wire.Inspected | None) -> Sequence[wire.Read]:
+    def of(self, found: wire.Inspected | None) -> Sequence[ReadToken]:
         """All of them."""
         if found is not self._found:
             self._found = found
@@ -55,7 +56,7 @@ class _Tokens:
 class Looked:
     """What the page is made of."""
 
-    talk: Conversation
+    talk: ModelClient
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
     label: Callable[[int], str]
@@ -78,7 +79,7 @@ class Looked:
     """Tokens whose features are listed together; none means the one under the cursor."""
 
     @property
-    def reads(self) -> Sequence[wire.Read]:
+    def reads(self) -> Sequence[ReadToken]:
         """All tokens of the text that was read last."""
         return self._read.of(self.talk.inspected)
 
@@ -91,13 +92,13 @@ class Looked:
         return laid[2]
 
     @property
-    def effects(self) -> Sequence[wire.Read]:
+    def effects(self) -> Sequence[ReadToken]:
         """The same tokens with what ablation does, as far as it is known."""
         found = self._ablated_read.of(self.talk.effects)
         return found if len(found) == len(self.reads) else ()
 
     @property
-    def firings(self) -> Sequence[wire.Fires]:
+    def firings(self) -> Sequence[Firing]:
         """Features of the token under the cursor, or of all that are picked: the strongest first."""
         reads = self.reads
         places = [place for place in self.picked or (self.token,) if place < len(reads)]
@@ -109,7 +110,7 @@ class Looked:
             for feature, change in self.changes(place).items():
                 changes[feature] = changes.get(feature, 0.0) + change
         order = sorted(sums, key=lambda feature: -sums[feature])
-        return [wire.Fires(feature, sums[feature], changes.get(feature)) for feature in order]
+        return [Firing(feature, sums[feature], changes.get(feature)) for feature in order]
 
     def changes(self, place: int) -> dict[int, float]:
         """What removing a feature at a token does to the loss of the next; empty where nobody asked."""
@@ -189,7 +190,7 @@ def _text_title(looked: Looked) -> str:
     return f"{name} · underlined: removing it costs {EFFECT:g} nats"
 
 
-def _token_title(looked: Looked, read: wire.Read) -> str:
+def _token_title(looked: Looked, read: ReadToken) -> str:
     name = display_token(looked.vocabulary.token(read.token))
     if looked.picked:
         number = len(looked.picked)
@@ -202,7 +203,7 @@ def _token_title(looked: Looked, read: wire.Read) -> str:
     return f"token {looked.token + 1} {name} · {count(read.active)} features fire{loss}"
 
 
-def _firing(looked: Looked, firings: Sequence[wire.Fires], number: int, cells: int) -> Line:
+def _firing(looked: Looked, firings: Sequence[Firing], number: int, cells: int) -> Line:
     fires, here = firings[number], number == looked.row
     top = firings[0].activation
     drawn = bar(fires.activation / top if top > 0 else 0.0, BAR)
@@ -252,11 +253,11 @@ def token_roles(looked: Looked, places: Sequence[int]) -> list[Role]:
     ]
 
 
-def _activation(read: wire.Read, feature: int) -> float:
+def _activation(read: ReadToken, feature: int) -> float:
     return next((fires.activation for fires in read.firings if fires.feature == feature), 0.0)
 
 
-def _hue(looked: Looked, read: wire.Read, place: int) -> Role:
+def _hue(looked: Looked, read: ReadToken, place: int) -> Role:
     """Of the chosen feature that fires most, each measured by its own maximum."""
     known = [fires for fires in read.firings if fires.feature in looked.chosen]
     if not known:

@@ -12,13 +12,14 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.draw.token_text import display_tokens
-from monosem_tui.live.model_client import Conversation, Phase
-from monosem_tui.live.transcript import Sampling
+from monosem_tui.live.model_client import ModelClient, Phase
+from monosem_tui.live.sampling_text import DEFAULT
 from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_strips import figures, strips
 from monosem_tui.pages.live_tray import tray_lines
 from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
 from store.index.vocabulary import Vocabulary
+from store.live.sampling import Sampling
 
 RULE, WALL, FORK = "─", "│", "│"
 MOST_WHY = 3
@@ -40,7 +41,7 @@ START = (
 class Shown:
     """What the page is made of."""
 
-    talk: Conversation
+    talk: ModelClient
     tray: Tray
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
@@ -50,7 +51,7 @@ class Shown:
     """Whether the prompt is the user's turn of a chat."""
     system: str = ""
     """Of a chat; empty for none."""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = DEFAULT
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
     base: Growing = field(init=False)
@@ -85,7 +86,7 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
     return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
-def title(talk: Conversation, cells: int) -> list[Line]:
+def title(talk: ModelClient, cells: int) -> list[Line]:
     """What the model's process does; below it, all of what went wrong last."""
     name = "attached" if talk.attached else "live"
     why = wrap(printable(talk.problem), max(1, cells - 2))[:MOST_WHY]
@@ -95,7 +96,7 @@ def title(talk: Conversation, cells: int) -> list[Line]:
     ]
 
 
-def state(talk: Conversation) -> str:
+def state(talk: ModelClient) -> str:
     """What the model's process does, in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:

@@ -11,17 +11,17 @@ from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import window
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.live.transcript import Writing
+from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray
 from store.index.vocabulary import Vocabulary
-from store.live import wire
+from store.live.model_outputs import ClampedAct, DrawnToken
 
 NAME = 8
 """Cells before a strip."""
 SHOWN_TOKEN = 20
 
 
-def figures(writing: Writing, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
+def figures(writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
     """Perplexities and KL of the whole, or what is known of one token."""
     if not len(writing):
         return ()
@@ -33,7 +33,7 @@ def figures(writing: Writing, vocabulary: Vocabulary, cursor: int | None, cells:
 
 
 def strips(
-    writing: Writing,
+    writing: Transcript,
     tray: Tray,
     maximum: Callable[[int], float | None],
     cursor: int | None,
@@ -58,7 +58,7 @@ def strips(
     return [crop(spans, cells) for spans in lines]
 
 
-def _of_all(writing: Writing) -> list[tuple[str, str]]:
+def _of_all(writing: Transcript) -> list[tuple[str, str]]:
     base, clamped = writing.perplexities
     parts = [("perplexity base", _number(base)), ("clamped", _number(clamped))]
     found = writing.mean_kl()
@@ -67,7 +67,7 @@ def _of_all(writing: Writing) -> list[tuple[str, str]]:
     return [*parts, ("KL mean", f"{found[0]:.2f} nats from token {found[1] + 1}")]
 
 
-def _of_token(writing: Writing, vocabulary: Vocabulary, at: int) -> list[tuple[str, str]]:
+def _of_token(writing: Transcript, vocabulary: Vocabulary, at: int) -> list[tuple[str, str]]:
     parts = [("token", str(at + 1))]
     for name, tokens in (("base", writing.base), ("clamped", writing.clamped)):
         if at < len(tokens):
@@ -77,7 +77,7 @@ def _of_token(writing: Writing, vocabulary: Vocabulary, at: int) -> list[tuple[s
     return parts
 
 
-def _token(vocabulary: Vocabulary, token: wire.Token) -> str:
+def _token(vocabulary: Vocabulary, token: DrawnToken) -> str:
     return display_token(vocabulary.token(token.token), longest=SHOWN_TOKEN)
 
 
@@ -89,7 +89,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else activation(value)
 
 
-def _act(acts: Sequence[wire.Act], feature: int) -> float | None:
+def _act(acts: Sequence[ClampedAct], feature: int) -> float | None:
     return next((act.clamped for act in acts if act.feature == feature), None)
 
 

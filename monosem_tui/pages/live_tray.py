@@ -7,10 +7,10 @@ from collections.abc import Callable
 from monosem_tui.draw.numbers import activation, signed
 from monosem_tui.draw.safe_text import fit, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of
-from monosem_tui.live.transcript import Writing
-from monosem_tui.live.tray import Held, Tray
-from store.live import wire
+from monosem_tui.live.transcript import Transcript
+from monosem_tui.live.tray import Tray, TrayClamp
 from store.live.clamp import Clamp
+from store.live.model_outputs import ClampedAct
 
 MARK = "▌"
 NAME = 24
@@ -19,7 +19,7 @@ NAME = 24
 
 def tray_lines(
     tray: Tray,
-    writing: Writing,
+    writing: Transcript,
     maximum: Callable[[int], float | None],
     label: Callable[[int], str],
     cells: int,
@@ -37,9 +37,9 @@ def tray_lines(
 
 
 def _row(
-    held: Held,
+    held: TrayClamp,
     here: bool,
-    now: dict[int, wire.Act],
+    now: dict[int, ClampedAct],
     maximum: Callable[[int], float | None],
     label: Callable[[int], str],
     cells: int,
@@ -68,6 +68,6 @@ def _level(clamp: Clamp, maximum: Callable[[int], float | None]) -> str:
     return activation(clamp.value * most) if clamp.mode == "max" and most else ""
 
 
-def _now(act: wire.Act) -> str:
+def _now(act: ClampedAct) -> str:
     natural, clamped = activation(act.natural), activation(act.clamped)
     return natural if natural == clamped else f"{natural} → {clamped if act.clamped >= 0 else signed(act.clamped)}"

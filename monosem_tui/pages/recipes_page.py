@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
-from monosem_tui.live.model_client import Conversation
-from monosem_tui.live.transcript import Sampling
+from monosem_tui.live.model_client import ModelClient
+from monosem_tui.live.sampling_text import in_words
 from monosem_tui.pages.live_page import rule, title
 from store.live.clamp import parse_clamp
-from store.live.recipe import Recipe
 from store.live.saved_recipes import KeptRecipe
 
 MARK = "▌"
@@ -24,7 +23,7 @@ MOST_NAME = 24
 class Recipes:
     """What the page is made of."""
 
-    talk: Conversation
+    talk: ModelClient
     label: Callable[[int], str]
     kept: Sequence[KeptRecipe] = ()
     cursor: int = 0
@@ -42,11 +41,6 @@ class Recipes:
         """Others than before, perhaps."""
         self.kept = kept
         self.move(0)
-
-
-def sampling_of(recipe: Recipe) -> Sampling:
-    """How a recipe's tokens are drawn."""
-    return Sampling(recipe.temperature, recipe.top_p, recipe.top_k, recipe.max_new, recipe.seed)
 
 
 def recipes_lines(recipes: Recipes, cells: int, height: int) -> list[Line]:
@@ -82,7 +76,7 @@ def _row(kept: KeptRecipe, here: bool, name: int, cells: int) -> Line:
 
 def _details(kept: KeptRecipe, label: Callable[[int], str], cells: int) -> list[Line]:
     recipe = kept.recipe
-    how = [sampling_of(recipe).words, f"{count(recipe.max_new)} tokens"]
+    how = [in_words(recipe.sampling), f"{count(recipe.sampling.max_new)} tokens"]
     how += [f"the first of {recipe.samples} samples"] if recipe.samples > 1 else []
     found = [
         line(Span(" chat   " if recipe.chat else " prompt ", Role.DIM), printable(recipe.prompt)),

@@ -13,8 +13,8 @@ from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.transcript import perplexity
 from store.files.errors import MonosemError
 from store.index.vocabulary import Vocabulary
-from store.live import wire
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import ClampSweep
 
 BAR = 10
 ROOMY = 76
@@ -23,22 +23,22 @@ MOST_ROWS = 4
 """Rows of each text."""
 
 
-def sweep_title(swept: wire.Swept) -> str:
+def sweep_title(sweep: ClampSweep) -> str:
     """What the texts are measured against."""
-    base = perplexity(swept.base_logprobs)
+    base = perplexity(sweep.base.logprobs)
     return f"sweep · perplexity of base {_number(base)} · esc back to the text"
 
 
-def sweep_lines(swept: wire.Swept, vocabulary: Vocabulary, cells: int, room: int) -> list[Line]:
+def sweep_lines(sweep: ClampSweep, vocabulary: Vocabulary, cells: int, room: int) -> list[Line]:
     """Exactly `room` lines."""
-    means = [_mean(one.kl) for one in swept.strengths]
+    means = [_mean(one.kl) for one in sweep.strengths]
     top = max((mean for mean in means if mean is not None), default=0.0)
-    rows = max(0, min(MOST_ROWS, room // max(1, len(swept.strengths)) - 1))
+    rows = max(0, min(MOST_ROWS, room // max(1, len(sweep.strengths)) - 1))
     long = BAR if cells >= ROOMY else 0
     lines: list[Line] = []
-    for one, mean in zip(swept.strengths, means, strict=True):
+    for one, mean in zip(sweep.strengths, means, strict=True):
         drawn = bar((mean or 0.0) / top if top > 0 else 0.0, long)
-        texts = display_tokens(vocabulary.tokens(one.tokens))
+        texts = display_tokens(vocabulary.tokens(one.text.tokens))
         spans = [
             Span(f" {fit(_words(one.clamp), 28)}", Role.BOLD),
             Span(f"  KL {_number(mean):>5}  "),

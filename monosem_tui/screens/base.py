@@ -1,12 +1,13 @@
-"""What every screen has: a header, a bottom line that tells the truth, help, commands, and a way back."""
+"""The base of all screens: header, bottom line, help, keys sent to the part that owns their action, and a way back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Iterable
+from functools import partial
+from inspect import isawaitable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
-from textual import events
+from textual import actions, events
 from textual.app import ComposeResult
 from textual.reactive import Reactive
 from textual.screen import Screen
@@ -16,27 +17,24 @@ from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
-from monosem_tui.export.page_files import file_name
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
-from monosem_tui.keys.table import within_reach
-from monosem_tui.model.command_line import Command, Quit, ShowScreen, Themed, completed, read_command, suggestion
-from monosem_tui.model.command_search import Offer
+from monosem_tui.keys.table import at, within_reach
+from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
-from monosem_tui.screens.output_files import write
-from monosem_tui.screens.picture import picture
+from monosem_tui.screens.part import Done, Part, Way
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.widgets.command_panel import CommandPanel
-from monosem_tui.widgets.filter_input import FilterInput, Kind, Typed
-from monosem_tui.widgets.keys import bindings, pressed
+from monosem_tui.widgets.keys import pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
+from monosem_tui.widgets.line_input import Kind, LineInput, Typed
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 from store.files.errors import MonosemError
 
+T = TypeVar("T")
 ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
-"""Suspend, draw anew and quit: what shells and pagers have taught everyone to expect, even while typing."""
-
+"""Suspend, redraw and quit work even while typing, as in shells and pagers."""
 BESIDE_KEYS = 3
 """Lines that the help panel leaves: header, bottom line, and one of what it is about."""
 
@@ -49,12 +47,11 @@ class Painted(Protocol):
 
 
 class MonosemScreen(Screen[None]):
-    """One screen of the app. A subclass says what is in its middle, what has the focus and what is missing.
+    """One screen of the app. A subclass names its widgets in `body` and its parts in `parts`.
 
     Example:
         >>> class Notes(MonosemScreen):
         ...     VIEW, PLACE = "notes", Where.NOTES
-        ...     BINDINGS = bindings(Where.NOTES)
         ...     def body(self) -> Iterable[Widget]:
         ...         yield self.notes
     """
@@ -64,7 +61,6 @@ class MonosemScreen(Screen[None]):
     PLACE: ClassVar[Where]
     """Where its actions are within reach."""
     AUTO_FOCUS = ""
-    BINDINGS = bindings(Where.EVERYWHERE)
     DEFAULT_CSS = "MonosemScreen { overflow: hidden; }"
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
@@ -78,9 +74,17 @@ class MonosemScreen(Screen[None]):
         self.keys = KeysPanel(palette)
         self.panel = CommandPanel(palette)
         self.footer = OneLine(palette)
-        self.input = FilterInput(palette)
+        self.input = LineInput(palette)
+        self.parts: tuple[Part, ...] = ()
+        """What the screen is composed of; escape closes what the first of them have open first."""
         self._painted, self._said = palette, ""
-        self._asked: tuple[Where, str] | None = None
+        self._taker: Callable[[Typed], object] = bool
+        self._finds: Callable[[], str] = str
+        self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
+        self.needs: dict[Need, Callable[[], bool]] = {
+            Need.RUN: lambda: self.session.run is not None,
+            Need.BACK: lambda: self.way_back() is not None,
+        }
 
     # What a subclass says
 
@@ -88,59 +92,15 @@ class MonosemScreen(Screen[None]):
         """The widgets between header and bottom line."""
         raise NotImplementedError
 
-    @property
-    def here(self) -> Where:
-        """What has the focus; the screen itself where it has but one part."""
-        return self.PLACE
-
-    def lacks(self, need: Need) -> bool:
-        """Whether something that actions need is missing now."""
-        if need is Need.RUN:
-            return self.session.run is None
-        if need is Need.COLOURS:
-            return not self.session.palette.colors
-        if need is Need.BACK:
-            return not (self.keys.display or self.can_go_back)
-        return False
-
-    @property
-    def can_go_back(self) -> bool:
-        """Whether `go_back` would do something."""
-        return self.session.run is not None
-
-    def go_back(self) -> None:
-        """Undo what was opened last; from the first of all states, to Browse."""
-        self.post_message(ViewWanted("browse"))
-
-    def position(self) -> str:
-        """Where one is, for the end of the bottom line."""
-        return ""
-
-    def worth_a_hint(self, action: Action) -> bool:  # noqa: ARG002
-        """Whether its key does what one would look for here."""
-        return True
-
-    def typed(self, what: Typed) -> None:
-        """A key was typed into the line of a kind that the subclass has opened."""
-
     def obey(self, command: Command) -> None:
-        """Do what was typed behind `:`, here or on the screen that was shown before."""
-        if isinstance(command, Themed):
-            if not self.session.palette.colors:
-                self.tell(Need.COLOURS.value)
-            else:
-                palette = self.session.palette
-                self._take_palette(palette.themed(command.name) if command.name else palette.following())
-        elif isinstance(command, Quit):
-            self.app.exit()
-        elif not isinstance(command, ShowScreen):
+        """Do what was typed after `:`, here or on the screen that was shown before."""
+        if not isinstance(command, ShowScreen):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
-    def answer(self, action: Action) -> None:
-        """A key has answered what the subclass has asked."""
-
     def remembered(self, memory: Memory) -> Memory:
-        """`memory` with what this screen wants to find again the next time."""
+        """`memory` with what this screen wants to find again in the next session."""
+        for part in self.parts:
+            memory = part.remembered(memory)
         return memory
 
     # What is on the screen
@@ -154,198 +114,234 @@ class MonosemScreen(Screen[None]):
         yield self.footer
         yield self.input
 
+    def on_mount(self) -> None:
+        """Start the parts."""
+        for part in self.parts:
+            part.started()
+
     def on_resize(self, event: events.Resize) -> None:
-        """Draw header and bottom line for the width there is."""
+        """Draw everything for the width there is."""
+        for part in self.parts:
+            part.resized(event.size.width)
         self.draw_header(event.size.width)
-        self.tell(self._said)
+        self.retell()
 
     def on_screen_resume(self) -> None:
-        """The theme may have changed while another screen was shown."""
-        self.repaint_for(self.session.palette)
+        """Draw what has changed while another screen was shown: notes, tray, theme."""
+        for part in self.parts:
+            part.resumed()
+        self.repaint(self.session.palette)
         self.draw_header(self.size.width)
 
+    def on_screen_suspend(self) -> None:
+        """Stop what is of use only while the screen is shown."""
+        for part in self.parts:
+            part.suspended()
+
+    def on_unmount(self) -> None:
+        """End what the parts have begun."""
+        for part in self.parts:
+            part.ended()
+
     def draw_header(self, cells: int) -> None:
-        """Say what is open."""
+        """Show the open run in the first line."""
         self.header.show(header(self.session.run, self.VIEW, cells))
 
-    def repaint_for(self, palette: Palette) -> None:
+    def repaint(self, palette: Palette) -> None:
         """Draw everything with another palette."""
         if palette == self._painted:
             return
         self._painted = palette
-        for part in self.walk_children(Widget):
-            if isinstance(part, Painted):
-                part.palette = palette
-                part.refresh()
+        for widget in self.walk_children(Widget):
+            if isinstance(widget, Painted):
+                widget.palette = palette
+                widget.refresh()
+
+    @property
+    def here(self) -> Where:
+        """The place with the keys."""
+        return next(filter(None, (part.here for part in self.parts)), self.PLACE)
 
     @property
     def typing(self) -> bool:
-        """Whether a filter, a number or a command is being typed."""
+        """Whether a line of text is being typed."""
         return bool(self.input.display)
 
     @property
     def reach(self) -> list[Action]:
         """The actions that keys run now."""
-        if self.typing or self._asked:
-            return within_reach(self.focus_place)
-        return within_reach(self.here, self.PLACE)
+        places = (self.focus_place,) if self.typing or self._asked else (self.here, self.PLACE)
+        return within_reach(*places)
 
     @property
     def focus_place(self) -> Where:
-        """Where the next key goes."""
+        """The place that the next key goes to."""
         if self._asked:
             return self._asked[0]
         return self.input.where if self.typing else self.here
 
     def why_not(self, action: Action) -> str:
         """Why an action does nothing now; empty where it does something."""
-        return next((need.value for need in action.needs if self.lacks(need)), "")
+        return next((need.value for need in action.needs if not self._met(need)), "")
 
-    def tell(self, said: str = "", right: str = "") -> None:
-        """Renew the bottom line: what just happened, or else the keys; and the help panel with it.
+    def _met(self, need: Need) -> bool:
+        tables = (self.needs, *(part.needs for part in self.parts))
+        return all(table[need]() for table in tables if need in table)
 
-        Args:
-            said: a sentence; it stays until the next key.
-            right: while typing, what the text finds.
-        """
+    def tell(self, said: str = "") -> None:
+        """Draw the bottom line and the help panel: a sentence, which stays until the next key, or else the keys."""
         self._said = said = with_flags(said)
         cells = self.size.width
-        actions = [(action, not self.why_not(action)) for action in self.reach]
+        listed = [(action, not self.why_not(action)) for action in self.reach]
         if self.typing:
-            self.input.tell(suggestion(self.input.text) if self.input.kind == ":" else right)
+            self.input.tell(self._finds())
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
-            hinted = [action for action, does in actions if does and self.worth_a_hint(action)]
+            hinted = [one for one, does in listed if does and all(part.worth_a_hint(one) for part in self.parts)]
             self.footer.show(hints(hinted, self._asked[1] if self._asked else self.position(), cells))
         if self.keys.display:
-            self.keys.show(f"keys {self.focus_place.value}", actions, cells, self.size.height - BESIDE_KEYS)
+            self.keys.show(f"keys {self.focus_place.value}", listed, cells, self.size.height - BESIDE_KEYS)
 
     def retell(self) -> None:
-        """Renew the bottom line, keeping what it says."""
+        """Draw the bottom line again, with the sentence that stands in it."""
         self.tell(self._said)
+
+    def complain(self, error: MonosemError) -> None:
+        """Show an error, and what to do about it, in the bottom line."""
+        self.tell(" · ".join(filter(None, (error.what, error.hint))))
+
+    def position(self) -> str:
+        """Where one is, for the end of the bottom line."""
+        return next(filter(None, (part.position() for part in self.parts)), "")
 
     # Keys
 
-    def take_key(self, event: events.Key) -> bool:
-        """While typing every key goes to the text; a key that does nothing now says why; False leaves it to Textual."""
-        if self.typing and event.key not in ALWAYS:
-            self._take_typed(self.input.feed(event.key, event.character))
+    async def take_key(self, event: events.Key) -> bool:
+        """Take a key: for the text that is typed, for a question, or for its action, which may say why it does nothing.
+
+        Returns:
+            False where it means nothing here.
+        """
+        reach = self.reach
+        if event.key in ALWAYS:
+            reach = at(Where.EVERYWHERE)
+        elif self.typing:
+            self._taker(self.input.feed(event.key, event.character))
             return True
-        if self._asked and event.key not in ALWAYS:
-            self._take_answer(event.key)
+        elif self._asked:
+            (_, _, answer), self._asked = self._asked, None
+            self.tell()
+            if (action := pressed(event.key, reach)) is not None:
+                answer(action)
             return True
         if self._said:
             self.tell()
-        action = pressed(event.key, self.reach)
-        why = self.why_not(action) if action is not None else ""
-        if action is not None and why:
+        action = pressed(event.key, reach)
+        if action is None:
+            return False
+        if why := self.why_not(action):
             self.tell(f"{event.character if event.is_printable else shown_key(event.key)}: {why}")
-        return bool(why)
-
-    def offer(self, where: Where, what: str) -> None:
-        """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
-        self._asked = where, what
-        self.tell()
-
-    def _take_answer(self, key: str) -> None:
-        action = pressed(key, self.reach)
-        self._asked = None
-        self.tell()
-        if action is not None:
-            self.answer(action)
+        else:
+            await self.run_owned(action)
+        return True
 
     def take_paste(self, text: str) -> None:
-        """Pasted text is typed text."""
+        """Take pasted text as typed text."""
         if self.typing:
-            self._take_typed(self.input.insert(text))
+            self._taker(self.input.insert(text))
 
-    def type_into(self, kind: Kind, text: str = "") -> None:
-        """Open the line of text in place of the bottom line."""
+    async def run_owned(self, action: Action) -> None:
+        """Run an action of the widget with the focus, of a part, of the screen or of the app: whoever owns it."""
+        _, name, arguments = actions.parse(action.name)
+        method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)))
+        if isawaitable(found := method(*arguments)):
+            await found
+
+    @property
+    def owners(self) -> tuple[object, ...]:
+        """All that may own an action; the focused widget first, as panes share the names of what moves them."""
+        return (self.focused, *self.parts, self, self.app)
+
+    def offer(self, where: Where, what: str, answer: Callable[[Action], object]) -> None:
+        """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
+        self._asked = where, what, answer
+        self.tell()
+
+    def type_into(self, kind: Kind, text: str, take: Callable[[Typed], object], finds: Callable[[], str] = str) -> None:
+        """Open the line of text in place of the bottom line.
+
+        Args:
+            kind: what is typed.
+            text: what it begins with.
+            take: called after each key with what the key did.
+            finds: what the text finds, for the end of the line.
+        """
+        self._taker, self._finds = take, finds
         self.footer.display = False
         self.input.open(kind, text)
         self.tell()
 
-    def stop_typing(self) -> None:
-        """Show the bottom line again."""
+    def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
+        """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
+
+        def end(typed: Typed) -> None:
+            if typed not in (Typed.KEEP, Typed.LEAVE):
+                return
+            said = self.stop_typing()
+            self.tell()
+            if typed is Typed.KEEP:
+                try:
+                    take(said)
+                except MonosemError as error:
+                    self.complain(error)
+
+        self.type_into(kind, text, end, finds)
+
+    def stop_typing(self) -> str:
+        """Show the bottom line again; returns what was typed."""
         self.input.close()
         self.footer.display = True
+        return self.input.text
 
-    def _take_typed(self, what: Typed) -> None:
-        if self.input.kind == ">":
-            self._command_typed(what)
-        elif self.input.kind == ":":
-            self._colon_typed(what)
-        else:
-            self.typed(what)
+    # Work away from the keys
 
-    # Commands
+    def away(self, work: Callable[[], T], take: Callable[[T | MonosemError], object], group: str = "") -> None:
+        """Run `work` in a thread, and give its result, or the error it raises, to `take` here.
 
-    def action_commands(self) -> None:
-        """Type a part of a command's name."""
-        # What moves the cursor of a pane is known by then: it comes behind what the screen does.
-        reach = sorted(self.reach, key=lambda action: action.where not in (self.PLACE, Where.EVERYWHERE))
-        offers = [Offer(action, self.why_not(action)) for action in reach if action.id != "commands"]
-        self.type_into(">")
-        self.panel.open(offers, self.size)
+        Args:
+            work: what takes long.
+            take: shows the result.
+            group: name of work of which the last that was asked for is enough.
+        """
 
-    def _command_typed(self, what: Typed) -> None:
-        if what is Typed.CHANGED:
-            self.panel.find(self.input.text)
-        elif what in (Typed.NEXT, Typed.PREVIOUS):
-            self.panel.step(1 if what is Typed.NEXT else -1)
-        elif what in (Typed.KEEP, Typed.LEAVE):
-            chosen = self.panel.chosen if what is Typed.KEEP else None
-            self.panel.close()
-            self.stop_typing()
-            self.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
-            if chosen is not None and not chosen.why_not:
-                self.call_next(self.app.run_action, chosen.action.name, self._actor(chosen.action))
+        def run() -> None:
+            try:
+                found: T | MonosemError = work()
+            except MonosemError as error:
+                found = error
+            self.post_message(Done(partial(take, found)))
 
-    def _actor(self, action: Action) -> Widget:
-        """Who runs an action whose name does not say so: what has the focus, else the screen."""
-        method = f"action_{action.name.partition('(')[0]}"
-        return self.focused if self.focused is not None and hasattr(self.focused, method) else self
+        self.run_worker(run, thread=True, exclusive=bool(group), group=group, exit_on_error=False)
 
-    def action_goto(self) -> None:
-        """Type a number, or a command and what it is told."""
-        self.type_into(":")
-
-    def _colon_typed(self, what: Typed) -> None:
-        text = self.input.text
-        if what is Typed.COMPLETE:
-            self.input.replace(completed(text))
-        if what in (Typed.COMPLETE, Typed.CHANGED):
-            self.tell()
-        elif what in (Typed.KEEP, Typed.LEAVE):
-            self.stop_typing()
-            self.tell()
-            if what is Typed.KEEP and text.strip():
-                self._run_command(text)
-
-    def _run_command(self, text: str) -> None:
-        try:
-            command, view = read_command(text)
-        except MonosemError as error:
-            self.tell(error.what)
-            return
-        if view in ("", self.VIEW):
-            self.obey(command)
-        elif self.session.run is None and view != "runs":
-            self.tell(Need.RUN.value)
-        else:
-            # The app runs both before it takes the next key, so keys of one packet find the screen.
-            self.app.call_next(self.app.run_action, f"view('{view}')")
-            self.app.call_next(lambda: cast(MonosemScreen, self.app.screen).obey(command))
+    def on_done(self, message: Done) -> None:
+        """Show what a thread has found."""
+        message.take()
 
     # Everywhere
 
-    def action_back(self) -> None:
-        """Close the help, else undo the last thing that was opened."""
+    def way_back(self) -> Way | None:
+        """What escape does: close the help, else what was opened last, else show Browse."""
         if self.keys.display:
-            self.action_help()
-        else:
-            self.go_back()
+            return self.action_help
+        ways = filter(None, (part.way_back() for part in self.parts))
+        home = (lambda: self.post_message(ViewWanted("browse"))) if self.session.run and self.VIEW != "browse" else None
+        return next(ways, home)
+
+    def action_back(self) -> None:
+        """Undo the last thing that was opened."""
+        if (way := self.way_back()) is not None:
+            way()
 
     def action_help(self) -> None:
         """Show or hide the keys."""
@@ -355,19 +351,3 @@ class MonosemScreen(Screen[None]):
     def action_redraw(self) -> None:
         """Draw the whole screen, as after another program has written on it."""
         self.refresh()
-
-    def action_picture(self) -> None:
-        """Write the screen to a file as a picture."""
-        run, palette = self.session.run, self.session.palette
-        name = run.name if run else "runs"
-        self.tell(write(file_name(name, self.VIEW, "picture"), lambda: picture(self, name, light=not palette.dark)))
-
-    def action_theme(self) -> None:
-        """Dark, light, or without colours."""
-        self._take_palette(self.session.palette.following())
-
-    def _take_palette(self, palette: Palette) -> None:
-        self.session.palette = palette
-        self.session.memory = replace(self.session.memory, theme=palette.name)
-        self.repaint_for(palette)
-        self.tell("no colours but the terminal's own" if palette.plain else f"colours for a {palette.name} terminal")

@@ -2,283 +2,149 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from textual import work
+from textual.timer import Timer
+from textual.widget import Widget
 
 from monosem_tui.draw.heat import Rendering
-from monosem_tui.draw.numbers import count
-from monosem_tui.keys.actions import Action, Need, Where
+from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Command, FilterBy, GoTo, ShowDead, SortBy
 from monosem_tui.model.session_state import BrowseMemory, Memory
 from monosem_tui.model.store_follower import EVERY, Follower, Grown
-from monosem_tui.screens.feature_order import Catalogue, Ordering, Selection
-from monosem_tui.screens.panes import PANES, Pane
-from monosem_tui.screens.session import Session, ViewWanted
-from monosem_tui.screens.two_panes import TwoPaneScreen
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.catalogue import Selection
+from monosem_tui.screens.feature.layout import PANES, PaneName
+from monosem_tui.screens.feature.pane import FeaturePane
+from monosem_tui.screens.list_order import ListOrder
+from monosem_tui.screens.part import Part
+from monosem_tui.screens.session import Session
 from monosem_tui.widgets.feature_list import FeatureList
-from monosem_tui.widgets.filter_input import Kind, Typed
-from monosem_tui.widgets.keys import bindings
 from store.files.errors import MonosemError
-from store.query.feature_order import SORT_KEYS, SortKey
 
 
-class BrowseScreen(TwoPaneScreen):
+class BrowseScreen(MonosemScreen):
     """All features of a run, or those that a filter or another screen has chosen."""
 
     VIEW, PLACE = "browse", Where.BROWSE
-    BINDINGS = bindings(Where.BROWSE)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.catalogue = Catalogue(self.run)
-        self._visiting = False
-        """Whether one feature was opened from another screen, to which escape goes back."""
+        run = session.opened
+        self.pane = FeaturePane(
+            self,
+            run,
+            FeatureList(run, session.palette),
+            open_listed=lambda: self.pane.bring("page"),
+            outside=lambda feature: self.order.catalogue.without(feature),
+        )
+        self.order = ListOrder(self, self.pane, session.memory.browse)
+        self.growth = IndexGrowth(self, self.pane, self.order)
+        self.parts = (self.pane.ngrams, *self.pane.on_page, self.order, *self.pane.parts, self.growth)
         self._recall(session.memory.browse)
-        self.features = FeatureList(self.run, session.palette)
+
+    def body(self) -> Iterable[Widget]:
+        """The two panes, and the n-grams below them."""
+        yield self.pane
+        yield self.pane.ngrams.panel
 
     def on_mount(self) -> None:
-        """Fill the list, and see whether the index grows."""
-        self._show_list(self.session.memory.browse.feature)
-        self._follower = Follower(self.run)
-        if not self._follower.over:
-            self._looks = self.set_interval(EVERY, self._look)
+        """Fill the list."""
+        self.order.show(self.session.memory.browse.feature)
 
-    @property
-    def listing(self) -> FeatureList:
-        """All features, or some."""
-        return self.features
-
-    def outside(self, feature: int) -> str:
-        """Why the list does not have a feature; empty where it has."""
-        return self.catalogue.without(feature)
-
-    # From one sitting to the next
+    # From one session to the next
 
     def _recall(self, kept: BrowseMemory) -> None:
-        """Begin where the last sitting ended, as far as that is still possible."""
-        front: Pane = "page" if kept.front == "page" and kept.feature is not None else "list"
+        """Begin where the last session ended."""
+        state = self.pane.state
+        front: PaneName = "page" if kept.front == "page" and kept.feature is not None else "list"
         zoomed = next((pane for pane in PANES if pane == kept.zoomed), None)
-        self.panes = replace(self.panes, front=front, zoomed=zoomed, wider=kept.wider)
-        self.page.log_counts = kept.log_counts
+        state.panes = replace(state.panes, front=front, zoomed=zoomed, wider=kept.wider)
+        state.page.log_counts = kept.log_counts
         for rendering in Rendering:
             if rendering.value == kept.rendering:
-                self.page.rendering, self.rendering_chosen = rendering, True
-        sort: SortKey = next((key for key in SORT_KEYS if key == kept.sort), "max")
-        ordering = Ordering(sort=sort, descending=kept.descending, dead=kept.dead, text=kept.text)
-        try:
-            self.catalogue.order(ordering)
-        except MonosemError:
-            self.catalogue.order(replace(ordering, text=""))
+                state.page.rendering, self.pane.reader.rendering_chosen = rendering, True
 
     def remembered(self, memory: Memory) -> Memory:
-        """Where the cursor is, how the list is ordered and how it looks."""
-        ordering, panes = self.catalogue.ordering, self.panes
+        """Keep where the cursor is, how the list is ordered and how it looks."""
+        ordering, state = self.order.ordering, self.pane.state
         kept = BrowseMemory(
-            feature=self.listed,
+            feature=state.listed,
             sort=ordering.sort,
             descending=ordering.descending,
             dead=ordering.dead,
             text=ordering.text,
-            front=panes.front,
-            zoomed=panes.zoomed or "",
-            wider=panes.wider,
-            rendering=self.page.rendering.value if self.rendering_chosen else "",
-            log_counts=self.page.log_counts,
+            front=state.panes.front,
+            zoomed=state.panes.zoomed or "",
+            wider=state.panes.wider,
+            rendering=state.page.rendering.value if self.pane.reader.rendering_chosen else "",
+            log_counts=state.page.log_counts,
         )
         return replace(super().remembered(memory), browse=kept)
 
-    # What is on the screen
-
-    def _show_list(self, feature: int | None) -> None:
-        """Show what the catalogue holds, the cursor on `feature` if it is there."""
-        catalogue = self.catalogue
-        self.features.rearrange(
-            catalogue.ids,
-            title=catalogue.title(),
-            empty=catalogue.nothing(),
-            sort=catalogue.sorted_by,
-            descending=catalogue.ordering.descending,
-            feature=feature,
-        )
-        self.tell()
-
-    def tell(self, said: str = "", right: str = "") -> None:
-        """Renew the bottom line; while a filter is typed it says how many features it leaves."""
-        if self.typing and self.input.kind == "/":
-            right = "unfinished" if self.catalogue.problem else f"{count(len(self.features.order))} found"
-        super().tell(said, right)
-
-    def worth_a_hint(self, action: Action) -> bool:
-        """Whether its key does what one would look for here."""
-        if action.id in ("browse.sort", "browse.dead", "browse.filter", "goto"):
-            return not self.reading
-        return super().worth_a_hint(action)
-
-    def lacks(self, need: Need) -> bool:
-        """Whether something that actions need is missing now."""
-        return not self.catalogue.n_dead if need is Need.DEAD else super().lacks(need)
-
-    # The list
-
-    def _order(self, ordering: Ordering, feature: int | None) -> None:
-        try:
-            self.catalogue.order(ordering)
-        except MonosemError as error:
-            self.page.complain(error)
-            self.tell(error.what)
-        else:
-            self._show_list(feature)
-
-    def _filter(self, text: str) -> None:
-        self._order(replace(self.catalogue.ordering, text=text), self.features.feature)
+    # What others ask for
 
     def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
         """Show some features only, and perhaps the page of one; escape goes back to where they were chosen."""
-        ordering = replace(self.catalogue.ordering, text="", only=selection, ranked=selection.ranked)
-        self._visiting = page
-        self._order(ordering, feature)
-        self.show_panes(replace(self.panes, front="page" if page else "list", zoomed=None))
-        self.read_page()
-
-    def obey(self, command: Command) -> None:
-        """Do what was typed behind `:`."""
-        ordering = self.catalogue.ordering
-        if isinstance(command, GoTo):
-            self._go_to(command.feature)
-        elif isinstance(command, SortBy):
-            wanted = replace(ordering, sort=command.key, descending=command.descending, ranked=False)
-            self._sort(wanted)
-        elif isinstance(command, FilterBy):
-            self.show_panes(replace(self.panes, front="list"))
-            self._filter(command.text)
-            if self.catalogue.problem:
-                self.tell(self.catalogue.problem.what)
-        elif isinstance(command, ShowDead):
-            if self.catalogue.n_dead:
-                self.action_dead()
-            else:
-                self.tell(Need.DEAD.value)
-        else:
-            super().obey(command)
+        self.order.choose(selection, feature, page=page)
 
     def visit(self, feature: int) -> None:
         """Show a feature's page."""
-        self._go_to(feature)
-        self.action_open()
+        self.order.go_to(feature)
+        self.pane.action_open()
 
-    def action_sort(self) -> None:
-        """By the next column."""
-        self._sort(self.catalogue.ordering.next_sort())
+    def obey(self, command: Command) -> None:
+        """Do what was typed after `:`."""
+        order = self.order
+        if isinstance(command, GoTo):
+            order.go_to(command.feature)
+        elif isinstance(command, SortBy):
+            order.sort(replace(order.ordering, sort=command.key, descending=command.descending, ranked=False))
+        elif isinstance(command, FilterBy):
+            self.pane.front("list")
+            order.filter(command.text)
+        elif isinstance(command, ShowDead) and not order.catalogue.n_dead:
+            self.tell(Need.DEAD.value)
+        elif isinstance(command, ShowDead):
+            order.action_dead()
+        else:
+            super().obey(command)
 
-    def action_reverse(self) -> None:
-        """The other way round."""
-        ordering = self.catalogue.ordering
-        self._sort(replace(ordering, descending=not ordering.descending, ranked=False))
 
-    def _sort(self, ordering: Ordering) -> None:
-        """The cursor stays with its feature; at the top it stays there, to what is first now."""
-        self._order(ordering, self.features.feature if self.features.cursor else None)
+class IndexGrowth(Part):
+    """Shows the new numbers of an index that grows; order, filter and what the cursor is on stay."""
 
-    def action_dead(self) -> None:
-        """Show or hide dead features."""
-        ordering = self.catalogue.ordering
-        self._order(replace(ordering, dead=not ordering.dead), self.features.feature)
-        self.tell(f"{count(self.catalogue.n_dead)} dead features {'hidden' if ordering.dead else 'shown'}")
+    def __init__(self, host: MonosemScreen, pane: FeaturePane, order: ListOrder) -> None:
+        self._host, self._pane, self._order = host, pane, order
+        self._follower = Follower(pane.state.run)
+        self._looks: Timer | None = None
 
-    # An index that grows
+    def started(self) -> None:
+        """Begin to look, if more may come."""
+        if not self._follower.over:
+            self._looks = self._host.set_interval(EVERY, self.look)
 
-    @work(thread=True, group="watch", exit_on_error=False)
-    def _look(self) -> None:
-        if found := self._follower.look():
-            self.post_message(found)
+    def look(self) -> None:
+        """See in a thread whether the index has grown."""
+        self._host.away(self._follower.look, self._take)
 
-    def on_grown(self, message: Grown) -> None:
-        """Show the new numbers; order, filter and what the cursor is on stay."""
-        if isinstance(message.run, MonosemError) or self._follower.over:
+    def _take(self, found: Grown | MonosemError | None) -> None:
+        run = found.run if isinstance(found, Grown) else found
+        if run is None:
+            return
+        if self._looks is not None and (isinstance(run, MonosemError) or self._follower.over):
             self._looks.stop()
-        if isinstance(message.run, MonosemError):
-            self.tell(message.run.what)
+        if isinstance(run, MonosemError):
+            self._host.tell(run.what)
             return
-        feature, row, first = self.features.feature, self.features.cursor, self.features.first
-        ordering, self.run = self.catalogue.ordering, message.run
-        self.session.run = self.run
-        self.catalogue = Catalogue(self.run)
-        self.features.renew(self.run)
-        self.draw_header(self.size.width)
-        self._order(ordering, feature)
-        if self.features.feature != feature:
-            self.features.go(row)
-        self.features.jump(self.features.cursor - (row - first))
-        if self.page.card is not None and self.page.card.feature in (feature, self.feature):
-            self.reread()
-
-    # Typing
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self._type("/", self.catalogue.ordering.text)
-
-    def _type(self, kind: Kind, text: str) -> None:
-        self.show_panes(replace(self.panes, front="list"))
-        self.type_into(kind, text)
-
-    def typed(self, what: Typed) -> None:
-        """A letter of a filter, or the end of it, or of a note."""
-        super().typed(what)
-        kind, text = self.input.kind, self.input.text
-        if what is Typed.CHANGED and kind == "/":
-            self._filter(text)
-        elif kind != "/":
-            return
-        elif what in (Typed.NEXT, Typed.PREVIOUS):
-            self.action_step(1 if what is Typed.NEXT else -1)
-        elif what in (Typed.KEEP, Typed.LEAVE):
-            self.stop_typing()
-            self._filter(text if what is Typed.KEEP else "")
-            if self.catalogue.problem:
-                self.tell(self.catalogue.problem.what)
-
-    def _go_to(self, feature: int) -> None:
-        """Put the cursor on a feature, showing what was filtered away if it must."""
-        if feature >= self.run.store.d_sae:
-            self.tell(f"there is no feature {feature}: they are 0 to {self.run.store.d_sae - 1}")
-            return
-        opened = []
-        ordering = self.catalogue.ordering
-        if (ordering.text or ordering.only) and feature not in self.catalogue.ids:
-            self._order(replace(ordering, text="", only=None, ranked=False), None)
-            self._visiting = False
-            opened.append("filter cleared")
-        if feature not in self.catalogue.ids:
-            self._order(replace(self.catalogue.ordering, dead=True), None)
-            opened.append("dead features shown")
-        self._show_list(feature)
-        self.tell(", ".join(opened))
-
-    # Back
-
-    @property
-    def can_go_back(self) -> bool:
-        """Whether a page, a zoom or a filter is open."""
-        ordering = self.catalogue.ordering
-        return super().can_go_back or bool(ordering.text or ordering.only)
-
-    def go_back(self) -> None:
-        """Undo the last: a document, a feature followed, a page, a zoom, a filter, a set chosen on another screen."""
-        ordering = self.catalogue.ordering
-        if self._visiting and not self.can_unwind:
-            self._visiting = False
-            self.show_panes(replace(self.panes, front="list"))
-            self._leave_selection(ordering)
-        elif super().can_go_back:
-            super().go_back()
-        elif ordering.text:
-            self._filter("")
-        elif ordering.only:
-            self._leave_selection(ordering)
-
-    def _leave_selection(self, ordering: Ordering) -> None:
-        self._order(replace(ordering, text="", only=None, ranked=False), self.features.feature)
-        if ordering.only:
-            self.post_message(ViewWanted(ordering.only.origin))
+        state, features = self._pane.state, self._pane.state.listing
+        feature, row, first = features.feature, features.cursor, features.first
+        state.run = self._host.session.run = run
+        self._host.draw_header(self._host.size.width)
+        self._order.take_run(run)
+        if features.feature != feature:
+            features.go(row)
+        features.jump(features.cursor - (row - first))
+        if state.page.card is not None and state.page.card.feature in (feature, state.feature):
+            self._pane.reader.reread()

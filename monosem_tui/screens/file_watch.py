@@ -1,40 +1,48 @@
-"""A screen that looks at files while it is shown, and not while another is."""
+"""Files that are looked at while a screen is shown, and not while another is."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from textual.timer import Timer
 
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.session import Session
+from monosem_tui.screens.part import Part
+from store.files.errors import MonosemError
+
+T = TypeVar("T")
 
 
-class WatchingScreen(MonosemScreen):
-    """Looks when it is shown, and again when a subclass has taken what was seen."""
+class FileWatch(Part, Generic[T]):
+    """Looks when the screen is shown, and again when what was seen has been taken and `look_later` is called."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._timer = cast(Timer | None, None)
+    def __init__(self, host: MonosemScreen, poll: Callable[[], T], take: Callable[[T | MonosemError], object]) -> None:
+        """Prepare to look.
 
-    def look(self) -> object:
-        """Read what has changed, away from the keys."""
-        raise NotImplementedError
+        Args:
+            host: the screen.
+            poll: reads what has changed, in a thread.
+            take: shows it.
+        """
+        self._host, self._poll, self._take = host, poll, take
+        self._timer: Timer | None = None
 
-    def look_again(self, after: float) -> None:
-        """Look in some seconds, if the screen is still shown then."""
-        self._stop()
-        if self.is_current:
-            self._timer = self.set_timer(after, self.look)
+    def look(self) -> None:
+        """Read what has changed."""
+        self._host.away(self._poll, self._take, "watch")
 
-    def on_screen_resume(self) -> None:
+    def look_later(self, seconds: float) -> None:
+        """Look after some seconds, if the screen is still shown then."""
+        self.suspended()
+        if self._host.is_current:
+            self._timer = self._host.set_timer(seconds, self.look)
+
+    def resumed(self) -> None:
         """Look at once."""
         self.look()
 
-    def on_screen_suspend(self) -> None:
-        """Nobody is watching."""
-        self._stop()
-
-    def _stop(self) -> None:
+    def suspended(self) -> None:
+        """Look no more."""
         if self._timer is not None:
             self._timer.stop()

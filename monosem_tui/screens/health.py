@@ -5,43 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from textual import work
-from textual.message import Message
 from textual.widget import Widget
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.run_health import HealthWatch, chapters, densities, figures
-from monosem_tui.screens.feature_order import Selection
-from monosem_tui.screens.file_watch import WatchingScreen
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.catalogue import Selection
+from monosem_tui.screens.file_watch import FileWatch
 from monosem_tui.screens.session import FeaturesChosen, Session
 from monosem_tui.widgets.health_view import HealthView
 from store.files.errors import MonosemError
 
 PAUSE = 2.0
-"""Seconds between looks at the files of a run that is at work."""
+"""Seconds between looks at the files of a run in training."""
 
 
-class HealthSeen(Message):
-    """The run's files have been looked at."""
-
-    def __init__(self, changed: bool, error: MonosemError | None) -> None:
-        super().__init__()
-        self.changed, self.error = changed, error
-
-
-class HealthScreen(WatchingScreen):
+class HealthScreen(MonosemScreen):
     """One page, followed while a training goes on."""
 
     VIEW, PLACE = "health", Where.HEALTH
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        if session.run is None:
-            raise ValueError("the health of no run")
-        self.run = session.run
+        self.run = session.opened
         self.health = HealthView(session.palette, self.run.name)
         self._watch = HealthWatch(self.run)
+        self.files = FileWatch(self, self._watch.poll, self._take)
+        self.parts = (self.files,)
+        self.needs[Need.GROUP] = lambda: bool(self.health.group)
 
     def body(self) -> Iterable[Widget]:
         """The page."""
@@ -52,30 +44,16 @@ class HealthScreen(WatchingScreen):
         self.set_focus(self.health)
         self._show()
 
-    def lacks(self, need: Need) -> bool:
-        """Whether something that actions need is missing now."""
-        return not self.health.group if need is Need.GROUP else super().lacks(need)
-
-    @work(thread=True, exclusive=True, group="watch", exit_on_error=False)
-    def look(self) -> None:
-        """Read what was added, away from the keys."""
-        error = None
-        try:
-            changed = self._watch.poll()
-        except MonosemError as found:
-            changed, error = False, found
-        self.post_message(HealthSeen(changed, error))
-
-    def on_health_seen(self, message: HealthSeen) -> None:
-        """Show it, and look again in a while if more may come."""
-        if message.error is not None:
-            self.tell(message.error.what)
-        elif message.changed:
+    def _take(self, changed: bool | MonosemError) -> None:
+        """Show what was read, and look again in a while if more may come."""
+        if isinstance(changed, MonosemError):
+            self.tell(changed.what)
+        elif changed:
             self.run = replace(self.run, record=self._watch.record)
             self._show()
             self.retell()
         if self._watch.working:
-            self.look_again(PAUSE)
+            self.files.look_later(PAUSE)
 
     def _show(self) -> None:
         try:
@@ -90,8 +68,8 @@ class HealthScreen(WatchingScreen):
         view = self.health
         return f"lines {view.first + 1}–{min(view.rows, view.first + view.room)} of {view.rows}"
 
-    def on_health_view_moved(self) -> None:
-        """The bottom line says where one is."""
+    def on_scrolled_view_moved(self) -> None:
+        """The bottom line shows where one is."""
         self.retell()
 
     def on_health_view_chosen(self) -> None:

@@ -9,11 +9,30 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
 from textual.screen import Screen
 
+from monosem_tui.export.page_files import file_name
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.output_files import write
+from monosem_tui.screens.part import Part
+
+
+class PictureFile(Part):
+    """Writes the screen to a file."""
+
+    def __init__(self, host: MonosemScreen) -> None:
+        self._host = host
+
+    def action_picture(self) -> None:
+        """Write the screen to a file as a picture."""
+        host = self._host
+        run, light = host.session.run, not host.session.palette.dark
+        name = run.name if run else "runs"
+        host.tell(write(file_name(name, host.VIEW, "picture"), lambda: picture(host, name, light=light)))
+
 
 def picture(screen: Screen[None], title: str, *, light: bool) -> str:
-    """What is on the screen, as SVG that asks for nothing from anywhere.
+    """Return the screen as SVG that loads nothing from anywhere.
 
-    As `App.export_screenshot`, which knows dark terminals only.
+    `App.export_screenshot` does the same for dark terminals only.
     """
     width, height = screen.app.size
     console = Console(

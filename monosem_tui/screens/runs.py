@@ -1,35 +1,27 @@
-"""All runs under a folder; those that a process is at work on are followed while this screen is shown."""
+"""All runs under a folder; those in training are followed while this screen is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from textual import events, work
-from textual.message import Message
+from textual import events
 from textual.widget import Widget
 
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.runs_watch import RunState, RunsWatch
 from monosem_tui.pages.run_rows import run_detail
-from monosem_tui.screens.file_watch import WatchingScreen
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.file_watch import FileWatch
 from monosem_tui.screens.session import RunChosen, Session, ViewWanted
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.run_list import RunList
+from store.files.errors import MonosemError
 
 BUSY, QUIET = 1.0, 3.0
-"""Seconds between looks at the files: while something is at work, and while nothing is."""
+"""Seconds between looks at the files: while a run is in training, and while none is."""
 
 
-class RunsSeen(Message):
-    """The folder has been looked at."""
-
-    def __init__(self, states: tuple[RunState, ...]) -> None:
-        super().__init__()
-        self.states = states
-
-
-class RunsScreen(WatchingScreen):
+class RunsScreen(MonosemScreen):
     """One list. It reads files and nothing else, so no run notices that it is watched."""
 
     VIEW, PLACE = "runs", Where.RUNS
@@ -38,7 +30,9 @@ class RunsScreen(WatchingScreen):
         super().__init__(session)
         self.runs = RunList(session.palette, session.root)
         self.detail = OneLine(session.palette)
-        self._watch = RunsWatch(session.root)
+        self.files = FileWatch(self, RunsWatch(session.root).poll, self._take)
+        self.parts = (self.files,)
+        self.needs[Need.RUNS] = lambda: bool(self.runs.states)
 
     def body(self) -> Iterable[Widget]:
         """The list, and a line on the run under its cursor."""
@@ -53,22 +47,16 @@ class RunsScreen(WatchingScreen):
         """The line on the run is laid out for the width."""
         self._describe()
 
-    def lacks(self, need: Need) -> bool:
-        """Whether something that actions need is missing now."""
-        return not self.runs.states if need is Need.RUNS else super().lacks(need)
-
-    @work(thread=True, exclusive=True, group="watch", exit_on_error=False)
-    def look(self) -> None:
-        """Read what has changed, away from the keys."""
-        self.post_message(RunsSeen(self._watch.poll()))
-
-    def on_runs_seen(self, message: RunsSeen) -> None:
-        """Show it, and look again in a while."""
-        if message.states != self.runs.states or not message.states:
-            self.runs.show(message.states, self._opened())
+    def _take(self, states: tuple[RunState, ...] | MonosemError) -> None:
+        """Show what was read, and look again in a while."""
+        if isinstance(states, MonosemError):
+            self.tell(states.what)
+            return
+        if states != self.runs.states or not states:
+            self.runs.show(states, self.session.folder)
             self._describe()
             self.retell()
-        self.look_again(BUSY if any(state.working for state in message.states) else QUIET)
+        self.files.look_later(BUSY if any(state.working for state in states) else QUIET)
 
     def position(self) -> str:
         """Which run of how many."""
@@ -76,7 +64,7 @@ class RunsScreen(WatchingScreen):
         return f"{self.runs.cursor + 1} of {n}" if n else ""
 
     def on_run_list_highlighted(self) -> None:
-        """The line below says which run it is."""
+        """The line below describes the run under the cursor."""
         self._describe()
         self.retell()
 
@@ -89,18 +77,14 @@ class RunsScreen(WatchingScreen):
         state = self.runs.chosen
         if state is None:
             return
-        run, opened = self.session.run, self._opened()
+        run, opened = self.session.run, self.session.folder
         if run is not None and run.store.complete and opened is not None and state.path.resolve() == opened:
             self.post_message(ViewWanted("browse"))
-            return
-        if state.working and not state.browsable:
-            self.tell(f"{state.row.name} has no index yet; it can be browsed from the first segment on")
-            return
-        self.tell(f"opening {state.row.name}")
-        self.post_message(RunChosen(state.path))
-
-    def _opened(self) -> Path | None:
-        return self.session.folder
+        elif state.working and not state.browsable:
+            self.tell(f"{state.row.name} is still training; browsable once indexing starts")
+        else:
+            self.tell(f"opening {state.row.name}")
+            self.post_message(RunChosen(state.path))
 
     def _describe(self) -> None:
         state = self.runs.chosen

@@ -1,4 +1,4 @@
-"""What the screens of one app share, and what they ask the app for."""
+"""What the screens share, and the messages by which they ask the app for something."""
 
 from __future__ import annotations
 
@@ -11,38 +11,45 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.live.tray import Tray
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import Memory
-from monosem_tui.screens.feature_order import Selection
+from monosem_tui.screens.catalogue import Selection
 
 
 @dataclass
 class Session:
-    """One sitting at the terminal. A screen reads it whenever it draws; the app alone replaces what is in it."""
+    """One session at the terminal. A screen reads it whenever it draws."""
 
     run: OpenRun | None
     """What is open; None while only the list of runs is shown."""
     root: Path
-    """The folder that runs lie in."""
+    """The folder of the runs."""
     palette: Palette
     memory: Memory = field(default_factory=Memory)
-    """What was kept of the open run's store, and is to be kept of it."""
+    """The session state kept of the open run's store."""
     theme_said: bool = False
-    """Whether the command line or the environment named the theme; what was kept has no say then."""
+    """Whether the command line or the environment named the theme, so that the kept one is passed over."""
 
     attach: Path | None = None
-    """Socket of a model's process that outlives the terminal; None for a process of our own."""
+    """Socket of a model's process that outlives the terminal; None starts a process of our own."""
 
     tray: Tray | None = None
-    """Clamps of the open run; None until somebody asks for them."""
+    """Clamps of the open run; None until they are first needed."""
+
+    @property
+    def opened(self) -> OpenRun:
+        """The open run, for screens that cannot be without one."""
+        if self.run is None:
+            raise ValueError("no run is open")
+        return self.run
 
     @property
     def clamps(self) -> Tray:
-        """The tray, as it was left the last time where nobody has asked for it yet."""
+        """The tray of clamps; when first needed, as the last session left it."""
         if self.tray is None:
             self.tray = Tray.read(self.memory.live.clamps)
         return self.tray
 
     def maximum(self, feature: int) -> float | None:
-        """A feature's own over the index; None where there is no such feature."""
+        """Return a feature's maximum over the index; None where there is no such feature."""
         run = self.run
         return float(run.store.columns.max_F[feature]) if run and 0 <= feature < run.store.d_sae else None
 

@@ -1,4 +1,4 @@
-"""The command palette: actions by name above the line of text, a few rows of the same screen and so cheap to open."""
+"""The command palette: actions by name, a few rows above the line of text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from monosem_tui.widgets.line_view import to_strip
 
 RULE, MARK = "─", "▌"
 MOST = 12
-"""Rows at once."""
+"""Most rows."""
 KEYS = 8
 
 
 class CommandPanel(Widget):
-    """As many matching commands as fit, one of them chosen."""
+    """The matching commands, one of them chosen."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "CommandPanel { display: none; height: 1; }"
@@ -34,7 +34,7 @@ class CommandPanel(Widget):
 
     @property
     def chosen(self) -> Offer | None:
-        """What enter would run."""
+        """The command that enter runs."""
         return self._found[self._chosen] if self._found else None
 
     def open(self, offers: list[Offer], screen: Size) -> None:
@@ -45,16 +45,16 @@ class CommandPanel(Widget):
         self.find("")
 
     def close(self) -> None:
-        """Vanish."""
+        """Hide the panel."""
         self.display = False
 
     def find(self, text: str) -> None:
-        """Show what matches a text."""
+        """Show the commands that match a text."""
         self._found, self._chosen = found(self._offers, text), 0
         self.refresh()
 
     def step(self, rows: int) -> None:
-        """Choose another, around the ends."""
+        """Choose another command, wrapping around at the ends."""
         if self._found:
             self._chosen = (self._chosen + rows) % len(self._found)
             self.refresh()

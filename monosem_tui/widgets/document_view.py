@@ -1,4 +1,4 @@
-"""A whole document with a feature's activations on it; more of it is asked for as one comes near an end."""
+"""A document with a feature's activations on it; more of it is requested as one comes near an end."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, text_of, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.document import Stretch, Whole
 from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 
 LEAST_TITLE = 16
 """Cells that a feature's name keeps."""
 NEAR = 2
-"""Screens from an end at which more is asked for."""
+"""Screens from an end at which more is requested."""
 
 
 class DocumentView(ScrolledView):
     """The stretches read so far, laid out for the width there is."""
 
-    BINDINGS = bindings(Where.DOCUMENT)
-
-    class Moved(ScrolledView.Moved):
-        """Other lines came to be on the screen."""
-
     class MoreWanted(Message):
-        """Text before the first, or behind the last line is to be read."""
+        """Text before the first or after the last line is needed."""
 
         def __init__(self, place: int, *, before: bool) -> None:
             super().__init__()
@@ -56,31 +49,31 @@ class DocumentView(ScrolledView):
 
     @property
     def whole(self) -> Whole | None:
-        """What is shown."""
+        """The document that is shown."""
         return self._whole
 
     @property
     def places(self) -> tuple[int, int]:
-        """The first place in the document on the screen, and the one behind the last, counted from 0."""
+        """Half-open range of the document's places on the screen, counted from 0."""
         if self._whole is None or not self._lines:
             return 0, 0
-        behind = self.first + self.room
-        last = self._places[behind] if behind < len(self._places) else self._stretches[-1].stop
+        end = self.first + self.room
+        last = self._places[end] if end < len(self._places) else self._stretches[-1].stop
         return self._places[min(self.first, len(self._places) - 1)] - self._whole.start, last - self._whole.start
 
     def show(self, whole: Whole, title: str, stretch: Stretch) -> None:
-        """Show a document at its peak; `title` says of which feature."""
+        """Show a document at its peak; `title` names the feature."""
         self._whole, self._title, self._stretches = whole, title, [stretch]
         self._asked.clear()
         self._places, self._centred = [], False
         self.lay_out()
 
     def as_text(self) -> str:
-        """What has been read of it, as plain text below its title."""
+        """Return what has been read of it, as plain text below its title."""
         return "".join(text_of(spans).rstrip() + "\n" for spans in [line(self._title), (), *self._lines])
 
     def add(self, whole: Whole, stretch: Stretch) -> None:
-        """Take more of the document; what is on the screen stays where it is."""
+        """Add more of the document; the text on the screen stays where it is."""
         if whole is not self._whole:
             return
         if stretch.stop == self._stretches[0].start:
@@ -90,7 +83,7 @@ class DocumentView(ScrolledView):
         self.lay_out()
 
     def lay_out(self) -> None:
-        """Lay out anew, with the same text at the top of the screen."""
+        """Lay out again, with the same text at the top of the screen."""
         whole = self._whole
         if whole is None or not self.display:
             return
@@ -116,7 +109,7 @@ class DocumentView(ScrolledView):
         self.post_message(self.Moved())
 
     def _laid_out(self, whole: Whole, stretch: Stretch, cells: int) -> tuple[list[Line], list[int]]:
-        """A stretch's lines, and the place that the row of each begins with."""
+        """Return a stretch's lines, and for each the place that its row begins with."""
         running = Running(stretch.example(whole.place), whole.top, self.rendering, cells, newlines=True)
         lines: list[Line] = []
         places: list[int] = []
@@ -127,18 +120,17 @@ class DocumentView(ScrolledView):
         return lines, places
 
     def _row_of(self, place: int) -> int:
-        """The first line of the row that a place stands on."""
+        """Return the first line of the row that a place stands on."""
         row = max(0, bisect_right(self._places, place) - 1)
         return bisect_left(self._places, self._places[row])
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """See whether more is needed."""
+        """Request more text if an end is near."""
         super().watch_scroll_y(old_value, new_value)
         self._ask()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self.lay_out()
 
     def _ask(self) -> None:
@@ -157,7 +149,7 @@ class DocumentView(ScrolledView):
             self.post_message(self.MoreWanted(place, before=before))
 
     def head(self, _y: int) -> Line:
-        """The rule with what this is."""
+        """Return the rule with feature, document and maximum."""
         cells, start = self.size.width, FORK if self.beside else ""
         if self._whole is None:
             return line(Span((start + RULE * cells)[:cells], Role.DIM))
@@ -169,9 +161,9 @@ class DocumentView(ScrolledView):
         return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         return line(*self.blank(), *self._lines[number])
 
     def blank(self) -> Line:
-        """The wall alone."""
+        """Return the wall alone."""
         return line(Span(f"{WALL} ", Role.DIM)) if self.beside else line(" ")

@@ -11,11 +11,9 @@ from monosem_tui.draw.bars import decades
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 from store.files.errors import MonosemError
 from store.notes.note_file import FeatureNotes
@@ -23,31 +21,30 @@ from store.notes.note_file import FeatureNotes
 RULE = "─"
 UNKNOWN = "?"
 EXPLANATION = 8
-"""Lines that saying why there are no features may take."""
+"""Lines for the reason why the list is empty."""
 _NO_NOTES = FeatureNotes()
 
 
 class FeatureList(LineView):
-    """Rows of `order`, with a cursor that is always on the screen."""
+    """One row per feature of `order`, with a cursor that is always on the screen."""
 
     HEAD = 2
-    BINDINGS = bindings(Where.LIST)
 
     class Highlighted(Message):
         """The cursor came to another feature."""
 
     class Opened(Message):
-        """The feature under the cursor is to be opened."""
+        """The feature under the cursor was clicked twice."""
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(palette)
-        self.renew(run)
+        self.take_run(run)
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._cursor = 0
         self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
 
-    def renew(self, run: OpenRun) -> None:
+    def take_run(self, run: OpenRun) -> None:
         """Take the numbers of another state of the run; `rearrange` shows them."""
         self._run = run
         self._table = run.store.columns
@@ -84,11 +81,11 @@ class FeatureList(LineView):
 
         Args:
             order: their numbers.
-            title: what they are, for the line at the top.
-            empty: what to say where there are none.
+            title: for the line at the top.
+            empty: sentences for an empty list.
             sort: the column they are sorted by.
             descending: whether from large to small.
-            feature: where the cursor goes, if that is among them; else it goes to the first row.
+            feature: where the cursor goes; to the first row where the list does not have it.
         """
         before = self.feature
         self._order, self._title, self._empty = order, title, empty
@@ -101,13 +98,13 @@ class FeatureList(LineView):
         if self.feature != before:
             self.post_message(self.Highlighted())
 
-    def renote(self) -> None:
+    def take_notes(self) -> None:
         """Draw rows whose notes have changed; the first label of all makes room for a column."""
         self._labels = any(note.label for note in self._run.notes.values())
         self.refresh()
 
     def go(self, number: int) -> None:
-        """Move the cursor to a row, or to the nearest there is."""
+        """Move the cursor to a row, or to the nearest one."""
         number = max(0, min(number, len(self._order) - 1))
         if number != self._cursor:
             self._cursor = number
@@ -116,11 +113,11 @@ class FeatureList(LineView):
             self.post_message(self.Highlighted())
 
     def action_move(self, rows: int) -> None:
-        """Up or down."""
+        """Move the cursor up or down."""
         self.go(self._cursor + rows)
 
     def action_turn(self, screens: float) -> None:
-        """By a part of what is visible, the cursor staying where it is on the screen."""
+        """Scroll by a share of the visible rows; the cursor stays where it is on the screen."""
         step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
         first = self.first + (step if screens > 0 else -step)
         target = self._cursor + (step if screens > 0 else -step)
@@ -128,7 +125,7 @@ class FeatureList(LineView):
         self.go(target)
 
     def action_end(self, side: int) -> None:
-        """First or last row."""
+        """Go to the first or the last row."""
         self.go(len(self._order) - 1 if side > 0 else 0)
 
     def _keep_cursor_visible(self) -> None:
@@ -141,18 +138,17 @@ class FeatureList(LineView):
             self.jump(self.first)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """A mouse wheel moves the screen; the cursor comes along."""
+        """Keep the cursor on the screen when a mouse wheel scrolls."""
         super().watch_scroll_y(old_value, new_value)
         kept = min(max(self._cursor, self.first), self.first + self.room - 1)
         self.go(kept)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Keep the cursor visible."""
-        super().on_resize()
         self._keep_cursor_visible()
 
     def on_click(self, event: events.Click) -> None:
-        """To the row clicked; a second click opens it."""
+        """Go to the clicked row; a second click opens it."""
         number = event.y - self.HEAD + self.first
         if event.y >= self.HEAD and number < len(self._order):
             self.go(number)
@@ -160,7 +156,7 @@ class FeatureList(LineView):
                 self.post_message(self.Opened())
 
     def head(self, y: int) -> Line:
-        """The title rule, then the names of the columns."""
+        """Return the title rule, then the names of the columns."""
         width = self.size.width
         if y == 1:
             return header(self._columns(), self._sort, descending=self._descending)
@@ -169,7 +165,7 @@ class FeatureList(LineView):
         return (*left, Span(RULE * (width - width_of(left)), Role.DIM))
 
     def row(self, number: int) -> Line:
-        """One feature."""
+        """Return the row of a feature."""
         if not len(self._order):
             return dict(enumerate(self._explanation())).get(number, ())
         feature = int(self._order[number])

@@ -10,30 +10,23 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
 from monosem_tui.model.trail import Trail, trail_lines
 from monosem_tui.pages.feature_page import NOTHING, badges, sheet, title
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 from store.files.errors import MonosemError
 
 RULE, FORK, WALL, CURSOR = "─", "┬", "│", "▌"
 LEAST = 40
-"""Cells below which lines are cut rather than laid out anew."""
+"""Cells below which lines are cut rather than laid out again."""
 
 
 class FeaturePage(ScrolledView):
     """A card and what is known beyond it, laid out for the width there is; a cursor goes from stop to stop."""
 
-    BINDINGS = bindings(Where.PAGE)
-
-    class Moved(ScrolledView.Moved):
-        """Other lines came to be on the screen, or the cursor is elsewhere."""
-
     class Opened(Message):
-        """What is chosen is to be opened."""
+        """The chosen stop was clicked twice."""
 
     def __init__(self, palette: Palette, rendering: Rendering) -> None:
         super().__init__(palette)
@@ -49,7 +42,7 @@ class FeaturePage(ScrolledView):
 
     @property
     def card(self) -> FeatureCard | None:
-        """What is shown."""
+        """The card that is shown."""
         return self._card
 
     @property
@@ -85,7 +78,7 @@ class FeaturePage(ScrolledView):
 
     @property
     def figures(self) -> Figures | None:
-        """What is known of the feature beyond its card."""
+        """The slower figures of the feature."""
         return self._figures
 
     @figures.setter
@@ -95,11 +88,11 @@ class FeaturePage(ScrolledView):
 
     @property
     def stop(self) -> Stop | None:
-        """What the cursor is on."""
+        """The stop under the cursor."""
         return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
 
     def choose(self, key: Key | None) -> None:
-        """Put the cursor somewhere, and that on the screen."""
+        """Put the cursor on a stop, and scroll to it."""
         self._chosen = key
         stop = self.stop
         if stop is not None and stop.row < self.first + 1:
@@ -110,7 +103,7 @@ class FeaturePage(ScrolledView):
         self.post_message(self.Moved())
 
     def retrace(self, trail: Trail | None, outside: str) -> None:
-        """Say how one came here, and why the list does not have the feature."""
+        """Show how one came here, and why the list does not have the feature."""
         if (trail, outside) != (self._trail, self._outside):
             self._trail, self._outside = trail, outside
             self._lay_out()
@@ -132,23 +125,23 @@ class FeaturePage(ScrolledView):
         self.jump(0)
 
     def complain(self, error: MonosemError) -> None:
-        """Show why there is nothing to show."""
+        """Show an error instead of a feature."""
         self.say(error.what, error.hint)
 
     def action_choose(self, step: int) -> None:
-        """The next thing to choose, or the one before; from elsewhere the nearest on the screen."""
+        """Go to the next stop or the one before; from elsewhere, to the nearest on the screen."""
         stops, stop = self._sheet.stops, self.stop
-        behind = self.first + self.room
-        if stop is not None and self.first <= stop.row < behind:
+        end = self.first + self.room
+        if stop is not None and self.first <= stop.row < end:
             number = stops.index(stop) + step
         else:
-            seen = [n for n, other in enumerate(stops) if self.first <= other.row < behind] or range(len(stops))
+            seen = [n for n, other in enumerate(stops) if self.first <= other.row < end] or range(len(stops))
             number = seen[0 if step > 0 else -1] if seen else -1
         if 0 <= number < len(stops):
             self.choose(stops[number].key)
 
     def action_section(self, step: int) -> None:
-        """The first of the next section's, or of the section before."""
+        """Go to the first stop of the next section, or of the section before."""
         stops, stop = self._sheet.stops, self.stop
         starts = [s for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
         row = stop.row if stop is not None else self.first - 1
@@ -166,7 +159,7 @@ class FeaturePage(ScrolledView):
             self.jump(last - self.room)
 
     def on_click(self, event: events.Click) -> None:
-        """To what was clicked; a second click opens it."""
+        """Go to the clicked stop; a second click opens it."""
         row, column = event.y - self.HEAD + self.first, event.x - width_of(self.blank())
         for stop in self._sheet.stops:
             inside = stop.column <= column < stop.column + stop.cells or stop.key.feature is None
@@ -175,14 +168,13 @@ class FeaturePage(ScrolledView):
                 if event.chain == 2:
                     self.post_message(self.Opened())
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay the page out for its new width."""
-        super().on_resize()
         self._lay_out()
         self.post_message(self.Moved())
 
     def head(self, _y: int) -> Line:
-        """The rule with number and label, bookmark and tags at its end."""
+        """Return the rule with number and label, bookmark and tags at its end."""
         cells = self.size.width
         start = FORK if self._beside else ""
         if self._card is None:
@@ -198,7 +190,7 @@ class FeaturePage(ScrolledView):
         return line(*left, Span(RULE * missing, Role.DIM), *right)
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         spans, stop = self._sheet.lines[number], self.stop
         if stop is not None and stop.row == number:
             left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(CURSOR, Role.ACCENT))
@@ -206,7 +198,7 @@ class FeaturePage(ScrolledView):
         return line(*self.blank(), *spans)
 
     def blank(self) -> Line:
-        """The wall alone."""
+        """Return the wall alone."""
         return line(Span(f"{WALL} ", Role.DIM)) if self._beside else line(" ")
 
     def _lay_out(self) -> None:

@@ -9,27 +9,20 @@ from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line, Role, Span, line, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
 from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.scroll_view import ScrolledView
 
 RULE = "─"
 LEAST = 40
-"""Cells below which lines are cut rather than laid out anew."""
+"""Cells below which lines are cut rather than laid out again."""
 
 
 class HealthView(ScrolledView):
     """Numbers, densities and their groups, curves, then everything that is on record."""
 
-    BINDINGS = bindings(Where.HEALTH)
-
-    class Moved(ScrolledView.Moved):
-        """The cursor or the page has moved."""
-
     class Chosen(Message):
-        """The group under the cursor is to be shown."""
+        """The group under the cursor was clicked twice."""
 
     def __init__(self, palette: Palette, name: str) -> None:
         super().__init__(palette)
@@ -64,7 +57,7 @@ class HealthView(ScrolledView):
         self._lay_out()
 
     def action_move(self, rows: int) -> None:
-        """To another group; beyond the first and the last, and where none is in sight, a line up or down."""
+        """Go to another group; beyond the first and the last, and where none is in sight, scroll a line."""
         wanted = self._cursor + rows
         groups = self._densities.groups if self._densities else ()
         if self._in_sight(self._cursor) and 0 <= wanted < len(groups):
@@ -77,14 +70,13 @@ class HealthView(ScrolledView):
         else:
             self.jump(self.first + rows)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self._lay_out()
         self.post_message(self.Moved())
 
     def on_click(self, event: events.Click) -> None:
-        """To the group clicked; a second click shows it."""
+        """Go to the clicked group; a second click shows it."""
         number = event.y - self.HEAD + self.first - self._groups_at
         if event.y >= self.HEAD and self._densities and 0 <= number < len(self._densities.groups):
             self._cursor = number
@@ -94,12 +86,12 @@ class HealthView(ScrolledView):
                 self.post_message(self.Chosen())
 
     def head(self, _y: int) -> Line:
-        """A rule with the run's name."""
+        """Return a rule with the run's name."""
         left = line(Span(f"{RULE} ", Role.DIM), Span(f"health of {self._name}", Role.BOLD), " ")
         return line(*left, Span(RULE * (self.size.width - width_of(left)), Role.DIM))
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         return self._lines[number]
 
     def _in_sight(self, group: int) -> bool:

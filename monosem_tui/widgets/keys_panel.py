@@ -1,4 +1,4 @@
-"""The help panel: the keys of what has the focus, above the bottom line."""
+"""The help panel: the keys that work now, above the bottom line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from monosem_tui.widgets.line_view import to_strip
 
 RULE = "─"
 Listed = list[tuple[Action, bool]]
-"""Actions, and whether each does something now."""
+"""Actions, and for each whether it does something now."""
 
 
 class KeysPanel(Widget):
-    """As many columns of keys as fit; as high as they need."""
+    """Keys in as many columns as fit, as high as needed."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "KeysPanel { display: none; height: 1; }"
@@ -27,7 +27,7 @@ class KeysPanel(Widget):
         self._lines: list[Line] = []
 
     def show(self, title: str, actions: Listed, cells: int, rows: int) -> None:
-        """Show the keys of some actions in `cells` cells; where they need more than `rows`, those that do something."""
+        """Show actions in `cells` cells; where they need more than `rows` lines, those that do something now."""
         drawn = lines(title, actions, cells)
         if len(drawn) > rows:
             drawn = lines(title, [(action, does) for action, does in actions if does], cells)[:rows]
@@ -43,7 +43,7 @@ class KeysPanel(Widget):
 
 
 def lines(title: str, actions: Listed, cells: int) -> list[Line]:
-    """A rule with a title, then keys and what they do; what does nothing now is dim."""
+    """Return a rule with a title, then keys and what they do; an action that does nothing now is dim."""
     listed, does = entries(action for action, _ in actions), dict(actions)
     keys = max(len(entry.keys) for entry in listed) + 2
     size = keys + max(len(entry.description) for entry in listed) + 2

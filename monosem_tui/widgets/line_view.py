@@ -1,4 +1,4 @@
-"""Lines drawn on demand: what is shown is computed when it is shown, and only what changed is sent."""
+"""Panes of lines that are computed when they come onto the screen; only lines that changed are sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from store.files.errors import MonosemError
 
 
 def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
-    """A line as Textual draws it, in exactly `cells` cells."""
+    """Return a line as Textual draws it, in exactly `cells` cells."""
     segments = [Segment(text, style) for text, style in paint(crop(spans, cells), palette)]
     return Strip(segments).adjust_cell_length(cells)
 
@@ -31,7 +31,7 @@ class Trouble(Message):
 
 
 class OneLine(Widget):
-    """A line that changes only when it is told something different."""
+    """One line, repainted only when its content changes."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "OneLine { height: 1; width: 1fr; }"
@@ -43,7 +43,7 @@ class OneLine(Widget):
 
     @property
     def spans(self) -> Line:
-        """What it shows."""
+        """The line it shows."""
         return self._spans
 
     def show(self, spans: Line) -> None:
@@ -53,14 +53,14 @@ class OneLine(Widget):
             self.refresh()
 
     def render_line(self, _y: int) -> Strip:
-        """Draw it."""
+        """Draw the line."""
         return to_strip(self._spans, self.palette, self.size.width)
 
 
 class LineView(ScrollView, can_focus=True):
-    """A scrollable pane of lines below a few that stay: subclasses say what each line is.
+    """A scrollable pane of lines below a few that stay; a subclass returns each line.
 
-    It keeps no rows but those on the screen, and these to compare: a refresh repaints the lines that have changed.
+    It keeps the rows on the screen to compare them: a refresh repaints the lines that have changed.
     """
 
     ALLOW_SELECT = False
@@ -77,20 +77,20 @@ class LineView(ScrollView, can_focus=True):
         self._troubled, self._active = False, True
 
     def head(self, y: int, /) -> Line:
-        """Line `y` of those that stay."""
+        """Return line `y` of those that stay."""
         raise NotImplementedError
 
     def row(self, number: int) -> Line:
-        """Row `number`, 0 being the first of all."""
+        """Return row `number`, counted from 0 at the top of all."""
         raise NotImplementedError
 
     def blank(self) -> Line:
-        """A line below the last row."""
+        """Return a line below the last row."""
         return ()
 
     @property
     def palette(self) -> Palette:
-        """How roles look."""
+        """The style of each role."""
         return self._palette
 
     @palette.setter
@@ -101,7 +101,7 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def active(self) -> bool:
-        """Whether the keys go here; else its cursor shows only where it was."""
+        """Whether the pane has the keys; without them its cursor is only marked."""
         return self._active
 
     @active.setter
@@ -112,7 +112,7 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def max_scroll_y(self) -> int:
-        """How far the rows scroll. Said here: a change of `virtual_size` would lay out and repaint everything."""
+        """How far the rows scroll; here, because a change of `virtual_size` would lay out and repaint everything."""
         return max(0, self.rows - self.room)
 
     @property
@@ -126,11 +126,11 @@ class LineView(ScrollView, can_focus=True):
         return max(1, self.size.height - self.HEAD)
 
     def jump(self, first: int) -> None:
-        """Make `first` the first row on the screen, as far as there are rows to fill it."""
+        """Scroll so that `first` is the first row on the screen, as far as there are rows to fill it."""
         self.scroll_to(y=max(0, min(first, self.rows - self.room)), animate=False, immediate=True, force=True)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint, unless told more precisely, the lines that differ from what is on the screen."""
+        """Repaint the given regions; without any, the lines that differ from what is on the screen."""
         if repaint and self._drawn and not (regions or layout or recompose):
             changed = [y for y, drawn in self._drawn.items() if self._line(y) != drawn]
             if not changed:
@@ -144,8 +144,12 @@ class LineView(ScrollView, can_focus=True):
             self.refresh()
 
     def on_resize(self) -> None:
-        """Forget lines that are not on the screen any more."""
+        """Forget lines that are not on the screen any more, and lay out for the new size."""
         self._drawn = {y: spans for y, spans in self._drawn.items() if y < self.size.height}
+        self.resized()
+
+    def resized(self) -> None:
+        """Lay out for the new size, in a subclass whose lines depend on it."""
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y` of the widget."""
@@ -159,7 +163,7 @@ class LineView(ScrollView, can_focus=True):
         return self.row(number) if number < self.rows else self.blank()
 
     def complain_once(self, error: MonosemError) -> None:
-        """Tell the screen; once, as one broken file breaks every row."""
+        """Post `Trouble` once, as one broken file breaks every row."""
         if not self._troubled:
             self._troubled = True
             self.post_message(Trouble(error))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import events
-from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -15,13 +13,10 @@ from monosem_tui.widgets.line_view import to_strip
 
 
 class LinesPanel(Widget):
-    """Lines under each other; the height stays while what they say changes."""
+    """Lines below each other; the height stays while the text changes."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "LinesPanel { display: none; height: 1; }"
-
-    class Resized(Message):
-        """There is another width to lay lines out for."""
 
     def __init__(self, palette: Palette, height: int) -> None:
         super().__init__()
@@ -30,14 +25,10 @@ class LinesPanel(Widget):
         self._lines: Sequence[Line] = ()
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Show lines; nothing is sent if they are those that are there."""
+        """Show lines; send nothing if they are the same as before."""
         if list(lines) != list(self._lines):
             self._lines = lines
             self.refresh()
-
-    def on_resize(self, _event: events.Resize) -> None:
-        """Ask for lines of the new width."""
-        self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:
         """Draw a line."""

@@ -1,4 +1,4 @@
-"""The Live screen's page: lines made anew from what is known, of which only the cells that differ are sent."""
+"""The pages of Live: laid out as a whole from the present state; only cells that differ are sent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from textual.geometry import Region
 from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line
-from monosem_tui.keys.actions import Where
 from monosem_tui.pages.inspect_page import Looked, inspect_lines
 from monosem_tui.pages.live_page import Shown, live_lines
 from monosem_tui.pages.recipes_page import Recipes, recipes_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 
 
 class CellView(LineView):
-    """A pane that is laid out as a whole, and repaints the cells that have changed."""
+    """A pane that is laid out as a whole and repaints the cells that have changed."""
 
     HEAD = 0
 
@@ -27,27 +25,26 @@ class CellView(LineView):
         self._lines: list[Line] = []
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         raise NotImplementedError
 
-    def renew(self) -> None:
-        """Show what there is to show."""
+    def redraw(self) -> None:
+        """Lay the pane out from the state as it is now."""
         if self.size.width and self.size.height:
             self._lines = self.lines(self.size.width, self.size.height)
             self.rows = len(self._lines)
             self.refresh()
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         return self._lines[number]
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new size."""
-        super().on_resize()
-        self.renew()
+        self.redraw()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint, unless told more precisely, the cells that differ from what is on the screen."""
+        """Repaint the given regions; without any, the cells that differ from what is on the screen."""
         if repaint and self._drawn and not (regions or layout or recompose):
             found = []
             for y, drawn in self._drawn.items():
@@ -63,21 +60,18 @@ class CellView(LineView):
 class LiveView(CellView):
     """Prompt, tray, both texts and their strips."""
 
-    BINDINGS = bindings(Where.WRITING)
-
     def __init__(self, palette: Palette, shown: Shown) -> None:
         super().__init__(palette)
         self.shown = shown
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return live_lines(self.shown, cells, height)
 
 
 class InspectView(CellView):
     """A text, and the features of its tokens."""
 
-    BINDINGS = bindings(Where.INSPECT)
     DEFAULT_CSS = "InspectView { display: none; }"
 
     def __init__(self, palette: Palette, looked: Looked) -> None:
@@ -85,14 +79,13 @@ class InspectView(CellView):
         self.looked = looked
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return inspect_lines(self.looked, cells, height)
 
 
 class RecipesView(CellView):
-    """The recipes that the notes keep."""
+    """The recipes kept among the notes."""
 
-    BINDINGS = bindings(Where.RECIPES)
     DEFAULT_CSS = "RecipesView { display: none; }"
 
     def __init__(self, palette: Palette, recipes: Recipes) -> None:
@@ -100,5 +93,5 @@ class RecipesView(CellView):
         self.recipes = recipes
 
     def lines(self, cells: int, height: int) -> list[Line]:
-        """All lines of the pane."""
+        """Return all lines of the pane."""
         return recipes_lines(self.recipes, cells, height)

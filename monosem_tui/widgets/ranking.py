@@ -1,4 +1,4 @@
-"""A ranking of features: what was searched, what matches, what the best cover together, then a row a feature."""
+"""The answer to a pattern: what was asked, what matches, what the best features cover together, a row per feature."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _NO_NOTES = FeatureNotes()
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A question and its answer, perhaps on the way."""
+class SearchAnswer:
+    """A question and its answer, which may be incomplete."""
 
     inquiry: Inquiry
     report: Report | None = None
@@ -32,40 +32,40 @@ class Shown:
     """How far it is, for the end of the title."""
 
 
-class Ranking(FeatureList):
+class FeatureRanking(FeatureList):
     """Features in the order of an answer."""
 
     HEAD = 4
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(run, palette)
-        self._shown = Shown(Inquiry(""))
+        self._answer = SearchAnswer(Inquiry(""))
 
-    def show(self, shown: Shown, nothing: list[str]) -> None:
+    def show(self, answer: SearchAnswer, nothing: list[str]) -> None:
         """Show an answer; the cursor stays on its feature, or at the top.
 
         Args:
-            shown: the answer.
-            nothing: what to say where it has no features.
+            answer: what to show.
+            nothing: sentences for an answer without features.
         """
-        self._shown = shown
+        self._answer = answer
         found = self._found
         ids = [one.choice.feature for one in found.results] if found else []
         feature = self.feature if self.cursor else None
         self.rearrange(np.array(ids, np.int64), title="", empty=nothing, sort="", descending=True, feature=feature)
 
     @property
-    def shown(self) -> Shown:
-        """What is shown."""
-        return self._shown
+    def answer(self) -> SearchAnswer:
+        """The answer that is shown."""
+        return self._answer
 
     @property
     def _found(self) -> Found | None:
-        return self._shown.report.found if self._shown.report else None
+        return self._answer.report.found if self._answer.report else None
 
     def head(self, y: int) -> Line:
-        """The question, the tokens that match, the set, then the names of the columns."""
-        cells, found, inquiry = self.size.width, self._found, self._shown.inquiry
+        """Return the question, the tokens that match, the set, then the names of the columns."""
+        cells, found, inquiry = self.size.width, self._found, self._answer.inquiry
         if y == 0:
             return self._question(cells)
         if found is None:
@@ -77,7 +77,7 @@ class Ranking(FeatureList):
         return rank_header(self._cells(), inquiry.by)
 
     def row(self, number: int) -> Line:
-        """One feature."""
+        """Return the row of a feature."""
         found = self._found
         if found is None or not len(self.order):
             return super().row(number)
@@ -94,16 +94,16 @@ class Ranking(FeatureList):
         )
 
     def _question(self, cells: int) -> Line:
-        inquiry, role = self._shown.inquiry, Role.BOLD if self.active else Role.DIM
+        inquiry, role = self._answer.inquiry, Role.BOLD if self.active else Role.DIM
         how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
         pattern = printable(inquiry.pattern) or "find"
         left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
-        right = line(Span(f" {self._shown.state} {RULE}", Role.DIM)) if self._shown.state else ()
+        right = line(Span(f" {self._answer.state} {RULE}", Role.DIM)) if self._answer.state else ()
         left = crop(left, cells - width_of(right))
         return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
 
     def _matches(self, found: Found, inquiry: Inquiry, cells: int) -> Line:
-        report, vocabulary = self._shown.report, self._run.store.vocabulary
+        report, vocabulary = self._answer.report, self._run.store.vocabulary
         words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
         return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out)
 

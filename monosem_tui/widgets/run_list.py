@@ -1,4 +1,4 @@
-"""The list of runs: a cursor on one of them, and lines that change where they do."""
+"""The list of runs, with a cursor on one of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
-from monosem_tui.keys.actions import Where
 from monosem_tui.model.runs_watch import RunState
 from monosem_tui.pages.run_rows import run_columns, run_header, run_lines
-from monosem_tui.widgets.keys import bindings
 from monosem_tui.widgets.line_view import LineView
 
 RULE = "─"
@@ -24,13 +22,12 @@ class RunList(LineView):
     """Runs, the newest first; some of them over several lines."""
 
     HEAD = 2
-    BINDINGS = bindings(Where.RUNS)
 
     class Highlighted(Message):
         """The cursor came to another run."""
 
     class Opened(Message):
-        """The run under the cursor is to be opened."""
+        """The run under the cursor was clicked twice."""
 
     def __init__(self, palette: Palette, root: Path) -> None:
         super().__init__(palette)
@@ -45,12 +42,12 @@ class RunList(LineView):
 
     @property
     def cursor(self) -> int:
-        """Which run, counted from 0."""
+        """Row of the cursor, counted from 0."""
         return self._cursor
 
     @property
     def states(self) -> tuple[RunState, ...]:
-        """The runs."""
+        """The listed runs."""
         return self._states
 
     @property
@@ -72,7 +69,7 @@ class RunList(LineView):
         self._lay_out()
 
     def go(self, number: int) -> None:
-        """Move the cursor to a run, or to the nearest there is."""
+        """Move the cursor to a run, or to the nearest one."""
         number = max(0, min(number, len(self._states) - 1))
         if number != self._cursor:
             self._cursor = number
@@ -80,27 +77,26 @@ class RunList(LineView):
             self.post_message(self.Highlighted())
 
     def action_move(self, runs: int) -> None:
-        """Up or down."""
+        """Move the cursor up or down."""
         self.go(self._cursor + runs)
 
     def action_turn(self, screens: float) -> None:
-        """By as many runs as begin on a part of what is visible."""
+        """Move the cursor by as many runs as begin in a share of the visible lines."""
         if self._starts:
             target = self._starts[self._cursor] + int(self.room * screens)
             reached = [number for number, start in enumerate(self._starts) if start <= target]
             self.go(reached[-1] if reached else 0)
 
     def action_end(self, side: int) -> None:
-        """First or last."""
+        """Go to the first or the last run."""
         self.go(len(self._states) - 1 if side > 0 else 0)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lay out for the new width."""
-        super().on_resize()
         self._lay_out()
 
     def on_click(self, event: events.Click) -> None:
-        """To the run clicked; a second click opens it."""
+        """Go to the clicked run; a second click opens it."""
         at = event.y - self.HEAD + self.first
         under = [number for number, start in enumerate(self._starts) if start <= at]
         if event.y >= self.HEAD and under and at < self.rows:
@@ -109,17 +105,19 @@ class RunList(LineView):
                 self.post_message(self.Opened())
 
     def head(self, y: int) -> Line:
-        """The folder, then the names of the columns."""
+        """Return the folder, then the names of the columns."""
         cells = self.size.width
         if y == 1:
             return crop(run_header(run_columns(cells)), cells)
-        n = len(self._states)
-        title = f"{count(n)} run{'s' * (n != 1)} in {printable(str(self._root))}"
+        n, root = len(self._states), printable(str(self._root))
+        where = root if self._root.is_absolute() else f"./{root}"
+        found = f"{count(n)} run{'s' * (n != 1)} in" if n else "no runs yet in" if self._looked else "reading"
+        title = f"{found} {where}"
         left = line(Span(f"{RULE} ", Role.DIM), Span(cut(title, cells - 4), Role.BOLD), " ")
         return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
     def row(self, number: int) -> Line:
-        """One line."""
+        """Return one line."""
         return self._lines[number]
 
     def _lay_out(self) -> None:

@@ -1,4 +1,4 @@
-"""The bottom line: which keys do something here, and where one is."""
+"""The bottom line: the keys that do something now, and the position."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BACK, HELP, QUIT = "back", "help", "quit"
 
 
 def hints(actions: list[Action], right: str, cells: int) -> Line:
-    """The footer of some actions, as many as fit, with `right` at its end."""
+    """Return a line with the hints of as many actions as fit, and `right` at its end."""
     end = line(Span(right, Role.DIM), " ")
     said = {action.id: action.hint for action in actions if action.hint}
     last = [said.pop(name) for name in (BACK, HELP) if name in said]

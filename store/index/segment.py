@@ -1,8 +1,8 @@
 """Write the feature index: `index/common.h5` once, then immutable segments of consecutive contexts.
 
 Every activation is stored twice: token-major (which features fire on a token) and feature-major, descending by
-activation (where a feature fires). The number of contexts per segment does not affect features.h5. docs/architecture.md
-draws the layout. Shapes: N tokens, C contexts, F features, T listed tokens or neighbours, B bins.
+activation (where a feature fires). The number of contexts per segment does not affect features.h5. The
+package lists the datasets. Shapes: N tokens, C contexts, F features, T listed tokens or neighbours, B bins.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A recipe: all that a text under clamps was written with, as JSON, to be written again exactly."""
+"""Recipes: everything a text was generated with, as JSON, so that it can be generated again exactly."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from store.files.errors import MonosemError
 from store.files.output_file import write_output
 from store.files.typed_json import JsonError, decode
 from store.live.clamp import parse_clamp, parse_sweep
+from store.live.sampling import Sampling
 
 VERSION = 1
 _WRITTEN_BY = "monosem generate --save FILE writes one."
@@ -19,29 +20,28 @@ _WRITTEN_BY = "monosem generate --save FILE writes one."
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What `monosem generate` was asked for, every default filled in."""
+    """The settings of one generation, every default filled in."""
 
     prompt: str
     chat: bool = False
+    """Whether the prompt is a user's turn, put into the tokenizer's chat template."""
     system: str = ""
-    """Of a chat; empty for none."""
+    """System prompt of a chat; empty for none."""
     clamps: tuple[str, ...] = ()
-    """As they are written (store.live.clamp)."""
+    """As written (store.live.clamp)."""
     sweep: str = ""
-    """One feature's row of strengths; empty for none."""
-    max_new: int = 100
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    seed: int = 0
+    """Strengths of one feature, such as `412=0,5,10`; empty for none."""
+    sampling: Sampling = field(default_factory=Sampling)
     samples: int = 1
-    """How often, with seeds `seed`, `seed` + 1, …"""
+    """Number of texts, with seeds `seed`, `seed` + 1, …"""
     dictionary: str = ""
     """SHA-256 of the sae.h5 it was made with."""
 
     def as_json(self) -> dict[str, Any]:
-        """What is written of it."""
-        return {"recipe": VERSION} | asdict(self)
+        """Return the keys of a recipe file; those of the sampling stand between the others."""
+        values = asdict(self)
+        sampling, samples, dictionary = (values.pop(name) for name in ("sampling", "samples", "dictionary"))
+        return {"recipe": VERSION, **values, **sampling, "samples": samples, "dictionary": dictionary}
 
     def save(self, path: Path) -> None:
         """Write it, all or nothing.
@@ -53,35 +53,36 @@ class Recipe:
 
     @classmethod
     def load(cls, path: Path) -> Recipe:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            MonosemError: there is no recipe, or something in it is not what it should be.
+            MonosemError: the file is not a recipe, or a value in it is unsound.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise MonosemError(f"cannot read {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
-            raise MonosemError(f"{path} is no recipe: {error}", _WRITTEN_BY) from error
+            raise MonosemError(f"{path} is not a recipe: {error}", _WRITTEN_BY) from error
         return cls.of(data, str(path))
 
     @classmethod
     def of(cls, data: Any, where: str) -> Recipe:
-        """Read what `as_json` gave; `where` is named in errors.
+        """Read what `as_json` returned; `where` is named in errors.
 
         Raises:
-            MonosemError: it is no recipe, or something in it is not what it should be.
+            MonosemError: `data` is not a recipe, or a value in it is unsound.
         """
         if not isinstance(data, dict) or "recipe" not in data:
-            raise MonosemError(f"{where} is no recipe", _WRITTEN_BY)
+            raise MonosemError(f"{where} is not a recipe", _WRITTEN_BY)
         if data["recipe"] != VERSION:
             raise MonosemError(
                 f"{where} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
                 "A newer monosem may read it.",
             )
         try:
-            recipe = decode(cls, data)
+            sampling = decode(Sampling, data)
+            recipe = replace(decode(cls, data | {"sampling": {}}), sampling=sampling)
         except JsonError as error:
             raise MonosemError(f"{where}: {error}") from None
         for clamp in recipe.clamps:

@@ -1,18 +1,17 @@
-"""What the terminal and the model's own process say to each other: one JSON object a line, over the child's pipes.
+"""Messages between the terminal and the model process: one JSON object per line, over the pipes of a child process.
 
-The child is `python -P -m engine.live.server` (`command`). It greets, then answers requests in order; while a text is
-being written it looks for a request before every token, so that a change acts on the next one. Every answer carries the
-`id` of the request it belongs to, which the terminal counts up, so that an answer to something given up can be dropped.
-Tokens are vocabulary ids: their bytes are in the store.
+The child runs `python -P -m engine.live.server` (`command`). It sends `Hello`, then answers requests in order. While it
+generates it looks for a request before every token, so that a change acts on the next one. Each answer carries the `id`
+of its request, counted up by the terminal, so that late answers to a cancelled request can be dropped. Tokens are
+vocabulary ids; their bytes are in the index.
 
-`Start` and `Branch` write nothing by themselves; `Go` does, and `Pause` ends that. `Stop` breaks off whatever runs, a
-sweep or an inspection as well. The child ends when its stdin closes, when its parent dies, and when it has long been
-idle (`Gone` says so).
+`Start` and `Branch` only prepare a text; `Go` generates until `Pause`. `Stop` cancels whatever runs, a sweep or an
+inspection included. The child exits when its stdin closes, when its parent dies, and after a long idle time (`Gone`).
 
-The same lines go over a Unix socket (store.live.socket_file) to a process that outlives the line: `monosem serve`. It
-greets everybody and listens to the one who has asked for something last; whoever was listened to before is told so
-(`Gone`). What it has open stays when nobody is there, and a text is written on. `Load` of what is open is answered at
-once, and `Recall` brings the text back.
+`monosem serve` speaks the same messages over a Unix socket (store.live.socket_file) and outlives the connection. It
+sends `Hello` to every client and serves the one that sent the last request; the previous client gets `Gone`. The loaded
+run stays and a text is generated further while no client is connected. `Load` of the loaded run is answered at once,
+and `Recall` returns the text.
 """
 
 from __future__ import annotations
@@ -27,19 +26,21 @@ from typing import Any, get_args
 
 from store.files.typed_json import JsonError
 from store.files.typed_json import decode as decode_json
+from store.live.model_outputs import ClampSweep, End, ReadToken, Step
+from store.live.recipe import Recipe
 
-PROTOCOL = 1
+PROTOCOL = 2
 LONGEST = 1 << 24
-"""Bytes of a line at the most."""
+"""Bytes of a line at most."""
 
 
 class WireError(ValueError):
-    """A line is no message."""
+    """A line is not a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Open a run's model and dictionary; what was open is let go. Answers: Working …, Ready."""
+    """Load a run's model and dictionary in place of the loaded one. Answers: Working …, Ready."""
 
     id: int
     run: str
@@ -61,40 +62,32 @@ class Inspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Prepare a prompt to be continued; what was being written is let go. Answer: Started."""
+    """Prepare a prompt to be continued, in place of the present text. Answer: Started."""
 
     id: int
-    prompt: str
-    clamps: tuple[str, ...] = ()
-    """As they are written (store.live.clamp)."""
-    chat: bool = False
-    system: str = ""
-    max_new: int = 100
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    seed: int = 0
+    recipe: Recipe
+    """Without its sweep."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Go:
-    """Write on. Answers, with the id of this request: Stepped …, then Rested."""
+    """Generate. Answers, with the id of this request: Stepped …, then Rested."""
 
     id: int
     tokens: int | None = None
-    """As many; None for as far as the text goes."""
+    """Stop after so many; None continues to the end of the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """Write no further for now. Answer: Rested, to the Go that is paused; nothing where nothing is written."""
+    """Stop generating for now. Answer: Rested, to the Go that is paused; none where nothing is generated."""
 
     id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
-    """Put other clamps in force from the next token on, while it writes or not. Answer: Changed."""
+class ChangeClamps:
+    """Replace the clamps from the next token on, generating or not. Answer: Changed."""
 
     id: int
     clamps: tuple[str, ...]
@@ -107,81 +100,30 @@ class Branch:
     id: int
     token: int
     seed: int | None = None
-    """Another stream of random numbers; None draws the same ones again."""
+    """Of another stream of random numbers; None draws the same ones again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """Write one text for each strength. Answers: Working …, Swept."""
+class StartSweep:
+    """Generate one text for each strength of `recipe.sweep`. Answers: Working …, Swept."""
 
     id: int
-    start: Start
-    """What to continue, and under which other clamps."""
-    strengths: str
-    """`412=0,5,10`, with a place behind it if wished."""
+    recipe: Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """Break off what runs, and let the text go. Answer: Stopped; to what was broken off: Failed."""
+    """Cancel what runs, and drop the text. Answer: Stopped; to the cancelled request: Failed."""
 
     id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """Tell of the text that is open, to a terminal that comes back. Answers, with the id of this request: Recalled, a
-    Stepped for each token so far and for each that follows, then Rested."""
+    """Send the present text to a client that reconnects. Answers, with the id of this request: Recalled, a Stepped for
+    each token so far and for each that follows, then Rested."""
 
     id: int
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token of one text."""
-
-    token: int
-    logprob: float
-
-
-@dataclass(frozen=True)
-class Act:
-    """A clamped feature at the position that the clamped token was drawn from."""
-
-    feature: int
-    natural: float
-    clamped: float
-
-
-@dataclass(frozen=True)
-class Fires:
-    """A feature that fires on a token."""
-
-    feature: int
-    activation: float
-    loss_change: float | None
-
-
-@dataclass(frozen=True)
-class Read:
-    """One token of a text that was read."""
-
-    token: int
-    counted: bool
-    firings: tuple[Fires, ...]
-    active: int
-    next_loss: float | None
-
-
-@dataclass(frozen=True)
-class Swung:
-    """One strength of a sweep."""
-
-    clamp: str
-    tokens: tuple[int, ...]
-    end: str | None
-    kl: tuple[float, ...]
-    own_logprobs: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +136,7 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Working:
-    """How far something long is, or a sentence about it."""
+    """Progress of a long request, or a sentence about it."""
 
     id: int
     title: str
@@ -205,7 +147,7 @@ class Working:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The model is open."""
+    """The run is loaded."""
 
     id: int
     model: str
@@ -224,39 +166,34 @@ class Inspected:
     """The tokens of a text, context by context."""
 
     id: int
-    contexts: tuple[tuple[Read, ...], ...]
+    contexts: tuple[tuple[ReadToken, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A prompt has been taken."""
+    """A prompt is ready to be continued."""
 
     id: int
     prompt: tuple[int, ...]
     clamps: tuple[str, ...]
-    """In the form that store.live.clamp gives them."""
+    """In the form that store.live.clamp writes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
-    """One more token of each text that goes on; see engine.live.generation for the figures."""
+    """The next token of each text that goes on."""
 
     id: int
-    number: int
-    base: Token | None
-    clamped: Token | None
-    kl: float | None
-    own_logprob: float | None
-    acts: tuple[Act, ...]
+    step: Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rested:
-    """Nothing is being written any more. The ends say why each text is complete; None while it could go on."""
+    """Generation has paused or ended. An end is None while the text could go on."""
 
     id: int
-    base_end: str | None
-    clamped_end: str | None
+    base_end: End | None
+    clamped_end: End | None
     base_tok_s: float | None
     clamped_tok_s: float | None
 
@@ -268,7 +205,7 @@ class Changed:
     id: int
     clamps: tuple[str, ...]
     from_token: int
-    """The first token of the response that obeys."""
+    """The first token of the response that they act on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,16 +218,16 @@ class Branched:
 
 @dataclass(frozen=True, kw_only=True)
 class Recalled:
-    """The text that is open."""
+    """The present text."""
 
     id: int
-    start: Start | None
-    """What it was begun with, its clamps those in force; None where there is no text: nothing follows then."""
+    recipe: Recipe | None
+    """What it was started with, and the clamps now in force; None where there is no text: nothing follows then."""
     prompt: tuple[int, ...] = ()
     tokens: int = 0
-    """How many Stepped follow at once."""
+    """Number of Stepped that follow at once."""
     writing: bool = False
-    """Whether it is being written."""
+    """Whether it is being generated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,36 +235,34 @@ class Swept:
     """The texts of a sweep."""
 
     id: int
-    base: tuple[int, ...]
-    base_logprobs: tuple[float, ...]
-    strengths: tuple[Swung, ...]
+    sweep: ClampSweep
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """What ran has been broken off."""
+    """What ran has been cancelled."""
 
     id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A request could not be met; the process goes on."""
+    """A request failed; the process goes on."""
 
     id: int
-    """0 where the line was no request."""
+    """0 where the line was not a request."""
     what: str
     hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gone:
-    """The last line of a process that ends by itself."""
+    """The last line of a process that exits by itself."""
 
     why: str
 
 
-Request = Load | Inspect | Start | Go | Pause | Change | Branch | Sweep | Stop | Recall
+Request = Load | Inspect | Start | Go | Pause | ChangeClamps | Branch | StartSweep | Stop | Recall
 Answer = (
     Hello
     | Working
@@ -348,29 +283,29 @@ _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (*get_ar
 
 
 def command(log: Path) -> list[str]:
-    """How this process starts the child. With -P, a folder `engine` where the user is is not taken for ours."""
+    """Return the command that starts the child. -P keeps a folder `engine` in the working directory off the path."""
     return [sys.executable, "-P", "-m", "engine.live.server", "--log", str(log), "--parent", str(os.getpid())]
 
 
 def encode(message: Request | Answer) -> bytes:
-    """One line, its end included. What JSON cannot say (infinity, nan) becomes null."""
+    """Return a message as one line, line end included. Infinities and NaN become null."""
     values = {"type": type(message).__name__.lower()} | asdict(message)
     return json.dumps(_finite(values), allow_nan=False).encode() + b"\n"
 
 
 def decode(line: bytes) -> Request | Answer:
-    """The message of a line.
+    """Return the message of a line; null reads as NaN where a number is expected.
 
     Raises:
-        WireError: it is none.
+        WireError: it is not a message.
     """
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise WireError(f"no JSON: {error}") from None
+        raise WireError(f"not JSON: {error}") from None
     name = values.pop("type", None) if isinstance(values, dict) else None
     if not isinstance(name, str) or name not in _KINDS:
-        raise WireError(f"no message: {line[:80]!r}")
+        raise WireError(f"not a message: {line[:80]!r}")
     try:
         message: Request | Answer = decode_json(_KINDS[name], values, finite=False)
     except JsonError as error:

@@ -1,6 +1,6 @@
 """Parse filters as they are typed: `density>1e-4 max<=12 !dead label:water token:" sea">50% like:412 boat`.
 
-Terms are separated by spaces and must all hold; `!` negates a term. docs/architecture.md lists them.
+Terms are separated by spaces and must all hold; `!` negates a term. docs/guide.md lists them.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class SaeSpec:
     layer: int | None = None
     """Counted from 0; None for a raw module path."""
     site: str = ""
-    """One of the sites in docs/architecture.md, or a raw module path."""
+    """One of the sites in docs/guide.md, or a raw module path."""
     layer_out: int | None = None
     """Of a transcoder: the layer it explains."""
     site_out: str = ""

@@ -14,8 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
 from engine.data.contexts import Encoding
-from engine.live.decoder import Sampling
-from engine.live.generation import Session
+from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt
 from engine.model.language_model import LanguageModel, load_model
@@ -24,6 +23,7 @@ from engine.runtime.progress import Silent
 from engine.sae.base import SaeSettings
 from engine.sae.registry import architecture
 from store.live.clamp import parse_clamp
+from store.live.sampling import Sampling
 from tests.bench.page import Table
 from tests.bench.stories import LAYER, Stories
 from tests.bench.timing import grouped, ratio, spread
@@ -105,7 +105,7 @@ def _figures(side: list[float], plain: list[float]) -> tuple[str, str, str]:
 def speed(live: LiveModel, clamps: Sequence[str], tokens: int, *, compare: bool = False) -> float:
     """Tokens a second behind the first, for which the prompt is read."""
     prompt = Prompt("", tuple(range(1, 17)))
-    session = Session(live, prompt, list(map(parse_clamp, clamps)), Sampling(), tokens, compare=compare)
+    session = Generation(live, prompt, list(map(parse_clamp, clamps)), Sampling(max_new=tokens), compare=compare)
     session.step()
     began, written = time.perf_counter(), 0
     while session.step() is not None:

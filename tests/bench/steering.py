@@ -26,14 +26,15 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from engine.live.decoder import Decoder, Sampling
-from engine.live.generation import Row, perplexity, shown_text
+from engine.live.decoder import Decoder
+from engine.live.generation import GenerationRow, perplexity, shown_text
 from engine.live.live_model import LiveModel, open_live
 from engine.live.prompts import plain_prompt
 from engine.live.row_clamps import RowClamps
 from engine.model.hooks import logits
 from engine.runtime.progress import Silent
 from store.live.clamp import parse_clamp
+from store.live.sampling import Sampling
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
 from tests.bench.page import Table
@@ -218,7 +219,8 @@ def written(live: LiveModel, clamp: str, texts: int, tokens: int, *, seed: int) 
     """Texts under a clamp, all side by side, and their perplexity under the model without it."""
     prompt = plain_prompt(live, PROMPT)
     force = RowClamps(live, [parse_clamp(clamp)], prompt.layout)
-    rows = [Row(live, prompt, Sampling(temperature=1.0, seed=seed + number), tokens) for number in range(texts)]
+    samplings = (Sampling(max_new=tokens, temperature=1.0, seed=seed + number) for number in range(texts))
+    rows = [GenerationRow(live, prompt, sampling) for sampling in samplings]
     decoder = Decoder(live)
     while any(row.text.end is None for row in rows):
         stop = len(prompt.tokens) + max(len(row.text.tokens) for row in rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from monosem_tui.model.open_run import open_run
-from monosem_tui.screens.feature_order import Catalogue, Ordering
+from monosem_tui.screens.catalogue import Catalogue, Ordering
 from tests.bench.timing import grouped
 from tests.tui.live_app import ROOT
 from tests.tui.pty_bytes import PtyApp

@@ -69,16 +69,17 @@ def test_the_keys_that_programs_rely_on(run: RunFolder, capsys: pytest.CaptureFi
 
 
 def test_without_clamps_it_is_transformers_own_text(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    from engine.live.from_recipe import prompt_of, sampling_of
+    from engine.live.from_recipe import prompt_of
     from store.live.recipe import Recipe
+    from store.live.sampling import Sampling
 
     live = open_live(run, ReopenSettings(), Silent())
     for flags, recipe in (
         ((), Recipe(prompt=PROMPT)),
-        (DRAWN, Recipe(prompt=PROMPT, temperature=1.2, top_k=20, top_p=0.95, seed=40)),
+        (DRAWN, Recipe(prompt=PROMPT, sampling=Sampling(temperature=1.2, top_k=20, top_p=0.95, seed=40))),
     ):
         found = generate(capsys, run, *flags)
-        assert found["base"]["ids"] == generated(live, prompt_of(live, recipe), sampling_of(recipe), 12)
+        assert found["base"]["ids"] == generated(live, prompt_of(live, recipe), recipe.sampling, 12)
         assert found["clamped"] == found["base"]
         assert found["kl"] == [0.0] * 12
 

@@ -1,4 +1,4 @@
-"""Opened runs on tiny random models, and what clamps do to a text written out by hand in float64.
+"""LoadedRun runs on tiny random models, and what clamps do to a text written out by hand in float64.
 
 Shapes: T positions, D = d_in, O = d_out, F = d_sae, V vocabulary.
 """

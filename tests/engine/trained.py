@@ -87,7 +87,7 @@ def logits_by_hand(
 
 
 def encode_by_hand(weights: SaeWeights, x_ND: F64) -> F64:
-    """Dense activations [N, F] by the formulas of docs/architecture.md."""
+    """Dense activations [N, F] by the formulas of docs/formulas.md."""
     w = {name: values.astype(np.float64) for name, values in weights.tensors.items()}
     pre_NF = (normalised_by_hand(weights.spec.token_norm, x_ND) - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
     if weights.spec.arch == "topk":

@@ -11,7 +11,7 @@ from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import Memory
-from monosem_tui.screens import page_pane as paged
+from monosem_tui.screens.feature import pane
 from monosem_tui.screens.session import Session
 from store.notes.note_file import Notes
 from store.run.events import EndEvent, EventLog, TrainEvent
@@ -90,7 +90,7 @@ def make_app(
     opened: OpenRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> MakeApp:
     """Make an app on the sample, or on another run; what it copies and writes goes to a folder of the test."""
-    monkeypatch.setattr(paged, "DEBOUNCE", 0.01)
+    monkeypatch.setattr(pane, "DEBOUNCE", 0.01)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "TMUX"):

@@ -26,6 +26,16 @@ import time
 
 from store.live import wire
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import (
+    ClampedAct,
+    ClampSweep,
+    DrawnToken,
+    Firing,
+    ReadToken,
+    SampledText,
+    Step,
+    SweptStrength,
+)
 
 FORK, FIRST, OTHER = 4, 10, 30
 WORDS = 60
@@ -71,24 +81,25 @@ class Fake:
         match request:
             case wire.Load():
                 self.load(request)
-            case wire.Start(prompt=prompt) if len(prompt) > 1000:
+            case wire.Start(recipe=recipe) if len(recipe.prompt) > 1000:
                 send(wire.Failed(id=request.id, what="the prompt has 5000 tokens, and it reads 64", hint="Shorten it."))
             case wire.Start():
                 self.settle()
-                self.clamps, self.number, self.longest, self.seed = request.clamps, 0, request.max_new, request.seed
-                send(wire.Started(id=request.id, prompt=(0, 7, 8), clamps=request.clamps))
+                recipe, self.number = request.recipe, 0
+                self.clamps, self.longest, self.seed = recipe.clamps, recipe.sampling.max_new, recipe.sampling.seed
+                send(wire.Started(id=request.id, prompt=(0, 7, 8), clamps=recipe.clamps))
             case wire.Go():
                 self.going, self.left = request, request.tokens
             case wire.Pause():
                 self.settle()
-            case wire.Change():
+            case wire.ChangeClamps():
                 self.clamps = request.clamps
                 send(wire.Changed(id=request.id, clamps=request.clamps, from_token=self.number))
             case wire.Branch():
                 self.settle()
                 self.number = request.token
                 send(wire.Branched(id=request.id, token=request.token))
-            case wire.Sweep():
+            case wire.StartSweep():
                 self.sweep(request)
             case wire.Inspect():
                 self.inspect(request)
@@ -144,17 +155,15 @@ class Fake:
         base = FIRST + (n + self.seed) % (WORDS - FIRST)
         clamped = OTHER + (n - FORK) % (WORDS - OTHER) if changed else base
         features = dict.fromkeys(parse_clamp(one).feature for one in self.clamps)
-        send(
-            wire.Stepped(
-                id=going.id,
-                number=n,
-                base=wire.Token(base, -0.5),
-                clamped=wire.Token(clamped, -0.25),
-                kl=1.5 if changed else 0.0,
-                own_logprob=-2.0 if changed else -0.5,
-                acts=tuple(wire.Act(feature, 0.5, 9.0) for feature in features),
-            )
+        step = Step(
+            number=n,
+            base=DrawnToken(base, -0.5),
+            clamped=DrawnToken(clamped, -0.25),
+            kl=1.5 if changed else 0.0,
+            own_logprob=-2.0 if changed else -0.5,
+            acts=tuple(ClampedAct(feature, 0.5, 9.0) for feature in features),
         )
+        send(wire.Stepped(id=going.id, step=step))
         self.number += 1
         self.left = None if self.left is None else self.left - 1
         if "dies" in self.behaviour and self.number == 3:
@@ -168,21 +177,25 @@ class Fake:
 
     def inspect(self, request: wire.Inspect) -> None:
         """Each word of the text is the token behind the one before; token n has features n and 20 + n, and 0."""
-        reads = [wire.Read(0, False, (), 0, None)]
+        reads = [ReadToken(0, False, (), 0, None)]
         for n, _ in enumerate(request.text.split()):
             change = 0.5 if request.ablate else None
-            firings = (wire.Fires(n % 48, 8.0 - n % 8, change), wire.Fires((n + 20) % 48, 1.0, None))
-            reads.append(wire.Read(FIRST + n % 50, True, firings, 7, None))
+            firings = (Firing(n % 48, 8.0 - n % 8, change), Firing((n + 20) % 48, 1.0, None))
+            reads.append(ReadToken(FIRST + n % 50, True, firings, 7, None))
         send(wire.Inspected(id=request.id, contexts=(tuple(reads),)))
 
-    def sweep(self, request: wire.Sweep) -> None:
-        name, _, values = request.strengths.partition("=")
+    def sweep(self, request: wire.StartSweep) -> None:
+        name, _, values = request.recipe.sweep.partition("=")
         values, at, where = values.partition("@")
         swung = [
-            wire.Swung(f"{name}={value}{at}{where}", (40 + n, 41, 42), "length", (0.1 * n, 0.2 * n), (-1.0, -2.0 - n))
+            SweptStrength(f"{name}={value}{at}{where}", text((40 + n, 41, 42)), (0.1 * n, 0.2 * n), (-1.0, -2.0 - n))
             for n, value in enumerate(values.split(","))
         ]
-        send(wire.Swept(id=request.id, base=(10, 11, 12), base_logprobs=(-0.5, -0.5, -0.5), strengths=tuple(swung)))
+        send(wire.Swept(id=request.id, sweep=ClampSweep(text((10, 11, 12)), tuple(swung))))
+
+
+def text(tokens: tuple[int, ...]) -> SampledText:
+    return SampledText(tokens, (-0.5,) * len(tokens), "length")
 
 
 def send(message: wire.Answer) -> None:

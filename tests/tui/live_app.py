@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 
 from monosem_tui.live.model_client import Phase
 from monosem_tui.live.process import ModelProcess
-from monosem_tui.screens.live import LiveScreen
+from monosem_tui.screens.live.connection import ModelConnection
+from monosem_tui.screens.live.screen import LiveScreen
 from tests.tui.screens import screen_text, settle
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def fake(*behaviour: str) -> Callable[[Path], list[str]]:
 def pretend(monkeypatch: pytest.MonkeyPatch, *behaviour: str) -> None:
     """Live screens start the pretended model."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(LiveScreen, "command", staticmethod(fake(*behaviour)))
+    monkeypatch.setattr(ModelConnection, "command", staticmethod(fake(*behaviour)))
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
@@ -55,7 +56,9 @@ async def write(pilot: Pilot[None], prompt: str = "the sea") -> LiveScreen:
     """Type a prompt, and wait until the text is complete."""
     screen = await live(pilot)
     await pilot.press("p", *keys(prompt), "enter")
-    await until(pilot, lambda: screen.talk.phase is Phase.RESTING and screen.talk.writing.complete)
+    await until(
+        pilot, lambda: screen.connection.talk.phase is Phase.RESTING and screen.connection.talk.writing.complete
+    )
     return screen
 
 
@@ -79,7 +82,7 @@ def keys(text: str) -> list[str]:
 
 def process_of(screen: LiveScreen) -> ModelProcess:
     """The present life of the process."""
-    process = screen.talk._process
+    process = screen.connection.talk._process
     assert isinstance(process, ModelProcess)
     return process
 

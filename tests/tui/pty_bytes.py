@@ -23,12 +23,12 @@ from monosem_tui.terminal import capabilities as terminal
 from monosem_tui.launch import browse
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
-    import monosem_tui.screens.page_pane as screen
+    import monosem_tui.screens.feature.pane as screen
     screen.DEBOUNCE = float(sys.argv[2])
 if os.environ.get("FAKE_MODEL"):
     terminal.apply(terminal.decide(os.environ).settings())
-    from tests.tui.live_app import LiveScreen, fake
-    LiveScreen.command = staticmethod(fake(*os.environ["FAKE_MODEL"].split()))
+    from tests.tui.live_app import ModelConnection, fake
+    ModelConnection.command = staticmethod(fake(*os.environ["FAKE_MODEL"].split()))
 path = Path(sys.argv[1])
 os.chdir(os.environ.pop("EXPORT_TO", "."))
 if "TRACES" in os.environ:

@@ -36,12 +36,16 @@ async def settle(pilot: Pilot[None]) -> None:
     screen = browse_screen(pilot)
     for _ in range(500):
         await pilot.pause(0.01)
-        card, figures = screen.page.card, screen.page.figures
+        card, figures = screen.pane.state.page.card, screen.pane.state.page.figures
         shown = card.feature if card else None
         whole = card is not None and (card.dead or (figures is not None and figures.drift is not None))
-        if not screen.page.display or (shown == screen.feature and whole) or (shown is None and screen.page.rows > 1):
+        if (
+            not screen.pane.state.page.display
+            or (shown == screen.pane.state.feature and whole)
+            or (shown is None and screen.pane.state.page.rows > 1)
+        ):
             return
-    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.feature}")
+    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.pane.state.feature}")
 
 
 async def go(pilot: Pilot[None], *keys: str) -> BrowseScreen:

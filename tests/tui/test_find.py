@@ -67,13 +67,16 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 async def answered(pilot: Pilot[None]) -> FindScreen:
     """Wait until the search has ended and the page has followed."""
     screen = find_screen(pilot)
-    await until(pilot, lambda: screen._asking is None)
+    await until(pilot, lambda: screen.search._asking is None)
     await until(
         pilot,
         lambda: (
-            not screen.page.display
-            or screen.feature is None
-            or (screen.page.card is not None and screen.page.card.feature == screen.feature)
+            not screen.pane.state.page.display
+            or screen.pane.state.feature is None
+            or (
+                screen.pane.state.page.card is not None
+                and screen.pane.state.page.card.feature == screen.pane.state.feature
+            )
         ),
     )
     await pilot.pause()
@@ -96,12 +99,12 @@ def bottom(pilot: Pilot[None]) -> str:
 async def test_the_ranking_is_that_of_the_search(make_app: MakeApp, sample: Sample) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await ask(pilot, EITHER)
-        store = screen.run.store
+        store = screen.pane.state.run.store
         question = whole(text_matches(store, compile_pattern(EITHER))).question(store, EITHER)
         truth = find(store, question, FindOptions(top=48))
         assert screen.ranking.order.tolist() == [one.choice.feature for one in truth.results]
-        assert screen.ranking.shown.report is not None
-        assert screen.ranking.shown.report.found == truth
+        assert screen.ranking.answer.report is not None
+        assert screen.ranking.answer.report.found == truth
         best = truth.results[0]
         assert best.choice.feature in (0, 2)
         text = screen_text(pilot)
@@ -114,8 +117,8 @@ async def test_the_ranking_is_that_of_the_search(make_app: MakeApp, sample: Samp
 async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await ask(pilot, "^.s")
-        store = screen.run.store
-        at_starts = screen.ranking.shown.report
+        store = screen.pane.state.run.store
+        at_starts = screen.ranking.answer.report
         await pilot.press("w")
         await answered(pilot)
         tokens = whole(token_matches(store, compile_pattern("^.s"))).question(store, "")
@@ -124,8 +127,8 @@ async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
         )
         assert " · in tokens" in screen_text(pilot)
         await pilot.press("w")
-        assert screen.ranking.shown.report is at_starts  # known, so shown at once
-        assert screen._asking is None
+        assert screen.ranking.answer.report is at_starts  # known, so shown at once
+        assert screen.search._asking is None
         await pilot.press("s")
         await answered(pilot)
         assert "AUROC↓" in screen_text(pilot)
@@ -136,11 +139,11 @@ async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
 
 
 async def test_only_the_last_answers_are_kept(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monosem_tui.screens.find.ANSWERS", 2)
+    monkeypatch.setattr("monosem_tui.screens.pattern_search.ANSWERS", 2)
     async with make_app().run_test(size=(80, 24)) as pilot:
         for pattern in ("sea", "said", "dog", "sea"):
             screen = await ask(pilot, pattern)
-        assert [key[0].pattern for key in screen._answers] == ["dog", "sea"]
+        assert [key[0].pattern for key in screen.search._answers] == ["dog", "sea"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ async def test_what_cannot_be_found_is_a_line(pattern: str, said: str, make_app:
         await pilot.press("j")
         assert "the list is empty" in bottom(pilot)
         await ask(pilot, "sea")
-        assert screen.feature == 0
+        assert screen.pane.state.feature == 0
 
 
 async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None:
@@ -163,17 +166,17 @@ async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None
         await settle(pilot)
         await pilot.press(*typed(":find x⏎"))
         screen = find_screen(pilot)
-        screen.ask(ENDLESS)
-        asking = screen._asking
+        screen.search.ask(ENDLESS)
+        asking = screen.search._asking
         assert asking is not None
         await pilot.press("question_mark", "question_mark")  # the keys go on
-        assert screen._asking is asking
+        assert screen.search._asking is asking
         await pilot.press("escape")
         assert gone(asking.pid)
         assert "search stopped" in bottom(pilot)
         assert "stopped ─" in screen_text(pilot)
         await ask(pilot, "sea")
-        assert screen.feature == 0
+        assert screen.pane.state.feature == 0
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, BrowseScreen)
 
@@ -183,12 +186,12 @@ async def test_a_new_question_ends_the_one_before(make_app: MakeApp) -> None:
         await settle(pilot)
         await pilot.press("2")
         screen = find_screen(pilot)
-        screen.ask(ENDLESS)
-        before = screen._asking
+        screen.search.ask(ENDLESS)
+        before = screen.search._asking
         assert before is not None
         await ask(pilot, "sea")
         assert gone(before.pid)
-        assert screen.feature == 0
+        assert screen.pane.state.feature == 0
 
 
 async def test_leaving_ends_the_search(make_app: MakeApp) -> None:
@@ -196,8 +199,8 @@ async def test_leaving_ends_the_search(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("2")
-        find_screen(pilot).ask(ENDLESS)
-        asking = find_screen(pilot)._asking
+        find_screen(pilot).search.ask(ENDLESS)
+        asking = find_screen(pilot).search._asking
         await pilot.press("q")
         await pilot.pause()
     assert asking is not None
@@ -227,13 +230,13 @@ async def test_earlier_patterns_come_back(make_app: MakeApp) -> None:
         assert kept == FindMemory(patterns=("old", "older", "sea", "said"), held_out=True)
         await answered(pilot)
     app.keep()
-    assert recall(screen.run.path).find == kept
+    assert recall(screen.pane.state.run.path).find == kept
 
 
 async def test_a_pattern_is_in_the_list_once_and_the_oldest_go(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monosem_tui.screens.find.PATTERNS", 3)
+    monkeypatch.setattr("monosem_tui.screens.pattern_search.PATTERNS", 3)
     async with make_app().run_test(size=(80, 24)) as pilot:
         for pattern in ("sea", "said", "sea", "dog", "cat"):
             screen = await ask(pilot, pattern)
@@ -244,13 +247,13 @@ async def test_a_document_is_read_as_in_browse(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await ask(pilot, EITHER)
         await pilot.press("tab", "n", "enter")
-        await until(pilot, lambda: screen.in_document and screen.document.whole is not None)
+        await until(pilot, lambda: screen.pane.state.in_document and screen.pane.state.document.whole is not None)
         await pilot.pause()
-        whole = screen.document.whole
+        whole = screen.pane.state.document.whole
         assert f"of {cast(Whole, whole).stop - cast(Whole, whole).start}" in bottom(pilot)
         assert "lines" not in bottom(pilot)
         await pilot.press("J")  # another feature closes it
-        assert not screen.in_document
+        assert not screen.pane.state.in_document
 
 
 # From here to elsewhere
@@ -263,18 +266,18 @@ async def test_enter_opens_the_feature_in_browse_and_escape_comes_back(make_app:
         await pilot.press("j", "enter")
         browse = browse_screen(pilot)
         await settle(pilot)
-        assert browse.panes.front == "page"
-        assert browse.page.card is not None
-        assert browse.page.card.feature == screen.feature == int(screen.ranking.order[1])
+        assert browse.pane.state.panes.front == "page"
+        assert browse.pane.state.page.card is not None
+        assert browse.pane.state.page.card.feature == screen.pane.state.feature == int(screen.ranking.order[1])
         await press(pilot, "J")
-        assert browse.features.order.tolist() == screen.ranking.order.tolist()
-        assert browse.features.cursor == 2
+        assert browse.pane.state.listing.order.tolist() == screen.ranking.order.tolist()
+        assert browse.pane.state.listing.cursor == 2
         await pilot.press("escape")
         assert pilot.app.screen is screen
         assert screen.ranking.cursor == 1
         await pilot.press("1")
-        assert browse.catalogue.ordering.only is None
-        assert (browse.catalogue.ordering.sort, browse.catalogue.ordering.descending) == ("id", False)
+        assert browse.order.catalogue.ordering.only is None
+        assert (browse.order.catalogue.ordering.sort, browse.order.catalogue.ordering.descending) == ("id", False)
 
 
 async def test_the_whole_ranking_in_browse_keeps_its_order_until_it_is_sorted(make_app: MakeApp) -> None:
@@ -284,12 +287,12 @@ async def test_the_whole_ranking_in_browse_keeps_its_order_until_it_is_sorted(ma
         await pilot.press("j", "a")
         browse = browse_screen(pilot)
         await settle(pilot)
-        assert browse.features.order.tolist() == order
-        assert (browse.features.cursor, browse.panes.front) == (1, "list")
+        assert browse.pane.state.listing.order.tolist() == order
+        assert (browse.pane.state.listing.cursor, browse.pane.state.panes.front) == (1, "list")
         assert f"find {EITHER}: {len(order)}" in screen_text(pilot)
         assert "as ranked" in screen_text(pilot)
         await press(pilot, "s")
-        assert sorted(browse.features.order.tolist()) == sorted(order)
+        assert sorted(browse.pane.state.listing.order.tolist()) == sorted(order)
         assert "mean ↓" in screen_text(pilot)
         await press(pilot, "escape")
         assert pilot.app.screen is screen
@@ -301,15 +304,15 @@ async def test_the_page_follows_and_notes_are_taken(make_app: MakeApp, sample: S
         screen = await ask(pilot, EITHER)
         await pilot.press("j")
         await answered(pilot)
-        feature = screen.feature
-        assert screen.page.card is not None
-        assert screen.page.card.feature == feature
+        feature = screen.pane.state.feature
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.feature == feature
         await pilot.press("l", "ctrl+u", *typed("said here⏎"), "b", "t", *typed("mine⏎"))
         note = Notes(run.path / "notes.jsonl").load()[cast(int, feature)]
         assert (note.label, "mine" in note.tags) == ("said here", True)
         assert "said here" in screen_text(pilot).splitlines()[screen.ranking.cursor + 5]
         await pilot.press("u", "u", "u", "tab")
-        assert screen.panes.front == "page"
+        assert screen.pane.state.panes.front == "page"
         await pilot.press("j", "tab", "z", "z", ">", "m", "h", "y")
         assert "copied" in bottom(pilot)
     run.store.close()
@@ -339,11 +342,11 @@ async def test_a_long_index_makes_no_other_screen_wait(make_app: MakeApp) -> Non
         await settle(pilot)
         await pilot.press("2")
         screen = find_screen(pilot)
-        screen.ask(ENDLESS)
+        screen.search.ask(ENDLESS)
         await pilot.press("4")
         assert isinstance(pilot.app.screen, HealthScreen)
         await pilot.press("2")
-        assert screen._asking is not None
+        assert screen.search._asking is not None
         await pilot.press("escape")
 
 
@@ -354,14 +357,14 @@ async def test_an_index_that_grows_is_asked_as_it_is(make_app: MakeApp, tmp_path
     run = open_run(sample.run.path)
     async with make_app(run).run_test(size=(80, 24)) as pilot:
         screen = await ask(pilot, "sea")
-        before = screen.run.store.n_counted
+        before = screen.pane.state.run.store.n_counted
         assert f" of {before} tokens match" in screen_text(pilot)
         (tmp_path / "last").rename(last)
         await pilot.press("1")
         await until(pilot, lambda: pilot.app.session.run.store.n_counted > before)  # type: ignore[attr-defined]
         await ask(pilot, "sea")
         assert f" of {int(sample.counted_N.sum())} tokens match" in screen_text(pilot)
-    screen.run.store.close()
+    screen.pane.state.run.store.close()
 
 
 # What it fires on
@@ -379,9 +382,9 @@ async def test_what_the_feature_fires_on_is_told(make_app: MakeApp, sample: Samp
         assert all(word in SEA for word in re.findall(r"·(\w+) ", row))
         assert row.startswith(" 1-gram        ·sea ")
         await pilot.press("j")
-        await until(pilot, lambda: f"what {screen.feature} fires on ·" in screen_text(pilot))
+        await until(pilot, lambda: f"what {screen.pane.state.feature} fires on ·" in screen_text(pilot))
         await pilot.press("escape")
-        assert not screen.fires.display
+        assert not screen.pane.ngrams.panel.display
         assert pilot.app.screen is screen
 
 
@@ -390,8 +393,8 @@ async def test_in_browse_too_and_dead_features_say_so(make_app: MakeApp) -> None
         await press(pilot, *typed(":47⏎"), "f")
         await until(pilot, lambda: "feature 47 never fires" in screen_text(pilot))
         await press(pilot, "enter", "escape")
-        assert not browse_screen(pilot).fires.display
-        assert browse_screen(pilot).panes.front == "page"
+        assert not browse_screen(pilot).pane.ngrams.panel.display
+        assert browse_screen(pilot).pane.state.panes.front == "page"
 
 
 # Looks
@@ -457,7 +460,7 @@ async def test_hostile_patterns_and_tokens_are_text(make_app: MakeApp, opened, m
         await answered(pilot)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", screen_text(pilot))
         assert "nothing in the indexed corpus" in bottom(pilot)
-        screen._change(replace(screen._wanted, pattern="sea|\u202e"), "")
+        screen.search._change(replace(screen.search.wanted, pattern="sea|\u202e"), "")
         await answered(pilot)
         await pilot.press("a")
         await settle(pilot)

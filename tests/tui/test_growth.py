@@ -38,7 +38,7 @@ async def until(pilot: Pilot[None], contexts: int) -> None:
     """Wait until the screen has taken that many contexts, and the page has followed."""
     for _ in range(500):
         await pilot.pause(0.01)
-        if browse_screen(pilot).run.store.n_contexts == contexts:
+        if browse_screen(pilot).pane.state.run.store.n_contexts == contexts:
             await settle(pilot)
             return
     raise AssertionError("the index has not grown")
@@ -54,29 +54,29 @@ async def test_columns_and_headline_follow(make_app: MakeApp, filling: tuple[Sam
         await press(pilot, *"sjjjj")
         await press(pilot, "slash", *"max>0", "enter")
         screen = browse_screen(pilot)
-        feature, ordering = screen.features.feature, screen.catalogue.ordering
+        feature, ordering = screen.pane.state.listing.feature, screen.order.catalogue.ordering
         assert "index 33.3 %: 10 of 30 contexts" in screen_text(pilot)
         (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
         await until(pilot, 20)
         assert "index 66.7 %: 20 of 30 contexts" in screen_text(pilot)
-        assert (screen.features.feature, screen.catalogue.ordering) == (feature, ordering)
+        assert (screen.pane.state.listing.feature, screen.order.catalogue.ordering) == (feature, ordering)
         assert feature is not None
         fires = (sample.dense_NF[: 20 * CONTEXT] > 0).sum(axis=0)
-        assert screen.run.store.columns.count_F.tolist() == fires.tolist()
-        assert sorted(screen.features.order.tolist()) == np.flatnonzero(fires).tolist()
+        assert screen.pane.state.run.store.columns.count_F.tolist() == fires.tolist()
+        assert sorted(screen.pane.state.listing.order.tolist()) == np.flatnonzero(fires).tolist()
         for _ in range(300):
             await pilot.pause(0.01)
-            if screen.page.card and screen.page.card.count == fires[feature]:
+            if screen.pane.state.page.card and screen.pane.state.page.card.count == fires[feature]:
                 break
-        assert screen.page.card is not None
-        assert screen.page.card.max == highest(sample, 20, feature)
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.max == highest(sample, 20, feature)
         (kept / "seg-00002.h5").rename(segment_path(sample.run.index, 2))
         (kept / "features.h5").rename(sample.run.features)
         shutil.rmtree(sample.run.index)
         await until(pilot, 30)
         assert "contexts" not in screen_text(pilot).splitlines()[0]
-        assert screen.run.store.merged
-        assert (screen.features.feature, screen.catalogue.ordering) == (feature, ordering)
+        assert screen.pane.state.run.store.merged
+        assert (screen.pane.state.listing.feature, screen.order.catalogue.ordering) == (feature, ordering)
 
 
 async def test_the_page_stays_where_it_was_scrolled_to(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
@@ -84,12 +84,12 @@ async def test_the_page_stays_where_it_was_scrolled_to(make_app: MakeApp, fillin
     async with make_app(open_run(sample.run.path)).run_test(size=(80, 24)) as pilot:
         await press(pilot, "j", "enter", "j", "j")
         screen = browse_screen(pilot)
-        feature, first = screen.features.feature, screen.page.first
+        feature, first = screen.pane.state.listing.feature, screen.pane.state.page.first
         assert first == 2
         (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
         await until(pilot, 20)
-        assert (screen.page.card is not None, screen.features.feature) == (True, feature)
-        assert (screen.page.first, screen.panes.front) == (first, "page")
+        assert (screen.pane.state.page.card is not None, screen.pane.state.listing.feature) == (True, feature)
+        assert (screen.pane.state.page.first, screen.pane.state.panes.front) == (first, "page")
 
 
 async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
@@ -100,7 +100,7 @@ async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[
         await until(pilot, 20)
         await press(pilot, "backspace")
         screen = browse_screen(pilot)
-        assert (screen.typing, screen.input.text, screen.catalogue.ordering.text) == (True, "se", "se")
+        assert (screen.typing, screen.input.text, screen.order.catalogue.ordering.text) == (True, "se", "se")
 
 
 async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
@@ -116,7 +116,7 @@ async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tupl
         await press(pilot, "j")
         await pilot.pause(0.1)
         assert "seg-00001.h5 is not" not in screen_text(pilot)
-        assert browse_screen(pilot).features.cursor == 1
+        assert browse_screen(pilot).pane.state.listing.cursor == 1
 
 
 def test_an_index_of_another_autoencoder_is_not_mixed_in(tmp_path: Path) -> None:

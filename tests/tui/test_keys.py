@@ -19,8 +19,8 @@ from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.example_choice import ExampleChoice
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.clipboard import copy_path
-from monosem_tui.screens.feature_order import Ordering
+from monosem_tui.screens.catalogue import Ordering
+from monosem_tui.screens.output_files import copy_path
 from tests.sample_run import Sample, word_ids
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import browse_screen, press, screen_text, settle
@@ -50,21 +50,21 @@ class State(NamedTuple):
 def state(pilot: Pilot[None]) -> State:
     screen = browse_screen(pilot)
     return State(
-        screen.features.cursor,
-        screen.features.first,
-        screen.features.feature,
-        screen.page.first,
-        screen.panes.front,
-        screen.panes.zoomed,
-        screen.catalogue.ordering,
-        screen.page.rendering,
-        screen.page.log_counts,
+        screen.pane.state.listing.cursor,
+        screen.pane.state.listing.first,
+        screen.pane.state.listing.feature,
+        screen.pane.state.page.first,
+        screen.pane.state.panes.front,
+        screen.pane.state.panes.zoomed,
+        screen.order.catalogue.ordering,
+        screen.pane.state.page.rendering,
+        screen.pane.state.page.log_counts,
         screen.input.kind + screen.input.text if screen.typing else "",
         bool(screen.keys.display),
-        screen.features.palette.name,
+        screen.pane.state.listing.palette.name,
         chosen(screen),
-        screen.choice,
-        screen.in_document,
+        screen.pane.state.choice,
+        screen.pane.state.in_document,
     )
 
 
@@ -75,7 +75,7 @@ async def documented(pilot: Pilot[None]) -> None:
 
 
 def chosen(screen: BrowseScreen) -> str:
-    stop, card = screen.page.stop, screen.page.card
+    stop, card = screen.pane.state.page.stop, screen.pane.state.page.card
     if stop is None or card is None:
         return ""
     places = {s.title: [e.place for e in s.examples] for s in card.sections} | {"NEAR": [n.feature for n in card.near]}
@@ -97,7 +97,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (LIST, "turn(-1)"): ("G", {"cursor": 26, "first": 7}),
     (LIST, "end(-1)"): ("G", {"cursor": 0, "first": 0}),
     (LIST, "end(1)"): ("", {"cursor": 45, "first": 26}),
-    (LIST, "screen.open"): ("", {"front": "page"}),
+    (LIST, "open"): ("", {"front": "page"}),
     (PAGE, "scroll(1)"): ("⏎", {"lines": 1}),
     (PAGE, "scroll(-1)"): ("⏎jj", {"lines": 1}),
     (PAGE, "turn(0.5)"): ("⏎", {"lines": 10}),
@@ -110,14 +110,14 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (PAGE, "choose(-1)"): ("⏎nn", {"chosen": "top 0"}),
     (PAGE, "section(1)"): ("⏎n", {"chosen": "NEAR 0"}),
     (PAGE, "section(-1)"): ("⏎}}", {"chosen": "top 0"}),
-    (PAGE, "screen.follow_chosen"): ("⏎n", {"document": True}),
-    (PAGE, "screen.trail(-1)"): ("⏎}}⏎", {"cursor": 0, "chosen": "NEAR 0"}),
-    (PAGE, "screen.trail(1)"): ("⏎}}⏎H", {"cursor": 21, "chosen": ""}),
-    (PAGE, "screen.widen_text(1)"): ("⏎", {"choice": ExampleChoice(extent=2)}),
-    (PAGE, "screen.widen_text(-1)"): ("⏎", {"choice": ExampleChoice(extent=0)}),
-    (PAGE, "screen.intervals"): ("⏎", {"choice": ExampleChoice(intervals=12)}),
-    (PAGE, "screen.one"): ("⏎", {"choice": ExampleChoice(one_per_document=True)}),
-    (PAGE, "screen.draw"): ("⏎", {"choice": ExampleChoice(seed=1), "lines": 31}),
+    (PAGE, "follow_chosen"): ("⏎n", {"document": True}),
+    (PAGE, "trail(-1)"): ("⏎}}⏎", {"cursor": 0, "chosen": "NEAR 0"}),
+    (PAGE, "trail(1)"): ("⏎}}⏎H", {"cursor": 21, "chosen": ""}),
+    (PAGE, "widen_text(1)"): ("⏎", {"choice": ExampleChoice(extent=2)}),
+    (PAGE, "widen_text(-1)"): ("⏎", {"choice": ExampleChoice(extent=0)}),
+    (PAGE, "intervals"): ("⏎", {"choice": ExampleChoice(intervals=12)}),
+    (PAGE, "one"): ("⏎", {"choice": ExampleChoice(one_per_document=True)}),
+    (PAGE, "draw"): ("⏎", {"choice": ExampleChoice(seed=1), "lines": 31}),
     # The sample's documents are short; test_reading scrolls in a long one.
     (DOCUMENT, "scroll(1)"): ("⏎n⏎", {}),
     (DOCUMENT, "scroll(-1)"): ("⏎n⏎", {}),
@@ -138,9 +138,9 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (COMMAND, "leave"): ("¶", {"typing": ""}),
     (COMMAND, "next"): ("¶", {}),
     (COMMAND, "previous"): ("¶", {}),
-    (ANY, "screen.commands"): ("", {"typing": ">"}),
+    (ANY, "commands"): ("", {"typing": ">"}),
     (BROWSE, "filter"): ("", {"typing": "/"}),
-    (ANY, "screen.goto"): ("", {"typing": ":"}),
+    (ANY, "goto"): ("", {"typing": ":"}),
     (BROWSE, "fires"): ("", {}),
     (BROWSE, "step(1)"): ("⏎", {"cursor": 1}),
     (BROWSE, "step(-1)"): ("j⏎", {"cursor": 0}),
@@ -153,17 +153,17 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (BROWSE, "widen(4)"): ("", {}),
     (BROWSE, "widen(-4)"): ("", {}),
     (BROWSE, "switch"): ("", {"front": "page"}),
-    (ANY, "screen.theme"): ("", {"theme": "light"}),
-    (ANY, "screen.redraw"): ("", {}),
+    (ANY, "theme"): ("", {"theme": "light"}),
+    (ANY, "redraw"): ("", {}),
     (BROWSE, "clamp"): ("", {}),
     (BROWSE, "inspect"): ("", {}),
     (BROWSE, "copy"): ("", {}),
     (BROWSE, "export"): ("", {}),
     (FORM, "answer"): ("e", {}),
     (FORM, "leave"): ("e", {}),
-    (ANY, "screen.picture"): ("", {}),
-    (ANY, "screen.back"): ("⏎", {"front": "list"}),
-    (ANY, "screen.help"): ("", {"help": True}),
+    (ANY, "picture"): ("", {}),
+    (ANY, "back"): ("⏎", {"front": "list"}),
+    (ANY, "help"): ("", {"help": True}),
 }
 ELSEWHERE = (
     *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN),
@@ -233,12 +233,12 @@ async def test_filter_finds_labels_numbers_and_tokens(make_app: MakeApp, sample:
         screen = browse_screen(pilot)
         await press(pilot, *named("/wat"))
         labelled = {0}
-        on_token = set(np.flatnonzero(screen.run.store.columns.top_token_F == word_ids(("water",))[0]))
-        assert set(screen.features.order.tolist()) == labelled | on_token
+        on_token = set(np.flatnonzero(screen.pane.state.run.store.columns.top_token_F == word_ids(("water",))[0]))
+        assert set(screen.pane.state.listing.order.tolist()) == labelled | on_token
         await press(pilot, "escape", *named("/1⏎"))
         numbers = {i for i in range(48) if str(i).startswith("1")}
-        assert set(screen.features.order.tolist()) == numbers
-        assert screen.catalogue.ordering.text == "1"
+        assert set(screen.pane.state.listing.order.tolist()) == numbers
+        assert screen.order.catalogue.ordering.text == "1"
 
 
 async def test_filter_keeps_the_cursor_on_its_feature(make_app: MakeApp) -> None:
@@ -275,13 +275,13 @@ async def test_zoom_gives_either_pane_the_whole_width(make_app: MakeApp) -> None
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = browse_screen(pilot)
         await settle(pilot)
-        assert (screen.features.size.width, screen.page.size.width) == (48, 72)
+        assert (screen.pane.state.listing.size.width, screen.pane.state.page.size.width) == (48, 72)
         await press(pilot, "z")
-        assert (screen.features.size.width, bool(screen.page.display)) == (120, False)
+        assert (screen.pane.state.listing.size.width, bool(screen.pane.state.page.display)) == (120, False)
         await press(pilot, "z", "tab", "z")
-        assert (screen.page.size.width, bool(screen.features.display)) == (120, False)
+        assert (screen.pane.state.page.size.width, bool(screen.pane.state.listing.display)) == (120, False)
         await press(pilot, "z")
-        assert (screen.features.size.width, screen.page.size.width) == (48, 72)
+        assert (screen.pane.state.listing.size.width, screen.pane.state.page.size.width) == (48, 72)
 
 
 async def test_the_terminal_may_change_its_size_at_any_time(make_app: MakeApp) -> None:
@@ -290,13 +290,21 @@ async def test_the_terminal_may_change_its_size_at_any_time(make_app: MakeApp) -
         await press(pilot, "G")
         await pilot.resize_terminal(130, 12)
         await settle(pilot)
-        assert screen.page.card is not None
-        assert screen.page.card.feature == state(pilot).feature
-        assert screen.features.first <= screen.features.cursor < screen.features.first + screen.features.room
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.feature == state(pilot).feature
+        assert (
+            screen.pane.state.listing.first
+            <= screen.pane.state.listing.cursor
+            < screen.pane.state.listing.first + screen.pane.state.listing.room
+        )
         await pilot.resize_terminal(60, 40)
         await settle(pilot)
-        assert not screen.page.display
-        assert screen.features.first <= screen.features.cursor < screen.features.first + screen.features.room
+        assert not screen.pane.state.page.display
+        assert (
+            screen.pane.state.listing.first
+            <= screen.pane.state.listing.cursor
+            < screen.pane.state.listing.first + screen.pane.state.listing.room
+        )
 
 
 async def test_going_to_a_hidden_feature_shows_it(make_app: MakeApp) -> None:
@@ -324,7 +332,7 @@ async def test_the_order_is_that_of_the_columns(make_app: MakeApp, sample: Sampl
         for key, values in truth.items():
             await press(pilot, "s")
             assert state(pilot).ordering.sort == key
-            shown = browse_screen(pilot).features.order
+            shown = browse_screen(pilot).pane.state.listing.order
             assert (np.diff(values[shown]) <= 1e-6).all()
             assert len(shown) == 46
 
@@ -363,7 +371,7 @@ async def test_a_held_key_reads_one_page_only(
     read: list[int] = []
     original = type(opened.store).logits
     monkeypatch.setattr(type(opened.store), "logits", lambda self, i: (read.append(i), original(self, i))[1])
-    monkeypatch.setattr("monosem_tui.screens.page_pane.DEBOUNCE", 0.5)
+    monkeypatch.setattr("monosem_tui.screens.feature.pane.DEBOUNCE", 0.5)
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         read.clear()
@@ -390,7 +398,7 @@ async def test_the_footer_names_keys_that_do_something(make_app: MakeApp) -> Non
 
 async def test_a_click_moves_and_a_double_click_opens(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
-        features = browse_screen(pilot).features
+        features = browse_screen(pilot).pane.state.listing
         await pilot.click(features, offset=(10, 5))
         await settle(pilot)
         assert state(pilot).cursor == 3
@@ -404,7 +412,7 @@ async def test_a_wheel_moves_the_screen_and_the_cursor_comes_along(make_app: Mak
         widget.post_message(kind(widget, 5, 5, 0, 0, 0, False, False, False, 5, 5))
 
     async with make_app().run_test(size=(80, 24)) as pilot:
-        features = browse_screen(pilot).features
+        features = browse_screen(pilot).pane.state.listing
         wheel(features, events.MouseScrollDown)
         await settle(pilot)
         down = state(pilot)
@@ -431,16 +439,16 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         screen = browse_screen(pilot)
         screen.take_paste("max>6 !label:water")
         expected = [i for i in np.flatnonzero(dense.max(axis=0) > 6).tolist() if i != 0]
-        assert sorted(screen.features.order.tolist()) == expected
+        assert sorted(screen.pane.state.listing.order.tolist()) == expected
         screen.take_paste(" mean>")
-        assert sorted(screen.features.order.tolist()) == expected  # what was typed before stays
+        assert sorted(screen.pane.state.listing.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
         assert "unfinished" in screen_text(pilot)
         await press(pilot, "enter")
         assert "a number is expected after >" in screen_text(pilot)
         await press(pilot, "slash")
-        screen.input.open("/", "")
+        await press(pilot, "ctrl+u")
         screen.take_paste("dead")
-        assert screen.features.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
+        assert screen.pane.state.listing.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")
-        assert len(screen.features.order) == 46
+        assert len(screen.pane.state.listing.order) == 46

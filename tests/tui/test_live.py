@@ -15,9 +15,11 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
 from monosem_tui.live.model_client import Phase
+from monosem_tui.live.sampling_text import written
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import LiveMemory, Memory, recall
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write
@@ -64,7 +66,7 @@ async def test_texts_differ_from_the_token_that_clamps_change(
         assert f"{words(10, 14)} │{words(30, 31).strip()}" in text
         assert words(10, 17) in text
         assert "differs from token 5" in text
-        assert screen.talk.writing.fork == 4
+        assert screen.connection.talk.writing.fork == 4
         assert "KL mean 1.50 nats from token 5" in text
         assert "96 tok/s" in text
         await pilot.press("r")
@@ -77,24 +79,26 @@ async def test_a_strength_changed_while_it_writes_is_sent(make_app: MakeApp, mon
         await press(pilot, "c")
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
-        await until(pilot, lambda: len(screen.talk.writing) > 3)
+        await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         await pilot.press("]")
         await until(pilot, lambda: "obeyed from token" in screen_text(pilot))
-        assert screen.talk.phase is Phase.WRITING
-        assert screen.talk.recipe is not None
-        assert screen.talk.recipe.clamps == ("0=max*2.5@response",)
+        assert screen.connection.talk.phase is Phase.WRITING
+        assert screen.connection.talk.recipe is not None
+        assert screen.connection.talk.recipe.clamps == ("0=max*2.5@response",)
         await pilot.press("0")
-        await until(pilot, lambda: screen.talk.recipe is not None and not screen.talk.recipe.clamps)
+        await until(
+            pilot, lambda: screen.connection.talk.recipe is not None and not screen.connection.talk.recipe.clamps
+        )
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
-        written = len(screen.talk.writing)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
+        written = len(screen.connection.talk.writing)
         await pilot.press("space")
-        await until(pilot, lambda: len(screen.talk.writing) == written + 1)
+        await until(pilot, lambda: len(screen.connection.talk.writing) == written + 1)
         await pilot.press("h", "h", "h", "b")
-        await until(pilot, lambda: len(screen.talk.writing) > written + 2)
+        await until(pilot, lambda: len(screen.connection.talk.writing) > written + 2)
         await pilot.press("space")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
-        numbers = [token.token for token in screen.talk.writing.base]
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
+        numbers = [token.token for token in screen.connection.talk.writing.base]
         assert numbers == [10 + n % 50 for n in range(len(numbers))]  # nothing twice, nothing missing
 
 
@@ -118,15 +122,15 @@ async def test_the_tray(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> N
             (["enter", "backspace", "4", "enter"], ("7=+4",)),
         ):
             await pilot.press(*pressed)
-            assert screen.tray.clamps == clamps, pressed
+            assert screen.connection.tray.clamps == clamps, pressed
         for text, why in (("x", "no ="), ("48=1", "there is no feature 48"), ("47=max*2", "never fires in the index")):
             await pilot.press("a", *keys(text), "enter")
-            assert screen.tray.clamps == ("7=+4",)
+            assert screen.connection.tray.clamps == ("7=+4",)
             assert why in screen_text(pilot)
         modes = []
         for _ in range(4):
             await pilot.press("m")
-            modes.append(screen.tray.held[0].clamp.mode)
+            modes.append(screen.connection.tray.held[0].clamp.mode)
         assert modes == ["scale", "max", "set", "add"]
 
 
@@ -146,8 +150,8 @@ async def test_what_is_kept_for_the_next_time(
     )
     async with make_app(memory=kept).run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
-        assert (screen.shown.prompt, screen.tray.written()) == ("the sea", "-0=max*2@response")
-        assert str(screen.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
+        assert (screen.writing.shown.prompt, screen.connection.tray.written()) == ("the sea", "-0=max*2@response")
+        assert written(screen.writing.shown.sampling) == "t=0.5 p=1 k=0 max=200 seed=0"
         await pilot.press("p", "escape")
     hostile = Memory(live=LiveMemory(prompt="\x1b[31m", clamps="0=max*2 ]] 999999=1 =", sampling="k=x"))
     async with make_app(memory=hostile).run_test(size=(80, 24)) as pilot:
@@ -162,7 +166,7 @@ async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: py
         await press(pilot, "c")
         screen = await write(pilot)
         await pilot.press("s", "enter")
-        await until(pilot, lambda: screen.talk.swept is not None)
+        await until(pilot, lambda: screen.connection.talk.swept is not None)
         assert_golden(f"live-sweep-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
         await pilot.press("escape")
         assert "KL mean" in screen_text(pilot)
@@ -180,7 +184,9 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
         await until(pilot, lambda: "the recipe is in sea.json" in screen_text(pilot))
         recipe = Recipe.load(tmp_path / "sea.json")
         digest = hashlib.sha256(sample.run.sae.read_bytes()).hexdigest()
-        assert recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        assert recipe == Recipe(
+            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+        )
         await pilot.press("w", "ctrl+u", *keys("sea.json"), "enter")
         await until(pilot, lambda: "is there already" in screen_text(pilot))
         await pilot.press("e", "enter")
@@ -190,7 +196,7 @@ async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pat
         await pilot.press("e", "ctrl+u", *keys("out.json"), "enter")
         await pilot.pause()
         found = json.loads((tmp_path / "out.json").read_text())
-        assert found["clamped"]["ids"] == [token.token for token in screen.talk.writing.clamped]
+        assert found["clamped"]["ids"] == [token.token for token in screen.connection.talk.writing.clamped]
         assert (found["base"]["end"], found["kl"][:5]) == ("length", [0.0] * 4 + [1.5])
         assert {"prompt", "seed", "clamps", "base", "clamped", "kl", "tok_s"} == set(found)
         await pilot.press("e", "ctrl+u", *keys("/dev/null/x"), "enter")
@@ -206,25 +212,27 @@ async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
-        await until(pilot, lambda: len(screen.talk.writing) > 3)
+        await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         first = process_of(screen)
         assert first.pid is not None
         os.kill(first.pid, signal.SIGKILL)
-        await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
         text = screen_text(pilot)
         assert "gone · R brings it back" in text.splitlines()[1]
         assert "it was ended by SIGKILL: often memory has run out" in text.splitlines()[2]
         assert "R brings it back" in text
         assert words(10, 13) in text
         await pilot.press("R")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
         assert words(10, 13) in screen_text(pilot)
         assert process_of(screen) is not first
         await pilot.press("b")
         await pilot.press("h", "b")
         assert "holds this text no more" in screen_text(pilot)
         await pilot.press("escape", "ctrl+g")
-        await until(pilot, lambda: len(screen.talk.writing) > 3 and screen.talk.phase is Phase.WRITING)
+        await until(
+            pilot, lambda: len(screen.connection.talk.writing) > 3 and screen.connection.talk.phase is Phase.WRITING
+        )
         pid = process_of(screen).pid
         assert pid is not None
         await pilot.press("ctrl+g")
@@ -247,7 +255,7 @@ async def test_memory_runs_out_while_it_writes(make_app: MakeApp, monkeypatch: p
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: "memory ran out on the GPU · Shorten the text." in screen_text(pilot))
-        assert screen.talk.phase is Phase.RESTING
+        assert screen.connection.talk.phase is Phase.RESTING
         assert words(10, 12) in screen_text(pilot)
         await pilot.press("j")
         assert "memory ran out" in screen_text(pilot)  # until something else is asked for
@@ -261,7 +269,7 @@ async def test_a_reason_is_told_whole(
     async with make_app().run_test(size=size) as pilot:
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
-        await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
         text = " ".join(screen_text(pilot).split())
         assert "gone · R brings it back" in text
         assert "it was ended by SIGKILL: often memory has run out" in text
@@ -283,11 +291,11 @@ async def test_a_model_that_cannot_be_had(
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: said in screen_text(pilot))
-        assert screen.talk.phase in (Phase.NONE, Phase.DEAD)
+        assert screen.connection.talk.phase in (Phase.NONE, Phase.DEAD)
         pretend(monkeypatch)
-        screen.command = type(screen).command
+        screen.connection.command = type(screen.connection).command
         await pilot.press("R")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
 
 
 async def test_the_screen_stays_usable_while_it_loads(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +305,7 @@ async def test_the_screen_stays_usable_while_it_loads(make_app: MakeApp, monkeyp
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: "reading weights 3 of 8 files" in screen_text(pilot))
         await pilot.press("a", *keys("7=5"), "enter")
-        assert screen.tray.clamps == ("7=5",)
+        assert screen.connection.tray.clamps == ("7=5",)
         await pilot.press("1")
         await settle(pilot)
         assert "TOP" in screen_text(pilot)
@@ -355,7 +363,7 @@ async def test_a_text_looked_at(size: tuple[int, int], make_app: MakeApp, monkey
         pilot.app.post_message(Paste(" ".join("abcdefghijklmnopqrstuvwxyz" * 3)))
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: len(screen.looked.reads) == 79)
+        await until(pilot, lambda: len(screen.inspection.looked.reads) == 79)
         await pilot.press("space", "l", "space", "l", "l", "j", "x")
         await until(pilot, lambda: "without it" in screen_text(pilot))
         assert_golden(f"inspect-{size[0]}x{size[1]}", screen_text(pilot) + "\n" + style_digest(pilot, Palette()))
@@ -370,8 +378,8 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
         await pilot.press("p", "enter")
         assert "there is no text" in screen_text(pilot)
         await pilot.press("p", *keys("a b c d"), "enter")
-        await until(pilot, lambda: len(screen.looked.reads) == 5)
-        looked = screen.looked
+        await until(pilot, lambda: len(screen.inspection.looked.reads) == 5)
+        looked = screen.inspection.looked
         assert (looked.token, looked.feature) == (1, 0)  # BOS has no features
         await pilot.press("l", "l", "h", "j")
         assert (looked.token, looked.row, looked.feature) == (2, 1, 21)
@@ -383,7 +391,7 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
         await pilot.press("k", "space")
         assert looked.chosen == (1, 2, 3)
         await pilot.press("l", "c")
-        assert screen.tray.clamps == ("1=max*2@response",)
+        assert screen.connection.tray.clamps == ("1=max*2@response",)
         await pilot.press("x")
         await until(pilot, lambda: "+0.50 nats without it" in screen_text(pilot))
         assert (looked.token, looked.feature) == (2, 1)
@@ -391,9 +399,9 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
         await settle(pilot)
         assert "TOP" in screen_text(pilot)
         await pilot.press("3")
-        assert screen.looking
+        assert screen.inspection.view.display
         await pilot.press("escape")
-        assert not screen.looking
+        assert not screen.inspection.view.display
 
 
 def test_every_key_of_looking_is_pressed_here() -> None:

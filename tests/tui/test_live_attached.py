@@ -47,31 +47,33 @@ async def test_a_terminal_that_comes_back_finds_its_text(opened: OpenRun, run: R
             screen = await live(pilot)
             await pilot.press("g", *keys(" t=1.2 max=20 seed=40"), "enter", "a", *keys("3=max*40@response"), "enter")
             await pilot.press("p", *keys(PROMPT), "enter")
-            await until(pilot, lambda: screen.talk.writing.complete)
-            before, recipe = screen.talk.writing, screen.talk.recipe
+            await until(pilot, lambda: screen.connection.talk.writing.complete)
+            before, recipe = screen.connection.talk.writing, screen.connection.talk.recipe
             assert recipe is not None
         assert served.process.poll() is None
         async with app(opened, served.place).run_test(size=(120, 40)) as pilot:
             screen = await live(pilot)
-            await until(pilot, lambda: screen.talk.phase is Phase.RESTING and screen.talk.writing.complete)
-            assert screen.talk.writing.clamped == before.clamped
-            assert screen.talk.writing.prompt == before.prompt
-            assert screen.talk.recipe == recipe
+            await until(
+                pilot, lambda: screen.connection.talk.phase is Phase.RESTING and screen.connection.talk.writing.complete
+            )
+            assert screen.connection.talk.writing.clamped == before.clamped
+            assert screen.connection.talk.writing.prompt == before.prompt
+            assert screen.connection.talk.recipe == recipe
             await pilot.press("R")
-            await until(pilot, lambda: screen.talk.phase is Phase.RESTING and screen.talk.is_open)
-            assert screen.talk.writing.clamped == before.clamped
+            await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING and screen.connection.talk.is_open)
+            assert screen.connection.talk.writing.clamped == before.clamped
             served.process.kill()
             served.ended()
-            await until(pilot, lambda: screen.talk.phase is Phase.DEAD)
-            assert "monosem serve" in screen.talk.problem
-            assert screen.talk.writing.clamped == before.clamped
+            await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
+            assert "monosem serve" in screen.connection.talk.problem
+            assert screen.connection.talk.writing.clamped == before.clamped
             await pilot.press("R")
-            await until(pilot, lambda: "nobody listens there any more" in screen.talk.problem)
+            await until(pilot, lambda: "nobody listens there any more" in screen.connection.talk.problem)
             again = Served(run.path, served.place)
             try:
                 await pilot.press("R")
-                await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
-                assert screen.talk.writing.clamped == before.clamped
+                await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
+                assert screen.connection.talk.writing.clamped == before.clamped
             finally:
                 again.process.kill()
                 again.process.communicate()
@@ -86,11 +88,11 @@ async def test_one_terminal_takes_over_from_another(opened: OpenRun, run: RunFol
         async with app(opened, served.place).run_test(size=(120, 40)) as first:
             screen = await live(first)
             await first.press("p", *keys(PROMPT), "enter")
-            await until(first, lambda: screen.talk.writing.complete)
+            await until(first, lambda: screen.connection.talk.writing.complete)
             async with app(opened, served.place).run_test(size=(120, 40)) as second:
                 await live(second)
                 await until(first, lambda: "taken over by" in screen_text(first))
-                assert screen.talk.phase is Phase.NONE
+                assert screen.connection.talk.phase is Phase.NONE
     finally:
         served.process.kill()
         served.process.communicate()

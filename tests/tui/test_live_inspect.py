@@ -10,7 +10,7 @@ from monosem_tui.draw.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
 from monosem_tui.live.model_client import Phase
 from monosem_tui.model.document import passage, place_of
 from monosem_tui.pages.inspect_page import token_roles
-from monosem_tui.screens.live import LiveScreen
+from monosem_tui.screens.live.screen import LiveScreen
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from tests.sample_run import Sample
@@ -45,7 +45,9 @@ def test_a_long_document_is_cut_around_the_place(sample: Sample, monkeypatch: py
 
 
 async def read(pilot: Pilot[None], screen: LiveScreen) -> None:
-    await until(pilot, lambda: len(screen.looked.reads) > 0 and screen.talk.phase is Phase.RESTING)
+    await until(
+        pilot, lambda: len(screen.inspection.looked.reads) > 0 and screen.connection.talk.phase is Phase.RESTING
+    )
 
 
 async def test_a_document_by_its_number(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,13 +56,13 @@ async def test_a_document_by_its_number(make_app: MakeApp, monkeypatch: pytest.M
         screen = await live(pilot)
         number = 3
         await pilot.press("i", "o", *str(number), "enter")
-        await until(pilot, lambda: bool(screen.looked.text))
+        await until(pilot, lambda: bool(screen.inspection.looked.text))
         await read(pilot, screen)
         assert f"document {number}:" in screen_text(pilot)
         await pilot.press("o", *"99999", "enter")
         await until(pilot, lambda: "document 99999 is not in the index" in screen_text(pilot))
         await pilot.press("o", "x", "enter")
-        assert "is no number of a document" in screen_text(pilot)
+        assert "is not the number of a document" in screen_text(pilot)
 
 
 async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,15 +70,15 @@ async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest
     async with make_app().run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         await press(pilot, "I")
-        assert "nothing is chosen" in screen_text(pilot)
+        assert "choose an example first (n)" in screen_text(pilot)
         await press(pilot, "enter", "n")
         await pilot.press("I")
         await until(pilot, lambda: isinstance(pilot.app.screen, LiveScreen))
         screen = pilot.app.screen
         assert isinstance(screen, LiveScreen)
-        await until(pilot, lambda: screen.looking and bool(screen.looked.text))
+        await until(pilot, lambda: screen.inspection.view.display and bool(screen.inspection.looked.text))
         await read(pilot, screen)
-        assert screen.looked.name.startswith("document ")
+        assert screen.inspection.looked.name.startswith("document ")
 
 
 async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +87,7 @@ async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.Mon
         screen = await live(pilot)
         await pilot.press("i", "p", *keys(" ".join("abcdefghijklm")), "enter")
         await read(pilot, screen)
-        looked = screen.looked
+        looked = screen.inspection.looked
         await pilot.press("v", "l", "l", "v")
         sums: dict[int, float] = {}
         for place in (1, 3):
@@ -107,7 +109,7 @@ async def test_an_underline_on_the_colour(make_app: MakeApp, monkeypatch: pytest
         screen = await live(pilot)
         await pilot.press("i", "p", *keys("a b c d"), "enter")
         await read(pilot, screen)
-        looked = screen.looked
+        looked = screen.inspection.looked
         assert token_roles(looked, [1])[0] not in HEAT_UNDER
         await pilot.press("x")
         await until(pilot, lambda: bool(looked.effects))
@@ -128,7 +130,7 @@ async def test_an_answer_to_another_text_is_not_shown(make_app: MakeApp, monkeyp
         screen = await live(pilot)
         await pilot.press("i", "p", *keys("a b c d"), "enter", "p", *keys(" e f"), "enter")
         await read(pilot, screen)
-        assert len(screen.looked.reads) == 7
+        assert len(screen.inspection.looked.reads) == 7
 
 
 async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +142,6 @@ async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: len(screen.looked.reads) == 20_000 // 15 * 4 + 3)
+        await until(pilot, lambda: len(screen.inspection.looked.reads) == 20_000 // 15 * 4 + 3)
         await pilot.press("L", "j", "space")
         assert "token 12" in screen_text(pilot)

@@ -16,8 +16,9 @@ from monosem_tui.keys.table import at
 from monosem_tui.live.model_client import Phase
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import recall
-from monosem_tui.screens.live import LiveScreen
+from monosem_tui.screens.live.screen import LiveScreen
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from store.live.saved_recipes import keep_recipe, kept_recipes
 from store.notes.note_file import Notes
 from tests.sample_run import Sample
@@ -35,11 +36,15 @@ def own(sample: Sample, tmp_path: Path) -> Iterator[OpenRun]:
     run.store.close()
 
 
-OTHER = Recipe(prompt="a boat", clamps=("7=5", "0=max*2@prompt"), max_new=30, temperature=0.5, seed=3)
+OTHER = Recipe(
+    prompt="a boat", clamps=("7=5", "0=max*2@prompt"), sampling=Sampling(max_new=30, temperature=0.5, seed=3)
+)
 
 
 async def complete(pilot: Pilot[None], screen: LiveScreen) -> None:
-    await until(pilot, lambda: screen.talk.phase is Phase.RESTING and screen.talk.writing.complete)
+    await until(
+        pilot, lambda: screen.connection.talk.phase is Phase.RESTING and screen.connection.talk.writing.complete
+    )
 
 
 async def test_a_recipe_is_kept_and_written_again(
@@ -49,22 +54,24 @@ async def test_a_recipe_is_kept_and_written_again(
     async with make_app(own).run_test(size=(120, 40)) as pilot:
         await press(pilot, "c")
         screen = await write(pilot)
-        wrote = screen.talk.recipe
+        wrote = screen.connection.talk.recipe
         await pilot.press("w", "enter")
         await until(pilot, lambda: "own-1 is kept in the notes" in screen_text(pilot))
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
-        assert kept.recipe == Recipe(prompt="the sea", clamps=("0=max*2@response",), max_new=200, dictionary=digest)
+        assert kept.recipe == Recipe(
+            prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
+        )
         await pilot.press("w", *["backspace"], "1", "enter")
         assert "is kept already" in screen_text(pilot)
         await pilot.press("d", "g", *keys(" t=0.7 seed=9"), "enter", "p", "x", "enter")
         await complete(pilot, screen)
-        assert screen.talk.recipe != wrote
+        assert screen.connection.talk.recipe != wrote
         await pilot.press("o", "enter")
         await complete(pilot, screen)
-        assert screen.talk.recipe == wrote
-        assert screen.tray.clamps == ("0=max*2@response",)
-        assert screen.shown.sampling.words == "greedy"
+        assert screen.connection.talk.recipe == wrote
+        assert screen.connection.tray.clamps == ("0=max*2@response",)
+        assert screen.writing.shown.sampling.temperature == 0
 
 
 async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
@@ -83,11 +90,13 @@ async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.Mon
         assert "raised by" not in screen_text(pilot)
         assert "7 set to 5" in screen_text(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: "made with another" not in screen_text(pilot) and screen.talk.writing.complete)
-        assert screen.talk.recipe == OTHER
+        await until(
+            pilot, lambda: "made with another" not in screen_text(pilot) and screen.connection.talk.writing.complete
+        )
+        assert screen.connection.talk.recipe == OTHER
         await pilot.press("o", "k", "enter")
-        await until(pilot, lambda: screen.talk.swept is not None)
-        assert [one.clamp for one in screen.talk.swept.strengths] == ["5=0", "5=1", "5=2"]  # type: ignore[union-attr]
+        await until(pilot, lambda: screen.connection.talk.swept is not None)
+        assert [one.clamp for one in screen.connection.talk.swept.strengths] == ["5=0", "5=1", "5=2"]  # type: ignore[union-attr]
         await pilot.press("w", "ctrl+u", *"again", "enter")
         await until(pilot, lambda: "again is kept" in screen_text(pilot))
         assert kept_recipes(own.editor.notes.path)[0].recipe.sweep == "5=0,1,2"
@@ -107,7 +116,7 @@ async def test_recipes_that_do_not_fit(
         screen = await live(pilot)
         await pilot.press("o", "enter")
         assert "there is no feature 999" in screen_text(pilot)
-        assert screen.shown.prompt == ""
+        assert screen.writing.shown.prompt == ""
         foreign = tmp_path / "f.json"
         Recipe(prompt="the sea", dictionary="0" * 64).save(foreign)
         await pilot.press("f", *keys(str(foreign)), "enter")
@@ -115,7 +124,7 @@ async def test_recipes_that_do_not_fit(
         await complete(pilot, screen)
         (tmp_path / "no.json").write_text("{}")
         await pilot.press("o", "f", *keys(str(tmp_path / "no.json")), "enter")
-        assert "is no recipe" in screen_text(pilot)
+        assert "is not a recipe" in screen_text(pilot)
 
 
 async def test_a_text_under_several_strengths_is_said_to_be_one(
@@ -126,11 +135,11 @@ async def test_a_text_under_several_strengths_is_said_to_be_one(
         await press(pilot, "c")
         screen = await live(pilot)
         await pilot.press("p", *"sea", "enter")
-        await until(pilot, lambda: len(screen.talk.writing) > 3)
+        await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         await pilot.press("]")
         await until(pilot, lambda: "obeyed from" in screen_text(pilot))
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
         await pilot.press("w", "enter")
         await until(pilot, lambda: "not all of the text was written so" in screen_text(pilot))
 
@@ -168,10 +177,10 @@ async def test_a_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: O
         await pilot.press("a", *keys("7=5@user"), "enter")
         assert "@user is a turn of a chat" in screen_text(pilot)
         await pilot.press("S", *keys("Be brief."), "enter")
-        assert screen.shown.chat
+        assert screen.writing.shown.chat
         await pilot.press("a", *keys("7=5@user"), "enter")
         screen = await write(pilot, "Who are you?")
-        recipe = screen.talk.recipe
+        recipe = screen.connection.talk.recipe
         assert recipe is not None
         assert (recipe.chat, recipe.system, recipe.prompt) == (True, "Be brief.", "Who are you?")
         assert recipe.clamps == ("0=max*2@response", "7=5@user")
@@ -188,7 +197,7 @@ async def test_a_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: O
     assert (kept.chat, kept.system) == (True, "Be brief.")
     async with make_app(own, memory=recall(own.path)).run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
-        assert (screen.shown.chat, screen.shown.system) == (True, "Be brief.")
+        assert (screen.writing.shown.chat, screen.writing.shown.system) == (True, "Be brief.")
 
 
 async def test_a_model_that_takes_no_chats(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
@@ -197,14 +206,14 @@ async def test_a_model_that_takes_no_chats(make_app: MakeApp, monkeypatch: pytes
         screen = await live(pilot)
         await pilot.press("C", "p", *"sea", "enter")
         await until(pilot, lambda: "the tokenizer of fake has no chat template" in screen_text(pilot))
-        assert screen.talk.phase is Phase.RESTING
+        assert screen.connection.talk.phase is Phase.RESTING
         await pilot.press("ctrl+g")
         assert "no chat template: C takes the prompt as it is" in screen_text(pilot)
         await pilot.press("C", "ctrl+g")
         await complete(pilot, screen)
         await pilot.press("C")
         assert "no chat template" in screen_text(pilot)
-        assert not screen.shown.chat
+        assert not screen.writing.shown.chat
 
 
 async def test_where_a_clamp_holds(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
@@ -215,10 +224,10 @@ async def test_where_a_clamp_holds(make_app: MakeApp, monkeypatch: pytest.Monkey
         found = []
         for _ in range(3):
             await pilot.press("@")
-            found += screen.tray.clamps
+            found += screen.connection.tray.clamps
         assert found == ["7=5@2:9@if:3>1", "7=5@prompt@2:9@if:3>1", "7=5@response@2:9@if:3>1"]
         await pilot.press("x", "@", "x")
-        assert screen.tray.clamps == ("7=5@2:9@if:3>1",)
-        screen.shown.chat = True
+        assert screen.connection.tray.clamps == ("7=5@2:9@if:3>1",)
+        screen.writing.shown.chat = True
         await pilot.press("@", "@")
-        assert screen.tray.clamps == ("7=5@user@2:9@if:3>1",)
+        assert screen.connection.tray.clamps == ("7=5@user@2:9@if:3>1",)

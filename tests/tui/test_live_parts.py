@@ -14,12 +14,14 @@ from monosem_tui.draw.safe_text import width
 from monosem_tui.draw.spans import Role, Span
 from monosem_tui.draw.token_rows import Growing, flow, window
 from monosem_tui.draw.token_text import display_tokens
-from monosem_tui.live.model_client import Conversation, Phase
-from monosem_tui.live.process import Ended, Heard
-from monosem_tui.live.transcript import Sampling
+from monosem_tui.live.model_client import ModelClient, Phase
+from monosem_tui.live.process import ConnectionEnd, ProcessMessage
+from monosem_tui.live.sampling_text import changed, written
 from store.files.errors import MonosemError
 from store.live import wire
+from store.live.model_outputs import DrawnToken, Step
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 
 TOKENS = st.lists(st.sampled_from([" a", " sea", "side", ".", "↵", " 日本", " ", "é", " abcdefgh"]), max_size=40)
 
@@ -111,13 +113,13 @@ def test_cells_outside_of_the_changed_ones_are_equal(before: tuple[Span, ...], a
 
 
 def test_settings_as_they_are_typed() -> None:
-    settings = Sampling().changed("t=0.8, p=0.95 k=40 max=30 seed=7")
+    settings = changed(Sampling(), "t=0.8, p=0.95 k=40 max=30 seed=7")
     assert settings == Sampling(temperature=0.8, top_p=0.95, top_k=40, max_new=30, seed=7)
-    assert Sampling().changed(str(settings)) == settings
-    assert settings.changed("greedy").temperature == 0
+    assert changed(Sampling(), written(settings)) == settings
+    assert changed(settings, "greedy").temperature == 0
     for text in ("t=x", "q=1", "t=-1", "p=0", "p=2", "k=1.5", "max=0", "t=nan", "seed=99999999999999999999", "t"):
         with pytest.raises(MonosemError):
-            Sampling().changed(text)
+            changed(Sampling(), text)
 
 
 class Scripted:
@@ -125,13 +127,13 @@ class Scripted:
 
     def __init__(self) -> None:
         self.told: list[wire.Request] = []
-        self.says: list[Heard] = []
+        self.says: list[ProcessMessage] = []
         self.closed = False
 
     def tell(self, request: wire.Request, /) -> None:
         self.told.append(request)
 
-    def take(self) -> list[Heard]:
+    def take(self) -> list[ProcessMessage]:
         says, self.says = self.says, []
         return says
 
@@ -143,18 +145,18 @@ READY = wire.Ready(id=1, model="m", device="cpu", d_sae=4, max_context=8, contex
 
 
 def step(number: int, of: int, token: int) -> wire.Stepped:
-    drawn = wire.Token(token, -1.0)
-    return wire.Stepped(id=of, number=number, base=drawn, clamped=drawn, kl=0.0, own_logprob=-1.0, acts=())
+    drawn = DrawnToken(token, -1.0)
+    return wire.Stepped(id=of, step=Step(number, drawn, drawn, 0.0, -1.0, ()))
 
 
 def test_answers_to_what_was_given_up_are_dropped() -> None:
     process = Scripted()
-    talk = Conversation(Path("run"), lambda: process)
+    talk = ModelClient(Path("run"), lambda: process)
     talk.write(Recipe(prompt="a"))
     assert [type(one) for one in process.told] == [wire.Load]
     process.says = [READY]
     talk.hear()
-    assert process.told[1] == wire.Start(id=2, prompt="a")
+    assert process.told[1] == wire.Start(id=2, recipe=Recipe(prompt="a"))
     process.says = [wire.Started(id=2, prompt=(0,), clamps=())]
     talk.hear()
     process.says = [step(0, 3, 7)]
@@ -170,7 +172,7 @@ def test_answers_to_what_was_given_up_are_dropped() -> None:
 
 def test_a_prompt_that_is_refused_leaves_the_text() -> None:
     process = Scripted()
-    talk = Conversation(Path("run"), lambda: process)
+    talk = ModelClient(Path("run"), lambda: process)
     talk.write(Recipe(prompt="a"))
     process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=()), step(0, 3, 7)]
     talk.hear()
@@ -185,7 +187,7 @@ def test_a_prompt_that_is_refused_leaves_the_text() -> None:
 
 def test_a_branch_that_is_refused_takes_nothing_back() -> None:
     process = Scripted()
-    talk = Conversation(Path("run"), lambda: process)
+    talk = ModelClient(Path("run"), lambda: process)
     talk.write(Recipe(prompt="a"))
     process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=()), step(0, 3, 7), step(1, 3, 8)]
     talk.hear()
@@ -201,9 +203,9 @@ def test_a_branch_that_is_refused_takes_nothing_back() -> None:
 
 def test_idle_is_no_failure_and_another_life_begins() -> None:
     lives = [Scripted(), Scripted()]
-    talk = Conversation(Path("run"), iter(lives).__next__)
+    talk = ModelClient(Path("run"), iter(lives).__next__)
     talk.write(Recipe(prompt="a"))
-    lives[0].says = [READY, Ended("it was idle for 3600 seconds", idle=True)]
+    lives[0].says = [READY, ConnectionEnd("it was idle for 3600 seconds", idle=True)]
     talk.hear()
     assert talk.phase is Phase.NONE
     talk.write(Recipe(prompt="a"))
@@ -213,7 +215,7 @@ def test_idle_is_no_failure_and_another_life_begins() -> None:
 
 def test_a_change_in_the_prompt_acts_when_it_is_read_again() -> None:
     process = Scripted()
-    talk = Conversation(Path("run"), lambda: process)
+    talk = ModelClient(Path("run"), lambda: process)
     talk.write(Recipe(prompt="a", clamps=("1=2", "2=3@prompt")))
     process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=("1=2", "2=3@prompt")), step(0, 3, 7)]
     talk.hear()

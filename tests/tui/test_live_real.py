@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.from_recipe import prompt_of, sampling_of
-from engine.live.generation import Session
+from engine.live.from_recipe import prompt_of
+from engine.live.generation import Generation
 from engine.live.live_model import open_live
 from engine.runtime.progress import Silent
 from monosem_tui.live.model_client import Phase
@@ -41,29 +41,29 @@ async def test_a_text_is_what_the_engine_writes(
         screen = await live(pilot)
         await pilot.press("g", *keys(" t=1.2 max=20 seed=40"), "enter", "a", *keys("3=max*40@response"), "enter")
         await pilot.press("p", *keys(PROMPT), "enter")
-        await until(pilot, lambda: screen.talk.writing.complete)
-        recipe = screen.talk.recipe
+        await until(pilot, lambda: screen.connection.talk.writing.complete)
+        recipe = screen.connection.talk.recipe
         assert recipe is not None
-        assert (recipe.prompt, recipe.temperature, recipe.seed) == (PROMPT, 1.2, 40)
+        assert (recipe.prompt, recipe.sampling.temperature, recipe.sampling.seed) == (PROMPT, 1.2, 40)
         model = open_live(run, ReopenSettings(), Silent())
         clamps = [parse_clamp(clamp) for clamp in recipe.clamps]
-        own = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 20)
+        own = Generation(model, prompt_of(model, recipe), clamps, recipe.sampling)
         while own.step() is not None:
             pass
-        writing = screen.talk.writing
+        writing = screen.connection.talk.writing
         assert [token.token for token in writing.base] == own.base.tokens
         assert [token.token for token in writing.clamped] == own.clamped.tokens
         assert writing.kl == pytest.approx(own.kl, abs=1e-4)
         await pilot.press(*"hhhhh", "d", "b")
-        await until(pilot, lambda: screen.talk.phase is Phase.RESTING and len(writing) == 20)
+        await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING and len(writing) == 20)
         own.back(15)
         own.change([])
         while own.step() is not None:
             pass
-        assert [token.token for token in screen.talk.writing.clamped] == own.clamped.tokens
+        assert [token.token for token in screen.connection.talk.writing.clamped] == own.clamped.tokens
         await pilot.press("i")
-        await until(pilot, lambda: len(screen.looked.reads) > 0)
-        tokens = [read.token for read in screen.looked.reads]
+        await until(pilot, lambda: len(screen.inspection.looked.reads) > 0)
+        tokens = [read.token for read in screen.inspection.looked.reads]
         assert tokens == list(prompt_of(model, recipe).tokens)[: len(tokens)]
         await pilot.press("escape", "p", *keys(" " + words([1] * 90)), "enter")
         await until(pilot, lambda: "contexts of up to 64" in screen_text(pilot))
@@ -85,26 +85,28 @@ async def test_a_chat_that_is_kept_is_written_again(
         await pilot.press("S", *keys(words([7, 8])), "enter", "g", *keys(" t=1.2 max=12 seed=5"), "enter")
         await pilot.press("a", *keys("3=max*40@user"), "enter", "a", *keys("4=5@response"), "enter")
         await pilot.press("p", *keys(PROMPT), "enter")
-        await until(pilot, lambda: screen.talk.writing.complete)
-        before = screen.talk.writing
-        assert screen.talk.recipe is not None
-        assert screen.talk.recipe.chat
+        await until(pilot, lambda: screen.connection.talk.writing.complete)
+        before = screen.connection.talk.writing
+        assert screen.connection.talk.recipe is not None
+        assert screen.connection.talk.recipe.chat
         model = open_live(own, ReopenSettings(), Silent())
-        clamps = [parse_clamp(clamp) for clamp in screen.talk.recipe.clamps]
-        recipe = screen.talk.recipe
-        session = Session(model, prompt_of(model, recipe), clamps, sampling_of(recipe), 12)
+        clamps = [parse_clamp(clamp) for clamp in screen.connection.talk.recipe.clamps]
+        recipe = screen.connection.talk.recipe
+        session = Generation(model, prompt_of(model, recipe), clamps, recipe.sampling)
         while session.step() is not None:
             pass
         assert [token.token for token in before.clamped] == session.clamped.tokens
         await pilot.press("w", "enter")
         await until(pilot, lambda: "is kept in the notes" in screen_text(pilot))
         await pilot.press("d", "r")
-        await until(pilot, lambda: screen.talk.writing is not before and screen.talk.writing.complete)
-        assert screen.talk.writing.clamped != before.clamped
+        await until(
+            pilot, lambda: screen.connection.talk.writing is not before and screen.connection.talk.writing.complete
+        )
+        assert screen.connection.talk.writing.clamped != before.clamped
         await pilot.press("o", "enter")
-        await until(pilot, lambda: screen.talk.recipe == recipe and screen.talk.writing.complete)
-        assert screen.talk.writing.clamped == before.clamped
-        assert screen.talk.writing.base == before.base
+        await until(pilot, lambda: screen.connection.talk.recipe == recipe and screen.connection.talk.writing.complete)
+        assert screen.connection.talk.writing.clamped == before.clamped
+        assert screen.connection.talk.writing.base == before.base
     opened.store.close()
 
 
@@ -120,7 +122,7 @@ async def test_a_folder_that_has_gone(
     async with make_app(replace(opened)).run_test(size=(120, 40)) as pilot:
         screen = await live(pilot)
         await pilot.press("p", *keys("w5"), "enter")
-        await until(pilot, lambda: bool(screen.talk.problem))
+        await until(pilot, lambda: bool(screen.connection.talk.problem))
         assert "nowhere" in screen_text(pilot)
         assert "Traceback" not in screen_text(pilot)
     opened.store.close()

@@ -54,7 +54,7 @@ async def test_live_and_inspect(colors: int, make_app: MakeApp, monkeypatch: pyt
         golden("live", pilot, palette)
         screen = await live(pilot)
         await pilot.press("i", "p", "ctrl+u", *keys("the sea and she"), "enter")
-        await until(pilot, lambda: len(screen.looked.reads) == 5)
+        await until(pilot, lambda: len(screen.inspection.looked.reads) == 5)
         await pilot.press("space", "l", "space", "l")
         await pilot.pause()
         golden("inspect", pilot, palette)

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.open_run import OpenRun, open_run
-from monosem_tui.screens import notes as noted
+from monosem_tui.screens.feature import notes as noted
 from store.notes.note_file import FeatureNotes, Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
@@ -158,7 +158,7 @@ async def test_escape_and_unchanged_text_write_nothing(make_app: MakeApp, own: O
             assert not browse_screen(pilot).typing
             await press(pilot, key, "enter")
             assert not browse_screen(pilot).typing
-        assert browse_screen(pilot).feature == 0
+        assert browse_screen(pilot).pane.state.feature == 0
     assert path.read_bytes() == content
 
 
@@ -167,7 +167,7 @@ async def test_hostile_text_is_shown_harmless_and_edited_as_it_is(make_app: Make
     Notes(path).set(0, "label", hostile)
     async with make_app(own).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        browse_screen(pilot).follow_notes()
+        browse_screen(pilot).pane.notes.look()
         await press(pilot, "l")
         await write(pilot, "!")
         assert "\x1b" not in screen_text(pilot).replace("\n", "")
@@ -230,11 +230,11 @@ async def test_notes_that_become_unreadable_are_told_once(make_app: MakeApp, own
         path.unlink()
         path.mkdir()
         screen = browse_screen(pilot)
-        screen.follow_notes()
+        screen.pane.notes.look()
         assert "cannot read" in bottom(pilot)
         await press(pilot, "j")
         assert "cannot read" not in bottom(pilot)
-        screen.follow_notes()
+        screen.pane.notes.look()
         assert "cannot read" not in bottom(pilot)
         assert "water, boats" in row(pilot, 0)
 

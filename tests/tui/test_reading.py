@@ -39,29 +39,35 @@ async def test_neighbours_are_followed_and_the_way_back_is_exact(make_app: MakeA
     near = opened.store.neighbours(0).id.tolist()
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "enter", "}", "}", "n", "enter")
-        assert screen.feature == near[1]
-        assert screen.features.feature == near[1]
+        assert screen.pane.state.feature == near[1]
+        assert screen.pane.state.listing.feature == near[1]
         assert history(pilot) == f"0 › {near[1]}"
         second = opened.store.neighbours(near[1]).id.tolist()
         await go(pilot, "}", "}", "enter")
         assert history(pilot) == f"0 › {near[1]} › {second[0]}"
         await go(pilot, "escape")
-        assert (screen.feature, screen.page.stop and screen.page.stop.key) == (near[1], Key("NEAR", second[0]))
+        assert (screen.pane.state.feature, screen.pane.state.page.stop and screen.pane.state.page.stop.key) == (
+            near[1],
+            Key("NEAR", second[0]),
+        )
         assert history(pilot) == f"0 › {near[1]} › {second[0]}"
         await go(pilot, "backspace")
-        assert (screen.feature, screen.page.stop and screen.page.stop.key) == (0, Key("NEAR", near[1]))
+        assert (screen.pane.state.feature, screen.pane.state.page.stop and screen.pane.state.page.stop.key) == (
+            0,
+            Key("NEAR", near[1]),
+        )
         await go(pilot, "L", "L")
-        assert screen.feature == second[0]
+        assert screen.pane.state.feature == second[0]
         await go(pilot, "escape", "escape")
-        assert (screen.feature, screen.panes.front) == (0, "page")
+        assert (screen.pane.state.feature, screen.pane.state.panes.front) == (0, "page")
         await go(pilot, "escape")
-        assert (screen.features.feature, screen.panes.front) == (0, "list")
+        assert (screen.pane.state.listing.feature, screen.pane.state.panes.front) == (0, "list")
 
 
 async def test_moving_in_the_list_begins_anew(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "tab", "}", "}", "enter", "J")
-        assert screen.feature == screen.features.feature
+        assert screen.pane.state.feature == screen.pane.state.listing.feature
         assert history(pilot) == ""
         await go(pilot, "H")
         assert "no feature was followed to come here" in screen_text(pilot)
@@ -70,19 +76,19 @@ async def test_moving_in_the_list_begins_anew(make_app: MakeApp) -> None:
 async def test_a_feature_outside_the_filter_is_shown_and_said(make_app: MakeApp, opened: OpenRun) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "slash", *"boats", "enter")
-        assert screen.features.order.tolist() == [0]
+        assert screen.pane.state.listing.order.tolist() == [0]
         followed = int(opened.store.neighbours(0).id[0])
         await go(pilot, "tab", "}", "}", "enter")
-        assert (screen.feature, screen.features.feature) == (followed, 0)
-        assert screen.page.card is not None
-        assert screen.page.card.feature == followed
+        assert (screen.pane.state.feature, screen.pane.state.listing.feature) == (followed, 0)
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.feature == followed
         assert "not in the list: the filter boats leaves it out" in screen_text(pilot)
         await go(pilot, "tab")
-        assert (screen.feature, screen.page.card.feature) == (0, 0)
+        assert (screen.pane.state.feature, screen.pane.state.page.card.feature) == (0, 0)
         await go(pilot, "tab")
-        assert screen.feature == followed
+        assert screen.pane.state.feature == followed
         await go(pilot, "escape")
-        assert screen.feature == 0
+        assert screen.pane.state.feature == 0
         assert "not in the list" not in screen_text(pilot)
 
 
@@ -97,11 +103,11 @@ async def test_companions_come_by_themselves_and_are_followed(make_app: MakeApp,
         share = (fires[:, 0] & fires[:, companion]).sum() / fires[:, 0].sum()
         assert float(found[2]) == pytest.approx(100 * share, abs=0.05)
         screen = await go(pilot, "tab", "}", "}", "}", "enter")
-        assert screen.feature == companion
-        screen.run.notes[companion] = FeatureNotes(label="told apart")
+        assert screen.pane.state.feature == companion
+        screen.pane.state.run.notes[companion] = FeatureNotes(label="told apart")
         await go(pilot, "escape")
         assert f"WITH    {companion} told apart" in screen_text(pilot)
-        del screen.run.notes[companion]
+        del screen.pane.state.run.notes[companion]
 
 
 async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
@@ -109,12 +115,12 @@ async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
         screen = await go(pilot, "tab")
 
         def titles() -> list[str]:
-            assert screen.page.card is not None
-            return [section.title for section in screen.page.card.sections]
+            assert screen.pane.state.page.card is not None
+            return [section.title for section in screen.pane.state.page.card.sections]
 
         def drawn() -> list[int]:
-            assert screen.page.card is not None
-            return [example.place for example in screen.page.card.sections[-1].examples]
+            assert screen.pane.state.page.card is not None
+            return [example.place for example in screen.pane.state.page.card.sections[-1].examples]
 
         assert len(titles()) == 6
         first = drawn()
@@ -125,15 +131,17 @@ async def test_which_examples_and_how_much_text(make_app: MakeApp) -> None:
         assert len(titles()) == 6
         assert drawn() != first
         assert "4 of 153 drawn at random, seed 1" in screen_text(pilot)
-        lines = screen.page.rows
+        lines = screen.pane.state.page.rows
         await go(pilot, "+")
-        assert screen.page.rows > lines
+        assert screen.pane.state.page.rows > lines
         await go(pilot, "-", "-", "-")
         assert "8 tokens before, 4 behind" in screen_text(pilot)
-        assert screen.page.rows == lines
+        assert screen.pane.state.page.rows == lines
         await go(pilot, "o", "g")
         assert "one a document" in screen_text(pilot)
-        documents = screen.run.store.documents_of(np.array([e.place for e in screen.page.card.sections[0].examples]))  # type: ignore[union-attr]
+        documents = screen.pane.state.run.store.documents_of(
+            np.array([e.place for e in screen.pane.state.page.card.sections[0].examples])
+        )  # type: ignore[union-attr]
         assert len(set(documents.tolist())) == len(documents)
 
 
@@ -167,7 +175,7 @@ def words(sample: Sample, place: int) -> str:
 
 
 def shown(screen: BrowseScreen) -> str:
-    text = "".join(text_of(screen.document.row(number)) for number in range(screen.document.rows))
+    text = "".join(text_of(screen.pane.state.document.row(number)) for number in range(screen.pane.state.document.rows))
     text = re.sub(r"⟨0x..⟩|‹[\d.]+›|\s+", "", text)
     return re.sub(r"[^\x20-\x7e]", "", text)
 
@@ -181,20 +189,20 @@ async def test_the_whole_document_is_read(
     monkeypatch.setattr(document, "LOOK", 4)
     async with make_app().run_test(size=size) as pilot:
         screen = await go(pilot, "tab", "n", "n", "enter")
-        assert screen.in_document
-        assert screen.document.whole is not None
+        assert screen.pane.state.in_document
+        assert screen.pane.state.document.whole is not None
         for _ in range(12):
             await pilot.app.workers.wait_for_complete()
             await pilot.pause()
-        place = screen.document.whole.place
+        place = screen.pane.state.document.whole.place
         assert shown(screen) == words(sample, place)
         peak = float(sample.dense_NF[place, 0])
         assert f"sea‹{peak:.1f}›" in screen_text(pilot)
         await go(pilot, "m")
         assert shown(screen).replace(" ", "").startswith(words(sample, place)[:10])
         await go(pilot, "escape")
-        assert (screen.in_document, screen.panes.front) == (False, "page")
-        assert screen.page.stop is not None
+        assert (screen.pane.state.in_document, screen.pane.state.panes.front) == (False, "page")
+        assert screen.pane.state.page.stop is not None
 
 
 async def test_a_long_document_is_read_in_stretches(make_app: MakeApp, tmp_path: Path) -> None:
@@ -202,7 +210,7 @@ async def test_a_long_document_is_read_in_stretches(make_app: MakeApp, tmp_path:
     run = open_run(sample.run.path)
     async with make_app(run).run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "enter", "n", "enter")
-        view, whole = screen.document, screen.document.whole
+        view, whole = screen.pane.state.document, screen.pane.state.document.whole
         assert whole is not None
         assert whole.stop - whole.start in (6144, 4 * 4096 - 2 * 6144)
         assert view.rows < 400
@@ -225,17 +233,17 @@ async def test_a_long_document_is_read_in_stretches(make_app: MakeApp, tmp_path:
 async def test_another_feature_closes_the_document(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "tab", "n", "enter")
-        assert screen.in_document
+        assert screen.pane.state.in_document
         await go(pilot, "J")
-        assert not screen.in_document
-        assert screen.page.card is not None
-        assert screen.page.card.feature == screen.features.feature
+        assert not screen.pane.state.in_document
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.feature == screen.pane.state.listing.feature
 
 
 async def test_enter_without_a_choice_says_how_to_choose(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await go(pilot, "enter", "enter")
-        assert "nothing is chosen" in screen_text(pilot)
+        assert "choose an example first (n)" in screen_text(pilot)
 
 
 # Lines

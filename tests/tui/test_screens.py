@@ -226,12 +226,12 @@ async def test_a_group_is_shown_in_browse_and_escape_comes_back(make_app: MakeAp
         browse = pilot.app.screen
         assert isinstance(browse, BrowseScreen)
         silent = np.flatnonzero(sample.dense_NF.max(0) == 0)
-        assert sorted(browse.features.order.tolist()) == silent.tolist()
+        assert sorted(browse.pane.state.listing.order.tolist()) == silent.tolist()
         assert "dead: 2" in screen_text(pilot)
         await pilot.press("escape")
         await pilot.pause()
         assert pilot.app.screen is screen
-        assert len(browse.features.order) == 46
+        assert len(browse.pane.state.listing.order) == 46
 
 
 async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: MakeApp, opened: OpenRun) -> None:
@@ -240,18 +240,18 @@ async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: M
         screen = browse_screen(pilot)
         await pilot.press(*"ssss")
         await settle(pilot)
-        assert screen.catalogue.ordering.sort == "density"
-        assert (screen.features.cursor, screen.features.feature) == (0, int(density_F.argmax()))
+        assert screen.order.catalogue.ordering.sort == "density"
+        assert (screen.pane.state.listing.cursor, screen.pane.state.listing.feature) == (0, int(density_F.argmax()))
         await pilot.press("S")
         await settle(pilot)
         fires = np.flatnonzero(density_F > 0)
-        assert (screen.features.cursor, screen.features.first) == (0, 0)
-        assert screen.features.feature == int(fires[density_F[fires].argmin()])
+        assert (screen.pane.state.listing.cursor, screen.pane.state.listing.first) == (0, 0)
+        assert screen.pane.state.listing.feature == int(fires[density_F[fires].argmin()])
         await pilot.press("j", "j")
-        kept = screen.features.feature
+        kept = screen.pane.state.listing.feature
         await pilot.press("s", "S")
         await settle(pilot)
-        assert screen.features.feature == kept
+        assert screen.pane.state.listing.feature == kept
 
 
 async def test_groups_hold_the_features_of_their_density(make_app: MakeApp, sample: Sample) -> None:
@@ -359,7 +359,7 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
         screen = await listed(pilot)
         await pilot.press("j", "enter")
         await pilot.pause()
-        assert "gpt2-l8-32k has no index yet" in screen_text(pilot)
+        assert "gpt2-l8-32k is still training; browsable once indexing starts" in screen_text(pilot)
         await pilot.press("j", "enter")
         await until(pilot, lambda: "has no feature index yet" in screen_text(pilot))
         await pilot.press("k", "k", "enter")

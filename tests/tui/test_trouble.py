@@ -58,7 +58,7 @@ async def test_a_file_that_was_cut_while_open(make_app: MakeApp, tmp_path: Path)
         await settle(pilot)
         assert "has changed while it was open" in screen_text(pilot)
         assert pilot.app.is_running
-        assert len(browse_screen(pilot).features.order) == 47
+        assert len(browse_screen(pilot).pane.state.listing.order) == 47
     run.store.close()
 
 

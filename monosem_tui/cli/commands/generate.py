@@ -79,7 +79,7 @@ def generate(
 
     folder = find_run(run, runs_root(runs_dir))
     asked = asked_recipe(recipe, {name: value for name, value in changes.items() if value is not None})
-    from engine.live.from_recipe import sessions, signed, sweep_of
+    from engine.live.from_recipe import generations, signed, sweep_of
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import told
     from monosem_tui.cli.progress import ConsoleProgress
@@ -93,7 +93,7 @@ def generate(
         if asked.sweep:
             generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
         else:
-            generation.report(folder, live, asked, sessions(live, asked), json=json)
+            generation.report(folder, live, asked, generations(live, asked), json=json)
     if save is not None:
         asked.save(save)
         output.narrate(f"repeat it with: monosem generate {folder.path} --recipe {save}")

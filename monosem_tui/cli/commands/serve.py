@@ -36,7 +36,7 @@ def serve(
     place = socket.expanduser().absolute()
     listening = Listening(place)
     try:
-        from engine.live.loaded_run import Opened
+        from engine.live.loaded_run import LoadedRun
         from engine.live.server import serve_at
         from engine.runtime.out_of_memory import told
         from monosem_tui.cli.progress import ConsoleProgress
@@ -44,7 +44,7 @@ def serve(
 
         asked = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
         with told():
-            opened = Opened.by(asked, ConsoleProgress())
+            opened = LoadedRun.load(asked, ConsoleProgress())
         output.narrate(f"serving {folder.path}: monosem tui {folder.path} --attach {socket}")
         serve_at(listening, opened, log or place.with_name(place.name + ".log"), idle * 3600)
     finally:

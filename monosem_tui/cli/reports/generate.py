@@ -11,27 +11,27 @@ from monosem_tui.cli import output
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation
 from monosem_tui.draw.spans import Line, Role, Span, line
-from store.live.clamp import Clamp
+from store.live.clamp import Clamp, parse_clamp
+from store.live.model_outputs import ClampSweep, SampledText
 from store.live.recipe import Recipe
 from store.notes.note_file import FeatureNotes, Notes
 from store.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from engine.live.clamp_sweep import Sweep
-    from engine.live.generation import Session, Text
+    from engine.live.generation import Generation, GrowingText
     from engine.live.live_model import LiveModel
     from store.index.vocabulary import Vocabulary
 
 _ENDS = {"eos": "the model ended it", "length": "cut at --max-new", "context": "the model's context is full"}
 
 
-def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[Session], *, json: bool) -> None:
+def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[Generation], *, json: bool) -> None:
     """Write every sample while it is made; with `json`, all of them once they are done."""
     if json:
         samples = [_session_json(live, _finished(session)) for session in sessions]
         for number, sample in enumerate(samples):
-            sample["seed"] = recipe.seed + number
-        head = {"prompt": recipe.prompt, "seed": recipe.seed, "clamps": list(recipe.clamps)}
+            sample["seed"] = recipe.sampling.seed + number
+        head = {"prompt": recipe.prompt, "seed": recipe.sampling.seed, "clamps": list(recipe.clamps)}
         output.emit_json(head | samples[0] | ({"samples": samples} if len(samples) > 1 else {}))
         return
     labels = Notes(run.notes).load()
@@ -40,24 +40,23 @@ def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[S
             output.emit_lines(_head(session.clamps, labels))
         if recipe.samples > 1:
             output.emit_lines(
-                [(Span(f"sample {number + 1} of {recipe.samples}, seed {recipe.seed + number}", Role.DIM),)]
+                [(Span(f"sample {number + 1} of {recipe.samples}, seed {recipe.sampling.seed + number}", Role.DIM),)]
             )
         _write(live, session)
 
 
-def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: Sweep, *, json: bool) -> None:
+def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: ClampSweep, *, json: bool) -> None:
     """The text of each strength, with how far it is from the model's own."""
     if json:
         base = _text_json(live, sweep.base)
         rows = [
-            {"clamp": str(one.clamp), **_text_json(live, one.text), **_distance_json(one.kl, one.own_logprobs)}
+            {"clamp": one.clamp, **_text_json(live, one.text), **_distance_json(one.kl, one.own_logprobs)}
             for one in sweep.strengths
         ]
-        head = {"prompt": recipe.prompt, "seed": recipe.seed, "clamps": list(recipe.clamps)}
+        head = {"prompt": recipe.prompt, "seed": recipe.sampling.seed, "clamps": list(recipe.clamps)}
         output.emit_json(head | {"base": base, "perplexity": {"base": _perplexity(sweep.base.logprobs)}, "sweep": rows})
         return
     from engine.live.generation import shown_text
-    from store.live.clamp import parse_clamp
 
     labels = Notes(run.notes).load()
     output.emit_lines(_head([parse_clamp(clamp) for clamp in recipe.clamps], labels))
@@ -65,17 +64,17 @@ def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: Sweep, 
     output.emit_text(recipe.prompt + shown_text(live, sweep.base))
     for one in sweep.strengths:
         figures = f"KL {_number(_mean(one.kl))} nats a token  perplexity {_number(_perplexity(one.own_logprobs))}"
-        output.emit_lines([(), (Span(f"{_named(one.clamp, labels)}  {figures}", Role.HEADING),)])
+        output.emit_lines([(), (Span(f"{_named(parse_clamp(one.clamp), labels)}  {figures}", Role.HEADING),)])
         output.emit_text(recipe.prompt + shown_text(live, one.text))
 
 
-def _finished(session: Session) -> Session:
+def _finished(session: Generation) -> Generation:
     while session.step() is not None:
         pass
     return session
 
 
-def _write(live: LiveModel, session: Session) -> None:
+def _write(live: LiveModel, session: Generation) -> None:
     """The base text token by token, then the clamped one, which was written meanwhile."""
     prompt, vocabulary = session.prompt.text, live.vocabulary
     if session.compare:
@@ -103,7 +102,7 @@ class _Flow:
         self._text, self._shown, self._taken = prompt, 0, 0
         self._emit()
 
-    def show(self, vocabulary: Vocabulary, text: Text) -> None:
+    def show(self, vocabulary: Vocabulary, text: GrowingText) -> None:
         """What has been added to the text."""
         stop = len(text.tokens) - (text.end == "eos")
         for token in vocabulary.tokens(text.tokens[self._taken : stop]):
@@ -135,7 +134,7 @@ def _named(clamp: Clamp, labels: dict[int, FeatureNotes]) -> str:
     return f"{label}{clamp.in_words()}"
 
 
-def _figures(session: Session) -> list[Line]:
+def _figures(session: Generation) -> list[Line]:
     base = f"base: {_ends(session.base)}, perplexity {_number(_perplexity(session.base.logprobs))}"
     if not session.compare:
         return [(Span(base, Role.DIM),)]
@@ -152,12 +151,12 @@ def _columns(values: Sequence[float], width: int) -> list[float]:
     return [sum(values[at : at + step]) / len(values[at : at + step]) for at in range(0, len(values), step)]
 
 
-def _ends(text: Text) -> str:
+def _ends(text: GrowingText) -> str:
     speed = "" if text.speed is None else f" at {activation(text.speed)} a second"
     return f"{len(text.tokens)} tokens{speed} ({_ENDS[text.end or 'length']})"
 
 
-def _session_json(live: LiveModel, session: Session) -> dict[str, Any]:
+def _session_json(live: LiveModel, session: Generation) -> dict[str, Any]:
     base, clamped = _text_json(live, session.base), _text_json(live, session.clamped)
     own = session.own_logprobs if session.compare else session.base.logprobs
     kl = session.kl if session.compare else [0.0] * len(session.base.tokens)
@@ -179,14 +178,14 @@ def _session_json(live: LiveModel, session: Session) -> dict[str, Any]:
     }
 
 
-def _text_json(live: LiveModel, text: Text) -> dict[str, Any]:
+def _text_json(live: LiveModel, text: GrowingText | SampledText) -> dict[str, Any]:
     from engine.live.generation import shown_text
 
     return {
         "text": shown_text(live, text),
         "tokens": live.vocabulary.strings(text.tokens),
-        "ids": text.tokens,
-        "logprobs": text.logprobs,
+        "ids": list(text.tokens),
+        "logprobs": list(text.logprobs),
         "end": text.end,
     }
 

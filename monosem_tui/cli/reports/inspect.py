@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from monosem_tui.cli import output
 from monosem_tui.draw.numbers import activation, signed
@@ -10,33 +11,32 @@ from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_tokens
 from store.index.vocabulary import Vocabulary
+from store.live.model_outputs import Firing, ReadToken
 from store.notes.note_file import FeatureNotes, Notes
 from store.run.folder import RunFolder
 
-if TYPE_CHECKING:
-    from engine.live.inspection import Firing, Inspection, ReadToken
-
+Contexts = Sequence[Sequence[ReadToken]]
 WIDEST = 16
 """Cells for tokens."""
 
 
-def report(run: RunFolder, vocabulary: Vocabulary, found: Inspection, *, json: bool) -> None:
+def report(run: RunFolder, vocabulary: Vocabulary, contexts: Contexts, *, json: bool) -> None:
     """Print a text as the dictionary reads it."""
     labels = Notes(run.notes).load()
     if json:
-        output.emit_json(_json(vocabulary, found, labels))
+        output.emit_json(_json(vocabulary, contexts, labels))
         return
-    if len(found.contexts) > 1:
-        output.narrate(f"read in {len(found.contexts)} contexts, of the length that the dictionary was trained with")
+    if len(contexts) > 1:
+        output.narrate(f"read in {len(contexts)} contexts, of the length that the dictionary was trained with")
     columns = output.page_width()
-    for number, context in enumerate(found.contexts):
+    for number, context in enumerate(contexts):
         if number:
             output.emit_text("")
         output.emit_lines(_context(vocabulary, context, labels, columns))
 
 
 def _context(
-    vocabulary: Vocabulary, context: tuple[ReadToken, ...], labels: dict[int, FeatureNotes], columns: int
+    vocabulary: Vocabulary, context: Sequence[ReadToken], labels: dict[int, FeatureNotes], columns: int
 ) -> list[Line]:
     shown = display_tokens(vocabulary.tokens(read.token for read in context), listed=True, longest=WIDEST)
     size, digits = max(map(width, shown)), len(str(len(context) - 1))
@@ -65,15 +65,15 @@ def _firing(one: Firing, labels: dict[int, FeatureNotes], top: float) -> Line:
     return line(Span(str(one.feature), Role.DIM), Span(f"{label} "), Span(activation(one.activation), needed), change)
 
 
-def _json(vocabulary: Vocabulary, found: Inspection, labels: dict[int, FeatureNotes]) -> dict[str, Any]:
-    tokens = found.tokens
+def _json(vocabulary: Vocabulary, contexts: Contexts, labels: dict[int, FeatureNotes]) -> dict[str, Any]:
+    tokens = [token for context in contexts for token in context]
     values: dict[str, Any] = {
         "tokens": vocabulary.strings(read.token for read in tokens),
         "features": [[_firing_json(one, labels) for one in read.firings] for read in tokens],
         "ids": [read.token for read in tokens],
         "counted": [read.counted for read in tokens],
         "active": [read.active for read in tokens],
-        "contexts": [len(context) for context in found.contexts],
+        "contexts": [len(context) for context in contexts],
     }
     if any(read.next_loss is not None for read in tokens):
         values["next_loss"] = [read.next_loss for read in tokens]

@@ -1,4 +1,4 @@
-"""Every figure of an evaluation against the formulas of docs/architecture.md, written out in float64.
+"""Every figure of an evaluation against the formulas of docs/formulas.md, written out in float64.
 
 Shapes: N counted tokens, D = d_in, F = d_sae, T positions of a context, V vocabulary.
 """

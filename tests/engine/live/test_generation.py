@@ -6,20 +6,22 @@ Shapes: N tokens of a response, T positions, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from engine.live.clamp_sweep import sweep
-from engine.live.decoder import Chooser, Sampling
-from engine.live.generation import Session, divergence, perplexity, shown_text
+from engine.live.decoder import Chooser
+from engine.live.generation import Generation, divergence, perplexity, shown_text
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt, plain_prompt
 from engine.runtime.progress import Silent
 from engine.sae.token_norm import TokenNorm
 from store.files.errors import MonosemError
 from store.live.clamp import Clamp, parse_clamp
+from store.live.sampling import Sampling
 from tests.engine.architectures import each_architecture, each_token_norm, each_transcoding
 from tests.engine.live_models import D_SAE, live_model, log_softmax, logits_by_hand
 from tests.engine.small import BOS, words
@@ -33,14 +35,14 @@ def clamps(*written: str) -> list[Clamp]:
     return [parse_clamp(one) for one in written]
 
 
-def run(session: Session) -> Session:
+def run(session: Generation) -> Generation:
     while session.step() is not None:
         pass
     return session
 
 
-def written(live: LiveModel, clamp: Sequence[str] = (), sampling: Sampling = SAMPLED, new: int = NEW) -> Session:
-    return run(Session(live, plain_prompt(live, PROMPT), clamps(*clamp), sampling, new))
+def written(live: LiveModel, clamp: Sequence[str] = (), sampling: Sampling = SAMPLED, new: int = NEW) -> Generation:
+    return run(Generation(live, plain_prompt(live, PROMPT), clamps(*clamp), replace(sampling, max_new=new)))
 
 
 def generated(live: LiveModel, prompt: Prompt, sampling: Sampling, new: int) -> list[int]:
@@ -74,7 +76,7 @@ def test_without_clamps_both_texts_are_what_transformers_writes(family: str, sam
     assert session.clamped.tokens == session.base.tokens
     assert session.clamped.logprobs == session.base.logprobs == session.own_logprobs
     assert session.kl == [0.0] * 30
-    alone = run(Session(live, session.prompt, (), sampling, 30, compare=False))
+    alone = run(Generation(live, session.prompt, (), replace(sampling, max_new=30), compare=False))
     assert alone.base.tokens == session.base.tokens
     assert alone.clamped is alone.base
 
@@ -102,7 +104,7 @@ LAYOUTS = {
 }
 
 
-def check_by_hand(live: LiveModel, session: Session, clamped_with: list[Clamp]) -> None:
+def check_by_hand(live: LiveModel, session: Generation, clamped_with: list[Clamp]) -> None:
     """Log-probabilities of both texts and the divergence, from forward passes over the whole texts."""
     start = len(session.prompt.tokens) - 1
     for text, force, found in (
@@ -184,12 +186,12 @@ def test_set_to_what_it_is_changes_nothing(arch: str) -> None:
 def check_set_to_what_it_is(live: LiveModel) -> None:
     prompt = plain_prompt(live, PROMPT)
     for feature in range(D_SAE):
-        probe = Session(live, prompt, clamps(f"{feature}=*1"), Sampling(), 1)
+        probe = Generation(live, prompt, clamps(f"{feature}=*1"), Sampling(max_new=1))
         probe.step()
         (act,) = probe.acts[0]
         assert act.clamped == act.natural
         last = len(prompt.tokens) - 1
-        session = Session(live, prompt, clamps(f"{feature}={act.natural!r}@{last}:{last + 1}"), Sampling(), 1)
+        session = Generation(live, prompt, clamps(f"{feature}={act.natural!r}@{last}:{last + 1}"), Sampling(max_new=1))
         session.step()
         assert session.kl[0] < 1e-9
         assert abs(session.clamped.logprobs[0] - session.base.logprobs[0]) < 1e-5
@@ -220,7 +222,7 @@ def test_live_activations_are_the_dictionarys(arch: str) -> None:
 def test_a_changed_clamp_acts_from_the_next_token_on(family: str) -> None:
     """As one forward pass would have it with each position under the clamps that were in force when it was read."""
     live = live_model("relu", family)
-    session = Session(live, plain_prompt(live, PROMPT), clamps("3=2"), SAMPLED, NEW)
+    session = Generation(live, plain_prompt(live, PROMPT), clamps("3=2"), replace(SAMPLED, max_new=NEW))
     for _ in range(5):
         session.step()
     session.change(clamps("5=1.5"))
@@ -272,7 +274,9 @@ def test_a_branch_obeys_other_clamps_and_another_seed() -> None:
 def test_going_back_before_the_texts_part_and_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """To where both still agree, two rows are enough again."""
     live = live_model("relu")
-    session = Session(live, plain_prompt(live, ""), (), SAMPLED, NEW)  # BOS alone: back to 0 empties the memory
+    session = Generation(
+        live, plain_prompt(live, ""), (), replace(SAMPLED, max_new=NEW)
+    )  # BOS alone: back to 0 empties the memory
     for _ in range(4):
         session.step()
     session.change(clamps("3=3"))
@@ -329,10 +333,10 @@ def test_prompts_that_cannot_be_continued() -> None:
 )
 def test_clamps_that_do_not_fit(clamp: str, why: str) -> None:
     live = live_model()
-    session = Session(live, plain_prompt(live, PROMPT), clamps("3=2"), Sampling(), 3)
+    session = Generation(live, plain_prompt(live, PROMPT), clamps("3=2"), Sampling(max_new=3))
     for attempt in (
         lambda: session.change(clamps(clamp)),
-        lambda: Session(live, session.prompt, clamps(clamp), Sampling(), 3),
+        lambda: Generation(live, session.prompt, clamps(clamp), Sampling(max_new=3)),
     ):
         with pytest.raises(MonosemError, match=why):
             attempt()
@@ -340,9 +344,9 @@ def test_clamps_that_do_not_fit(clamp: str, why: str) -> None:
 
 
 def test_samplings_that_make_no_sense() -> None:
-    for wrong in ({"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"seed": -1}):
+    for wrong in ({"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"seed": -1}, {"max_new": 0}):
         with pytest.raises(MonosemError):
-            Sampling(**wrong)
+            Sampling(**wrong).check()
 
 
 def test_a_seed_is_a_stream_and_can_be_gone_back_in() -> None:
@@ -369,12 +373,12 @@ def test_a_sweep_is_each_strength_by_itself(sampling: Sampling) -> None:
     live = live_model("topk")
     prompt = plain_prompt(live, PROMPT)
     strengths, others = clamps("3=0@response", "3=2@response", "3=max*3@response"), clamps("5=*0.5")
-    found = sweep(live, prompt, strengths, others, sampling, NEW, Silent())
-    assert found.base.tokens == written(live, (), sampling).base.tokens
+    found = sweep(live, prompt, strengths, others, replace(sampling, max_new=NEW), Silent())
+    assert list(found.base.tokens) == written(live, (), sampling).base.tokens
     for one, strength in zip(found.strengths, strengths, strict=True):
         alone = written(live, ["5=*0.5", str(strength)], sampling)
-        assert one.clamp == strength
-        assert one.text.tokens == alone.clamped.tokens
+        assert one.clamp == str(strength)
+        assert list(one.text.tokens) == alone.clamped.tokens
         np.testing.assert_allclose(one.text.logprobs, alone.clamped.logprobs, atol=1e-4)
         np.testing.assert_allclose(one.kl, alone.kl, atol=1e-4)
         np.testing.assert_allclose(one.own_logprobs, alone.own_logprobs, atol=1e-4)
@@ -384,7 +388,7 @@ def test_a_sweep_is_each_strength_by_itself(sampling: Sampling) -> None:
 def test_a_clamped_text_alone_is_the_same_text(mode: str) -> None:
     live = live_model("topk")
     both = written(live, MODES[mode])
-    alone = run(Session(live, both.prompt, clamps(*MODES[mode]), SAMPLED, NEW, compare=False))
+    alone = run(Generation(live, both.prompt, clamps(*MODES[mode]), replace(SAMPLED, max_new=NEW), compare=False))
     assert alone.base is alone.clamped
     assert alone.clamped.tokens == both.clamped.tokens
     np.testing.assert_allclose(alone.clamped.logprobs, both.clamped.logprobs, atol=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from engine.indexing.index_run import build_index
 from engine.jobs.subject import Subject
-from engine.live.inspection import Inspection, contexts_of, inspect_contexts
+from engine.live.inspection import contexts_of, inspect_contexts
 from engine.live.live_model import LiveModel
 from engine.model.hooks import capture
 from engine.runtime.progress import Silent
@@ -19,6 +20,7 @@ from engine.sae.registry import from_weights
 from engine.sae.token_norm import TokenNorm
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.live.model_outputs import ReadToken
 from store.run.weights import SaeWeights
 from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
@@ -36,8 +38,12 @@ from tests.engine.trained import (
 TEXT = words([5, 9, 33, 12, 40, 7, 7, 21, 3, 50, 51, 52, 53])
 
 
-def read(live: LiveModel, text: str = TEXT, top: int = 6, *, ablate: bool = False) -> Inspection:
-    return inspect_contexts(live, contexts_of(live, text), top, Silent(), ablate=ablate)
+def flat(contexts: Sequence[Sequence[ReadToken]]) -> list[ReadToken]:
+    return [token for context in contexts for token in context]
+
+
+def read(live: LiveModel, text: str = TEXT, top: int = 6, *, ablate: bool = False) -> list[ReadToken]:
+    return flat(inspect_contexts(live, contexts_of(live, text), top, Silent(), ablate=ablate))
 
 
 def live_of(subject: Subject, weights: SaeWeights) -> LiveModel:
@@ -56,11 +62,11 @@ def test_activations_are_the_indexs_for_the_same_contexts(case: object, tmp_path
         while (behind := spans[-1].start + spans[-1].length) < store.n_tokens:
             spans.append(store.context_of(behind))
         contexts = [store.tokens(one.start, one.start + one.length) for one in spans]
-        found = inspect_contexts(live, contexts, 10**6, Silent())
-        assert len(found.tokens) == store.n_tokens
+        found = flat(inspect_contexts(live, contexts, 10**6, Silent()))
+        assert len(found) == store.n_tokens
         rows = store.rows(0, store.n_tokens)
     firing = 0
-    for place, token in enumerate(found.tokens):
+    for place, token in enumerate(found):
         here = slice(rows.indptr[place], rows.indptr[place + 1])
         indexed = dict(zip(rows.feature[here].tolist(), rows.act[here].tolist(), strict=True))
         shown = {one.feature: one.activation for one in token.firings}
@@ -69,7 +75,7 @@ def test_activations_are_the_indexs_for_the_same_contexts(case: object, tmp_path
         assert [one.activation for one in token.firings] == sorted(shown.values(), reverse=True)
         firing += len(indexed)
     assert firing > 100
-    assert any(not token.counted for token in found.tokens)
+    assert any(not token.counted for token in found)
 
 
 @each_architecture
@@ -80,7 +86,7 @@ def test_the_strongest_features_of_every_architecture(arch: str) -> None:
     assert context[0] == BOS
     x_TD = capture(live.lm, live.source, torch.from_numpy(context)[None].long())[0].double().numpy()
     acts_TF = acts_by_hand(live, x_TD)
-    for place, token in enumerate(found.tokens):
+    for place, token in enumerate(found):
         wanted = acts_TF[place] * (place > 0)
         order = [int(f) for f in np.argsort(-wanted)[:3] if wanted[f] > 0]
         assert [one.feature for one in token.firings] == order
@@ -117,7 +123,7 @@ def check_ablation(live: LiveModel) -> None:
     tokens, W_dec = context.tolist(), arrays(live.sae)["W_dec"]
     x_TD = capture(live.lm, live.source, torch.from_numpy(context)[None].long())[0].double().numpy()
     biggest = 0.0
-    for place, token in enumerate(found.tokens[:-1]):
+    for place, token in enumerate(found[:-1]):
         clean = losses_by_hand(live, tokens, place, np.zeros(W_dec.shape[1]))
         assert token.next_loss == pytest.approx(clean, abs=1e-4)
         for one in token.firings:
@@ -126,7 +132,7 @@ def check_ablation(live: LiveModel) -> None:
             assert one.loss_change == pytest.approx(loss - clean, abs=2e-4)
             biggest = max(biggest, abs(loss - clean))
     assert biggest > 0.01
-    last = found.tokens[-1]
+    last = found[-1]
     assert last.next_loss is None
     assert all(one.loss_change is None for one in last.firings)
 
@@ -163,8 +169,8 @@ def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:
     contexts = contexts_of(live, words([one - 3 for one in ids]))
     assert [one.tolist() for one in contexts] == [[BOS, *ids[0:15]], [BOS, *ids[15:30]], [BOS, *ids[30:]]]
     whole = inspect_contexts(live, contexts, 5, Silent(), ablate=True)
-    for context, tokens in zip(contexts, whole.contexts, strict=True):
-        alone = inspect_contexts(live, [context], 5, Silent(), ablate=True).contexts[0]
+    for context, tokens in zip(contexts, whole, strict=True):
+        alone = inspect_contexts(live, [context], 5, Silent(), ablate=True)[0]
         for one, other in zip(tokens, alone, strict=True):
             assert [f.feature for f in one.firings] == [f.feature for f in other.firings]
             np.testing.assert_allclose(
@@ -173,7 +179,7 @@ def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:
     bare = live_model("relu", "gpt2", "resid_post", 0, "eos")
     contexts = contexts_of(bare, words([0] * 20))
     assert [len(one) for one in contexts] == [16, 4]
-    assert [token.counted for token in inspect_contexts(bare, contexts, 5, Silent()).tokens] == [
+    assert [token.counted for token in flat(inspect_contexts(bare, contexts, 5, Silent()))] == [
         *([False] + [True] * 15),
         *([False] + [True] * 3),
     ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.live.decoder import Sampling
-from engine.live.generation import Session
+from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
-from engine.live.prompts import Message, chat_prompt, plain_prompt
-from engine.live.row_clamps import Layout
+from engine.live.prompts import ChatMessage, chat_prompt, plain_prompt
+from engine.live.row_clamps import PromptLayout
 from store.files.errors import MonosemError
 from store.live.clamp import Where, parse_clamp
+from store.live.sampling import Sampling
 from tests.engine.live_models import live_model
 from tests.engine.small import BOS, EOS, FIRST_WORD, words
 
@@ -39,7 +39,7 @@ def test_a_prompt_stands_behind_bos_and_is_plain_text() -> None:
 
 
 def test_a_chat_is_what_the_template_makes_of_it(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [Message("system", "w20 w21"), Message("user", " w30 ")])
+    prompt = chat_prompt(live, [ChatMessage("system", "w20 w21"), ChatMessage("user", " w30 ")])
     expected = [BOS, *w(9, 7, 20, 21), EOS, *w(9, 8, 30), EOS, *w(9, 6)]
     assert list(prompt.tokens) == expected
     own = live.encoding.tokenizer.apply_chat_template(
@@ -55,13 +55,13 @@ def test_a_chat_is_what_the_template_makes_of_it(live: LiveModel) -> None:
 
 
 def test_turns_that_say_the_same_are_told_apart(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [Message("user", "w5"), Message("assistant", "w5"), Message("user", "w5")])
+    prompt = chat_prompt(live, [ChatMessage("user", "w5"), ChatMessage("assistant", "w5"), ChatMessage("user", "w5")])
     said = [role for role, token in zip(prompt.role_P or (), prompt.tokens, strict=True) if token == FIRST_WORD + 5]
     assert said == ["user", "assistant", "user"]
 
 
 def test_roles_say_where_a_clamp_holds(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [Message("system", "w20"), Message("user", "w30")])
+    prompt = chat_prompt(live, [ChatMessage("system", "w20"), ChatMessage("user", "w30")])
     layout = prompt.layout
     total = len(prompt.tokens) + 3
     for part, wanted in {
@@ -74,21 +74,21 @@ def test_roles_say_where_a_clamp_holds(live: LiveModel) -> None:
         where = parse_clamp(f"1=off@{part}").where
         assert [i for i, on in enumerate(layout.allowed(where, 0, total)) if on] == wanted
         assert [i + 5 for i, on in enumerate(layout.allowed(where, 5, total - 5)) if on] == [i for i in wanted if i > 4]
-    Session(live, prompt, [parse_clamp("1=2@user")], Sampling(), 3).step()
+    Generation(live, prompt, [parse_clamp("1=2@user")], Sampling(max_new=3)).step()
 
 
 def test_ranges_and_parts_narrow_each_other() -> None:
-    layout = Layout(4)
+    layout = PromptLayout(4)
     on = layout.allowed(Where("response", 2, 6), 0, 9)
     assert [i for i, one in enumerate(on) if one] == [4, 5]
 
 
 def test_a_model_without_a_template_says_so() -> None:
     with pytest.raises(MonosemError, match="has no chat template"):
-        chat_prompt(live_model(), [Message("user", "w1")])
+        chat_prompt(live_model(), [ChatMessage("user", "w1")])
 
 
 def test_a_template_that_refuses_is_one_line(live: LiveModel) -> None:
     live.encoding.tokenizer.chat_template = "{{ raise_exception('only\nusers') }}"
     with pytest.raises(MonosemError, match=r"the chat template of llama fails: .*only users"):
-        chat_prompt(live, [Message("system", "w1")])
+        chat_prompt(live, [ChatMessage("system", "w1")])

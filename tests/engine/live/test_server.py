@@ -8,18 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from engine.live.from_recipe import prompt_of, sampling_of
-from engine.live.generation import Session
+from engine.live.from_recipe import prompt_of
+from engine.live.generation import Generation
 from engine.live.live_model import open_live
 from engine.runtime.progress import Silent
 from store.live import wire
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import Step
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
@@ -111,26 +114,32 @@ def child(loaded: Child) -> Child:
     return loaded
 
 
-def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Session:
+def session(run: RunFolder, clamps: tuple[str, ...] = CLAMPS) -> Generation:
     """The same text, written here."""
     live = open_live(run, ReopenSettings(), Silent())
-    recipe = Recipe(prompt=PROMPT, **DRAWN)
+    recipe = Recipe(prompt=PROMPT, sampling=Sampling(**DRAWN))
     force = [parse_clamp(clamp) for clamp in clamps]
-    return Session(live, prompt_of(live, recipe), force, sampling_of(recipe), recipe.max_new)
+    return Generation(live, prompt_of(live, recipe), force, recipe.sampling)
 
 
-def finish(session: Session) -> Session:
+def start(
+    number: int, prompt: str = PROMPT, clamps: tuple[str, ...] = (), *, chat: bool = False, **drawn: Any
+) -> wire.Start:
+    return wire.Start(id=number, recipe=Recipe(prompt=prompt, clamps=clamps, chat=chat, sampling=Sampling(**drawn)))
+
+
+def finish(session: Generation) -> Generation:
     while session.step() is not None:
         pass
     return session
 
 
-def stepped(child: Child, number: int) -> list[wire.Stepped]:
-    return [one for one in child.said if isinstance(one, wire.Stepped) and one.id == number]
+def stepped(child: Child, number: int) -> list[Step]:
+    return [one.step for one in child.said if isinstance(one, wire.Stepped) and one.id == number]
 
 
 def test_a_text_as_it_is_written_here(child: Child, run: RunFolder) -> None:
-    child.tell(wire.Start(id=2, prompt=PROMPT, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
+    child.tell(start(2, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
     started, rested = child.until(wire.Started), child.until(wire.Rested)
     own = finish(session(run))
     assert started.prompt == own.prompt.tokens
@@ -146,10 +155,10 @@ def test_a_text_as_it_is_written_here(child: Child, run: RunFolder) -> None:
 
 
 def test_so_many_tokens_then_other_clamps_then_on(child: Child, run: RunFolder) -> None:
-    child.tell(wire.Start(id=2, prompt=PROMPT, **DRAWN), wire.Go(id=3, tokens=4))
+    child.tell(start(2, **DRAWN), wire.Go(id=3, tokens=4))
     assert child.until(wire.Rested).base_end is None
     assert len(stepped(child, 3)) == 4
-    child.tell(wire.Change(id=4, clamps=CLAMPS), wire.Go(id=5))
+    child.tell(wire.ChangeClamps(id=4, clamps=CLAMPS), wire.Go(id=5))
     changed = child.until(wire.Changed)
     assert (changed.clamps, changed.from_token) == (CLAMPS, 4)
     child.until(wire.Rested)
@@ -164,9 +173,9 @@ def test_so_many_tokens_then_other_clamps_then_on(child: Child, run: RunFolder) 
 
 
 def test_changes_while_it_writes_obey_from_the_token_they_name(child: Child) -> None:
-    child.tell(wire.Start(id=2, prompt=PROMPT, seed=1, temperature=1.0, max_new=59), wire.Go(id=3))
+    child.tell(start(2, seed=1, temperature=1.0, max_new=59), wire.Go(id=3))
     child.until(wire.Stepped)
-    child.tell(wire.Change(id=4, clamps=("3=50",)))
+    child.tell(wire.ChangeClamps(id=4, clamps=("3=50",)))
     changed = child.until(wire.Changed)
     child.until(wire.Rested)
     for step in stepped(child, 3):
@@ -175,13 +184,13 @@ def test_changes_while_it_writes_obey_from_the_token_they_name(child: Child) -> 
 
 
 def test_pause_and_branch(child: Child, run: RunFolder) -> None:
-    child.tell(wire.Start(id=2, prompt=PROMPT, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
+    child.tell(start(2, clamps=CLAMPS, **DRAWN), wire.Go(id=3))
     child.until(wire.Stepped)
     child.tell(wire.Pause(id=4))
     child.until(wire.Rested)
     child.tell(wire.Go(id=5))
     child.until(wire.Rested)
-    child.tell(wire.Branch(id=6, token=3), wire.Change(id=7, clamps=()), wire.Go(id=8))
+    child.tell(wire.Branch(id=6, token=3), wire.ChangeClamps(id=7, clamps=()), wire.Go(id=8))
     assert child.until(wire.Branched).token == 3
     child.until(wire.Rested)
     own = finish(session(run))
@@ -197,7 +206,7 @@ def test_reading_a_text(child: Child, run: RunFolder) -> None:
     child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
     (read,) = child.until(wire.Inspected).contexts
     live = open_live(run, ReopenSettings(), Silent())
-    (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True).contexts
+    (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True)
     assert [(one.token, one.counted, one.active) for one in read] == [(o.token, o.counted, o.active) for o in own]
     for one, other in zip(read, own, strict=True):
         assert [f.feature for f in one.firings] == [f.feature for f in other.firings]
@@ -206,13 +215,15 @@ def test_reading_a_text(child: Child, run: RunFolder) -> None:
 
 
 def test_a_sweep_and_one_that_is_broken_off(child: Child) -> None:
-    start = wire.Start(id=0, prompt=PROMPT, temperature=1.0, max_new=6)
-    child.tell(wire.Sweep(id=2, start=start, strengths="3=0,max*20"))
-    swept = child.until(wire.Swept)
+    recipe = Recipe(prompt=PROMPT, sweep="3=0,max*20", sampling=Sampling(temperature=1.0, max_new=6))
+    child.tell(wire.StartSweep(id=2, recipe=recipe))
+    swept = child.until(wire.Swept).sweep
     assert [one.clamp for one in swept.strengths] == ["3=0", "3=max*20"]
-    assert all(len(one.tokens) == len(one.kl) for one in swept.strengths)
-    long = wire.Start(id=0, prompt=PROMPT, temperature=1.0, max_new=60)
-    child.tell(wire.Sweep(id=3, start=long, strengths=",".join(["3=0"] + ["1"] * 30)), wire.Stop(id=4))
+    assert all(len(one.text.tokens) == len(one.kl) for one in swept.strengths)
+    strengths = ",".join(["3=0"] + ["1"] * 30)
+    child.tell(
+        wire.StartSweep(id=3, recipe=replace(recipe, sweep=strengths, sampling=Sampling(max_new=60))), wire.Stop(id=4)
+    )
     answers = [child.hear() for _ in range(2)]
     assert answers == [wire.Failed(id=3, what="broken off"), wire.Stopped(id=4)]
 
@@ -220,10 +231,10 @@ def test_a_sweep_and_one_that_is_broken_off(child: Child) -> None:
 WRONG: dict[str, tuple[wire.Request, str]] = {
     "no text": (wire.Go(id=9), "no text is being written"),
     "no run": (wire.Load(id=9, run="/nowhere"), "/nowhere"),
-    "no clamp": (wire.Start(id=9, prompt="w1", clamps=("3=x",)), "'x' is no strength"),
-    "no feature": (wire.Start(id=9, prompt="w1", clamps=("99=1",)), "no feature 99"),
-    "no chat": (wire.Start(id=9, prompt="w1", chat=True), "no chat template"),
-    "too long": (wire.Start(id=9, prompt=words([1] * 70)), "contexts of up to 64"),
+    "no clamp": (start(9, "w1", clamps=("3=x",)), "'x' is no strength"),
+    "no feature": (start(9, "w1", clamps=("99=1",)), "no feature 99"),
+    "no chat": (start(9, "w1", chat=True), "no chat template"),
+    "too long": (start(9, words([1] * 70)), "contexts of up to 64"),
     "nothing to read": (wire.Inspect(id=9, text=""), "no text to inspect"),
 }
 
@@ -274,6 +285,7 @@ def test_it_ends_when_its_parent_dies(tmp_path: Path) -> None:
     """Though somebody else holds the other end of its stdin open."""
     parent = """
 import subprocess, sys
+from dataclasses import replace
 from pathlib import Path
 from store import wire
 subprocess.Popen(wire.command(Path(sys.argv[1])), stdin=0, stdout=1)
@@ -311,9 +323,9 @@ def test_a_stray_engine_in_the_folder_is_not_ours(tmp_path: Path) -> None:
 def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -> None:
     script = (
         "import os, sys; from engine.live import server as serve\n"
-        "run = serve.Server.run\n"
+        "run = serve.ModelServer.run\n"
         "def loud(self):\n    print('library'); os.write(1, b'C library\\n'); sys.stdout.flush(); run(self)\n"
-        "serve.Server.run = loud\nserve.main(sys.argv[1:])"
+        "serve.ModelServer.run = loud\nserve.main(sys.argv[1:])"
     )
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
@@ -335,7 +347,7 @@ def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path:
     child.tell(wire.Load(id=1, run=str(run.path)))
     child.until(wire.Ready)
     for number in (2, 3):
-        child.tell(wire.Start(id=10 * number, prompt=PROMPT), wire.Go(id=number))
+        child.tell(start(10 * number), wire.Go(id=number))
         child.until(wire.Started)
         failed = child.hear()
         assert isinstance(failed, wire.Failed)
@@ -354,12 +366,12 @@ def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path
         "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
     )
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(tmp_path / "serve.log")])
-    child.tell(wire.Load(id=1, run=str(run.path)), wire.Start(id=2, prompt=PROMPT), wire.Go(id=3))
+    child.tell(wire.Load(id=1, run=str(run.path)), start(2), wire.Go(id=3))
     while not isinstance(failed := child.hear(), wire.Failed):
         pass
     assert (failed.id, failed.what) == (3, "the memory has run out")
     assert len(stepped(child, 3)) == 2
-    child.tell(wire.Start(id=4, prompt=PROMPT, max_new=5), wire.Go(id=5))
+    child.tell(start(4, max_new=5), wire.Go(id=5))
     child.until(wire.Rested)
     assert len(stepped(child, 5)) == 5
     assert child.close() == 0

@@ -15,6 +15,8 @@ from typing import TypeVar
 import pytest
 
 from store.live import wire
+from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from store.live.socket_file import connect
 from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
@@ -22,7 +24,12 @@ from tests.cli.running import ENTRY, clean_environment
 from tests.engine.small import words
 
 PROMPT = words([5, 9, 33, 12])
-START = wire.Start(id=2, prompt=PROMPT, clamps=("3=max*40@response", "7=off"), temperature=1.2, seed=40, max_new=50)
+RECIPE = Recipe(
+    prompt=PROMPT,
+    clamps=("3=max*40@response", "7=off"),
+    sampling=Sampling(temperature=1.2, seed=40, max_new=50),
+)
+START = wire.Start(id=2, recipe=RECIPE)
 PATIENCE = 60.0
 A = TypeVar("A")
 
@@ -52,7 +59,7 @@ class Line:
 
     def tokens(self, number: int) -> list[int]:
         """Clamped tokens that were told with an id, after a check that none is missing."""
-        steps = [one for one in self.said if isinstance(one, wire.Stepped) and one.id == number]
+        steps = [one.step for one in self.said if isinstance(one, wire.Stepped) and one.id == number]
         assert [one.number for one in steps] == list(range(len(steps)))
         return [one.clamped.token for one in steps if one.clamped]
 
@@ -138,17 +145,17 @@ def test_a_text_goes_on_without_its_line_and_is_told_to_the_next(served: Served,
     back = Line(served.place)
     back.tell(wire.Load(id=1, run=str(run.path)), wire.Recall(id=2))
     recalled = back.until(wire.Recalled)
-    assert recalled.start == START
+    assert recalled.recipe == RECIPE
     rested = back.until(wire.Rested)
     assert (rested.id, rested.clamped_end) == (2, "length")
     assert back.tokens(2) == whole
     assert len(recalled.prompt) > 4
 
-    back.tell(wire.Branch(id=3, token=20), wire.Change(id=4, clamps=()), wire.Go(id=5, tokens=5))
+    back.tell(wire.Branch(id=3, token=20), wire.ChangeClamps(id=4, clamps=()), wire.Go(id=5, tokens=5))
     back.until(wire.Rested)
     back.tell(wire.Recall(id=6))
     recalled = back.until(wire.Recalled)
-    assert recalled.start == replace(START, clamps=())
+    assert recalled.recipe == replace(RECIPE, clamps=())
     assert (recalled.tokens, recalled.writing) == (25, False)
     assert back.until(wire.Rested).clamped_end is None
     assert back.tokens(6)[:20] == whole[:20]
@@ -170,7 +177,7 @@ def test_whoever_asks_last_is_listened_to_and_the_other_is_told(served: Served) 
     assert first.hung_up_on()
     third = Line(served.place)
     third.tell(wire.Stop(id=1), wire.Recall(id=2))
-    assert third.until(wire.Recalled).start is None
+    assert third.until(wire.Recalled).recipe is None
 
 
 def test_one_who_does_not_read_keeps_nobody_out(served: Served) -> None:
@@ -228,7 +235,7 @@ def test_a_run_that_was_trained_anew_is_opened_anew(served: Served, run: RunFold
     line.until(wire.Ready)
     assert any(isinstance(answer, wire.Working) for answer in line.said)
     line.tell(wire.Recall(id=5))
-    assert line.until(wire.Recalled).start is None
+    assert line.until(wire.Recalled).recipe is None
 
 
 @pytest.mark.slow
@@ -243,7 +250,7 @@ def test_an_error_of_the_model_leaves_it_serving(serve: Callable[..., Served]) -
     line.tell(START, wire.Go(id=3))
     assert line.until(wire.Failed).what == "RuntimeError: CUDA error: device-side assert"
     line.tell(wire.Recall(id=4))
-    assert line.until(wire.Recalled).start is None
+    assert line.until(wire.Recalled).recipe is None
     log = served.place.with_name("s.log")
     assert "Traceback" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0

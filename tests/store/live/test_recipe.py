@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 
 FULL = Recipe(
     prompt="Once\n\x1b[31m é日",
@@ -19,26 +20,43 @@ FULL = Recipe(
     system="be brief",
     clamps=("412=max*4@response", "7=off"),
     sweep="3=0,1,2",
-    max_new=7,
-    temperature=0.1,
-    top_p=0.30000000000000004,
-    top_k=5,
-    seed=2**62,
+    sampling=Sampling(max_new=7, temperature=0.1, top_p=0.30000000000000004, top_k=5, seed=2**62),
     samples=3,
     dictionary="ab",
 )
+
+AS_WRITTEN_SINCE_0_1 = """{
+  "recipe": 1,
+  "prompt": "Once\\n\\u001b[31m é日",
+  "chat": true,
+  "system": "be brief",
+  "clamps": [
+    "412=max*4@response",
+    "7=off"
+  ],
+  "sweep": "3=0,1,2",
+  "max_new": 7,
+  "temperature": 0.1,
+  "top_p": 0.30000000000000004,
+  "top_k": 5,
+  "seed": 4611686018427387904,
+  "samples": 3,
+  "dictionary": "ab"
+}
+"""
 
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:
     FULL.save(tmp_path / "r.json")
     assert Recipe.load(tmp_path / "r.json") == FULL
+    assert (tmp_path / "r.json").read_text() == AS_WRITTEN_SINCE_0_1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.text(), st.floats(0, 100), st.floats(0.001, 1), st.integers(0, 2**63 - 1))
 def test_to_the_last_digit(tmp_path: Path, prompt: str, temperature: float, top_p: float, seed: int) -> None:
     prompt = prompt.encode("utf-8", errors="replace").decode()
-    recipe = Recipe(prompt=prompt, temperature=temperature, top_p=top_p, seed=seed)
+    recipe = Recipe(prompt=prompt, sampling=Sampling(temperature=temperature, top_p=top_p, seed=seed))
     recipe.save(tmp_path / "r.json")
     assert Recipe.load(tmp_path / "r.json") == recipe
 
@@ -46,7 +64,7 @@ def test_to_the_last_digit(tmp_path: Path, prompt: str, temperature: float, top_
 def test_as_a_person_may_write_it(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text('{"recipe": 1, "prompt": "x", "temperature": 1, "later": [1]}')
-    assert Recipe.load(path) == Recipe(prompt="x", temperature=1.0)
+    assert Recipe.load(path) == Recipe(prompt="x", sampling=Sampling(temperature=1.0))
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.live import wire
+from store.live.model_outputs import (
+    ClampedAct,
+    ClampSweep,
+    DrawnToken,
+    Firing,
+    ReadToken,
+    SampledText,
+    Step,
+    SweptStrength,
+)
+from store.live.recipe import Recipe
+from store.live.sampling import Sampling
 from store.live.wire import Request, WireError, decode, encode
 
-START = wire.Start(id=4, prompt="é\n\x1b", clamps=("412=max*4@response",), temperature=0.1, seed=2**63 - 1, max_new=7)
+RECIPE = Recipe(
+    prompt="é\n\x1b",
+    clamps=("412=max*4@response",),
+    sweep="412=0,1",
+    sampling=Sampling(temperature=0.1, seed=2**63 - 1, max_new=7),
+)
 MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Load(id=1, run="/runs/a", device="cpu"),
     wire.Inspect(id=2, text="日本", top=3, ablate=True),
-    START,
+    wire.Start(id=4, recipe=RECIPE),
     wire.Go(id=5),
     wire.Go(id=5, tokens=3),
     wire.Pause(id=6),
-    wire.Change(id=7, clamps=()),
+    wire.ChangeClamps(id=7, clamps=()),
     wire.Branch(id=8, token=3, seed=None),
-    wire.Sweep(id=9, start=START, strengths="412=0,1"),
+    wire.StartSweep(id=9, recipe=RECIPE),
     wire.Stop(id=10),
     wire.Recall(id=11),
     wire.Hello(protocol=1, pid=77),
@@ -41,26 +58,24 @@ MESSAGES: list[wire.Request | wire.Answer] = [
     wire.Inspected(
         id=2,
         contexts=(
-            (wire.Read(1, False, (), 0, 2.5), wire.Read(7, True, (wire.Fires(3, 1.25, None),), 9, None)),
+            (ReadToken(1, False, (), 0, 2.5), ReadToken(7, True, (Firing(3, 1.25, None),), 9, None)),
             (),
         ),
     ),
     wire.Started(id=4, prompt=(1, 2), clamps=()),
-    wire.Stepped(
-        id=5,
-        number=0,
-        base=None,
-        clamped=wire.Token(5, -0.5),
-        kl=0.0,
-        own_logprob=-3.0,
-        acts=(wire.Act(412, 0.0, 8.5),),
-    ),
+    wire.Stepped(id=5, step=Step(0, None, DrawnToken(5, -0.5), 0.0, -3.0, (ClampedAct(412, 0.0, 8.5),))),
     wire.Rested(id=5, base_end="eos", clamped_end=None, base_tok_s=None, clamped_tok_s=80.5),
     wire.Changed(id=7, clamps=("1=off",), from_token=3),
     wire.Branched(id=8, token=3),
-    wire.Recalled(id=11, start=None),
-    wire.Recalled(id=11, start=START, prompt=(1, 2), tokens=3, writing=True),
-    wire.Swept(id=9, base=(1,), base_logprobs=(-1.0,), strengths=(wire.Swung("4=1", (2,), None, (0.5,), (-2.0,)),)),
+    wire.Recalled(id=11, recipe=None),
+    wire.Recalled(id=11, recipe=RECIPE, prompt=(1, 2), tokens=3, writing=True),
+    wire.Swept(
+        id=9,
+        sweep=ClampSweep(
+            SampledText((1,), (-1.0,), "length"),
+            (SweptStrength("4=1", SampledText((2,), (-0.5,), None), (0.5,), (-2.0,)),),
+        ),
+    ),
     wire.Stopped(id=10),
     wire.Failed(id=0, what="w", hint="h"),
     wire.Gone(why="idle"),
@@ -82,15 +97,20 @@ def test_a_message_survives_its_line(message: wire.Request | wire.Answer) -> Non
 
 
 def test_what_json_cannot_say_is_not_a_number() -> None:
-    found = decode(encode(wire.Swept(id=1, base=(), base_logprobs=(math.inf, -1.0), strengths=())))
+    found = decode(encode(wire.Swept(id=1, sweep=ClampSweep(SampledText((), (math.inf, -1.0), None), ()))))
     assert isinstance(found, wire.Swept)
-    assert math.isnan(found.base_logprobs[0])
-    assert found.base_logprobs[1] == -1
+    assert math.isnan(found.sweep.base.logprobs[0])
+    assert found.sweep.base.logprobs[1] == -1
 
 
 def test_what_a_later_version_adds_is_left_out() -> None:
     assert decode(b'{"type": "pause", "id": 3, "gently": true}') == wire.Pause(id=3)
-    assert decode(b'{"type": "start", "id": 3, "prompt": "x", "temperature": 1}').temperature == 1.0  # type: ignore[union-attr]
+    assert (
+        decode(
+            b'{"type": "start", "id": 3, "recipe": {"prompt": "x", "sampling": {"temperature": 1}}}'
+        ).recipe.sampling.temperature
+        == 1.0
+    )  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -109,11 +129,11 @@ def test_what_a_later_version_adds_is_left_out() -> None:
         b'{"type": "pause", "id": true}',
         b'{"type": "pause", "id": 3.0}',
         b'{"type": "go", "id": 3, "tokens": "all"}',
-        b'{"type": "change", "id": 3, "clamps": "1=2"}',
-        b'{"type": "change", "id": 3, "clamps": [1]}',
-        b'{"type": "sweep", "id": 3, "strengths": "", "start": 1}',
-        b'{"type": "sweep", "id": 3, "strengths": "", "start": {"id": 1}}',
-        b'{"type": "start", "id": 3, "prompt": "x", "temperature": true}',
+        b'{"type": "changeclamps", "id": 3, "clamps": "1=2"}',
+        b'{"type": "changeclamps", "id": 3, "clamps": [1]}',
+        b'{"type": "startsweep", "id": 3, "recipe": 1}',
+        b'{"type": "startsweep", "id": 3, "recipe": {"sweep": "1=2,3"}}',
+        b'{"type": "start", "id": 3, "recipe": {"prompt": "x", "sampling": {"temperature": true}}}',
         b"[" * 100_000,
     ],
 )

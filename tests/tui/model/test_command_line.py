@@ -136,17 +136,17 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = browse_screen(pilot)
         await press(pilot, *typed(":sort -me⇥⏎"))
-        assert (screen.catalogue.ordering.sort, screen.catalogue.ordering.descending) == ("mean", False)
+        assert (screen.order.catalogue.ordering.sort, screen.order.catalogue.ordering.descending) == ("mean", False)
         await press(pilot, *typed(":filter said⏎"))
-        assert screen.catalogue.ordering.text == "said"
+        assert screen.order.catalogue.ordering.text == "said"
         await press(pilot, *typed(":filter max>⏎"))
         assert "a number is expected after >" in screen_text(pilot)
         await press(pilot, *typed(":filter⏎"), *typed(":dead⏎"))
-        assert len(screen.features.order) == 48
+        assert len(screen.pane.state.listing.order) == 48
         await press(pilot, *typed(":theme plain⏎"))
         assert pilot.app.screen.session.palette.plain  # type: ignore[attr-defined]
         await press(pilot, *typed(":17⏎"))
-        assert screen.features.feature == 17
+        assert screen.pane.state.listing.feature == 17
         await press(pilot, *typed(":nonsense⏎"))
         assert "a feature's number, or one of sort, filter" in screen_text(pilot)
         await press(pilot, *typed(":so"))
@@ -157,9 +157,9 @@ async def test_a_number_keeps_the_page_in_front(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
         await press(pilot, "enter", *typed(":3⏎"))
         screen = browse_screen(pilot)
-        assert screen.panes.front == "page"
-        assert screen.page.card is not None
-        assert screen.page.card.feature == 3
+        assert screen.pane.state.panes.front == "page"
+        assert screen.pane.state.page.card is not None
+        assert screen.pane.state.page.card.feature == 3
 
 
 async def test_from_any_screen(make_app: MakeApp) -> None:
@@ -172,7 +172,7 @@ async def test_from_any_screen(make_app: MakeApp) -> None:
         assert isinstance(app.screen, BrowseScreen)
         await settle(pilot)
         screen = browse_screen(pilot)
-        assert int(screen.features.order[screen.features.cursor - 1]) == 5
+        assert int(screen.pane.state.listing.order[screen.pane.state.listing.cursor - 1]) == 5
         await pilot.press(*typed(":quit⏎"))
         await pilot.pause()
     assert not app.is_running

@@ -83,14 +83,14 @@ async def test_the_next_sitting_begins_where_the_last_one_ended(make_app: MakeAp
         await settle(pilot)
         assert screen_text(pilot) == before
         assert browse_screen(pilot).remembered(kept) == kept
-        assert browse_screen(pilot).choice == ExampleChoice(intervals=12, one_per_document=True, extent=2)
+        assert browse_screen(pilot).pane.state.choice == ExampleChoice(intervals=12, one_per_document=True, extent=2)
 
 
 @pytest.mark.parametrize("kept", [ExamplesMemory(intervals=5, extent=99), ExamplesMemory(intervals=-1, extent=-7)])
 async def test_settings_of_examples_that_there_are_not(kept: ExamplesMemory, make_app: MakeApp) -> None:
     async with make_app(memory=Memory(examples=kept)).run_test(size=(120, 30)) as pilot:
         await settle(pilot)
-        choice = browse_screen(pilot).choice
+        choice = browse_screen(pilot).pane.state.choice
         assert (choice.intervals, choice.extent) == (4, 3 if kept.extent > 0 else 0)
 
 
@@ -112,8 +112,8 @@ async def test_what_no_longer_fits_the_store_does_no_harm(kept: BrowseMemory, wi
         screen = pilot.app.screen
         assert isinstance(screen, BrowseScreen)
         assert "\x1b" not in screen_text(pilot)
-        if width == 120 and screen.panes.split:
-            assert 36 <= screen.features.size.width <= 76
+        if width == 120 and screen.pane.state.panes.split:
+            assert 36 <= screen.pane.state.listing.size.width <= 76
 
 
 async def test_it_is_written_while_one_works(
@@ -127,7 +127,7 @@ async def test_it_is_written_while_one_works(
             if memory_path(sample.run.path).is_file():
                 break
         data = json.loads(memory_path(sample.run.path).read_text())
-        assert data["browse"]["feature"] == browse_screen(pilot).feature
+        assert data["browse"]["feature"] == browse_screen(pilot).pane.state.feature
 
 
 @pytest.mark.parametrize(

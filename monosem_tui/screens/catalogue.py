@@ -1,4 +1,4 @@
-"""Which features the list shows and in which order."""
+"""Which features the list shows, and in which order."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ class Selection:
     """Features chosen on another screen. Two are the same only if they are one."""
 
     title: str
-    """What they are, for the list's title."""
+    """For the list's title."""
     ids: Ids
     origin: str
     """The screen to go back to."""
     ranked: bool = False
-    """Whether their order says something; the list keeps it until it is sorted."""
+    """Whether they are ranked; the list keeps their order until it is sorted."""
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """What the list is asked for."""
+    """How the list is to be ordered, and what it is to hold."""
 
     sort: SortKey = "max"
     descending: bool = True
     dead: bool = False
     """Whether features that never fire are shown too."""
     text: str = ""
-    """What the filter looks for."""
+    """The filter."""
     only: Selection | None = None
-    """These alone, dead ones among them."""
+    """If given, only these features, dead ones included."""
     ranked: bool = False
     """Whether they are in the order of `only`, whatever `sort` says."""
 
     def next_sort(self) -> Ordering:
-        """By the next column: numbers from large to small, ids from 0 up."""
+        """Return the order by the next column: numbers from large to small, ids from 0 up."""
         key = SORT_KEYS[(SORT_KEYS.index(self.sort) + 1) % len(SORT_KEYS)]
         return replace(self, sort=key, descending=key != "id", ranked=False)
 
@@ -58,7 +58,7 @@ class Catalogue:
         self._source = FilterSource(run.store, run.notes)
         self.ordering = Ordering()
         self.problem: BadFilter | None = None
-        """Why the filter cannot be applied: it may not be typed to its end. The features before it stay."""
+        """Why the filter cannot be applied, such as while it is typed; the list stays as it was before."""
         self._order = self.ordering, False
         self._sorted = self._sort(*self._order)
         self.ids = self._sorted
@@ -73,7 +73,7 @@ class Catalogue:
         """Take another ordering.
 
         Raises:
-            MonosemError: the vocabulary, which the filter looks into, cannot be read; the order stays as it was.
+            MonosemError: the vocabulary, which the filter needs, cannot be read; the order stays as it was.
         """
         try:
             wanted, problem = parse_filter(ordering.text), None
@@ -95,7 +95,7 @@ class Catalogue:
         return "" if self.ordering.ranked else self.ordering.sort
 
     def title(self) -> str:
-        """`1 013 of 1 024 features · max ↓`."""
+        """Return `1 013 of 1 024 features · max ↓`."""
         ordering, total = self.ordering, count(self._run.store.d_sae)
         parts = [f"{count(len(self.ids))} of {total} features", self._sorted_as()]
         if ordering.text:
@@ -109,13 +109,13 @@ class Catalogue:
         return "as ranked" if ordering.ranked else f"{ordering.sort} {ARROWS[ordering.descending]}"
 
     def nothing(self) -> list[str]:
-        """Why the list is empty, and what to do about it."""
+        """Return why the list is empty, and what to do about it."""
         found = []
         if self.ordering.text:
             text = printable(self.ordering.text)
             plain = text.isalnum()
             found.append(
-                f"no number begins with “{text}”, and no label or token has it" if plain else f"nothing passes “{text}”"
+                f"no feature matches “{text}” (ids, labels, tokens searched)" if plain else f"nothing passes “{text}”"
             )
         if self.ordering.only:
             found.append(f"only {self.ordering.only.title}; escape shows the others")
@@ -124,7 +124,7 @@ class Catalogue:
         return found
 
     def without(self, feature: int) -> str:
-        """Why a feature is not among them; empty where it is."""
+        """Return why the list does not have a feature; empty where it has."""
         if feature in self.ids:
             return ""
         dead = self._columns.count_F[feature] == 0 and not self.ordering.dead
@@ -137,7 +137,7 @@ class Catalogue:
         return f"not in the list: {why}"
 
     def _sort(self, ordering: Ordering, dead: bool) -> Ids:
-        """The features in the order asked for; dead ones among them also where the filter asks for them."""
+        """Return the features in the given order; dead ones also where the filter asks for them."""
         only = ordering.only
         ids = only.ids if only else np.arange(self._run.store.d_sae, dtype=np.int64)
         if not (ordering.dead or dead or only):

@@ -1,4 +1,4 @@
-"""Which of list and page are on the screen, and which of them has the keys."""
+"""The layout of list and page: which are on the screen, how wide, and which has the keys."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ WIDE = 110
 LARGEST_LIST = 72
 LEAST_LIST, LEAST_PAGE = 36, 44
 
-Pane = Literal["list", "page"]
-PANES: tuple[Pane, ...] = get_args(Pane)
+PaneName = Literal["list", "page"]
+PANES: tuple[PaneName, ...] = get_args(PaneName)
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Panes:
     """Two panes side by side, or one at a time where it is narrow or one was given the whole width."""
 
     width: int = 0
-    front: Pane = "list"
+    front: PaneName = "list"
     """The pane with the keys."""
-    zoomed: Pane | None = None
+    zoomed: PaneName | None = None
     """The pane that was given the whole width; the other may be opened over it."""
     wider: int = 0
     """Cells that the list was given beyond its usual width."""
@@ -38,7 +38,7 @@ class Panes:
 
     @property
     def list_width(self) -> int:
-        """Cells of the list beside the page."""
+        """Width of the list beside the page, in cells."""
         return max(LEAST_LIST, min(self._usual + self.wider, self.width - LEAST_PAGE))
 
     @property
@@ -46,16 +46,16 @@ class Panes:
         return min(LARGEST_LIST, self.width * 2 // 5)
 
     def widen(self, cells: int) -> Panes:
-        """The list wider, as far as the page keeps enough."""
+        """Return the layout with a wider list, as far as the page keeps enough."""
         wanted = replace(self, wider=self.list_width - self._usual + cells)
         return replace(wanted, wider=wanted.list_width - self._usual)
 
-    def shows(self, pane: Pane) -> bool:
+    def shows(self, pane: PaneName) -> bool:
         """Whether a pane is on the screen."""
         return self.split or self.front == pane
 
     def zoom(self) -> Panes:
-        """The pane with the keys alone, or both again."""
+        """Return the layout with the pane that has the keys alone, or with both again."""
         return replace(self, zoomed=None if self.zoomed else self.front)
 
     @property
@@ -64,7 +64,7 @@ class Panes:
         return self.front == "page" or (self.zoomed is not None and self.wide)
 
     def back(self) -> Panes:
-        """Close what was opened last: a pane over the zoomed one, the zoom, the page."""
+        """Return the layout without what was opened last: a pane over the zoomed one, the zoom, the page."""
         if self.zoomed and self.wide:
             return replace(self, front=self.zoomed) if self.front != self.zoomed else self.zoom()
         return replace(self, front="list")

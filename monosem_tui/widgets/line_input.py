@@ -22,16 +22,16 @@ Kind = Literal["/", ":", ">", "find"] | NoteKind | LiveKind
 """A filter, a number or a command, a command that is chosen, a pattern, a note, or something for the live model."""
 LIVE: tuple[LiveKind, ...] = get_args(LiveKind)
 RUNNING: tuple[Kind, ...] = ("prompt", "system", "text")
-"""What may have several lines."""
+"""Kinds of text with several lines."""
 NOTES: tuple[NoteKind, ...] = get_args(NoteKind)
 LONGEST, LONGEST_PATTERN, LONGEST_NOTE, LONGEST_TEXT = 200, 1_000, 4_000, 20_000
-"""Characters: more is a paste that went wrong."""
+"""Longest text in characters: more is a paste that went wrong."""
 LEFT = 16
-"""Cells that what the line says leaves to what is typed."""
+"""Cells that the message at the end of the line leaves to the text."""
 
 
 class Typed(Enum):
-    """What a key did."""
+    """What a key did to the line."""
 
     CHANGED = "changed"
     KEEP = "keep"
@@ -49,14 +49,14 @@ _WHERE |= dict.fromkeys(NOTES, Where.NOTE)
 _WHERE |= dict.fromkeys(LIVE, Where.LIVE_TEXT)
 
 
-class FilterInput(OneLine):
+class LineInput(OneLine):
     """A line that is edited key by key, in the order of the keys, with a cursor that does not blink.
 
-    Textual's own Input learns of a key some messages later. By then the keys behind it, which come in the same packet
-    on a slow line, have gone to what had the focus before.
+    Textual's own Input receives a key some messages later. By then the keys after it, which arrive in the same packet
+    on a slow line, have gone to the widget that had the focus before.
     """
 
-    DEFAULT_CSS = "FilterInput { display: none; }"
+    DEFAULT_CSS = "LineInput { display: none; }"
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
@@ -66,7 +66,7 @@ class FilterInput(OneLine):
 
     @property
     def where(self) -> Where:
-        """What is being typed, for the footer and the help panel."""
+        """The place of the keys, by the kind of text."""
         return _WHERE[self.kind]
 
     @property
@@ -79,7 +79,7 @@ class FilterInput(OneLine):
 
     @property
     def text(self) -> str:
-        """What has been typed."""
+        """The text typed so far."""
         return self._before + self._after
 
     def open(self, kind: Kind, text: str) -> None:
@@ -90,23 +90,23 @@ class FilterInput(OneLine):
         self._redraw()
 
     def replace(self, text: str) -> None:
-        """Have another text, the cursor at its end."""
+        """Take another text, the cursor at its end."""
         self._before, self._after = text, ""
         self._redraw()
 
     def close(self) -> None:
-        """Stop."""
+        """Hide the line; its text can still be read."""
         self.display = False
 
     def tell(self, right: str) -> None:
-        """Say what the text finds, beside the keys that end typing."""
+        """Show a message at the end of the line, before the keys that end typing."""
         self._right = right
         self._redraw()
 
     def insert(self, text: str) -> Typed:
-        """Put text at the cursor: of a paste, its first line; of a text for the model, all of it.
+        """Insert text at the cursor: the first line of a paste, or all of it where several lines may be typed.
 
-        What is too long is cut, and the end of the line says so.
+        A text that is too long is cut, and the end of the line says so.
         """
         if self.kind in RUNNING:
             text = text.replace("\r\n", "\n").replace("\r", "\n")

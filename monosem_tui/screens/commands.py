@@ -1,0 +1,81 @@
+"""Commands by name: ctrl+p finds one by a few letters, `:` takes a number or a command and its argument."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_search import Offer
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.part import Part
+from monosem_tui.screens.theme import ThemeChoice
+from monosem_tui.widgets.line_input import Typed
+from store.files.errors import MonosemError
+
+
+class CommandLine(Part):
+    """The two ways to run what has no key at hand."""
+
+    def __init__(self, host: MonosemScreen, theme: ThemeChoice) -> None:
+        self._host, self._theme = host, theme
+
+    def action_commands(self) -> None:
+        """Type a part of a command's name."""
+        host = self._host
+        # Keys that move a pane's cursor are known to who looks for a command: they come after the screen's.
+        reach = sorted(host.reach, key=lambda action: action.where not in (host.PLACE, Where.EVERYWHERE))
+        offers = [Offer(action, host.why_not(action)) for action in reach if action.id != "commands"]
+        host.type_into(">", "", self._name_typed)
+        host.panel.open(offers, host.size)
+
+    def _name_typed(self, typed: Typed) -> None:
+        host, panel = self._host, self._host.panel
+        if typed is Typed.CHANGED:
+            panel.find(host.input.text)
+        elif typed in (Typed.NEXT, Typed.PREVIOUS):
+            panel.step(1 if typed is Typed.NEXT else -1)
+        elif typed in (Typed.KEEP, Typed.LEAVE):
+            chosen = panel.chosen if typed is Typed.KEEP else None
+            panel.close()
+            host.stop_typing()
+            host.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
+            if chosen is not None and not chosen.why_not:
+                host.call_next(host.run_owned, chosen.action)
+
+    def action_goto(self) -> None:
+        """Type a number, or a command and its argument."""
+        self._host.type_into(":", "", self._command_typed, lambda: suggestion(self._host.input.text))
+
+    def _command_typed(self, typed: Typed) -> None:
+        host, text = self._host, self._host.input.text
+        if typed is Typed.COMPLETE:
+            host.input.replace(completed(text))
+        if typed in (Typed.COMPLETE, Typed.CHANGED):
+            host.tell()
+        elif typed in (Typed.KEEP, Typed.LEAVE):
+            host.stop_typing()
+            host.tell()
+            if typed is Typed.KEEP and text.strip():
+                self._run(text)
+
+    def _run(self, text: str) -> None:
+        host = self._host
+        try:
+            command, view = read_command(text)
+        except MonosemError as error:
+            host.tell(error.what)
+            return
+        if isinstance(command, Quit):
+            host.app.exit()
+        elif isinstance(command, Themed):
+            self._theme.choose(command.name)
+        elif view == host.VIEW:
+            host.obey(command)
+        elif host.session.run is None and view != "runs":
+            host.tell(Need.RUN.value)
+        else:
+            # The app runs both before it takes the next key, so keys of one packet find the screen.
+            host.app.call_next(host.app.run_action, f"view('{view}')")
+            if not isinstance(command, ShowScreen):
+                host.app.call_next(lambda: cast(MonosemScreen, host.app.screen).obey(command))

@@ -1,0 +1,75 @@
+"""The document of an example, in place of the page: opened, read further as one scrolls, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monosem_tui.keys.actions import Need
+from monosem_tui.model.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
+from monosem_tui.model.feature_card import feature_name
+from monosem_tui.screens.feature.state import PaneState
+from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.session import DocumentWanted
+from store.files.errors import MonosemError
+
+
+class DocumentReader(Part):
+    """Reads documents in threads."""
+
+    def __init__(self, state: PaneState, show: Callable[[bool], object]) -> None:
+        """Prepare to read.
+
+        Args:
+            state: what the pane is about.
+            show: puts the document in place of the page, or the page back.
+        """
+        self._state, self._host, self._show = state, state.host, show
+
+    def open(self, feature: int, place: int) -> None:
+        """Open the document that holds a place of the corpus, coloured by a feature."""
+        run = self._state.run
+
+        def read() -> tuple[Whole, Stretch, str]:
+            whole = find_whole(run.store, feature, place)
+            name = feature_name(run.store, run.notes, feature)
+            return whole, first_stretch(run.store, whole), f"{feature}  {name}"
+
+        self._host.away(read, self._take_document, "document")
+
+    def _take_document(self, found: tuple[Whole, Stretch, str] | MonosemError) -> None:
+        if isinstance(found, MonosemError):
+            self._host.tell(found.what)
+            return
+        state, (whole, stretch, title) = self._state, found
+        if state.reading and whole.feature == state.feature:
+            state.document.rendering = state.page.rendering
+            self._show(True)
+            state.document.show(whole, title, stretch)
+            self._host.retell()
+
+    def read_on(self, place: int, *, before: bool) -> None:
+        """Read the text before or after a place of the open document."""
+        whole, store = self._state.document.whole, self._state.run.store
+        if whole is not None:
+            read = stretch_before if before else stretch_from
+            self._host.away(lambda: read(store, whole, place), lambda found: self._take_stretch(whole, found))
+
+    def _take_stretch(self, whole: Whole, found: Stretch | MonosemError) -> None:
+        if isinstance(found, MonosemError):
+            self._host.tell(found.what)
+        else:
+            self._state.document.add(whole, found)
+
+    def way_back(self) -> Way | None:
+        """Close the document."""
+        return (lambda: self._show(False)) if self._state.reading and self._state.in_document else None
+
+    def action_inspect(self) -> None:
+        """Show the open document, or that of the chosen example, through all features in Live."""
+        whole, stop = self._state.document.whole, self._state.page.stop
+        if self._state.in_document and self._state.reading and whole is not None:
+            self._host.post_message(DocumentWanted(whole.place))
+        elif stop is not None and stop.key.feature is None:
+            self._host.post_message(DocumentWanted(stop.key.target))
+        else:
+            self._host.tell(Need.CHOSEN.value)

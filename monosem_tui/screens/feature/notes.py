@@ -1,0 +1,145 @@
+"""Notes on a feature: label, bookmark, tags, comment and undo; notes of other terminals appear as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monosem_tui.model.feature_card import renoted
+from monosem_tui.model.feature_stats import renamed
+from monosem_tui.pages.note_messages import commented, labelled, marked, passed_over, tagged, undone
+from monosem_tui.screens.feature.state import PaneState
+from monosem_tui.screens.part import Part
+from monosem_tui.widgets.line_input import NoteKind
+from store.files.errors import MonosemError
+from store.notes.editor import NoteEditor, Undone
+from store.notes.note_file import FeatureNotes
+from store.notes.statements import tag_words
+
+EVERY = 2.0
+"""Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""
+
+
+class NotesControl(Part):
+    """Takes notes on the feature that the pane is about, and shows notes that have changed."""
+
+    def __init__(self, state: PaneState) -> None:
+        self._state, self._host = state, state.host
+        self._revision = self._editor.notes.revision
+        self._unreadable = ""
+
+    @property
+    def _editor(self) -> NoteEditor:
+        return self._state.run.editor
+
+    def started(self) -> None:
+        """Begin to look for the notes of other terminals."""
+        self._host.set_interval(EVERY, self.look)
+        if damaged := self._editor.notes.damaged:
+            self._host.call_after_refresh(self._host.tell, passed_over(damaged))
+
+    def resumed(self) -> None:
+        """Notes may have been taken on another screen."""
+        self.look()
+
+    def look(self) -> None:
+        """Show what has been added to the notes, here or in another terminal; draw nothing if nothing was."""
+        if not self._host.is_current:
+            return
+        try:
+            self._editor.notes.follow()
+        except MonosemError as error:
+            if error.what != self._unreadable:  # once, and not every time
+                self._unreadable = error.what
+                self._host.tell(error.what)
+            return
+        self._unreadable = ""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw rows and page with the notes as they are now, if they have changed."""
+        if self._editor.notes.revision == self._revision:
+            return
+        self._revision = self._editor.notes.revision
+        state, page = self._state, self._state.page
+        state.listing.take_notes()
+        if page.card is None:
+            return
+        fresh = renoted(page.card, state.run.store, state.run.notes)
+        if fresh != page.card:
+            page.show(fresh)
+        if (figures := page.figures) is not None:
+            named = renamed(figures, state.run.store, state.run.notes)
+            if named is not figures:
+                page.figures = named
+
+    # Taking notes
+
+    def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
+        """Write a note, show it, and say what was done, or why it could not be."""
+        try:
+            write()
+        except MonosemError as error:
+            self._host.tell(error.what)
+            return
+        self.redraw()
+        self._host.tell(sentence())
+
+    def _note(self, feature: int) -> FeatureNotes:
+        return self._state.run.notes.get(feature, FeatureNotes())
+
+    def action_bookmark(self) -> None:
+        """Set a bookmark, or remove it."""
+        feature = self._state.feature
+        if feature is not None:
+            on = not self._note(feature).bookmark
+            self._write(lambda: self._editor.bookmark(feature, on), lambda: marked(feature, on))
+
+    def action_undo(self) -> None:
+        """Take back the last note of this session."""
+        found: list[Undone] = []
+        self._write(lambda: found.append(self._editor.undo()), lambda: undone(found[0], self._note(found[0].feature)))
+
+    def action_label(self) -> None:
+        """Type a label."""
+        self._type_line("label", lambda note: note.label, self._editor.label, labelled)
+
+    def action_comment(self) -> None:
+        """Type a comment."""
+        self._type_line("comment", lambda note: note.comment, self._editor.comment, commented)
+
+    def action_tags(self) -> None:
+        """Type tags."""
+        self._type("tags", lambda note: " ".join([*note.tags, ""]), self._retag)
+
+    def _type(
+        self, kind: NoteKind, begin: Callable[[FeatureNotes], str], take: Callable[[int, str, str], None]
+    ) -> None:
+        """Have a note typed; where it was changed, `take` is given the feature, the text before and the text after."""
+        feature = self._state.feature
+        if feature is not None:
+            before = begin(self._note(feature))
+            self._host.ask(
+                kind,
+                before,
+                lambda text: take(feature, before, text) if text != before else None,
+                lambda: f"feature {feature}",
+            )
+
+    def _type_line(
+        self,
+        kind: NoteKind,
+        begin: Callable[[FeatureNotes], str],
+        write: Callable[[int, str], object],
+        sentence: Callable[[int, FeatureNotes], str],
+    ) -> None:
+        def take(feature: int, _before: str, text: str) -> None:
+            self._write(lambda: write(feature, text.strip()), lambda: sentence(feature, self._note(feature)))
+
+        self._type(kind, begin, take)
+
+    def _retag(self, feature: int, before: str, after: str) -> None:
+        """Write only what was typed or deleted: a tag that another terminal has added meanwhile stays."""
+        old, new = tag_words(before.split()), tag_words(after.split())
+        added = [tag for tag in new if tag not in old]
+        removed = [tag for tag in old if tag not in new]
+        self._write(lambda: self._editor.tags(feature, added, removed), lambda: tagged(feature, self._note(feature)))

@@ -1,0 +1,181 @@
+"""A feature's page: it follows the cursor, is read in a thread, copied, exported and clamped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
+from monosem_tui.keys.actions import Action, Where
+from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
+from monosem_tui.model.feature_document import ExampleRequest
+from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
+from monosem_tui.pages.feature_page import COPY_CELLS, as_text
+from monosem_tui.screens.feature.state import PaneState
+from monosem_tui.screens.output_files import copy, unreadable, write
+from monosem_tui.screens.part import Part
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+
+KEPT = 256
+"""Features whose slower figures are kept, so that going back and forth reads nothing twice."""
+
+
+class PageReader(Part):
+    """Keeps the page at the feature that the pane is about."""
+
+    def __init__(self, state: PaneState, arrived: Callable[[FeatureCard], object]) -> None:
+        """Prepare to read.
+
+        Args:
+            state: what the pane is about.
+            arrived: called when a page has come onto the screen.
+        """
+        self._state, self._host, self._page = state, state.host, state.page
+        self._arrived = arrived
+        self.rendering_chosen = False
+        """Whether a person chose how activations are drawn; else it is what suits the terminal."""
+        self._known: dict[int, Figures] = {}
+        self._known_of = state.run.store
+        self._reading: int | None = None
+
+    def read(self) -> None:
+        """Read the page of the feature under the cursor, if it can be seen."""
+        feature, page = self._state.feature, self._page
+        if feature is None:
+            page.say("No feature to show.")
+        elif page.display and feature not in (self._reading, page.card and page.card.feature):
+            self._read(feature)
+
+    def reread(self) -> None:
+        """Read the page anew: other examples are asked for, or the index has grown."""
+        if self._page.display and self._page.card is not None:
+            self._read(self._page.card.feature)
+
+    def _read(self, feature: int) -> None:
+        self._reading = feature
+        run, choice = self._state.run, self._state.choice
+
+        def read() -> tuple[FeatureCard, Figures]:
+            try:
+                return read_card(run.store, run.notes, feature, choice), read_quick_figures(run.store, feature)
+            except MonosemError:
+                raise
+            except Exception as error:  # numbers from a file that was written over may break anything
+                raise unreadable(error) from error
+
+        self._host.away(read, lambda found: self._take_page(feature, found), "page")
+
+    def _take_page(self, feature: int, found: tuple[FeatureCard, Figures] | MonosemError) -> None:
+        """Show a page, unless the cursor has moved on or other examples are asked for."""
+        if not isinstance(found, MonosemError) and found[0].choice != self._state.choice:
+            return
+        if feature == self._reading:
+            self._reading = None
+        if feature != self._state.feature:
+            return
+        if isinstance(found, MonosemError):
+            self._page.complain(found)
+        else:
+            card, figures = found
+            # Notes may have changed while the page was read.
+            self._show(renoted(card, self._state.run.store, self._state.run.notes), figures)
+            self._arrived(card)
+        self._host.retell()
+
+    def _show(self, card: FeatureCard, figures: Figures) -> None:
+        """Show a page with what is known already, and have the rest read."""
+        run, before = self._state.run, self._page.figures
+        if self._known_of is not run.store:
+            self._known, self._known_of = {}, run.store
+        known = self._known.get(card.feature)
+        if known is not None:
+            known = renamed(known, run.store, run.notes)
+        if known is None and not card.dead:
+            self._read_more(card.feature, figures)
+            # What an index held before it grew stands there until its successor comes.
+            if before is not None and self._page.card is not None and self._page.card.feature == card.feature:
+                figures = replace(figures, drift=before.drift, cofiring=before.cofiring, names=before.names)
+        self._page.show(card, known or figures)
+
+    def _read_more(self, feature: int, quick: Figures) -> None:
+        run = self._state.run
+        self._host.away(
+            lambda: read_slow_figures(run.store, run.notes, feature, quick),
+            lambda found: self._take_figures(feature, run.store, found),
+            "figures",
+        )
+
+    def _take_figures(self, feature: int, store: FeatureStore, figures: Figures | MonosemError) -> None:
+        """Keep what takes longer than a page to read, and show it if its page is still there."""
+        if store is not self._state.run.store:
+            return
+        if isinstance(figures, MonosemError):
+            self._host.tell(figures.what)
+            return
+        if len(self._known) >= KEPT:
+            del self._known[next(iter(self._known))]
+        self._known[feature] = figures
+        if self._page.card is not None and self._page.card.feature == feature:
+            self._page.figures = figures
+            self._host.retell()
+
+    # Keys
+
+    def action_heat(self) -> None:
+        """Draw activations in the next way, in the document too."""
+        page, document = self._page, self._state.document
+        page.rendering, self.rendering_chosen = page.rendering.following(), True
+        self._host.tell(f"activations as {page.rendering.value}")
+        document.rendering = page.rendering
+        document.lay_out()
+
+    def action_log(self) -> None:
+        """Draw the histogram of counts, or of their logarithms."""
+        self._page.log_counts = not self._page.log_counts
+        self._host.tell(f"histogram of {'log ' if self._page.log_counts else ''}counts")
+
+    def action_clamp(self) -> None:
+        """Put the feature into Live's tray."""
+        feature, session = self._state.feature, self._host.session
+        if feature is None:
+            return
+        try:
+            clamp, fresh = session.clamps.offer(feature, session.maximum)
+        except MonosemError as error:
+            self._host.tell(error.what)
+        else:
+            self._host.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · 3 Live")
+
+    def action_copy(self) -> None:
+        """Copy the page as text, or the document that stands in its place, as far as it has been read."""
+        state, host = self._state, self._host
+        try:
+            if state.in_document and state.reading:
+                host.tell(copy(state.document.as_text(), host.app.copy_to_clipboard))
+            elif state.feature is not None:
+                card = read_card(state.run.store, state.run.notes, state.feature, state.choice)
+                figures = self._known.get(state.feature)
+                more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
+                host.tell(copy(as_text(card, *more), host.app.copy_to_clipboard))
+        except MonosemError as error:
+            host.tell(error.what)
+        except Exception as error:
+            host.tell(unreadable(error).what)
+
+    def action_export(self) -> None:
+        """Ask in which form the page is to be written to a file."""
+        feature = self._state.feature
+        if feature is not None:
+            self._host.offer(Where.FORM, f"export {feature}", lambda action: self._export(feature, action))
+
+    def _export(self, feature: int, action: Action) -> None:
+        form = next((form for form in FORMS if action.id == f"export.{form}"), None)
+        if form is not None:
+            self._host.tell(f"writing feature {feature}")
+            self._host.away(lambda: self._write(feature, form), lambda said: self._host.tell(str(said)))
+
+    def _write(self, feature: int, form: Form) -> str:
+        run, choice = self._state.run, ExampleRequest.of(self._state.choice)
+        name = file_name(run.name, str(feature), form)
+        return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))

@@ -1,0 +1,237 @@
+"""The feature pane: a list, the page of the feature under its cursor or a document, and who of them has the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widget import Widget
+
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Action, Need, Where
+from monosem_tui.model.feature_card import FeatureCard
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.feature.documents import DocumentReader
+from monosem_tui.screens.feature.examples import ExampleControls
+from monosem_tui.screens.feature.layout import PaneName, Panes
+from monosem_tui.screens.feature.ngrams import NgramsPanel
+from monosem_tui.screens.feature.notes import NotesControl
+from monosem_tui.screens.feature.page import PageReader
+from monosem_tui.screens.feature.state import PaneState
+from monosem_tui.screens.feature.trail import FeatureTrail
+from monosem_tui.screens.part import Part, Way
+from monosem_tui.widgets.document_view import DocumentView
+from monosem_tui.widgets.feature_list import FeatureList
+from monosem_tui.widgets.line_view import Trouble
+
+DEBOUNCE = 0.08
+"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
+
+
+class FeaturePane(Part, Horizontal):
+    """List left and page right; below 110 cells one of them at a time."""
+
+    def __init__(
+        self,
+        host: MonosemScreen,
+        run: OpenRun,
+        listing: FeatureList,
+        *,
+        open_listed: Callable[[], object],
+        outside: Callable[[int], str],
+        wider: int = 0,
+    ) -> None:
+        """Compose the pane.
+
+        Args:
+            host: the screen it is on.
+            run: what is open.
+            listing: the list of features.
+            open_listed: what enter does in the list.
+            outside: why the list does not have a feature; empty where it has.
+            wider: cells that the list has beyond its usual width.
+        """
+        super().__init__()
+        self._host, self._open_listed = host, open_listed
+        self._timer: Timer | None = None
+        self.state = state = PaneState(host, run, listing, wider)
+        self.reader = PageReader(state, self._arrived)
+        self.examples = ExampleControls(state, self.reader)
+        self.documents = DocumentReader(state, self.show_document)
+        self.trail = FeatureTrail(state, self.documents, self.read, outside)
+        self.notes = NotesControl(state)
+        self.ngrams = NgramsPanel(state)
+        self.on_page: tuple[Part, ...] = (self.documents, self.trail)
+        """What escape closes before the page itself."""
+        self.parts: tuple[Part, ...] = (self, self.reader, self.examples, self.notes)
+        self.needs = {
+            Need.ROOM: lambda: state.panes.wide,
+            Need.FEATURES: lambda: len(state.listing.order) > 0,
+        }
+
+    def compose(self) -> ComposeResult:
+        """List, page, and the document in the page's place."""
+        yield self.state.listing
+        yield self.state.page
+        yield self.state.document
+
+    def started(self) -> None:
+        """Give a pane the keys, and from then on follow the focus."""
+        self.show_panes(replace(self.state.panes, width=self.app.size.width))
+        self.watch(self._host, "focused", self._follow_focus, init=False)
+
+    def resized(self, cells: int) -> None:
+        """Choose between one and two panes. A page that comes into sight is read once the list is on the screen."""
+        self.show_panes(replace(self.state.panes, width=cells))
+        self.call_after_refresh(self.read)
+
+    # What has the keys
+
+    @property
+    def here(self) -> Where:
+        """The pane with the keys."""
+        if not self.state.reading:
+            return Where.LIST
+        return Where.DOCUMENT if self.state.in_document else Where.PAGE
+
+    def _follow_focus(self, focused: Widget | None) -> None:
+        """The pane with the focus has the keys, whether a key or a click gave it the focus."""
+        state = self.state
+        front: PaneName = "list" if focused is state.listing else "page"
+        if front != state.panes.front and focused in (state.listing, state.page, state.document):
+            self.bring(front)
+
+    def worth_a_hint(self, action: Action) -> bool:
+        """Whether its key does what one would look for here."""
+        name = action.id.partition(".")[2] if action.where is self._host.PLACE else ""
+        shown = self.state.panes.shows("page")
+        if name in ("heat", "log"):
+            return shown and not (name == "log" and self.state.in_document)
+        return self.here is Where.PAGE if name == "next" else True
+
+    def position(self) -> str:
+        """Where the cursor is, or which lines of the page are on the screen."""
+        page, document, listing = self.state.page, self.state.document, self.state.listing
+        if self.here is Where.DOCUMENT and document.whole is not None:
+            whole, (first, last) = document.whole, document.places
+            return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
+        if self.state.reading:
+            return f"lines {page.first + 1}–{min(page.rows, page.first + page.room)} of {page.rows}"
+        n = len(listing.order)
+        return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
+
+    # What is on the screen
+
+    def show_panes(self, panes: Panes) -> None:
+        """Put panes on the screen, and the keys into the one in front."""
+        state = self.state
+        state.panes, listing, document = panes, state.listing, state.document
+        listing.display, shown = panes.shows("list"), panes.shows("page")
+        state.page.display, document.display = shown and not state.in_document, shown and state.in_document
+        listing.styles.width = panes.list_width if panes.split else "1fr"
+        state.page.beside = document.beside = panes.split
+        listing.active = not state.reading
+        state.page.active = document.active = state.reading
+        document.refresh()
+        self._host.set_focus(listing if not state.reading else document if state.in_document else state.page)
+        self._host.retell()
+
+    def front(self, pane: PaneName) -> None:
+        """Give a pane the keys, and leave the page as it is."""
+        self.show_panes(replace(self.state.panes, front=pane))
+
+    def bring(self, pane: PaneName) -> None:
+        """Give a pane the keys. A page of another feature is not shown while the right one is read."""
+        self.front(pane)
+        card = self.state.page.card
+        if self.state.reading and (card is None or card.feature != self.state.feature):
+            self.state.page.say()
+        self.read()
+
+    def show_document(self, shown: bool) -> None:
+        """Show a document in place of the page, or the page again."""
+        self.state.in_document = shown
+        self.show_panes(self.state.panes)
+        self.read()
+
+    def follow(self) -> None:
+        """Read once the cursor rests."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(DEBOUNCE, self.read)
+
+    def read(self) -> None:
+        """Read page and n-grams of the feature that the pane is about, if they can be seen."""
+        self.reader.read()
+        self.ngrams.follow()
+
+    def _arrived(self, card: FeatureCard) -> None:
+        self.trail.arrive(card)
+        self.examples.reveal()
+
+    # What the widgets report
+
+    def on_feature_list_highlighted(self) -> None:
+        """The page follows once the cursor rests."""
+        state = self.state
+        if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
+            self.show_document(False)
+        self._host.retell()
+        self.follow()
+
+    def on_feature_list_opened(self) -> None:
+        """A row was clicked twice."""
+        self.action_open()
+
+    def on_scrolled_view_moved(self) -> None:
+        """The bottom line shows which lines or tokens are on the screen."""
+        if self.state.reading:
+            self._host.retell()
+
+    def on_feature_page_opened(self) -> None:
+        """An example or a feature was clicked twice."""
+        self.trail.action_follow_chosen()
+
+    def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
+        """An end of the text is near."""
+        self.documents.read_on(message.place, before=message.before)
+
+    def on_trouble(self, message: Trouble) -> None:
+        """The store could not be read while a line was drawn."""
+        self.state.page.complain(message.error)
+        self._host.tell(message.error.what)
+
+    # Keys
+
+    def action_open(self) -> None:
+        """Open the feature under the cursor."""
+        self._open_listed()
+
+    def action_step(self, rows: int) -> None:
+        """Go to another feature, from anywhere."""
+        self.state.listing.go(self.state.listing.cursor + rows)
+
+    def action_switch(self) -> None:
+        """Go to the other pane."""
+        self.bring("list" if self.state.reading else "page")
+
+    def action_zoom(self) -> None:
+        """Show one pane alone, or both again."""
+        self._arrange(self.state.panes.zoom())
+
+    def action_widen(self, cells: int) -> None:
+        """Move the wall between the panes."""
+        self._arrange(replace(self.state.panes, zoomed=None).widen(cells))
+
+    def _arrange(self, panes: Panes) -> None:
+        self.show_panes(panes)
+        self.read()
+
+    def way_back(self) -> Way | None:
+        """Close what was opened last: the page, the zoom."""
+        panes = self.state.panes
+        return (lambda: self._arrange(panes.back())) if panes.can_go_back else None

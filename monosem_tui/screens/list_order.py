@@ -1,0 +1,176 @@
+"""The order of Browse's list: filter, sort, dead features, a set chosen on another screen, and going to one feature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Action, Need
+from monosem_tui.model.open_run import OpenRun
+from monosem_tui.model.session_state import BrowseMemory
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.catalogue import Catalogue, Ordering, Selection
+from monosem_tui.screens.feature.pane import FeaturePane
+from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.session import ViewWanted
+from monosem_tui.widgets.line_input import Typed
+from store.files.errors import MonosemError
+from store.query.feature_order import SORT_KEYS, SortKey
+
+
+class ListOrder(Part):
+    """Keeps the pane's list at what `catalogue` holds."""
+
+    def __init__(self, host: MonosemScreen, pane: FeaturePane, kept: BrowseMemory) -> None:
+        """Begin where the last session ended, as far as that is still possible."""
+        self._host, self._pane, self._list = host, pane, pane.state.listing
+        self.catalogue = Catalogue(pane.state.run)
+        self._visiting = False
+        """Whether one feature was opened from another screen, to which escape goes back."""
+        self.needs = {Need.DEAD: lambda: self.catalogue.n_dead > 0}
+        sort: SortKey = next((key for key in SORT_KEYS if key == kept.sort), "max")
+        ordering = Ordering(sort=sort, descending=kept.descending, dead=kept.dead, text=kept.text)
+        try:
+            self.catalogue.order(ordering)
+        except MonosemError:
+            self.catalogue.order(replace(ordering, text=""))
+
+    @property
+    def ordering(self) -> Ordering:
+        """What the list is asked for."""
+        return self.catalogue.ordering
+
+    def take_run(self, run: OpenRun) -> None:
+        """Show another state of the run, in the same order."""
+        ordering, feature = self.ordering, self._list.feature
+        self.catalogue = Catalogue(run)
+        self._list.take_run(run)
+        self._order(ordering, feature)
+
+    def show(self, feature: int | None) -> None:
+        """Show what the catalogue holds, the cursor on `feature` if it is there."""
+        catalogue = self.catalogue
+        self._list.rearrange(
+            catalogue.ids,
+            title=catalogue.title(),
+            empty=catalogue.nothing(),
+            sort=catalogue.sorted_by,
+            descending=catalogue.ordering.descending,
+            feature=feature,
+        )
+        self._host.tell()
+
+    def worth_a_hint(self, action: Action) -> bool:
+        """Name what changes the list only where the list has the keys."""
+        of_list = ("browse.sort", "browse.dead", "browse.filter", "goto")
+        return action.id not in of_list or not self._pane.state.reading
+
+    def _order(self, ordering: Ordering, feature: int | None) -> None:
+        try:
+            self.catalogue.order(ordering)
+        except MonosemError as error:
+            self._pane.state.page.complain(error)
+            self._host.tell(error.what)
+        else:
+            self.show(feature)
+
+    # Sorting
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self.sort(self.ordering.next_sort())
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        self.sort(replace(self.ordering, descending=not self.ordering.descending, ranked=False))
+
+    def sort(self, ordering: Ordering) -> None:
+        """Sort; the cursor stays with its feature, or at the top."""
+        self._order(ordering, self._list.feature if self._list.cursor else None)
+
+    def action_dead(self) -> None:
+        """Show or hide dead features."""
+        ordering = self.ordering
+        self._order(replace(ordering, dead=not ordering.dead), self._list.feature)
+        self._host.tell(f"{count(self.catalogue.n_dead)} dead features {'hidden' if ordering.dead else 'shown'}")
+
+    # Filtering
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self._pane.front("list")
+        self._host.type_into("/", self.ordering.text, self._typed, self._finds)
+
+    def _finds(self) -> str:
+        return "unfinished" if self.catalogue.problem else f"{count(len(self._list.order))} found"
+
+    def _typed(self, typed: Typed) -> None:
+        if typed is Typed.CHANGED:
+            self._filter(self._host.input.text)
+        elif typed in (Typed.NEXT, Typed.PREVIOUS):
+            self._pane.action_step(1 if typed is Typed.NEXT else -1)
+        elif typed in (Typed.KEEP, Typed.LEAVE):
+            text = self._host.stop_typing()
+            self.filter(text if typed is Typed.KEEP else "")
+
+    def filter(self, text: str) -> None:
+        """Show the features that pass a filter; where it cannot be read, say why."""
+        self._filter(text)
+        if self.catalogue.problem:
+            self._host.tell(self.catalogue.problem.what)
+
+    def _filter(self, text: str) -> None:
+        self._order(replace(self.ordering, text=text), self._list.feature)
+
+    # Going to features
+
+    def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
+        """Show some features only, and perhaps the page of one; escape goes back to where they were chosen."""
+        ordering = replace(self.ordering, text="", only=selection, ranked=selection.ranked)
+        self._visiting = page
+        self._order(ordering, feature)
+        self._pane.show_panes(replace(self._pane.state.panes, front="page" if page else "list", zoomed=None))
+        self._pane.read()
+
+    def go_to(self, feature: int) -> None:
+        """Put the cursor on a feature, showing what was filtered away if it must."""
+        d_sae = self._pane.state.run.store.d_sae
+        if feature >= d_sae:
+            self._host.tell(f"there is no feature {feature}: they are 0 to {d_sae - 1}")
+            return
+        opened = []
+        if (self.ordering.text or self.ordering.only) and feature not in self.catalogue.ids:
+            self._order(self._all(), None)
+            self._visiting = False
+            opened.append("filter cleared")
+        if feature not in self.catalogue.ids:
+            self._order(replace(self.ordering, dead=True), None)
+            opened.append("dead features shown")
+        self.show(feature)
+        self._host.tell(", ".join(opened))
+
+    def _all(self) -> Ordering:
+        return replace(self.ordering, text="", only=None, ranked=False)
+
+    # Back
+
+    def way_back(self) -> Way | None:
+        """Leave a feature opened from another screen; once the page is closed, clear the filter or leave the set."""
+        if self._visiting:
+            return self._leave_visit
+        if self._pane.way_back():
+            return None
+        if self.ordering.text:
+            return lambda: self._filter("")
+        return self._leave_selection if self.ordering.only else None
+
+    def _leave_visit(self) -> None:
+        self._visiting = False
+        self._pane.front("list")
+        self._leave_selection()
+
+    def _leave_selection(self) -> None:
+        only = self.ordering.only
+        self._order(self._all(), self._list.feature)
+        if only:
+            self._host.post_message(ViewWanted(only.origin))

@@ -1,0 +1,147 @@
+"""Inspect: any text through the features, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monosem_tui.draw.numbers import count
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.live.model_client import Phase
+from monosem_tui.model.document import Passage, passage, place_of
+from monosem_tui.pages.inspect_page import MOST_HUES, Looked
+from monosem_tui.screens.live.connection import ModelConnection
+from monosem_tui.screens.part import Part
+from monosem_tui.screens.session import FeatureWanted
+from monosem_tui.widgets.live_view import InspectView
+from store.files.errors import MonosemError
+
+TOP, TOP_ABLATED = 16, 5
+"""Features a token: each that is ablated costs a pass of the model."""
+
+
+class Inspection(Part):
+    """The page of a text and the features of its tokens."""
+
+    def __init__(self, connection: ModelConnection) -> None:
+        self._connection, self._host, self._talk = connection, connection.host, connection.talk
+        session, store = connection.host.session, connection.run.store
+        self.looked = Looked(self._talk, store.vocabulary, session.maximum, connection.label)
+        self.view = InspectView(session.palette, self.looked)
+        self._shown_text: object = None
+        self.needs = {Need.READ: lambda: self.looked.feature is not None}
+
+    @property
+    def here(self) -> Where | None:
+        """The keys are here while the page is shown."""
+        return Where.INSPECT if self.view.display else None
+
+    def position(self) -> str:
+        """Which token of how many."""
+        reads = len(self.looked.reads)
+        return f"token {self.looked.token + 1} of {count(reads)}" if reads and self.view.display else ""
+
+    def begin(self, text: str) -> None:
+        """Read a text, unless one has been read."""
+        if text and not self.looked.text:
+            self.read(text)
+
+    def read(self, text: str, name: str = "") -> None:
+        """Read a text."""
+        if not text.strip():
+            self._host.tell("there is no text: p types or pastes one, o opens a document")
+        elif self._connection.has_model:
+            self.looked.text, self.looked.name, self.looked.picked = text, name, ()
+            self._talk.inspect(text, TOP, ablate=False)
+            self._connection.redraw()
+
+    def redraw(self) -> None:
+        """Draw what has been read, the cursor where it was if there is such a token."""
+        if self._talk.inspected is not self._shown_text:
+            before = self._shown_text
+            self._shown_text = self._talk.inspected
+            if before is None or self.looked.token >= len(self.looked.reads) or not self.looked.firings:
+                self.looked.begin()
+            self.looked.move(0, 0)
+            self._ask_effects()
+        self.view.redraw()
+
+    def _ask_effects(self) -> None:
+        known = self._talk.effects is not None or self._talk.phase is Phase.BUSY  # what is read asks for them itself
+        if self.looked.ablated and self.looked.text and not known:
+            self._talk.inspect(self.looked.text, TOP_ABLATED, ablate=True)
+
+    def action_look(self, tokens: int, rows: int) -> None:
+        """Go to another token, or to another of its features."""
+        self.looked.move(tokens, rows)
+        self._connection.redraw()
+
+    def action_open(self) -> None:
+        """Show the feature's page in Browse."""
+        if self.looked.feature is not None:
+            self._host.post_message(FeatureWanted(self.looked.feature))
+
+    def action_colour(self) -> None:
+        """Colour the text by the feature, or no more."""
+        if not self.looked.choose():
+            self._host.tell(f"{MOST_HUES} features colour the text already: space on one of them takes it away")
+        self._connection.redraw()
+
+    def action_effects(self) -> None:
+        """Show the effects of ablation or do without; stop computing them."""
+        if self._talk.phase is Phase.BUSY and self.looked.ablated:
+            self._talk.stop()
+            self.looked.ablated = False
+        else:
+            self.looked.ablated = not self.looked.ablated
+            self._ask_effects()
+        self._connection.redraw()
+
+    def action_pick(self) -> None:
+        """Pick the token under the cursor, or no more; the list is of all picked tokens."""
+        self.looked.pick()
+        self._connection.redraw()
+
+    def action_clamp(self) -> None:
+        """Put the feature into the tray."""
+        feature = self.looked.feature
+        if feature is not None:
+            clamp, fresh = self._connection.tray.offer(feature, self._host.session.maximum)
+            self._connection.follow_tray()
+            self._host.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · i writes")
+
+    # Texts
+
+    def action_text(self) -> None:
+        """Type a text to look at; the model is loaded meanwhile."""
+        if self._connection.has_model:
+            self._talk.wake_up()
+            self._connection.ask("text", self.looked.text, self.read)
+
+    def action_document(self) -> None:
+        """Type a document's number."""
+        if self._connection.has_model:
+            self._talk.wake_up()
+            self._connection.ask("document", "", self._take_number)
+
+    def _take_number(self, text: str) -> None:
+        number = text.strip()
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise MonosemError(f"{number!r} is not the number of a document")
+        self._read_passage(lambda: place_of(self._connection.run.store, int(number)))
+
+    def open_place(self, place: int) -> None:
+        """Read the document that holds a place of the corpus."""
+        if self._connection.has_model:
+            self._read_passage(lambda: place)
+
+    def _read_passage(self, place: Callable[[], int]) -> None:
+        store = self._connection.run.store
+        self._host.away(lambda: passage(store, place()), self._take_passage, "passage")
+
+    def _take_passage(self, found: Passage | MonosemError) -> None:
+        if isinstance(found, MonosemError):
+            self._host.complain(found)
+            return
+        self.read(found.text, found.name)
+        if found.n_tokens < found.of:
+            self._host.tell(f"{count(found.n_tokens)} of the {count(found.of)} tokens of {found.name}")

@@ -1,0 +1,164 @@
+"""Recipes kept among the notes and written again exactly, and texts as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.keys.actions import Need, Where
+from monosem_tui.live.recipe_files import export, free_file, free_name, save_recipe
+from monosem_tui.pages.recipes_page import Recipes
+from monosem_tui.screens.live.connection import ModelConnection
+from monosem_tui.screens.live.writing import WritingControl
+from monosem_tui.screens.part import Part
+from monosem_tui.widgets.live_view import RecipesView
+from store.files.errors import MonosemError
+from store.live.recipe import Recipe
+from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.run.weights import sae_digest
+
+DIFFERS = " · not all of the text was written so"
+
+
+class RecipeShelf(Part):
+    """The page of recipes, and keeping what is written as a recipe or as a file."""
+
+    def __init__(self, connection: ModelConnection, writing: WritingControl, show: Callable[[bool], object]) -> None:
+        """Prepare the page.
+
+        Args:
+            connection: to the model.
+            writing: what recipes are kept of, and what writes them again.
+            show: brings the page to the front, or takes it away.
+        """
+        self._connection, self._host, self._writing, self._show = connection, connection.host, writing, show
+        self.recipes = Recipes(connection.talk, connection.label)
+        self.view = RecipesView(self._host.session.palette, self.recipes)
+        self.needs = {Need.RECIPES: lambda: bool(self.recipes.kept)}
+
+    @property
+    def here(self) -> Where | None:
+        """The keys are here while the page is shown."""
+        return Where.RECIPES if self.view.display else None
+
+    def position(self) -> str:
+        """Which recipe of how many."""
+        of = len(self.recipes.kept)
+        return f"{self.recipes.cursor + 1} of {count(of)}" if of and self.view.display else ""
+
+    def redraw(self) -> None:
+        """Draw the page."""
+        self.view.redraw()
+
+    def action_recipes(self) -> None:
+        """Show the recipes, or writing again."""
+        if not self.view.display:
+            self._read_kept()
+        self._show(not self.view.display)
+
+    def _read_kept(self) -> None:
+        try:
+            self.recipes.show(kept_recipes(self._connection.run.editor.notes.path))
+        except MonosemError as error:
+            self._host.tell(error.what)
+
+    def action_choose(self, rows: int) -> None:
+        """Go to another recipe."""
+        self.recipes.move(rows)
+        self._connection.redraw()
+
+    def action_replay(self) -> None:
+        """Write the recipe under the cursor again."""
+        kept = self.recipes.present
+        if kept is not None:
+            try:
+                self._replay(kept.name, kept.recipe)
+            except MonosemError as error:
+                self._host.complain(error)
+
+    def action_forget(self) -> None:
+        """Remove the recipe under the cursor."""
+        kept = self.recipes.present
+        if kept is not None:
+            try:
+                forget_recipe(self._connection.run.editor.notes, kept.name)
+                self._host.tell(f"{printable(kept.name)} is no longer among the recipes; its line stays in the notes")
+            except MonosemError as error:
+                self._host.tell(error.what)
+            self._read_kept()
+            self._connection.redraw()
+
+    def action_recipe_file(self) -> None:
+        """Type which file's recipe is to be written again."""
+        self._connection.ask("recipe file", "", self._take_file)
+
+    def _take_file(self, text: str) -> None:
+        if said := text.strip():
+            self._replay(said, Recipe.load(Path(said).expanduser()))
+
+    def _replay(self, name: str, recipe: Recipe) -> None:
+        if not self._connection.has_model:
+            return
+        self._writing.adopt(recipe)
+        self._host.tell(f"{printable(name)}, written again")
+        self._writing.replay(recipe)
+        if recipe.dictionary:
+            folder = self._connection.folder
+            # In a thread, as the digest reads all of the dictionary.
+            self._host.away(lambda: sae_digest(folder.sae) == recipe.dictionary, self._take_comparison)
+
+    def _take_comparison(self, same: bool | MonosemError) -> None:
+        if same is False:
+            self._host.tell("the recipe was made with another dictionary than this run's: its features mean others")
+
+    # Keeping
+
+    def action_recipe(self) -> None:
+        """Type under which name the recipe is to be kept, or in which file."""
+        self._read_kept()
+        name = free_name(self._connection.run.name, [kept.name for kept in self.recipes.kept])
+        self._connection.ask("recipe", name, self._keep)
+
+    def action_export(self) -> None:
+        """Type where the texts are to be kept."""
+        self._connection.ask("export", free_file(Path(), self._connection.run.name, ".txt"), self._export)
+
+    def _export(self, text: str) -> None:
+        if said := text.strip():
+            path, talk = Path(said).expanduser(), self._connection.talk
+            recipe = talk.recipe or self._writing.recipe()
+            export(path, recipe, talk.writing, self._connection.run.store.vocabulary)
+            self._host.tell(f"both texts are in {path}")
+
+    def _keep(self, text: str) -> None:
+        name, shown = text.strip(), self._writing.shown
+        if not name:
+            return
+        if not shown.prompt:
+            raise MonosemError("there is no prompt to keep", "p types one.")
+        if any(kept.name == name for kept in self.recipes.kept):
+            raise MonosemError(f"{printable(name)} is kept already", "Give another name; o shows the recipes.")
+        begun, recipe = self._connection.talk.begun, self._writing.recipe()
+        same = recipe.sweep or begun is None or shown.sweeping or begun == recipe
+        self._host.tell(f"keeping {printable(name)}")
+        self._host.away(
+            lambda: self._write(name, recipe), lambda said: self._take_written(said, "" if same else DIFFERS)
+        )
+
+    def _take_written(self, said: str | MonosemError, differs: str) -> None:
+        if isinstance(said, MonosemError):
+            self._host.complain(said)
+        else:
+            self._host.tell(said + differs)
+
+    def _write(self, name: str, recipe: Recipe) -> str:
+        folder = self._connection.folder
+        if "/" in name or name.endswith(".json"):
+            path = Path(name).expanduser()
+            save_recipe(path, recipe, folder.sae)
+            return f"the recipe is in {path}: monosem generate --recipe {path}"
+        keep_recipe(self._connection.run.editor.notes, name, replace(recipe, dictionary=sae_digest(folder.sae)))
+        return f"{printable(name)} is kept in the notes: o shows it"

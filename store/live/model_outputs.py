@@ -1,0 +1,103 @@
+"""What the live model returns about tokens: drawn ones, those of an inspected text, and those of a clamp sweep.
+
+The engine computes these values; messages (store.live.wire) carry them to the terminal as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+End = Literal["eos", "length", "context"]
+"""Why a text ends: the model ended it, it has `max_new` tokens, or it fills the model's context."""
+
+
+@dataclass(frozen=True)
+class DrawnToken:
+    """One token of a generated text."""
+
+    token: int
+    logprob: float
+    """Under the model that drew it, before temperature, top-k and top-p."""
+
+
+@dataclass(frozen=True)
+class ClampedAct:
+    """Activation of a clamped feature at the position that the clamped token was drawn from."""
+
+    feature: int
+    natural: float
+    """Before the clamp, in the text and under the clamps so far."""
+    clamped: float
+    """After it; equal to `natural` where no clamp holds."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next token of each text that goes on."""
+
+    number: int
+    """Of the response, from 0."""
+    base: DrawnToken | None
+    clamped: DrawnToken | None
+    kl: float | None
+    """KL(clamped ‖ own) at the clamped token, in nats."""
+    own_logprob: float | None
+    """Of the clamped token, under the model without clamps."""
+    acts: tuple[ClampedAct, ...]
+
+
+@dataclass(frozen=True)
+class Firing:
+    """A feature that fires on a token."""
+
+    feature: int
+    activation: float
+    loss_change: float | None = None
+    """What ablating the feature at this token alone adds to the loss of the next token, in nats: positive where the
+    feature helps to predict it. None where the context has no next token, or ablation was not requested."""
+
+
+@dataclass(frozen=True)
+class ReadToken:
+    """One token of an inspected text."""
+
+    token: int
+    counted: bool
+    """Whether features are read here: not on BOS, nor on the first token where there is no BOS."""
+    firings: tuple[Firing, ...]
+    """The strongest first, as many as requested."""
+    active: int
+    """Number of features that fire, shown or not."""
+    next_loss: float | None = None
+    """-log p of the next token of the context, in nats; None as for `Firing.loss_change`."""
+
+
+@dataclass(frozen=True)
+class SampledText:
+    """A complete generated text."""
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """Of each token, under the model that drew it."""
+    end: End | None
+
+
+@dataclass(frozen=True)
+class SweptStrength:
+    """The text under one strength of a sweep."""
+
+    clamp: str
+    text: SampledText
+    kl: tuple[float, ...]
+    """KL(clamped ‖ own) at each token, in nats."""
+    own_logprobs: tuple[float, ...]
+    """Of each token, under the model without clamps."""
+
+
+@dataclass(frozen=True)
+class ClampSweep:
+    """One feature over a row of strengths, beside the model's own text."""
+
+    base: SampledText
+    strengths: tuple[SweptStrength, ...]

@@ -1,0 +1,41 @@
+"""How the tokens of a text are drawn, and how many at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.files.errors import MonosemError
+
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Settings of generation. `check` refuses values out of range; a recipe on disk may hold any."""
+
+    max_new: int = 100
+    """Tokens of the response at most."""
+    temperature: float = 0.0
+    """0 takes the most probable token."""
+    top_p: float = 1.0
+    """Draw from the fewest tokens whose probabilities reach this sum."""
+    top_k: int = 0
+    """Draw from the `top_k` most probable tokens; 0 for all."""
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse values out of range.
+
+        Raises:
+            MonosemError: names the setting.
+        """
+        if self.max_new < 1:
+            raise MonosemError(f"at least one token has to be asked for, not {self.max_new}")
+        if not 0 <= self.temperature < float("inf"):
+            raise MonosemError(f"the temperature must be a number from 0 on, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise MonosemError(f"top-p must lie above 0, and be 1 at most, not {self.top_p}")
+        if self.top_k < 0:
+            raise MonosemError(f"top-k must not be negative: {self.top_k}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise MonosemError(f"a seed must lie between 0 and {LARGEST_SEED}, not {self.seed}")
