@@ -361,7 +361,7 @@ def export(run: RunLike, to: str, out: str | Path) -> list[Path]:
 def load(run: str | Path, device: str = "cpu") -> Sae:
     """Return a run's autoencoder as a torch module: `encode`, `decode`, `forward` on raw activations [B, d_in].
 
-    Values are float32. `encode` returns `SparseActs` (engine.sae.base); `settings` has d_in, d_sae and k. Nothing requires a gradient.
+    Values are float32. `encode` returns `SparseActs` (engine.sae.base); nothing requires a gradient.
 
     Args:
         run: the folder of a run, or a sae.h5.
