@@ -22,9 +22,9 @@ from engine.commands.train_lm import LmReport
 from engine.evaluation.quality import Evaluation
 from engine.formats.hub_files import located
 from engine.jobs.trained_run import trained_settings
-from engine.live.from_recipe import sessions
+from engine.live.from_recipe import generations
 from engine.live.generation import shown_text
-from engine.live.inspection import Firing, contexts_of, inspect_contexts
+from engine.live.inspection import contexts_of, inspect_contexts
 from engine.live.live_model import LiveModel, open_live
 from engine.runtime.notebook_progress import NotebookProgress
 from engine.runtime.out_of_memory import told
@@ -33,6 +33,7 @@ from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.live.model_outputs import Firing
 from store.live.recipe import Recipe
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, search_pattern
@@ -281,11 +282,12 @@ def inspect(
     """
     live = open_run(run).live(settings, progress)
     with told():
-        found = inspect_contexts(live, contexts_of(live, text), top, progress or NotebookProgress(), ablate=ablate)
-    strings = live.vocabulary.strings([token.token for token in found.tokens])
+        contexts = inspect_contexts(live, contexts_of(live, text), top, progress or NotebookProgress(), ablate=ablate)
+    tokens = [token for context in contexts for token in context]
+    strings = live.vocabulary.strings([token.token for token in tokens])
     return [
         InspectedToken(string, token.firings, token.active, token.next_loss)
-        for string, token in zip(strings, found.tokens, strict=True)
+        for string, token in zip(strings, tokens, strict=True)
     ]
 
 
@@ -302,18 +304,18 @@ def generate(
     live = open_run(run).live(settings, progress)
     found = []
     with told():
-        for session in sessions(live, recipe):
-            while session.step() is not None:
+        for generation in generations(live, recipe):
+            while generation.step() is not None:
                 pass
-            base = session.base
-            clamped = session.clamped if session.compare else base
+            base = generation.base
+            clamped = generation.clamped if generation.compare else base
             found.append(
                 Continuation(
                     shown_text(live, base),
                     shown_text(live, clamped),
                     tuple(base.logprobs),
                     tuple(clamped.logprobs),
-                    tuple(session.kl),
+                    tuple(generation.kl),
                 )
             )
     return found
