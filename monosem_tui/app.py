@@ -91,7 +91,7 @@ class MonosemApp(App[None]):
             if isinstance(self.screen, MonosemScreen) and await self.screen.take_key(event):
                 return
         if isinstance(event, events.Paste) and not event.is_forwarded and isinstance(self.screen, MonosemScreen):
-            self.screen.take_paste(event.text)
+            self.screen.line.paste(event.text)
             return
         await super().on_event(event)
 

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from engine.sae.base import SaeSettings
 from engine.sae.sparse import products as sparse
-from engine.sae.sparse.entries import Entries
+from engine.sae.sparse.products import TopKEntries
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 Work = Callable[[], object]
@@ -195,10 +195,10 @@ def parts(size: Size, device: torch.device) -> list[Part]:
     pre_BF = product()
     act_BK, feature_BK = sparse.largest(pre_BF, k)
     act_BK = act_BK.float()
-    entries = Entries(feature_BK, f)
+    entries = TopKEntries(feature_BK, f)
 
     def order() -> None:
-        found = Entries(feature_BK, f)
+        found = TopKEntries(feature_BK, f)
         _ = found.by_feature, found.pieces
 
     rows, listed = 4 * d * (feature_BK.unique().numel() + n), 12 * n * k

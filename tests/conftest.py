@@ -1,17 +1,26 @@
-"""What every test has: no network, no leftovers from the developer's own environment."""
+"""What every test has: no network, no leftovers from the developer's environment, and Ctrl-C as a terminal sends it."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from store.settings.lm import LmSettings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell ignores SIGINT in what it starts in the background, and children inherit that: tests that send it would hang.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# Slow examples are not a fault: the machine may be busy. Examples may share fixtures.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import pytest
 
 from monosem_tui.cli.main import run as monosem
 from store.files.sealed_hdf5 import SEAL_BYTES
+from tests.patience import PATIENCE
 from tests.sample_run import build_sample
 
 SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--index-tokens", "1k", "--device", "cpu")
@@ -266,7 +267,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "feature of a run on an array": (run_on_array, on("show", "3"), "array"),
     "text for a run on an array": (run_on_array, on("eval", "--data", "stdlib"), "--data"),
     "array of another width": (run_on_array, eval_on("b.npy"), "15"),
-    "folder instead of an array": (run_on_array, eval_on("it"), "no array"),
+    "folder instead of an array": (run_on_array, eval_on("it"), "not an array"),
     "a file where the run should be": (
         write("file", b""),
         lambda place: [*train()(place), "--out", str(place.folder / "file" / "run")],
@@ -331,7 +332,7 @@ def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=full_disk if limit else None,
     )

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 
 SCREEN = ("textual", "rich", "typer", "click")
@@ -22,6 +24,12 @@ SHARED_LEAF = (*SCREEN, *MODEL, "engine", "monosem_tui", "pyarrow", "zstandard",
 HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
 """What `monosem --help` can do without; together they take seconds."""
 
+CLOSURE = """
+import importlib, sys
+for name in sys.argv[1].split(","):
+    importlib.import_module(name)
+print(*(name for name in sys.modules if name.startswith("engine.")))
+"""
 LOOK = """
 import importlib, sys
 modules, forbidden = sys.argv[1].split(","), sys.argv[2].split(",")
@@ -60,7 +68,7 @@ def _fresh(script: str, *arguments: str, path: Path | None = None) -> subprocess
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": where, "MONOSEM_DEBUG": "1"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -90,6 +98,51 @@ def test_engine_never_shows() -> None:
 
 def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
+
+
+def engine_modules(*names: str) -> set[str]:
+    """Return the engine's modules that importing `names` loads."""
+    done = _fresh(CLOSURE, ",".join(names))
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_estimates_do_not_load_the_work() -> None:
+    """Estimating is arithmetic: it needs itself, the shared sizes and their packages."""
+    parts = ("engine.resources", "engine.runtime", "engine.runtime.sizes", "engine.resources.estimates")
+    assert sorted(engine_modules("engine.resources.estimates")) == sorted(parts)
+
+
+def test_the_check_of_estimates_can_fail() -> None:
+    """The plans beside it do load what they plan for."""
+    assert "engine.sae.base" in engine_modules("engine.resources.plans")
+
+
+LIVE = ("server", "live_model", "from_recipe", "inspection")
+"""What the model process imports to load a run, generate, sweep and inspect."""
+UNUSED_LIVE = (
+    "engine.commands",
+    "engine.corpus.data_argument",
+    "engine.corpus.planted",
+    "engine.evaluation",
+    "engine.resources",
+    "engine.training",
+)
+MOST_LIVE = 49
+"""Modules of the engine, packages included. A new one costs start-up time: raise the number only with a reason."""
+
+
+def test_a_live_model_needs_no_training() -> None:
+    found = engine_modules(*(f"engine.live.{name}" for name in LIVE))
+    assert [name for name in sorted(found) if name.startswith(UNUSED_LIVE)] == []
+    assert len(found) <= MOST_LIVE, sorted(found)
+
+
+def test_the_check_of_a_closure_can_fail() -> None:
+    """Training does import the trainer, and with it more than a live model may."""
+    found = engine_modules("engine.commands.train")
+    assert {"engine.training.trainer", "engine.resources.plans"} <= found
+    assert len(found) > MOST_LIVE
 
 
 def test_the_terminal_needs_no_model() -> None:

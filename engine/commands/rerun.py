@@ -9,10 +9,9 @@ from engine.corpus.reading_order import has_held_out
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.quality import Evaluation, evaluate
 from engine.indexing.index_run import build_index
-from engine.jobs.array_source import is_of_array
 from engine.jobs.resume import changed
 from engine.jobs.subject import pinned
-from engine.jobs.trained_run import CHANGEABLE, need_sae, reopen, trained_settings
+from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, trained_settings
 from engine.resources.limits import check_room
 from engine.resources.plans import index_plan
 from engine.runtime.free_memory import keep_freed_memory

@@ -15,17 +15,16 @@ from typing import Any
 from engine.corpus.reading_order import Split, has_held_out
 from engine.data.activations import BlockShuffle
 from engine.data.arrays import open_array
-from engine.data.prefetch import made_ahead, makes_ahead
+from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Source, from_activations, open_source
-from engine.jobs.array_source import is_of_array
 from engine.jobs.grid import variants
 from engine.jobs.resume import agreeing, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import trainer_settings
-from engine.jobs.trained_run import trained_settings
+from engine.jobs.trained_run import is_of_array, trained_settings
 from engine.resources.limits import check_room
 from engine.resources.plans import training_plan
 from engine.runtime.free_memory import keep_freed_memory
@@ -174,7 +173,7 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
         members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
     shared, batches = source.readers[0].settings, members[0].trainer.settings
     device = device_of(shared)
-    with made_ahead(source.blocks, wanted=makes_ahead(device)) as blocks:
+    with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
         loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
         if resume:

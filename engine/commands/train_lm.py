@@ -25,6 +25,7 @@ from engine.resources.plans import lm_plan
 from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, versions
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
+from engine.training.schedule import CheckpointClock
 from store.files.atomic import atomic_path, fsync_folder
 from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
@@ -33,7 +34,6 @@ from store.run.spec import known_fields
 from store.settings.lm import LmSettings
 
 HELD_OUT_CONTEXTS = 400
-CHECKPOINT_SECONDS = 120.0
 LOG_EVERY = 10
 TOKENIZER = "tokenizer.json"
 
@@ -199,7 +199,7 @@ def _fit(run: RunFolder, trainer: LmTrainer, corpus: Corpus, encoding: Encoding,
 
 def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: StopRequest, bar: Task) -> None:
     settings = trainer.settings
-    saved = time.perf_counter()
+    clock = CheckpointClock(settings.checkpoint_every)
     shown = trainer.step_count
     for batch in stream.batches(settings.batch_contexts, (settings.steps - shown) * settings.batch_contexts):
         loss = trainer.step(batch)
@@ -209,17 +209,12 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
                 raise _failure(run, f"the model's loss is {loss.item()} at step {step}")
             bar.advance((step - shown) * settings.batch_tokens, loss=loss.item())
             shown = step
-        due = (
-            time.perf_counter() - saved >= CHECKPOINT_SECONDS
-            if settings.checkpoint_every is None
-            else step % settings.checkpoint_every == 0
-        )
-        if due or request.asked:
+        if request.asked or clock.is_due(step):
             if not trainer.is_sound():
                 raise _failure(run, f"the model's weights are not all finite numbers at step {step}")
             state = {"position": asdict(stream.position)}
             forget_others(save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state)))
-            saved = time.perf_counter()
+            clock.reset()
         if request.asked:
             raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""From what a user writes behind --data to a corpus."""
+"""Open the corpus that a `data` setting names."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from typing import NamedTuple
 from engine.corpus import hub_dataset as hub
 from engine.corpus import jsonl, parquet, text
 from engine.corpus.documents import Corpus, Document, numbered
-from engine.corpus.faults import is_folder, reading
-from engine.corpus.file_blocks import blocks, digest_of
+from engine.corpus.files import blocks, digest_of, is_folder, reading
 from engine.corpus.planted.generator import PlantedCorpus, is_planted
 from engine.corpus.stdlib import StandardLibrary
 from store.files.errors import MonosemError
 
 
 class Format(NamedTuple):
-    """How to read one kind of file."""
+    """How to read a kind of file."""
 
     texts: Callable[[Path, str], Iterator[str]]
-    """The texts of a file, from the field of that name."""
+    """Yields the texts in the named field of a file."""
     note: Callable[[Path, str], str]
-    """What to tell the user of a file, behind its name."""
+    """Describes how a file is read; appended to its name."""
     fields: bool
     """Whether texts are in named fields."""
 
@@ -37,7 +36,7 @@ FORMATS = {
     ".jsonl.zst": Format(jsonl.packed_texts, jsonl.note, fields=True),
     ".parquet": Format(parquet.texts, parquet.note, fields=True),
 }
-"""By the end of the file's name. A further format is a module with these two functions and a line here."""
+"""Formats by file suffix. To add one, write a module with these two functions and add a line here."""
 
 DEFAULT_FIELD = "text"
 
@@ -48,38 +47,38 @@ _KINDS = f"stdlib, planted, a file or glob of {', '.join(FORMATS)} (:FIELD names
 
 @dataclass(frozen=True)
 class Files:
-    """Files of text, one behind the other."""
+    """Text files, read one after another."""
 
     spec: str
     paths: tuple[Path, ...]
     field: str = DEFAULT_FIELD
 
     def documents(self) -> Iterator[Document]:
-        """All documents of all files."""
+        """Yield the documents of all files."""
         return numbered((text for path in self.paths for text in _format(path).texts(path, self.field)), self.spec)
 
     def describe(self) -> str:
-        """The files, and how documents are told apart in them."""
+        """Describe the files and how documents are separated in them."""
         if len(self.paths) == 1:
             path = self.paths[0]
             return path.name + _format(path).note(path, self.field)
         kinds = Counter(_suffix(path) for path in self.paths)
         counts = ", ".join(f"{count} file{'s' * (count > 1)} of {kind}" for kind, count in kinds.items())
         field = f", field {self.field}" if any(FORMATS[kind].fields for kind in kinds) else ""
-        separated = f"; text files: documents separated by {text.END_OF_TEXT}, where a file has none by blank lines"
+        separated = f"; text files: documents separated by {text.END_OF_TEXT}, or by blank lines in files without it"
         return counts + field + (separated if ".txt" in kinds else "")
 
     def digest(self) -> str:
-        """SHA-256 over the bytes of the files: what `cat FILES | sha256sum` prints."""
+        """Return SHA-256 over the files' bytes, as `cat FILES | sha256sum` prints it."""
         return digest_of(self.paths)
 
 
 def open_corpus(spec: str) -> Corpus:
-    """The corpus that `spec` names.
+    """Open the corpus that `spec` names.
 
     `stdlib`, `planted[:DOCUMENTS]`, a file or glob with an optional `:FIELD`, or `hf:NAME[:CONFIG][@SPLIT]`.
 
-    Errors: MonosemError where nothing is there, it may not be read, or its kind is not known.
+    Errors: MonosemError if it does not exist, cannot be read, or is of an unknown kind.
     """
     if spec == "stdlib":
         return StandardLibrary()
@@ -96,12 +95,12 @@ def open_corpus(spec: str) -> Corpus:
     for path in paths:
         if field and not _format(path).fields:
             raise MonosemError(f"{path} is plain text and has no field {field!r}", f"Leave the :{field} out.")
-        next(blocks(path, 1), b"")  # A file that may not be read is found here and not after hours.
+        next(blocks(path, 1), b"")  # An unreadable file is reported now, not after hours.
     return Files(spec, tuple(paths), field or DEFAULT_FIELD)
 
 
 def _matching(pattern: str) -> list[Path]:
-    """The file of that name, or those a glob matches, sorted; hidden ones are left out, as a shell does."""
+    """Return the file of that name, or the files a glob matches, sorted, without hidden files as in a shell."""
     path = Path(pattern).expanduser() if pattern.startswith("~/") else Path(pattern)
     with reading(path):
         if path.is_dir():
@@ -118,15 +117,15 @@ def _matching(pattern: str) -> list[Path]:
 
 def _nothing(spec: str) -> MonosemError:
     if _MAGIC.search(spec):
-        return MonosemError(f"no file matches {spec}", "Put a glob in quotes; ** goes into folders.")
-    return MonosemError(f"no such file: {spec}", f"`data` takes {_KINDS}.")
+        return MonosemError(f"no file matches {spec}", "Put a glob in quotes; ** descends into folders.")
+    return MonosemError(f"no such file: {spec}", f"`data` may be {_KINDS}.")
 
 
 def _suffix(path: Path) -> str:
     name = path.name.lower()
     known = [suffix for suffix in FORMATS if name.endswith(suffix)]
     if not known:
-        raise MonosemError(f"cannot tell how to read {path}", f"The name must end in one of {', '.join(FORMATS)}.")
+        raise MonosemError(f"cannot tell how to read {path}", f"Its name must end in one of {', '.join(FORMATS)}.")
     return known[0]
 
 

@@ -1,4 +1,4 @@
-"""What a corpus is: numbered documents, streamed from the start as often as asked."""
+"""The corpus protocol: numbered documents, streamed from the start on every call; and the cutting of long texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 from store.files.errors import MonosemError
 
 MAX_DOCUMENT = 65_536
-"""Characters. Longer documents become several, so that one giant file streams in bounded memory."""
+"""Most characters of a document. Longer ones are cut, so that a giant file streams in bounded memory."""
 
 _INK = re.compile(r"\S")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -18,37 +18,44 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Document:
-    """One text of a corpus, without white space at its edges."""
+    """A text of a corpus, without white space at its edges."""
 
     number: int
-    """Its place in the corpus, from 0, before any shuffling."""
+    """Its position in the corpus, from 0, before any shuffling."""
     text: str
 
 
 class Corpus(Protocol):
-    """Text to train on or to look features up in."""
+    """Text to train on or to index."""
 
     @property
     def spec(self) -> str:
-        """As the user wrote it."""
+        """The corpus's name as the user wrote it."""
 
     def documents(self) -> Iterator[Document]:
-        """All documents from the first; every call starts over.
+        """Yield all documents; every call starts from the first.
 
-        Errors: MonosemError for text that cannot be read, and for a corpus without a single document.
+        Errors: MonosemError for text that cannot be read, and for a corpus without documents.
         """
 
     def describe(self) -> str:
-        """One sentence for the user: what is read and how documents are told apart."""
+        """Describe in one sentence what is read and how documents are separated."""
 
     def digest(self) -> str:
-        """SHA-256 (hexadecimal) of the content, equal where the content is."""
+        """Return SHA-256 (hexadecimal) of the content."""
+
+
+def names_files(spec: str) -> bool:
+    """Whether a corpus is named by the path or glob of its files, with or without a field."""
+    return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
 
 
 def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
-    """Documents out of raw texts: edges stripped, long ones cut, those of only white space left out.
+    """Yield documents from raw texts: stripped, long ones cut, blank ones left out.
 
-    Lone surrogates, which JSON can spell but UTF-8 cannot, become U+FFFD. `spec` names the corpus if it is empty.
+    Lone surrogates, which JSON can express but UTF-8 cannot, become U+FFFD.
+
+    Errors: MonosemError, naming `spec`, if there is no document.
     """
     number = 0
     for text in texts:
@@ -60,10 +67,9 @@ def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
 
 
 def cut(text: str) -> Iterator[str]:
-    """`text` in pieces of at most MAX_DOCUMENT characters.
+    """Yield `text` in stripped pieces of at most MAX_DOCUMENT characters; nothing for blank text.
 
-    A piece ends at white space where there is any, rather between two lines than between two words. White space at both
-    edges of every piece is dropped; text of only white space gives no piece.
+    A piece ends at white space if there is any, preferably between lines.
     """
     text = text.strip()
     start = 0
@@ -76,9 +82,9 @@ def cut(text: str) -> Iterator[str]:
 
 
 def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
-    """The texts between matches of `separator` in a stream of chunks, in pieces as `cut` makes them.
+    """Yield the texts between matches of `separator` in a stream of chunks, cut as by `cut`.
 
-    Where the chunks begin and end makes no difference. At most two documents' length and one chunk are held.
+    Chunk boundaries make no difference. At most two maximal documents and one chunk are held in memory.
     """
     tail = ""
     for chunk in chunks:
@@ -86,7 +92,7 @@ def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
         for text in whole:
             yield from cut(text)
         start = _skip_space(tail, 0) if len(tail) >= 2 * MAX_DOCUMENT else 0
-        # Twice the length, so that a separator whose end is still to come is never cut in two.
+        # Twice the length, so that an incomplete separator at the end is never cut in two.
         while len(tail) - start >= 2 * MAX_DOCUMENT:
             end = _piece_end(tail, start)
             yield tail[start:end]
@@ -96,7 +102,7 @@ def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
 
 
 def _piece_end(text: str, start: int) -> int:
-    """Where to end the piece that begins at `start` (no white space); more than MAX_DOCUMENT characters must follow."""
+    """Return the end (exclusive) of the piece at `start`; more than MAX_DOCUMENT characters must follow `start`."""
     window = text[start : start + MAX_DOCUMENT + 1]
     if window[-1].isspace():
         return start + len(window.rstrip())

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, streamed with the optional `datasets` package; their code is never run."""
+"""Datasets of the Hugging Face Hub, streamed with the optional `datasets` package; their code is never run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from engine.corpus.documents import Document, numbered
-from engine.corpus.faults import missing_field, not_text
+from engine.corpus.files import missing_field, not_text
 from store.files.errors import MonosemError, WorkFailed
 
 PREFIX = "hf:"
@@ -23,34 +23,34 @@ _SPEC = re.compile(
 
 @dataclass(frozen=True)
 class HubDataset:
-    """One split of a data set: each row a document, rows whose text is null skipped."""
+    """A split of a dataset: each row is a document; rows whose text is null are skipped."""
 
     spec: str
     name: str
     config: str | None
     split: str
     field: str | None
-    """None: `text`, or the one field of text there is."""
+    """None for `text`, or else the only text field."""
 
     @classmethod
     def parse(cls, spec: str) -> HubDataset:
-        """From what the user wrote. Errors: MonosemError where it is not of the shape SHAPE."""
+        """Parse a setting of the form SHAPE. Errors: MonosemError for any other form."""
         found = _SPEC.fullmatch(spec)
         if found is None:
-            raise MonosemError(f"not a data set: {spec}", f"Write {SHAPE}, such as hf:roneneldan/TinyStories@train.")
+            raise MonosemError(f"not a dataset: {spec}", f"Write {SHAPE}, such as hf:roneneldan/TinyStories@train.")
         return cls(spec, found["name"], found["config"], found["split"] or "train", found["field"])
 
     def documents(self) -> Iterator[Document]:
-        """All documents, streamed. Errors: MonosemError as for any corpus; WorkFailed where the Hub is out of reach."""
+        """Stream all documents. Errors: MonosemError as for any corpus; WorkFailed if the Hub cannot be reached."""
         return numbered(self._texts(), self.spec)
 
     def describe(self) -> str:
-        """The data set, its split, and the field read."""
+        """Describe the dataset, its split, and the field read."""
         said = f"{self.name}{f', {self.config}' if self.config else ''}, split {self.split}, field {self._column}"
         return said if self.field or self._column == "text" else f"{said} (the only one that holds text)"
 
     def digest(self) -> str:
-        """SHA-256 over name, configuration, split, field, and the library's fingerprint of the revision."""
+        """Return SHA-256 over name, configuration, split, field, and the library's fingerprint of the revision."""
         library = _library(self.spec)
         try:
             builder = library.load_dataset_builder(self.name, self.config)
@@ -64,7 +64,7 @@ class HubDataset:
         library = _library(self.spec)
         try:
             return library.load_dataset(self.name, self.config, split=self.split, streaming=True)
-        except Exception as error:  # The library and those below it raise dozens of kinds.
+        except Exception as error:  # the library and those it uses raise dozens of kinds
             raise _explained(error, self.spec) from error
 
     @cached_property
@@ -82,7 +82,7 @@ class HubDataset:
         raise missing_field(self.spec, wanted, of_text or fields, spell)
 
     def _fields(self) -> dict[str, bool]:
-        """Every field, and whether it holds text: as declared, or else as the first row shows."""
+        """Return each field and whether it holds text, as declared or else as in the first row."""
         if self._rows.features:
             kinds = {name: getattr(kind, "dtype", None) for name, kind in self._rows.features.items()}
             return {name: kind in ("string", "large_string") for name, kind in kinds.items()}
@@ -96,14 +96,14 @@ class HubDataset:
         column = self._column
         number = 0
         try:
-            # No other column is decoded: images and sound need packages of their own.
+            # Other columns are not decoded: images and sound need further packages.
             for row in self._rows.select_columns([column]):
                 number += 1
                 if row[column] is not None:
                     yield row[column]
         except Exception as error:
             raise WorkFailed(
-                f"reading {self.spec} broke off behind row {number}: {_first_line(error)}",
+                f"reading {self.spec} failed after row {number}: {_first_line(error)}",
                 "Check the network and run the same command again.",
             ) from error
 
@@ -117,11 +117,11 @@ def _library(spec: str) -> Any:
 
 
 def _explained(error: Exception, spec: str) -> MonosemError:
-    """One sentence for what the library says."""
+    """Return a one-line error for an exception of the library."""
     if isinstance(error, ConnectionError | TimeoutError):
         return WorkFailed(
             f"cannot reach the Hugging Face Hub to read {spec}",
-            "Check the network (and that HF_HUB_OFFLINE is not set), or name a file of text with `data`.",
+            "Check the network (and that HF_HUB_OFFLINE is not set), or use a text file as `data`.",
         )
     hint = (
         "Check its name, or log in with: hf auth login" if isinstance(error, FileNotFoundError) else f"Write {SHAPE}."

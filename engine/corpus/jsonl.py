@@ -1,4 +1,4 @@
-"""JSON Lines, plain or packed with Zstandard: one object a line, its text in one field."""
+"""JSON Lines, plain or compressed with Zstandard: one object per line, its text in one field."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.faults import missing_field, not_text, not_utf8
-from engine.corpus.file_blocks import BLOCK, blocks
+from engine.corpus.files import BLOCK, blocks, missing_field, not_text, not_utf8
 from store.files.errors import MonosemError
 
 MAX_LINE = 1 << 28
-"""Bytes. A longer line means that the file is not one object a line, and memory is not to be spent on it."""
+"""Most bytes of a line. A longer one means that the file does not have one object per line."""
 
 _EXPECTED = 'Each line must be one JSON object, such as {"text": "Once upon a time"}.'
 
 
 def texts(path: Path, field: str) -> Iterator[str]:
-    """The texts of one .jsonl file. Blank lines, and objects whose field is null, are skipped.
+    """Yield the texts of a .jsonl file. Blank lines, and objects whose field is null, are skipped.
 
-    Errors: MonosemError with file and line for what is not JSON, not an object, or has no such field of text.
+    Errors: MonosemError with file and line if a line is not a JSON object or lacks the text field.
     """
     return _texts(blocks(path), path, field)
 
 
 def packed_texts(path: Path, field: str) -> Iterator[str]:
-    """The same for .jsonl.zst. Errors: also for a file that is cut off, damaged or not Zstandard."""
+    """Yield the texts of a .jsonl.zst file. Errors: as for `texts`, and for truncated or damaged archives."""
     return _texts(_unpacked(path), path, field)
 
 
 def note(path: Path, field: str) -> str:
-    """How documents are told apart, behind the name of the file."""
+    """Describe where texts come from; appended to the file's name."""
     del path
     return f", field {field}"
 
@@ -74,8 +73,8 @@ def _object(content: str, where: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise MonosemError(f"{where}: not JSON ({error.msg}, column {error.colno})", _EXPECTED) from error
     except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or objects nested a thousand deep.
-        raise MonosemError(f"{where}: JSON beyond what can be read ({error})", _EXPECTED) from error
+        # Numbers with thousands of digits, or objects nested a thousand deep.
+        raise MonosemError(f"{where}: JSON that cannot be read ({error})", _EXPECTED) from error
     if not isinstance(value, dict):
         raise MonosemError(f"{where}: {_kind(value)}, not an object", _EXPECTED)
     return value
@@ -100,7 +99,7 @@ def _kind(value: object) -> str:
 def _unpacked(path: Path) -> Iterator[bytes]:
     import zstandard
 
-    # A file packed with `zstd --long=31` needs a window of 2 GiB; the library's own limit is 128 MiB.
+    # Files made with `zstd --long=31` need a window of 2 GiB; the library's default limit is 128 MiB.
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31)
     frame, offset = None, 0
     for block in blocks(path, BLOCK // 4):

@@ -1,4 +1,4 @@
-"""Parquet files: one row a document, its text in one column."""
+"""Parquet files: each row is a document, its text in one column."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.faults import missing_field, not_text
-from engine.corpus.file_blocks import blocks
+from engine.corpus.files import blocks, missing_field, not_text
 from store.files.errors import MonosemError
 
 ROWS = 256
@@ -15,13 +14,13 @@ ROWS = 256
 
 
 def texts(path: Path, field: str) -> Iterator[str]:
-    """The texts of one column, no other column being read. Rows where it is null are skipped.
+    """Yield the texts of a column; other columns are not read, rows where it is null are skipped.
 
-    Errors: MonosemError for what is no Parquet file, is damaged, or has no such column of text.
+    Errors: MonosemError if the file is not Parquet, is damaged, or lacks the text column.
     """
     import pyarrow as pa
 
-    next(blocks(path, 1), b"")  # A file that may not be read is told from one that is damaged.
+    next(blocks(path, 1), b"")  # reports an unreadable file as such, not as damaged
     row = 0
     try:
         with _opened(path) as file:
@@ -30,11 +29,11 @@ def texts(path: Path, field: str) -> Iterator[str]:
                 yield from (text for text in batch.column(0).to_pylist() if text is not None)
                 row += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise MonosemError(f"{path}: damaged in or behind row {row + 1}", "Copy or download it again.") from error
+        raise MonosemError(f"{path}: damaged in or after row {row + 1}", "Copy or download it again.") from error
 
 
 def note(path: Path, field: str) -> str:
-    """How documents are told apart, behind the name of the file."""
+    """Describe where texts come from; appended to the file's name."""
     del path
     return f", field {field}"
 
@@ -44,7 +43,7 @@ def _opened(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        # Without pre_buffer a row group is read page by page instead of whole.
+        # Without pre_buffer, row groups are read page by page instead of whole.
         return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
     except (pa.ArrowException, OSError) as error:
         raise MonosemError(f"{path}: not a Parquet file, or cut off", "Copy or download it again.") from error

@@ -1,4 +1,4 @@
-"""The corpus every machine has: the running Python's standard library, its sources and its language reference."""
+"""A corpus that every machine has: the standard library of the running Python, sources and language reference."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from engine.corpus.documents import Document, numbered
 from store.files.errors import MonosemError
 
 LEAST = 1_000_000
-"""Bytes of source below which this is not taken for a standard library."""
+"""Fewest bytes of source accepted as a standard library."""
 
 TOPICS = "pydoc_data/topics.py"
-"""The language reference as pydoc shows it: one dict of reST texts, each of which is a document here."""
+"""The language reference of pydoc: a dict of reST texts, each a document here."""
 
-# Tests are long, repetitive, and missing from many installations. The other folders hold what people installed, caches,
-# compiled modules, and the settings this Python was built with, which differ between machines.
+# Tests are long, repetitive, and missing from many installations. The other folders hold installed packages, caches,
+# compiled modules and build settings, which differ between machines.
 _LEFT_OUT_FOLDERS = {
     "test",
     "tests",
@@ -37,35 +37,35 @@ _LEFT_OUT_FOLDERS = {
 }
 _LEFT_OUT_NAMES = re.compile(r"(_sysconfigdata.*|sitecustomize|usercustomize)\.py")
 
-# Tables of code points, aliases and entities: neither code nor English. With the character maps of encodings/ (see
-# _CHARACTER_MAP) they are a tenth of all source.
+# Tables of code points, aliases and entities: neither code nor English. With the character maps of encodings/
+# (_CHARACTER_MAP) they make up a tenth of all source.
 _TABLES = {"html/entities.py", "stringprep.py", "encodings/aliases.py"}
 _CHARACTER_MAP = re.compile(rb"^(de|en)coding_(table|map) ?=", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class StandardLibrary:
-    """Source files by their path, then topics by their name, each one document (long ones several).
+    """Source files in order of path, then topics in order of name; each is a document (long ones several).
 
-    What an installation leaves out (Debian splits it into packages) is absent here too.
+    Modules missing from the installation (Debian splits the library into packages) are missing here too.
     """
 
     root: Path = field(default_factory=lambda: Path(sysconfig.get_path("stdlib")))
     spec: str = "stdlib"
 
     def documents(self) -> Iterator[Document]:
-        """All documents."""
+        """Yield all documents."""
         return numbered(self._texts(), self.spec)
 
     def describe(self) -> str:
-        """Which Python, and how many files and topics."""
+        """Describe the Python version and the numbers of files and topics."""
         return (
             f"the standard library of Python {platform.python_version()}: {len(self._sources)} source files and "
             f"{len(self._topics)} topics of the language reference"
         )
 
     def digest(self) -> str:
-        """SHA-256 over the documents' texts, each ended by a zero byte."""
+        """Return SHA-256 over the documents' texts, each followed by a zero byte."""
         total = hashlib.sha256()
         for document in self.documents():
             total.update(document.text.encode() + b"\0")
@@ -78,7 +78,7 @@ class StandardLibrary:
         if size < LEAST:
             raise MonosemError(
                 f"only {size:,} bytes of Python source under {self.root}; the standard library has several million",
-                "This Python keeps its library in an archive, or without sources: name a text file with `data`.",
+                "This Python keeps its library in an archive, or without sources: use a text file as `data`.",
             )
         return sorted(found, key=lambda path: path.relative_to(self.root).as_posix())
 
@@ -108,6 +108,6 @@ class StandardLibrary:
                 with tokenize.open(path) as file:
                     source = file.read()
             except (OSError, SyntaxError, UnicodeDecodeError):
-                continue  # Not readable as Python itself would read it.
+                continue  # Python itself could not read it
             yield source
         yield from (self._topics[name] for name in sorted(self._topics))

@@ -1,7 +1,6 @@
 """Plain text files: documents separated by <|endoftext|>, or else by blank lines.
 
-UTF-8, with or without a byte order mark; line ends of any kind become a newline. White space at the edges of a document
-is dropped.
+UTF-8, with or without a byte order mark; all line ends become newlines; documents are stripped.
 """
 
 from __future__ import annotations
@@ -14,28 +13,27 @@ from itertools import chain
 from pathlib import Path
 
 from engine.corpus.documents import split
-from engine.corpus.faults import not_utf8
-from engine.corpus.file_blocks import blocks
+from engine.corpus.files import blocks, not_utf8
 
 END_OF_TEXT = "<|endoftext|>"
 LOOK = 1 << 20
-"""Bytes at a file's start in which the separator must occur to be taken for one."""
+"""Bytes at the start of a file in which the separator must occur to be used."""
 
 _MARK = re.compile(re.escape(END_OF_TEXT))
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 def texts(path: Path, field: str) -> Iterator[str]:
-    """The documents of one file. A text file has no fields; `field` is not looked at.
+    """Yield the documents of a file; `field` is ignored, as text files have no fields.
 
-    Errors: MonosemError for what is not UTF-8, with the byte's offset.
+    Errors: MonosemError with the byte's offset if the file is not UTF-8.
     """
     del field
     return split(_decoded(path), _MARK if has_mark(path) else _BLANK_LINES)
 
 
 def note(path: Path, field: str) -> str:
-    """How documents are told apart in this file, behind its name."""
+    """Describe how documents are separated in this file; appended to its name."""
     del field
     if has_mark(path):
         return f": documents separated by {END_OF_TEXT}"
@@ -43,7 +41,7 @@ def note(path: Path, field: str) -> str:
 
 
 def has_mark(path: Path) -> bool:
-    """Whether <|endoftext|> occurs in the file's first mebibyte."""
+    """Return whether <|endoftext|> occurs in the file's first mebibyte."""
     return END_OF_TEXT.encode() in next(blocks(path, LOOK), b"")
 
 

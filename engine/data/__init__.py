@@ -1,6 +1,6 @@
-"""Tokens and activations: contexts from text, blocks of activations from a model, shards or an array, shuffled.
+"""Tokens and activations: contexts from text; blocks of activations from a model, shards or an array; shuffling.
 
-Readers of text are `engine.corpus`; which of these a training reads is decided in `engine.jobs`.
+Reading text is engine.corpus; which source a training uses is decided in engine.jobs.
 
 Activations come in blocks of a fixed number of contexts. `BlockShuffle` shuffles a block as a whole and returns
 batches; only a remainder smaller than a batch carries over. That makes a resumed run equal an unbroken one bit for bit,

@@ -1,11 +1,11 @@
-"""Activations in corpus order: from the model as it runs, or from HDF5 shards. Both give the same vectors.
+"""Activations in corpus order, from the model or from HDF5 shards, and their shuffling into batches.
 
-They are the same to the bit, because one forward always takes the same contexts, whoever asks and for however many:
-those from a multiple of `forward_contexts` on. How many rows a matrix product has may change how each of them rounds.
+Both sources give bit-identical vectors: forward passes always start at multiples of `forward_contexts`, whatever the
+caller's batch, because the number of rows of a matrix product may change how each of them rounds.
 
-What lies at several sites comes side by side, one row a token: one forward pass feeds whatever reads any of them.
+Activations of several sites are concatenated per token: one forward pass serves all autoencoders trained on any.
 
-Shapes: N counted tokens, D width of the row, B contexts, T positions.
+Shapes: N counted tokens, D width of a row, B contexts, T positions.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from engine.data.contexts import ContextBatch, ContextStream, StreamPosition
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
+from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
 from store.run.shards import ShardReader
-
-FORWARD_TOKENS = 8192
-"""Tokens of one forward: enough to use the cores, few enough that attention's memory stays small."""
 
 
 class Captured(NamedTuple):
@@ -34,16 +32,16 @@ class Captured(NamedTuple):
 
     batch: ContextBatch
     acts_ND: torch.Tensor
-    """In the model's dtype, on the model's device; rows in corpus order."""
+    """Rows in corpus order, in the model's dtype on its device."""
 
 
 def forward_contexts(context: int) -> int:
-    """Contexts of `context` tokens to put through the model at once."""
+    """Return how many contexts of `context` tokens one forward pass takes."""
     return max(1, FORWARD_TOKENS // context)
 
 
 def whole_forwards(contexts: int, context: int) -> int:
-    """`contexts`, lowered to a multiple of what goes through the model at once; one forward at the least."""
+    """Round `contexts` down to whole forward passes, but to at least one."""
     size = forward_contexts(context)
     return max(size, contexts - contexts % size)
 
@@ -53,7 +51,7 @@ def captured_batches(
 ) -> Iterator[Captured]:
     """Run the model up to the last of the sites over the next `contexts` contexts of a stream.
 
-    Where these are no whole number of forwards, the stream is left behind the end of the last forward.
+    The stream advances by whole forward passes, even if `contexts` ends within one.
     """
     size = forward_contexts(stream.settings.context)
     for batch in stream.batches(size, -(-contexts // size) * size):
@@ -69,23 +67,23 @@ def captured_batches(
 
 
 class Columns(NamedTuple):
-    """The parts of a row that one autoencoder is trained on."""
+    """The columns of a row that an autoencoder is trained on."""
 
     read: slice
     explained: slice | None = None
-    """Of a transcoder; an autoencoder explains what it reads."""
+    """A transcoder's targets; None for an autoencoder."""
 
     def of(self, rows_ND: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What is read, and what else is to be explained."""
+        """Return inputs and a transcoder's targets."""
         return rows_ND[:, self.read], None if self.explained is None else rows_ND[:, self.explained]
 
     def join(self, rows_ND: NDArray[Any]) -> NDArray[Any]:
-        """Both side by side, as a training on its own would have them."""
+        """Concatenate both, as in rows of a training on its own."""
         parts = [rows_ND[:, part] for part in self if part is not None]
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 
     def spread(self, joined_ND: NDArray[Any], rows_ND: NDArray[Any]) -> None:
-        """Put what `join` gave back into whole rows."""
+        """Write the result of `join` back into whole rows."""
         split = joined_ND.shape[1] if self.explained is None else self.read.stop - self.read.start
         rows_ND[:, self.read] = joined_ND[:, :split]
         if self.explained is not None:
@@ -93,42 +91,42 @@ class Columns(NamedTuple):
 
 
 class BlockSource(Protocol):
-    """Gives activations block by block; a block is a fixed number of consecutive contexts."""
+    """Returns activations block by block; a block is a fixed number of consecutive contexts."""
 
     @property
     def d_in(self) -> int:
         """Width of the activations."""
 
     def next_block(self, rows: int) -> Iterable[torch.Tensor]:
-        """The next block's rows in pieces of [n, D], or the first `rows` of them; behind a cut block comes no other.
+        """Return up to `rows` rows of the next block in pieces of [n, D]; no block follows one that was cut.
 
-        Pieces may be made as they are asked for; all of them are to be taken.
+        Pieces may be computed lazily; the caller must consume all of them.
         """
 
     def position(self) -> dict[str, Any]:
-        """Where the next block begins, as JSON values."""
+        """Return where the next block begins, as JSON values."""
 
     def seek(self, position: dict[str, Any]) -> None:
-        """Go on from a `position` of an earlier run."""
+        """Continue from the `position` of an earlier run."""
 
 
 @dataclass
 class ModelBlocks:
-    """Blocks made by running the model: nothing is kept on disk."""
+    """Blocks computed by the model; nothing is stored on disk."""
 
     lm: LanguageModel
     sites: Sequence[Site]
     stream: ContextStream
     contexts_per_block: int
-    """A whole number of forwards."""
+    """Whole forward passes."""
 
     @property
     def d_in(self) -> int:
-        """Width of all sites together."""
+        """Total width of all sites."""
         return sum(site.d_in for site in self.sites)
 
     def next_block(self, rows: int) -> Iterator[torch.Tensor]:
-        """Run the model over the next contexts, as far as `rows` asks for."""
+        """Run the model over the next contexts until there are `rows` rows."""
         given = 0
         for captured in captured_batches(self.lm, self.sites, self.stream, self.contexts_per_block):
             piece_ND = captured.acts_ND[: rows - given]
@@ -137,20 +135,20 @@ class ModelBlocks:
             if given == rows:
                 break
         if not given:
-            raise MonosemError(f"{self.stream.corpus.spec} gave no further activations", "Use a larger corpus.")
+            raise MonosemError(f"{self.stream.corpus.spec} has no further activations", "Use a larger corpus.")
 
     def position(self) -> dict[str, Any]:
-        """The stream's position."""
+        """Return the stream's position."""
         return asdict(self.stream.position)
 
     def seek(self, position: dict[str, Any]) -> None:
-        """Start the stream anew at `position`."""
+        """Restart the stream at `position`."""
         old = self.stream
         self.stream = ContextStream(old.corpus, old.encoding, old.settings, StreamPosition(**position))
 
 
 class ShardBlocks:
-    """Blocks read from shards, over and over."""
+    """Blocks read from shards, in endless repetition."""
 
     def __init__(self, reader: ShardReader, contexts_per_block: int) -> None:
         self._reader = reader
@@ -163,29 +161,29 @@ class ShardBlocks:
         return self._reader.info.d_in
 
     def next_block(self, rows: int) -> list[torch.Tensor]:
-        """Read the next contexts; after the last comes the first."""
+        """Read the next contexts; the first follows the last."""
         stop = min(self._context + self._per_block, self._reader.n_contexts)
         acts_ND = to_tensor(self._reader.contexts(self._context, stop).acts_ND, self._reader.info.dtype)
         self._context = stop if stop < self._reader.n_contexts else 0
         return [acts_ND[:rows]]
 
     def position(self) -> dict[str, Any]:
-        """The next context."""
+        """Return the next context."""
         return {"context": self._context}
 
     def seek(self, position: dict[str, Any]) -> None:
-        """Go to a context."""
+        """Continue at a context."""
         self._context = int(position["context"])
 
 
 def to_tensor(acts_ND: NDArray[Any], dtype: str) -> torch.Tensor:
-    """Stored rows as a tensor; bfloat16 comes as the uint16 bits that numpy can hold."""
+    """Convert stored rows to a tensor; bfloat16 is stored as uint16 bits, as NumPy lacks it."""
     tensor = torch.from_numpy(acts_ND)
     return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
 
 
 def to_array(acts_ND: torch.Tensor, dtype: str) -> NDArray[Any]:
-    """Rows in the dtype they are stored in (see `to_tensor`)."""
+    """Convert rows to the array to store (see `to_tensor`)."""
     cast = acts_ND.to(getattr(torch, dtype)).cpu().contiguous()
     return cast.view(torch.uint16).numpy() if dtype == "bfloat16" else cast.numpy()
 
@@ -193,25 +191,25 @@ def to_array(acts_ND: torch.Tensor, dtype: str) -> NDArray[Any]:
 class BlockShuffle:
     """Batches of activations in random order, reproducible and resumable.
 
-    Gives out the source's first `rows` activations, a whole number of batches. Each block, together with the rows that
-    the block before left over, is shuffled as one and given out in batches of a fixed size. Nothing else is carried
-    from block to block, so a checkpoint needs only the left-over rows (fewer than a batch), the place where the block
-    began, and how many of its batches were used.
+    Returns the source's first `rows` activations, a whole number of batches. Each block is shuffled together with the
+    rows left over from the previous one, and returned in batches of a fixed size. Nothing else is carried from block to
+    block, so a checkpoint needs only the left-over rows (fewer than a batch), the position where the block began, and
+    how many of its batches were used.
     """
 
     def __init__(
         self, source: BlockSource, batch: int, seed: int, rows: int, device: torch.device | None = None
     ) -> None:
-        """`device` is where batches are wanted; None for where the source makes them."""
+        """`device` is where batches are returned; None for the source's own."""
         if rows % batch:
-            raise ValueError(f"{rows} rows are no whole number of batches of {batch}")
+            raise ValueError(f"{rows} rows are not a whole number of batches of {batch}")
         self._source = source
         self._batch = batch
         self._seed = seed
         self._rows = rows
         self._device = device
         self._taken = 0
-        """Rows that came out of the source before the present block."""
+        """Rows taken from the source before the current block."""
         self._block = 0
         self._used = 0
         self._begin: dict[str, Any] = source.position()
@@ -224,13 +222,13 @@ class BlockShuffle:
         return self._source.d_in
 
     def next_batch(self) -> torch.Tensor:
-        """The next batch [batch, D], float32, on the device. ValueError behind the last one."""
+        """Return the next batch [batch, D], float32, on the device. Errors: ValueError after the last one."""
         if self._pool_ND is None:
             self._pool_ND = self._fill()
         while (self._used + 1) * self._batch > len(self._pool_ND):
             self._taken += len(self._pool_ND) - len(self._carry_ND)
             self._carry_ND = self._pool_ND[self._used * self._batch :].clone()
-            self._pool_ND = None  # let the used block go before the next one is laid out
+            self._pool_ND = None  # free the used block before allocating the next one
             self._block += 1
             self._used = 0
             self._begin = self._source.position()
@@ -246,7 +244,7 @@ class BlockShuffle:
         total = sum(len(piece) for piece in pieces)
         generator = torch.Generator().manual_seed(_mix(self._seed, self._block))
         order = torch.randperm(total, generator=generator).to(pieces[-1].device)
-        # Page-locked, a batch is copied to the GPU while the GPU computes.
+        # From page-locked memory, batches are copied to the GPU while it computes.
         pinned = self._device is not None and self._device.type == "cuda" and pieces[-1].device.type == "cpu"
         pool_ND = torch.empty(
             total, self._source.d_in, dtype=pieces[-1].dtype, device=pieces[-1].device, pin_memory=pinned
@@ -262,18 +260,18 @@ class BlockShuffle:
         return rows_ND.to(self._device or rows_ND.device, non_blocking=True).float()
 
     def peek(self, rows: int) -> torch.Tensor:
-        """Some rows of the present block [rows, D], float32, without using any of it."""
+        """Return the first rows of the current block [rows, D], float32, without consuming them."""
         if self._pool_ND is None:
             self._pool_ND = self._fill()
         return self._wanted(self._pool_ND[:rows])
 
     def state(self) -> tuple[dict[str, Any], NDArray[np.float32]]:
-        """JSON values and the left-over rows: what `restore` needs."""
+        """Return what `restore` needs: JSON values and the left-over rows."""
         values = {"begin": self._begin, "block": self._block, "used": self._used, "taken": self._taken}
         return values, self._carry_ND.float().cpu().numpy()
 
     def restore(self, values: dict[str, Any], carry_ND: NDArray[np.float32]) -> None:
-        """Go on exactly where `state` was taken: the block is made again and its used batches passed over."""
+        """Continue exactly where `state` was taken: recompute the block and skip its used batches."""
         self._source.seek(values["begin"])
         self._begin, self._taken = values["begin"], int(values["taken"])
         self._block, self._used = int(values["block"]), int(values["used"])

@@ -1,7 +1,7 @@
-"""Activations from a user's own file: .npy, .h5, .safetensors of shape [n, d], read block by block.
+"""Activations from a user's file: .npy, .h5 or .safetensors arrays of shape [n, d], read block by block.
 
-A block is a number of consecutive rows that follows from n alone (`block_rows`): it is what is visited in random order,
-for an array may be sorted, and every 20th one is held out of training.
+A block is a number of consecutive rows that depends on n alone (`block_rows`). Blocks are visited in random order,
+because an array may be sorted; every 20th is held out of training.
 
 Shapes: N rows, D = d_in.
 """
@@ -28,53 +28,53 @@ from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import keeps_elsewhere
 
 BLOCK_ROWS = 1024
-"""Rows of a block at the most: enough for a read to be worth its seek."""
+"""Most rows of a block: enough that a read is worth its seek."""
 BLOCKS = 200
-"""Blocks that a small array is cut into, so that ten of them are held out."""
+"""Blocks of a small array, of which ten are held out."""
 CHECKED_BYTES = 1 << 24
-"""Read at once while a whole array is looked through."""
+"""Bytes read at once while a whole array is checked."""
 SUFFIXES = (".npy", ".h5", ".hdf5", ".safetensors")
 _SAFETENSORS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 _HELP = "An array has shape [rows, width] and is float16, bfloat16, float32 or float64."
 
 Span = tuple[int, int]
 Read = Callable[[int, int], torch.Tensor]
-"""Rows start … stop-1 as [n, D]."""
+"""Returns rows of a half-open range as [n, D]."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """A two-dimensional array in a file; nothing of it is held in memory."""
+    """A two-dimensional array in a file, not held in memory."""
 
     path: Path
     name: str
-    """Of the dataset or tensor; empty for .npy."""
+    """Name of the dataset or tensor; empty for .npy."""
     n: int
     d_in: int
     dtype: str
     """float16, bfloat16, float32 or float64."""
     chunk: int = 1
-    """Rows that the file can only be read by."""
+    """Rows of a chunk of the file, which can only be read whole."""
 
     @property
     def spec(self) -> str:
-        """As on the command line."""
+        """`FILE` or `FILE:NAME`, as `open_array` takes it."""
         return f"{self.path}:{self.name}" if self.name else str(self.path)
 
     def describe(self) -> str:
-        """One line: where it is, and how large."""
+        """Describe in one line where it is and how large."""
         number = f"{self.n:,}".replace(",", " ")
         return f"{self.spec}: {number} activations of width {self.d_in}, {self.dtype}"
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block: 1 024, or a 200th of the array where that is less, but one at the least."""
+        """Rows of a block: 1 024, or a 200th of the array if that is less, but at least one."""
         return max(1, min(BLOCK_ROWS, self.n // BLOCKS))
 
     def blocks(self, split: Split) -> NDArray[np.int64]:
-        """Numbers of the blocks of a split: every 20th, from number 19 on, is held out.
+        """Return the blocks of a split by number: every 20th, starting with number 19, is held out.
 
-        With fewer than 20 of them nothing is held out: `train` and `heldout` are both everything.
+        With fewer than 20 rows nothing is held out: `train` and `heldout` are both everything.
         """
         numbers = np.arange(-(-self.n // self.block_rows), dtype=np.int64)
         if split == "all" or not self.has_held_out:
@@ -84,18 +84,18 @@ class Array:
 
     @property
     def has_held_out(self) -> bool:
-        """Whether there are enough rows to leave some out of training."""
+        """Whether there are enough rows to hold some out of training."""
         return self.n >= HELD_OUT_EVERY
 
     def span(self, block: int) -> Span:
-        """First row of a block, and the row behind its last."""
+        """Return the half-open row range of a block."""
         return block * self.block_rows, min((block + 1) * self.block_rows, self.n)
 
     def read(self, spans: Iterable[Span]) -> Iterator[torch.Tensor]:
-        """Rows of each span [n, D], in the file's dtype but float32 for float64. The file is open meanwhile.
+        """Yield the rows of each range [n, D], in the file's dtype, or float32 for float64.
 
         Raises:
-            MonosemError: the file is not there any more, or is damaged.
+            MonosemError: the file has gone or is damaged.
         """
         with _opened(self.path) as file:
             rows = file.reader(self.name)
@@ -104,25 +104,23 @@ class Array:
                 yield piece_ND.float() if piece_ND.dtype == torch.float64 else piece_ND
 
     def checked(self, spans: Sequence[Span]) -> Iterator[torch.Tensor]:
-        """`read`, every value looked at.
+        """Yield the same as `read`, checking every value.
 
         Raises:
-            MonosemError: a value is no finite number (as float32).
+            MonosemError: a value is NaN or infinite (as float32).
         """
         for (start, _), piece_ND in zip(spans, self.read(spans), strict=True):
             finite_N = piece_ND.isfinite().all(1)
             if not finite_N.all():
                 bad = start + int((~finite_N).nonzero()[0])
-                raise MonosemError(
-                    f"row {bad} of {self.spec} holds values that are no finite numbers", "Leave such rows out."
-                )
+                raise MonosemError(f"row {bad} of {self.spec} holds NaN or infinite values", "Leave such rows out.")
             yield piece_ND
 
     def digest(self, progress: Progress) -> str:
-        """SHA-256 over dtype, shape and all rows, each value looked at on the way. Reads the whole array once.
+        """Return SHA-256 over dtype, shape and all rows, reading and checking the whole array once.
 
         Raises:
-            MonosemError: a value is no finite number.
+            MonosemError: a value is NaN or infinite.
         """
         digest = hashlib.sha256(f"{self.dtype} {self.n} {self.d_in}".encode())
         rows = max(self.chunk, CHECKED_BYTES // (4 * self.d_in), 1)
@@ -135,16 +133,16 @@ class Array:
 
 
 class ArrayBlocks:
-    """The training rows of an array, over and over, the blocks in another random order each time."""
+    """The training rows of an array in endless repetition, with blocks in a new random order in each epoch."""
 
     def __init__(self, array: Array, rows: int, seed: int) -> None:
-        """`rows` are to be given out at a time, about."""
+        """`rows` is the approximate number of rows to return at a time."""
         self._array = array
         self._seed = seed
         self._blocks = array.blocks("train")
         together = max(1, rows // array.block_rows)
         self._pools = -(-len(self._blocks) // together)
-        """Parts that an epoch is given out in, equal to within a block."""
+        """Parts of an epoch, equal to within a block."""
         self._epoch = 0
         self._pool = 0
 
@@ -154,7 +152,7 @@ class ArrayBlocks:
         return self._array.d_in
 
     def next_block(self, rows: int) -> list[torch.Tensor]:
-        """The next part of the epoch; after the last comes the first of the next epoch."""
+        """Read the next part of the epoch, or the first of the next epoch."""
         order = shuffled(self._blocks, self._seed, self._epoch)
         first, last = (len(order) * number // self._pools for number in (self._pool, self._pool + 1))
         wanted: list[Span] = []
@@ -167,25 +165,25 @@ class ArrayBlocks:
         self._pool += 1
         if self._pool == self._pools:
             self._epoch, self._pool = self._epoch + 1, 0
-        # Who asked for them shuffles the rows, so they may be read in the order in which the disk has them.
+        # The caller shuffles rows, so they are read in the order of the file.
         return list(self._array.read(sorted(wanted)))
 
     def position(self) -> dict[str, Any]:
-        """The next part of which epoch."""
+        """Return the epoch and its next part."""
         return {"epoch": self._epoch, "pool": self._pool}
 
     def seek(self, position: dict[str, Any]) -> None:
-        """Go to a part of an epoch."""
+        """Continue at a part of an epoch."""
         self._epoch, self._pool = int(position["epoch"]), int(position["pool"])
 
 
 def shuffled(blocks: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """The blocks in an order drawn from PCG64(SeedSequence([seed, epoch]))."""
+    """Return the blocks in an order drawn from PCG64(SeedSequence([seed, epoch]))."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch]))).permutation(blocks)
 
 
 def sample_spans(array: Array, split: Split, rows: int, seed: int) -> list[Span]:
-    """Whole blocks of a split, drawn in seeded order until they hold `rows` rows, in the order of the file."""
+    """Draw whole blocks of a split until they hold `rows` rows; return their ranges in file order."""
     spans: list[Span] = []
     for block in shuffled(array.blocks(split), seed, 0):
         if rows <= 0:
@@ -196,7 +194,7 @@ def sample_spans(array: Array, split: Split, rows: int, seed: int) -> list[Span]
 
 
 def split_spec(given: str) -> tuple[Path, str]:
-    """`FILE.h5:dataset` as path and name; the name is empty where none is given."""
+    """Split `FILE.h5:dataset` into path and name; the name may be empty."""
     path, colon, name = given.rpartition(":")
     if colon and not Path(given).exists() and path.lower().endswith(SUFFIXES):
         return Path(path), name
@@ -204,20 +202,20 @@ def split_spec(given: str) -> tuple[Path, str]:
 
 
 def names_array(given: str) -> bool:
-    """Whether `--activations` names an array, not a folder of shards."""
+    """Return whether an `activations` setting names an array rather than a folder of shards."""
     path, _ = split_spec(given)
     return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def open_array(given: str) -> Array:
-    """Find out what is in `FILE`, `FILE.h5:dataset` or `FILE.safetensors:tensor`. Reads no rows.
+    """Open `FILE`, `FILE.h5:dataset` or `FILE.safetensors:tensor` without reading rows.
 
     Raises:
-        MonosemError: there is no such file or dataset, it is damaged, or it is no array of activations.
+        MonosemError: there is no such file or dataset, it is damaged, or it is not an array of activations.
     """
     path, name = split_spec(given)
     if not path.is_file():
-        raise MonosemError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+        raise MonosemError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     with _opened(path) as file:
         name = _chosen(path, name, file)
         shape, dtype = file.shapes[name], file.dtype(name)
@@ -232,7 +230,7 @@ def open_array(given: str) -> Array:
 
 
 def _chosen(path: Path, name: str, file: _File) -> str:
-    """The dataset that is meant: the one named, else the only one with two dimensions."""
+    """Return the named dataset, or else the only two-dimensional one."""
     if name:
         found = name.strip("/")
         if found not in file.shapes:
@@ -258,10 +256,10 @@ def _listed(shapes: dict[str, tuple[int, ...]], most: int = 8) -> str:
 
 @dataclass(frozen=True)
 class _File:
-    """An open file of arrays."""
+    """An open file with its arrays by name; a single nameless array is called ""."""
 
     shapes: dict[str, tuple[int, ...]]
-    """Of everything in it, by name; a file of one nameless array calls it ""."""
+    """Shapes by name; a single nameless array is called ""."""
     dtype: Callable[[str], str]
     reader: Callable[[str], Read]
     chunk: Callable[[str], int] = lambda _: 1
@@ -307,10 +305,10 @@ def _hdf5(file: h5py.File) -> _File:
     file.visititems(note)
 
     def dtype(name: str) -> str:
-        # numpy has no bfloat16: monosem's own shards keep its bits as uint16 and say so.
+        # NumPy has no bfloat16: monosem's own shards store its bits as uint16, with an attribute.
         array = found(name)
-        said = array.attrs.get("dtype", file.attrs.get("dtype")) if array.dtype == np.uint16 else None
-        return "bfloat16" if said == "bfloat16" else _dtype_name(array.dtype)
+        named = array.attrs.get("dtype", file.attrs.get("dtype")) if array.dtype == np.uint16 else None
+        return "bfloat16" if named == "bfloat16" else _dtype_name(array.dtype)
 
     return _File(
         shapes,
@@ -321,7 +319,7 @@ def _hdf5(file: h5py.File) -> _File:
 
 
 def _safetensors(tensors: Any) -> _File:
-    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 - it is no dict
+    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 - it is not a dict
     return _File(
         {name: tuple(one.get_shape()) for name, one in slices.items()},
         lambda name: _SAFETENSORS.get(slices[name].get_dtype(), slices[name].get_dtype()),
@@ -330,7 +328,7 @@ def _safetensors(tensors: Any) -> _File:
 
 
 def _dtype_name(dtype: np.dtype[Any]) -> str:
-    """The name of a dtype. bfloat16 arrays of other libraries (ml_dtypes) are saved by numpy as two opaque bytes."""
+    """Return a dtype's name. NumPy saves other libraries' bfloat16 (ml_dtypes) as two opaque bytes."""
     return "bfloat16" if dtype == np.dtype("V2") else dtype.newbyteorder("=").name
 
 

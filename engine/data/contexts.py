@@ -1,18 +1,18 @@
-"""Documents to token contexts: packing, BOS, and which positions count.
+"""Token contexts from documents: packing, BOS, and which positions count.
 
 Shapes: B contexts of a batch, T positions of a context.
 
-The rules, for every command alike:
+The same rules hold for every command:
 
-- A document is encoded without special tokens; a special token's name inside a text is plain text.
-- If the tokenizer has a BOS token it stands at the head of every document and of every context. If it has none but an
-  end-of-text token, that closes every document.
-- `packed` (the default) lays documents end to end and cuts the stream into contexts of T positions; a document may go
-  on in the next context, and attention may look across document borders. `documents` gives every document contexts of
+- Documents are encoded without special tokens; the name of a special token inside a text is plain text.
+- If the tokenizer has a BOS token, it begins every document and every context. Otherwise an end-of-text token, if
+  there is one, ends every document.
+- `packed` (the default) concatenates documents and cuts the stream into contexts of T positions; a document may
+  continue in the next context, and attention may cross document borders. `documents` gives every document contexts of
   its own, right-padded; contexts of similar length share a batch.
-- The tail of an epoch is padded, so every token of the corpus is seen exactly once an epoch.
-- BOS and padding do not count: they are left out of training, index and metrics. Where no BOS exists, the first
-  position of each context is left out in its place, because it carries the same outlier (the attention sink).
+- The end of an epoch is padded, so that every token of the corpus is seen exactly once per epoch.
+- BOS and padding do not count: training, index and metrics leave them out. Without BOS the first position of each
+  context is left out instead, because it carries the same outlier (the attention sink).
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from store.files.errors import MonosemError
 from store.settings.subject import Packing
 
 CHUNK_CHARACTERS = 1 << 18
-"""Text encoded at once: enough to keep the tokenizer's threads busy, little enough to redo when a run resumes."""
+"""Characters encoded at once: enough to keep the tokenizer's threads busy, few enough to repeat on resuming."""
 LOOKED_AHEAD = 1 << 21
-"""Tokens kept by a look ahead: 12 bytes each."""
+"""Most tokens kept by `look_ahead`, 12 bytes each."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How text becomes token ids, and which id opens or closes a document."""
+    """A tokenizer, and the ids that begin or end documents."""
 
     tokenizer: PreTrainedTokenizerBase
     bos_id: int | None
@@ -49,11 +49,11 @@ class Encoding:
 
     @property
     def excluded(self) -> str:
-        """What is left out of every count: "bos" or "first"."""
+        """The position that does not count: "bos" or "first"."""
         return "bos" if self.bos_id is not None else "first"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, whole, no special tokens added or recognised."""
+        """Return each text's token ids, untruncated, with no special tokens added or recognised."""
         backend = self._plain_backend()
         if backend is None:
             plain = {"add_special_tokens": False, "split_special_tokens": True}
@@ -61,21 +61,21 @@ class Encoding:
         return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """First character, and the one behind the last, of each token that `encode` gives for a text.
+        """Return the half-open character range of each token that `encode` returns for a text.
 
-        Errors: MonosemError for a tokenizer that is not made with the `tokenizers` library.
+        Errors: MonosemError for a tokenizer not made with the `tokenizers` library.
         """
         backend = self._plain_backend()
         if backend is None:
             raise MonosemError(
-                f"{type(self.tokenizer).__name__} does not say where in a text its tokens stand",
+                f"{type(self.tokenizer).__name__} does not give the positions of its tokens in a text",
                 "Use a model whose folder holds a tokenizer.json.",
             )
         offsets: list[tuple[int, int]] = backend.encode(text, add_special_tokens=False).offsets
         return offsets
 
     def _plain_backend(self) -> Any:
-        """The fast tokenizer, set to neither add, recognise, cut nor pad; None where there is none."""
+        """Return the fast tokenizer, set to neither add, recognise, truncate nor pad; None if there is none."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is not None:
             backend.encode_special_tokens = True
@@ -84,13 +84,13 @@ class Encoding:
         return backend
 
     def frame(self, ids: list[int]) -> list[int]:
-        """One document's ids with its BOS, or with its closing token where there is no BOS."""
+        """Return a document's ids with BOS before them, or without a BOS token the separator after them."""
         if self.bos_id is not None:
             return [self.bos_id, *ids]
         return [*ids, self.separator_id] if self.separator_id is not None else ids
 
     def counted(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which of a context's tokens count; the last axis of `tokens` runs over positions."""
+        """Return True for tokens that count; the last axis of `tokens` runs over a context's positions."""
         counted = np.ones(tokens.shape, bool)
         if self.bos_id is not None:
             counted[tokens == self.bos_id] = False
@@ -101,15 +101,15 @@ class Encoding:
 
 @dataclass(frozen=True)
 class ContextSettings:
-    """What stream of contexts to make of a corpus."""
+    """How to make contexts of a corpus."""
 
     context: int
-    """Positions a context, BOS included."""
+    """Positions per context, including BOS."""
     packing: Packing = "packed"
     seed: int = 0
     split: Split = "all"
     epochs: int | None = 1
-    """Passes over the corpus; None goes on for ever."""
+    """Passes over the corpus; None for endless."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +117,16 @@ class ContextBatch:
     """Consecutive contexts of a stream."""
 
     first: int
-    """Number in the stream of the first context."""
+    """Index of the first context in the stream."""
     tokens_BT: NDArray[np.int32]
     mask_BT: NDArray[np.bool_]
-    """True where there is a token, False for padding on the right."""
+    """True for tokens, False for padding on the right."""
     counted_BT: NDArray[np.bool_]
     document_BT: NDArray[np.int64]
-    """Document each token is from; that of the first token for the padding."""
+    """The document of each token; for padding that of the first token."""
 
     def head(self, contexts: int) -> ContextBatch:
-        """The first contexts of the batch."""
+        """Return the first contexts of the batch."""
         return replace(
             self,
             tokens_BT=self.tokens_BT[:contexts],
@@ -136,7 +136,7 @@ class ContextBatch:
         )
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Token ids [B, T], and the attention mask [B, T] or None where nothing is padded."""
+        """Return token ids [B, T] and the attention mask [B, T], or None if nothing is padded."""
         tokens_BT = torch.from_numpy(self.tokens_BT).long().to(device)
         mask_BT = None if self.mask_BT.all() else torch.from_numpy(self.mask_BT).to(device)
         return tokens_BT, mask_BT
@@ -144,7 +144,7 @@ class ContextBatch:
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """A place in a stream of contexts, enough to go on from there without encoding what came before."""
+    """A position in a stream of contexts, from which it continues without encoding what came before."""
 
     epoch: int = 0
     documents: int = 0
@@ -152,13 +152,13 @@ class StreamPosition:
     contexts: int = 0
     """Contexts of the stream before the current chunk."""
     skip: int = 0
-    """Contexts of the current chunk already given out."""
+    """Contexts of the current chunk already returned."""
     carry_ids: list[int] = field(default_factory=list)
     carry_documents: list[int] = field(default_factory=list)
-    """Tokens left over from before the chunk, too few for a context."""
+    """Documents of `carry_ids`: tokens before the chunk that were too few for a context."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the position as JSON values."""
         return asdict(self)
 
 
@@ -169,7 +169,7 @@ class _Context:
 
 
 class ContextStream:
-    """The contexts of a corpus, in an order fixed by the settings. Bounded memory; `position` lets a run resume."""
+    """The contexts of a corpus, in an order fixed by the settings, in bounded memory, resumable from `position`."""
 
     def __init__(
         self,
@@ -184,11 +184,11 @@ class ContextStream:
         self.encoding = encoding
         self.settings = settings
         self.position = position or StreamPosition()
-        """The place behind the last context given out."""
+        """The position after the last context returned."""
         self._contexts: Iterator[_Context] = self._run(self.position)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[ContextBatch]:
-        """Up to `limit` further contexts, `size` at a time. Stops early where the stream ends."""
+        """Yield up to `limit` further contexts, `size` at a time, as far as the stream goes."""
         left = limit
         while left is None or left > 0:
             first = self.position.contexts + self.position.skip
@@ -201,11 +201,11 @@ class ContextStream:
             left = None if left is None else left - len(group)
 
     def skip(self, count: int) -> int:
-        """Pass over `count` contexts; gives how many there were."""
+        """Skip up to `count` contexts, and return how many there were."""
         return sum(1 for _ in islice(self._contexts, count))
 
     def skip_tokens(self, tokens: int, *, counted: bool = False) -> int:
-        """Pass over as many contexts as hold `tokens` tokens, or as many that count; gives how many contexts."""
+        """Skip as many contexts as hold `tokens` tokens (or counted tokens), and return the number of contexts."""
         seen = contexts = 0
         while seen < tokens and (context := next(self._contexts, None)) is not None:
             seen += int(self.encoding.counted(context.ids).sum()) if counted else len(context.ids)
@@ -213,9 +213,9 @@ class ContextStream:
         return contexts
 
     def look_ahead(self, tokens: int) -> int:
-        """How many of the coming contexts hold `tokens` tokens, or all there are. The stream stays where it is.
+        """Return how many of the next contexts hold `tokens` tokens, or all that are left, without advancing.
 
-        Up to LOOKED_AHEAD tokens are kept for when they are asked for; more of them are encoded again.
+        Up to LOOKED_AHEAD tokens are kept for the following calls; beyond that, contexts are encoded again.
         """
         here, seen = self.position, 0
         kept: deque[tuple[StreamPosition, _Context]] = deque()
@@ -250,9 +250,9 @@ class ContextStream:
                     epoch, position.documents + len(chunk), position.contexts + len(contexts), 0, *carry
                 )
                 self.position = position
-            if not counts:  # a further epoch would be no better, and who waits for activations would wait for ever
+            if not counts:  # further epochs would not be better: the caller would wait forever
                 raise MonosemError(
-                    f"{self.corpus.spec} holds no token that counts, once encoded", "Use other text, or another model."
+                    f"{self.corpus.spec} has no token that counts once encoded", "Use other text, or another model."
                 )
             epoch += 1
             position = StreamPosition(epoch, 0, position.contexts)
@@ -273,7 +273,7 @@ class ContextStream:
     def _cut(
         self, ids: NDArray[np.int32], documents: NDArray[np.int64], *, flush: bool
     ) -> tuple[list[_Context], tuple[list[int], list[int]]]:
-        """Cut a stream into contexts, each opened by BOS where there is one."""
+        """Cut a stream into contexts, each beginning with BOS if there is one; return them and the rest."""
         bos, size = self.encoding.bos_id, self.settings.context
         contexts, at = [], 0
         while at < len(ids):
@@ -290,7 +290,7 @@ class ContextStream:
         return contexts, (ids[at:].tolist(), documents[at:].tolist())
 
     def _separate(self, encoded: list[list[int]], numbers: list[int]) -> list[_Context]:
-        """Contexts of one document each, sorted by length so that a batch pads little."""
+        """Return contexts of one document each, sorted by length so that batches need little padding."""
         contexts: list[_Context] = []
         for ids, number in zip(encoded, numbers, strict=True):
             array = np.array(ids, np.int32)
@@ -312,7 +312,7 @@ class ContextStream:
 
 
 def _chunks(documents: Iterator[Document]) -> Iterator[tuple[list[Document], bool]]:
-    """Documents by about CHUNK_CHARACTERS of text, and whether the chunk is the last."""
+    """Yield documents in chunks of about CHUNK_CHARACTERS, and whether each chunk is the last."""
     chunk: list[Document] = []
     size = 0
     for document in documents:

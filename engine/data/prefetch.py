@@ -1,4 +1,4 @@
-"""Making the next activations while the present ones are worked on."""
+"""Compute the next activations in a thread while the current ones are used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from engine.data.activations import BlockSource
 T = TypeVar("T")
 
 
-class Ahead:
-    """A source that makes its next block in a thread of its own. It gives the same blocks, and the same positions.
+class PrefetchedBlocks:
+    """A block source that computes its next block in a thread, with the same blocks and positions.
 
-    Python lets both threads compute at once, because torch holds no lock while it does. What it costs is the memory of
-    one more block.
+    Both threads compute at once, because torch releases Python's lock. The price is the memory of one more block.
     """
 
     def __init__(self, source: BlockSource) -> None:
@@ -36,7 +35,7 @@ class Ahead:
         return self._source.d_in
 
     def next_block(self, rows: int) -> list[torch.Tensor]:
-        """The next block, of `rows` at the most; the one behind it is begun, to be taken with as many rows fewer."""
+        """Return the next block (at most `rows` rows), and start computing the one after it in the background."""
         pieces = (self._coming or self._begin(rows)).result()
         self._position = self._source.position()
         left = rows - sum(len(piece) for piece in pieces)
@@ -44,17 +43,17 @@ class Ahead:
         return pieces
 
     def position(self) -> dict[str, Any]:
-        """Where the block begins that `next_block` gives next."""
+        """Return where the block begins that `next_block` returns next."""
         return self._position
 
     def seek(self, position: dict[str, Any]) -> None:
-        """Go on from a `position` of an earlier run."""
+        """Continue from the `position` of an earlier run."""
         self._drop()
         self._source.seek(position)
         self._position = self._source.position()
 
     def close(self) -> None:
-        """Stop what is being made, between two of its pieces, and let the thread go."""
+        """Stop computing after the current piece, and end the thread."""
         self._drop()
         self._thread.shutdown()
 
@@ -72,23 +71,23 @@ class Ahead:
     def _drop(self) -> None:
         if self._coming is not None:
             self._stop.set()
-            self._coming.exception()  # waits; what went wrong with a block that nobody wants is nobody's concern
+            self._coming.exception()  # wait; errors of an unwanted block do not matter
             self._stop.clear()
             self._coming = None
 
 
-def makes_ahead(device: torch.device) -> bool:
-    """Whether it pays: wherever there is more than one core. On two it is a sixth faster (docs/log.md)."""
+def prefetching_pays(device: torch.device) -> bool:
+    """Return whether prefetching is faster: with more than one core. With two, a sixth faster (docs/log.md)."""
     return device.type == "cuda" or (os.cpu_count() or 1) > 1
 
 
 @contextmanager
-def made_ahead(source: BlockSource, *, wanted: bool) -> Iterator[BlockSource]:
-    """The source with its blocks made ahead, if that is wanted; its thread ends with this block."""
+def prefetched(source: BlockSource, *, wanted: bool) -> Iterator[BlockSource]:
+    """Within the block, prefetch the source's blocks if wanted."""
     if not wanted:
         yield source
         return
-    ahead = Ahead(source)
+    ahead = PrefetchedBlocks(source)
     try:
         yield ahead
     finally:
@@ -96,7 +95,7 @@ def made_ahead(source: BlockSource, *, wanted: bool) -> Iterator[BlockSource]:
 
 
 def one_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, the next one made in a thread while the present one is used. Close it where not all are taken."""
+    """Yield the same items, computing the next one in a thread. Close it unless all items are taken."""
     with ThreadPoolExecutor(1, "ahead") as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:

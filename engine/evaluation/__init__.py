@@ -1,1 +1,4 @@
-"""The quality of an autoencoder: explained variance, L0, cross-entropy recovered, and planted concepts told."""
+"""The quality of an autoencoder: explained variance, L0, cross-entropy recovered, F1 on planted concepts.
+
+The feature index and its columns are engine.indexing.
+"""

@@ -1,4 +1,4 @@
-"""The quality of an autoencoder on a user's own array of activations; without a model there is no cross-entropy."""
+"""The quality of an autoencoder on an array of activations; without a model there is no cross-entropy."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from store.settings.trained_run import EvaluateSettings
 def measure(
     run: RunFolder, array: Array, split: Split, tokens: int, settings: TrainSettings, progress: Progress
 ) -> Evaluation:
-    """Measure a run's autoencoder on up to `tokens` rows of an array, whole blocks in seeded order.
+    """Measure a run's autoencoder on about `tokens` rows of an array, in whole blocks drawn by seed.
 
     Raises:
-        MonosemError: the array is of another width, or a value is no finite number.
+        MonosemError: the array has another width, or holds NaN or infinite values.
     """
     sae = from_weights(load_sae(run.sae), pick_device(settings.device))
     if array.d_in != sae.settings.d_in:
@@ -50,7 +50,7 @@ def measure(
 
 
 def note_measure(run: RunFolder, array: Array, tokens: int, settings: TrainSettings, progress: Progress) -> Evaluation:
-    """`measure` on the held-out rows, the figures noted in run.json. The caller holds the run's lock."""
+    """Measure on the held-out rows, and record the figures in run.json. The caller holds the run's lock."""
     with run.working("evaluating"):
         found = measure(run, array, "heldout", tokens, settings, progress)
         note(run, found)

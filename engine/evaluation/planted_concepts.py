@@ -1,11 +1,10 @@
-"""What `monosem eval` says of the planted corpus: how well features tell its concepts, and neurons beside them.
+"""How well features detect the concepts of the planted corpus, compared with neurons.
 
-Every other context, from the first on, is of the selecting half; engine/planted/scoring.py says what is chosen there
-and measured on the rest. Beside the autoencoder's features stand, with the same search:
+Every other context, starting with the first, belongs to the selecting half: detectors are chosen there and measured on
+the rest (engine.evaluation.planted_scores). With the same search, features are compared with
 
-- the model's neurons: `mlp_act` of the site's layer (the site's own coordinates where there is no such thing), each
-  with both signs;
-- the same neurons of the same architecture with weights drawn anew.
+- the model's neurons: `mlp_act` of the site's layer (or the coordinates of a site without one), with both signs;
+- the same neurons of the same architecture with random weights.
 
 Shapes: N counted tokens, D width of the neurons, F = d_sae, C concepts.
 """
@@ -27,8 +26,8 @@ from engine.corpus.reading_order import Split
 from engine.data.activations import forward_contexts
 from engine.data.contexts import ContextBatch
 from engine.evaluation.planted_detectors import (
+    ActiveFeatures,
     DenseDetectors,
-    Entries,
     Tokens,
     feature_thresholds,
     neuron_levels,
@@ -46,12 +45,12 @@ from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 
 LEAST = 500
-"""Tokens that must have a concept for it to enter the means."""
+"""Fewest tokens with a concept for it to enter the means."""
 MOST_TOKENS = 1 << 18
 MOST_BYTES = 1 << 28
-"""Of the neurons' levels, a byte each, and of the features' activations; with more, fewer tokens are scored."""
+"""Most bytes of the neurons' levels and of the features' activations; they limit the tokens scored."""
 SAMPLED = 1 << 15
-"""Tokens of the selecting half, the first ones, that neurons' thresholds come from."""
+"""First tokens of the selecting half, from which neurons' thresholds are taken."""
 ENTRY_BYTES = 12
 RANDOM_SEED = 0
 FIGURES = ("f1", "f1_set", "f1_neuron", "f1_neuron_set", "f1_random", "f1_random_set")
@@ -59,7 +58,7 @@ FIGURES = ("f1", "f1_set", "f1_neuron", "f1_neuron_set", "f1_random", "f1_random
 
 @dataclass(frozen=True)
 class ConceptScore:
-    """How well one concept is told. F1 is None where one half of the tokens lacks the concept."""
+    """How well a concept is detected. F1 is None if either half of the tokens lacks the concept."""
 
     name: str
     kind: str
@@ -77,7 +76,7 @@ class ConceptScore:
 
 @dataclass(frozen=True)
 class ConceptMeans:
-    """Means over the concepts of a kind that at least `least` tokens have."""
+    """Means over the concepts of a kind that occur on at least `least` tokens."""
 
     kind: str
     """A kind, or "all"."""
@@ -94,15 +93,14 @@ class ConceptMeans:
 def concept_scores(
     subject: Subject, corpus: PlantedCorpus, sae: Sae, split: Split, contexts: int, progress: Progress
 ) -> list[ConceptScore]:
-    """Score every concept on the first contexts of a split; packed, whatever the run's packing.
+    """Score every concept on the first contexts of a split, packed whatever the run's packing.
 
-    Fewer contexts are taken where MOST_TOKENS or MOST_BYTES do not allow for more; none are scored where there is only
-    one context, which cannot be halved.
+    MOST_TOKENS and MOST_BYTES limit the contexts. A single context, which cannot be halved, gives no scores.
     """
     gathered = _gather(subject, corpus, sae, split, contexts, progress)
     if not gathered.features[1].labels:
         return []
-    progress.say("telling concepts by features and by neurons")
+    progress.say("detecting concepts by features and by neurons")
     having = [half.having() for half in gathered.features]
     entries, entries_too = (half.entries() for half in gathered.features)
     thresholds = feature_thresholds(entries, sae.settings.d_sae)
@@ -116,7 +114,7 @@ def concept_scores(
 
 
 def concept_means(scores: Sequence[ConceptScore], least: int = LEAST) -> list[ConceptMeans]:
-    """Means by kind, then over all."""
+    """Return the means of each kind, then over all."""
     known = [one for one in scores if one.occurrences >= least and one.f1 is not None]
     kinds = [*dict.fromkeys(one.kind for one in scores), "all"]
     means = []
@@ -128,7 +126,7 @@ def concept_means(scores: Sequence[ConceptScore], least: int = LEAST) -> list[Co
 
 
 def reinitialised(lm: LanguageModel, seed: int) -> LanguageModel:
-    """The same architecture with weights drawn from a seed, as for training from scratch."""
+    """Return the same architecture with random weights, as for training from scratch."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = type(lm.network)(lm.network.config)
@@ -141,7 +139,7 @@ def _neurons_of(lm: LanguageModel, site: Site) -> Site:
         return site
     try:
         return resolve_site(lm, "mlp_act", site.layer)
-    except MonosemError:  # a mixture of experts has no one hidden layer
+    except MonosemError:  # a mixture of experts has no single hidden layer
         return site
 
 
@@ -162,7 +160,7 @@ def _concept_score(number: int, occurrences: int, feature: Score, neuron: Score,
 
 
 class _Levels:
-    """Turns neurons' activations into levels, once there are enough of them to set thresholds by."""
+    """Turns neurons' activations into levels, once there are enough to set thresholds."""
 
     def __init__(self) -> None:
         self._raw: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
@@ -170,13 +168,13 @@ class _Levels:
         self._thresholds_DG: NDArray[np.float32] | None = None
 
     def add(self, half: int, acts_ND: Tensor) -> None:
-        """Take activations of further tokens of a half."""
+        """Add activations of further tokens of a half."""
         self._raw[half].append(acts_ND.float().cpu().numpy())
         if self._thresholds_DG is not None or sum(map(len, self._raw[0])) >= SAMPLED:
             self._convert()
 
     def detectors(self) -> tuple[DenseDetectors, DenseDetectors]:
-        """Of both halves."""
+        """Return the detectors on both halves."""
         self._convert()
         selecting, measuring = (DenseDetectors(np.concatenate(levels)) for levels in self._levels)
         return selecting, measuring
@@ -191,7 +189,7 @@ class _Levels:
 
 @dataclass
 class _Features:
-    """Features of one half of the tokens, and which concepts these have."""
+    """Features and concepts of one half of the tokens."""
 
     labels: list[TokenConcepts] = field(default_factory=list)
     active: list[NDArray[np.int64]] = field(default_factory=list)
@@ -199,7 +197,7 @@ class _Features:
     acts: list[NDArray[np.float32]] = field(default_factory=list)
 
     def add(self, sae: Sae, acts_ND: Tensor) -> int:
-        """Take activations of further tokens; gives the number of active features."""
+        """Add activations of further tokens, and return the number of active features."""
         entries = 0
         for some_ND in torch.split(acts_ND.float(), encoded_rows(sae)):
             found = sae.encode(some_ND)
@@ -210,12 +208,12 @@ class _Features:
             entries += len(self.acts[-1])
         return entries
 
-    def entries(self) -> Entries:
-        """All of them."""
-        return Entries(np.concatenate(self.active), np.concatenate(self.features), np.concatenate(self.acts))
+    def entries(self) -> ActiveFeatures:
+        """Return the active features of all tokens."""
+        return ActiveFeatures(np.concatenate(self.active), np.concatenate(self.features), np.concatenate(self.acts))
 
     def having(self) -> list[Tokens]:
-        """The tokens that have each concept."""
+        """Return the tokens that have each concept."""
         found: list[list[int]] = [[] for _ in CONCEPTS]
         for token, concepts in enumerate(self.labels):
             for concept in concepts:
@@ -224,7 +222,7 @@ class _Features:
 
 
 class _Gathered(NamedTuple):
-    """What is scored."""
+    """The detectors to score."""
 
     features: tuple[_Features, _Features]
     neurons: _Levels
@@ -262,6 +260,6 @@ def _gather(
 
 
 def _halves(batch: ContextBatch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which counted positions [B, T] are of the selecting half, and which of the other."""
+    """Return the counted positions [B, T] of the selecting half, and those of the other."""
     odd_B = (batch.first + np.arange(len(batch.tokens_BT))) % 2 == 1
     return batch.counted_BT & ~odd_B[:, None], batch.counted_BT & odd_B[:, None]

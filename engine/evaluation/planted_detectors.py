@@ -1,4 +1,4 @@
-"""Features and neurons as detectors: each fires on a token where its activation passes a threshold out of a small grid.
+"""Features and neurons as detectors, which fire where their activation reaches a threshold from a small grid.
 
 Shapes: N tokens, D width of the neurons, F = d_sae, M detectors, G thresholds of each.
 """
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID = 44
-"""Thresholds a detector; a value's level, 0 to GRID, fits into a byte."""
+"""Thresholds per detector; the level of a value, 0 to GRID, fits into a byte."""
 
 _TAIL = 0.5 ** np.arange(5, 14)
 _SHARES = np.unique(np.concatenate([np.linspace(0, 1, 27)[1:], _TAIL, 1 - _TAIL]))[::-1]
-"""Shares of the values that reach a threshold: even steps, and ever finer ones towards both ends, because a concept may
-be as rare as a token in thousands. The first is all of them."""
+"""Shares of the values that reach each threshold: even steps, finer towards both ends, because a concept may be as rare
+as one token in thousands. The first is 1."""
 assert len(_SHARES) == GRID
 
 Tokens = NDArray[np.int64]
@@ -26,9 +26,9 @@ Counts = NDArray[np.int64]
 
 
 def grid(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Thresholds [G] out of values: every distinct one where these are few, else those that _SHARES of them reach.
+    """Return ascending thresholds [G]: all distinct values if they are few, else those that _SHARES of them reach.
 
-    Ascending; filled up with infinity, which nothing reaches.
+    Padded with infinity, which nothing reaches.
     """
     distinct = np.unique(values)
     if len(distinct) > GRID:
@@ -38,27 +38,27 @@ def grid(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Detectors(Protocol):
-    """What can be counted of a set of detectors on a set of tokens."""
+    """A set of detectors on a set of tokens."""
 
     @property
     def n_tokens(self) -> int:
         """N."""
 
     def counts(self, tokens: Tokens) -> Counts:
-        """On how many of these tokens each detector fires at each of its thresholds [M, G]."""
+        """Return on how many of these tokens each detector fires at each of its thresholds [M, G]."""
 
     def fires(self, detector: int, level: int) -> NDArray[np.bool_]:
-        """On which tokens a detector fires at its threshold number `level` [N]."""
+        """Return True for tokens on which a detector fires at its threshold number `level` [N]."""
 
 
 @dataclass(frozen=True)
 class SparseDetectors:
-    """Features: fires where the feature is active and its activation at least the threshold. Rows are tokens (CSR)."""
+    """Features (CSR by token); a detector fires if its feature is active with at least the threshold."""
 
     indptr: NDArray[np.int64]
     feature: NDArray[np.int64]
     level: NDArray[np.uint8]
-    """Number of the feature's thresholds that the activation reaches."""
+    """How many of the feature's thresholds the activation reaches."""
     d_sae: int
 
     @property
@@ -84,7 +84,7 @@ class SparseDetectors:
 
 @dataclass(frozen=True)
 class DenseDetectors:
-    """Neurons, twice: detector d fires where neuron d is at least the threshold, detector D + d where it is below."""
+    """Neurons with both signs: detector d fires if neuron d reaches the threshold, detector D + d if it does not."""
 
     level_ND: NDArray[np.uint8]
 
@@ -110,25 +110,25 @@ class DenseDetectors:
         return above if detector < width else ~above
 
 
-class Entries(NamedTuple):
-    """Active features of consecutive tokens, raw."""
+class ActiveFeatures(NamedTuple):
+    """Active features of consecutive tokens."""
 
     active: NDArray[np.int64]
-    """Number of active features of each token."""
+    """Active features per token."""
     feature: NDArray[np.int64]
     act: NDArray[np.float32]
 
 
-def feature_thresholds(entries: Entries, d_sae: int) -> NDArray[np.float32]:
-    """Each feature's thresholds out of its own activations [F, G]."""
+def feature_thresholds(entries: ActiveFeatures, d_sae: int) -> NDArray[np.float32]:
+    """Return each feature's thresholds, from its own activations [F, G]."""
     order = np.argsort(entries.feature, kind="stable")
     act = entries.act[order]
     ends = np.searchsorted(entries.feature[order], np.arange(d_sae + 1))
     return np.stack([grid(act[ends[f] : ends[f + 1]]) for f in range(d_sae)])
 
 
-def sparse_detectors(entries: Entries, thresholds_FG: NDArray[np.float32]) -> SparseDetectors:
-    """The features on some tokens, at given thresholds."""
+def sparse_detectors(entries: ActiveFeatures, thresholds_FG: NDArray[np.float32]) -> SparseDetectors:
+    """Return features as detectors with the given thresholds."""
     level = np.zeros(len(entries.act), np.uint8)
     order = np.argsort(entries.feature, kind="stable")
     ends = np.searchsorted(entries.feature[order], np.arange(len(thresholds_FG) + 1))
@@ -140,12 +140,12 @@ def sparse_detectors(entries: Entries, thresholds_FG: NDArray[np.float32]) -> Sp
 
 
 def neuron_thresholds(acts_ND: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each neuron's thresholds out of a sample of its activations [D, G]."""
+    """Return each neuron's thresholds, from a sample of its activations [D, G]."""
     return np.stack([grid(acts_ND[:, d]) for d in range(acts_ND.shape[1])])
 
 
 def neuron_levels(acts_ND: NDArray[np.float32], thresholds_DG: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """How many of its thresholds each activation reaches [N, D]."""
+    """Return how many of its neuron's thresholds each activation reaches [N, D]."""
     columns: Iterable[NDArray[np.intp]] = (
         np.searchsorted(thresholds_DG[d], acts_ND[:, d], side="right") for d in range(acts_ND.shape[1])
     )
@@ -153,6 +153,6 @@ def neuron_levels(acts_ND: NDArray[np.float32], thresholds_DG: NDArray[np.float3
 
 
 def _reaching(cells: Counts) -> Counts:
-    """From counts by level [M, G + 1] to counts at or above each threshold [M, G]."""
+    """Turn counts per level [M, G + 1] into counts at or above each threshold [M, G]."""
     above: Counts = cells[:, ::-1].cumsum(1)[:, ::-1][:, 1:]
     return above

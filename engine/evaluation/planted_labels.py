@@ -1,9 +1,8 @@
-"""From spans of characters to concepts of tokens, for any tokenizer and any stream of contexts.
+"""Concepts of tokens from spans of characters, for any tokenizer and any stream of contexts.
 
-The rule: a token has a concept if at least one of its characters lies in a span of it. The characters are those that
-the fast tokenizer's offset mapping gives: a token that is part of a character has that character, and the space in
-front of a word belongs to the word's token where the tokenizer puts it there. Tokens without characters (BOS, what
-closes a document) have no concept.
+A token has a concept if at least one of its characters is in one of the concept's spans. Characters are those of the
+fast tokenizer's offset mapping: a token that is part of a character has that character, and the space before a word
+belongs to the word's token if the tokenizer puts it there. Tokens without characters (BOS, separators) have no concept.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
 from engine.data.contexts import ContextBatch, Encoding
 
 TokenConcepts = tuple[int, ...]
-"""Numbers of the concepts that one token has, ascending."""
+"""Numbers of a token's concepts, ascending."""
 
 
 def token_concepts(offsets: Sequence[tuple[int, int]], spans: Sequence[ConceptSpan]) -> list[TokenConcepts]:
-    """The concepts of each token of one document.
+    """Return the concepts of each token of a document.
 
     Args:
-        offsets: first character and the one behind the last, per token.
+        offsets: half-open character range of each token.
         spans: in any order; they may overlap.
     """
     of_character: dict[int, set[int]] = {}
@@ -37,14 +36,14 @@ def token_concepts(offsets: Sequence[tuple[int, int]], spans: Sequence[ConceptSp
 
 
 class _Open(NamedTuple):
-    """A document of which tokens may be still to come."""
+    """A document with tokens still to come."""
 
     ids: list[int]
     concepts: list[TokenConcepts]
 
 
 class Labeller:
-    """Gives the concepts of the tokens of packed contexts, batch after batch from the beginning of the stream."""
+    """Returns the concepts of the tokens of packed contexts, batch after batch from the start of the stream."""
 
     def __init__(self, corpus: PlantedCorpus, encoding: Encoding) -> None:
         self._corpus = corpus
@@ -53,9 +52,9 @@ class Labeller:
         self._done: dict[int, int] = {}
 
     def label(self, batch: ContextBatch) -> list[TokenConcepts]:
-        """The concepts of each counted token of a batch, in the order of its activations.
+        """Return the concepts of each counted token of a batch, in the order of its activations.
 
-        Errors: ValueError where the tokens are not those of the corpus in packed order.
+        Errors: ValueError if the tokens are not those of the corpus in packed order.
         """
         found: list[TokenConcepts] = []
         rows = zip(batch.tokens_BT, batch.mask_BT, batch.counted_BT, batch.document_BT, strict=True)
@@ -71,7 +70,7 @@ class Labeller:
         return found
 
     def _next(self, number: int, token: int) -> TokenConcepts:
-        """The concepts of a document's next token."""
+        """Return the concepts of a document's next token."""
         if number not in self._open:
             self._open[number] = self._encoded(number)
         document, at = self._open[number], self._done.get(number, 0)

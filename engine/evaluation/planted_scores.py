@@ -1,12 +1,12 @@
-"""How well single detectors, and sets of up to five of them, tell the tokens that have a concept from the others.
+"""F1 of single detectors, and of sets of up to five, for the tokens that have a concept.
 
-Thresholds and choices are made on one half of the tokens, the selecting half, and F1 = 2·tp / (2·tp + fp + fn) is
+Detectors and thresholds are chosen on one half of the tokens, the selecting half, and F1 = 2·tp / (2·tp + fp + fn) is
 measured on the other:
 
 - the best detector of a concept is the pair of detector and threshold with the highest F1 on the selecting half;
-- the best set begins with it and takes, as long as F1 on the selecting half rises and at most five times in all, the
-  pair of another detector and threshold whose union (OR) with the set has the highest F1. Ties go to the lower
-  detector, then to the lower threshold.
+- the best set starts with it. It grows to at most five, as long as F1 on the selecting half rises, by the pair of
+  another detector and threshold whose union (OR) with the set has the highest F1. Ties go to the lower detector, then
+  to the lower threshold.
 
 Shapes: M detectors, G thresholds of each.
 """
@@ -24,7 +24,7 @@ MOST = 5
 """Detectors in a set."""
 
 
-class Choice(NamedTuple):
+class ChosenDetector(NamedTuple):
     """A detector at one of its thresholds."""
 
     detector: int
@@ -32,16 +32,16 @@ class Choice(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How well a concept is told, on tokens that nothing was chosen on. F1 is None where none of them has it."""
+    """F1 for a concept on the tokens not used for choosing; None if none of them has it."""
 
     f1: float | None
     f1_set: float | None
     detectors: list[int]
-    """Those of the set, in the order chosen: the first is the best single one. Empty where nothing was to choose by."""
+    """The set in the order chosen, the best single detector first; empty if no selecting token has the concept."""
 
 
-def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = MOST) -> list[Choice]:
-    """The best set for a concept, best single detector first.
+def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = MOST) -> list[ChosenDetector]:
+    """Return the best set for a concept, the best single detector first.
 
     Args:
         detectors: on the selecting half.
@@ -49,11 +49,11 @@ def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = M
         fired_MG: `detectors.counts` of all tokens.
         most: detectors in the set.
     """
-    chosen: list[Choice] = []
+    chosen: list[ChosenDetector] = []
     covered = np.zeros(detectors.n_tokens, bool)
     has = np.zeros(detectors.n_tokens, bool)
     has[having] = True
-    # Counts over the tokens that the set does not cover yet.
+    # Counts over the tokens not covered by the set yet.
     fresh_MG, fresh_true_MG = fired_MG.copy(), detectors.counts(having)
     best = 0.0
     while len(chosen) < most and len(having):
@@ -64,7 +64,7 @@ def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = M
         if f1_MG[detector, level] <= best:
             break
         best = float(f1_MG[detector, level])
-        chosen.append(Choice(detector, level))
+        chosen.append(ChosenDetector(detector, level))
         added = detectors.fires(detector, level) & ~covered
         covered |= added
         fresh_MG -= detectors.counts(np.flatnonzero(added))
@@ -72,8 +72,8 @@ def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = M
     return chosen
 
 
-def f1_of(detectors: Detectors, having: Tokens, chosen: list[Choice]) -> float | None:
-    """F1 of the union of a set; None where no token has the concept or nothing was chosen."""
+def f1_of(detectors: Detectors, having: Tokens, chosen: list[ChosenDetector]) -> float | None:
+    """Return F1 of the union of a set; None if no token has the concept or the set is empty."""
     if not len(having) or not chosen:
         return None
     fires: NDArray[np.bool_] = np.logical_or.reduce([detectors.fires(*one) for one in chosen])
@@ -81,7 +81,7 @@ def f1_of(detectors: Detectors, having: Tokens, chosen: list[Choice]) -> float |
 
 
 def score(selecting: Detectors, measuring: Detectors, having: list[Tokens], having_too: list[Tokens]) -> list[Score]:
-    """The score of each concept; `having` are its tokens in the selecting half, `having_too` those in the other."""
+    """Return each concept's score; `having` are its tokens in the selecting half, `having_too` those in the other."""
     fired_MG = selecting.counts(np.arange(selecting.n_tokens))
     scores = []
     for tokens, tokens_too in zip(having, having_too, strict=True):

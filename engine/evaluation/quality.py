@@ -1,15 +1,16 @@
-"""The quality of an autoencoder on text: explained variance, L0, density, and what its reconstruction costs the model.
+"""The quality of an autoencoder on text: explained variance, L0, density, cross-entropy recovered.
 
 Shapes: B contexts, T positions, N counted tokens, D = d_in, O = d_out, F = d_sae, V vocabulary.
 
-Definitions (docs/architecture.md has them in one place):
+Definitions:
 
 - explained variance: 1 - Σ‖x - x̂‖² / Σ‖x - mean(x)‖² over the whole evaluation set; mse: Σ‖x - x̂‖² / (N · D).
-- a feature is dead when it never fires on the evaluation set.
-- CE: mean negative log-likelihood in nats of every next token inside a context, padding left out. `ce_sae`, `ce_zero`
-  and `ce_mean` put the reconstruction, zero, or the mean over the evaluation set in place of the site's activations at
-  counted positions; the others (BOS) keep theirs. CE recovered: (CE_abl - CE_sae) / (CE_abl - CE_clean).
-- of a transcoder, x and the site's activations are those of the site it explains; what it reads stays as it is.
+- a feature is dead if it never fires on the evaluation set.
+- CE: mean negative log-likelihood in nats of every next token within a context, without padding. For `ce_sae`,
+  `ce_zero` and `ce_mean`, the site's activations at counted positions are replaced by the reconstruction, by zero, or
+  by their mean over the evaluation set; other positions (BOS) keep theirs. CE recovered: (CE_abl - CE_sae) /
+  (CE_abl - CE_clean).
+- for a transcoder, x and the replaced activations are those of the site it predicts; its input is not changed.
 """
 
 from __future__ import annotations
@@ -33,27 +34,26 @@ from engine.model.hooks import logits, rerouted
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.progress import Progress
+from engine.runtime.sizes import LOGIT_BYTES
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import Histogram, density_histogram
 from store.run.folder import RunFolder
 from store.run.spec import known_fields
 
-LOGIT_BYTES = 1 << 28
-"""Size of the logits [B, T, V] made at once, where one context has no more; and of their copy in float32."""
 NO_TOKEN = -100
-"""Marks positions behind which there is nothing to predict."""
+"""Marks positions without a next token."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `monosem eval --json` prints, by the same names."""
+    """The figures of an evaluation, with the names that `monosem eval --json` prints."""
 
     l0: float
     explained_variance: float
     mse: float
     ce_clean: float | None
-    """None, like every other CE, where there are activations but no model."""
+    """None, like every other CE, without a model."""
     ce_sae: float | None
     ce_zero: float | None
     ce_mean: float | None
@@ -67,9 +67,9 @@ class Evaluation:
     density_log10_histogram: Histogram
     data: str
     split: str
-    """"heldout", or "all" where a corpus of its own was given or nothing could be held out."""
+    """"heldout", or "all" for a corpus given for the evaluation or one too small to hold documents out."""
     concepts: list[ConceptScore] | None = None
-    """On the planted corpus only."""
+    """Planted corpus only."""
     concept_means: list[ConceptMeans] | None = None
 
     @classmethod
@@ -85,7 +85,7 @@ class Evaluation:
         return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the evaluation as JSON values."""
         histogram = self.density_log10_histogram
         edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
         values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
@@ -95,7 +95,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Reconstruction:
-    """Sums over the evaluation set that need no more than the site's activations."""
+    """Sums over the evaluation set that need only the site's activations."""
 
     tokens: int
     squared_error: float
@@ -105,10 +105,10 @@ class _Reconstruction:
 
 
 def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
-    """Measure an autoencoder on the first `tokens` tokens of a split, in seeded order; contexts are taken whole.
+    """Measure an autoencoder on whole contexts holding the first `tokens` tokens of a split, in seeded order.
 
     Raises:
-        MonosemError: the split holds no token that counts.
+        MonosemError: the split has no token that counts.
     """
     sites = subject.sites()
     contexts = subject.stream(split).skip_tokens(tokens)
@@ -131,7 +131,7 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
 
 
 def note(run: RunFolder, evaluation: Evaluation) -> None:
-    """Write an evaluation into run.json. The caller holds the run's lock."""
+    """Record an evaluation in run.json. The caller holds the run's lock."""
     results = replace(
         run.record().results,
         explained_variance=evaluation.explained_variance,
@@ -143,10 +143,10 @@ def note(run: RunFolder, evaluation: Evaluation) -> None:
 
 
 def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
-    """Measure an autoencoder on batches of activations [n, D]; what only a model could tell is None.
+    """Measure an autoencoder on batches of activations [n, D]; figures that need a model are None.
 
     Raises:
-        MonosemError: there are none.
+        MonosemError: there are no activations.
     """
     return _evaluation(_reconstruct(batches, sae, data), {}, data, split)
 
@@ -179,7 +179,7 @@ def _recovered(ablated: float, ce: dict[str, float]) -> float:
 
 
 def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruction:
-    """Sums over rows of what is read, and beside it what a transcoder explains."""
+    """Sum over rows of inputs, followed by a transcoder's targets."""
     device, d_in = sae.W_dec.device, sae.settings.d_in
     n, squared_error, squares = 0, 0.0, 0.0
     sum_O = np.zeros(len(sae.b_dec), np.float64)
@@ -197,7 +197,7 @@ def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruct
             sum_O += exact_NO.sum(0)
             n += len(x_ND)
     if n == 0:
-        raise MonosemError(f"{data} has no tokens to evaluate on", "Give other text with `data`.")
+        raise MonosemError(f"{data} has no tokens to evaluate on", "Use other text as `data`.")
     mean_O = sum_O / n
     variance = squares - n * float((mean_O**2).sum())
     return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_O).float().to(device))
@@ -206,7 +206,7 @@ def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruct
 def _cross_entropies(
     subject: Subject, sites: list[Site], sae: Sae, split: Split, contexts: int, mean_O: Tensor, progress: Progress
 ) -> dict[str, float]:
-    """Mean next-token loss in nats: clean, and with the last site's activations replaced in three ways."""
+    """Return the mean next-token loss in nats: clean, and with the last site's activations replaced in three ways."""
     lm = subject.lm
     fitting = LOGIT_BYTES // (4 * lm.vocab_size * subject.context)
     size = max(1, min(fitting, forward_contexts(subject.context)))
@@ -232,7 +232,7 @@ def _cross_entropies(
 def _at_counted(
     batch: ContextBatch, substitute: Callable[[Tensor], Tensor], lm: LanguageModel
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Replace the rows of counted positions by what `substitute` makes of what was read there [N, D]."""
+    """Return a function that replaces activations at counted positions by `substitute` of the input there [N, D]."""
     counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
 
     def put(read_BTD: Tensor, acts_BTO: Tensor) -> Tensor:
@@ -245,7 +245,7 @@ def _at_counted(
 
 @torch.no_grad()
 def _next_token_loss(lm: LanguageModel, tokens_BT: Tensor, mask_BT: Tensor | None) -> float:
-    """Sum of -log p over every next token of the batch."""
+    """Return the sum of -log p over every next token of the batch."""
     following_BT = torch.full_like(tokens_BT, NO_TOKEN)
     following_BT[:, :-1] = tokens_BT[:, 1:]
     if mask_BT is not None:
@@ -253,7 +253,7 @@ def _next_token_loss(lm: LanguageModel, tokens_BT: Tensor, mask_BT: Tensor | Non
     logits_NV = logits(lm, tokens_BT, mask_BT).flatten(0, 1)
     rows = max(1, LOGIT_BYTES // (4 * logits_NV.shape[1]))
     total = 0.0
-    # In parts, so that a large vocabulary is turned into float32 bit by bit.
+    # In parts, so that only some logits of a large vocabulary are copied to float32 at a time.
     parts = zip(torch.split(logits_NV, rows), torch.split(following_BT.flatten(), rows), strict=True)
     for some_NV, following_N in parts:
         loss_N = functional.cross_entropy(some_NV.float(), following_N, ignore_index=NO_TOKEN, reduction="none")

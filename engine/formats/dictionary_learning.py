@@ -1,8 +1,8 @@
-"""dictionary_learning: ae.pt, a state_dict, with config.json beside it.
+"""dictionary_learning: ae.pt, a state_dict, with config.json next to it.
 
-Which class wrote it is told by config.json, else by the names of the tensors. Only JumpReluAutoEncoder and
-AutoEncoderNew read x as it is; all others take their decoder's bias from it. AutoEncoderTopK selects `k` unless told to
-use its threshold; BatchTopK and Matryoshka use theirs, -1 while it is not set. (dictionary.py and trainers/, of 0.1.0)
+config.json names the class that wrote it, or else the tensors' names show it. Only JumpReluAutoEncoder and
+AutoEncoderNew read x unchanged; all others subtract their decoder's bias. AutoEncoderTopK selects `k` unless set to use
+its threshold; BatchTopK and Matryoshka use theirs, which is -1 while unset. (dictionary.py and trainers/, of 0.1.0)
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ WEIGHTS, CONFIG = "ae.pt", "config.json"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How one class keeps things."""
+class ClassLayout:
+    """The tensors and conventions of a class of dictionary_learning."""
 
     arch: str
     names: Mapping[str, str]
-    """Theirs by ours."""
+    """Their tensor names by ours."""
     by_rows: bool = True
-    """Whether matrices are nn.Linear's, [out, in]."""
+    """Whether matrices are laid out as nn.Linear's, [out, in]."""
     subtracts: bool = True
+    """Whether the decoder's bias is subtracted from inputs."""
 
 
 _LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
 _PLAIN = {"W_enc": "W_enc", "b_enc": "b_enc", "W_dec": "W_dec", "b_dec": "b_dec", "threshold": "threshold"}
 LAYOUTS = {
-    "AutoEncoder": Layout("relu", _LINEAR | {"b_dec": "bias"}),
-    "AutoEncoderNew": Layout("relu", _LINEAR | {"b_dec": "decoder.bias"}, subtracts=False),
-    "AutoEncoderTopK": Layout("topk", _LINEAR | {"b_dec": "b_dec"}),
-    "BatchTopKSAE": Layout("batchtopk", _LINEAR | {"b_dec": "b_dec", "threshold": "threshold"}),
-    "MatryoshkaBatchTopKSAE": Layout("matryoshka", _PLAIN, by_rows=False),
-    "JumpReluAutoEncoder": Layout("jumprelu", _PLAIN, by_rows=False, subtracts=False),
-    "GatedAutoEncoder": Layout(
+    "AutoEncoder": ClassLayout("relu", _LINEAR | {"b_dec": "bias"}),
+    "AutoEncoderNew": ClassLayout("relu", _LINEAR | {"b_dec": "decoder.bias"}, subtracts=False),
+    "AutoEncoderTopK": ClassLayout("topk", _LINEAR | {"b_dec": "b_dec"}),
+    "BatchTopKSAE": ClassLayout("batchtopk", _LINEAR | {"b_dec": "b_dec", "threshold": "threshold"}),
+    "MatryoshkaBatchTopKSAE": ClassLayout("matryoshka", _PLAIN, by_rows=False),
+    "JumpReluAutoEncoder": ClassLayout("jumprelu", _PLAIN, by_rows=False, subtracts=False),
+    "GatedAutoEncoder": ClassLayout(
         "gated",
         {
             "W_enc": "encoder.weight",
@@ -63,18 +64,18 @@ class DictionaryLearning:
     name = "dictionary_learning"
 
     def recognise(self, path: Path) -> bool:
-        """ae.pt, or a folder with it."""
+        """Recognise ae.pt, or a folder with it."""
         return (path.name == WEIGHTS and path.is_file()) or (path / WEIGHTS).is_file()
 
     def read(self, path: Path) -> Foreign:
-        """Read the file, and the config.json beside it."""
+        """Read the file, and config.json next to it."""
         file = path if path.is_file() else path / WEIGHTS
         config = read_object(file.parent / CONFIG) if (file.parent / CONFIG).is_file() else {}
         trainer, buffer = (_part(config, name) for name in ("trainer", "buffer"))
         state = read_torch(file)
-        theirs = words(trainer, "dict_class") or told_by(state, file)
+        theirs = words(trainer, "dict_class") or class_of(state, file)
         if theirs == "AutoEncoder" and "decoder.bias" in state:
-            theirs = "AutoEncoderNew"  # its trainers write "AutoEncoder" whichever of the two they train
+            theirs = "AutoEncoderNew"  # its trainers write "AutoEncoder" for both classes
         layout = LAYOUTS.get(theirs)
         if layout is None:
             raise MonosemError(
@@ -107,11 +108,11 @@ class DictionaryLearning:
         )
 
 
-def told_by(state: Mapping[str, Any], file: Path) -> str:
-    """The class that wrote a state_dict, told by its names.
+def class_of(state: Mapping[str, Any], file: Path) -> str:
+    """Return the class that wrote a state_dict, from its tensors' names.
 
     Raises:
-        MonosemError: none did.
+        MonosemError: it is not one of the known classes.
     """
     names = set(state)
     if "gate_bias" in names:
@@ -121,17 +122,17 @@ def told_by(state: Mapping[str, Any], file: Path) -> str:
     if {"W_enc", "threshold"} <= names:
         return "JumpReluAutoEncoder"
     if {"encoder.weight", "k"} <= names:
-        # Both hold the same names; a threshold that was ever set is what only the batch's needs.
+        # Both have the same names; only a BatchTopKSAE needs a threshold that was set.
         raise MonosemError(
-            f"{file} is of AutoEncoderTopK or of BatchTopKSAE, which keep the same tensors",
-            'Put a config.json beside it: {"trainer": {"dict_class": "BatchTopKSAE"}}.',
+            f"{file} is an AutoEncoderTopK or a BatchTopKSAE, which have the same tensors",
+            'Put a config.json next to it: {"trainer": {"dict_class": "BatchTopKSAE"}}.',
         )
     if {"encoder.weight", "decoder.bias"} <= names:
         return "AutoEncoderNew"
     if {"encoder.weight", "bias"} <= names:
         return "AutoEncoder"
     there = ", ".join(sorted(names)[:8]) or "nothing"
-    raise MonosemError(f"{file} is of no class of dictionary_learning that monosem knows", f"It has {there}.")
+    raise MonosemError(f"{file} is not of a class of dictionary_learning that monosem knows", f"It has {there}.")
 
 
 def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -143,7 +144,7 @@ def _k(state: Mapping[str, Any], trainer: Mapping[str, Any], file: Path) -> int:
     value = state.get("k", trainer.get("k"))
     k = int(value) if isinstance(value, int | Tensor) and torch.as_tensor(value).numel() == 1 else 0
     if k < 1:
-        raise MonosemError(f"{file} does not say k", "Put it into config.json's trainer.")
+        raise MonosemError(f"{file} does not give k", "Put it into config.json's trainer.")
     return k
 
 

@@ -1,4 +1,4 @@
-"""An autoencoder as its own format means it.
+"""An autoencoder in the conventions of its own format.
 
 Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 """
@@ -19,30 +19,30 @@ ByNorm = Literal["none", "activations", "selection"]
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions:
-    """How the tensors are meant: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
+    """How tensors are used: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
 
-    Where tokens are normalised, x is read as n(x), and x̂ as what is still to be turned back (engine.sae.token_norm).
-    Libraries differ in these without saying so; `engine.formats.self_check` tries them when figures are off.
+    With a token norm, x stands for n(x), and x̂ for the output before de-normalisation (engine.sae.token_norm).
+    Libraries differ in these silently; engine.formats.self_check tries them when figures are off.
     """
 
     subtracts_b_dec: bool = True
-    """Whether b_dec is taken from the input before it is encoded."""
+    """Whether b_dec is subtracted from the input."""
     input_scale: float = 1.0
-    """s: what the input is multiplied by."""
+    """s: factor on the input."""
     output_scale: float = 1.0
-    """t: what the reconstruction is divided by."""
+    """t: divisor of the reconstruction."""
     by_norm: ByNorm = "none"
-    """Whether z is multiplied by the decoder rows' lengths: "activations" keeps the product, "selection" only decides
-    by it which features are active."""
+    """Whether z is multiplied by the decoder rows' lengths: for "activations" throughout, for "selection" only to
+    decide which features are active."""
     centred: bool = False
-    """Whether C takes from every input its mean over the width, as models do that TransformerLens has rewritten."""
+    """Whether C subtracts each input's mean over its width, as in models rewritten by TransformerLens."""
     token_norm: TokenNorm = "none"
-    """How every token is normalised by itself; what no weights can hold."""
+    """How each token is normalised."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stated:
-    """What the source says of its own quality; None where it says nothing."""
+    """The quality that the source states; None if it states none."""
 
     explained_variance: float | None = None
     l0: float | None = None
@@ -50,42 +50,42 @@ class Stated:
 
 @dataclass(frozen=True, kw_only=True)
 class Foreign:
-    """What one importer read."""
+    """An autoencoder as an importer has read it."""
 
     format: str
-    """The format's name, as people know it."""
+    """The format's usual name."""
     source: str
-    """File or folder that was read."""
+    """The file or folder."""
     arch: str
-    """Our architecture that computes it, once folded."""
+    """The architecture of ours that computes it once folded."""
     tensors: dict[str, Tensor]
     """float32, by our names: W_enc [D, F], b_enc [F], W_dec [F, O], b_dec [O], and threshold [F] or [1], or r_mag [F]
-    and b_mag [F]; of a transcoder with a skip connection W_skip [O, D], which reads x as it is."""
+    and b_mag [F]; for a transcoder with a skip connection W_skip [O, D], which reads x unchanged."""
     k: int | None = None
     conventions: Conventions = field(default_factory=Conventions)
     d_out: int | None = None
-    """Of a transcoder."""
+    """Output width of a transcoder."""
     model: str = ""
-    """The language model, as the source names it."""
+    """The language model's name in the source."""
     hook: str = ""
-    """The place that is read, as the source names it; empty where it does not."""
+    """The input site's name in the source; empty if unnamed."""
     hook_out: str = ""
-    """Of a transcoder: the place that is explained."""
+    """The output site's name of a transcoder."""
     context: int | None = None
-    """Tokens a context in its training."""
+    """Tokens per context in its training."""
     data: str = ""
-    """The text it was trained on, as the source names it."""
+    """The name of its training text in the source."""
     bos: str = ""
     """What the source says of BOS tokens in its training; empty where it says nothing."""
     stated: Stated = field(default_factory=Stated)
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else is worth keeping, for the run's record."""
     notes: tuple[str, ...] = ()
-    """What a person had better know: traps of this format, and what was done about them."""
+    """Warnings: traps of the format, and what was done about them."""
 
     @property
     def d_in(self) -> int:
-        """Width of what is read."""
+        """Width of the input."""
         return int(self.tensors["W_enc"].shape[0])
 
     @property
@@ -100,16 +100,16 @@ class Foreign:
 
 
 class Importer(Protocol):
-    """One format."""
+    """A format."""
 
     name: str
 
     def recognise(self, path: Path) -> bool:
-        """Whether a file or folder is of this format, from names and headers alone: no weights are read."""
+        """Return whether a file or folder has this format, from names and headers without reading weights."""
 
     def read(self, path: Path) -> Foreign:
-        """Read it.
+        """Read a file or folder.
 
         Raises:
-            MonosemError: something is missing, damaged, or beyond what our architectures compute.
+            MonosemError: something is missing, damaged, or not computed by our architectures.
         """

@@ -1,7 +1,7 @@
 """Gemma Scope: params.npz in layer_N/width_W/average_l0_X.
 
-JumpReLU with a threshold a feature, b_dec not taken from the input. Model and place are said by the names of repository
-and folders alone. (Lieberum et al. 2024, arXiv 2408.05147; pretrained_sae_loaders.py of SAELens: gemma_2_*)
+JumpReLU with a threshold per feature, b_dec not subtracted from the input. Only the names of repository and folders
+give model and site. (Lieberum et al. 2024, arXiv 2408.05147; pretrained_sae_loaders.py of SAELens: gemma_2_*)
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class GemmaScope:
     name = "Gemma Scope"
 
     def recognise(self, path: Path) -> bool:
-        """params.npz, or a folder with it."""
+        """Recognise params.npz, or a folder with it."""
         return (path.name == PARAMS and path.is_file()) or (path / PARAMS).is_file()
 
     def read(self, path: Path) -> Foreign:
-        """Read the file, and the names of the folders it is in."""
+        """Read the file, and the names of its folders."""
         file = path if path.is_file() else path / PARAMS
         tensors = {_NAMES[name.lower()]: one for name, one in read_npz(file).items() if name.lower() in _NAMES}
         need(tensors, tuple(_NAMES.values()), file)
@@ -62,5 +62,5 @@ class GemmaScope:
             context=1024,
             bos="BOS was prepended, and left out of training",
             stated=Stated(l0=float(l0[1]) if l0 else None),
-            notes=("Gemma's embeddings are read behind their factor √d_model: folded into W_enc",) if embedding else (),
+            notes=("Gemma's embeddings are read after their factor √d_model: folded into W_enc",) if embedding else (),
         )

@@ -1,4 +1,4 @@
-"""From the names that other libraries give to places in a model to our sites, and back.
+"""Our sites for other libraries' names of places in a model, and back.
 
 TransformerLens' names (`blocks.8.hook_resid_pre`), paths of modules from the root or from the base model
 (`model.layers.8`, `layers.8.mlp`, `h.8`), and `resid_post_layer_8` are understood.
@@ -22,7 +22,7 @@ HOOKS = {
     "ln2.hook_normalized": "mlp_in",
     "mlp.hook_post": "mlp_act",
 }
-"""Our sites by TransformerLens' names, behind `blocks.N.`; its hook_mlp_in is the stream in front of the norm."""
+"""Our sites by TransformerLens' names after `blocks.N.`; its hook_mlp_in is the stream before the norm."""
 BACK = {
     "resid_pre": "hook_resid_pre",
     "resid_mid": "hook_resid_mid",
@@ -38,15 +38,15 @@ _PREFIXES = ("", "model.", "transformer.", "gpt_neox.", "model.language_model.",
 _ATTENTION_OUT = ("self_attn.o_proj", "attn.c_proj", "attention.dense")
 
 MODELS = {"gpt2-small": "gpt2", "gpt2": "gpt2"}
-"""Models by TransformerLens' names that are no hub ids."""
+"""Models by those of TransformerLens' names that are not hub ids."""
 _OWNERS = (("gemma-", "google"), ("pythia-", "EleutherAI"), ("llama-3", "meta-llama"), ("qwen", "Qwen"))
 
 
 def site_of_hook(lm: LanguageModel, hook: str) -> Site:
-    """The site of a model that another library calls `hook`.
+    """Return the site of a model that another library calls `hook`.
 
     Raises:
-        MonosemError: the model has none, or we cannot tell which it is.
+        MonosemError: the model lacks it, or the name is unknown.
     """
     if found := _BLOCK.fullmatch(hook):
         return _of_block(lm, int(found[1]), found[2])
@@ -63,12 +63,12 @@ def site_of_hook(lm: LanguageModel, hook: str) -> Site:
 
 
 def hook_of_site(site: str, layer: int | None) -> str:
-    """A site's name in TransformerLens; a module's path stays what it is."""
+    """Return a site's name in TransformerLens; module paths are returned unchanged."""
     return site if layer is None else f"blocks.{layer}.{BACK[site]}"
 
 
 def hub_name(model: str) -> str:
-    """A model's name for us: TransformerLens' own names have no owner in front."""
+    """Return a model's hub id; TransformerLens' names lack the owner."""
     if model in MODELS or "/" in model or not model:
         return MODELS.get(model, model)
     owner = next((owner for start, owner in _OWNERS if model.lower().startswith(start)), None)
@@ -90,7 +90,7 @@ def _of_block(lm: LanguageModel, layer: int, part: str) -> Site:
 
 
 def _named(lm: LanguageModel, raw: Site) -> Site:
-    """A module's input or output by the name of our site, where it is one."""
+    """Return the named site that is a module's input or output, or else the raw one."""
     for layer in range(lm.n_layers):
         for name in SITES:
             try:
@@ -104,5 +104,5 @@ def _named(lm: LanguageModel, raw: Site) -> Site:
 
 def _unknown(lm: LanguageModel, hook: str) -> MonosemError:
     return MonosemError(
-        f"{lm.name} has no place that monosem knows as {hook}", "Name it with `site`, and `layer` where it has one."
+        f"{lm.name} has no place that monosem knows as {hook}", "Give its `site`, and its `layer` if it has one."
     )

@@ -1,8 +1,8 @@
 """Llama Scope: hyperparams.json, checkpoints/final.safetensors; Llamascopium: config.json, sae_weights.safetensors.
 
-Inputs are scaled to a mean length of √d_model and outputs back; thresholds are compared with pre-activations of scaled
-inputs, times the decoder rows' lengths where `sparsity_include_decoder_norm`. b_dec is not taken from the input unless
-it says so. (He et al. 2024, arXiv 2410.20526; OpenMOSS/Language-Model-SAEs: models/sae.py, activation_functions.py)
+Inputs are scaled to a mean length of √d_model and outputs back; thresholds apply to pre-activations of scaled inputs,
+times the decoder rows' lengths with `sparsity_include_decoder_norm`. b_dec is not subtracted from the input unless
+configured. (He et al. 2024, arXiv 2410.20526; OpenMOSS/Language-Model-SAEs: models/sae.py, activation_functions.py)
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LlamaScope:
     name = "Llama Scope"
 
     def recognise(self, path: Path) -> bool:
-        """hyperparams.json, or a config.json with `sae_type`."""
+        """Recognise hyperparams.json, or a config.json with `sae_type`."""
         return is_object_with(path / "hyperparams.json", "d_model") or is_object_with(path / "config.json", "sae_type")
 
     def read(self, path: Path) -> Foreign:
@@ -117,7 +117,7 @@ def _state(path: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _ours(state: Mapping[str, Any], weights: Path) -> dict[str, Tensor]:
-    """By our names; older files keep both matrices the other way round."""
+    """Return tensors by our names; older files have both matrices transposed."""
     names = _OLD if "encoder.weight" in state else _NEW
     need(state, [name for name in names.values() if name not in ("decoder.bias", "b_D")], weights)
     tensors: dict[str, Tensor] = {ours: state[name] for ours, name in names.items() if name in state}
@@ -136,7 +136,7 @@ def _threshold(config: Mapping[str, Any], state: Mapping[str, Any], like_F: Tens
 def _scales(
     config: Mapping[str, Any], state: Mapping[str, Any], hook: str, hook_out: str, file: Path
 ) -> tuple[float, float]:
-    """√d_model over the mean length of what is read, and of what is explained."""
+    """Return √d_model over the mean lengths of inputs and of outputs."""
     if words(config, "norm_activation") != "dataset-wise" and _NORM not in config:
         return 1.0, 1.0
     root, kept = math.sqrt(number(config, "d_model", file)), config.get(_NORM)
@@ -144,5 +144,5 @@ def _scales(
         return root / number(kept, "in", file), root / number(kept, "out" if "out" in kept else "in", file)
     lengths = [state.get(f"{_NORM}.{one}") for one in (hook, hook_out)]
     if not all(isinstance(one, Tensor) and one.numel() == 1 and float(one) > 0 for one in lengths):
-        raise MonosemError(f"{file.parent} scales its inputs dataset-wise and does not say by how much")
+        raise MonosemError(f"{file.parent} scales its inputs dataset-wise and does not give the factor")
     return root / float(lengths[0]), root / float(lengths[1])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """OpenAI's sparse_autoencoder: one .pt file, a state_dict.
 
-f = act(W (x - pre_bias) + latent_bias). With TopK (v5) every token is layer-normalised before, and the reconstruction
-turned back; the file says so by its activation alone. (sparse_autoencoder/model.py; Gao et al. 2024, arXiv 2406.04093)
+f = act(W (x - pre_bias) + latent_bias). With TopK (v5) tokens are layer-normalised first and reconstructions
+de-normalised; only the activation's name shows it. (sparse_autoencoder/model.py; Gao et al. 2024, arXiv 2406.04093)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OpenAi:
     name = "OpenAI"
 
     def recognise(self, path: Path) -> bool:
-        """A .pt file by itself; others that are one have names of their own."""
+        """Recognise a single .pt file; other formats' .pt files have fixed names."""
         return path.is_file() and path.suffix == ".pt" and path.name not in ("ae.pt", "sae_weights.pt")
 
     def read(self, path: Path) -> Foreign:
@@ -47,17 +47,17 @@ class OpenAi:
             tensors=sound(tensors, path),
             k=k,
             conventions=Conventions(token_norm="none" if k is None else "layer_norm"),
-            bos="not said",
+            bos="not stated",
             stated=Stated(l0=None if k is None else float(k)),
-            notes=("the file names neither model nor place: its path on OpenAI's storage does",),
+            notes=("the file names neither model nor site: its path on OpenAI's storage does",),
         )
 
 
 def _k(state: Mapping[str, Any], path: Path) -> int:
-    """How many features TopK keeps; behind it only ReLU gives activations that are never negative."""
+    """Return k; only ReLU after TopK gives activations that are never negative."""
     held = state.get("activation_state_dict")
     held = held if isinstance(held, Mapping) else {}
-    behind = held.get("postact_fn", "ReLU")
-    if behind != "ReLU":
-        raise MonosemError(f"{path}: monosem does not compute TopK with {behind} behind it", "It computes ReLU there.")
+    after = held.get("postact_fn", "ReLU")
+    if after != "ReLU":
+        raise MonosemError(f"{path}: monosem does not compute TopK followed by {after}", "It computes ReLU there.")
     return int(number(held, "k", path))

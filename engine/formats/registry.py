@@ -1,4 +1,4 @@
-"""The formats there are, and which one a file or folder is of. A further format is a module and an entry here."""
+"""All formats, and the format of a file or folder. To add a format, write a module and add an entry here."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from store.files.errors import MonosemError
 
 IMPORTERS: tuple[Importer, ...] = (SaeLens(), Sparsify(), LlamaScope(), DictionaryLearning(), GemmaScope(), OpenAi())
 CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
-"""Files that say what lies beside them."""
+"""Configuration files next to weights."""
 DEPTH = 5
-"""Folders below the one that is named to look into."""
+"""Levels of folders to search."""
 
 
 def importer_of(path: Path) -> Importer | None:
-    """The format of a file or folder; None where it is of none."""
+    """Return the format of a file or folder; None if it has none."""
     return next((one for one in IMPORTERS if one.recognise(path)), None)
 
 
 def found_under(path: Path) -> list[Path]:
-    """The autoencoders in a folder, itself included, in order of their names."""
+    """Return the autoencoders in a folder, itself included, in order of name."""
     if importer_of(path) is not None:
         return [path]
     if not path.is_dir():
@@ -51,7 +51,7 @@ def read(path: Path) -> Foreign:
     """Read an autoencoder of any format.
 
     Raises:
-        MonosemError: there is none, it is of no known format, or it cannot be used.
+        MonosemError: there is none, its format is unknown, or it cannot be used.
     """
     if not path.exists():
         raise MonosemError(f"there is no {path}", "Give a file, a folder, or hf:OWNER/NAME/PATH for one on the hub.")
@@ -59,7 +59,7 @@ def read(path: Path) -> Foreign:
     if importer is None:
         for name in CONFIGS:
             if (path / name).is_file():
-                read_object(path / name)  # where it is damaged, that is what there is to say
+                read_object(path / name)  # a damaged configuration is the better error
         names = ", ".join(one.name for one in IMPORTERS)
-        raise MonosemError(f"{path} is of no format that monosem knows", f"It knows {names}.")
+        raise MonosemError(f"{path} has no format that monosem knows", f"It knows {names}.")
     return importer.read(path)

@@ -1,8 +1,8 @@
-"""SAELens: cfg.json and sae_weights.safetensors, of version 6 and before.
+"""SAELens: cfg.json and sae_weights.safetensors, of version 6 and earlier.
 
 Before 6 the configuration is flat, and some names differ. BatchTopK and Matryoshka are saved as jumprelu; checkpoints
-of their training hold one `topk_threshold`. Activations of `topk` with `rescale_acts_by_decoder_norm` are those of a
-decoder with rows of length 1. (sae_lens/saes, sae_lens/loading/pretrained_sae_loaders.py, of 6.54)
+of their training have one `topk_threshold`. Activations of `topk` with `rescale_acts_by_decoder_norm` are those for
+decoder rows of length 1. (sae_lens/saes, sae_lens/loading/pretrained_sae_loaders.py, of 6.54)
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ ARCHITECTURES = {
     "jumprelu_transcoder": "jumprelu",
     "jumprelu_skip_transcoder": "jumprelu",
 }
-"""Ours by theirs. A ReLU transcoder is a JumpReLU one whose thresholds are 0."""
+"""Our architectures by theirs. A ReLU transcoder is a JumpReLU one with thresholds of 0."""
 TOKEN_NORMS: dict[str, TokenNorm] = {"layer_norm": "layer_norm", "constant_norm_rescale": "rms_norm"}
-"""Ours by their normalize_activations; its other values scale all tokens alike. Their transcoders turn nothing back."""
+"""Our token norms by their normalize_activations; its other values scale all tokens alike. Their transcoders do not
+de-normalise."""
 OLD_NAMES = {
     "hook_point": "hook_name",
     "hook_point_head_index": "hook_head_index",
@@ -57,7 +58,7 @@ class SaeLens:
     name = "SAELens"
 
     def recognise(self, path: Path) -> bool:
-        """cfg.json beside sae_weights.safetensors."""
+        """Recognise cfg.json next to sae_weights.safetensors."""
         return (path / WEIGHTS).is_file() and is_object_with(path / CONFIG, "d_sae")
 
     def read(self, path: Path) -> Foreign:
@@ -104,7 +105,7 @@ class SaeLens:
 
 
 def flattened(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of any version with what version 6 keeps in `metadata` beside the rest, by the names of 6."""
+    """Return a configuration of any version with `metadata` merged in, by the names of version 6."""
     flat = {OLD_NAMES.get(name, name): value for name, value in config.items() if name != "metadata"}
     metadata = config.get("metadata")
     if isinstance(metadata, Mapping):
@@ -120,7 +121,7 @@ def flattened(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ours(theirs: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """By our names; `finetuning_scaling_factor` of older versions goes into the decoder."""
+    """Return tensors by our names; older versions' `finetuning_scaling_factor` goes into the decoder."""
     file = path / WEIGHTS
     gated = theirs == "gated"
     need(tensors, ("W_enc", "W_dec", "b_dec", *(("b_gate", "b_mag", "r_mag") if gated else ("b_enc",))), file)
@@ -152,36 +153,36 @@ def _threshold(theirs: str, tensors: Mapping[str, Tensor], file: Path) -> Tensor
 
 
 def _refusals(config: Mapping[str, Any], path: Path) -> list[str]:
-    """Refuse what no architecture of ours computes; say what else is to be known."""
+    """Refuse what our architectures do not compute, and return warnings."""
     how = config.get("normalize_activations")
     if how == "covariance_whitening":
         raise MonosemError(
-            f"{path} whitens its input (normalize_activations: {how}), and does not say by what matrix",
-            "SAELens folds the matrix into the weights of a training that has ended.",
+            f"{path} whitens its input (normalize_activations: {how}), and does not hold the matrix",
+            "SAELens folds the matrix into the weights when a training ends.",
         )
     if config.get("hook_head_index") is not None:
         raise MonosemError(
-            f"{path} reads head {config['hook_head_index']} of its hook, and monosem's sites are whole",
-            "Only autoencoders of all heads together can be imported.",
+            f"{path} reads head {config['hook_head_index']} of its hook; monosem's sites have all heads",
+            "Only autoencoders of all heads can be imported.",
         )
     kwargs = config.get("model_from_pretrained_kwargs")
     if isinstance(kwargs, Mapping) and kwargs.get("fold_ln"):
-        return ["its model was loaded with fold_ln: what comes out of norms differs from monosem's by their weights"]
+        return ["its model was loaded with fold_ln: outputs of norms differ from monosem's by the norms' weights"]
     if "hook_normalized" in words(config, "hook_name"):
-        return ["TransformerLens' hook_normalized is in front of the norm's weights, monosem's mlp_in behind them"]
+        return ["TransformerLens' hook_normalized is before the norm's weights, monosem's mlp_in after them"]
     return []
 
 
 def _scale(config: Mapping[str, Any], path: Path) -> tuple[float, list[str]]:
-    """What inputs are still to be multiplied by. Finished trainings have it in their weights already."""
+    """Return the factor on inputs that is not in the weights yet, and warnings. Finished trainings contain it."""
     if config.get("normalize_activations") != "expected_average_only_in":
         return 1.0, []
     if (path / SCALER).is_file():
         scaler = read_object(path / SCALER)
         return (number(scaler, "scaling_factor", path / SCALER), []) if scaler.get("scaling_factor") else (1.0, [])
     return 1.0, [
-        "it was trained on inputs scaled to a mean length of √d_in, and does not say by how much, nor whether that is "
-        "in its weights: --input-scale X says it"
+        "it was trained on inputs scaled to a mean length of √d_in, without giving the factor or whether the weights "
+        "contain it: set it with --input-scale X"
     ]
 
 
@@ -193,8 +194,8 @@ def _is_centred(config: Mapping[str, Any]) -> bool:
 
 
 def _bos(config: Mapping[str, Any]) -> str:
-    said = config.get("prepend_bos")
-    parts = [] if said is None else [f"prepend_bos {str(said).lower()}"]
+    prepended = config.get("prepend_bos")
+    parts = [] if prepended is None else [f"prepend_bos {str(prepended).lower()}"]
     excluded = config.get("exclude_special_tokens")
     return ", ".join([*parts, *(["special tokens excluded"] if excluded else [])])
 

@@ -1,8 +1,8 @@
 """The self-check of an import: does it explain what it should, and if not, which misreading would?
 
-Every library keeps b_dec, scales and norms in its own way, and a wrong guess leaves an autoencoder that runs and is
-quietly bad. So the figures are measured on text at once, beside those that the source states, and beside those of the
-usual mistakes: what fits better than what was read names the mistake.
+Libraries handle b_dec, scales and norms differently, and a wrong guess gives an autoencoder that runs but is silently
+bad. So an import is measured on text at once, and compared with the figures that the source states and with those of
+the usual mistakes: a mistake whose figures fit better is the likely one.
 
 Shapes: N positions, D = d_in, O = d_out, F = d_sae.
 """
@@ -29,21 +29,21 @@ from engine.sae.registry import architecture
 from store.files.errors import MonosemError
 
 NEAR = 0.03
-"""Explained variance may differ by as much on other text of the same kind (docs/formats.md)."""
+"""Difference in explained variance that other text of the same kind may cause (docs/formats.md)."""
 NEAR_L0 = 0.15
-"""L0 may, as a share."""
+"""Relative difference in L0 that other text may cause."""
 BETTER = 0.05
-"""By as much a misreading must explain more before it is believed."""
+"""Least gain in explained variance for a misreading to be likely."""
 POOR = 0.5
-"""Below this explained variance something is probably wrong, though nothing tried fits better."""
+"""Explained variance below which something is probably wrong, even if no mistake fits better."""
 
 ALL_POSITIONS = "BOS positions counted"
 
 Kind = Literal["agrees", "differs", "plausible", "doubtful"]
 
 
-class Rows(NamedTuple):
-    """Activations of one place at every position of some text, BOS included."""
+class SiteActs(NamedTuple):
+    """Activations of a site at every position of some text, including BOS."""
 
     acts_ND: Tensor
     counted_N: Tensor
@@ -51,19 +51,19 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One way of reading, measured."""
+    """The figures of one way of reading the file."""
 
     reading: str
-    """The mistake that it would undo; "as read" for none."""
+    """The mistake that it would correct; "as read" for none."""
     explained_variance: float
     l0: float
     flag: str = ""
-    """What to import with, if this is how it is meant."""
+    """The flags to import with if this reading is right."""
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """What the check found."""
+    """The result of the check."""
 
     verdict: Kind
     text: str
@@ -72,16 +72,16 @@ class SelfCheck:
     data: str
     stated: Stated
     trials: tuple[Trial, ...]
-    """As read, then what else was tried."""
+    """As read, then the usual mistakes."""
     ce_recovered_zero: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the result as JSON values."""
         return asdict(self)
 
 
 def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
-    """A folded autoencoder, ready to encode raw activations."""
+    """Return a folded autoencoder, ready to encode raw activations."""
     settings = SaeSettings(
         d_in=foreign.d_in,
         d_sae=foreign.d_sae,
@@ -96,7 +96,7 @@ def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
 
 
 def places_to_try(lm: LanguageModel, site: Site, *, transcodes: bool) -> list[Site]:
-    """The site itself, then those it may have been confused with: of the same width, its own and the next layers'."""
+    """Return the site, then those of the same width in its layer and the next ones that it may be confused with."""
     found, seen = [site], {_tensor(site)}
     if transcodes or site.layer is None:
         return found
@@ -114,15 +114,15 @@ def places_to_try(lm: LanguageModel, site: Site, *, transcodes: bool) -> list[Si
 
 
 def _tensor(site: Site) -> tuple[str, int | None]:
-    """Tells tensors apart: what one block gives is what the next one takes."""
+    """Return a key that is equal for equal tensors: a block's output is the next block's input."""
     if site.name == "resid_pre" and site.layer is not None:
         return "resid_post", site.layer - 1
     return site.name, site.layer
 
 
 @torch.no_grad()
-def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[ContextBatch]) -> list[Rows]:
-    """Activations of every site over some contexts, padding left out."""
+def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[ContextBatch]) -> list[SiteActs]:
+    """Return the activations of every site over some contexts, without padding."""
     parts: list[list[Tensor]] = [[] for _ in sites]
     counted: list[Tensor] = []
     for batch in batches:
@@ -132,49 +132,54 @@ def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[Context
             part.append(acts_BTD[real_BT].float())
         counted.append(torch.from_numpy(batch.counted_BT).to(lm.device)[real_BT])
     counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
-    return [Rows(torch.cat(part) if part else torch.zeros(0, 1), counted_N) for part in parts]
+    return [SiteActs(torch.cat(part) if part else torch.zeros(0, 1), counted_N) for part in parts]
 
 
 def batch_size(context: int) -> int:
-    """Contexts to put through the model at once."""
+    """Return how many contexts one forward pass takes."""
     return forward_contexts(context)
 
 
 def checked(
-    foreign: Foreign, sites: Sequence[Site], rows: Sequence[Rows], data: str, stated: Stated, target: Rows | None = None
+    foreign: Foreign,
+    sites: Sequence[Site],
+    rows: Sequence[SiteActs],
+    data: str,
+    stated: Stated,
+    target: SiteActs | None = None,
 ) -> SelfCheck:
-    """Measure an autoencoder as it was read, and as the usual mistakes would have it.
+    """Measure an autoencoder as it was read, and with each of the usual mistakes corrected.
 
     Args:
-        foreign: what was read.
-        sites: its place, then others it may have been confused with.
+        foreign: the autoencoder.
+        sites: its site, then others it may be confused with.
         rows: their activations.
-        data: what the text is called.
+        data: the text's name.
         stated: figures to compare with.
-        target: of a transcoder, the activations of what it explains.
+        target: a transcoder's target activations.
     """
     first = rows[0]
     counted = int(first.counted_N.sum())
     if not counted:
-        raise MonosemError(f"{data} has no tokens to check on", "Give other text with `data`.")
+        raise MonosemError(f"{data} has no tokens to check on", "Use other text as `data`.")
     trials = [_trial("as read", foreign, foreign.conventions, _chosen(first, target))]
     for reading, conventions, flag in _readings(foreign, first):
         trials.append(_trial(reading, foreign, conventions, _chosen(first, target), flag))
     for site, other in zip(sites[1:], rows[1:], strict=True):
         flag = f"--site {site.name} --layer {site.layer}"
         trials.append(
-            _trial(f"wrong place, {site.title} fits", foreign, foreign.conventions, _chosen(other, None), flag)
+            _trial(f"wrong site, {site.title} fits", foreign, foreign.conventions, _chosen(other, None), flag)
         )
     if counted < len(first.counted_N):
         whole = _beside(first.acts_ND, None if target is None else target.acts_ND)
         trials.append(_trial(ALL_POSITIONS, foreign, foreign.conventions, whole))
-    # TopK has the L0 it says whatever is wrong with it, so that this proves nothing.
+    # TopK has the stated L0 in any case, so its L0 proves nothing.
     kind, text = verdict(trials, replace(stated, l0=None) if foreign.arch == "topk" else stated)
     return SelfCheck(kind, text, counted, data, stated, tuple(trials))
 
 
 def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
-    """What the figures say: of the first trial, which is as read, beside the others and what is stated."""
+    """Compare the first trial, which is as read, with the others and the stated figures."""
     own, best = trials[0], _better(trials[0], trials[1:], stated)
     figures = f"explained variance {own.explained_variance:.3f}, L0 {own.l0:.1f}"
     off = _off(own, stated)
@@ -199,7 +204,7 @@ def _agrees(trial: Trial, stated: Stated) -> bool:
 
 
 def _better(own: Trial, others: Sequence[Trial], stated: Stated) -> Trial | None:
-    """The misreading that would fit clearly better, if there is one: what is stated, else by what it explains."""
+    """Return the misreading that fits the stated figures, or else explains, clearly better; None if there is none."""
     goal = stated.explained_variance
     if goal is not None:
         if _agrees(own, stated):
@@ -217,40 +222,40 @@ def _better(own: Trial, others: Sequence[Trial], stated: Stated) -> Trial | None
 
 
 def _off(trial: Trial, stated: Stated) -> str:
-    said = []
+    off = []
     if stated.explained_variance is not None and abs(trial.explained_variance - stated.explained_variance) > NEAR:
-        said.append(f"{trial.explained_variance - stated.explained_variance:+.3f} from the stated variance")
+        off.append(f"{trial.explained_variance - stated.explained_variance:+.3f} from the stated variance")
     if stated.l0 is not None and abs(trial.l0 - stated.l0) > NEAR_L0 * stated.l0:
-        said.append(f"{trial.l0 - stated.l0:+.1f} from the stated L0 of {stated.l0:.1f}")
-    return f" ({', '.join(said)})" if said else ""
+        off.append(f"{trial.l0 - stated.l0:+.1f} from the stated L0 of {stated.l0:.1f}")
+    return f" ({', '.join(off)})" if off else ""
 
 
-def _readings(foreign: Foreign, rows: Rows) -> Iterator[tuple[str, Conventions, str]]:
-    """The usual mistakes: each as what would be so had it been made."""
+def _readings(foreign: Foreign, rows: SiteActs) -> Iterator[tuple[str, Conventions, str]]:
+    """Yield the usual mistakes, each with the conventions that correct it and the flags to import with."""
     how = foreign.conventions
     by_token = how.token_norm != "none"
     if foreign.d_out is None:
-        said = "b_dec subtracted twice" if how.subtracts_b_dec else "b_dec not subtracted from the input"
+        mistake = "b_dec subtracted twice" if how.subtracts_b_dec else "b_dec not subtracted from the input"
         flag = "--no-subtract-b-dec" if how.subtracts_b_dec else "--subtract-b-dec"
-        yield said, replace(how, subtracts_b_dec=not how.subtracts_b_dec), flag
+        yield mistake, replace(how, subtracts_b_dec=not how.subtracts_b_dec), flag
         if not how.centred and not by_token:
-            yield "the stream's mean not taken out (TransformerLens)", replace(how, centred=True), "--centred"
+            yield "the stream's mean not subtracted (TransformerLens)", replace(how, centred=True), "--centred"
     length = float(rows.acts_ND[rows.counted_N].norm(dim=1).mean())
     natural = foreign.d_in**0.5 / length if length else 1.0
     scaled = replace(how, input_scale=natural, output_scale=natural if foreign.d_out is None else how.output_scale)
     if by_token:
-        yield "tokens not normalised one by one", replace(how, token_norm="none"), "--token-norm none"
+        yield "no token norm", replace(how, token_norm="none"), "--token-norm none"
     if how.input_scale == 1 and not by_token:
         yield f"input scale not folded (√d_in / mean length = {natural:.4g})", scaled, f"--input-scale {natural:.4g}"
     elif how.input_scale != 1:
         yield "input scale folded twice", replace(how, input_scale=1.0, output_scale=1.0), "--input-scale 1"
     if how.by_norm == "none" and foreign.arch in ("topk", "jumprelu", "batchtopk", "matryoshka"):
-        yield "decoder norms not folded into what is selected", replace(how, by_norm="selection"), "--by-norm selection"
+        yield "decoder norms not folded into the selection", replace(how, by_norm="selection"), "--by-norm selection"
     elif how.by_norm != "none":
         yield "decoder norms folded twice", replace(how, by_norm="none"), "--by-norm none"
 
 
-def _chosen(rows: Rows, target: Rows | None) -> Tensor:
+def _chosen(rows: SiteActs, target: SiteActs | None) -> Tensor:
     return _beside(rows.acts_ND[rows.counted_N], None if target is None else target.acts_ND[target.counted_N])
 
 

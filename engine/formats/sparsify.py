@@ -1,6 +1,6 @@
-"""EleutherAI sparsify: cfg.json and sae.safetensors, one folder a hookpoint, the folder named after it.
+"""EleutherAI sparsify: cfg.json and sae.safetensors, one folder per hookpoint, named after it.
 
-f = TopK(ReLU(W (x - b_dec) + b)), a transcoder takes x as it is. (sparsify/sparse_coder.py, of 1.3)
+f = TopK(ReLU(W (x - b_dec) + b)); a transcoder reads x unchanged. (sparsify/sparse_coder.py, of 1.3)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sparsify:
     name = "sparsify"
 
     def recognise(self, path: Path) -> bool:
-        """cfg.json beside sae.safetensors."""
+        """Recognise cfg.json next to sae.safetensors."""
         return (path / WEIGHTS).is_file() and is_object_with(path / CONFIG, "d_in")
 
     def read(self, path: Path) -> Foreign:
@@ -57,14 +57,12 @@ class Sparsify:
 
 
 def _ours(config: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """By our names; what no architecture of ours computes is refused."""
+    """Return tensors by our names, refusing what our architectures do not compute."""
     activation = config.get("activation", "topk")
     if activation != "topk":
         raise MonosemError(f"{path}: monosem does not compute sparsify's {activation} activation", "It computes topk.")
     if config.get("signed"):
-        raise MonosemError(
-            f"{path} has signed activations, and monosem's are never negative", "Train it with signed off."
-        )
+        raise MonosemError(f"{path} has signed activations; monosem's are never negative", "Train it with signed off.")
     tensors = read_safetensors(path / WEIGHTS)
     need(tensors, ("encoder.weight", "encoder.bias", "W_dec", "b_dec"), path / WEIGHTS)
     skip = skip_of(tensors)

@@ -1,4 +1,4 @@
-"""Reading the files of strangers: no code in them runs, and what is wrong with them is said in one line."""
+"""Read files of unknown origin: their code never runs, and faults become one-line errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.model.model_files import one_line
+from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, Positive, decode
 
@@ -24,22 +24,22 @@ AGAIN = "Fetch or copy it again."
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Read a JSON object from a file.
 
     Raises:
-        MonosemError: it does not, or cannot be read.
+        MonosemError: the file cannot be read or is not a JSON object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise MonosemError(f"{path} cannot be read: {one_line(error)}", AGAIN) from None
     if not isinstance(value, dict):
-        raise MonosemError(f"{path} is no JSON object", AGAIN)
+        raise MonosemError(f"{path} is not a JSON object", AGAIN)
     return value
 
 
 def is_object_with(path: Path, *keys: str) -> bool:
-    """Whether a file is a JSON object that has these keys."""
+    """Return whether a file is a JSON object with these keys."""
     if not path.is_file():
         return False
     try:
@@ -50,7 +50,7 @@ def is_object_with(path: Path, *keys: str) -> bool:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file.
+    """Read all tensors of a safetensors file.
 
     Raises:
         MonosemError: it is missing or damaged.
@@ -62,10 +62,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_npz(path: Path) -> dict[str, Tensor]:
-    """All arrays of an .npz file; pickled ones are refused.
+    """Read all arrays of an .npz file; pickled ones are refused.
 
     Raises:
-        MonosemError: it is missing or damaged, or holds what is no array of numbers.
+        MonosemError: it is missing, damaged, or holds other objects than arrays of numbers.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -75,22 +75,22 @@ def read_npz(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch(path: Path) -> dict[str, Any]:
-    """A dictionary saved by torch.save: tensors and plain values; any other object is refused unread.
+    """Read a dictionary saved by torch.save: tensors and plain values; other objects are refused unread.
 
     Raises:
-        MonosemError: it is missing or damaged, or a pickle that would run code.
+        MonosemError: it is missing, damaged, or a pickle that would run code.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # about pickles' protocols, in several lines
+        with warnings.catch_warnings(action="ignore"):  # about pickle protocols
             value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise MonosemError(
                 f"{path} is a pickle that holds more than tensors; monosem never runs code from a file",
-                "Load it where you trust it, and save its state_dict() alone.",
+                "If you trust it, load it and save its state_dict() alone.",
             ) from None
         raise MonosemError(f"{path} is damaged: {one_line(error)}", AGAIN) from None
-    except Exception as error:  # a cut-off file makes torch raise nearly anything
+    except Exception as error:  # torch raises almost anything for truncated files
         raise MonosemError(f"{path} is damaged or cut off: {one_line(error)}", AGAIN) from None
     if not isinstance(value, Mapping):
         raise MonosemError(f"{path} holds a {type(value).__name__}, not a state_dict", "Save its state_dict() alone.")
@@ -101,7 +101,7 @@ def need(tensors: Mapping[str, Any], names: Sequence[str], path: Path) -> None:
     """Refuse a file without these tensors.
 
     Raises:
-        MonosemError: one is missing, or no tensor.
+        MonosemError: one is missing or not a tensor.
     """
     missing = [name for name in names if not isinstance(tensors.get(name), Tensor)]
     if missing:
@@ -110,15 +110,15 @@ def need(tensors: Mapping[str, Any], names: Sequence[str], path: Path) -> None:
 
 
 def skip_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The skip connection of a transcoder, unless there is none or it is zero: sparsify and SAELens name it alike."""
+    """Return a transcoder's non-zero skip connection, if any; sparsify and SAELens use the same name."""
     return {name: tensors[name] for name in ("W_skip",) if name in tensors and bool(tensors[name].any())}
 
 
 def sound(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The tensors of an autoencoder in float32, by our names, once their shapes agree and every number is finite.
+    """Check an autoencoder's tensors, by our names, and return them in float32.
 
     Raises:
-        MonosemError: they do not.
+        MonosemError: shapes do not agree, or a value is NaN, infinite or not a floating-point number.
     """
     encoder = tensors["W_enc"]
     if encoder.ndim != 2:
@@ -138,16 +138,16 @@ def sound(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         if not tensor.is_floating_point():
             raise MonosemError(f"{path}: {name} holds {tensor.dtype}, not floating-point numbers")
         if not bool(tensor.isfinite().all()):
-            raise MonosemError(f"{path}: {name} holds numbers that are not finite", "Its training has diverged.")
+            raise MonosemError(f"{path}: {name} holds NaN or infinite numbers", "Its training has diverged.")
         found[name] = tensor.detach().float().contiguous()
     return found
 
 
 def number(values: Mapping[str, Any], name: str, path: Path) -> float:
-    """A positive number of a configuration.
+    """Return a positive number from a configuration.
 
     Raises:
-        MonosemError: it is missing or none.
+        MonosemError: it is missing or not a positive number.
     """
     try:
         return decode(Positive, values.get(name))
@@ -156,6 +156,6 @@ def number(values: Mapping[str, Any], name: str, path: Path) -> float:
 
 
 def words(values: Mapping[str, Any], name: str) -> str:
-    """A text of a configuration; empty where it is missing or none."""
+    """Return a string from a configuration; empty if it is missing or not a string."""
     value = values.get(name)
     return value if isinstance(value, str) else ""

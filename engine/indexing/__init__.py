@@ -1,4 +1,4 @@
-"""The feature index built from a model and an autoencoder: activations encoded, logit effects, nearest neurons.
+"""Building the feature index from a model and an autoencoder: encoding, logit effects, nearest neurons.
 
-Files and merging are `store.index`.
+The files of the index, and their merging, are store.index.
 """

@@ -1,7 +1,7 @@
-"""Activations of consecutive tokens to their active features, as the feature index takes them.
+"""Active features of consecutive tokens, in the form that the feature index takes.
 
-Shapes: N tokens, B tokens encoded at once, D = d_in, F = d_sae, K features kept a token, G groups of features, C
-entries at the most that pass for a token's K largest, E entries of all tokens.
+Shapes: N tokens, B tokens encoded at once, D = d_in, F = d_sae, K features per token, G groups of features, C most
+candidates of a token, E entries of all tokens.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from engine.sae.topk import TopKSae
 from store.index.segment import SparseRows
 
 ENCODED, FEWEST_ROWS = 1 << 19, 512
-"""Pre-activations made at once on a processor: so many stay in its cache; and the fewest rows that use its units."""
+"""Pre-activations computed at once on a CPU, so that they stay in its cache; and the fewest rows that keep it busy."""
 GROUPS_A_KEPT = 4
-"""Groups of features for each that is kept, at the least: with fewer, more entries pass than are kept."""
+"""Fewest groups of features per feature kept: with fewer groups there are more candidates than needed."""
 _POSITIVE = np.nextafter(np.float32(0), np.float32(1))
 
 
 class _Found(NamedTuple):
-    """Active features, token by token, in any order inside of one."""
+    """Active features, token by token, unordered within a token."""
 
     count_B: NDArray[np.int64]
     feature_E: NDArray[np.int64]
@@ -35,7 +35,7 @@ class _Found(NamedTuple):
 
 @torch.no_grad()
 def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: NDArray[np.bool_]) -> SparseRows:
-    """Active features of consecutive tokens; `acts_ND` holds the counted ones of them."""
+    """Return the active features of consecutive tokens; `acts_ND` holds the activations of the counted ones."""
     pieces = torch.split(acts_ND, _rows_at_once(sae, acts_ND.device))
     groups = _groups(sae, acts_ND.device)
     found = list(_by_groups(sae, pieces, groups) if groups else (_plainly(sae, x_BD.float()) for x_BD in pieces))
@@ -49,7 +49,7 @@ def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: NDArray[np.bool_]) -
 
 
 def _rows_at_once(sae: Sae, device: torch.device) -> int:
-    """Tokens to encode at once. Follows from the autoencoder alone: other numbers of rows may round otherwise."""
+    """Return how many tokens to encode at once. Depends on the autoencoder alone, as rounding depends on the rows."""
     most = encoded_rows(sae)
     return min(most, max(FEWEST_ROWS, ENCODED // sae.settings.d_sae)) if device.type == "cpu" else most
 
@@ -64,7 +64,7 @@ def _plainly(sae: Sae, x_BD: torch.Tensor) -> _Found:
 
 
 def _groups(sae: Sae, device: torch.device) -> int:
-    """In how many groups of features to look for the largest; 0 where that does not pay or they come out uneven."""
+    """Return the number of groups of features for `_by_groups`; 0 if it does not apply or pay."""
     if type(sae) is not TopKSae or device.type != "cpu" or sae.product_dtype is not None:
         return 0
     groups = 1 << (GROUPS_A_KEPT * sae.k - 1).bit_length()
@@ -72,10 +72,11 @@ def _groups(sae: Sae, device: torch.device) -> int:
 
 
 def _by_groups(sae: Sae, pieces: tuple[torch.Tensor, ...], groups: int) -> Iterator[_Found]:
-    """What `_plainly` finds of a TopK autoencoder, in a third of its time (docs/log.md).
+    """Yield the same as `_plainly` for a TopK autoencoder, in a third of its time (docs/log.md).
 
-    K groups hold an entry as large as the K-th largest of the groups' maxima: what is smaller is not among the K
-    largest. Few more than K entries pass. All pieces are encoded into the same memory.
+    K groups have a maximum of at least the K-th largest maximum, so smaller entries are not among the K largest; few
+    more than K entries remain. All pieces are encoded into the same memory. Remove this when torch's top-k over [B, F]
+    is no longer the larger part of encoding on a CPU.
     """
     k, width = sae.settings.needed_k(), sae.settings.d_sae
     room_BF = torch.empty(len(pieces[0]), width)
@@ -92,7 +93,7 @@ def _by_groups(sae: Sae, pieces: tuple[torch.Tensor, ...], groups: int) -> Itera
         kept_E = _among_largest(act_E, count_B, k)
         row_E = np.repeat(np.arange(n_rows), count_B)[kept_E]
         place_E, act_E, count_B = place_E[kept_E], act_E[kept_E], np.bincount(row_E, minlength=n_rows)
-        if count_B.max(initial=0) > k:  # equal ones in the K-th place: which of them are kept is `largest`'s to say
+        if count_B.max(initial=0) > k:  # ties for the K-th place are left to `largest`
             value_BK, feature_BK = (tensor.numpy() for tensor in largest(pre_BF, k))
             active_BK = value_BK > 0
             yield _Found(active_BK.sum(1), feature_BK[active_BK], value_BK[active_BK])
@@ -101,7 +102,7 @@ def _by_groups(sae: Sae, pieces: tuple[torch.Tensor, ...], groups: int) -> Itera
 
 
 def _among_largest(act_E: NDArray[np.float32], count_B: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
-    """Which entries are as large as the `k`-th largest of their token's."""
+    """Return True for entries that reach the `k`-th largest of their token."""
     most = int(count_B.max(initial=0))
     if most <= k:
         return np.ones(len(act_E), np.bool_)

@@ -1,6 +1,6 @@
-"""The feature index: one sweep of a corpus through model and autoencoder into segments, then a merge.
+"""Build the feature index: one pass of a corpus through model and autoencoder into segments, then a merge.
 
-Shapes: N tokens, D = d_in, F = d_sae, K entries kept a token, B contexts, T positions.
+Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T positions or listed tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from engine.model.sites import Site
 from engine.model.token_bytes import numbered_vocabulary, token_bytes
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
+from engine.runtime.sizes import LISTED
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
@@ -42,29 +43,26 @@ from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.weights import load_sae, sae_digest
 
-LISTED = 10
-"""Tokens, neighbours and neurons kept a feature."""
-
 
 def build_index(
     run: RunFolder, subject: Subject, tokens: int, progress: Progress, *, memory: int | None = None
 ) -> None:
-    """Make features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
+    """Build features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
 
-    Tokens are counted with BOS; contexts are taken whole.
+    Tokens include BOS; contexts are taken whole.
 
-    Goes on behind the segments that an earlier, killed call with the same settings has finished; the result is the
-    same to the byte, whatever the memory of either. The caller holds the run's lock.
+    Continues after the segments that an interrupted call with the same settings finished; the result is the same to
+    the byte, whatever the memory of either. The caller holds the run's lock.
 
     Args:
         run: a run with sae.h5.
-        subject: what to look at.
-        tokens: how much of it.
-        progress: who is told.
+        subject: the model, site and corpus.
+        tokens: tokens to index.
+        progress: receives reports.
         memory: bytes for collecting, sorting and merging, beyond the model; None for the default.
 
     Raises:
-        MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments come from other settings.
+        MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments are from other settings.
     """
     memory = checked_memory(memory)
     weights = load_sae(run.sae)
@@ -87,7 +85,7 @@ def build_index(
 
 
 def token_rows(batch: ContextBatch) -> TokenRows:
-    """The tokens of a batch, padding left out."""
+    """Return the tokens of a batch without padding."""
     real_BT = batch.mask_BT
     return TokenRows(
         token_N=batch.tokens_BT[real_BT],
@@ -144,7 +142,7 @@ def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
     if differing:
         raise MonosemError(
             f"{run.index} holds an unfinished index made with another {', '.join(differing)}",
-            f"Give the same settings to finish it, or remove {run.index}.",
+            f"Use the same settings to finish it, or remove {run.index}.",
         )
 
 

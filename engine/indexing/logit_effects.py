@@ -1,9 +1,9 @@
-"""What a feature says about the next token, and which features point its way: both from the weights alone.
+"""Direct effects of features on logits, and nearest features by decoder cosine: both from the weights alone.
 
-The direct effect on the logits (Towards Monosemanticity, "Feature Activations and Logit Weights") carries a feature's
-decoder direction along the residual stream through the final norm's weight and the unembedding, leaving out whatever
-later layers make of it. The norm's scale, which depends on the token, is left out too: it is positive and the same for
-the whole vocabulary, so it changes no order. Gemma's soft-capping of logits keeps order as well, and is ignored.
+The direct effect on the logits (Towards Monosemanticity, "Feature Activations and Logit Weights") is a feature's
+decoder row times the final norm's weight and the unembedding, ignoring later layers. The norm's scale, which depends on
+the token, is ignored too: it is positive and the same for the whole vocabulary, so the order does not change. Gemma's
+soft-capping of logits preserves order as well.
 
 Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens or neighbours, B = BINS.
 """
@@ -21,22 +21,22 @@ from engine.model.language_model import LanguageModel
 from engine.model.sites import Family, Site, block_path, family_of, matrix_in_out
 
 SCRATCH = 1 << 26
-"""Numbers in the largest intermediate matrix (256 MiB in float32)."""
+"""Most numbers in an intermediate matrix (256 MiB in float32)."""
 COMPARED = 1 << 22
-"""Cosines of two features each that are made at a time: in the same memory, which stays in the cache."""
+"""Cosines computed at a time, into the same memory, which stays in the cache."""
 BINS = 40
 """Bins of the histogram of a feature's logits."""
 BINNED = 1 << 22
-"""Logits put into bins at a time: their bins are 64-bit numbers."""
+"""Logits binned at a time: bins are 64-bit numbers."""
 VOCAB_BLOCK = 1 << 14
-"""Rows of the unembedding turned into float32 at a time, where the model is in half precision."""
+"""Rows of a half-precision unembedding converted to float32 at a time."""
 
 
 @dataclass(frozen=True)
 class LogitTable:
-    """Tokens each feature raises and lowers most, the strongest first; logits are relative to their mean over V.
+    """Tokens that each feature raises and lowers most, strongest first; logits are relative to their mean over V.
 
-    T is the number asked for or the size of the vocabulary, and 0 where the site does not lead to the logits.
+    T is the number asked for, at most V, and 0 if the site has no direct path to the logits.
     """
 
     top_id_FT: NDArray[np.int32]
@@ -44,14 +44,14 @@ class LogitTable:
     bottom_id_FT: NDArray[np.int32]
     bottom_value_FT: NDArray[np.float32]
     histogram_FB: NDArray[np.unsignedinteger[Any]] | None = None
-    """Tokens of the vocabulary in each of BINS equal bins from the lowest to the highest logit; None where T is 0."""
+    """Tokens in each of BINS equal bins from the lowest to the highest logit; None if T is 0."""
 
 
 def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> torch.Tensor | None:
-    """Each feature's direction in the final residual stream [F, M], float32; None for mlp_in and raw module paths.
+    """Return each feature's direction in the residual stream [F, M], float32; None for mlp_in and module paths.
 
-    What resid_*, attn_out and mlp_out hold is in, or added to, the stream as it is. mlp_act goes through the MLP's last
-    matrix and, in Gemma 2 and 3, the weight of the norm behind it.
+    resid_*, attn_out and mlp_out are in, or added to, the stream. mlp_act goes through the MLP's last matrix and, in
+    Gemma 2 and 3, the weight of the norm after it.
     """
     family = family_of(lm)
     if site.is_raw or site.name == "mlp_in" or family is None or site.layer is None:
@@ -66,10 +66,10 @@ def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> t
 
 
 def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10) -> LogitTable:
-    """What one unit of each feature's decoder row does: the `top` tokens it raises and lowers most, and a histogram.
+    """Return the `top` tokens that each feature's decoder row raises and lowers most, and a histogram of its logits.
 
-    The row is taken as it is. Where the dictionary normalises every token, the model's change is as many times larger
-    as the token's own unit (`Sae.unit_of`): the order is the same, and the numbers are those at a token of unit 1.
+    In dictionaries with a token norm, effects on the model are multiplied by the token's unit (`Sae.unit_of`): the
+    order is the same, and the numbers hold for a token of unit 1.
     """
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
@@ -97,7 +97,7 @@ def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: in
 
 
 def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
-    """How many of each row's values lie in each of BINS equal bins from its lowest to its highest: [F, BINS]."""
+    """Count each row's values in BINS equal bins from its lowest to its highest: [F, BINS]."""
     counts = []
     for some_FV in torch.split(logits_FV, max(1, BINNED // logits_FV.shape[1])):
         low_F, high_F = some_FV.amin(1, keepdim=True), some_FV.amax(1, keepdim=True)
@@ -110,10 +110,10 @@ def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
 
 
 def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Ids and cosines [F, T] of the features whose decoder rows point most nearly the same way, the nearest first.
+    """Return ids and cosines [F, T] of the features with the most similar decoder rows, nearest first.
 
-    A feature is not its own neighbour. Rows of zeros have no direction: they are nobody's neighbours, and in their own
-    lists every cosine is 0. T is `top`, or less where there are not so many other rows that have a direction.
+    A feature is not its own neighbour. Rows of zeros have no direction: they are not listed, and their own lists have
+    cosines of 0. T is `top`, or less if fewer other rows have a direction.
     """
     W_FD = W_dec_FD.detach().float()
     norm_F = W_FD.norm(dim=1)
@@ -145,7 +145,7 @@ def _table(n_features: int, listed: int) -> LogitTable:
 
 
 def norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
-    """What a norm multiplies by, [M], float32."""
+    """Return a norm's multiplier [M], float32."""
     weight_M: torch.Tensor = lm.network.get_submodule(path).get_parameter("weight").detach().float()
     return weight_M + 1 if family.unit_offset else weight_M
 

@@ -1,9 +1,9 @@
-"""Which of the model's own neurons write in a feature's direction: from the weights alone.
+"""The model's neurons that write in a feature's direction, from the weights alone.
 
-A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 through the weight of the norm behind
-it. The alignment of a feature with a neuron is the cosine between the feature's decoder row and that direction. Which
-layer's MLP: see `SaeSpec.neuron_layer`. For mlp_act the decoder's rows live in the neurons themselves, and the cosine
-is the neuron's own coordinate of the row of length 1; its square is the neuron's share of the row.
+A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 times the weight of the norm after
+it. Its alignment with a feature is the cosine between the feature's decoder row and that direction; the layer of the
+MLP is `SaeSpec.neuron_layer`. For mlp_act, decoder rows are in the space of the neurons themselves: the cosine is the
+neuron's coordinate of the row scaled to length 1, and its square the neuron's share of the row.
 
 Shapes: F features, D = width of the decoder's rows, M = d_model, H neurons of an MLP, T listed neurons.
 """
@@ -21,12 +21,12 @@ from store.run.spec import SaeSpec
 
 
 def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
-    """What each neuron writes where the site is [H, M], float32; None for mlp_act and for sites without neurons."""
+    """Return what each neuron writes at the site [H, M], float32; None for mlp_act and for sites without neurons."""
     family, layer = family_of(lm), SaeSpec(site=site.name, layer=site.layer).neuron_layer
     if family is None or layer is None or site.name == "mlp_act":
         return None
     path = block_path(family, layer, family.mlp_down)
-    if path not in dict(lm.network.named_modules()):  # a mixture of experts has no neurons that all tokens share
+    if path not in dict(lm.network.named_modules()):  # the neurons of a mixture of experts are not shared by all tokens
         return None
     rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
     if family.mlp_post_norm:
@@ -37,9 +37,9 @@ def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
 def aligned_neurons(
     lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
-    """Ids and cosines [F, T] of the neurons most aligned with each decoder row, by |cosine|, the nearest first.
+    """Return ids and cosines [F, T] of the neurons most aligned with each decoder row, by descending |cosine|.
 
-    None where there are no neurons to compare with. Rows of zeros have no direction, and cosines of 0.
+    None if there are no neurons to compare with. Rows of zeros have cosines of 0.
     """
     W_FD = W_dec_FD.detach().to(lm.device, torch.float32)
     directions_HM = neuron_directions(lm, site)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from engine.data.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
-from engine.jobs.array_source import array_blocks, array_provenance, array_settings, is_of_array
+from engine.jobs.array_source import array_blocks, array_provenance, array_settings
 from engine.jobs.subject import Subject, device_of, open_subject
 from engine.jobs.train_settings import resolved
+from engine.jobs.trained_run import is_of_array
 from engine.model.sites import Site
 from engine.runtime.devices import hardware, versions
 from engine.runtime.progress import Progress

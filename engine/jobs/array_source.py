@@ -5,7 +5,7 @@ There is no model and no text: so no cross-entropy, and no index.
 
 from __future__ import annotations
 
-from engine.data.arrays import Array, ArrayBlocks, names_array
+from engine.data.arrays import Array, ArrayBlocks
 from engine.jobs.train_settings import resolved
 from engine.runtime.devices import hardware, pick_device, versions
 from engine.runtime.progress import Progress
@@ -16,11 +16,6 @@ from store.settings.train import TrainSettings
 
 OF_TEXT = ("model", "data", "layer", "site", "layer_out", "site_out", "context", "packing", "index_tokens")
 """Settings without a meaning where there are only activations."""
-
-
-def is_of_array(settings: TrainSettings) -> bool:
-    """Whether a training reads an array, not a model's activations."""
-    return settings.activations is not None and names_array(settings.activations)
 
 
 def array_settings(asked: TrainSettings) -> TrainSettings:

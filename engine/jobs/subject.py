@@ -9,9 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from engine.corpus.data_argument import open_corpus
-from engine.corpus.documents import Corpus
-from engine.corpus.planted.generator import is_planted
+from engine.corpus.documents import Corpus, names_files
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
 from engine.data.contexts import ContextSettings, ContextStream, Encoding
@@ -144,7 +142,7 @@ def pinned(settings: S) -> S:
         elif name == "activations" and names_array(value):
             path, within = split_spec(value)
             changes[name] = f"{path.absolute()}:{within}" if within else str(path.absolute())
-        elif name == "data" and value != "stdlib" and not value.startswith("hf:") and not is_planted(value):
+        elif name == "data" and names_files(value):
             home = os.path.expanduser(value) if value.startswith("~/") else value  # noqa: PTH111 - may be a glob
             changes[name] = os.path.abspath(home)  # noqa: PTH100
     return settings.changed(**changes)
@@ -156,6 +154,8 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
     Raises:
         MonosemError: either cannot be used, or they do not fit together.
     """
+    from engine.corpus.data_argument import open_corpus  # the readers of all formats: a live model needs none
+
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
     lm = open_model(settings, progress)

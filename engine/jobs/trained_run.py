@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.data.arrays import names_array
 from engine.jobs.subject import Subject, open_subject, pinned
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
@@ -46,6 +47,11 @@ def settings_again(run: RunFolder, asked: ReopenSettings) -> TrainSettings:
         settings = replace(settings, model=str(run.path))
     wanted = pinned(asked)
     return replace(settings, **{name: getattr(wanted, name) for name in CHANGEABLE if name in wanted.given})
+
+
+def is_of_array(settings: TrainSettings) -> bool:
+    """Whether a training reads an array, not a model's activations."""
+    return settings.activations is not None and names_array(settings.activations)
 
 
 def need_sae(run: RunFolder) -> None:

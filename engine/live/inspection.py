@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
 from engine.indexing.encoder import encode_rows
 from engine.jobs.trained_run import settings_again
@@ -133,6 +132,8 @@ def document_text(run: RunFolder, asked: ReopenSettings, number: int) -> str:
     Raises:
         MonosemError: there is no such document.
     """
+    from engine.corpus.data_argument import open_corpus  # the readers of all formats: a typed text needs none
+
     corpus = open_corpus(settings_again(run, asked).data)
     document = next((one for one in corpus.documents() if one.number == number), None)
     if document is None:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.contexts import Encoding
-from engine.jobs.array_source import is_of_array
 from engine.jobs.subject import context_of, encoding_of, open_model, site_of, target_of
-from engine.jobs.trained_run import check_width, need_sae, settings_again
+from engine.jobs.trained_run import check_width, is_of_array, need_sae, settings_again
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.model.token_bytes import token_bytes

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.live.live_model import LiveModel
 from engine.live.row_clamps import PromptLayout
-from engine.model.model_files import one_line
+from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 from store.live.clamp import Part
 

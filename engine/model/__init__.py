@@ -1,4 +1,4 @@
-"""Language models: finding their files, loading them, their sites and hooks, their tokens' bytes.
+"""Language models: their files, loading, sites and hooks, and the bytes of their tokens.
 
-Text is cut into contexts in `engine.data`; writing with clamps is `engine.live`.
+Cutting text into contexts is engine.data; generation with clamps is engine.live.
 """

@@ -1,4 +1,4 @@
-"""Reading a site's activations, and running the model with others in their place.
+"""Capture a site's activations, and run the model with replaced ones.
 
 Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
 """
@@ -20,15 +20,15 @@ Replace = Callable[[torch.Tensor], torch.Tensor]
 
 
 class _Reached(BaseException):
-    """Ends a forward pass once everything wanted has been seen; no `except Exception` in a model can swallow it."""
+    """Ends a forward pass once all sites have been captured; no `except Exception` in a model can swallow it."""
 
 
 def capture(
     lm: LanguageModel, site: Site, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """The site's activations [B, T, D], in the model's dtype on its device; nothing behind the site is computed.
+    """Return the site's activations [B, T, D], in the model's dtype on its device, computing nothing after the site.
 
-    `mask_BT` is True where a token is real; padding may be on either side. What stands at padding means nothing.
+    `mask_BT` is True for real tokens; padding may be on either side, and activations at padding are meaningless.
     """
     return capture_all(lm, [site], tokens_BT, mask_BT)[0]
 
@@ -36,7 +36,7 @@ def capture(
 def capture_all(
     lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
-    """The activations of several sites from one forward pass, which ends at the last of them. See `capture`."""
+    """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
     found: dict[int, torch.Tensor] = {}
 
     def keep(number: int) -> Callable[[torch.Tensor], None]:
@@ -60,15 +60,15 @@ def capture_all(
 
 @contextmanager
 def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
-    """Within this block every forward pass goes on with fn(acts_BTD) in place of the site's activations.
+    """Within the block, every forward pass continues with fn(acts_BTD) instead of the site's activations.
 
-    At resid_mid the block holds the stream twice, as the input of the norm that a hook can reach and as the sum to
-    which the MLP's output will be added. Both are one tensor, so its content is overwritten: the MLP and everything
-    behind it see the change, exactly. Elsewhere the module's input or output is exchanged.
+    At resid_mid the transformer block holds the stream twice: as the input of the norm, which a hook can reach, and as
+    the sum to which the MLP's output will be added. Both are one tensor, so its content is overwritten; the MLP and
+    everything after it see the change. Elsewhere the module's input or output is exchanged.
     """
 
     def see(acts_BTD: torch.Tensor) -> torch.Tensor:
-        # What fn keeps of the stream must not change when the stream is overwritten.
+        # fn may keep what it gets: a copy, because the stream is overwritten.
         changed = fn(acts_BTD.clone() if site.is_stream else acts_BTD)
         if changed.shape != acts_BTD.shape:
             raise ValueError(f"{site.name} is {list(acts_BTD.shape)}, its replacement {list(changed.shape)}")
@@ -85,9 +85,9 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
 def rerouted(
     lm: LanguageModel, source: Site, target: Site, fn: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ) -> Iterator[None]:
-    """Within this block every forward pass goes on with fn(source_BTD, target_BTO) in place of what the target gives.
+    """Within the block, every forward pass continues with fn(source_BTD, target_BTO) instead of the target's output.
 
-    The source is one that runs before the target (`runs_before`), or the target itself.
+    The source is the target itself or runs before it (`runs_before`).
     """
     if source == target:
         with replaced(lm, target, lambda acts_BTD: fn(acts_BTD, acts_BTD)):
@@ -107,7 +107,7 @@ def rerouted(
 
 
 def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
-    """Whether a forward pass reaches `first` before `second`."""
+    """Return whether a forward pass reaches `first` before `second`."""
     order: list[Site] = []
     with ExitStack() as hooks:
         for site in (second, first):
@@ -117,25 +117,25 @@ def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
 
 
 def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
-    """The model's logits [B, T, V] for the token after each position. `mask_BT` as in `capture`."""
+    """Return the model's logits [B, T, V] for the token after each position; `mask_BT` as in `capture`."""
     logits_BTV: torch.Tensor = _forward(lm, tokens_BT, mask_BT).logits
     return logits_BTV
 
 
 @torch.no_grad()
 def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> Any:
-    # no_grad rather than inference_mode: a trainer takes gradients of what it computes from these activations.
+    # no_grad rather than inference_mode: trainers differentiate functions of these activations.
     inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.device), "use_cache": False}
     if mask_BT is not None:
         mask_BT = mask_BT.to(lm.device)
         inputs["attention_mask"] = mask_BT.long()
-        if not mask_BT[:, 0].all():  # padding on the left: the first real token is at position 0 all the same
+        if not mask_BT[:, 0].all():  # padding on the left: the first real token is still at position 0
             inputs["position_ids"] = (mask_BT.long().cumsum(1) - 1).clamp(min=0)
     return lm.network(**inputs)
 
 
 def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
-    """Call `see` with the site's tensor in every forward pass; what it returns, if anything, takes its place."""
+    """Call `see` with the site's tensor in every forward pass; a tensor it returns replaces the site's."""
     module: nn.Module = lm.network.get_submodule(site.module)
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
@@ -163,5 +163,5 @@ def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.T
 
 def _wanted(site: Site, acts_BTD: torch.Tensor | None) -> torch.Tensor:
     if acts_BTD is None:
-        raise RuntimeError(f"the {site.side} of {site.module} is no tensor, though it was when the site was resolved")
+        raise RuntimeError(f"the {site.side} of {site.module} is not a tensor, but was when the site was resolved")
     return acts_BTD

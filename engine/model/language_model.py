@@ -1,4 +1,4 @@
-"""Language models: loading them quietly, and what the rest of the engine needs to know about them."""
+"""Load language models without output, and describe them to the rest of the engine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model, one_line
+from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model
 from engine.model.narrow_heads import widen_heads
 from engine.runtime.free_memory import free_memory, gigabytes
+from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent
 from store.files.errors import MonosemError, WorkFailed
 
@@ -31,7 +32,7 @@ class LanguageModel:
     """A causal language model, frozen and in evaluation mode, with its tokenizer."""
 
     name: str
-    """As the user wrote it."""
+    """The model's name as the user wrote it."""
     network: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
     """None where the model's folder has no tokenizer."""
@@ -42,9 +43,9 @@ class LanguageModel:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the safetensors files, one after another, sorted by name; empty for a model without files.
+        """SHA-256 over the safetensors files in order of name; empty for a model without files.
 
-        For a single file it is the digest that the hub and `sha256sum` show. Reads all weights, the first time.
+        For a single file it is the digest that the hub and `sha256sum` show. The first access reads all weights.
         """
         if not self.weight_files:
             return ""
@@ -57,7 +58,7 @@ class LanguageModel:
 
     @property
     def text_config(self) -> Any:
-        """The configuration of the language part; for text-only models, the whole configuration."""
+        """The configuration of the language part; for text-only models the whole configuration."""
         return self.network.config.get_text_config()
 
     @property
@@ -72,12 +73,12 @@ class LanguageModel:
 
     @property
     def vocab_size(self) -> int:
-        """Number of logits, which may be more than the tokenizer has tokens."""
+        """Number of logits; may exceed the tokenizer's number of tokens."""
         return int(self.text_config.vocab_size)
 
     @property
     def max_context(self) -> int | None:
-        """The longest context the model was made for, in tokens, where its configuration says."""
+        """The longest context of the model in tokens; None if its configuration does not give it."""
         for key in ("max_position_embeddings", "n_positions"):
             limit = getattr(self.text_config, key, None)
             if isinstance(limit, int) and limit > 0:
@@ -86,15 +87,15 @@ class LanguageModel:
 
     @property
     def bos_id(self) -> int | None:
-        """The token that begins every context, where the model has one.
+        """The token that begins every context; None if the model has none.
 
-        The tokenizer has the last word: Qwen's configuration names a BOS token that its tokenizer never uses.
+        The tokenizer takes precedence: Qwen's configuration names a BOS token that its tokenizer never uses.
         """
         return self._special("bos_token_id")
 
     @property
     def separator_id(self) -> int | None:
-        """The token between documents: BOS where there is one, else the end-of-text token."""
+        """The token between documents: BOS, or else the end-of-text token."""
         return self._special("eos_token_id") if self.bos_id is None else self.bos_id
 
     def _special(self, key: str) -> int | None:
@@ -107,13 +108,13 @@ class LanguageModel:
 def load_model(
     name: str, *, device: torch.device, dtype: torch.dtype, progress: Progress | None = None
 ) -> LanguageModel:
-    """Load a folder, a run's own model, a short name or a hub id, without running any code that comes with it.
+    """Load a model from a folder, a run, a short name or a hub id, without running code that comes with it.
 
-    Silences what transformers and the hub's client would print, for the rest of the process: standard output belongs
-    to results, and the terminal may belong to the app.
+    Silences transformers and the hub's client for the rest of the process: standard output is for results, and the
+    terminal may belong to the app.
 
     Raises:
-        MonosemError: there is no such model, or it cannot be used; the message says which and what to do.
+        MonosemError: there is no such model, or it is unusable.
         WorkFailed: it does not fit into the device's memory.
     """
     with _silence():
@@ -139,11 +140,11 @@ def _silence() -> Iterator[None]:
 
 
 def _check_config(files: ModelFiles) -> None:
-    """Refuse, with one clear sentence, a configuration that no causal language model can be built from."""
+    """Refuse a configuration that no causal language model can be built from."""
     path = files.folder / "config.json"
     try:
         config = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # every architecture's own configuration class has its own ways to fail
+    except Exception as error:  # configuration classes fail in many ways
         if "trust_remote_code" in str(error):
             raise MonosemError(
                 f"{files.folder} needs program code of its own to load; monosem never runs code from a model",
@@ -163,13 +164,13 @@ def _check_config(files: ModelFiles) -> None:
 
 
 def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> None:
-    """Refuse a model that does not fit before its weights are read; a GPU's pass through the host's memory too."""
+    """Refuse a model that does not fit, before reading weights; those for a GPU pass through host memory too."""
     needed = files.parameters * dtype.itemsize
     on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
         if free is not None and needed > free:
             raise MonosemError(
-                f"{files.folder} needs {gigabytes(needed)} of memory{where}, and there are {gigabytes(free)} free",
+                f"{files.folder} needs {gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free",
                 "Use `dtype=bfloat16`, a smaller model, or a machine with more memory.",
             )
 
@@ -185,14 +186,14 @@ def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:
             ignore_mismatched_sizes=True,  # so that the report names the tensor
             output_loading_info=True,
         )
-    except Exception as error:  # any of transformers' hundreds of architectures, fed with files of any origin
+    except Exception as error:  # any of hundreds of architectures, with files of any origin
         raise MonosemError(f"cannot load the model in {files.folder}: {one_line(error)}") from error
     _check_loaded(files, network, info)
     return network.eval().requires_grad_(False)
 
 
 def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse weights that do not fill the network: transformers would make up the rest at random."""
+    """Refuse weights that do not fill the network: transformers would initialise the rest at random."""
     missing, mismatched = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
     head = next((name for name, part in network.named_modules() if part is network.get_output_embeddings()), "")
     if f"{head}.weight" in missing:
@@ -216,7 +217,7 @@ def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, A
 def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # a JSON error, a KeyError, a missing package: whatever the tokenizer's file provokes
+    except Exception as error:  # JSON errors, KeyErrors, missing packages
         raise MonosemError(f"the tokenizer in {files.folder} cannot be read: {one_line(error)}") from error
 
 

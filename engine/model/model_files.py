@@ -1,7 +1,7 @@
-"""Finding a language model's files: a folder, a run's own model, a short name, or a repository of the Hugging Face hub.
+"""Find a language model's files: a folder, a run's own model, a short name, or a Hugging Face hub repository.
 
-Everything ends in a local folder, checked before a byte of weights is read: safetensors only, complete, not truncated.
-Pickled weights are never fetched nor opened.
+The result is a local folder, checked before any weights are read: safetensors only, complete, not truncated. Pickled
+weights are neither fetched nor opened.
 """
 
 from __future__ import annotations
@@ -10,17 +10,10 @@ import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import NoReturn
 
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 from safetensors import SafetensorError, safe_open
 
+from engine.runtime.hub import HubFiles, one_line
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
@@ -30,13 +23,13 @@ SHORT_NAMES = {
     "llama": "meta-llama/Llama-3.2-3B",
     "gemma": "google/gemma-2-2b",
 }
-"""Names that stand for a hub repository."""
+"""Short names of hub repositories."""
 
 _NAMES = f"a model folder, a hub id like owner/name, or {', '.join(SHORT_NAMES)}"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-_WANTED = [WEIGHTS, "model-*-of-*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-_UNWANTED = ["*/*"]  # folders of a repository hold the same model once more in other formats
+_WANTED = (WEIGHTS, "model-*-of-*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+_UNWANTED = ("*/*",)  # folders of a repository hold the same model in other formats
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -53,7 +46,7 @@ class ModelFiles:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all weight files; nothing but their headers is read."""
+        """Parameters in all weight files, counted from their headers."""
         total = 0
         for path in self.weights:
             with safe_open(path, framework="pt") as file:
@@ -62,20 +55,27 @@ class ModelFiles:
 
 
 def find_model(name: str, progress: Progress) -> ModelFiles:
-    """Locate the model called `name`, fetching it from the hub where it is not on this disk yet.
+    """Find the model called `name`, fetching it from the hub if it is not on this disk.
 
-    A folder with a config.json comes first, then a run's own model, then the short names, then the hub.
+    A folder with a config.json takes precedence, then a run's own model, the short names, the hub.
 
     Raises:
-        MonosemError: there is no such model, it cannot be fetched, or its files are not usable.
+        MonosemError: there is no such model, it cannot be fetched, or its files are unusable.
     """
     folder = _local_folder(name)
     if folder is not None:
         return _inspect(folder, revision="")
-    repository = SHORT_NAMES.get(name, name)
-    cached = _cached_snapshot(repository, name)
+    hub = HubFiles(
+        SHORT_NAMES.get(name, name),
+        _WANTED,
+        _UNWANTED,
+        tried=f"there is no folder {name}",
+        names=f"Use {_NAMES}.",
+        use="use FOLDER as the model",
+    )
+    cached = hub.cached()
     if cached is None or not _is_complete(cached):
-        cached = _fetch(repository, name, progress)
+        cached = hub.fetch(progress)
     return _inspect(cached, revision=cached.name)
 
 
@@ -94,78 +94,31 @@ def _local_folder(name: str) -> Path | None:
         model = run.record().spec.model
         raise MonosemError(
             f"the run {name} holds no language model of its own",
-            f"Its features are those of {model}: use `model={model}`." if model else "Name the model it was made from.",
+            f"Its features are those of {model}: use `model={model}`." if model else "Name its original model.",
         )
     if path.is_dir():
-        raise MonosemError(f"{name} is no model folder: it has no config.json")
+        raise MonosemError(f"{name} is not a model folder: it has no config.json")
     if path.exists():
         raise MonosemError(f"{name} is a file", "Give the folder that holds config.json and model.safetensors.")
     return None
 
 
-def _cached_snapshot(repository: str, name: str) -> Path | None:
-    """The newest snapshot of the hub cache, if it is known to be whole."""
-    try:
-        found = snapshot_download(repository, local_files_only=True, allow_patterns=_WANTED, ignore_patterns=_UNWANTED)
-    except HFValidationError:
-        raise MonosemError(
-            f"there is no folder {name}, and it is no hub id either",
-            f"Use {_NAMES}.",
-        ) from None
-    except LocalEntryNotFoundError:
-        return None
-    return Path(found)
-
-
 def _is_complete(folder: Path) -> bool:
-    """Whether a model in the hub cache can be used without asking the hub for more."""
+    """Return whether a model in the hub cache is usable as it is."""
     try:
         return _inspect(folder, revision="").has_tokenizer
     except MonosemError:
         return False
 
 
-def _fetch(repository: str, name: str, progress: Progress) -> Path:
-    if not constants.HF_HUB_OFFLINE:
-        progress.say(f"fetching {repository} from the hub into {constants.HF_HUB_CACHE}")
-    try:
-        return Path(snapshot_download(repository, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
-    except GatedRepoError:
-        raise MonosemError(
-            f"{repository} is gated: its owner wants you to accept terms first",
-            f"Accept them at https://huggingface.co/{repository}, then run `hf auth login` (or set HF_TOKEN).",
-        ) from None
-    except RepositoryNotFoundError:
-        raise MonosemError(
-            f"there is no folder {name}, and the hub has no model {repository} that you may read",
-            "Check the spelling; for a private model run `hf auth login` first.",
-        ) from None
-    except Exception as error:  # the hub's client raises what its network stack raises
-        _refuse_unreachable(repository, name, error)
-
-
-def _refuse_unreachable(repository: str, name: str, error: Exception) -> NoReturn:
-    if constants.HF_HUB_OFFLINE:
-        why = "the hub is switched off (HF_HUB_OFFLINE)"
-    elif isinstance(error, LocalEntryNotFoundError):
-        why = "the hub cannot be reached"
-    else:
-        why = f"fetching it failed: {one_line(error)}"
-    raise MonosemError(
-        f"there is no folder {name}, {repository} is not in the hub cache, and {why}",
-        f"Set HF_HOME to a cache that has it, or run `hf download {repository} --local-dir FOLDER` where there is "
-        "internet and use `model=FOLDER`.",
-    ) from error
-
-
 def _inspect(folder: Path, revision: str) -> ModelFiles:
     """Check the files of a model folder.
 
     Raises:
-        MonosemError: no config.json or no safetensors, a part is missing, or a file is damaged.
+        MonosemError: config.json, the weights or a part of them is missing, or a file is damaged.
     """
     if not (folder / "config.json").is_file():
-        raise MonosemError(f"{folder} is no model folder: it has no config.json")
+        raise MonosemError(f"{folder} is not a model folder: it has no config.json")
     weights = _weight_files(folder)
     for path in weights:
         _check_safetensors(path)
@@ -181,8 +134,8 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if pickles:
         raise MonosemError(
-            f"{folder} has pickled weights only ({pickles[0]}); monosem reads safetensors only",
-            "A pickle can run any code. Convert it where you trust it: save_pretrained(folder) writes safetensors.",
+            f"{folder} has only pickled weights ({pickles[0]}); monosem reads safetensors only",
+            "A pickle can run any code. If you trust it, convert it: save_pretrained(folder) writes safetensors.",
         )
     raise MonosemError(f"{folder} holds no weights: it has no {WEIGHTS}", "monosem reads safetensors only.")
 
@@ -213,9 +166,3 @@ def _check_safetensors(path: Path) -> None:
         ) from None
     except OSError as error:
         raise MonosemError(f"cannot read {path}: {error.strerror or one_line(error)}") from error
-
-
-def one_line(error: BaseException, limit: int = 160) -> str:
-    """What another library's exception says, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"

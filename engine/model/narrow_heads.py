@@ -1,8 +1,9 @@
-"""Attention for heads narrower than the processor's vectors.
+"""Attention for heads narrower than a CPU's vectors.
 
-torch's attention on a CPU works on 16 numbers at a time; with fewer in a head it falls back to one by one. Zeros
-behind queries, keys and values change no product, and are taken off the result again. On a model with heads of 8 a
-forward pass is a fifth faster for it (docs/log.md).
+torch's attention on a CPU handles 16 numbers at a time, and heads narrower than that one number at a time. Queries,
+keys and values padded with zeros give the same products; the padding is cut off the result. A forward pass of a model
+with heads of 8 is a fifth faster: 98 000 → 121 000 tokens per second (docs/log.md). Remove this module when torch's
+attention on heads of 8 is as fast without it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ WIDTH = 16
 
 
 def widen_heads(network: PreTrainedModel, device: torch.device) -> None:
-    """Let a model on a CPU use it, where its attention is torch's and its heads are narrow."""
+    """Switch a model on a CPU to padded attention if it uses torch's attention and has narrow heads."""
     config = network.config.get_text_config()
     heads = getattr(config, "num_attention_heads", None)
     width = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else WIDTH)
@@ -41,7 +42,7 @@ def _widened(
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     width = query_BHTW.shape[-1]
-    # In memory positions come before heads: widened in that order, one stretch is copied after the other.
+    # In memory, positions come before heads: padding in that order copies contiguously.
     parts = (part.transpose(1, 2) for part in (query_BHTW, key_BHTW, value_BHTW))
     wide = [functional.pad(part, (0, WIDTH - width)).transpose(1, 2) for part in parts]
     out_BTHW, _ = sdpa_attention_forward(

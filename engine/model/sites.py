@@ -1,14 +1,14 @@
-"""Where activations are read: seven named sites in every block of the known families, or any module by its path.
+"""Sites at which activations are read: seven named ones per block of the known families, or any module by its path.
 
-With resid_pre the residual stream as it enters a block, a block does
+With resid_pre, the residual stream entering a block, a block computes
 
     resid_mid = resid_pre + attn_out        attn_out = what attention adds
     resid_post = resid_mid + mlp_out        mlp_out = what the MLP adds
-    mlp_in = what the MLP reads: resid_mid behind its norm
+    mlp_in = what the MLP reads: resid_mid after its norm
     mlp_act = the MLP's hidden layer after its nonlinearity; for a gated MLP the product, the input of its last matrix
 
-In Gemma 2 and 3 attention and MLP are followed by norms of their own: attn_out and mlp_out are what comes out of
-those, because that is what is added. Where attention and MLP run side by side (Pythia), resid_mid does not exist.
+In Gemma 2 and 3 attention and MLP are followed by norms of their own: attn_out and mlp_out are the outputs of those
+norms, which are what is added. If attention and MLP run in parallel (Pythia), resid_mid does not exist.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ Side = Literal["input", "output"]
 
 @dataclass(frozen=True)
 class Site:
-    """One tensor in a model's forward pass: the input or the output of one of its modules."""
+    """A tensor in a model's forward pass: the input or output of one of its modules."""
 
     name: str
     """One of SITES, or the raw module path as the user wrote it."""
     layer: int | None
-    """Counted from 0; None for a raw module path."""
+    """From 0; None for a raw module path."""
     d_in: int
     """Width of the activations."""
     module: str
     """Path of the module in the network."""
     side: Side
     is_stream: bool = False
-    """The tensor is the residual stream itself, which the block still holds beside the module that reads it here."""
+    """Whether the tensor is the residual stream itself, which the block adds to after the module has read it."""
 
     @property
     def title(self) -> str:
@@ -50,13 +50,13 @@ class Site:
 
     @property
     def is_raw(self) -> bool:
-        """Whether the user gave a module path."""
+        """Whether it was given as a module path."""
         return self.name not in SITES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Where one architecture keeps things. Paths of a block's parts are relative to the block."""
+    """Module paths of an architecture; those of a block's parts are relative to the block."""
 
     blocks: str
     attn_out: str
@@ -72,13 +72,13 @@ class Family:
     final_norm: str
     """The norm before the unembedding, from the root."""
     centred: bool = False
-    """Norms subtract the mean (LayerNorm); otherwise they only scale (RMSNorm)."""
+    """Whether norms subtract the mean (LayerNorm) or only scale (RMSNorm)."""
     unit_offset: bool = False
-    """Norms multiply by 1 + weight."""
+    """Whether norms multiply by 1 + weight."""
     mlp_post_norm: str = ""
-    """The norm between the MLP's last matrix and the stream, where there is one."""
+    """The norm between the MLP's last matrix and the stream, if any."""
     parallel_flag: str = ""
-    """Configuration entry that, when true, runs attention and MLP side by side."""
+    """Configuration entry that makes attention and MLP run in parallel."""
 
 
 _LLAMA = Family(
@@ -134,7 +134,7 @@ FAMILIES = {
 
 class _Place(NamedTuple):
     part: str
-    """Field of Family that names the module; empty for the block itself."""
+    """Field of Family that holds the module's path; empty for the block itself."""
     side: Side
 
 
@@ -150,18 +150,18 @@ _PLACES = {
 
 
 def family_of(lm: LanguageModel) -> Family | None:
-    """The model's family; None where only raw module paths work."""
+    """Return the model's family; None if only module paths work."""
     return FAMILIES.get(lm.network.config.model_type)
 
 
 def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     """Find a site in a model.
 
-    `site` is one of SITES, with a layer, or the path of a module, without: its output, or with `:input` behind the
-    path its input.
+    `site` is one of SITES, with a layer, or a module path, without: the module's output, or its input with `:input`
+    after the path.
 
     Raises:
-        MonosemError: no such site, module or layer, or the architecture does not have it.
+        MonosemError: there is no such site, module or layer, or the architecture lacks it.
     """
     if site in SITES:
         return _named_site(lm, site, layer)
@@ -173,21 +173,21 @@ def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
             f"Use {', '.join(SITES)}, or a module path{_nearest(lm, path)}.",
         )
     if side not in ("", "input", "output"):
-        raise MonosemError(f"{site!r}: a module has an input and an output, no {side!r}", f"Write {path}:input.")
+        raise MonosemError(f"{site!r}: a module has an input and an output, not {side!r}", f"Write {path}:input.")
     if not known:
         raise MonosemError(f"{lm.name} has no module {path}", f"Give the path of a module{_nearest(lm, path)}.")
     if layer is not None:
-        raise MonosemError(f"{path} is a module path, which already says the layer", "Leave `layer` out.")
+        raise MonosemError(f"{path} is a module path, which contains the layer", "Leave `layer` out.")
     return _raw_site(lm, site, path, "input" if side == "input" else "output")
 
 
 def block_path(family: Family, layer: int, part: str = "") -> str:
-    """Path of a block's part from the root."""
+    """Return the path of a block's part from the root."""
     return f"{family.blocks}.{layer}" + (f".{part}" if part else "")
 
 
 def tensor_in(value: Any) -> torch.Tensor | None:
-    """The hidden states in what a module takes or gives: the tensor itself, or the first entry of a tuple."""
+    """Return the hidden states in a module's input or output: the tensor itself, or the first entry of a tuple."""
     if isinstance(value, tuple | list) and value:
         value = value[0]
     return value if isinstance(value, torch.Tensor) else None
@@ -223,13 +223,13 @@ def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
 
 
 def matrix_in_out(module: nn.Module) -> torch.Tensor:
-    """The weight of a linear layer as [d_in, d_out]; GPT-2's Conv1D keeps it so, nn.Linear the other way round."""
+    """Return a linear layer's weight as [d_in, d_out]: the layout of GPT-2's Conv1D; nn.Linear is transposed."""
     weight = module.get_parameter("weight")
     return weight.T if isinstance(module, nn.Linear) else weight
 
 
 def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
-    """Run two short contexts to see what the module takes or gives: any other way would be a guess."""
+    """Run two short contexts to see the module's input or output: its shape cannot be known otherwise."""
     tokens_BT = torch.zeros(2, 3, dtype=torch.long, device=lm.device)
     seen: list[torch.Tensor | None] = []
 
@@ -254,13 +254,13 @@ def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
         raise MonosemError(f"{path} never runs in {lm.name}", f"Give a module that computes{_children(lm, path)}.")
     acts = seen[0]
     if acts is None or acts.ndim != 3 or acts.shape[:2] != tokens_BT.shape or not acts.is_floating_point():
-        shape = "no tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
-        raise MonosemError(f"the {side} of {path} is not one vector a token: {shape}", "Choose another module.")
+        shape = "not a tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
+        raise MonosemError(f"the {side} of {path} is not one vector per token: {shape}", "Choose another module.")
     return Site(site, None, acts.shape[2], path, side)
 
 
 def input_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
-    """The hidden states a module is called with: the first argument, or `hidden_states` where given by name."""
+    """Return the hidden states a module is called with: the first argument, or `hidden_states` by keyword."""
     return tensor_in(args) if args else tensor_in(kwargs.get("hidden_states"))
 
 

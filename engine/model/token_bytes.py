@@ -1,4 +1,4 @@
-"""The bytes every token stands for, read out of a tokenizer's own description of itself."""
+"""The bytes that each token stands for, from the tokenizer's own description (tokenizer.json)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ _DROPS_SPACE = {"Whitespace", "WhitespaceSplit", "BertPreTokenizer", "CharDelimi
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
-    """The raw bytes of token 0, 1, 2, …: joined, those of an encoded text are that text again in UTF-8.
+    """Return the raw bytes of tokens 0, 1, 2, …; those of an encoded text, joined, are the text in UTF-8.
 
-    Byte-level tokens give exactly their bytes, which may be part of a character. Three kinds of tokenizer change the
-    white space of a text before they cut it, and the joined bytes show the text so changed:
+    Byte-level tokens give exactly their bytes, which may be part of a character. Three kinds of tokenizer change a
+    text's white space before cutting it, and the joined bytes are the changed text:
 
-    - those that mark a space as "▁" and put one in front of the text (LLaMA 2): "▁the" is b" the", and a text begins
-      with a space it did not have; a "▁" in the text itself becomes a space;
-    - WordPiece (BERT): "the" is b" the" and "##re" is b"re", so that every word, and every mark of punctuation, has
-      one space before it;
-    - words told apart at white space: "the" is b" the", likewise. Where a token marks the end of its word ("the</w>",
-      as in GPT and CLIP), the space is behind it: b"the ".
+    - those that mark a space as "▁" and prepend one to the text (LLaMA 2): "▁the" is b" the", a text begins with an
+      additional space, and a "▁" in the text itself becomes a space;
+    - WordPiece (BERT): "the" is b" the" and "##re" is b"re", so that every word and punctuation mark follows a space;
+    - those that split words at white space: "the" is b" the" too. If tokens mark the end of a word ("the</w>", as in
+      GPT and CLIP), the space comes after it: b"the ".
 
-    Added tokens (<s>, <|endoftext|>) are their literal text. Ids that no token has, below the highest, read b"<id>".
-    Errors: MonosemError for a tokenizer that is not made with the `tokenizers` library.
+    Added tokens (<s>, <|endoftext|>) are their literal text. Unused ids below the highest are b"<id>".
+    Errors: MonosemError for a tokenizer not made with the `tokenizers` library.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise MonosemError(
-            f"{type(tokenizer).__name__} does not say which bytes its tokens stand for",
+            f"{type(tokenizer).__name__} does not define the bytes of its tokens",
             "Use a model whose folder holds a tokenizer.json.",
         )
     described = json.loads(backend.to_str())
@@ -51,29 +50,29 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
 
 
 def numbered_vocabulary(size: int) -> list[bytes]:
-    """For a model without tokenizer: b"<0>", b"<1>", …"""
+    """Return b"<0>", b"<1>", …, for models without a tokenizer."""
     return [b"<%d>" % token for token in range(size)]
 
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How a tokenizer writes text as tokens of its vocabulary."""
+    """How a tokenizer spells text in its vocabulary."""
 
     byte_level: bool
-    """Each character of a token stands for a byte."""
+    """Whether each character of a token stands for a byte."""
     byte_tokens: bool
-    """<0x0A> stands for a byte."""
+    """Whether tokens such as <0x0A> stand for a byte."""
     marked_spaces: tuple[str, ...]
     """Characters that stand for a space."""
     continued: str
-    """In front of a token that continues a word; "" where tokens do not tell."""
+    """Prefix of tokens that continue a word; "" if there is none."""
     ended: str
-    """Behind a token that ends a word; "" where tokens do not tell."""
+    """Suffix of tokens that end a word; "" if there is none."""
     spaced: bool
-    """White space is dropped from the text, and stands before every token that continues no word."""
+    """Whether white space is dropped, and restored before every token that does not continue a word."""
 
     def bytes_of(self, token: str) -> bytes:
-        """The bytes of one token of the model's own vocabulary."""
+        """Return the bytes of a token that is not an added one."""
         if self.byte_tokens and (found := _BYTE_TOKEN.fullmatch(token)):
             return bytes([int(found[1], 16)])
         after = b""
@@ -113,7 +112,7 @@ def _spelling(described: dict[str, Any]) -> _Spelling:
 
 
 def _parts(node: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """The steps of a decoder, pre-tokenizer or normaliser, sequences of them opened."""
+    """Yield the steps of a decoder, pre-tokenizer or normaliser, with sequences flattened."""
     if node is None:
         return
     if node["type"] != "Sequence":
@@ -129,9 +128,9 @@ def _replaces(part: dict[str, Any]) -> bool:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """The character that stands for each byte in byte-level vocabularies, as GPT-2's encoder.py chose them.
+    """Return the byte of each character of byte-level vocabularies, as defined by GPT-2's encoder.py.
 
-    Printable bytes of Latin-1 stand for themselves; the others are given characters from U+0100 on, in order.
+    Printable Latin-1 bytes stand for themselves; the others have the characters from U+0100, in order.
     """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
@@ -142,7 +141,7 @@ _BYTES = _byte_alphabet()
 
 
 def _unspelt(token: str) -> bytes:
-    """A byte-level token's bytes; one with other characters than the alphabet's stands for itself, as when decoded."""
+    """Return a byte-level token's bytes; a token with other characters stands for itself, as in decoding."""
     try:
         return bytes([_BYTES[character] for character in token])
     except KeyError:

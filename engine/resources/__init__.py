@@ -1,1 +1,2 @@
-"""The cost of work before it starts: memory, disk and time, and whether they are available."""
+"""The disk, memory and time that work needs, estimated before it starts and compared with what is free. The work
+itself, and measuring memory while it runs, are elsewhere (engine.runtime)."""

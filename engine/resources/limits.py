@@ -1,4 +1,4 @@
-"""How much room there is, and whether a plan fits into it."""
+"""Free disk and memory, and whether a plan fits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.files.errors import MonosemError
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes that can be taken; None where nobody says."""
+    """Free bytes; None where the system does not report them."""
 
     disk: int | None
     host: int | None
@@ -22,13 +22,13 @@ class Room:
 
 
 def room_for(path: Path, device: torch.device) -> Room:
-    """The room at a folder, in this machine's memory, and in that of the device."""
+    """Return the free bytes of a folder's disk, the host and the device."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     return Room(free_disk(path), free_memory(), free)
 
 
 def shortages(plan: Plan, room: Room, done: int = 0) -> list[MonosemError]:
-    """What does not fit, an error each; `done` bytes of the plan's disk are written already."""
+    """Return an error for each need that does not fit; `done` bytes of the plan's disk are written already."""
     found = []
     for what, where, needs, free in (
         ("disk", "", plan.disk, room.disk),
@@ -39,7 +39,7 @@ def shortages(plan: Plan, room: Room, done: int = 0) -> list[MonosemError]:
         if free is not None and needed > free:
             found.append(
                 MonosemError(
-                    f"this needs {gigabytes(needed)} of {what}{where}, and there are {gigabytes(free)} free",
+                    f"this needs {gigabytes(needed)} of {what}{where}, and {gigabytes(free)} are free",
                     _advice(needs),
                 )
             )
@@ -47,17 +47,17 @@ def shortages(plan: Plan, room: Room, done: int = 0) -> list[MonosemError]:
 
 
 def check_room(plan: Plan, path: Path, device: torch.device) -> None:
-    """Refuse work that would fill the disk or the memory.
+    """Refuse work that would fill the disk or memory.
 
     Raises:
-        MonosemError: how much is needed, how much there is, and what to change.
+        MonosemError: how much is needed, how much is free, and what to change.
     """
     for error in shortages(plan, room_for(path, device), written(path)):
         raise error
 
 
 def written(path: Path) -> int:
-    """Bytes that earlier, interrupted work has left in a run's folder."""
+    """Return the bytes that interrupted work has left in a run's folder."""
     folders = (path / name for name in ("checkpoints", "activations", "index"))
     return sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.rglob("*.h5"))
 

@@ -1,4 +1,4 @@
-"""How fast this machine is: a few real forward passes and training steps, timed.
+"""How fast this machine works: a few real forward passes and training steps, timed for `--dry-run`.
 
 Shapes: N tokens, D = d_in.
 """
@@ -21,25 +21,25 @@ from engine.jobs.subject import Subject
 from engine.jobs.train_settings import trainer_settings
 from engine.lm.trainer import LmTrainer, network_config
 from engine.model.hooks import logits
+from engine.runtime.sizes import SAMPLE_ROWS
 from engine.sae.base import Sae
-from engine.training.loop import SAMPLE_ROWS
 from engine.training.trainer import SaeTrainer
 from store.index.segment import SegmentBuilder
 from store.settings.lm import LmSettings
 from store.settings.train import TrainSettings
 
 SECONDS = 2.0
-"""Spent on each kind of work, about; one pass of it at the least."""
+"""Approximate time spent on each kind of work; at least one pass of it."""
 MOST = 20
-"""Passes timed of each kind, at the most."""
+"""Most passes timed of each kind."""
 PROBED_ROWS = 8192
 SORTED = 1 << 20
 SORTS = 5
-"""What becomes of a non-zero behind its encoding (both orders, columns, merge, digests) in sorts of a 64-bit key."""
+"""Cost of a non-zero after its encoding (both orders, columns, merge, digests), in sorts of a 64-bit key."""
 
 
 def rate(work: Callable[[], int], device: torch.device) -> float:
-    """Units a second of `work`, which does some and says how many; its first pass is not counted."""
+    """Return units per second of `work`, which does some and returns how many; its first call is not counted."""
     work()
     _settled(device)
     done, began = 0, time.perf_counter()
@@ -52,7 +52,7 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 
 def source_rate(blocks: BlockSource, device: torch.device) -> tuple[float, torch.Tensor]:
-    """Rows a second that a source gives, and some of them [N, D] in float32."""
+    """Return the rows per second of a source, and some of them [N, D] in float32."""
     kept: list[torch.Tensor] = []
 
     def work() -> int:
@@ -67,7 +67,7 @@ def source_rate(blocks: BlockSource, device: torch.device) -> tuple[float, torch
 def step_rate(
     settings: TrainSettings, sample_ND: torch.Tensor, y_NO: torch.Tensor | None, device: torch.device
 ) -> float:
-    """Tokens a second of an autoencoder's training steps, or a transcoder's that explains y; of resolved settings."""
+    """Return tokens per second of training steps with resolved settings; `y_NO` is a transcoder's target."""
     wanted = trainer_settings(settings, sample_ND.shape[1], None if y_NO is None else y_NO.shape[1])
     trainer = SaeTrainer(wanted, device)
     trainer.start(sample_ND, y_NO)
@@ -87,7 +87,7 @@ def step_rate(
 
 @torch.no_grad()
 def evaluation_rate(subject: Subject, sae: Sae) -> float:
-    """Tokens a second of an evaluation: to the site, the reconstruction, and four times through the whole model."""
+    """Return tokens per second of an evaluation: to the site, reconstruction, four passes of the whole model."""
     site, stream = subject.site(), subject.stream("train", epochs=None)
     contexts = forward_contexts(subject.context)
 
@@ -106,23 +106,23 @@ def evaluation_rate(subject: Subject, sae: Sae) -> float:
 
 
 class IndexRate(NamedTuple):
-    """How fast an index fills."""
+    """Speed of indexing."""
 
     tokens: float
-    """A second, from text to sparse rows."""
+    """Tokens per second from text to sparse rows."""
     active: float
-    """Features a token."""
+    """Active features per token."""
     entries: float
-    """Sorted and written, a second."""
+    """Entries sorted and written per second."""
 
     def seconds(self, tokens: int) -> float:
-        """For so many tokens."""
+        """Return the time for `tokens` tokens."""
         return tokens / self.tokens + tokens * self.active / self.entries
 
 
 @torch.no_grad()
 def index_rate(subject: Subject, sae: Sae) -> IndexRate:
-    """How fast this model and autoencoder fill an index."""
+    """Return how fast this model and autoencoder fill an index."""
     site, stream = subject.site(), subject.stream("all", epochs=None)
     contexts, counts = forward_contexts(subject.context), [0, 0]
 
@@ -141,7 +141,7 @@ def index_rate(subject: Subject, sae: Sae) -> IndexRate:
 
 
 def lm_rate(settings: LmSettings, device: torch.device) -> float:
-    """Tokens a second of a language model's training steps, on random tokens."""
+    """Return tokens per second of a language model's training steps, on random tokens."""
     network = GPT2LMHeadModel(network_config(settings, settings.vocab, 0))
     trainer = LmTrainer(network, settings, device)
     shape = (settings.batch_contexts, settings.context)
@@ -157,7 +157,7 @@ def lm_rate(settings: LmSettings, device: torch.device) -> float:
 
 
 def _sort_rate() -> float:
-    """64-bit keys sorted a second."""
+    """Return 64-bit keys sorted per second."""
     keys = np.random.default_rng(0).integers(0, 1 << 62, SORTED, np.int64)
     began = time.perf_counter()
     keys.sort()

@@ -1,4 +1,4 @@
-"""The machine: devices and precision, free memory, interruption, progress, running out of memory.
+"""The machine and the process: devices and precision, free memory, interruption, progress, the hub's cache.
 
-Imports no other part of the engine.
+Knows nothing of models or features, and imports no other part of the engine.
 """

@@ -1,4 +1,4 @@
-"""Where to compute and in which precision, and what to write down about the machine."""
+"""Devices and dtypes by name, and what provenance records about the machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from store.files.errors import MonosemError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
-"""Packages whose versions go into a run's provenance."""
+"""Packages whose versions a run's provenance records."""
 
 
 def pick_device(name: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; auto takes cuda, else mps, else cpu.
+    """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; auto prefers cuda, then mps, then cpu.
 
     Raises:
-        MonosemError: no such device name, or this machine has no such device.
+        MonosemError: the name is not a device's, or this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -45,10 +45,10 @@ def _check_cuda(name: str, number: int) -> None:
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype for `auto`, `float32`, `bfloat16` or `float16`; auto is bfloat16 on a GPU made for it, else float32.
+    """Return the dtype for `auto`, `float32`, `bfloat16` or `float16`; auto is bfloat16 on GPUs with native support.
 
     Raises:
-        MonosemError: no such dtype name.
+        MonosemError: the name is not a dtype's.
     """
     if name == "auto":
         native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -59,7 +59,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def hardware(device: torch.device) -> str:
-    """One line: the processor, its cores and memory, and the GPU where `device` is one."""
+    """Describe the machine in one line: CPU, cores, memory, and the GPU if `device` is one."""
     parts = [_cpu_model(), f"{os.cpu_count() or 1} cores", f"{_memory_bytes() / 2**30:.0f} GiB"]
     if device.type == "cuda":
         parts.append(torch.cuda.get_device_name(device))
@@ -69,7 +69,7 @@ def hardware(device: torch.device) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on; packages that are not installed are left out."""
+    """Return the versions of Python and of the installed packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -96,12 +96,12 @@ def _memory_bytes() -> int:
 
 
 def products_in_bfloat16(dtype: str, device: torch.device) -> bool:
-    """Whether training makes its matrix products in bfloat16: where `--dtype` says so, or leaves it to the device."""
+    """Return whether training multiplies in bfloat16: when asked to, or with `auto` where that is faster."""
     return dtype == "bfloat16" or (dtype == "auto" and multiplies_bfloat16(device))
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are faster than in float32 on this device."""
+    """Return whether matrix products in bfloat16 are faster than in float32 on this device."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

@@ -1,4 +1,4 @@
-"""How much memory and disk there is, and how much of it this process has."""
+"""Free memory and disk, the memory of this process, and malloc's thresholds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""glibc's names of what mallopt sets (malloc.h)."""
+"""glibc's numbers of mallopt parameters (malloc.h)."""
 KEPT_BYTES = 1 << 28
+"""Freed memory that malloc may keep for the next tensors."""
 LARGEST_KEPT = 1 << 25
-"""The most that glibc takes as a threshold."""
+"""The highest mmap threshold that glibc accepts."""
 
 
 def free_disk(path: Path) -> int | None:
-    """Bytes free to this user where `path` is, or is to be."""
+    """Return the bytes free to this user on the disk of `path`, which need not exist yet; None if unknown."""
     for folder in (path.absolute(), *path.absolute().parents):
         try:
             return shutil.disk_usage(folder).free
@@ -29,13 +30,13 @@ def free_disk(path: Path) -> int | None:
 
 
 def free_memory() -> int | None:
-    """MemAvailable, or what the control group's limit leaves, if that is less."""
+    """Return the smaller of MemAvailable and what the control group's limit leaves, in bytes; None if unknown."""
     found = [size for size in (_available(), _cgroup_room()) if size is not None]
     return min(found) if found else None
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now."""
+    """Return this process's resident memory in bytes; 0 if unknown."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -43,11 +44,11 @@ def resident() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep up to KEPT_BYTES that were freed for the next tensors, where the C library is glibc.
+    """Let glibc's malloc keep up to KEPT_BYTES of freed memory.
 
-    As it comes, glibc gives pages back to the system when a step's tensors are freed, and the next step faults them in
-    one by one: 500 faults a step of 64 to 8 192 features, a sixth of its time (docs/log.md). What the user has set in
-    the environment holds.
+    By default glibc returns pages to the system when a step's tensors are freed, and the next step faults them in one
+    by one: 500 faults per step of 64 to 8 192 features, a sixth of its time (docs/log.md). Settings in the environment
+    take precedence.
     """
     if os.environ.keys() & {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}:
         return
@@ -69,7 +70,7 @@ def _available() -> int | None:
 
 
 def _cgroup_room() -> int | None:
-    """Limit minus use, of control groups 2 or 1; page cache that can be given back is not counted as used."""
+    """Return limit minus use of control groups 2 or 1, counting reclaimable page cache as free; None without limit."""
     for limit_name, used_name, stat_name, cache in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
@@ -84,7 +85,7 @@ def _cgroup_room() -> int | None:
 
 
 def gigabytes(n_bytes: int) -> str:
-    """`3.2 GB`, `45 MB`: with two figures at the least."""
+    """Format bytes as `3.2 GB` or `45 MB`, with at least two digits."""
     if n_bytes >= 10**9:
         return f"{n_bytes / 1e9:.1f} GB"
     return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 10**7 else f"{n_bytes / 1e6:.1f} MB"

@@ -10,13 +10,13 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether someone has asked this process to stop."""
+    """Whether this process has been asked to stop."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Take the first request; a second one does not wait."""
+        """Signal handler: record the first request, raise KeyboardInterrupt at the second."""
         del number, frame
         if self.asked:
             raise KeyboardInterrupt
@@ -25,7 +25,7 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """While inside, the first Ctrl-C or SIGTERM only sets `asked`; the block is to look at it and end in good order."""
+    """Within the block, the first Ctrl-C or SIGTERM only sets `asked`; the block should check it and stop cleanly."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -1,4 +1,4 @@
-"""Memory that has run out, said so that somebody can do something about it."""
+"""Turn out-of-memory errors into a one-line `WorkFailed` with advice."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from contextlib import contextmanager
 from store.files.errors import WorkFailed
 
 _SIGNS = ("can't allocate memory", "out of memory", "failed to allocate")
-"""As torch's allocators put it, which raise a plain RuntimeError on the CPU."""
+"""Parts of the messages of torch's allocators, which raise a plain RuntimeError on the CPU."""
 
 
 def no_memory(error: BaseException) -> WorkFailed | None:
-    """What to say of an error that means that memory has run out; None of any other."""
+    """Return the error to report if `error` means that memory has run out, else None."""
     text = str(error).lower()
     if not isinstance(error, MemoryError) and not (
         isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
     ):
         return None
-    where = "of the GPU" if "cuda" in text else ""
+    which = "GPU memory" if "cuda" in text else "memory"
     return WorkFailed(
-        " ".join(filter(None, ("the memory", where, "has run out"))),
-        "Take a shorter text, fewer strengths at once, `dtype=bfloat16`, or another `device`.",
+        f"out of {which}", "Use a shorter text, fewer strengths at once, `dtype=bfloat16`, or another `device`."
     )
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Within this block, memory that runs out is one sentence.
+def explained() -> Iterator[None]:
+    """Within the block, turn out-of-memory errors into `WorkFailed`.
 
     Raises:
-        WorkFailed: it has run out.
+        WorkFailed: memory has run out.
     """
     try:
         yield

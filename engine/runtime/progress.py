@@ -1,4 +1,4 @@
-"""How long work tells of itself: the engine reports, whoever started it decides how that looks."""
+"""Progress protocol: the engine reports, the caller renders."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ Fact = float | int | str
 
 
 class Task(Protocol):
-    """One stretch of work of known or unknown length."""
+    """A piece of work in progress, of known or unknown length."""
 
     def advance(self, amount: int, **facts: Fact) -> None:
-        """Report `amount` more units done, with the figures of the moment (loss, l0, …)."""
+        """Report `amount` more units done, with current figures (loss, l0, …)."""
 
 
 class Progress(Protocol):
-    """Where the engine reports to."""
+    """Receives the engine's reports."""
 
     def say(self, text: str) -> None:
-        """One finished sentence for the person who waits."""
+        """Report one complete sentence."""
 
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> AbstractContextManager[Task]:
-        """Open a stretch of work: its name, its length in `unit` (None if unknown), and what was done before."""
+        """Open a piece of work: its name, its length in `unit` (None if unknown), and the units done before."""
 
 
 class _SilentTask:
     def advance(self, amount: int, **facts: Fact) -> None:
-        """Nobody listens."""
+        pass
 
 
 class Silent:
-    """Reports to nobody."""
+    """Discards all reports."""
 
     def say(self, text: str) -> None:
-        """Nobody listens."""
+        """Discard the sentence."""
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
-        """Nobody listens."""
+        """Open a task that discards its reports."""
         del title, total, unit, done
         yield _SilentTask()

@@ -1,1 +1,2 @@
-"""Sparse autoencoders: one architecture a file, behind the interface of `base`."""
+"""Sparse autoencoders, one architecture per file: encoder, decoder and loss. Optimisation is in engine.training,
+reading other projects' dictionaries in engine.formats."""

@@ -1,6 +1,6 @@
 """BatchTopK: Bussmann, Leask, Nanda 2024, *BatchTopK Sparse Autoencoders* (arXiv 2412.06410).
 
-Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, N entries kept in a whole batch, G groups of features.
+Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, N entries kept in the whole batch, G groups of features.
 """
 
 from __future__ import annotations
@@ -8,28 +8,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.sae.auxiliary import auxiliary_loss
-from engine.sae.base import ALL, Sae, SaeSettings, StepLoss, variance_of
-from engine.sae.sparse.products import decode, pre_acts_at
-from engine.sae.sparse.ragged import Ragged, largest_of_all
+from engine.sae.base import ALL, LossParts, Sae, SaeSettings, variance_of
+from engine.sae.sparse.products import decode
+from engine.sae.sparse.ragged import RaggedEntries, largest_of_all
 from engine.sae.starts import start_of
 
 THRESHOLD_RATE = 0.05
-"""Weight of one batch in the running mean of the smallest activation kept."""
+"""Weight of a batch in the running mean of the smallest activation kept."""
 
 
 class BatchTopKSae(Sae):
     """f = ReLU(z) where z is among the `k` · B largest ReLU(z) of the whole batch; z = W_encᵀ(x - b_dec) + b_enc.
 
-    Loss: L = Σ‖x - x̂‖² / Σ‖x - mean(x)‖² + α · AuxK, as with TopK (engine.sae.auxiliary): tokens may have
-    more active features or fewer, `k` on average. The encoder begins with shorter columns than there: `start_of`.
+    Loss: L = Σ‖x - x̂‖² / Σ‖x - mean(x)‖² + α · AuxK, as in TopK. The number of active
+    features varies between tokens, `k` on average. The encoder starts with shorter columns than TopK's: `start_of`.
 
     Outside training a token must not depend on its neighbours: f = z where z > θ, else 0, with θ = `threshold`, the
-    mean over batches of the smallest positive activation kept; here a running mean, a new batch counting
-    THRESHOLD_RATE.
+    running mean over batches of the smallest positive activation kept, each new batch weighted by THRESHOLD_RATE.
     """
 
     arch = "batchtopk"
+    dense_copies = 2
     in_input_units = Sae.in_input_units | {"threshold"}
     threshold: Tensor
 
@@ -39,52 +38,45 @@ class BatchTopKSae(Sae):
 
     @torch.no_grad()
     def initialise(self, mean_D: Tensor, generator: torch.Generator, mean_O: Tensor | None = None) -> None:
-        """Random unit rows; the encoder their transpose, shorter: see `start_of`."""
+        """Draw random unit decoder rows; the encoder is their transpose, shortened: see `start_of`."""
         super().initialise(mean_D, generator, mean_O)
         self.W_enc.mul_(start_of(self.settings, self.settings.needed_k() / self.settings.d_sae).length)
 
     def group_starts(self) -> tuple[int, ...]:
-        """First feature of each group whose prefix must reconstruct by itself: here all features are one group."""
+        """Return the first feature of each group whose prefix must reconstruct by itself: here one group of all."""
         return (0,)
 
     def activation(self, pre_BC: Tensor, feature_C: Tensor | slice = ALL) -> Tensor:
-        """What is above the threshold; whatever else is in the batch."""
+        """Return pre-activations above the threshold, else 0; independent of the rest of the batch."""
         del feature_C
         return pre_BC.masked_fill(pre_BC <= self.threshold, 0.0)
 
-    def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
-        """See the class. In training mode it also moves the threshold."""
-        del warmth
+    def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:
+        """In training mode it also moves the threshold."""
+        del dead_F, warmth
         pre_BF = self.product(x_BD)
         place_N = largest_of_all(pre_BF, min(self.settings.needed_k() * len(x_BD), pre_BF.numel()))
-        entries = Ragged(place_N, len(x_BD), self.settings.d_sae, self.group_starts())
-        known_N = pre_BF.flatten()[place_N]
-        act_N = pre_acts_at(x_BD, self.W_enc, self.b_enc, self.centre_D, entries.whole, known_N).relu()
-        y_BO = x_BD if y_BO is None else y_BO
+        entries = RaggedEntries(place_N, len(x_BD), self.settings.d_sae, self.group_starts())
+        act_N = self.pre_acts_at(x_BD, entries.whole, pre_BF.flatten()[place_N]).relu()
         error_GBO = y_BO - self._prefix_reconstructions(act_N, entries)
         variance = variance_of(y_BO)
         squared_error_G = error_GBO.square().sum((1, 2))
         unexplained = squared_error_G.mean() / variance
-        terms = {"unexplained": unexplained.detach()}
-        total = unexplained
-        if dead_F is not None:
-            aux = auxiliary_loss(self, x_BD, pre_BF, error_GBO[-1].detach(), dead_F)
-            terms["aux"] = aux.detach()
-            total = total + self.settings.aux_weight * aux
-        active_N = act_N.detach() > 0
         if self.training:
             self._follow(act_N.detach())
-        squared_error = squared_error_G[-1].detach()
-        return StepLoss(total, terms, squared_error, variance, entries.fired(active_N), active_N.sum())
+        terms, aux = {"unexplained": unexplained}, (pre_BF, self.settings.aux_weight)
+        squared_error, active_N = squared_error_G[-1], act_N.detach() > 0
+        return LossParts(unexplained, terms, error_GBO[-1], squared_error, variance, entries, active_N, aux)
 
-    def _prefix_reconstructions(self, act_N: Tensor, entries: Ragged) -> Tensor:
-        """x̂ from the first group, the first two, …, all of them: [G, B, O]."""
+    def _prefix_reconstructions(self, act_N: Tensor, entries: RaggedEntries) -> Tensor:
+        """Return x̂ from the first group, the first two, …, all of them: [G, B, O]."""
         part_BGO = decode(act_N, self.W_dec, entries).view(entries.tokens, len(entries.part_starts), -1)
         return part_BGO.cumsum(1).transpose(0, 1) + self.b_dec
 
     @torch.no_grad()
     def _follow(self, act_N: Tensor) -> None:
-        if not len(act_N):  # no number is finite: the training loop says so at the next log line
+        """Move the threshold towards the smallest positive activation kept."""
+        if not len(act_N):  # nothing is finite: the training loop reports it at the next log line
             return
         smallest = torch.where(act_N > 0, act_N, torch.inf).min()
         moved = torch.where(self.threshold > 0, self.threshold.lerp(smallest, THRESHOLD_RATE), smallest)

@@ -1,4 +1,4 @@
-"""Import architectures by name, and build autoencoders from their weights on disk."""
+"""Import architectures by name, and build autoencoders from saved weights."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from store.settings.architectures import known_architecture
 
 
 def architecture(name: str) -> type[Sae]:
-    """The class of an architecture.
+    """Return the class of an architecture.
 
     Raises:
-        MonosemError: there is none of that name.
+        MonosemError: no architecture has that name.
     """
     known = known_architecture(name)
     return cast(type[Sae], getattr(import_module(f"engine.sae.{known.module}"), known.class_name))
 
 
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
-    """The trained autoencoder, ready to encode raw activations. Nothing of it requires a gradient."""
+    """Return the trained autoencoder, ready to encode raw activations; no parameter requires a gradient."""
     spec = weights.spec
     settings = SaeSettings(
         d_in=spec.d_in,
@@ -32,7 +32,7 @@ def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
         k=spec.k,
         l1=spec.l1,
         d_out=spec.d_out,
-        token_norm=cast(TokenNorm, spec.token_norm),  # what it may be is checked there
+        token_norm=cast(TokenNorm, spec.token_norm),  # SaeSettings checks it
         skip=spec.skip,
     )
     sae = architecture(spec.arch)(settings)

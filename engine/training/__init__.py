@@ -1,4 +1,6 @@
-"""Training sparse autoencoders: settings, one step, schedules, dead features, the loop with its checkpoints.
+"""Training autoencoders on batches of activations: one step, its optimizer, schedules, the loop with its checkpoints.
+
+Losses are engine.sae, batches engine.data; what a run reads and its settings are engine.jobs.
 
 Lists of settings become members that share every batch: the sites that any of them reads lie side by side in one row of
 the shuffle buffer, and each takes its columns. Shared settings (tokens, batch, buffer, order of text) stand in each

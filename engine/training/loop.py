@@ -1,4 +1,7 @@
-"""From activations to trained autoencoders: steps, log lines, checkpoints, and a good end whenever it is stopped."""
+"""The training loop: steps, log lines, checkpoints, and a clean end whenever it is stopped.
+
+Shapes: N rows, D values read per row by all members.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ import numpy as np
 from engine.data.activations import BlockShuffle, Columns
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
+from engine.runtime.sizes import SAMPLE_ROWS
+from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
@@ -31,39 +36,37 @@ from store.run.folder import RunFolder
 
 T = TypeVar("T")
 
-SAMPLE_ROWS = 16_384
-"""Activations that set the scale, the mean and so the start of a training."""
 LOG_POINTS = 200
-CHECKPOINT_SECONDS = 120.0
+"""Log lines of a training, about."""
 EXPLODED = 1000
-"""A loss this many times the first one logged has exploded."""
+"""Ratio of the loss to the first one logged from which it has exploded."""
 CARRY = "shuffle.carry"
 
 
 @dataclass
 class Member:
-    """One of the autoencoders that are trained on one pass."""
+    """One of the autoencoders trained in one pass over the same activations."""
 
     run: RunFolder
     trainer: SaeTrainer
     columns: Columns = field(default_factory=lambda: Columns(slice(None)))
     sinks: Sinks | None = None
-    """Where lines go beside the run's own events."""
+    """Where log lines go in addition to the run's events."""
     failure: WorkFailed | None = None
-    """Why it takes no further step."""
+    """Why it takes no further steps."""
     first_loss: float | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to a checkpoint, in the events too."""
+        """Restore a checkpoint, and rewind the events to its step."""
         self.trainer.restore(checkpoint.state["trainer"], checkpoint.arrays)
         self.first_loss = checkpoint.state.get("first_loss")
         EventLog(self.run.events).rewind(checkpoint.step)
 
     def log(self, seconds: float) -> TrainEvent:
-        """Write the line for the steps since the last, and begin a new tally.
+        """Write the log line for the steps since the last one, and start a new tally.
 
         Raises:
-            WorkFailed: the loss is no number, or has exploded.
+            WorkFailed: the loss is not finite or has exploded.
         """
         trainer, batch = self.trainer, self.trainer.settings.batch
         tally, trainer.tally = trainer.tally, Tally()
@@ -92,43 +95,44 @@ class Member:
         return event
 
     def check_sound(self) -> None:
-        """Refuse to go on with weights that are worth nothing.
+        """Refuse to continue with weights that are NaN or infinite.
 
         Raises:
-            WorkFailed: the last good checkpoint is named.
+            WorkFailed: names the last good checkpoint.
         """
         if not self.trainer.is_sound():
-            raise self.failed("the weights are not all finite numbers any more")
+            raise self.failed("some weights are NaN or infinite")
 
     def failed(self, what: str) -> WorkFailed:
-        """The error that ends this training."""
+        """Return the error that ends this training."""
         kept = latest_checkpoint(self.run.checkpoints)
         return WorkFailed(
             f"{what} at step {self.trainer.step_count}",
-            "Begin again with a lower `lr` and another `out`. "
-            + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
+            "Train again with a lower `lr` and another `out`. "
+            + (f"The last good checkpoint is {kept}." if kept else "There is no checkpoint yet."),
         )
 
 
 @dataclass
 class TrainLoop:
-    """Trainings in run folders of their own that share every batch; all are at the same step."""
+    """Trainings with run folders of their own that share every batch, and so are at the same step."""
 
     members: Sequence[Member]
     shuffle: BlockShuffle
     checkpoint_every: int | None
-    """Steps; None for one every CHECKPOINT_SECONDS. When a checkpoint is taken has no influence on the result."""
+    """Steps between checkpoints; None for one every `checkpoint_seconds`."""
     progress: Progress
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     seconds: float = 0.0
-    """Time spent in training before this process took over."""
+    """Training time before this process took over."""
     logged_at: float = 0.0
-    """How much of it was spent when the last line was logged."""
+    """Training time at the last log line."""
 
     def resume(self) -> bool:
-        """Go back to the latest step that all have a checkpoint of; False when training starts from the beginning.
+        """Restore the latest step that all members have a checkpoint of; return False if there is no checkpoint.
 
         Raises:
-            MonosemError: they were trained apart since, and have no step in common.
+            MonosemError: the members have been trained separately since, and have no step in common.
         """
         found = [checkpoints(member.run.checkpoints) for member in self.members]
         common = set.intersection(*(set(steps) for steps in found))
@@ -137,7 +141,7 @@ class TrainLoop:
             path = self.members[furthest].run.path
             raise MonosemError(
                 f"{path} is at step {step}, where not all of the others are",
-                f"Finish it by itself, then the others: `resume=True` `out={path}`",
+                f"Finish it alone, then the others: `resume=True` `out={path}`",
             )
         if not common:
             for member in self.members:
@@ -159,15 +163,15 @@ class TrainLoop:
 
     @property
     def step_count(self) -> int:
-        """Steps that all of them have taken."""
+        """Steps that the members have taken."""
         return next((m.trainer.step_count for m in self.members if m.failure is None), 0)
 
     def finish(self) -> None:
-        """Train to the last step. One of several that fails is left behind with its `failure`.
+        """Train to the last step. A member that fails stops with its `failure`; the others continue.
 
         Raises:
-            KeyboardInterrupt: someone asked to stop; checkpoints were written.
-            WorkFailed: loss or weights of the only one, or of all, are no numbers; the last good checkpoint is named.
+            KeyboardInterrupt: the process was asked to stop; checkpoints were written.
+            WorkFailed: the loss or weights of every remaining member are NaN or infinite; names its last checkpoint.
         """
         settings = self.members[0].trainer.settings
         began = time.perf_counter() - self.seconds
@@ -190,21 +194,21 @@ class TrainLoop:
         return [member for member in self.members if member.failure is None]
 
     def _guarded(self, member: Member, work: Callable[[], T]) -> T | None:
-        """Do it; where it fails, go on with the others, if there are any."""
+        """Do the work; if it fails, mark the member as failed and continue with the others, if any."""
         try:
             return work()
         except WorkFailed as failure:
             member.failure = failure
             if not self._going():
                 raise
-            self.progress.say(f"{member.run.name} has failed: {failure.what}; the others go on")
+            self.progress.say(f"{member.run.name} has failed: {failure.what}; the others continue")
             return None
 
     def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
         settings = self.members[0].trainer.settings
         log_every = max(1, settings.steps // LOG_POINTS)
         logged = began + self.logged_at
-        saved = time.perf_counter()
+        clock = CheckpointClock(self.checkpoint_every, self.checkpoint_seconds)
         shown = self.step_count
         while self.step_count < settings.steps:
             rows_ND = self.shuffle.next_batch()
@@ -215,23 +219,18 @@ class TrainLoop:
                 events = [self._guarded(member, partial(member.log, now - logged)) for member in self._going()]
                 bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
                 logged, shown = now, step
-            if request.asked or self._checkpoint_due(step, now - saved):
+            if request.asked or clock.is_due(step):
                 self.seconds, self.logged_at = now - began, logged - began
                 self.save()
-                saved = time.perf_counter()
+                clock.reset()
             if request.asked:
                 raise KeyboardInterrupt
 
-    def _checkpoint_due(self, step: int, seconds: float) -> bool:
-        if self.checkpoint_every is None:
-            return seconds >= CHECKPOINT_SECONDS
-        return step % self.checkpoint_every == 0
-
     def save(self) -> None:
-        """Write checkpoints of this very step.
+        """Write checkpoints of the current step.
 
         Raises:
-            WorkFailed: its weights are worthless; the last good checkpoint stays.
+            WorkFailed: all members' weights are NaN or infinite; the last good checkpoints stay.
         """
         shuffle, carry_ND = self.shuffle.state()
         times = {"seconds": self.seconds, "logged_at": self.logged_at}
@@ -250,7 +249,7 @@ class TrainLoop:
 
 
 def _facts(events: Sequence[TrainEvent]) -> dict[str, float | int | str]:
-    """What a progress line shows: of several, the means."""
+    """Return the figures of a progress line, averaged over members."""
     return {
         "loss": fmean(event.loss for event in events),
         "explained_variance": fmean(event.explained_variance for event in events),

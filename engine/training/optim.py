@@ -1,18 +1,26 @@
-"""Adam over weights in either layout."""
+"""Adam over weights in either memory layout, and resampling of dead features.
+
+Shapes: N inputs, D = d_in, F = d_sae, A dead features.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from engine.sae.base import Sae
+
+ENCODER_SHARE = 0.2
+"""Norm of resampled encoder columns, as a share of the living features' mean norm."""
 
 
 class Adam(torch.optim.Adam):
-    """torch's fused Adam (Kingma and Ba 2015), given transposed weights as the contiguous matrices they are views of.
+    """torch's fused Adam (Kingma and Ba 2015), which sees transposed weights as the contiguous matrices behind them.
 
-    The fused step would otherwise copy each of four large tensors there and back. Adam works element by element, so
-    the outcome is the same.
+    Otherwise the fused step would copy four large tensors back and forth. Adam works element by element, so the result
+    is the same.
     """
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
@@ -23,5 +31,44 @@ class Adam(torch.optim.Adam):
 
 
 def like(parameter: Tensor, values: Tensor) -> Tensor:
-    """A copy of `values` in the parameter's own layout and place."""
+    """Return a copy of `values` in the parameter's memory layout and on its device."""
     return torch.empty_like(parameter).copy_(values)
+
+
+@torch.no_grad()
+def resample(
+    sae: Sae, optimizer: torch.optim.Optimizer, dead_F: Tensor, x_ND: Tensor, generator: torch.Generator
+) -> int:
+    """Point each dead feature at a badly reconstructed input, and return the number of dead features.
+
+    The recipe of Bricken et al. 2023 (appendix, "Neuron Resampling"): inputs are drawn with probability proportional to
+    the square of their loss. The decoder row becomes the input's direction from b_dec, at length 1; the encoder column
+    the same direction at ENCODER_SHARE of the living features' mean norm; per-feature numbers (biases, a gate's scale)
+    0. Adam's moments of what was changed are cleared.
+    """
+    dead_A = dead_F.nonzero().squeeze(1)
+    if not len(dead_A) or len(dead_A) == len(dead_F):
+        return 0
+    loss_N = (x_ND - sae(x_ND)).square().sum(1)
+    weight_N = loss_N.cpu().double().square() + 1e-30
+    if not weight_N.isfinite().all():  # the training has diverged: its loop reports it at the next log line
+        return 0
+    chosen = torch.multinomial(weight_N, len(dead_A), replacement=len(dead_A) > len(x_ND), generator=generator)
+    rows_AD = x_ND[chosen.to(x_ND.device)] - sae.b_dec
+    rows_AD = rows_AD / rows_AD.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    living_norm = sae.W_enc[:, ~dead_F].norm(dim=0).mean()
+    sae.W_dec[dead_A] = rows_AD
+    sae.W_enc[:, dead_A] = rows_AD.T * living_norm * ENCODER_SHARE
+    _clear(optimizer, sae.W_dec, (dead_A,))
+    _clear(optimizer, sae.W_enc, (slice(None), dead_A))
+    for one_F in (parameter for parameter in sae.parameters() if parameter.shape == dead_F.shape):
+        if one_F is not sae.b_dec:
+            one_F[dead_A] = 0.0
+            _clear(optimizer, one_F, (dead_A,))
+    return len(dead_A)
+
+
+def _clear(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, where: tuple[slice | Tensor, ...]) -> None:
+    for moment in ("exp_avg", "exp_avg_sq"):
+        if moment in optimizer.state[parameter]:
+            optimizer.state[parameter][moment][where] = 0.0

@@ -1,12 +1,35 @@
-"""Learning rate and sparsity over a run: numbers between 0 and 1 that depend on the step alone."""
+"""Schedules over a training's steps: learning rate, sparsity, resampling, checkpoints."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
+
+CHECKPOINT_SECONDS = 120.0
+
+
+@dataclass
+class CheckpointClock:
+    """When checkpoints are due. That has no influence on the result of a training."""
+
+    every: int | None
+    """Steps between checkpoints; None for one every `seconds`."""
+    seconds: float = CHECKPOINT_SECONDS
+    _saved: float = field(default_factory=time.perf_counter)
+
+    def is_due(self, step: int) -> bool:
+        """Return whether a checkpoint is due after `step`."""
+        return time.perf_counter() - self._saved >= self.seconds if self.every is None else step % self.every == 0
+
+    def reset(self) -> None:
+        """Start the next interval: a checkpoint has been written."""
+        self._saved = time.perf_counter()
+
 
 def lr_factor(step: int, steps: int, warmup: int, decay: int) -> float:
-    """Share of the peak learning rate at `step` (from 0) of `steps`.
+    """Return the share of the peak learning rate at `step` (from 0) of `steps`.
 
-    Rises linearly over the first `warmup` steps, falls linearly to 0 over the last `decay`.
+    It rises linearly over the first `warmup` steps and falls linearly to 0 over the last `decay`.
     """
     rise = (step + 1) / warmup if step < warmup else 1.0
     left = steps - step
@@ -15,14 +38,14 @@ def lr_factor(step: int, steps: int, warmup: int, decay: int) -> float:
 
 
 def warmth(step: int, warmup: int) -> float:
-    """Share of the sparsity penalty at `step`: rises linearly over the first `warmup` steps."""
+    """Return the share of the sparsity penalty at `step`: it rises linearly over the first `warmup` steps."""
     return min(1.0, (step + 1) / warmup) if warmup else 1.0
 
 
 def resampling_steps(steps: int) -> tuple[int, ...]:
-    """Steps after which dead features are resampled.
+    """Return the steps after which dead features are resampled: every eighth of a run, in its first half.
 
-    Bricken et al. 2023 resample at steps 25 000, 50 000, 75 000 and 100 000 of a run of some 10⁵ to 10⁶: here at the
-    same spacing of an eighth of the run, in its first half, so that the last half trains undisturbed.
+    Bricken et al. 2023 resample at steps 25 000, 50 000, 75 000 and 100 000 of runs of 10⁵ to 10⁶ steps. The second
+    half trains undisturbed.
     """
     return tuple(sorted({steps * i // 8 for i in (1, 2, 3, 4)} - {0}))

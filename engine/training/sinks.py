@@ -1,6 +1,6 @@
-"""Where a training's log lines may go beside events.jsonl: TensorBoard, Weights & Biases. Off unless asked for.
+"""Further destinations of a training's log lines: TensorBoard, Weights & Biases. Off by default.
 
-A sink only listens: what it does, or fails to do, has no influence on the training.
+A sink only listens: neither what it does nor its failures influence the training.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ PROJECT = "monosem"
 
 
 class Sink(Protocol):
-    """Takes the log lines of one training."""
+    """Receives the log lines of a training."""
 
     def log(self, event: TrainEvent) -> None:
-        """Take a line."""
+        """Log a line."""
 
     def close(self) -> None:
-        """Let go of it; nothing follows."""
+        """Flush and close; no line follows."""
 
 
 def scalars(event: TrainEvent) -> dict[str, float]:
-    """The numbers of a line by name; the loss's parts as `terms/NAME`."""
+    """Return the numbers of a line by name, the loss's parts as `terms/NAME`."""
     names = ("loss", "l0", "explained_variance", "dead", "lr", "grad_norm", "tok_s")
     return {name: float(getattr(event, name)) for name in names} | {
         f"terms/{name}": value for name, value in event.terms.items()
@@ -38,7 +38,7 @@ def scalars(event: TrainEvent) -> dict[str, float]:
 
 
 class TensorBoardSink:
-    """Event files in RUN/tensorboard, over tokens. Lines behind the step that is gone on from are taken back."""
+    """Event files in RUN/tensorboard, over tokens. On resuming, later lines are purged."""
 
     def __init__(self, run: RunFolder, settings: Mapping[str, Any], tokens: int) -> None:
         del settings
@@ -47,17 +47,17 @@ class TensorBoardSink:
         self._writer: Any = SummaryWriter(str(run.path / "tensorboard"), purge_step=tokens + 1 if tokens else None)
 
     def log(self, event: TrainEvent) -> None:
-        """Take a line."""
+        """Log a line."""
         for name, value in scalars(event).items():
             self._writer.add_scalar(name, value, event.tokens)
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Flush and close the event file."""
         self._writer.close()
 
 
 class WandbSink:
-    """A run of the project "monosem", which a resumed training goes on with; WANDB_PROJECT and the like are obeyed."""
+    """A run of the project "monosem", continued by a resumed training; WANDB_PROJECT and the like are respected."""
 
     def __init__(self, run: RunFolder, settings: Mapping[str, Any], tokens: int) -> None:
         del tokens
@@ -74,11 +74,11 @@ class WandbSink:
         )
 
     def log(self, event: TrainEvent) -> None:
-        """Take a line."""
+        """Log a line."""
         self._run.log(scalars(event) | {"tokens": event.tokens}, step=event.step)
 
     def close(self) -> None:
-        """Wait for what is on its way."""
+        """Wait until all lines are sent."""
         self._run.finish()
 
 
@@ -89,10 +89,10 @@ SINKS: dict[str, Callable[[RunFolder, Mapping[str, Any], int], Sink]] = {
 
 
 def check_sinks(text: str) -> list[str]:
-    """The sinks that `--log-to` names, separated by commas.
+    """Return the names of sinks in a comma-separated list.
 
     Raises:
-        MonosemError: there is none of a name, or it is not installed.
+        MonosemError: a name is unknown, or its package is not installed.
     """
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
@@ -105,19 +105,19 @@ def check_sinks(text: str) -> list[str]:
 
 
 class Sinks:
-    """The sinks of one training. One that fails is dropped with a word, and the training goes on."""
+    """The sinks of a training. A sink that fails is reported and dropped; the training continues."""
 
     def __init__(self, sinks: Sequence[tuple[str, Sink]], progress: Progress) -> None:
         self._sinks = dict(sinks)
         self._progress = progress
 
     def log(self, event: TrainEvent) -> None:
-        """Tell all of them."""
+        """Log a line to all sinks."""
         for name, sink in list(self._sinks.items()):
             self._try(name, lambda sink=sink: sink.log(event))  # type: ignore[misc]
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all sinks."""
         for name, sink in list(self._sinks.items()):
             self._try(name, sink.close)
         self._sinks.clear()
@@ -125,16 +125,16 @@ class Sinks:
     def _try(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # whatever a service or its library comes up with
+        except Exception as error:  # a service or its library may raise anything
             self._sinks.pop(name, None)
             self._progress.say(f"{name} takes no further lines: {type(error).__name__}: {error}")
 
 
 def open_sinks(text: str, run: RunFolder, settings: Mapping[str, Any], tokens: int, progress: Progress) -> Sinks:
-    """The sinks that `text` names, for a run that exists and has been trained on so many tokens.
+    """Open the sinks that `text` names, for an existing run trained on `tokens` tokens so far.
 
     Raises:
-        MonosemError: one is unknown, is not installed, or cannot be opened.
+        MonosemError: a sink is unknown, not installed, or cannot be opened.
     """
     found = []
     for name in check_sinks(text):

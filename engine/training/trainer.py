@@ -1,6 +1,6 @@
-"""One sparse autoencoder in training: a step, its counters, and all of its state as arrays.
+"""One sparse autoencoder in training: a step, its counters, and its complete state as arrays.
 
-Shapes: B tokens of a batch, N of a sample, D = d_in, O = d_out, F = d_sae.
+Shapes: B tokens of a batch, N tokens of a sample, D = d_in, O = d_out, F = d_sae.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
-from engine.training.optim import Adam, like
-from engine.training.resampling import resample
+from engine.training.optim import Adam, like, resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.files.errors import WorkFailed
 
@@ -27,7 +26,7 @@ MAX_GRAD_NORM = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
-    """One autoencoder and how it is optimised."""
+    """An autoencoder and how it is optimised."""
 
     arch: str
     sae: SaeSettings
@@ -35,34 +34,34 @@ class TrainerSettings:
     batch: int
     steps: int
     warmup: int
-    """Steps over which learning rate and sparsity penalty rise."""
+    """Steps over which the learning rate and the sparsity penalty rise."""
     decay: int
-    """Steps over which the learning rate falls to 0 at the end."""
+    """Steps at the end over which the learning rate falls to 0."""
     dead_after: int
     """Tokens of silence after which a feature counts as dead."""
     seed: int
     products: str = "float32"
-    """Dtype of the encoder's product: float32, or bfloat16 where that is faster. Weights and all else are float32."""
+    """Dtype of the encoder's product, float32 or bfloat16; all else is float32."""
 
     @property
     def tokens(self) -> int:
-        """Activations of all steps together."""
+        """Activations of all steps."""
         return self.steps * self.batch
 
 
 def _mean_and_scale(sample_ND: Tensor) -> tuple[Tensor, float]:
-    """Mean of raw activations, and the factor that brings them to E‖x - mean‖² = d."""
+    """Return the mean of raw activations [D], and the factor that scales them to E‖x - mean‖² = d."""
     mean_D = sample_ND.mean(0)
     spread = (sample_ND - mean_D).square().sum(1).mean().item()
     if not math.isfinite(spread):
-        raise WorkFailed("the model's activations are not all finite numbers", "Use `dtype=float32` or bfloat16.")
+        raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
     if spread == 0:
         raise WorkFailed("the activations are the same for every token: there is nothing to learn")
     return mean_D, (sample_ND.shape[1] / spread) ** 0.5
 
 
 Sum = Tensor | float
-"""A running sum, on the device while it grows: reading it waits for the device."""
+"""A running sum on the device: reading it waits for the device."""
 
 
 @dataclass
@@ -89,13 +88,13 @@ class Tally:
             self.terms[name] = self.terms.get(name, 0.0) + value
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; a float32 sum survives exactly."""
+        """Return the sums as JSON values; float32 sums survive exactly."""
         sums = {name: _number(getattr(self, name)) for name in SUMS}
         return sums | {"steps": self.steps, "terms": {name: _number(value) for name, value in self.terms.items()}}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Tally:
-        """What `to_json` gave."""
+        """Restore what `to_json` returned."""
         return cls(**values)
 
 
@@ -107,16 +106,16 @@ SUMS = ("loss", "squared_error", "variance", "n_active", "grad_norm")
 
 
 class SaeTrainer:
-    """Trains one autoencoder on batches of activations that someone else provides."""
+    """Trains an autoencoder on batches of activations given by the caller."""
 
     def __init__(self, settings: TrainerSettings, device: torch.device) -> None:
         self.settings = settings
         self.device = device
         self.step_count = 0
         self.scale = 1.0
-        """Factor on inputs that brings them to E‖x - mean‖² = d_in; folded into the weights when they are saved."""
+        """Factor that scales inputs to E‖x - mean‖² = d_in; folded into the weights when they are saved."""
         self.y_scale: float | None = None
-        """The same for what a transcoder explains, E‖y - mean‖² = d_out."""
+        """The same factor for a transcoder's target, E‖y - mean‖² = d_out."""
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.sae = architecture(settings.arch)(settings.sae).to(device)
         self.sae.product_dtype = torch.bfloat16 if settings.products == "bfloat16" else None
@@ -127,14 +126,14 @@ class SaeTrainer:
         self._resampling = frozenset(resampling_steps(settings.steps)) if self.sae.resamples else frozenset()
 
     def start(self, sample_ND: Tensor, y_NO: Tensor | None = None) -> None:
-        """Set scale, mean and random weights from a sample of activations, before the first step.
+        """Before the first step: set scale, mean and random weights from a sample of activations.
 
         Args:
-            sample_ND: inputs, raw.
-            y_NO: what a transcoder explains of the same tokens, raw.
+            sample_ND: raw inputs.
+            y_NO: a transcoder's raw targets for the same tokens.
 
         Raises:
-            WorkFailed: the activations are not finite, or all the same.
+            WorkFailed: the activations are not finite, or all equal.
         """
         mean_D, self.scale = _mean_and_scale(sample_ND)
         scaled_O = None
@@ -144,7 +143,7 @@ class SaeTrainer:
         self.sae.initialise(mean_D * self.scale, self.generator, scaled_O)
 
     def is_sound(self) -> bool:
-        """Whether every weight is a finite number."""
+        """Return whether all weights are finite."""
         return all(bool(parameter.isfinite().all()) for parameter in self.sae.parameters())
 
     @property
@@ -153,12 +152,12 @@ class SaeTrainer:
         return int((self.silent_F >= self.settings.dead_after).sum())
 
     def lr_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         s = self.settings
         return s.lr * lr_factor(step, s.steps, s.warmup, s.decay)
 
     def step(self, x_BD: Tensor, y_BO: Tensor | None = None) -> None:
-        """Take one optimizer step on raw activations; `y_BO` is what a transcoder explains."""
+        """Take one optimizer step on raw activations; `y_BO` is a transcoder's target."""
         x_BD = x_BD.to(self.device) * self.scale
         if y_BO is not None:
             assert self.y_scale is not None
@@ -187,11 +186,11 @@ class SaeTrainer:
         self.silent_F[dead_F] = 0
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The autoencoder's tensors for raw activations, by their names on disk."""
+        """Return the autoencoder's tensors for raw activations, by their names in files."""
         return {name: tensor.cpu().numpy() for name, tensor in self.sae.unscaled(self.scale, self.y_scale).items()}
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Everything that the next step depends on: JSON values, and arrays by name."""
+        """Return all that the next step depends on: JSON values, and arrays by name."""
         arrays = {f"sae.{name}": tensor.cpu().numpy() for name, tensor in self.sae.state_dict().items()}
         for name, parameter in self.sae.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
@@ -203,7 +202,7 @@ class SaeTrainer:
 
     @torch.no_grad()
     def restore(self, values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-        """Go on exactly where `state` was taken."""
+        """Continue exactly where `state` was taken."""
         self.step_count, self.scale, self.y_scale = int(values["step"]), float(values["scale"]), values.get("y_scale")
         self.tally = Tally.from_json(values["tally"])
         self.sae.load_state_dict({name: torch.from_numpy(arrays[f"sae.{name}"]) for name in self.sae.state_dict()})

@@ -22,12 +22,13 @@ from monosem_tui.keys.table import at, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
-from monosem_tui.screens.part import Done, Part, Way
+from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
+from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys import pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
-from monosem_tui.widgets.line_input import Kind, LineInput, Typed
+from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.status import hints
 from store.files.errors import MonosemError
@@ -75,11 +76,10 @@ class MonosemScreen(Screen[None]):
         self.panel = CommandPanel(palette)
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
-        self.parts: tuple[Part, ...] = ()
+        self.line = TypingLine(self.input, self.footer, self)
+        self.parts: tuple[ScreenPart, ...] = ()
         """What the screen is composed of; escape closes what the first of them have open first."""
         self._painted, self._said = palette, ""
-        self._taker: Callable[[Typed], object] = bool
-        self._finds: Callable[[], str] = str
         self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
         self.needs: dict[Need, Callable[[], bool]] = {
             Need.RUN: lambda: self.session.run is not None,
@@ -98,7 +98,7 @@ class MonosemScreen(Screen[None]):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
     def remembered(self, memory: Memory) -> Memory:
-        """`memory` with what this screen wants to find again in the next session."""
+        """Return `memory` with what this screen wants to find again in the next session."""
         for part in self.parts:
             memory = part.remembered(memory)
         return memory
@@ -163,14 +163,9 @@ class MonosemScreen(Screen[None]):
         return next(filter(None, (part.here for part in self.parts)), self.PLACE)
 
     @property
-    def typing(self) -> bool:
-        """Whether a line of text is being typed."""
-        return bool(self.input.display)
-
-    @property
     def reach(self) -> list[Action]:
         """The actions that keys run now."""
-        places = (self.focus_place,) if self.typing or self._asked else (self.here, self.PLACE)
+        places = (self.focus_place,) if self.line.typing or self._asked else (self.here, self.PLACE)
         return within_reach(*places)
 
     @property
@@ -178,10 +173,10 @@ class MonosemScreen(Screen[None]):
         """The place that the next key goes to."""
         if self._asked:
             return self._asked[0]
-        return self.input.where if self.typing else self.here
+        return self.input.where if self.line.typing else self.here
 
     def why_not(self, action: Action) -> str:
-        """Why an action does nothing now; empty where it does something."""
+        """Return why an action does nothing now; empty where it does something."""
         return next((need.value for need in action.needs if not self._met(need)), "")
 
     def _met(self, need: Need) -> bool:
@@ -193,8 +188,8 @@ class MonosemScreen(Screen[None]):
         self._said = said = with_flags(said)
         cells = self.size.width
         listed = [(action, not self.why_not(action)) for action in self.reach]
-        if self.typing:
-            self.input.tell(self._finds())
+        if self.line.typing:
+            self.line.redraw()
         elif said:
             self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
         else:
@@ -212,22 +207,22 @@ class MonosemScreen(Screen[None]):
         self.tell(" · ".join(filter(None, (error.what, error.hint))))
 
     def position(self) -> str:
-        """Where one is, for the end of the bottom line."""
+        """Return where one is, for the end of the bottom line."""
         return next(filter(None, (part.position() for part in self.parts)), "")
 
     # Keys
 
     async def take_key(self, event: events.Key) -> bool:
-        """Take a key: for the text that is typed, for a question, or for its action, which may say why it does nothing.
+        """Give a key to the text that is typed or to the question that was asked, or run its action, or show why not.
 
         Returns:
-            False where it means nothing here.
+            Whether the key means something here.
         """
         reach = self.reach
         if event.key in ALWAYS:
             reach = at(Where.EVERYWHERE)
-        elif self.typing:
-            self._taker(self.input.feed(event.key, event.character))
+        elif self.line.typing:
+            self.line.feed(event.key, event.character)
             return True
         elif self._asked:
             (_, _, answer), self._asked = self._asked, None
@@ -246,16 +241,11 @@ class MonosemScreen(Screen[None]):
             await self.run_owned(action)
         return True
 
-    def take_paste(self, text: str) -> None:
-        """Take pasted text as typed text."""
-        if self.typing:
-            self._taker(self.input.insert(text))
-
     async def run_owned(self, action: Action) -> None:
-        """Run an action of the widget with the focus, of a part, of the screen or of the app: whoever owns it."""
+        """Run an action of its owner: the widget with the focus, a part, the screen or the app."""
         _, name, arguments = actions.parse(action.name)
-        method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)))
-        if isawaitable(found := method(*arguments)):
+        method = next(filter(None, (getattr(one, f"action_{name}", None) for one in self.owners)), None)
+        if method is not None and isawaitable(found := method(*arguments)):
             await found
 
     @property
@@ -264,45 +254,9 @@ class MonosemScreen(Screen[None]):
         return (self.focused, *self.parts, self, self.app)
 
     def offer(self, where: Where, what: str, answer: Callable[[Action], object]) -> None:
-        """Let the next key choose one of the actions of `where`; `what` it is about stands in the bottom line."""
+        """Let the next key choose one of the actions of `where`, which `answer` is given; show `what` it is about."""
         self._asked = where, what, answer
         self.tell()
-
-    def type_into(self, kind: Kind, text: str, take: Callable[[Typed], object], finds: Callable[[], str] = str) -> None:
-        """Open the line of text in place of the bottom line.
-
-        Args:
-            kind: what is typed.
-            text: what it begins with.
-            take: called after each key with what the key did.
-            finds: what the text finds, for the end of the line.
-        """
-        self._taker, self._finds = take, finds
-        self.footer.display = False
-        self.input.open(kind, text)
-        self.tell()
-
-    def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
-        """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
-
-        def end(typed: Typed) -> None:
-            if typed not in (Typed.KEEP, Typed.LEAVE):
-                return
-            said = self.stop_typing()
-            self.tell()
-            if typed is Typed.KEEP:
-                try:
-                    take(said)
-                except MonosemError as error:
-                    self.complain(error)
-
-        self.type_into(kind, text, end, finds)
-
-    def stop_typing(self) -> str:
-        """Show the bottom line again; returns what was typed."""
-        self.input.close()
-        self.footer.display = True
-        return self.input.text
 
     # Work away from the keys
 
@@ -320,23 +274,25 @@ class MonosemScreen(Screen[None]):
                 found: T | MonosemError = work()
             except MonosemError as error:
                 found = error
-            self.post_message(Done(partial(take, found)))
+            self.post_message(WorkDone(partial(take, found)))
 
         self.run_worker(run, thread=True, exclusive=bool(group), group=group, exit_on_error=False)
 
-    def on_done(self, message: Done) -> None:
+    def on_work_done(self, message: WorkDone) -> None:
         """Show what a thread has found."""
         message.take()
 
     # Everywhere
 
     def way_back(self) -> Way | None:
-        """What escape does: close the help, else what was opened last, else show Browse."""
+        """Return what escape does: close the help, else what was opened last, else show Browse; None does nothing."""
         if self.keys.display:
             return self.action_help
-        ways = filter(None, (part.way_back() for part in self.parts))
-        home = (lambda: self.post_message(ViewWanted("browse"))) if self.session.run and self.VIEW != "browse" else None
-        return next(ways, home)
+        for part in self.parts:
+            if (way := part.way_back()) is not None:
+                return way
+        at_home = self.session.run is None or self.VIEW == "browse"
+        return None if at_home else lambda: self.post_message(ViewWanted("browse"))
 
     def action_back(self) -> None:
         """Undo the last thing that was opened."""

@@ -18,7 +18,7 @@ from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.layout import PANES, PaneName
 from monosem_tui.screens.feature.pane import FeaturePane
 from monosem_tui.screens.list_order import ListOrder
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.session import Session
 from monosem_tui.widgets.feature_list import FeatureList
 from store.files.errors import MonosemError
@@ -112,7 +112,7 @@ class BrowseScreen(MonosemScreen):
             super().obey(command)
 
 
-class IndexGrowth(Part):
+class IndexGrowth(ScreenPart):
     """Shows the new numbers of an index that grows; order, filter and what the cursor is on stay."""
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, order: ListOrder) -> None:

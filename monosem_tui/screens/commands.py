@@ -8,13 +8,13 @@ from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.model.command_search import Offer
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.theme import ThemeChoice
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 
 
-class CommandLine(Part):
+class CommandLine(ScreenPart):
     """The two ways to run what has no key at hand."""
 
     def __init__(self, host: MonosemScreen, theme: ThemeChoice) -> None:
@@ -26,7 +26,7 @@ class CommandLine(Part):
         # Keys that move a pane's cursor are known to who looks for a command: they come after the screen's.
         reach = sorted(host.reach, key=lambda action: action.where not in (host.PLACE, Where.EVERYWHERE))
         offers = [Offer(action, host.why_not(action)) for action in reach if action.id != "commands"]
-        host.type_into(">", "", self._name_typed)
+        host.line.open(">", "", self._name_typed)
         host.panel.open(offers, host.size)
 
     def _name_typed(self, typed: Typed) -> None:
@@ -38,14 +38,14 @@ class CommandLine(Part):
         elif typed in (Typed.KEEP, Typed.LEAVE):
             chosen = panel.chosen if typed is Typed.KEEP else None
             panel.close()
-            host.stop_typing()
+            host.line.close()
             host.tell(f"{chosen.action.title}: {chosen.why_not}" if chosen and chosen.why_not else "")
             if chosen is not None and not chosen.why_not:
                 host.call_next(host.run_owned, chosen.action)
 
     def action_goto(self) -> None:
         """Type a number, or a command and its argument."""
-        self._host.type_into(":", "", self._command_typed, lambda: suggestion(self._host.input.text))
+        self._host.line.open(":", "", self._command_typed, lambda: suggestion(self._host.input.text))
 
     def _command_typed(self, typed: Typed) -> None:
         host, text = self._host, self._host.input.text
@@ -54,7 +54,7 @@ class CommandLine(Part):
         if typed in (Typed.COMPLETE, Typed.CHANGED):
             host.tell()
         elif typed in (Typed.KEEP, Typed.LEAVE):
-            host.stop_typing()
+            host.line.close()
             host.tell()
             if typed is Typed.KEEP and text.strip():
                 self._run(text)

@@ -8,13 +8,13 @@ from typing import Generic, TypeVar
 from textual.timer import Timer
 
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
 
 
-class FileWatch(Part, Generic[T]):
+class FileWatch(ScreenPart, Generic[T]):
     """Looks when the screen is shown, and again when what was seen has been taken and `look_later` is called."""
 
     def __init__(self, host: MonosemScreen, poll: Callable[[], T], take: Callable[[T | MonosemError], object]) -> None:
@@ -34,7 +34,7 @@ class FileWatch(Part, Generic[T]):
 
     def look_later(self, seconds: float) -> None:
         """Look after some seconds, if the screen is still shown then."""
-        self.suspended()
+        self.suspended()  # one timer at a time
         if self._host.is_current:
             self._timer = self._host.set_timer(seconds, self.look)
 

@@ -11,14 +11,14 @@ from monosem_tui.model.session_state import BrowseMemory
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Catalogue, Ordering, Selection
 from monosem_tui.screens.feature.pane import FeaturePane
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import ViewWanted
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
 
 
-class ListOrder(Part):
+class ListOrder(ScreenPart):
     """Keeps the pane's list at what `catalogue` holds."""
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, kept: BrowseMemory) -> None:
@@ -99,7 +99,7 @@ class ListOrder(Part):
     def action_filter(self) -> None:
         """Type a filter."""
         self._pane.front("list")
-        self._host.type_into("/", self.ordering.text, self._typed, self._finds)
+        self._host.line.open("/", self.ordering.text, self._typed, self._finds)
 
     def _finds(self) -> str:
         return "unfinished" if self.catalogue.problem else f"{count(len(self._list.order))} found"
@@ -110,7 +110,7 @@ class ListOrder(Part):
         elif typed in (Typed.NEXT, Typed.PREVIOUS):
             self._pane.action_step(1 if typed is Typed.NEXT else -1)
         elif typed in (Typed.KEEP, Typed.LEAVE):
-            text = self._host.stop_typing()
+            text = self._host.line.close()
             self.filter(text if typed is Typed.KEEP else "")
 
     def filter(self, text: str) -> None:

@@ -22,7 +22,7 @@ Way = Callable[[], object]
 """What escape does."""
 
 
-class Part:
+class ScreenPart:
     """A part of a screen: it owns the `action_*` methods of its keys, and everything that concerns only them.
 
     A part may be a widget as well. The screen looks an action up in its parts; no two of them own the same.
@@ -37,19 +37,19 @@ class Part:
         return None
 
     def position(self) -> str:
-        """Where one is in it, for the end of the bottom line; empty where another part has the keys."""
+        """Return where one is in it, for the end of the bottom line; empty where another part has the keys."""
         return ""
 
     def worth_a_hint(self, action: Action) -> bool:  # noqa: ARG002
-        """Whether the bottom line may name an action."""
+        """Return whether the bottom line may name an action."""
         return True
 
     def way_back(self) -> Way | None:
-        """What escape undoes here; None where nothing was opened."""
+        """Return what escape undoes here; None where nothing was opened."""
         return None
 
     def remembered(self, memory: Memory) -> Memory:
-        """`memory` with what this part wants to find again in the next session."""
+        """Return `memory` with what this part wants to find again in the next session."""
         return memory
 
     def started(self) -> None:
@@ -68,7 +68,7 @@ class Part:
         """The screen is gone."""
 
 
-class Done(Message):
+class WorkDone(Message):
     """Work in a thread has come to a result, which `take` shows."""
 
     def __init__(self, take: Callable[[], object]) -> None:

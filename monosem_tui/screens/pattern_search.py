@@ -16,7 +16,7 @@ from monosem_tui.model.session_state import FindMemory, Memory
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.pane import FeaturePane
-from monosem_tui.screens.part import Done, Part, Way
+from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import FeaturesChosen
 from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
@@ -37,7 +37,7 @@ NOTHING = [
 ]
 
 
-class PatternSearch(Part):
+class PatternSearch(ScreenPart):
     """Asks for the features of a pattern, and shows them in the pane's list."""
 
     def __init__(self, host: MonosemScreen, pane: FeaturePane, ranking: FeatureRanking) -> None:
@@ -102,9 +102,9 @@ class PatternSearch(Part):
         """Hand over reports as they come; runs in a thread."""
         try:
             for report in asking.reports():
-                self._host.post_message(Done(partial(self._take, asking, report)))
+                self._host.post_message(WorkDone(partial(self._take, asking, report)))
         except MonosemError as error:
-            self._host.post_message(Done(partial(self._take, asking, error)))
+            self._host.post_message(WorkDone(partial(self._take, asking, error)))
 
     def _take(self, asking: Asking, report: Report | MonosemError) -> None:
         """Show what is known, unless something else has been asked."""
@@ -157,7 +157,7 @@ class PatternSearch(Part):
     def action_pattern(self) -> None:
         """Type a regular expression; up and down bring back earlier ones."""
         self._at, self._typed = len(self._patterns), self.wanted.pattern
-        self._host.type_into("find", self.wanted.pattern, self._take_typed)
+        self._host.line.open("find", self.wanted.pattern, self._take_typed)
 
     def _take_typed(self, typed: Typed) -> None:
         text = self._host.input.text
@@ -166,7 +166,7 @@ class PatternSearch(Part):
         elif typed in (Typed.PREVIOUS, Typed.NEXT):
             self._turn_back(-1 if typed is Typed.PREVIOUS else 1)
         elif typed in (Typed.KEEP, Typed.LEAVE):
-            self._host.stop_typing()
+            self._host.line.close()
             self._host.tell()
             if typed is Typed.KEEP and text:
                 self.ask(text)

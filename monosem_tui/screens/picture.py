@@ -12,10 +12,10 @@ from textual.screen import Screen
 from monosem_tui.export.page_files import file_name
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.output_files import write
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 
 
-class PictureFile(Part):
+class PictureFile(ScreenPart):
     """Writes the screen to a file."""
 
     def __init__(self, host: MonosemScreen) -> None:

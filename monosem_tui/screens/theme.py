@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from monosem_tui.keys.actions import Need
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 
 
-class ThemeChoice(Part):
+class ThemeChoice(ScreenPart):
     """Changes the palette of all screens."""
 
     def __init__(self, host: MonosemScreen) -> None:

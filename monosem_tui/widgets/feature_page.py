@@ -102,7 +102,7 @@ class FeaturePage(ScrolledView):
         self.refresh()
         self.post_message(self.Moved())
 
-    def retrace(self, trail: Trail | None, outside: str) -> None:
+    def show_trail(self, trail: Trail | None, outside: str) -> None:
         """Show how one came here, and why the list does not have the feature."""
         if (trail, outside) != (self._trail, self._outside):
             self._trail, self._outside = trail, outside

@@ -30,15 +30,29 @@ def write_output(path: Path, text: str, kind: str = "", is_kind: Callable[[Path]
         MonosemError: another file is there, the folder is missing, or it cannot be written.
     """
     with disk_errors(path):
-        if _written_into(path, text):
-            return
+        check_output(path, kind, is_kind)
+        if not _written_into(path, text):
+            target = Path(os.path.realpath(path))
+            if not _claim(target):
+                check_output(path, kind, is_kind)
+            _fill(target, text)
+
+
+def check_output(path: Path, kind: str = "", is_kind: Callable[[Path], bool] | None = None) -> None:
+    """Refuse what `write_output` would refuse, before the work whose result is to be written.
+
+    Raises:
+        MonosemError: another file is there, or the folder is missing.
+    """
+    with disk_errors(path):
         target = Path(os.path.realpath(path))
-        if not target.parent.is_dir():
+        if not path.exists() and not target.parent.is_dir():
             raise _no_folder(path)
-        if not _claim(target) and target.stat().st_size and not (is_kind and is_kind(target)):
+        if not path.exists() or not path.stat().st_size or _is_device(path):
+            return
+        if path.is_dir() or not (is_kind and is_kind(target)):
             wrong = f"is there already, and is not a {kind}" if is_kind else "is there already"
             raise MonosemError(f"{path} {wrong}", "Choose another name: no other file is overwritten.")
-        _fill(target, text)
 
 
 def write_new(path: Path, text: str) -> Path:
@@ -66,11 +80,15 @@ def write_new(path: Path, text: str) -> Path:
 
 def _written_into(path: Path, text: str) -> bool:
     """Write into a device or fifo; False where there is none."""
-    if not path.exists() or stat.S_IFMT(path.stat().st_mode) in (stat.S_IFREG, stat.S_IFDIR):
+    if not _is_device(path):
         return False
     with path.open("w", encoding="utf-8") as stream:
         stream.write(text)
     return True
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
 
 
 def _claim(path: Path) -> bool:
@@ -87,7 +105,7 @@ def _fill(path: Path, text: str) -> None:
     try:
         write_text(path, text)
     except BaseException:
-        if path.exists() and not path.stat().st_size:
+        if path.is_file() and not path.stat().st_size:
             path.unlink(missing_ok=True)
         raise
 

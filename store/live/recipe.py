@@ -9,7 +9,7 @@ from typing import Any
 
 from store.files.atomic import json_text
 from store.files.errors import MonosemError
-from store.files.output_file import write_output
+from store.files.output_file import check_output, write_output
 from store.files.typed_json import JsonError, decode
 from store.live.clamp import parse_clamp, parse_sweep
 from store.live.sampling import Sampling
@@ -50,6 +50,15 @@ class Recipe:
             MonosemError: something that is not a recipe is there, or it cannot be written.
         """
         write_output(path, json_text(self.as_json()), "recipe", _is_recipe)
+
+    @staticmethod
+    def check_place(path: Path) -> None:
+        """Refuse a file that `save` would refuse.
+
+        Raises:
+            MonosemError: something that is not a recipe is there, or its folder is missing.
+        """
+        check_output(path, "recipe", _is_recipe)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

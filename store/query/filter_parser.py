@@ -26,7 +26,7 @@ from store.query.filters import (
     Promotes,
     Says,
     Sign,
-    Token,
+    TokenName,
 )
 
 _SIGN = r"(>=|<=|>|<|=)"
@@ -126,11 +126,11 @@ class _Reader:
         bound = self._bound()
         return Like(int(found[0]), *bound) if bound else Like(int(found[0]))
 
-    def _token(self, key: str) -> Token:
+    def _token(self, key: str) -> TokenName:
         if found := self._take(re.compile(r"#([0-9]{1,9})(?=[\s<>=]|$)")):
-            return Token("", id=int(found[1]))
+            return TokenName("", id=int(found[1]))
         exact = self._text[self._at : self._at + 1] == '"'
-        return Token(self._value(key), exact)
+        return TokenName(self._value(key), exact)
 
     def _value(self, key: str) -> str:
         if self._text[self._at : self._at + 1] == '"':

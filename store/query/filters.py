@@ -45,7 +45,7 @@ class BadFilter(MonosemError):
 
 
 @dataclass(frozen=True)
-class Token:
+class TokenName:
     """Tokens of the vocabulary, as a filter names them."""
 
     text: str
@@ -79,7 +79,7 @@ class FilterSource:
         """Columns of the feature list."""
         return self.store.columns
 
-    def token_ids(self, token: Token) -> NDArray[np.int64]:
+    def token_ids(self, token: TokenName) -> NDArray[np.int64]:
         """Return the vocabulary ids that a name stands for.
 
         Raises:
@@ -87,7 +87,7 @@ class FilterSource:
         """
         return self._once(token, lambda: self._token_ids(token))
 
-    def use_of(self, token: Token) -> TokenUse:
+    def use_of(self, token: TokenName) -> TokenUse:
         """Return how much each feature fires on a token: exact, over the whole indexed corpus."""
         return self._once(("use", token), lambda: token_use(self.store, self.token_ids(token)))
 
@@ -102,7 +102,7 @@ class FilterSource:
             raise BadFilter(f"there is no feature {feature}", f"Features of this run are 0 to {last}.")
         return self._once(("like", feature), lambda: decoder_cosines(self.store, feature))
 
-    def raised(self, token: Token) -> NDArray[np.float32]:
+    def raised(self, token: TokenName) -> NDArray[np.float32]:
         """Return how much each feature raises a token among those listed for it, else 0: [F]."""
         return self._once(("raised", token), lambda: _raised(self.store, self.token_ids(token)))
 
@@ -114,7 +114,7 @@ class FilterSource:
             self._known[key] = answer
         return cast(_Answer, self._known[key])
 
-    def _token_ids(self, token: Token) -> NDArray[np.int64]:
+    def _token_ids(self, token: TokenName) -> NDArray[np.int64]:
         if token.id is not None:
             return np.array([token.id], np.int64)
         found = self.store.vocabulary.reading(token.text, exact=token.exact)
@@ -206,7 +206,7 @@ class Says(_Plain):
 class FiresOn:
     """Features that fire on a token: at all, or with a share of their total activation over the corpus."""
 
-    token: Token
+    token: TokenName
     sign: Sign = ">"
     share: float = 0.0
 
@@ -229,7 +229,7 @@ class Promotes:
     token in eleventh place is not found.
     """
 
-    token: Token
+    token: TokenName
 
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those that list it."""

@@ -31,7 +31,7 @@ _ALL = (
     Architecture("jumprelu", "jumprelu", "JumpReluSae", ("k", "l1"), transcodes=True),
     Architecture("matryoshka", "matryoshka", "MatryoshkaSae", ("k",), transcodes=True),
     Architecture("gated", "gated", "GatedSae", ("l1",)),
-    Architecture("l1-norm", "l1_norm", "L1NormSae", ("l1",)),
+    Architecture("l1-norm", "relu", "L1NormSae", ("l1",)),
     Architecture("relu", "relu", "ReluSae", ("l1",)),
 )
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 ENTRY = "from monosem_tui.entry import main; main()"
 _OURS = ("MONOSEM", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "SSH_", "TMUX")
@@ -25,6 +27,6 @@ def monosem(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
         capture_output=True,
         cwd=cwd or ROOT,
         env=clean_environment(**environment),
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )

@@ -16,6 +16,7 @@ import typer
 from monosem_tui.cli import error_frame as frame
 from store.files.errors import MonosemError, WorkFailed
 from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
+from tests.patience import PATIENCE
 
 FAILURES: dict[str, BaseException] = {
     "wrong": MonosemError("no run at \x1b[31mx", "List\x07 them.\nThen choose."),
@@ -140,14 +141,14 @@ def test_debug_behind_two_dashes_is_data(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_pipe_that_broke_elsewhere_is_an_error(tmp_path: Path) -> None:
     script = (
         "import sys, typer\n"
-        "from monosem_tui.cli import error_frame as frame\n"
+        "from monosem_tui.cli import error_frame\n"
         "app = typer.Typer(rich_markup_mode=None)\n"
         "@app.command()\n"
         "def one() -> None:\n"
         "    raise BrokenPipeError(32, 'Broken pipe')\n"
         "@app.command()\n"
         "def two() -> None: ...\n"
-        "sys.exit(frame.run(typer.main.get_command(app), ['one']))\n"
+        "sys.exit(error_frame.run(typer.main.get_command(app), ['one']))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=clean_environment(), cwd=ROOT)
     assert done.returncode == 1
@@ -157,7 +158,7 @@ def test_a_pipe_that_broke_elsewhere_is_an_error(tmp_path: Path) -> None:
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     script = (
         "import signal, sys, typer\n"
-        "from monosem_tui.cli import error_frame as frame\n"
+        "from monosem_tui.cli import error_frame\n"
         "app = typer.Typer(rich_markup_mode=None)\n"
         "@app.command()\n"
         "def train(resume: bool = False) -> None:\n"
@@ -166,7 +167,7 @@ def test_an_interrupted_process_leaves_no_traceback() -> None:
         "    signal.pause()\n"
         "@app.command()\n"
         "def other() -> None: ...\n"
-        "sys.exit(frame.run(typer.main.get_command(app), ['train']))\n"
+        "sys.exit(error_frame.run(typer.main.get_command(app), ['train']))\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script],
@@ -178,7 +179,7 @@ def test_an_interrupted_process_leaves_no_traceback() -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
         child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=60)
+        _, errors = child.communicate(timeout=PATIENCE)
     assert child.returncode == 2
     assert errors == b"monosem: stopped; run the same command with --resume to go on\n"
 

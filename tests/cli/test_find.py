@@ -18,6 +18,7 @@ from monosem_tui.cli.main import run
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
 from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
+from tests.patience import PATIENCE
 from tests.sample_run import CONCEPTS, Sample, build_sample, word_ids
 from tests.store.raw import Raw, RawToken, build_store
 
@@ -185,5 +186,5 @@ def test_a_pattern_that_takes_for_ever_can_be_stopped(tmp_path: Path) -> None:
     assert child.stderr is not None
     assert child.stderr.readline() == "matching\n"
     os.kill(child.pid, signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=PATIENCE)
     assert (child.returncode, said) == (2, "monosem: stopped\n")

@@ -260,7 +260,7 @@ def test_memory_that_runs_out_is_a_sentence(
 
     monkeypatch.setattr("engine.live.decoder.Decoder.feed", feed)
     assert monosem(["generate", str(run.path), "--prompt", PROMPT, "--device", "cpu"]) == 1
-    assert capsys.readouterr().err.splitlines()[0] == "monosem: the memory has run out"
+    assert capsys.readouterr().err.splitlines()[0] == "monosem: out of memory"
 
 
 def test_numbers_that_overflow_are_a_sentence(

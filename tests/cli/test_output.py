@@ -7,7 +7,7 @@ import math
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -28,7 +28,7 @@ def test_json_is_ascii_and_strict(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out) == {"text": HOSTILE, "bad": [None, None, None, 1.5], "pair": [1, None]}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(max_examples=200)
 @given(st.text())
 def test_text_is_harmless(capsys: pytest.CaptureFixture[str], text: str) -> None:
     output.emit_text(text)

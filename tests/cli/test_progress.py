@@ -16,6 +16,7 @@ from engine.runtime.progress import Progress, Silent
 from monosem_tui.cli.progress import ConsoleProgress, TaskBar, bar_line, duration
 from monosem_tui.draw.spans import text_of, width_of
 from tests.cli.running import ROOT, clean_environment
+from tests.patience import PATIENCE
 
 
 class Clock:
@@ -161,7 +162,7 @@ def test_live_bars_leave_only_their_last_lines() -> None:
         pass  # Linux reports the end of a terminal as an error
     finally:
         os.close(ours)
-    out, _ = done.communicate(timeout=60)
+    out, _ = done.communicate(timeout=PATIENCE)
     assert (done.returncode, out) == (0, b"data\n")
     text = seen.decode()
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1

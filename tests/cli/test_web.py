@@ -17,6 +17,7 @@ import pytest
 from monosem_tui.cli.main import run as monosem
 from monosem_tui.terminal import web
 from tests.cli.running import ENTRY, ROOT, clean_environment
+from tests.patience import PATIENCE
 from tests.sample_run import Sample
 
 installed = pytest.mark.skipif(find_spec("textual_serve") is None, reason="needs the extra `web`")
@@ -73,11 +74,11 @@ def port(sample: Sample, tmp_path: Path) -> Iterator[int]:
         assert f"http://127.0.0.1:{number}".encode() in server.stderr.readline()
         yield number
         server.terminate()
-        assert server.wait(timeout=20) == 0, shlex.join(words)
+        assert server.wait(timeout=PATIENCE) == 0, shlex.join(words)
 
 
 def status(port: int, path: str, **headers: str) -> int:
-    asked = http.client.HTTPConnection(web.HOST, port, timeout=20)
+    asked = http.client.HTTPConnection(web.HOST, port, timeout=PATIENCE)
     asked.request("GET", path, headers=headers)
     response = asked.getresponse()
     policy = response.headers.get("Content-Security-Policy", "")

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings
 from engine.sae.sparse import products as sparse
-from engine.sae.sparse.entries import PIECE, Entries
+from engine.sae.sparse.entries import PIECE
+from engine.sae.sparse.products import TopKEntries
 from engine.training.trainer import SaeTrainer, TrainerSettings
 
 
@@ -74,7 +75,7 @@ def check(kernels: ModuleType, given: Operands, piece: int = PIECE) -> None:
     product_BK = kernels.row_products(left_BD, rows_FD, feature_BK)
     exact_BF, size_BF = left_BD.double() @ rows_FD.double().T, left_BD.double().abs() @ rows_FD.double().abs().T
     _close(product_BK, exact_BF.gather(1, index_BK), size_BF.gather(1, index_BK))
-    sum_FD = kernels.summed_by_feature(weight_BK, left_BD, Entries(feature_BK, len(rows_FD), piece))
+    sum_FD = kernels.summed_by_feature(weight_BK, left_BD, TopKEntries(feature_BK, len(rows_FD), piece))
     _close(sum_FD, acts_BF.T @ left_BD.double(), acts_BF.abs().T @ left_BD.double().abs())
     assert weighted_BD.dtype == product_BK.dtype == sum_FD.dtype == rows_FD.dtype
 

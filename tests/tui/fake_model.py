@@ -4,9 +4,8 @@
     dies          it kills itself after the third token
     refuses       it loads nothing
     slow          it says what it loads and never gets further
-    endless       a text has no end
     mute          it ends at once, with a traceback's last line on stderr
-    ever          as `endless`, one token each 20 milliseconds
+    ever          a text has no end, and is never complete; one token each 20 milliseconds
     evil          whatever it says about itself tries to take over the terminal
     chatty        its tokenizer has a chat template
     exhausted     memory runs out at the third token; the process goes on
@@ -147,8 +146,7 @@ class Fake:
             self.going = None
             send(wire.Failed(id=going.id, what="memory ran out on the GPU", hint="Shorten the text."))
             return
-        endless = "endless" in self.behaviour or "ever" in self.behaviour
-        if self.left == 0 or (n >= self.longest and not endless):
+        if self.left == 0 or self.complete:
             self.settle()
             return
         changed = bool(self.clamps) and n >= FORK
@@ -169,10 +167,14 @@ class Fake:
         if "dies" in self.behaviour and self.number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    @property
+    def complete(self) -> bool:
+        return self.number >= self.longest and "ever" not in self.behaviour
+
     def settle(self) -> None:
         going, self.going = self.going, None
         if going is not None:
-            end = "length" if self.number >= self.longest else None
+            end = "length" if self.complete else None
             send(wire.Rested(id=going.id, base_end=end, clamped_end=end, base_tok_s=90.0, clamped_tok_s=96.0))
 
     def inspect(self, request: wire.Inspect) -> None:

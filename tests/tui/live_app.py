@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from monosem_tui.live.model_client import Phase
 from monosem_tui.live.process import ModelProcess
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.screen import LiveScreen
-from tests.tui.screens import screen_text, settle
+from tests.tui.screens import settle, until
 
 ROOT = Path(__file__).parents[2]
 FAKE = Path(__file__).parent / "fake_model.py"
@@ -29,16 +28,6 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *behaviour: str) -> None:
     """Live screens start the pretended model."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(ModelConnection, "command", staticmethod(fake(*behaviour)))
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait for something that comes by itself."""
-    for _ in range(3000):
-        await pilot.pause(0.01)
-        if holds():
-            await pilot.pause()
-            return
-    raise AssertionError(screen_text(pilot))
 
 
 async def live(pilot: Pilot[None]) -> LiveScreen:
@@ -85,12 +74,3 @@ def process_of(screen: LiveScreen) -> ModelProcess:
     process = screen.connection.talk._process
     assert isinstance(process, ModelProcess)
     return process
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs: not if it is a zombie."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False

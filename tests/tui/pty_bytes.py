@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 _LAUNCH = """
 import os, sys
@@ -45,13 +47,11 @@ sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else bro
 """
 _NOWHERE = "/dev/null/state"
 """Where nothing can be kept: each app begins anew."""
-PATIENCE = 20.0
-"""Seconds after which something that should have come will not come any more."""
 LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
-TRIFLE = 1_000_000
-"""Nanoseconds of work in that time that lead to nothing: a thread that looks whether there are keys to read."""
+TRIFLE, IDLE = 1_000_000, 5_000_000
+"""Nanoseconds of work that lead to nothing, at least and per second: a thread that looks whether there are keys."""
 
 
 class PtyApp:
@@ -102,18 +102,28 @@ class PtyApp:
         self.process.wait()
 
     def press(self, keys: bytes, quiet: float | None = None) -> bytes:
-        """Send keys; everything written until nothing comes for `quiet` seconds, or until the app is at rest."""
-        os.write(self.master, keys)
-        return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0) if quiet is None else self.read(quiet)
+        """Send keys; everything written until the app is at rest, or from the first answer until none for `quiet` s.
 
-    def rest(self, longer: float = 0.0) -> bytes:
-        """Everything written until the app and its children sleep, `longer` seconds more than usual.
+        With `quiet`, the keys must have an answer.
+        """
+        self.send(keys)
+        if quiet is None:
+            return self.rest(ESCAPES if keys.endswith(b"\x1b") else 0.0)
+        return self.piece() + self.read(quiet)
+
+    def send(self, keys: bytes) -> None:
+        """Send keys, and read nothing."""
+        os.write(self.master, keys)
+
+    def rest(self, longer: float = 0.0, *, children: bool = True) -> bytes:
+        """Everything written until the app, and its children if asked for, sleep `longer` seconds more than usual.
 
         Waits no longer than it must, and on a busy machine as long as it must, which no fixed time does.
         """
         asleep, found = REST + self._follows + longer, b""
+        trifle = max(TRIFLE, IDLE * asleep)
         begun = since = time.monotonic()
-        work = working(self.process.pid)
+        work = working(self.process.pid, children)
         while (now := time.monotonic()) < since + asleep and now < begun + PATIENCE:
             if select.select([self.master], [], [], LOOK)[0]:
                 piece = self._read()
@@ -121,8 +131,8 @@ class PtyApp:
                     break
                 found += piece
                 since, work = time.monotonic(), None
-            done = working(self.process.pid)
-            if done is None or work is None or done - work > TRIFLE:
+            done = working(self.process.pid, children)
+            if done is None or work is None or done - work > trifle:
                 since, work = time.monotonic(), done
         return found
 
@@ -178,15 +188,15 @@ class PtyApp:
             return b""
 
 
-def working(pid: int) -> int | None:
-    """Nanoseconds that a process and its children have worked; None while one of them has something to do."""
+def working(pid: int, children: bool = True) -> int | None:
+    """Nanoseconds that a process, with its `children`, has worked; None while one of them has something to do."""
     done = 0
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             if (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "SZXT":
                 return None
             done += int((thread / "schedstat").read_text().split()[0])
-            for child in (thread / "children").read_text().split():
+            for child in (thread / "children").read_text().split() if children else ():
                 below = working(int(child))
                 if below is None:
                     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ from textual.pilot import Pilot
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Role
 from monosem_tui.screens.browse import BrowseScreen
+from tests.patience import PATIENCE
 
 GOLDENS = Path(__file__).parent / "goldens"
 MEANINGFUL = [role for role in Role if role.name.startswith("HEAT")] + [Role.CURSOR, Role.CARET, Role.UNDER, Role.PEAK]
@@ -34,18 +37,30 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until the page shows all of the feature under the cursor, where there is a page to show it."""
     screen = browse_screen(pilot)
-    for _ in range(500):
-        await pilot.pause(0.01)
-        card, figures = screen.pane.state.page.card, screen.pane.state.page.figures
+    state = screen.pane.state
+
+    def settled() -> bool:
+        card, figures = state.page.card, state.page.figures
         shown = card.feature if card else None
         whole = card is not None and (card.dead or (figures is not None and figures.drift is not None))
-        if (
-            not screen.pane.state.page.display
-            or (shown == screen.pane.state.feature and whole)
-            or (shown is None and screen.pane.state.page.rows > 1)
-        ):
-            return
-    raise AssertionError(f"the page stays at {shown}, the cursor is on {screen.pane.state.feature}")
+        here = (shown == state.feature and whole) or (shown is None and state.page.rows > 1)
+        return here or not state.page.display
+
+    await _meanwhile(pilot, settled)
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for something that comes by itself, then until it is drawn."""
+    await _meanwhile(pilot, holds)
+    await pilot.pause()
+
+
+async def _meanwhile(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    await pilot.pause(0.01)
+    while not holds():
+        assert time.monotonic() < deadline, screen_text(pilot)
+        await pilot.pause(0.01)
 
 
 async def go(pilot: Pilot[None], *keys: str) -> BrowseScreen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -25,10 +24,11 @@ from store.notes.note_file import Notes
 from store.query.find import FindOptions, find
 from store.query.find_process import Asking
 from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+from tests.patience import wait_for_end
 from tests.sample_run import Sample, build_sample
-from tests.store.query.test_find_process import ENDLESS, SEA, gone
+from tests.store.query.test_find_process import ENDLESS, SEA
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest
+from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest, until
 from tests.tui.test_goldens import SIZES
 
 NAMES = {
@@ -53,15 +53,6 @@ def find_screen(pilot: Pilot[None]) -> FindScreen:
 
 def typed(text: str) -> list[str]:
     return [NAMES.get(character, character) for character in text]
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
-    for _ in range(2000):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError(screen_text(pilot))
 
 
 async def answered(pilot: Pilot[None]) -> FindScreen:
@@ -172,7 +163,7 @@ async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None
         await pilot.press("question_mark", "question_mark")  # the keys go on
         assert screen.search._asking is asking
         await pilot.press("escape")
-        assert gone(asking.pid)
+        wait_for_end(asking.pid)
         assert "search stopped" in bottom(pilot)
         assert "stopped ─" in screen_text(pilot)
         await ask(pilot, "sea")
@@ -190,7 +181,7 @@ async def test_a_new_question_ends_the_one_before(make_app: MakeApp) -> None:
         before = screen.search._asking
         assert before is not None
         await ask(pilot, "sea")
-        assert gone(before.pid)
+        wait_for_end(before.pid)
         assert screen.pane.state.feature == 0
 
 
@@ -204,7 +195,7 @@ async def test_leaving_ends_the_search(make_app: MakeApp) -> None:
         await pilot.press("q")
         await pilot.pause()
     assert asking is not None
-    assert gone(asking.pid)
+    wait_for_end(asking.pid)
 
 
 # Patterns
@@ -332,7 +323,7 @@ async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp) -
             ):
                 for key in action.keys:
                     await pilot.press(NAMES.get(key, {">": "greater_than_sign", "<": "less_than_sign"}.get(key, key)))
-                    await pilot.press("escape") if screen.typing else None
+                    await pilot.press("escape") if screen.line.typing else None
                     await answered(pilot)
         assert pilot.app.screen is screen
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, wait_for_end
 from tests.sample_run import Sample, build_sample
-from tests.store.query.test_find_process import ENDLESS, gone
+from tests.store.query.test_find_process import ENDLESS
 from tests.tui.pty_bytes import PtyApp
 from tests.tui.test_wire import LONG, text
 
@@ -33,7 +34,7 @@ def app(run: Sample, request: pytest.FixtureRequest) -> Iterator[PtyApp]:
 def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
     with PtyApp(run.run.path, 200, 50, debounce=LONG, TERM="xterm-256color") as app:
         app.read_until(b"features")
-        app.read(0.3)
+        app.rest()
         assert len(app.press(b"2", 0.3)) <= 40_000
         app.press(b"/", 0.3)
         for letter in b"sea|she":
@@ -47,24 +48,31 @@ def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
 
 
 def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> None:
-    app.press(b":find " + ENDLESS.encode() + b"\r", 1.0)
+    app.send(b":find " + ENDLESS.encode() + b"\r")
+    app.read_until(b"esc stops the search")
+    app.rest(children=False)
     assert app.read(2.0) == b""
-    assert "these keys" in text(app.press(b"?", 0.5))
-    app.press(b"?", 0.5)
-    assert "search stopped" in text(app.press(b"\x1b", 0.5))
-    os.write(app.master, b"q")
+    app.send(b"?")
+    app.read_until(b"these keys")
+    app.send(b"?")
+    app.rest(children=False)
+    app.send(b"\x1b")
+    app.read_until(b"search stopped")
+    app.send(b"q")
     assert app.wait() == 0
 
 
 def test_a_line_that_drops_ends_the_search_too(run: Sample) -> None:
     with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as app:
         app.read_until(b"features")
-        app.press(b":find " + ENDLESS.encode() + b"\r", LONG)
+        app.send(b":find " + ENDLESS.encode() + b"\r")
+        app.read_until(b"esc stops the search")
         searching = [int(found) for found in _children(app.process.pid)]
         app.hang_up()
-        assert app.process.wait(timeout=10) == 128 + signal.SIGHUP
+        assert app.process.wait(PATIENCE) == 128 + signal.SIGHUP
         assert searching
-        assert all(map(gone, searching))
+        for pid in searching:
+            wait_for_end(pid)
 
 
 def _children(pid: int) -> list[str]:

@@ -17,7 +17,7 @@ from store.index.segment import segment_path
 from store.run.folder import RunFolder
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
+from tests.tui.screens import browse_screen, press, screen_text, settle, until
 
 CONTEXT, PER_SEGMENT = 32, 10
 
@@ -34,14 +34,10 @@ def filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, Pa
     return whole, kept
 
 
-async def until(pilot: Pilot[None], contexts: int) -> None:
+async def grown(pilot: Pilot[None], contexts: int) -> None:
     """Wait until the screen has taken that many contexts, and the page has followed."""
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if browse_screen(pilot).pane.state.run.store.n_contexts == contexts:
-            await settle(pilot)
-            return
-    raise AssertionError("the index has not grown")
+    await until(pilot, lambda: browse_screen(pilot).pane.state.run.store.n_contexts == contexts)
+    await settle(pilot)
 
 
 def highest(sample: Sample, contexts: int, feature: int) -> float:
@@ -57,23 +53,21 @@ async def test_columns_and_headline_follow(make_app: MakeApp, filling: tuple[Sam
         feature, ordering = screen.pane.state.listing.feature, screen.order.catalogue.ordering
         assert "index 33.3 %: 10 of 30 contexts" in screen_text(pilot)
         (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
-        await until(pilot, 20)
+        await grown(pilot, 20)
         assert "index 66.7 %: 20 of 30 contexts" in screen_text(pilot)
         assert (screen.pane.state.listing.feature, screen.order.catalogue.ordering) == (feature, ordering)
         assert feature is not None
         fires = (sample.dense_NF[: 20 * CONTEXT] > 0).sum(axis=0)
         assert screen.pane.state.run.store.columns.count_F.tolist() == fires.tolist()
         assert sorted(screen.pane.state.listing.order.tolist()) == np.flatnonzero(fires).tolist()
-        for _ in range(300):
-            await pilot.pause(0.01)
-            if screen.pane.state.page.card and screen.pane.state.page.card.count == fires[feature]:
-                break
+        page = screen.pane.state.page
+        await until(pilot, lambda: page.card is not None and page.card.count == fires[feature])
         assert screen.pane.state.page.card is not None
         assert screen.pane.state.page.card.max == highest(sample, 20, feature)
         (kept / "seg-00002.h5").rename(segment_path(sample.run.index, 2))
         (kept / "features.h5").rename(sample.run.features)
         shutil.rmtree(sample.run.index)
-        await until(pilot, 30)
+        await grown(pilot, 30)
         assert "contexts" not in screen_text(pilot).splitlines()[0]
         assert screen.pane.state.run.store.merged
         assert (screen.pane.state.listing.feature, screen.order.catalogue.ordering) == (feature, ordering)
@@ -87,7 +81,7 @@ async def test_the_page_stays_where_it_was_scrolled_to(make_app: MakeApp, fillin
         feature, first = screen.pane.state.listing.feature, screen.pane.state.page.first
         assert first == 2
         (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
-        await until(pilot, 20)
+        await grown(pilot, 20)
         assert (screen.pane.state.page.card is not None, screen.pane.state.listing.feature) == (True, feature)
         assert (screen.pane.state.page.first, screen.pane.state.panes.front) == (first, "page")
 
@@ -97,10 +91,10 @@ async def test_growth_while_a_filter_is_typed(make_app: MakeApp, filling: tuple[
     async with make_app(open_run(sample.run.path)).run_test(size=(80, 24)) as pilot:
         await press(pilot, "slash", *"sea")
         (kept / "seg-00001.h5").rename(segment_path(sample.run.index, 1))
-        await until(pilot, 20)
+        await grown(pilot, 20)
         await press(pilot, "backspace")
         screen = browse_screen(pilot)
-        assert (screen.typing, screen.input.text, screen.order.catalogue.ordering.text) == (True, "se", "se")
+        assert (screen.line.typing, screen.input.text, screen.order.catalogue.ordering.text) == (True, "se", "se")
 
 
 async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tuple[Sample, Path]) -> None:
@@ -108,11 +102,7 @@ async def test_what_cannot_be_read_is_said_once(make_app: MakeApp, filling: tupl
     async with make_app(open_run(sample.run.path)).run_test(size=(200, 24)) as pilot:
         await settle(pilot)
         segment_path(sample.run.index, 1).write_bytes(b"not a segment")
-        for _ in range(300):
-            await pilot.pause(0.01)
-            if "seg-00001.h5 is not" in screen_text(pilot):
-                break
-        assert "seg-00001.h5 is not" in screen_text(pilot)
+        await until(pilot, lambda: "seg-00001.h5 is not" in screen_text(pilot))
         await press(pilot, "j")
         await pilot.pause(0.1)
         assert "seg-00001.h5 is not" not in screen_text(pilot)

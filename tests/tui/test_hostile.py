@@ -15,8 +15,9 @@ import pytest
 from monosem_tui.keys.actions import VIEWS
 from store.notes.note_file import Notes
 from tests.hostile_run import ALL, CLIPBOARD, MARK, PAYLOADS, build_hostile
+from tests.patience import PATIENCE
 from tests.sample_run import Sample
-from tests.tui.pty_bytes import PATIENCE, ROOT, PtyApp
+from tests.tui.pty_bytes import ROOT, PtyApp
 from tests.tui.wire_screen import FORBIDDEN, WireScreen, cells
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")

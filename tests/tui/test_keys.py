@@ -59,7 +59,7 @@ def state(pilot: Pilot[None]) -> State:
         screen.order.catalogue.ordering,
         screen.pane.state.page.rendering,
         screen.pane.state.page.log_counts,
-        screen.input.kind + screen.input.text if screen.typing else "",
+        screen.input.kind + screen.input.text if screen.line.typing else "",
         bool(screen.keys.display),
         screen.pane.state.listing.palette.name,
         chosen(screen),
@@ -437,10 +437,10 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
     async with make_app().run_test(size=(80, 24)) as pilot:
         await press(pilot, "slash")
         screen = browse_screen(pilot)
-        screen.take_paste("max>6 !label:water")
+        screen.line.paste("max>6 !label:water")
         expected = [i for i in np.flatnonzero(dense.max(axis=0) > 6).tolist() if i != 0]
         assert sorted(screen.pane.state.listing.order.tolist()) == expected
-        screen.take_paste(" mean>")
+        screen.line.paste(" mean>")
         assert sorted(screen.pane.state.listing.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
         assert "unfinished" in screen_text(pilot)
@@ -448,7 +448,7 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert "a number is expected after >" in screen_text(pilot)
         await press(pilot, "slash")
         await press(pilot, "ctrl+u")
-        screen.take_paste("dead")
+        screen.line.paste("dead")
         assert screen.pane.state.listing.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")
         assert len(screen.pane.state.listing.order) == 46

@@ -20,10 +20,11 @@ from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import LiveMemory, Memory, recall
 from store.live.recipe import Recipe
 from store.live.sampling import Sampling
+from tests.patience import wait_for_end
 from tests.sample_run import VOCAB, Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import alive, keys, live, pretend, process_of, until, write
-from tests.tui.screens import assert_golden, press, screen_text, settle, style_digest
+from tests.tui.live_app import keys, live, pretend, process_of, write
+from tests.tui.screens import assert_golden, press, screen_text, settle, style_digest, until
 from tests.tui.test_goldens import SIZES
 
 
@@ -236,17 +237,7 @@ async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch
         pid = process_of(screen).pid
         assert pid is not None
         await pilot.press("ctrl+g")
-    await _gone(pid)
-
-
-async def _gone(pid: int) -> None:
-    import asyncio
-
-    for _ in range(500):
-        if not alive(pid):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"process {pid} is still there")
+    wait_for_end(pid)
 
 
 async def test_memory_runs_out_while_it_writes(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +314,7 @@ async def test_prompts_that_do_not_do(make_app: MakeApp, monkeypatch: pytest.Mon
         assert "there is no prompt" in screen_text(pilot)
         screen = await write(pilot)
         await pilot.press("p", "ctrl+u")
-        screen.take_paste("a line of text\n" * 5000)
+        screen.line.paste("a line of text\n" * 5000)
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         assert "↵a line of text" in screen_text(pilot)

@@ -16,8 +16,8 @@ from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.engine.live.test_socket_server import Served
 from tests.engine.small import words
-from tests.tui.live_app import keys, live, until
-from tests.tui.screens import screen_text
+from tests.tui.live_app import keys, live
+from tests.tui.screens import screen_text, until
 
 PROMPT = words([5, 9, 33, 12])
 pytestmark = pytest.mark.slow

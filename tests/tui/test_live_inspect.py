@@ -15,8 +15,8 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import keys, live, pretend, until
-from tests.tui.screens import press, screen_text, settle
+from tests.tui.live_app import keys, live, pretend
+from tests.tui.screens import press, screen_text, settle, until
 
 
 def test_documents_by_number(sample: Sample) -> None:
@@ -138,7 +138,7 @@ async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
         await pilot.press("i", "p")
-        screen.take_paste("a line of text\n" * 5000)
+        screen.line.paste("a line of text\n" * 5000)
         await pilot.pause()
         assert "20 000 of 75 000 letters kept" in screen_text(pilot)
         await pilot.press("enter")

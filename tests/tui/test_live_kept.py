@@ -23,8 +23,8 @@ from store.live.saved_recipes import keep_recipe, kept_recipes
 from store.notes.note_file import Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import keys, live, pretend, until, write
-from tests.tui.screens import assert_golden, press, screen_text, style_digest
+from tests.tui.live_app import keys, live, pretend, write
+from tests.tui.screens import assert_golden, press, screen_text, style_digest, until
 from tests.tui.test_goldens import SIZES
 
 
@@ -56,7 +56,7 @@ async def test_a_recipe_is_kept_and_written_again(
         screen = await write(pilot)
         wrote = screen.connection.talk.recipe
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "own-1 is kept in the notes" in screen_text(pilot))
+        await until(pilot, lambda: "own-1 saved (o opens it)" in screen_text(pilot))
         (kept,) = kept_recipes(own.editor.notes.path)
         digest = hashlib.sha256((own.path / "sae.h5").read_bytes()).hexdigest()
         assert kept.recipe == Recipe(
@@ -141,7 +141,7 @@ async def test_a_text_under_several_strengths_is_said_to_be_one(
         await pilot.press("ctrl+g")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "not all of the text was written so" in screen_text(pilot))
+        await until(pilot, lambda: "clamps changed while this text was written" in screen_text(pilot))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -20,8 +20,8 @@ from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import ROOT, keys, live, until
-from tests.tui.screens import screen_text
+from tests.tui.live_app import ROOT, keys, live
+from tests.tui.screens import screen_text, until
 
 PROMPT = words([5, 9, 33, 12])
 
@@ -97,7 +97,7 @@ async def test_a_chat_that_is_kept_is_written_again(
             pass
         assert [token.token for token in before.clamped] == session.clamped.tokens
         await pilot.press("w", "enter")
-        await until(pilot, lambda: "is kept in the notes" in screen_text(pilot))
+        await until(pilot, lambda: "saved (o opens it)" in screen_text(pilot))
         await pilot.press("d", "r")
         await until(
             pilot, lambda: screen.connection.talk.writing is not before and screen.connection.talk.writing.complete

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, alive, wait_for_end
 from tests.sample_run import Sample, build_sample
-from tests.tui.live_app import FAKE, ROOT, alive
+from tests.tui.live_app import FAKE, ROOT
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
@@ -39,31 +39,21 @@ def writing(app: PtyApp, *, most: int) -> None:
 
 def child_of(app: PtyApp) -> int:
     """The pretended model's process."""
-    for _ in range(500):
-        for folder in Path("/proc").iterdir():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
-                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1] if words else ""
-            except OSError:
-                continue
-            if str(FAKE).encode() in words and parent == str(app.process.pid):
-                return int(folder.name)
-        time.sleep(0.01)
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1] if words else ""
+        except OSError:
+            continue
+        if str(FAKE).encode() in words and parent == str(app.process.pid):
+            return int(folder.name)
     raise AssertionError("no process was started")
-
-
-def gone(pid: int) -> bool:
-    for _ in range(1000):
-        if not alive(pid):
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_token_costs_no_more_than_it_may(run: Sample) -> None:
     with started(run, "calm") as app:
         writing(app, most=TOKENS)
-        app.press(b"\x07", 0.05)
+        app.send(b"\x07")
         written = app.read_until(b"as long as asked for") + app.rest()
         assert len(written) / TOKENS <= 1_200
         text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z$]", "", written.decode())
@@ -74,7 +64,7 @@ def test_a_token_costs_no_more_than_it_may(run: Sample) -> None:
 def test_nothing_outlives_the_terminal(end: str, run: Sample) -> None:
     with started(run, "ever") as app:
         writing(app, most=40)
-        app.press(b"\x07", 0.05)
+        app.send(b"\x07")
         app.read_until(b"sky")
         pid = child_of(app)
         assert alive(pid)
@@ -83,20 +73,20 @@ def test_nothing_outlives_the_terminal(end: str, run: Sample) -> None:
         elif end == "kill":
             app.process.send_signal(signal.SIGKILL)
         else:
-            app.press(b"q", 0.05)
-        app.process.wait(20)
-        assert gone(pid)
+            app.send(b"q")
+        app.process.wait(PATIENCE)
+        wait_for_end(pid)
 
 
 def test_a_stopped_model_keeps_nobody_waiting(run: Sample) -> None:
     with started(run, "ever") as app:
         writing(app, most=40)
-        app.press(b"\x07", 0.05)
+        app.send(b"\x07")
         app.read_until(b"sky")
         pid = child_of(app)
         os.kill(pid, signal.SIGSTOP)
         app.read(0.6)
         assert b"max" in app.press(b"]") or b"2.5" in app.press(b"]")
-        app.press(b"q", 0.05)
+        app.send(b"q")
         assert app.wait() == 0
-        assert gone(pid)
+        wait_for_end(pid)

@@ -7,8 +7,8 @@ from textual.pilot import Pilot
 
 from monosem_tui.draw.palette import Palette
 from tests.tui.conftest import MakeApp
-from tests.tui.live_app import keys, live, pretend, until, write
-from tests.tui.screens import assert_golden, press, screen_text, style_digest
+from tests.tui.live_app import keys, live, pretend, write
+from tests.tui.screens import assert_golden, press, screen_text, style_digest, until
 from tests.tui.test_find import EITHER, answered, ask
 from tests.tui.test_screens import health
 

@@ -16,7 +16,7 @@ from monosem_tui.screens.feature import notes as noted
 from store.notes.note_file import FeatureNotes, Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
+from tests.tui.screens import browse_screen, press, screen_text, settle, until
 
 
 @pytest.fixture
@@ -155,9 +155,9 @@ async def test_escape_and_unchanged_text_write_nothing(make_app: MakeApp, own: O
             await press(pilot, key)
             await write(pilot, "x")
             await press(pilot, "down", "escape")
-            assert not browse_screen(pilot).typing
+            assert not browse_screen(pilot).line.typing
             await press(pilot, key, "enter")
-            assert not browse_screen(pilot).typing
+            assert not browse_screen(pilot).line.typing
         assert browse_screen(pilot).pane.state.feature == 0
     assert path.read_bytes() == content
 
@@ -187,13 +187,9 @@ async def test_another_terminals_notes_appear_by_themselves(
         theirs = Notes(path)
         theirs.set(0, "label", "theirs here")
         theirs.set(7, "label", "theirs there")
-        for _ in range(500):
-            await pilot.pause(0.01)
-            if "theirs there" in screen_text(pilot) and "0  theirs here" in screen_text(pilot).splitlines()[1]:
-                break
+        await until(pilot, lambda: "theirs there" in row(pilot, 7))
+        await until(pilot, lambda: "0  theirs here" in screen_text(pilot).splitlines()[1])
         assert "theirs here" in row(pilot, 0)
-        assert "theirs there" in row(pilot, 7)
-        assert "0  theirs here" in screen_text(pilot).splitlines()[1]
 
 
 async def test_undo_leaves_what_another_terminal_has_said(make_app: MakeApp, own: OpenRun, path: Path) -> None:

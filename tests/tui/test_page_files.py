@@ -19,7 +19,7 @@ from store.files.output_file import write_new
 from store.notes.note_file import Notes
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import press, screen_text, settle
+from tests.tui.screens import press, screen_text, settle, until
 
 MARKUP = (
     "<script src=http://evil/x.js>alert(1)</script> ![x](http://evil/x) [red]**b** `c` | &amp; \x1b]0;PWNED\x07\u202e"
@@ -206,10 +206,11 @@ async def test_a_folder_that_takes_no_files(make_app: MakeApp, tmp_path: Path, m
 
 async def test_the_screen_as_a_picture(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(80, 24)) as pilot:
-        for key in ("P", "4", "P"):
-            await pilot.press(key)
-            await pilot.pause(0.1)
-        assert "written to " in screen_text(pilot)
+        await pilot.press("P")
+        await until(pilot, Path("sample-browse.svg").is_file)
+        await pilot.press("4", "P")
+        await until(pilot, Path("sample-health.svg").is_file)
+        await until(pilot, lambda: "written to " in screen_text(pilot))
     for view in ("browse", "health"):
         svg = Path(f"sample-{view}.svg").read_text()
         words = "".join(ElementTree.fromstring(svg).itertext()).replace("\xa0", " ")

@@ -14,9 +14,10 @@ from monosem_tui.keys.actions import VIEWS
 from store.live.recipe import Recipe
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
+from tests.patience import PATIENCE
 from tests.sample_run import build_sample
 from tests.tui.conftest import EVALUATION, train
-from tests.tui.pty_bytes import PATIENCE, ROOT, PtyApp
+from tests.tui.pty_bytes import ROOT, PtyApp
 from tests.tui.wire_screen import WireScreen
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs pseudo-terminals and /proc")

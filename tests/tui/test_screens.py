@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,21 +29,12 @@ from store.run.folder import Provenance, Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import MakeApp, train
-from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest
+from tests.tui.screens import assert_golden, browse_screen, press, screen_text, settle, style_digest, until
 from tests.tui.test_goldens import SIZES
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
 SPEC = SaeSpec(model="stories260K", layer=2, site="resid_post", arch="topk", d_in=64, d_sae=1024, k=16)
 HOSTILE = "x\x1b[31m\x07[red]y\u202e[b]"
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait for something that comes by itself."""
-    for _ in range(500):
-        await pilot.pause(0.01)
-        if holds():
-            return
-    raise AssertionError(screen_text(pilot))
 
 
 @pytest.fixture
@@ -325,7 +315,7 @@ async def test_commands_run_what_they_name_and_say_why_not(make_app: MakeApp) ->
         await pilot.press("ctrl+p", *"zzz", "enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, BrowseScreen)
-        assert not pilot.app.screen.typing
+        assert not pilot.app.screen.line.typing
 
 
 # Runs

@@ -42,7 +42,7 @@ async def test_a_vocabulary_that_cannot_be_read(
         assert "16.5 %" in text  # what can be read is there
         assert "water, boats, the sea" in text
         await press(pilot, "slash", "s")
-        assert "features.h5 is damaged" in screen_text(pilot) or browse_screen(pilot).typing
+        assert "features.h5 is damaged" in screen_text(pilot) or browse_screen(pilot).line.typing
         await press(pilot, "escape", "y")
         assert "features.h5 is damaged" in screen_text(pilot)
 

@@ -14,6 +14,7 @@ import pytest
 from monosem_tui.keys.actions import VIEWS
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
+from tests.patience import PATIENCE
 from tests.sample_run import Sample, build_sample
 from tests.tui.conftest import train
 from tests.tui.pty_bytes import PtyApp
@@ -66,7 +67,7 @@ def ended_by(how: str, app: PtyApp) -> int:
     """The exit code, after something has ended the app."""
     if how == "terminal gone":
         app.hang_up()
-        return app.process.wait(timeout=20)
+        return app.process.wait(timeout=PATIENCE)
     app.process.send_signal(signal.SIGHUP if how == "hangup" else signal.SIGTERM)
     return app.wait()
 
@@ -93,7 +94,7 @@ def test_a_signal_on_every_screen(own: RunFolder, tmp_path: Path) -> None:
             app.read_until(b"features")
             app.press(view.key.encode())
             app.hang_up()
-            assert app.process.wait(timeout=20) == 128 + signal.SIGHUP
+            assert app.process.wait(timeout=PATIENCE) == 128 + signal.SIGHUP
             assert of_session(app.process.pid) == []
     assert not (tmp_path / "traces").exists()
 

@@ -15,12 +15,13 @@ import pytest
 
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
+from tests.patience import PATIENCE
 from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
-LONG = 1.0
-"""A wait before the page follows the cursor that outlasts a step."""
+LONG = 2.0
+"""Seconds before the page follows the cursor: more than a step takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def test_signals_end_it_in_good_order(app: PtyApp, number: signal.Signals) -> No
 
 def test_a_dropped_line_ends_it(app: PtyApp) -> None:
     app.hang_up()
-    assert app.process.wait(timeout=10) == 128 + signal.SIGHUP
+    assert app.process.wait(timeout=PATIENCE) == 128 + signal.SIGHUP
 
 
 def test_a_new_size_is_taken(app: PtyApp) -> None:

@@ -1,4 +1,4 @@
-"""The generated corpus whose concepts are known: lexicon, grammar, documents, and concepts per token.
+"""The generated corpus whose concepts are known: lexicon, grammar, documents and the spans of their concepts.
 
-Scoring features against those concepts is `engine.evaluation`.
+Concepts per token, and scoring features against them, are engine.evaluation.
 """

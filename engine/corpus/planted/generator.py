@@ -1,4 +1,4 @@
-"""`--data planted`: a generated corpus, the same on every machine, of any length, with no files."""
+"""The corpus `planted`: generated, of any length, the same on every machine, without files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from store.files.errors import MonosemError
 
 NAME = "planted"
 DEFAULT_DOCUMENTS = 36_000
-"""About 3 million tokens of a vocabulary learnt from it. A training that wants more reads them again, reordered."""
+"""About 3 million tokens of a vocabulary learnt from it. Longer trainings read them again in another order."""
 
 Kind = Literal["word", "class", "state"]
 _SPEC = re.compile(rf"{NAME}(?::(?:(?P<first>\d{{1,12}})-)?(?P<end>[1-9]\d{{0,11}}))?")
 
 
 class Concept(NamedTuple):
-    """Something that holds of some tokens and not of others."""
+    """A property that some tokens have."""
 
     name: str
     kind: Kind
@@ -35,11 +35,11 @@ CONCEPTS: tuple[Concept, ...] = (
     *(Concept(name, "state") for name in STATES),
     *(Concept(f"topic {name}", "state") for name in TOPICS),
 )
-"""All concepts; their numbers are their places here."""
+"""All concepts; a concept's number is its index here."""
 
 
 def is_planted(spec: str) -> bool:
-    """Whether --data means this corpus."""
+    """Return whether `spec` names this corpus."""
     return spec.split(":", 1)[0] == NAME
 
 
@@ -53,69 +53,69 @@ for _name, _sets in CLASS_CONCEPTS.items():
 
 
 class ConceptSpan(NamedTuple):
-    """Characters of a document of which a concept holds."""
+    """A range of a document's characters that has a concept."""
 
     concept: int
-    """Place in CONCEPTS."""
+    """Index in CONCEPTS."""
     start: int
     end: int
-    """Behind the last character."""
+    """End (exclusive)."""
 
 
 @dataclass(frozen=True)
 class PlantedCorpus:
-    """`count` documents; document n is drawn from the seed `first` + n and from nothing else."""
+    """`count` documents; document n depends on the seed `first` + n alone."""
 
     count: int = DEFAULT_DOCUMENTS
     first: int = 0
 
     @classmethod
     def parse(cls, spec: str) -> PlantedCorpus:
-        """`planted`, `planted:DOCUMENTS`, or `planted:FIRST-END` for documents that no shorter corpus holds.
+        """Parse `planted`, `planted:DOCUMENTS`, or `planted:FIRST-END` for documents beyond those of a shorter corpus.
 
-        Errors: MonosemError for anything else behind the colon.
+        Errors: MonosemError for anything else after the colon.
         """
         found = _SPEC.fullmatch(spec)
         first, end = (int(found[name] or 0) for name in ("first", "end")) if found else (0, -1)
         end = end or DEFAULT_DOCUMENTS
         if first >= end:
             raise MonosemError(
-                f"{spec} is no planted corpus",
-                f"Write {NAME}, {NAME}:100000 for so many documents, or {NAME}:36000-48000 for the 12000 behind 36000.",
+                f"{spec} is not a planted corpus",
+                f"Write {NAME}, {NAME}:100000 for so many documents, or {NAME}:36000-48000 for 12000 from 36000 on.",
             )
         return cls(end - first, first)
 
     @property
     def spec(self) -> str:
-        """As the user may write it."""
+        """The corpus's name, as `parse` takes it."""
         end = self.first + self.count
         if self.first:
             return f"{NAME}:{self.first}-{end}"
         return NAME if end == DEFAULT_DOCUMENTS else f"{NAME}:{end}"
 
     def documents(self) -> Iterator[Document]:
-        """All documents."""
+        """Yield all documents."""
         return (Document(number, self.text(number)) for number in range(self.count))
 
     def describe(self) -> str:
-        """How many documents and concepts."""
+        """Describe the numbers of documents and concepts."""
         return f"the planted corpus: {self.count:,} generated documents, {len(CONCEPTS)} concepts"
 
     def digest(self) -> str:
-        """SHA-256 over the documents' texts, each ended by a zero byte."""
+        """Return SHA-256 over the documents' texts, each followed by a zero byte."""
         return _digest(self.first, self.count)
 
     def text(self, number: int) -> str:
-        """The text of document `number`."""
+        """Return the text of document `number`."""
         return _text(self.first + number)
 
     def spans(self, number: int) -> list[ConceptSpan]:
-        """Where each concept holds in document `number`: a word from its first letter to its last, a state as below.
+        """Return the spans of all concepts in document `number`.
 
-        A quotation from its opening mark to the character before the closing one; what stands between the brackets of
-        a parenthesis; a list from its first bullet to the end of its last item; the second language, a letter and a
-        question from their first character to their last, the full stop or question mark included where there is one;
-        a topic all of the document.
+        A word spans its letters; a quotation reaches from its opening mark to the character before the closing one; a
+        parenthesis is the text between its brackets; a list reaches from its first bullet to the end of its last item;
+        the second language, a letter and a question span all their characters, with a final full stop or question
+        mark; a topic spans the document.
         """
         _, words, states = write(self.first + number)
         found = [
@@ -135,7 +135,7 @@ def _state(span: Span) -> int:
 
 @lru_cache(maxsize=DEFAULT_DOCUMENTS)
 def _text(number: int) -> str:
-    """Kept, because a command reads the corpus several times: some 15 MB."""
+    """Cached, because a command reads the corpus several times: some 15 MB."""
     return write(number)[0]
 
 

@@ -2,14 +2,13 @@
 
 A probabilistic context-free grammar. A rule is a line of symbols: the name of another rule in capitals, `{class}` for a
 word of a class of the lexicon, `{noun}`, `{verb}` and `{adjective}` for a word of the document's topic, `<state` and
-`>state` where a state begins and ends, `^` in front of a capital letter, `/` for the end of a line, and anything else
-for itself. A number in front is the rule's weight, 1 where there is none.
+`>state` for the begin and end of a state, `^` before a capital letter, `/` for a line end, and anything else for
+itself. A leading number is the rule's weight; the default is 1.
 
-What makes the states show in what is predicted: outside of them there are sentences; inside a quotation, a question, a
-parenthesis, a letter or a list every word is drawn anew, from words of the state's own and words that occur
-everywhere, and the state ends with the same probability behind each. So the state, and not the word before, says
-what follows. The second language has its own words. The topic changes the frequencies of nouns, verbs and
-adjectives, and of the words of every class.
+States influence predictions: outside of them there are sentences; inside a quotation, question, parenthesis, letter or
+list every word is drawn independently, from the state's own words and words that occur everywhere, and the state ends
+with the same probability after each. So the state, not the previous word, determines what follows. The second language
+has its own words. The topic changes the frequencies of nouns, verbs and adjectives, and of the words of every class.
 """
 
 from __future__ import annotations
@@ -108,31 +107,31 @@ RULES: dict[str, tuple[str, ...]] = {
 
 BEGIN = "TEXT"
 ATTACHED = frozenset(".,:?)”")
-"""Marks with no space in front of them."""
+"""Marks without a space before them."""
 OPENING = frozenset("(“")
-"""Marks with no space behind them."""
+"""Marks without a space after them."""
 SHOWN = {"“": '"', "”": '"'}
-"""In the text both quotation marks look the same; the grammar tells them apart for their spacing."""
+"""Both quotation marks look the same in the text; the grammar distinguishes them for their spacing."""
 
 
 class Span(NamedTuple):
-    """Where a concept holds."""
+    """A range of characters that has a concept."""
 
     concept: str
-    """Word as written, or the name of a state."""
+    """A word as written, or the name of a state."""
     start: int
     end: int
-    """Behind the last character."""
+    """End (exclusive)."""
 
 
 class Draw(NamedTuple):
-    """Things with their cumulative weights."""
+    """Alternatives with their cumulative weights."""
 
     things: Sequence[tuple[str, ...]]
     limits: list[float]
 
     def one(self, random: Callable[[], float]) -> tuple[str, ...]:
-        """A thing by its weight."""
+        """Draw an alternative by its weight."""
         return self.things[bisect(self.limits, random() * self.limits[-1])]
 
 
@@ -149,7 +148,7 @@ def _draw(lines: Sequence[str]) -> Draw:
 
 
 def falling(words: Sequence[str]) -> Draw:
-    """Words of falling frequency, the last a third as frequent as the first."""
+    """Return words with falling frequencies, the last a third as frequent as the first."""
     steps = max(1, len(words) - 1)
     return Draw([(word,) for word in words], list(accumulate(3 - 2 * number / steps for number in range(len(words)))))
 
@@ -174,21 +173,21 @@ _FOLLOWED = {word: (share, tuple(phrase.split())) for word, (share, phrase) in (
 
 @dataclass
 class Writing:
-    """A text in the making."""
+    """A text being written."""
 
     random: Callable[[], float]
     topic: str | None
     pieces: list[str]
     words: list[tuple[str, int]]
-    """Words and where they begin."""
+    """Words and their first characters."""
     states: list[Span]
     length: int = 0
     spaced: bool = False
-    """Whether a word would have a space in front."""
+    """Whether a word would follow a space."""
     capital: bool = False
 
     def expand(self, symbols: Sequence[str]) -> None:
-        """Write what the symbols stand for."""
+        """Write the expansion of the symbols."""
         open_at: dict[str, int] = {}
         for symbol in symbols:
             if symbol in _RULES:
@@ -241,9 +240,9 @@ class Writing:
 
 
 def write(seed: int) -> tuple[str, list[tuple[str, int]], list[Span]]:
-    """The text of a seed, its words with their places, and the spans of its states, topic included.
+    """Return the text of a seed, its words with their positions, and the spans of its states, including the topic.
 
-    Only `Random.random` is drawn from, whose sequence Python promises to keep between versions.
+    All draws use `Random.random`, whose sequence Python guarantees between versions.
     """
     random = Random(seed).random
     topic = _TOPIC.one(random)[0] or None
@@ -264,4 +263,4 @@ def _topics(topics: Mapping[str, Topic]) -> Draw:
 
 _TOPIC = _topics(TOPICS)
 TITLED = 0.9
-"""Share of the documents with a topic whose first line names it."""
+"""Share of the documents with a topic that name it in their first line."""

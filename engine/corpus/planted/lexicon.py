@@ -1,7 +1,7 @@
 """The words of the planted corpus: classes, topics, the second language, and the single words that are concepts.
 
-No word belongs to two classes, so that a word alone says which class it is of; a single word that is a concept may
-well belong to a class, a topic or both ("captain", "horse").
+No word belongs to two classes, so that a word determines its class; a word that is a concept itself may belong to a
+class, a topic or both ("captain", "horse").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "feeling": ("happy", "sad", "angry", "afraid", "tired", "proud", "lonely", "calm"),
     "weather": ("rain", "snow", "wind", "fog", "hail", "thunder", "frost"),
 }
-"""Interchangeable words by the symbol that stands for one of them in the grammar."""
+"""Interchangeable words, by their symbol in the grammar."""
 
 CLASS_CONCEPTS: dict[str, tuple[str, ...]] = {
     "animal": ("animal", "animals"),
@@ -36,11 +36,11 @@ CLASS_CONCEPTS: dict[str, tuple[str, ...]] = {
     "feeling": ("feeling",),
     "weather": ("weather",),
 }
-"""Concepts of kind "class", and the sets of words that each is made of."""
+"""Concepts of kind "class", and their sets of words."""
 
 
 class Topic(NamedTuple):
-    """What a topic is about, and how often a document is about it."""
+    """A topic's words, and its weight among documents."""
 
     weight: float
     nouns: tuple[str, ...]
@@ -86,7 +86,7 @@ TOPICS: dict[str, Topic] = {
         ("loud", "gentle"),
     ),
 }
-"""Topics by name; the rest of the documents have none."""
+"""Topics by name; other documents have none."""
 
 PLAIN = Topic(
     0.25,
@@ -94,19 +94,19 @@ PLAIN = Topic(
     ("found", "noticed", "painted", "cleaned"),
     ("old", "small", "big", "new"),
 )
-"""Words of no topic, among those of every topic."""
+"""Words without a topic, which occur under every topic."""
 
 OFF_TOPIC = 0.08
-"""Share of a topic's words that are drawn from another topic, or from PLAIN."""
+"""Share of words drawn from any topic or PLAIN instead of the document's topic."""
 PLAIN_SHARE = 0.17
-"""Share drawn from PLAIN."""
+"""Share of words drawn from PLAIN."""
 FAVOURED = 0.6
-"""Share of a class's words that are drawn, under a topic, from the three which that topic favours."""
+"""Share of a class's words drawn from the three words that the topic favours."""
 
 SECOND_NOUNS = ("zulak", "orem", "tavi", "kesh", "milun", "dorva", "ipek", "ranu")
 SECOND_VERBS = ("gorai", "senai", "vutai", "hilai", "pezai")
 SECOND_PARTICLES = ("na", "ke", "os", "wu")
-"""The second language: a particle in front of every noun, verbs at the end."""
+"""The second language: a particle before every noun, verbs at the end."""
 
 FOLLOWED: dict[str, tuple[float, str]] = {
     "captain": (0.5, "in command"),
@@ -132,7 +132,7 @@ FOLLOWED: dict[str, tuple[float, str]] = {
     "never": (0.5, "again"),
     "perhaps": (0.5, "not"),
 }
-"""What follows a word with some probability: what makes it differ from the others of its class or topic."""
+"""A phrase that follows a word with some probability; this distinguishes it from its class or topic."""
 
 CLASS_FOLLOWED: dict[str, tuple[float, str]] = {
     "animal": (0.3, "with wet fur"),
@@ -143,10 +143,10 @@ CLASS_FOLLOWED: dict[str, tuple[float, str]] = {
     "feeling": (0.3, "indeed"),
     "weather": (0.3, "from above"),
 }
-"""The same for all words of a class that FOLLOWED does not have."""
+"""The same for the words of a class that are not in FOLLOWED."""
 
 WORDS = (*FOLLOWED, "because", "suddenly", "twice", "said")
-"""Concepts of kind "word": these words, whatever their case."""
+"""Concepts of kind "word": these words, in any case."""
 
 STATES = ("quotation", "parenthesis", "list", "second language", "letter", "question")
-"""Concepts of kind "state", beside one for every topic."""
+"""Concepts of kind "state", in addition to one per topic."""

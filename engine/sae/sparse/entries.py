@@ -1,6 +1,6 @@
-"""Which features are active in which token, and the same by feature.
+"""Lists of (token, feature) entries, and the same entries sorted by feature.
 
-Shapes: B tokens of a batch, F = d_sae, G = F + 1, K entries kept a token, E = B·K entries, P pieces of long features.
+Shapes: B tokens of a batch, F = d_sae, G = F + 1, K entries per token, E entries, P pieces of long features.
 """
 
 from __future__ import annotations
@@ -15,59 +15,59 @@ from torch import Tensor
 from torch.nn import functional
 
 PIECE = 128
-"""Entries of a feature that one program of a kernel sums; features with more are cut into pieces."""
+"""Most entries of a feature that one GPU program sums; features with more are cut into pieces."""
 
 
 class ByFeature(NamedTuple):
-    """The entries of a batch, put in order of their features."""
+    """The entries of a batch, sorted by feature."""
 
     entry_E: Tensor
-    """Number of each entry, in the order in which they were listed."""
+    """Index of each entry in the original list."""
     token_E: Tensor
-    """Its token."""
+    """Its row: a token, or a part of one."""
     start_G: Tensor
-    """Where each feature's entries begin, and behind the last one where they end."""
+    """Where each feature's entries begin, and finally where the last ones end."""
 
 
 class Pieces(NamedTuple):
-    """The entries of features that have more than `length` of them, cut into stretches of that length."""
+    """The entries of features that have more than `length` of them, cut into pieces of that length."""
 
     length: int
     feature_P: Tensor
-    """Whose entries they are, in order of features; F for those that fill up the fixed number of pieces."""
+    """The feature of each piece, ascending; F for padding, as the number of pieces is fixed."""
     first_G: Tensor
-    """Where each feature's pieces begin, and behind the last one where they end."""
+    """Where each feature's pieces begin, and finally where the last ones end."""
 
 
-class Listed(ABC):
-    """A list of entries, each a feature in a token, and the same by feature once somebody asks for it.
+class EntryList(ABC):
+    """A list of entries, each a feature in a token; sorted by feature on first use.
 
-    Nothing here waits for the device: all sizes follow from the shapes.
+    Nothing here waits for the device: all sizes follow from shapes.
     """
 
     def __init__(self, feature_E: Tensor, n_rows: int, d_sae: int, piece: int = PIECE) -> None:
         self.feature_E = feature_E
         self.n_rows = n_rows
-        """How many tokens there are."""
+        """Rows that entries are summed into: tokens, or parts of tokens."""
         self.d_sae = d_sae
         self.piece = piece
 
     @abstractmethod
     def tokens_of(self, entry_E: Tensor) -> Tensor:
-        """The tokens of some entries, by their numbers."""
+        """Return the rows of some entries, given by index."""
 
     @cached_property
     def by_feature(self) -> ByFeature:
-        """Stable, so that sums have one order and a resumed run the same bits."""
+        """The entries by feature. The sort is stable: sums have one order, and a resumed run gives the same bits."""
         feature_E, entry_E = _sorted(self.feature_E, self.d_sae)
         each_G = torch.arange(self.d_sae + 1, dtype=torch.int32, device=feature_E.device)
         return ByFeature(entry_E, self.tokens_of(entry_E), torch.searchsorted(feature_E, each_G))
 
     @cached_property
     def pieces(self) -> Pieces:
-        """Where long features are cut: it depends on a feature's own entries and on nothing else.
+        """Where features with many entries are cut; it depends on a feature's own entries alone.
 
-        A feature of more entries than `piece` needs at most 2 · (entries // piece); so many are reckoned for.
+        Features with more than `piece` entries need at most 2 · (E // piece) pieces; that many are allotted.
         """
         start_G = self.by_feature.start_G
         count_F = start_G.diff()
@@ -76,24 +76,18 @@ class Listed(ABC):
         each_P = torch.arange(2 * (self.feature_E.numel() // self.piece), device=start_G.device)
         return Pieces(self.piece, torch.searchsorted(first_G[1:], each_P, right=True), first_G)
 
+    def fired(self, active_V: Tensor) -> Tensor:
+        """Return True for features with an active entry [F]."""
+        fired_F = torch.zeros(self.d_sae, dtype=torch.bool, device=active_V.device)
+        fired_F[self.feature_E[active_V.flatten()]] = True
+        return fired_F
+
 
 def _sorted(feature_E: Tensor, d_sae: int) -> tuple[Tensor, Tensor]:
-    """Features in order, and where each was. NumPy sorts 16-bit numbers by their digits: ten times as fast."""
+    """Return features in order, and the index of each. NumPy radix-sorts 16-bit numbers: ten times as fast."""
     if feature_E.is_cpu and d_sae <= 1 << 16:
         short_E = feature_E.numpy().astype(np.uint16)
         entry_E = torch.from_numpy(np.argsort(short_E, kind="stable"))
         return feature_E.int()[entry_E], entry_E
     feature_E, entry_E = feature_E.int().sort(stable=True)
     return feature_E, entry_E
-
-
-class Entries(Listed):
-    """K entries in every token."""
-
-    def __init__(self, feature_BK: Tensor, d_sae: int, piece: int = PIECE) -> None:
-        super().__init__(feature_BK.flatten(), len(feature_BK), d_sae, piece)
-        self.feature_BK = feature_BK
-
-    def tokens_of(self, entry_E: Tensor) -> Tensor:
-        """Entries lie token by token."""
-        return entry_E // max(1, self.feature_BK.shape[1])

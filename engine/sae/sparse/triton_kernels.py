@@ -20,7 +20,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from engine.sae.sparse.entries import Listed
+from engine.sae.sparse.entries import EntryList
 
 ROWS = 8
 """Rows that a program reads at once: enough loads under way that their latency does not matter."""
@@ -200,7 +200,7 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
     return out_BK
 
 
-def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: Listed) -> Tensor:
+def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: EntryList) -> Tensor:
     """Σ over a feature's entries of weight[b, k] · left[b]: [F, D], zero for a feature without entries.
 
     One program sums one feature: most have a few entries, and a program each keeps the GPU busy without any of them

@@ -79,17 +79,19 @@ def generate(
 
     folder = find_run(run, runs_root(runs_dir))
     asked = asked_recipe(recipe, {name: value for name, value in changes.items() if value is not None})
+    if save is not None:
+        asked.check_place(save)  # before the work, not after it
     from engine.live.from_recipe import generations, signed, sweep_of
     from engine.live.live_model import open_live
-    from engine.runtime.out_of_memory import told
+    from engine.runtime.out_of_memory import explained
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports import generate as generation
 
     progress = ConsoleProgress()
-    with told():
+    with explained():
         live = open_live(folder, settings, progress)
     asked = signed(asked, folder, progress)
-    with told():
+    with explained():
         if asked.sweep:
             generation.report_sweep(folder, live, asked, sweep_of(live, asked, progress), json=json)
         else:

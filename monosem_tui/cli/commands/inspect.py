@@ -39,14 +39,14 @@ def inspect(
         text = piped_text("--text or --document")
     from engine.live.inspection import contexts_of, document_text, inspect_contexts
     from engine.live.live_model import open_live
-    from engine.runtime.out_of_memory import told
+    from engine.runtime.out_of_memory import explained
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.inspect import report
 
     progress = ConsoleProgress()
     if document is not None:
         text = document_text(folder, settings, document)
-    with told():
+    with explained():
         live = open_live(folder, settings, progress)
         found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
     report(folder, live.vocabulary, found, json=json)

@@ -38,12 +38,12 @@ def serve(
     try:
         from engine.live.loaded_run import LoadedRun
         from engine.live.server import serve_at
-        from engine.runtime.out_of_memory import told
+        from engine.runtime.out_of_memory import explained
         from monosem_tui.cli.progress import ConsoleProgress
         from store.live.wire import Load
 
         asked = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
-        with told():
+        with explained():
             opened = LoadedRun.load(asked, ConsoleProgress())
         output.narrate(f"serving {folder.path}: monosem tui {folder.path} --attach {socket}")
         serve_at(listening, opened, log or place.with_name(place.name + ".log"), idle * 3600)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None:
-    """Print disk, memory, work and time; behind them why it would be refused, if it would."""
+    """Print disk, memory and time, then the reasons why the command would be refused, if any."""
     if json:
         output.emit_json(_json(runs, forecast))
         return
@@ -31,11 +31,9 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
     ):
         if needs:
             _needs(title, needs, peak(needs), free)
-    total = "" if plan.seconds is None else f", {duration(plan.seconds)}"
-    output.emit_text(f"work{_flops(plan.flops):>16}{total}")
+    output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}")
     for stage in plan.stages:
-        seconds = "" if stage.seconds is None else f", {duration(stage.seconds)}"
-        output.emit_text(f"  {_flops(stage.flops):>18}  {stage.name}, {compact(stage.tokens)} tokens{seconds}")
+        output.emit_text(f"  {_seconds(stage.seconds):>10}  {stage.name}, {compact(stage.tokens)} tokens")
     for error in forecast.refusals:
         output.emit_text(f"it would be refused: {with_flags(error.what)}")
         output.emit_text(f"  {with_flags(error.hint)}")
@@ -52,15 +50,15 @@ def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> No
         output.emit_text(f"  {_bytes(need.n_bytes):>10}  {need.what}{when}{flags}")
 
 
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else duration(seconds)
+
+
 def _bytes(n_bytes: int) -> str:
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
         if n_bytes >= size:
             return f"{n_bytes / size:.1f} {unit}"
     return f"{n_bytes / 1000:.1f} kB"
-
-
-def _flops(flops: int) -> str:
-    return f"{flops:.1e} FLOP"
 
 
 def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
             )
         },
         "disk_kept": sum(need.kept for need in plan.disk),
-        "flops": plan.flops,
+        "flops": None,
         "seconds": plan.seconds,
-        "stages": [asdict(stage) for stage in plan.stages],
+        "stages": [{"name": s.name, "tokens": s.tokens, "flops": None, "seconds": s.seconds} for s in plan.stages],
     }

@@ -8,12 +8,12 @@ from monosem_tui.keys.actions import Need
 from monosem_tui.model.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
 from monosem_tui.model.feature_card import feature_name
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import DocumentWanted
 from store.files.errors import MonosemError
 
 
-class DocumentReader(Part):
+class DocumentReader(ScreenPart):
     """Reads documents in threads."""
 
     def __init__(self, state: PaneState, show: Callable[[bool], object]) -> None:

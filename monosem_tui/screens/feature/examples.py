@@ -8,11 +8,11 @@ from monosem_tui.model.example_choice import ExampleChoice
 from monosem_tui.model.session_state import ExamplesMemory, Memory
 from monosem_tui.screens.feature.page import PageReader
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from store.query.examples import RANDOM
 
 
-class ExampleControls(Part):
+class ExampleControls(ScreenPart):
     """Changes the choice of examples, and has the page read again."""
 
     def __init__(self, state: PaneState, reader: PageReader) -> None:

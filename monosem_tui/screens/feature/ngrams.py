@@ -7,14 +7,14 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
 from monosem_tui.model.feature_ngrams import NAMES, Fires, fires_lines, read_fires
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.lines_panel import LinesPanel
 from store.files.errors import MonosemError
 
 RULE = "─"
 
 
-class NgramsPanel(Part):
+class NgramsPanel(ScreenPart):
     """Shows and hides `panel`, and keeps it at the feature that the pane is about."""
 
     def __init__(self, state: PaneState) -> None:

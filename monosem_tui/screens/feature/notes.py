@@ -8,7 +8,7 @@ from monosem_tui.model.feature_card import renoted
 from monosem_tui.model.feature_stats import renamed
 from monosem_tui.pages.note_messages import commented, labelled, marked, passed_over, tagged, undone
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import NoteKind
 from store.files.errors import MonosemError
 from store.notes.editor import NoteEditor, Undone
@@ -19,7 +19,7 @@ EVERY = 2.0
 """Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""
 
 
-class NotesControl(Part):
+class NotesControl(ScreenPart):
     """Takes notes on the feature that the pane is about, and shows notes that have changed."""
 
     def __init__(self, state: PaneState) -> None:
@@ -118,7 +118,7 @@ class NotesControl(Part):
         feature = self._state.feature
         if feature is not None:
             before = begin(self._note(feature))
-            self._host.ask(
+            self._host.line.ask(
                 kind,
                 before,
                 lambda text: take(feature, before, text) if text != before else None,

@@ -13,7 +13,7 @@ from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures,
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.output_files import copy, unreadable, write
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
@@ -21,7 +21,7 @@ KEPT = 256
 """Features whose slower figures are kept, so that going back and forth reads nothing twice."""
 
 
-class PageReader(Part):
+class PageReader(ScreenPart):
     """Keeps the page at the feature that the pane is about."""
 
     def __init__(self, state: PaneState, arrived: Callable[[FeatureCard], object]) -> None:

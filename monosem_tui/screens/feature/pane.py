@@ -23,7 +23,7 @@ from monosem_tui.screens.feature.notes import NotesControl
 from monosem_tui.screens.feature.page import PageReader
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.feature.trail import FeatureTrail
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
@@ -32,7 +32,7 @@ DEBOUNCE = 0.08
 """Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
 
 
-class FeaturePane(Part, Horizontal):
+class FeaturePane(ScreenPart, Horizontal):
     """List left and page right; below 110 cells one of them at a time."""
 
     def __init__(
@@ -65,9 +65,9 @@ class FeaturePane(Part, Horizontal):
         self.trail = FeatureTrail(state, self.documents, self.read, outside)
         self.notes = NotesControl(state)
         self.ngrams = NgramsPanel(state)
-        self.on_page: tuple[Part, ...] = (self.documents, self.trail)
+        self.on_page: tuple[ScreenPart, ...] = (self.documents, self.trail)
         """What escape closes before the page itself."""
-        self.parts: tuple[Part, ...] = (self, self.reader, self.examples, self.notes)
+        self.parts: tuple[ScreenPart, ...] = (self, self.reader, self.examples, self.notes)
         self.needs = {
             Need.ROOM: lambda: state.panes.wide,
             Need.FEATURES: lambda: len(state.listing.order) > 0,

@@ -9,10 +9,10 @@ from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.trail import Trail, Visit
 from monosem_tui.screens.feature.documents import DocumentReader
 from monosem_tui.screens.feature.state import PaneState
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 
 
-class FeatureTrail(Part):
+class FeatureTrail(ScreenPart):
     """Follows what is chosen on the page, a feature or an example's document.
 
     The trail holds as long as the list stays where it was when the last feature was followed.
@@ -70,7 +70,7 @@ class FeatureTrail(Part):
         """Show on the page where in the trail it stands."""
         trail, card = self._state.trail, self._state.page.card
         here = trail if trail is not None and card is not None and card.feature == trail.feature else None
-        self._state.page.retrace(here, self._outside(here.feature) if here else "")
+        self._state.page.show_trail(here, self._outside(here.feature) if here else "")
 
     def _here(self) -> Visit:
         page = self._state.page

@@ -14,7 +14,7 @@ from monosem_tui.live.process import AttachedProcess, ModelProcess, ProcessConne
 from monosem_tui.live.tray import Tray
 from monosem_tui.model.session_state import state_folder
 from monosem_tui.screens.base import MonosemScreen
-from monosem_tui.screens.part import Done, Part
+from monosem_tui.screens.part import ScreenPart, WorkDone
 from monosem_tui.widgets.line_input import LiveKind
 from store.live import wire
 from store.run.folder import RunFolder
@@ -24,7 +24,7 @@ PAUSE = 0.05
 ALONE = "a features.h5 by itself has no model: open its run's folder"
 
 
-class ModelConnection(Part):
+class ModelConnection(ScreenPart):
     """Keeps `talk`, and tells it of changes of the tray."""
 
     command = staticmethod(wire.command)
@@ -75,7 +75,7 @@ class ModelConnection(Part):
             finally:
                 self.redraw()
 
-        self.host.ask(kind, text, taken)
+        self.host.line.ask(kind, text, taken)
         self.redraw()
 
     def started(self) -> None:
@@ -110,7 +110,7 @@ class ModelConnection(Part):
 
     def _start_process(self) -> ProcessConnection:
         def wake(process: ProcessConnection) -> None:
-            self.host.post_message(Done(partial(self._wake, process)))
+            self.host.post_message(WorkDone(partial(self._wake, process)))
 
         if self.host.session.attach is not None:
             return AttachedProcess(self.host.session.attach, wake)

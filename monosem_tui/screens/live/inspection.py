@@ -10,7 +10,7 @@ from monosem_tui.live.model_client import Phase
 from monosem_tui.model.document import Passage, passage, place_of
 from monosem_tui.pages.inspect_page import MOST_HUES, Looked
 from monosem_tui.screens.live.connection import ModelConnection
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.session import FeatureWanted
 from monosem_tui.widgets.live_view import InspectView
 from store.files.errors import MonosemError
@@ -19,7 +19,7 @@ TOP, TOP_ABLATED = 16, 5
 """Features a token: each that is ablated costs a pass of the model."""
 
 
-class Inspection(Part):
+class Inspection(ScreenPart):
     """The page of a text and the features of its tokens."""
 
     def __init__(self, connection: ModelConnection) -> None:

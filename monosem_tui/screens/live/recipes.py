@@ -13,17 +13,17 @@ from monosem_tui.live.recipe_files import export, free_file, free_name, save_rec
 from monosem_tui.pages.recipes_page import Recipes
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.writing import WritingControl
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.live_view import RecipesView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
 from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
 from store.run.weights import sae_digest
 
-DIFFERS = " · not all of the text was written so"
+DIFFERS = " · clamps changed while this text was written"
 
 
-class RecipeShelf(Part):
+class RecipeShelf(ScreenPart):
     """The page of recipes, and keeping what is written as a recipe or as a file."""
 
     def __init__(self, connection: ModelConnection, writing: WritingControl, show: Callable[[bool], object]) -> None:
@@ -161,4 +161,4 @@ class RecipeShelf(Part):
             save_recipe(path, recipe, folder.sae)
             return f"the recipe is in {path}: monosem generate --recipe {path}"
         keep_recipe(self._connection.run.editor.notes, name, replace(recipe, dictionary=sae_digest(folder.sae)))
-        return f"{printable(name)} is kept in the notes: o shows it"
+        return f"{printable(name)} saved (o opens it)"

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from monosem_tui.keys.actions import Need
 from monosem_tui.pages.live_page import Shown
 from monosem_tui.screens.live.connection import ModelConnection
-from monosem_tui.screens.part import Part
+from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
 from store.live.clamp import ROLES, Clamp, parse_clamp
 
 
-class ClampTray(Part):
+class ClampTray(ScreenPart):
     """Changes the tray, and has the change sent to the model."""
 
     def __init__(self, connection: ModelConnection, shown: Shown) -> None:

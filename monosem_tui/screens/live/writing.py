@@ -15,7 +15,7 @@ from monosem_tui.model.session_state import LiveMemory, Memory
 from monosem_tui.pages.live_page import Shown
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
-from monosem_tui.screens.part import Part, Way
+from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.live_view import LiveView
 from store.files.errors import MonosemError
 from store.live.clamp import parse_sweep
@@ -23,7 +23,7 @@ from store.live.recipe import Recipe
 from store.live.sampling import Sampling
 
 
-class WritingControl(Part):
+class WritingControl(ScreenPart):
     """The page of prompt and texts, and what is written next."""
 
     def __init__(self, connection: ModelConnection, shown: Shown, tray: ClampTray, front: Callable[[], object]) -> None:

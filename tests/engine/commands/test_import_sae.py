@@ -105,7 +105,7 @@ def test_a_dictionary_that_normalises_tokens(place: Place, capsys: pytest.Captur
     sae = engine.load(mine)
     x_BD = torch.randn(5, WIDE)
     torch.testing.assert_close(sae(x_BD), sae.decode(sae.encode(x_BD), x_BD))
-    with pytest.raises(MonosemError, match="does not decode from features alone"):
+    with pytest.raises(MonosemError, match="cannot decode from features alone"):
         sae.decode(sae.encode(x_BD))
     capsys.readouterr()
     for library, code in (("sparsify", 2), ("dictionary-learning", 2), ("saelens", 0)):
@@ -271,7 +271,7 @@ def _empty(folder: Path) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "nan": (_lens(_nan), "W_dec holds numbers that are not finite"),
+    "nan": (_lens(_nan), "W_dec holds NaN or infinite numbers"),
     "shape": (_lens(_narrow), "b_enc is [39] where the encoder is [12, 40]"),
     "missing": (_lens(_lacking), "lacks b_enc"),
     "truncated safetensors": (_truncated, "sae_weights.safetensors is damaged or cannot be read"),
@@ -283,7 +283,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "code in npz": (_thief_npz, "params.npz is damaged or holds more than arrays"),
     "configuration": (_no_json, "k is null, not a positive number"),
     "truncated configuration": (_cut_json, "cfg.json cannot be read"),
-    "nothing there": (_empty, "is of no format that monosem knows"),
+    "nothing there": (_empty, "has no format that monosem knows"),
     "no such folder": (lambda folder: None, "there is no"),
     "another model": (saelens, "reads vectors of 12 values, and resid_post 1 of"),
 }
@@ -336,7 +336,7 @@ def test_the_hub_gives_what_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         asked.append((repository, allow_patterns))
         return str(tmp_path / "snapshot")
 
-    monkeypatch.setattr("engine.formats.hub_files.snapshot_download", fetch)
+    monkeypatch.setattr("engine.runtime.hub.snapshot_download", fetch)
     assert located("hf:owner/name/blocks.8", Silent()) == tmp_path / "snapshot" / "blocks.8"
     assert asked[0][0] == "owner/name"
     assert "blocks.8/*.safetensors" in asked[0][1]

@@ -188,7 +188,7 @@ def test_what_the_library_raises(library: Any, fault: Exception, said: str, kind
 
 def test_a_stream_that_breaks_off(library: Any) -> None:
     library(Rows(STORIES, KINDS, ConnectionError("Server disconnected")))
-    assert "broke off behind row 3: Server disconnected" in error_of("hf:tiny", WorkFailed)
+    assert "failed after row 3: Server disconnected" in error_of("hf:tiny", WorkFailed)
 
 
 def test_a_first_row_that_cannot_be_had(library: Any) -> None:

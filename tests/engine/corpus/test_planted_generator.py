@@ -23,6 +23,7 @@ from engine.corpus.planted.lexicon import (
 )
 from engine.jobs.subject import pinned
 from store.files.errors import MonosemError
+from tests.patience import PATIENCE
 
 CORPUS = PlantedCorpus(300)
 Place = tuple[int, int]
@@ -59,7 +60,7 @@ def test_the_text_is_always_the_same() -> None:
 
 def test_another_process_writes_the_same() -> None:
     code = "from engine.corpus.planted.generator import PlantedCorpus; print(PlantedCorpus(20).digest())"
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert made.stdout.strip() == PlantedCorpus(20).digest()
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from engine.corpus import file_blocks as blocks_module
+from engine.corpus import files as blocks_module
 from engine.corpus import jsonl
 from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import MAX_DOCUMENT
@@ -151,8 +151,8 @@ def test_another_field(tmp_path: Path, suffix: str) -> None:
         ('{"text": true}', "field 'text' is true or false, not text"),
         ('{"text": {"a": 1}}', "field 'text' is an object, not text"),
         ('{"text": ["a"]}', "field 'text' is a list, not text"),
-        ("[" * 200_000, "JSON beyond what can be read"),
-        ('{"text": ' + "9" * 5_000 + "}", "JSON beyond what can be read"),
+        ("[" * 200_000, "JSON that cannot be read"),
+        ('{"text": ' + "9" * 5_000 + "}", "JSON that cannot be read"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, suffix: str, line: str, said: str) -> None:
@@ -240,14 +240,14 @@ def test_parquet_damaged_inside(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [f"{n} words" for n in range(50_000)]}), path, compression="snappy")
     data = bytearray(path.read_bytes())
     data[100:20_000] = b"\xff" * 19_900
-    assert "damaged in or behind row 1" in error_of(write(path, bytes(data)))
+    assert "damaged in or after row 1" in error_of(write(path, bytes(data)))
 
 
 def test_parquet_text_that_is_not_utf8(tmp_path: Path) -> None:
     words = pa.array([b"good"] * 300 + [b"\xff\xfe"])
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": pa.StringArray.from_buffers(301, *words.buffers()[1:])}), path)
-    assert f"{path}: damaged in or behind row 257" in error_of(path)
+    assert f"{path}: damaged in or after row 257" in error_of(path)
 
 
 # What a spec names
@@ -261,7 +261,7 @@ def test_a_glob_is_sorted_and_leaves_hidden_files_out(tmp_path: Path) -> None:
     assert [document.text for document in found.documents()] == [
         f"text of {name}" for name in ("a.txt", "b.txt", "deep/c.txt", "deep/er/d.txt")
     ]
-    assert found.describe().startswith("4 files of .txt; text files: documents separated by <|endoftext|>, where")
+    assert found.describe().startswith("4 files of .txt; text files: documents separated by <|endoftext|>, or by")
     assert [document.number for document in found.documents()] == [0, 1, 2, 3]
 
 
@@ -301,7 +301,7 @@ def test_a_field_of_plain_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert f"no such file: {tmp_path}/a.txt\n  --data takes stdlib, planted, a file or glob" in error_of(
+    assert f"no such file: {tmp_path}/a.txt\n  data may be stdlib, planted, a file or glob" in error_of(
         tmp_path / "a.txt"
     )
     assert f"no such file: {tmp_path}/a.jsonl\n" in error_of(f"{tmp_path}/a.jsonl:body")

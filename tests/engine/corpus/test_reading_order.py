@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus import reading_order as order
 from engine.corpus.documents import Document
 from engine.corpus.reading_order import Split, has_held_out, ordered
 
@@ -111,10 +110,9 @@ def test_a_window_streams() -> None:
 
 
 @pytest.mark.parametrize(("text", "held"), [("a" * 1_000, 100), ("é" * 1_000, 25)])
-def test_long_documents_shrink_the_window(monkeypatch: pytest.MonkeyPatch, text: str, held: int) -> None:
-    monkeypatch.setattr(order, "WINDOW_BYTES", 100_000)
+def test_long_documents_shrink_the_window(text: str, held: int) -> None:
     corpus = Numbers(10**9, text)
-    documents = ordered(corpus, split="all", seed=0, epoch=0)
+    documents = ordered(corpus, split="all", seed=0, epoch=0, window_bytes=100_000)
     next(documents)
     assert corpus.asked == held + 1
     list(islice(documents, 500))

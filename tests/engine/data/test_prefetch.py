@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commands import train
 from engine.data import prefetch as module
 from engine.data.activations import BlockShuffle
-from engine.data.prefetch import Ahead, made_ahead, one_ahead
+from engine.data.prefetch import PrefetchedBlocks, one_ahead, prefetched
 from engine.jobs.activation_source import ModelBlocks
 from store.files.errors import MonosemError
 from store.run.weights import load_sae
@@ -24,21 +24,20 @@ from tests.engine.jobs.test_grid import place as place
 from tests.engine.trainings import Place
 
 
-@settings(deadline=None)
 @given(BLOCKS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.data())
 def test_batches_and_states_are_the_same(
     sizes: tuple[int, ...], batch: int, batches: int, seed: int, data: st.DataObject
 ) -> None:
     plain = BlockShuffle(Numbered(sizes), batch, seed, batch * batches)
     stop = data.draw(st.integers(0, batches))
-    with made_ahead(Numbered(sizes), wanted=True) as source:
+    with prefetched(Numbered(sizes), wanted=True) as source:
         shuffle = BlockShuffle(source, batch, seed, batch * batches)
         for _ in range(stop):
             assert torch.equal(shuffle.next_batch(), plain.next_batch())
         values, carry_ND = shuffle.state()
         assert values == plain.state()[0]
         assert (carry_ND == plain.state()[1]).all()
-    with made_ahead(Numbered(sizes), wanted=True) as source:
+    with prefetched(Numbered(sizes), wanted=True) as source:
         again = BlockShuffle(source, batch, seed, batch * batches)
         again.next_batch()  # whatever was begun is dropped
         again.restore(values, carry_ND)
@@ -69,7 +68,7 @@ class Gated(Numbered):
 
 def test_the_next_block_is_made_while_the_first_is_used() -> None:
     source = Gated((6, 6, 6))
-    ahead = Ahead(source)
+    ahead = PrefetchedBlocks(source)
     assert sum(map(len, ahead.next_block(12))) == 6
     assert source.asked.wait(30)  # nobody has asked for the second
     assert ahead.position() == {"block": 1}
@@ -82,7 +81,7 @@ def test_the_next_block_is_made_while_the_first_is_used() -> None:
 
 def test_stopping_waits_for_no_more_than_a_piece() -> None:
     source = Gated((6, 6))
-    with made_ahead(source, wanted=True) as ahead:
+    with prefetched(source, wanted=True) as ahead:
         ahead.next_block(12)
         assert source.asked.wait(30)
         timer = threading.Timer(0.05, source.gate.set)
@@ -95,7 +94,7 @@ def test_stopping_waits_for_no_more_than_a_piece() -> None:
 def test_what_goes_wrong_is_told_to_who_asks() -> None:
     source = Gated((6, 6, 6), fails_at=1)
     source.gate.set()
-    with made_ahead(source, wanted=True) as ahead:
+    with prefetched(source, wanted=True) as ahead:
         ahead.next_block(18)
         with pytest.raises(MonosemError, match="the text is gone"):
             ahead.next_block(12)
@@ -103,16 +102,16 @@ def test_what_goes_wrong_is_told_to_who_asks() -> None:
 
 def test_not_wanted_it_is_the_source_itself() -> None:
     source = Numbered((6,))
-    with made_ahead(source, wanted=False) as same:
+    with prefetched(source, wanted=False) as same:
         assert same is source
 
 
 @pytest.mark.parametrize("stop", [1, 50])
 def test_trainings_are_the_same_to_the_bit(place: Place, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "makes_ahead", lambda device: False)
+        patch.setattr(train, "prefetching_pays", lambda device: False)
         plain = place.train("plain", **place.settings())
-    monkeypatch.setattr(train, "makes_ahead", lambda device: True)
+    monkeypatch.setattr(train, "prefetching_pays", lambda device: True)
     threads: list[str] = []
     make = ModelBlocks.next_block
 
@@ -131,10 +130,10 @@ def test_trainings_are_the_same_to_the_bit(place: Place, monkeypatch: pytest.Mon
 
 def test_it_is_done_where_something_is_left_to_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
-    assert module.makes_ahead(torch.device("cuda"))
-    assert not module.makes_ahead(torch.device("cpu"))
+    assert module.prefetching_pays(torch.device("cuda"))
+    assert not module.prefetching_pays(torch.device("cpu"))
     monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
-    assert module.makes_ahead(torch.device("cpu"))
+    assert module.prefetching_pays(torch.device("cpu"))
 
 
 def test_items_made_one_ahead_come_in_order_and_end_where_one_fails() -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engine.evaluation.planted_detectors import (
     GRID,
+    ActiveFeatures,
     DenseDetectors,
     Detectors,
-    Entries,
     feature_thresholds,
     grid,
     neuron_levels,
@@ -75,7 +75,7 @@ def by_hand(rules: list[list[tuple[Bools, Bools]]], has: Bools, has_too: Bools) 
 def sparse(acts_NF: Acts, thresholds: Acts | None = None) -> tuple[Detectors, Acts]:
     active_NF = acts_NF > 0
     feature = np.nonzero(active_NF)[1].astype(np.int64)
-    entries = Entries(active_NF.sum(1).astype(np.int64), feature, acts_NF[active_NF])
+    entries = ActiveFeatures(active_NF.sum(1).astype(np.int64), feature, acts_NF[active_NF])
     if thresholds is None:
         thresholds = feature_thresholds(entries, acts_NF.shape[1])
     return sparse_detectors(entries, thresholds), thresholds

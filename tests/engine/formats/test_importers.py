@@ -123,7 +123,7 @@ def test_openais_topk_with_something_else_behind_it_is_refused(tmp_path: Path) -
     openai_topk(tmp_path)
     state = torch.load(tmp_path / "0.pt")
     for held, said in (
-        ({"k": K, "postact_fn": "Identity"}, "TopK with Identity behind it"),
+        ({"k": K, "postact_fn": "Identity"}, "TopK followed by Identity"),
         ({"postact_fn": "ReLU"}, "k is null, not a positive number"),
         (None, "k is null, not a positive number"),
     ):
@@ -154,7 +154,7 @@ def test_lengths_of_tokens_without_their_mean_are_refused(tmp_path: Path) -> Non
     rewritten = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
     metadata = {"model_name": "gpt2-small", "hook_name": "blocks.1.hook_resid_post"} | rewritten
     saelens(tmp_path, normalize_activations="constant_norm_rescale", metadata=metadata)
-    with pytest.raises(MonosemError, match="scales tokens without their mean by their lengths"):
+    with pytest.raises(MonosemError, match="scales centred tokens by their lengths"):
         folded(read(tmp_path))
     saelens(tmp_path, normalize_activations="layer_norm", metadata=metadata, rescale_acts_by_decoder_norm=False)
     w, x_ND = weights(), inputs(3.0)

@@ -27,6 +27,7 @@ from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.architectures import TABLE
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def run_peer(script: str, folder: Path) -> None:
         capture_output=True,
         text=True,
         env=environment | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"},
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

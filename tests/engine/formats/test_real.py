@@ -82,4 +82,4 @@ def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     source = str(shared_path("formats/sparsify_topk"))
     wrong = ["--layer", "3", "--site", "resid_post", "--out", str(tmp_path / "run"), "--device", "cpu"]
     assert run(["import", source, "--model", str(model), "--data", str(text), *wrong]) == 0
-    assert "likely wrong place, resid_post 2 fits (--site resid_post --layer 2)" in capsys.readouterr().out
+    assert "likely wrong site, resid_post 2 fits (--site resid_post --layer 2)" in capsys.readouterr().out

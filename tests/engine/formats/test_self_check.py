@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.formats.foreign_sae import Conventions, Foreign
-from engine.formats.self_check import Rows, Stated, Trial, captured, checked, places_to_try, verdict
+from engine.formats.self_check import SiteActs, Stated, Trial, captured, checked, places_to_try, verdict
 from engine.model.sites import resolve_site
 from engine.sae.token_norm import normalised
 from tests.engine.small import tiny_subject
@@ -22,12 +22,12 @@ from tests.engine.tiny_models import tiny
 D, N = 32, 400
 
 
-def rows(spread: float = 1.0) -> Rows:
+def rows(spread: float = 1.0) -> SiteActs:
     """Activations around 2 · spread, of which the first of every 20 is a BOS and enormous."""
     x_ND = spread * (torch.randn(N, D, generator=torch.Generator().manual_seed(0)) + 2)
     counted_N = torch.arange(N) % 20 != 0
     x_ND[~counted_N] = 1000 * torch.sin(torch.arange(D) + 1.0)
-    return Rows(x_ND, counted_N)
+    return SiteActs(x_ND, counted_N)
 
 
 def perfect(mean_D: Tensor, *, reads_raw: bool = False, scale: float = 1.0, **conventions: object) -> Foreign:
@@ -39,7 +39,7 @@ def perfect(mean_D: Tensor, *, reads_raw: bool = False, scale: float = 1.0, **co
     return Foreign(format="test", source="test", arch="relu", tensors=tensors, conventions=how)
 
 
-def check(foreign: Foreign, found: Rows, **stated: float) -> tuple[str, str, float]:
+def check(foreign: Foreign, found: SiteActs, **stated: float) -> tuple[str, str, float]:
     """Verdict, sentence and explained variance."""
     site = resolve_site(tiny("llama"), "resid_post", 0)
     result = checked(foreign, [site], [found], "text", Stated(**stated))
@@ -47,7 +47,7 @@ def check(foreign: Foreign, found: Rows, **stated: float) -> tuple[str, str, flo
     return result.verdict, result.text, result.trials[0].explained_variance
 
 
-def mean_of(found: Rows) -> Tensor:
+def mean_of(found: SiteActs) -> Tensor:
     """Mean of what counts."""
     return found.acts_ND[found.counted_N].mean(0)
 
@@ -107,19 +107,19 @@ def test_tokens_that_are_normalised_one_by_one() -> None:
     assert (kind, explained > 0.97) == ("plausible", True)
     site = resolve_site(tiny("llama"), "resid_post", 0)
     readings = [trial.reading for trial in checked(right, [site], [found], "text", Stated()).trials]
-    assert "tokens not normalised one by one" in readings
+    assert "no token norm" in readings
     assert not any("scale" in reading or "mean" in reading for reading in readings)  # which are no matter to n(x)
 
 
 def test_tokens_that_are_not_normalised_though_their_source_says_so() -> None:
     found = rows(25.0)
-    found = Rows(
+    found = SiteActs(
         found.acts_ND - mean_of(found), found.counted_N
     )  # else the distance of n(x) to their mean is explained
     wrong = jumping_of(found.acts_ND[found.counted_N], 5.0, token_norm="layer_norm")
     kind, text, _ = check(wrong, found)
     assert kind == "differs"
-    assert "likely tokens not normalised one by one (--token-norm none)" in text
+    assert "likely no token norm (--token-norm none)" in text
     told = replace(wrong, conventions=replace(wrong.conventions, token_norm="none"))
     assert check(told, found)[0] == "plausible"
 
@@ -141,7 +141,7 @@ def test_a_wrong_place_is_named() -> None:
     foreign = Foreign(format="test", source="test", arch="relu", tensors=tensors)
     told = checked(foreign, sites, found, "text", Stated())
     assert told.verdict == "differs"
-    assert "wrong place, resid_post 0 fits (--site resid_post --layer 0)" in told.text
+    assert "wrong site, resid_post 0 fits (--site resid_post --layer 0)" in told.text
 
 
 def test_figures_with_bos_are_told() -> None:

@@ -226,7 +226,7 @@ def test_one_that_fails_does_not_stop_the_others(place: Place) -> None:
         pytest.raises(WorkFailed, match=r"1 of 5 trainings failed; .*together1: the loss is"),
     ):
         train.train_all(wanted, spoken, resume=False)
-    assert any("together1 has failed" in said and "the others go on" in said for said in spoken.said)
+    assert any("together1 has failed" in said and "the others continue" in said for said in spoken.said)
     for number, job in enumerate(wanted):
         record = job.run.record()
         ended = [event for event in read_events(job.run.events) if isinstance(event, EndEvent)]

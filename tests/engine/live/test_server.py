@@ -27,12 +27,12 @@ from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
 from tests.cli.live_runs import live_run
 from tests.engine.small import words
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 PROMPT = words([5, 9, 33, 12])
 DRAWN: dict[str, Any] = {"temperature": 1.2, "seed": 40, "max_new": 12}
 CLAMPS = ("3=max*40@response", "7=off")
-PATIENCE = 60.0
 A = TypeVar("A")
 
 
@@ -285,9 +285,8 @@ def test_it_ends_when_its_parent_dies(tmp_path: Path) -> None:
     """Though somebody else holds the other end of its stdin open."""
     parent = """
 import subprocess, sys
-from dataclasses import replace
 from pathlib import Path
-from store import wire
+from store.live import wire
 subprocess.Popen(wire.command(Path(sys.argv[1])), stdin=0, stdout=1)
 """
     read, write = os.pipe()
@@ -309,8 +308,7 @@ STRAY = "import sys\nsys.stdout.write('stray\\n')\nsys.stdout.flush()\nsys.exit(
 
 def test_a_stray_engine_in_the_folder_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "engine").mkdir()
-    for name in ("__init__.py", "serve.py"):
-        (tmp_path / "engine" / name).write_text(STRAY)
+    (tmp_path / "engine" / "__init__.py").write_text(STRAY)
     child = Child(tmp_path)
     child.until(wire.Hello)
     assert child.close() == 0
@@ -322,10 +320,10 @@ def test_a_stray_engine_in_the_folder_is_not_ours(tmp_path: Path) -> None:
 
 def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from engine.live import server as serve\n"
-        "run = serve.ModelServer.run\n"
+        "import os, sys; from engine.live import server\n"
+        "run = server.ModelServer.run\n"
         "def loud(self):\n    print('library'); os.write(1, b'C library\\n'); sys.stdout.flush(); run(self)\n"
-        "serve.ModelServer.run = loud\nserve.main(sys.argv[1:])"
+        "server.ModelServer.run = loud\nserver.main(sys.argv[1:])"
     )
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
@@ -338,9 +336,9 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
 
 def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path: Path, run: RunFolder) -> None:
     script = (
-        "import sys; from engine.live import server as serve, decoder as decoding\n"
+        "import sys; from engine.live import decoder, server\n"
         "def feed(*_): raise RuntimeError('CUDA error: device-side assert')\n"
-        "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
+        "decoder.Decoder.feed = feed\nserver.main(sys.argv[1:])"
     )
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
@@ -358,18 +356,18 @@ def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path:
 
 def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path, run: RunFolder) -> None:
     script = (
-        "import sys, torch; from engine.live import server as serve, decoder as decoding\n"
-        "kept, calls = decoding.Decoder.feed, []\n"
+        "import sys, torch; from engine.live import decoder, server\n"
+        "kept, calls = decoder.Decoder.feed, []\n"
         "def feed(*given):\n"
         "    calls.append(1)\n"
         "    return torch.empty(1 << 60) if len(calls) == 3 else kept(*given)\n"
-        "decoding.Decoder.feed = feed\nserve.main(sys.argv[1:])"
+        "decoder.Decoder.feed = feed\nserver.main(sys.argv[1:])"
     )
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(tmp_path / "serve.log")])
     child.tell(wire.Load(id=1, run=str(run.path)), start(2), wire.Go(id=3))
     while not isinstance(failed := child.hear(), wire.Failed):
         pass
-    assert (failed.id, failed.what) == (3, "the memory has run out")
+    assert (failed.id, failed.what) == (3, "out of memory")
     assert len(stepped(child, 3)) == 2
     child.tell(start(4, max_new=5), wire.Go(id=5))
     child.until(wire.Rested)

@@ -22,6 +22,7 @@ from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.cli.running import ENTRY, clean_environment
 from tests.engine.small import words
+from tests.patience import PATIENCE
 
 PROMPT = words([5, 9, 33, 12])
 RECIPE = Recipe(
@@ -30,7 +31,6 @@ RECIPE = Recipe(
     sampling=Sampling(temperature=1.2, seed=40, max_new=50),
 )
 START = wire.Start(id=2, recipe=RECIPE)
-PATIENCE = 60.0
 A = TypeVar("A")
 
 
@@ -241,9 +241,9 @@ def test_a_run_that_was_trained_anew_is_opened_anew(served: Served, run: RunFold
 @pytest.mark.slow
 def test_an_error_of_the_model_leaves_it_serving(serve: Callable[..., Served]) -> None:
     broken = (
-        "from engine.live import decoder as decoding\n"
+        "from engine.live import decoder\n"
         "def feed(*_): raise RuntimeError('CUDA error: device-side assert\\nat x.cpp')\n"
-        "decoding.Decoder.feed = feed\n"
+        "decoder.Decoder.feed = feed\n"
     )
     served = serve(script=broken + ENTRY)
     line = Line(served.place)

@@ -90,7 +90,7 @@ def learn(vocab: int, texts: list[str] | None = None) -> PreTrainedTokenizerFast
     return train_tokenizer((Document(number, text) for number, text in enumerate(found)), vocab, CONTEXT)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(text=st.text())
 def test_any_text_comes_back(text: str, tokenizer: PreTrainedTokenizerFast) -> None:
     """Scripts, controls, emoji, white space at either end: byte for byte, decoded or as the bytes of the tokens."""
@@ -100,7 +100,7 @@ def test_any_text_comes_back(text: str, tokenizer: PreTrainedTokenizerFast) -> N
     assert b"".join(spelt[token] for token in ids) == text.encode()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(text=st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_text_comes_back_where_nothing_was_learnt(text: str, bare: PreTrainedTokenizerFast) -> None:
     """Bytes alone: one token each."""

@@ -74,7 +74,7 @@ def test_a_model_that_does_not_fit_is_refused_unread(folder: Path, monkeypatch: 
     load(folder, torch.bfloat16)
     monkeypatch.setattr("engine.model.language_model._load_network", None)
     message = refusal(folder)
-    assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and there are")
+    assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and 0.0 MB are free")
     assert "--dtype bfloat16" in message
 
 

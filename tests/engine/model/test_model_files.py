@@ -91,7 +91,7 @@ def test_a_folder(folder: Path) -> None:
 def test_the_model_of_a_run(saved: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     run.create(RunRecord(spec=SaeSpec(model="owner/original")))
-    assert "use --model owner/original" in refusal(run.path)
+    assert "use that as the model" in refusal(run.path)
     shutil.copytree(saved, run.model)
     assert find(run.path).folder == run.model
 
@@ -168,13 +168,13 @@ def test_gated(hub: FakeHub) -> None:
 
 
 def test_unknown_to_the_hub(hub: FakeHub) -> None:
-    assert "no model owner/name" in refusal("owner/name")
+    assert "no repository owner/name" in refusal("owner/name")
 
 
 @pytest.mark.parametrize("name", ["./missing", "/missing/model", "a/b/c", "no spaces please"])
 def test_neither_a_folder_nor_an_id(name: str) -> None:
     message = refusal(name)
-    assert "no hub id" in message
+    assert "not a hub id" in message
     assert "gpt2, llama, gemma" in message
 
 

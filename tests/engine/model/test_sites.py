@@ -66,7 +66,7 @@ def test_layers() -> None:
         assert f"no layer {layer}" in message
         assert "0 to 1" in message
     assert "needs a layer" in refusal(lm, "resid_post", None)
-    assert "Leave --layer out" in refusal(lm, "model.layers.0", 0)
+    assert "Leave the layer out" in refusal(lm, "model.layers.0", 0)
 
 
 def test_unknown_sites_list_the_known() -> None:
@@ -79,7 +79,7 @@ def test_unknown_paths_name_the_nearest() -> None:
     message = refusal(tiny("llama"), "model.layer.1.mlp", None)
     assert "no module model.layer.1.mlp" in message
     assert "model.layers.1.mlp" in message.splitlines()[1]
-    assert "no 'outside'" in refusal(tiny("llama"), "model.layers.1:outside", None)
+    assert "not 'outside'" in refusal(tiny("llama"), "model.layers.1:outside", None)
 
 
 def test_modules_that_never_run() -> None:
@@ -91,7 +91,7 @@ def test_modules_that_never_run() -> None:
 @pytest.mark.parametrize(
     ("family", "path", "shape"),
     [
-        ("gpt2", "transformer", "no tensor"),
+        ("gpt2", "transformer", "not a tensor"),
         ("gpt2", "transformer.wpe", "[1, 3, 32]"),
         ("gpt2", "transformer.wte:input", "[2, 3]"),
         ("mixtral", "model.layers.0.mlp.gate", "[6, 4]"),

@@ -51,7 +51,8 @@ CPU = torch.device("cpu")
 
 
 def work(arch: str = "topk", **changes: Any) -> SaeWork:
-    known = {"arch": arch, "d_in": 48, "d_sae": 600, "k": 7 if arch == "topk" else None, "batch": 90}
+    copies = architecture(arch).dense_copies
+    known = {"dense_copies": copies, "d_in": 48, "d_sae": 600, "k": 7 if arch == "topk" else None, "batch": 90}
     return SaeWork(**(known | changes))
 
 
@@ -59,7 +60,15 @@ def trainer(sae: SaeWork) -> SaeTrainer:
     settings = SaeSettings(d_in=sae.d_in, d_sae=sae.d_sae, k=sae.k, l1=None if sae.k else 1.0, d_out=sae.d_out)
     made = SaeTrainer(
         TrainerSettings(
-            arch=sae.arch, sae=settings, lr=1e-3, batch=sae.batch, steps=9, warmup=1, decay=1, dead_after=99, seed=0
+            arch="topk" if sae.k else "relu",
+            sae=settings,
+            lr=1e-3,
+            batch=sae.batch,
+            steps=9,
+            warmup=1,
+            decay=1,
+            dead_after=99,
+            seed=0,
         ),
         CPU,
     )
@@ -92,20 +101,6 @@ def test_a_transcoders_bytes_are_those_of_its_tensors() -> None:
     assert 4 * sae.parameters == sum(tensor.nbytes for tensor in made.sae.state_dict().values())
 
 
-def test_a_step_of_topk_multiplies_as_often_as_the_formula_says() -> None:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    sae = work()
-    made = architecture("topk")(SaeSettings(d_in=48, d_sae=600, k=7))
-    made.initialise(torch.zeros(48), torch.Generator().manual_seed(0))
-    x_BD = torch.randn(sae.batch, 48)
-    with FlopCounterMode(display=False) as counter:
-        made.loss(x_BD, None, 1.0).total.backward()  # type: ignore[no-untyped-call]
-    dense = sae.step_flops - 8 * 7 * 48  # the counter does not see gathered sums
-    assert counter.get_total_flops() <= sae.batch * dense * 1.5
-    assert counter.get_total_flops() >= sae.batch * dense
-
-
 def test_a_checkpoint_is_as_large_as_planned(tmp_path: Path) -> None:
     sae = work()
     values, arrays = trainer(sae).state()
@@ -135,7 +130,6 @@ def test_a_language_models_parameters_are_counted_right() -> None:
         vocab=500, context=32, layers=3, d_model=64, d_mlp=96, batch_tokens=1024, tokens=100_000, row_bytes=4
     )
     assert planned.parameters == sum(p.numel() for p in network.parameters())
-    assert planned.flops == 6 * planned.parameters * 100_000
 
 
 def test_phases_follow_each_other() -> None:
@@ -158,12 +152,12 @@ def test_what_does_not_fit_is_refused_with_what_to_change() -> None:
         disk=(Need("index", 8 * 10**9, "--index-tokens"), Need("checkpoints", 10**9, "--d-sae")),
         host=(Need("libraries", 10**9, present=True), Need("shuffle buffer", 3 * 10**9, "--buffer", "training")),
         device=(Need("a training step", 2 * 10**9, "--batch", "training"),),
-        stages=(Stage("training", 10, 100),),
+        stages=(Stage("training", 10),),
     )
     assert shortages(plan, Room(9 * 10**9, 3 * 10**9, 2 * 10**9)) == []
     assert shortages(plan, Room(None, None, None)) == []
     disk, host, device = shortages(plan, Room(5 * 10**9, 10**9, 10**9))
-    assert disk.what == "this needs 9.0 GB of disk, and there are 5.0 GB free"
+    assert disk.what == "this needs 9.0 GB of disk, and 5.0 GB are free"
     assert disk.hint == "Most of it: index 8.0 GB (lower `index_tokens`); checkpoints 1.0 GB (lower `d_sae`)."
     assert (disk.exit_code, host.exit_code) == (2, 2)
     assert "3.0 GB of memory, and" in host.what
@@ -230,7 +224,7 @@ def test_a_run_that_would_fill_the_machine_is_refused_before_anything_is_written
     assert monosem(line(command, tmp_path / "out", tiny_lm, tiny_text)) == 2
     captured = capfd.readouterr()
     complaint = captured.err[captured.err.index("monosem: ") :].splitlines()
-    assert f"of {what}, and there are 0.0 MB free" in complaint[0]
+    assert f"of {what}, and 0.0 MB are free" in complaint[0]
     assert "lower --" in complaint[1]
     assert len(complaint) == 2
     assert captured.out == ""
@@ -248,12 +242,15 @@ def test_a_dry_run_writes_nothing(
     assert found["command"] == command
     assert found["fits"] is True
     assert found["seconds"] > 0
-    assert found["flops"] == sum(stage["flops"] for stage in found["stages"]) > 0
+    assert found["flops"] is None
+    assert all(set(stage) == {"name", "tokens", "flops", "seconds"} for stage in found["stages"])
+    assert found["seconds"] == sum(stage["seconds"] for stage in found["stages"])
     for kind in ("disk", "memory"):
         assert 0 < found[kind]["peak"] < found[kind]["free"]
     assert found["disk_kept"] < 10**7
     assert monosem(given) == 0
-    assert "memory" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "memory" in printed and "FLOP" not in printed
     assert sorted(tmp_path.rglob("*")) == before
 
 

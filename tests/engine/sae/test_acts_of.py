@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from engine.sae import topk
 from engine.sae.base import SaeSettings
+from engine.sae.topk import TopKSae
 from tests.engine.architectures import D, F, array, arrays, each_architecture, encoded_by_hand, numbers, random_sae
 
 WANTED = [7, 0, 19, 3]
 
 
 @each_architecture
-@pytest.mark.parametrize("looked_at", [1, 3, 8, 4096])
-def test_some_features_alone(arch: str, looked_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topk, "LOOKED_AT", looked_at)
+@pytest.mark.parametrize("scan_width", [1, 3, 8, 4096])
+def test_some_features_alone(arch: str, scan_width: int) -> None:
     sae = random_sae(arch)
+    if isinstance(sae, TopKSae):
+        sae.scan_width = scan_width
     x_BD = numbers(3, 12, D)
     truth = encoded_by_hand(arch, arrays(sae), array(x_BD), sae.settings.k)[:, WANTED]
     assert 0 < (truth > 0).sum() < truth.size

@@ -47,7 +47,7 @@ def test_losses_and_gradients(arch: str, n_dead: int | None) -> None:
     check_loss(arch, sae, weights, 2 * numbers(60, B, D), dead_F, 0.3, 2 * numbers(61, B, OUT))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 @each_transcoding
 def test_losses_of_any_shape(arch: str, data: st.DataObject) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from engine.sae.sparse import products as sparse
-from engine.sae.sparse.entries import Entries
+from engine.sae.sparse.products import TopKEntries
 from store.files.errors import MonosemError
 from tests.engine.kernel_truth import check, operands, same, trained
 
@@ -127,7 +127,7 @@ def test_an_unknown_choice(fresh: pytest.MonkeyPatch) -> None:
 
 def test_order_by_feature() -> None:
     feature_BK = torch.tensor([[4, 0], [2, 4], [4, 2]])
-    entries = Entries(feature_BK, 6, piece=2)
+    entries = TopKEntries(feature_BK, 6, piece=2)
     assert entries.by_feature.entry_E.tolist() == [1, 2, 5, 0, 3, 4]
     assert entries.by_feature.token_E.tolist() == [0, 1, 2, 0, 1, 2]
     assert entries.by_feature.start_G.tolist() == [0, 1, 1, 3, 3, 6, 6]
@@ -138,7 +138,7 @@ def test_order_by_feature() -> None:
 @pytest.mark.parametrize("counts", [[3], [4], [5], [3, 3, 3, 3], [5, 5], [1, 9, 0, 4, 13], [0, 0], [2, 2, 2]])
 def test_there_are_always_pieces_enough(counts: list[int]) -> None:
     feature_B1 = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))[:, None]
-    pieces = Entries(feature_B1, len(counts), piece=2).pieces
+    pieces = TopKEntries(feature_B1, len(counts), piece=2).pieces
     expected = [feature for feature, count in enumerate(counts) for _ in range(-(-count // 2)) if count > 2]
     found = pieces.feature_P.tolist()
     assert found[: len(expected)] == expected
@@ -215,7 +215,7 @@ def test_the_same_bits_every_time_on_a_gpu() -> None:
 
     made = operands((4096, 768, 4096, 32), device="cuda")
     sums = [
-        triton_kernels.summed_by_feature(each.weight_BK, each.left_BD, Entries(each.feature_BK, 4096))
+        triton_kernels.summed_by_feature(each.weight_BK, each.left_BD, TopKEntries(each.feature_BK, 4096))
         for each in (made, made, made.reordered(torch.Generator().manual_seed(1)))
     ]
     assert torch.equal(sums[0], sums[1])
@@ -235,7 +235,7 @@ def test_rows_beyond_what_32_bits_count() -> None:
     weight_BK = torch.full((1, 1), 2.0, device="cuda")
     assert bool((triton_kernels.weighted_rows(weight_BK, rows_FD, last_BK) == 6).all())
     assert triton_kernels.row_products(rows_FD[-1:], rows_FD, last_BK).item() == 9 * d_in
-    sum_FD = triton_kernels.summed_by_feature(weight_BK, rows_FD[-1:], Entries(last_BK, d_sae))
+    sum_FD = triton_kernels.summed_by_feature(weight_BK, rows_FD[-1:], TopKEntries(last_BK, d_sae))
     assert bool((sum_FD[-1] == 6).all())
     assert not bool(sum_FD[:-1].any())
 

@@ -20,7 +20,7 @@ from torch.autograd import backward
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import architecture
 from engine.sae.relu import ReluSae
-from engine.training.resampling import resample
+from engine.training.optim import resample
 from engine.training.trainer import SaeTrainer, TrainerSettings
 from store.files.errors import WorkFailed
 from tests.engine.architectures import UNIT_ROWS, arrays, each_architecture, encoded_by_hand, plain_loss, sparsity
@@ -206,7 +206,7 @@ def test_the_start_scales_inputs_and_centres_them(arch: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "what"), [(torch.nan, "not all finite"), (torch.inf, "not all finite"), (1.0, "same")]
+    ("value", "what"), [(torch.nan, "NaN or infinite"), (torch.inf, "NaN or infinite"), (1.0, "same")]
 )
 def test_activations_that_cannot_be_learnt_from(value: float, what: str) -> None:
     sample_ND = torch.ones(50, 6)

@@ -14,6 +14,7 @@ import pytest
 
 from store.files.atomic import atomic_path, read_json, write_json, write_text
 from store.files.errors import MonosemError
+from tests.patience import PATIENCE
 
 
 def names(folder: Path) -> list[str]:
@@ -80,7 +81,7 @@ with atomic_path(Path(sys.argv[1])) as temporary:
 def test_killed_inside_the_block(tmp_path: Path) -> None:
     path = tmp_path / "it"
     path.write_bytes(b"old")
-    child = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=60)
+    child = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=PATIENCE)
     assert child.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     (tmp_path / ".other.tmp-1").write_bytes(b"somebody else's")

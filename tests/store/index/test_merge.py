@@ -21,13 +21,14 @@ from store.index import merge as merging
 from store.index.merge import BYTES_PER_ENTRY, feature_groups, merge
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, TokenRows, segment_path
+from tests.patience import PATIENCE
 from tests.store.index.test_segment import RAWS, assert_both_orders, assert_corpus
 from tests.store.raw import Raw, RawToken, build_index, datasets, random_raw
 
 BUDGETS = (1, BYTES_PER_ENTRY * 3, BYTES_PER_ENTRY * 20, 1 << 30)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(raw=RAWS, per_segment=st.integers(1, 5), budget=st.integers(1, 12))
 def test_any_rows_any_split_any_memory(raw: Raw, per_segment: int, budget: int) -> None:
     with TemporaryDirectory() as folder:
@@ -168,7 +169,7 @@ def test_killed_midway_then_run_again(tmp_path: Path) -> None:
     run = tmp_path / "run"
     index = build_index(run, raw, 3)
     merge(index, tmp_path / "expected.h5")
-    child = subprocess.run([sys.executable, "-c", KILLED, str(index), str(run / "features.h5")], timeout=60)
+    child = subprocess.run([sys.executable, "-c", KILLED, str(index), str(run / "features.h5")], timeout=PATIENCE)
     assert child.returncode == -signal.SIGKILL
     assert not (run / "features.h5").exists()
     with FeatureStore.open(run) as store:  # the segments can still be browsed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -95,7 +95,7 @@ def test_entries_at_ranks(store: FeatureStore, at_once: int, monkeypatch: pytest
     assert len(store.at_ranks(0, np.zeros(0, np.int64)).token) == 0
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(start=st.integers(-3, len(RAW.tokens) + 3), length=st.integers(0, 60))
 def test_any_stretch_of_the_corpus(store: FeatureStore, start: int, length: int) -> None:
     inside = range(max(start, 0), max(min(start + length, len(RAW.tokens)), max(start, 0)))

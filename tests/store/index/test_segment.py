@@ -71,7 +71,7 @@ def assert_corpus(path: Path, raw: Raw) -> None:
     assert found["corpus/documents/id"].tolist() == [documents[i] for i in begins]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(raw=RAWS, per_add=st.integers(1, 3))
 def test_any_rows(raw: Raw, per_add: int) -> None:
     with TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -52,7 +52,7 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "r.json").read_text() == AS_WRITTEN_SINCE_0_1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(max_examples=30)
 @given(st.text(), st.floats(0, 100), st.floats(0.001, 1), st.integers(0, 2**63 - 1))
 def test_to_the_last_digit(tmp_path: Path, prompt: str, temperature: float, top_p: float, seed: int) -> None:
     prompt = prompt.encode("utf-8", errors="replace").decode()
@@ -107,4 +107,6 @@ def test_a_recipe_takes_the_place_of_recipes_alone(tmp_path: Path) -> None:
         path.write_text(other)
         with pytest.raises(MonosemError, match="is there already, and is not a recipe"):
             Recipe(prompt="c").save(path)
+        with pytest.raises(MonosemError, match="is there already, and is not a recipe"):
+            Recipe.check_place(path)
         assert path.read_text() == other

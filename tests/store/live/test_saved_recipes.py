@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -36,7 +36,7 @@ def test_kept_read_and_taken_away(tmp_path: Path) -> None:
     assert notes.damaged == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(max_examples=30)
 @given(st.text(), st.text(min_size=1, max_size=20).filter(str.strip))
 def test_any_text_in_one_line(tmp_path: Path, prompt: str, name: str) -> None:
     path = tmp_path / "notes.jsonl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -154,7 +154,7 @@ def comparable(notes: dict[int, FeatureNotes]) -> dict[int, tuple]:
     return {f: (n.label, n.bookmark, n.comment, frozenset(n.tags)) for f, n in notes.items() if not n.empty}
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(STEPS)
 def test_alone_undo_goes_back_through_every_state(tmp_path: Path, steps: list) -> None:
     path = tmp_path / "alone.jsonl"
@@ -173,7 +173,7 @@ def test_alone_undo_goes_back_through_every_state(tmp_path: Path, steps: list) -
     assert editor.undo() == Undone("nothing")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(STEPS)
 def test_two_terminals_never_undo_each_other(tmp_path: Path, steps: list) -> None:
     """Whoever spoke last about a label, comment or bookmark is told apart; an undo by the other leaves it as it is."""

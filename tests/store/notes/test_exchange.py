@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -32,7 +32,7 @@ def imported(path: Path, into: Notes, *, overwrite: bool = False) -> Outcome:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(notes=NOTES)
 @example(notes={0: FeatureNotes(HOSTILE, True, HOSTILE, words([HOSTILE]))})
 def test_the_round_trip(tmp_path: Path, suffix: str, notes: dict[int, FeatureNotes]) -> None:

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -62,7 +62,7 @@ def words(tags: list[str]) -> list[str]:
     return kept
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(st.lists(STATEMENTS, max_size=6))
 def test_any_statements(tmp_path: Path, statements: list) -> None:
     path = tmp_path / "notes.jsonl"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
@@ -28,7 +28,7 @@ from store.query.filters import (
     Not,
     Promotes,
     Says,
-    Token,
+    TokenName,
 )
 from tests.sample_run import VOCAB, Sample, build_sample
 
@@ -69,10 +69,8 @@ def passing(source: FilterSource, text: str, ids: list[int] | None = None) -> li
 NUMBERS = st.sampled_from([0.0, 0.001, 0.02, 0.05, 1.0, 2.5, 8.0, 48.0])
 COMPARED = {">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "<": lambda a, b: a < b, "=": lambda a, b: a == b}
 COMPARED["<="] = lambda a, b: a <= b
-SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@SHARED
 @given(
     column=st.sampled_from(["density", "max", "mean", "count", "norm", "id"]),
     sign=st.sampled_from(sorted(COMPARED)),
@@ -141,14 +139,13 @@ def test_dead_and_alive(source: FilterSource, sample: Sample) -> None:
     assert passing(source, "alive") == [i for i in range(F) if i not in dead]
 
 
-@SHARED
 @given(token=st.integers(0, len(VOCAB) - 1), near=st.sampled_from([0, 7, 1 << 14]), block=st.sampled_from([5, 1 << 17]))
 def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near: int, block: int) -> None:
     fresh = FilterSource(source.store, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(part, "NEAR", near)
         patch.setattr(part, "BLOCK_TOKENS", block)
-        use = fresh.use_of(Token("", id=token))
+        use = fresh.use_of(TokenName("", id=token))
     here = sample.token_N == token
     dense = sample.dense_NF.astype(np.float64)
     assert use.count_F.tolist() == (dense[here] > 0).sum(axis=0).tolist()
@@ -157,7 +154,7 @@ def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near
     share = [a / b if b else 0.0 for a, b in zip(dense[here].sum(axis=0), total, strict=True)]
     np.testing.assert_allclose(use.share_F, share, rtol=1e-12)
     for bound in (0.05, 0.5):
-        wanted = FiresOn(Token("", id=token), ">", bound)
+        wanted = FiresOn(TokenName("", id=token), ">", bound)
         assert wanted.keep(fresh, np.arange(F)).tolist() == [i for i in range(F) if share[i] > bound]
 
 
@@ -179,7 +176,7 @@ def test_tokens_are_named_by_text_or_number(source: FilterSource, sample: Sample
 def test_promotes(source: FilterSource) -> None:
     for token in range(0, len(VOCAB), 7):
         expected = [i for i in range(F) if token in source.store.logits(i).top.id]
-        assert Promotes(Token("", id=token)).keep(source, np.arange(F)).tolist() == expected
+        assert Promotes(TokenName("", id=token)).keep(source, np.arange(F)).tolist() == expected
 
 
 @pytest.mark.parametrize("feature", [0, 17, F - 1])
@@ -219,8 +216,8 @@ def test_terms_become_filters() -> None:
             Compare("max", "<=", 12.0),
             Not(Marked("dead")),
             Says("label", "water"),
-            FiresOn(Token(" sea"), ">=", 0.5),
-            Promotes(Token("the", exact=False)),
+            FiresOn(TokenName(" sea"), ">=", 0.5),
+            Promotes(TokenName("the", exact=False)),
             Like(412, ">", 0.4),
             Contains("boat"),
         )
@@ -228,7 +225,7 @@ def test_terms_become_filters() -> None:
     assert parse_filter("count>=2k id=1M mean<.5").filters[1] == Compare("id", "=", 1e6)
     assert parse_filter(r'"a \"b\" \\ \n"') == All((Contains('a "b" \\ \n'),))
     assert parse_filter("token:#12 promotes:#x like:7") == All(
-        (FiresOn(Token("", id=12)), Promotes(Token("#x", exact=False)), Like(7))
+        (FiresOn(TokenName("", id=12)), Promotes(TokenName("#x", exact=False)), Like(7))
     )
     for mark in MARKS:
         assert parse_filter(mark.upper()) == All((Marked(mark),))

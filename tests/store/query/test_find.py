@@ -122,7 +122,7 @@ def check_whole(found: Found, acts_NF: Dense, scored: Bools, matched: Bools) -> 
         assert found.union is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.sampled_from([3, 40, 1 << 20]))
 def test_every_score_is_brute_force(case: tuple[Raw, int, bool, Bools], entries: int) -> None:
     """Merged or in segments, whatever the block size: with 3, single features come in pieces."""
@@ -141,7 +141,7 @@ def test_every_score_is_brute_force(case: tuple[Raw, int, bool, Bools], entries:
         assert [one.done for one in parts] == sorted(one.done for one in parts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases())
 def test_tokens_left_out_do_not_exist(case: tuple[Raw, int, bool, Bools]) -> None:
     """Scoring every third token only is scoring the dense rows of those."""
@@ -155,7 +155,7 @@ def test_tokens_left_out_do_not_exist(case: tuple[Raw, int, bool, Bools]) -> Non
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases())
 def test_held_out_is_chosen_on_one_half_and_measured_on_the_other(case: tuple[Raw, int, bool, Bools]) -> None:
     raw, per_segment, merged, matched = case

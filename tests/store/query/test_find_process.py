@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from store.query.find import FindOptions, find
 from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry, Report
 from store.query.pattern_tokens import compile_pattern, text_matches, whole
+from tests.patience import eventually, wait_for_end
 from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample, word_ids
 
 ROOT = Path(__file__).parents[3]
@@ -34,19 +34,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 def answered(sample: Sample, inquiry: Inquiry) -> Report:
     *_, last = Asking(sample.run.path, inquiry).reports()
     return last
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; waits until it has."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_the_answer_is_that_of_the_same_search_here(sample: Sample) -> None:
@@ -105,7 +92,7 @@ def test_a_pattern_that_never_ends_is_ended(sample: Sample) -> None:
     asking = Asking(sample.run.path, Inquiry(ENDLESS))
     asking.cancel()
     assert list(asking.reports()) == []
-    assert gone(asking.pid)
+    wait_for_end(asking.pid)
     asking.cancel()
 
 
@@ -125,7 +112,7 @@ from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry
 asking = Asking(Path(sys.argv[1]), Inquiry(sys.argv[2]))
 print(asking.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     command = [sys.executable, "-c", script, str(sample.run.path), ENDLESS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as asker:
@@ -133,12 +120,14 @@ time.sleep(60)
         pid = int(asker.stdout.readline())
         _at_work(pid)
         asker.kill()
-    assert gone(pid)
+    wait_for_end(pid)
 
 
 def _at_work(pid: int) -> None:
     """Wait until it has used more than it takes to start: by then the expression holds the interpreter."""
-    ticks, deadline = 0, time.monotonic() + 20
-    while ticks < 1.5 * os.sysconf("SC_CLK_TCK") and time.monotonic() < deadline:
-        ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-        time.sleep(0.01)
+
+    def seconds() -> float:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    eventually(lambda: seconds() >= 1.5)

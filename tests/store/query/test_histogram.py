@@ -42,7 +42,7 @@ def test_every_activation_is_in_its_bin(merged: bool, tmp_path: Path) -> None:
         assert (nothing.edges[0], nothing.edges[-1]) == (0.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     acts=st.lists(st.sampled_from(ACTS) | st.floats(2.0**-24, 65_504, width=32), min_size=1), bins=st.integers(1, 50)
 )

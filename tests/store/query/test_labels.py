@@ -104,7 +104,7 @@ def test_a_named_field_and_texts_with_two_labels(tmp_path: Path) -> None:
         ("a.tsv", b"en\tone\nno tab here\n", "line 2: no label, tab and text"),
         ("a.tsv", b"\n \n", "holds no labels"),
         ("a.tsv", b"en\t\xff\n", "is not UTF-8"),
-        ("a.jsonl", b"{\n", "line 1: no JSON"),
+        ("a.jsonl", b"{\n", "line 1 is not JSON"),
         ("a.jsonl", b"[1]\n", "line 1: no label in field 'label'"),
         ("a.jsonl", b'{"label": "x", "text": 3}\n', "neither a document's number nor a text"),
         ("a.jsonl", b'{"label": null, "text": "t"}\n', "no label in field 'label'"),

@@ -75,7 +75,7 @@ def counts_by_hand(values: F64, edges: F64) -> list[int]:
     return inside
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**ANY, bins=st.integers(1, 9))
 def test_count_density_extremes_quantiles_and_histograms(raw: Raw, per_segment: int, merged: bool, bins: int) -> None:
     counted = sum(token.counted for token in raw.tokens)
@@ -136,7 +136,7 @@ def assert_companions(found: list[Companion], expected: list[Companion]) -> None
         assert one.g2 == pytest.approx(other.g2, rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**ANY, minimum=st.sampled_from([0, 1, 2, MINIMUM]), block=st.integers(1, 40), few=st.integers(0, 9))
 def test_companions(raw: Raw, per_segment: int, merged: bool, minimum: int, block: int, few: int) -> None:
     dense_NF, counted = dense(raw), sum(token.counted for token in raw.tokens)
@@ -187,7 +187,7 @@ def test_a_sample_says_that_it_is_one(tmp_path: Path) -> None:
     assert all(c.share == c.joint / 60 for c in some.companions)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**ANY, stretches=st.integers(1, 50))
 def test_drift(raw: Raw, per_segment: int, merged: bool, stretches: int) -> None:
     counted_N, dense_NF = np.array([token.counted for token in raw.tokens]), dense(raw)
@@ -206,7 +206,7 @@ def test_drift(raw: Raw, per_segment: int, merged: bool, stretches: int) -> None
             assert store.counted(a, b).tolist() == counted_N[a:b].tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**ANY, intervals=st.integers(1, 14), each=st.integers(1, 4), top=st.integers(1, 6), documents=st.booleans())
 def test_intervals_and_the_top(
     raw: Raw, per_segment: int, merged: bool, intervals: int, each: int, top: int, documents: bool
@@ -244,7 +244,7 @@ def test_intervals_and_the_top(
                 assert example.act_T.tolist() == shown.tolist()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(**ANY, wanted=st.integers(1, 30), seed=st.integers(0, 5), documents=st.booleans())
 def test_random_examples(raw: Raw, per_segment: int, merged: bool, wanted: int, seed: int, documents: bool) -> None:
     with opened(raw, per_segment, merged) as store:

@@ -123,7 +123,7 @@ def naive(raw: Raw, pattern: str, bos: bool) -> tuple[list[bool], list[bool]]:
     return matched, ending
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.data(), st.booleans(), st.sampled_from(PATTERNS), st.integers(1, 4), st.booleans(), st.sampled_from([1, 5, 999])
 )
@@ -143,7 +143,7 @@ def test_text_against_a_naive_decoding(
     assert found.ending_N.tolist() == ending
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(corpora(bos=True), st.sampled_from(PATTERNS), st.booleans(), st.sampled_from([1, 5, 999]))
 def test_single_tokens(raw: Raw, pattern: str, merged: bool, block: int) -> None:
     with opened(raw, 2, merged=merged) as store:

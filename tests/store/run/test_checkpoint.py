@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -24,7 +24,7 @@ from tests.store.raw import flip
 DTYPES = [np.float32, np.float64, np.float16, np.uint16, np.int64, np.uint8, np.bool_]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(
     arrays=st.dictionaries(
         st.sampled_from(["sae.W_enc", "adam.step.b", "generator", "carry"]),

@@ -18,6 +18,7 @@ from store.files.sealed_hdf5 import SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
+from tests.patience import PATIENCE
 
 RECORD = RunRecord(
     created=12.5,
@@ -152,7 +153,7 @@ def from_another_process(path: Path) -> str:
     child = context.Process(target=_lock_it, args=(path, answer))
     child.start()
     child.join()
-    return answer.get(timeout=10)
+    return answer.get(timeout=PATIENCE)
 
 
 def test_a_second_writer_is_refused_at_once(run: RunFolder) -> None:

@@ -431,7 +431,7 @@ def test_a_sound_index_in_blocks_of_any_size(sound: RunFolder) -> None:
             assert [index_problem(file, block) for block in BLOCKS] == [""] * len(BLOCKS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_single_change_of_an_entry_is_found(sound: RunFolder, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["forward/feature", "forward/act", "inverted/token", "inverted/act"]))

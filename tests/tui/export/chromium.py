@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 60.0
-"""Seconds that anything may take."""
 _KEYS = {"/": ("Slash", 191), "Enter": ("Enter", 13), "Escape": ("Escape", 27), "ArrowDown": ("ArrowDown", 40)}
 # Chromium wants its pipes to be 3 and 4, which here are anything.
 _LAUNCH = """

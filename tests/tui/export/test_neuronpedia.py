@@ -19,6 +19,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
+from tests.patience import PATIENCE
 from tests.sample_run import BOS, VOCAB, Sample
 from tests.shared_data import shared_path
 
@@ -123,7 +124,7 @@ def test_saedashboards_own_classes_take_them(out: Path) -> None:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -104,7 +104,7 @@ async def test_what_only_the_screen_can_do_is_done(make_app: MakeApp) -> None:
         await press(pilot, "ctrl+p", *"revers", "enter")
         assert not screen.order.catalogue.ordering.descending
         await press(pilot, "ctrl+p", *"filter", "enter")
-        assert screen.typing
+        assert screen.line.typing
         await press(pilot, "escape", "enter", "ctrl+p", *"whole", "enter")
         assert screen.pane.state.panes.zoomed == "page"
 

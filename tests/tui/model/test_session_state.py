@@ -15,7 +15,7 @@ from monosem_tui.screens.browse import BrowseScreen
 from store.files.typed_json import decode
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
-from tests.tui.screens import browse_screen, press, screen_text, settle
+from tests.tui.screens import browse_screen, press, screen_text, settle, until
 
 
 @pytest.fixture(autouse=True)
@@ -122,10 +122,7 @@ async def test_it_is_written_while_one_works(
     monkeypatch.setattr("monosem_tui.app.KEEP_AFTER", 0.01)
     async with make_app().run_test(size=(80, 24)) as pilot:
         await press(pilot, "j", "j")
-        for _ in range(500):
-            await pilot.pause(0.01)
-            if memory_path(sample.run.path).is_file():
-                break
+        await until(pilot, memory_path(sample.run.path).is_file)
         data = json.loads(memory_path(sample.run.path).read_text())
         assert data["browse"]["feature"] == browse_screen(pilot).pane.state.feature
 

@@ -1,7 +1,8 @@
-"""The errors a reader can meet, each one sentence with the file in it and one about what to do."""
+"""Reading files block by block, and the errors of readers: one sentence naming the file, one with advice."""
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,12 +10,31 @@ from pathlib import Path
 
 from store.files.errors import MonosemError
 
+BLOCK = 1 << 18
+"""Bytes read at once."""
 _SHOWN = 12
+"""Field names listed in an error."""
+
+
+def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
+    """Yield the file's bytes, `size` at a time. Errors: MonosemError if it cannot be read."""
+    with reading(path), path.open("rb") as file:
+        while block := file.read(size):
+            yield block
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return SHA-256 over the files' concatenated bytes, as `cat FILES | sha256sum` prints it."""
+    total = hashlib.sha256()
+    for path in paths:
+        for block in blocks(path, 1 << 20):
+            total.update(block)
+    return total.hexdigest()
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an I/O error, met while reading `path`, into a `MonosemError` that names it."""
+    """Turn I/O errors into a `MonosemError` that names `path`."""
     try:
         yield
     except FileNotFoundError as error:
@@ -24,19 +44,21 @@ def reading(path: Path) -> Iterator[None]:
             f"cannot read {path}: permission denied", f"Try: chmod u+r {shlex.quote(str(path))}"
         ) from error
     except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror or error}", "Check the disk it lies on.") from error
+        raise MonosemError(f"cannot read {path}: {error.strerror or error}", "Check the disk it is on.") from error
 
 
 def is_folder(path: Path) -> MonosemError:
-    """The error for a folder where files are asked for."""
+    """Return the error for a folder given instead of files."""
     return MonosemError(f"{path} is a folder", f"Name its files with a glob, in quotes: '{path}/**/*.txt'")
 
 
 def not_utf8(path: Path, offset: int, where: str = "") -> MonosemError:
-    """The error for a byte at `offset` that UTF-8 text cannot have there. `where`: such as ", line 3"."""
+    """Return the error for an invalid UTF-8 byte at `offset`; `where` is for example ", line 3"."""
     what = f"{path}{where}: not UTF-8 text at byte {offset}"
     if path.suffix == ".zst":
-        return MonosemError(what + " of what is packed in it", "Unpack it, re-encode it with iconv, and pack it again.")
+        return MonosemError(
+            what + " of its unpacked contents", "Unpack it, re-encode it with iconv, and pack it again."
+        )
     with path.open("rb") as file:
         encoding = "UTF-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "ISO-8859-1"
     name = shlex.quote(path.name)
@@ -44,12 +66,12 @@ def not_utf8(path: Path, offset: int, where: str = "") -> MonosemError:
 
 
 def missing_field(where: str, field: str, fields: Iterable[object], spell: str) -> MonosemError:
-    """The error for a field that is not there; `fields` are those that are, `spell` is how to name one of them."""
+    """Return the error for a missing field; `fields` are those present, `spell` shows how to name one."""
     names = [repr(str(name)) for name in fields]
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return MonosemError(f"{where}: no field {field!r}", f"There are: {shown or 'none'}. Name one like this: {spell}")
 
 
 def not_text(where: str, field: str, held: str, spell: str) -> MonosemError:
-    """The error for a field that holds something else than text; `spell` is how to name another."""
+    """Return the error for a field that does not hold text; `spell` shows how to name another."""
     return MonosemError(f"{where}: field {field!r} is {held}, not text", f"Name another field like this: {spell}")
