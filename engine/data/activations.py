@@ -218,7 +218,7 @@ class BlockShuffle:
 
     @property
     def width(self) -> int:
-        """D."""
+        """Width of the rows, D."""
         return self._source.d_in
 
     def next_batch(self) -> torch.Tensor:

@@ -212,10 +212,10 @@ class ContextStream:
             contexts += 1
         return contexts
 
-    def look_ahead(self, tokens: int) -> int:
+    def look_ahead(self, tokens: int, keep: int = LOOKED_AHEAD) -> int:
         """Return how many of the next contexts hold `tokens` tokens, or all that are left, without advancing.
 
-        Up to LOOKED_AHEAD tokens are kept for the following calls; beyond that, contexts are encoded again.
+        Up to `keep` tokens are kept for the following calls; beyond that, contexts are encoded again.
         """
         here, seen = self.position, 0
         kept: deque[tuple[StreamPosition, _Context]] = deque()
@@ -223,7 +223,7 @@ class ContextStream:
         while seen < tokens and (context := next(self._contexts, None)) is not None:
             seen += len(context.ids)
             contexts += 1
-            if seen <= LOOKED_AHEAD:
+            if seen <= keep:
                 kept.append((self.position, context))
         self._contexts = chain(self._again(kept), self._contexts) if len(kept) == contexts else self._run(here)
         self.position = here

@@ -42,7 +42,7 @@ class Detectors(Protocol):
 
     @property
     def n_tokens(self) -> int:
-        """N."""
+        """Number of tokens, N."""
 
     def counts(self, tokens: Tokens) -> Counts:
         """Return on how many of these tokens each detector fires at each of its thresholds [M, G]."""
@@ -63,11 +63,11 @@ class SparseDetectors:
 
     @property
     def n_tokens(self) -> int:
-        """N."""
+        """Number of tokens, N."""
         return len(self.indptr) - 1
 
     def counts(self, tokens: Tokens) -> Counts:
-        """[F, G]."""
+        """See `Detectors`; M = F."""
         lengths = self.indptr[tokens + 1] - self.indptr[tokens]
         ends = np.cumsum(lengths)
         entries = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.indptr[tokens] - (ends - lengths), lengths)
@@ -75,7 +75,7 @@ class SparseDetectors:
         return _reaching(np.bincount(cells, minlength=self.d_sae * (GRID + 1)).reshape(self.d_sae, GRID + 1))
 
     def fires(self, detector: int, level: int) -> NDArray[np.bool_]:
-        """[N]."""
+        """See `Detectors`."""
         fired = np.zeros(self.n_tokens, bool)
         entries = np.flatnonzero((self.feature == detector) & (self.level > level))
         fired[np.searchsorted(self.indptr, entries, side="right") - 1] = True
@@ -90,11 +90,11 @@ class DenseDetectors:
 
     @property
     def n_tokens(self) -> int:
-        """N."""
+        """Number of tokens, N."""
         return len(self.level_ND)
 
     def counts(self, tokens: Tokens) -> Counts:
-        """[2D, G]."""
+        """See `Detectors`; M = 2D."""
         width = self.level_ND.shape[1]
         cells_DG = np.zeros(width * (GRID + 1), np.int64)
         offset_D = np.arange(width, dtype=np.int32) * (GRID + 1)
@@ -104,7 +104,7 @@ class DenseDetectors:
         return np.concatenate([above, len(tokens) - above])
 
     def fires(self, detector: int, level: int) -> NDArray[np.bool_]:
-        """[N]."""
+        """See `Detectors`."""
         width = self.level_ND.shape[1]
         above: NDArray[np.bool_] = self.level_ND[:, detector % width] > level
         return above if detector < width else ~above

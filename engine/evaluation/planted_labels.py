@@ -14,7 +14,7 @@ from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
 from engine.data.contexts import ContextBatch, Encoding
 
 TokenConcepts = tuple[int, ...]
-"""Numbers of a token's concepts, ascending."""
+"""Concepts of a token by number, ascending."""
 
 
 def token_concepts(offsets: Sequence[tuple[int, int]], spans: Sequence[ConceptSpan]) -> list[TokenConcepts]:

@@ -59,7 +59,7 @@ LAYOUTS = {
 
 
 class DictionaryLearning:
-    """dictionary_learning."""
+    """Reads dictionary_learning's files."""
 
     name = "dictionary_learning"
 

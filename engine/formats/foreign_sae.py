@@ -100,7 +100,7 @@ class Foreign:
 
 
 class Importer(Protocol):
-    """A format."""
+    """Recognises and reads one format."""
 
     name: str
 

@@ -24,7 +24,7 @@ _HOOKS = {
 
 
 class GemmaScope:
-    """Gemma Scope."""
+    """Reads Gemma Scope's files."""
 
     name = "Gemma Scope"
 

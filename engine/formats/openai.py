@@ -16,7 +16,7 @@ from store.files.errors import MonosemError
 
 
 class OpenAi:
-    """OpenAI's sparse_autoencoder."""
+    """Reads the files of OpenAI's sparse_autoencoder."""
 
     name = "OpenAI"
 

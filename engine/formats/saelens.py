@@ -53,7 +53,7 @@ OLD_NAMES = {
 
 
 class SaeLens:
-    """SAELens."""
+    """Reads SAELens' folders."""
 
     name = "SAELens"
 

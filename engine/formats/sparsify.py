@@ -21,7 +21,7 @@ _HOOKPOINT = re.compile(r"(?:[\w]+\.)*(?:layers|h|blocks)\.\d+(?:\.[\w.]+)?|embe
 
 
 class Sparsify:
-    """EleutherAI sparsify."""
+    """Reads EleutherAI sparsify's folders."""
 
     name = "sparsify"
 

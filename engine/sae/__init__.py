@@ -1,2 +1,4 @@
-"""Sparse autoencoders, one architecture per file: encoder, decoder and loss. Optimisation is in engine.training,
-reading other projects' dictionaries in engine.formats."""
+"""Sparse autoencoders, one architecture per file: encoder, decoder and loss.
+
+Optimisation is engine.training, reading other libraries' dictionaries engine.formats.
+"""

@@ -1,5 +1,7 @@
-"""Matryoshka BatchTopK: Bussmann, Nabeshima, Karvonen, Nanda 2025, *Learning Multi-Level Features with Matryoshka
-Sparse Autoencoders* (arXiv 2503.17547).
+"""Matryoshka BatchTopK: BatchTopK over nested dictionaries.
+
+Bussmann, Nabeshima, Karvonen, Nanda 2025, *Learning Multi-Level Features with Matryoshka Sparse Autoencoders* (arXiv
+2503.17547).
 
 Shapes: D = d_in, O = d_out, F = d_sae.
 """

@@ -60,7 +60,7 @@ ASKING = (Where.FORM,)
 
 
 class Need(Enum):
-    """What an action needs; the value is the sentence in the bottom line where that is missing."""
+    """A condition of an action; the value is the sentence in the bottom line where it is not met."""
 
     RUN = "no run is open: 5 shows the runs, enter opens one"
     FEATURES = "the list is empty"

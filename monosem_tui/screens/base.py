@@ -78,7 +78,7 @@ class MonosemScreen(Screen[None]):
         self.input = LineInput(palette)
         self.line = TypingLine(self.input, self.footer, self)
         self.parts: tuple[ScreenPart, ...] = ()
-        """What the screen is composed of; escape closes what the first of them have open first."""
+        """The parts of the screen, in the order in which escape closes them."""
         self._painted, self._said = palette, ""
         self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
         self.needs: dict[Need, Callable[[], bool]] = {

@@ -37,7 +37,7 @@ class ListOrder(ScreenPart):
 
     @property
     def ordering(self) -> Ordering:
-        """What the list is asked for."""
+        """Filter, sort and selection of the list."""
         return self.catalogue.ordering
 
     def take_run(self, run: OpenRun) -> None:

@@ -1,4 +1,4 @@
-"""What a key writes: the clipboard with a copy in a file, and new files in the working directory."""
+"""Output of a key: the clipboard with a copy in a file, and new files in the working directory."""
 
 from __future__ import annotations
 

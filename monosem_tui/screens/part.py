@@ -1,4 +1,4 @@
-"""What a screen is composed of, and the words in which its parts draw.
+"""The parts of a screen, and one meaning for each word of redrawing.
 
 - `tell(sentence)` puts a sentence into the bottom line until the next key; `retell()` draws that line again.
 - `show(…)` gives a widget other content; `refresh()` repaints those of its lines that differ.
@@ -19,7 +19,7 @@ from monosem_tui.keys.actions import Action, Need, Where
 from monosem_tui.model.session_state import Memory
 
 Way = Callable[[], object]
-"""What escape does."""
+"""The effect of escape."""
 
 
 class ScreenPart:

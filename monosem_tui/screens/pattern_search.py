@@ -59,7 +59,7 @@ class PatternSearch(ScreenPart):
         self._ranking.show(SearchAnswer(self.wanted), NOTHING)
 
     def ended(self) -> None:
-        """Nobody waits any more."""
+        """End a search that is still running."""
         self._cancel()
 
     def remembered(self, memory: Memory) -> Memory:

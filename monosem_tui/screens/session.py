@@ -1,4 +1,4 @@
-"""What the screens share, and the messages by which they ask the app for something."""
+"""The session that the screens share, and the messages in which they ask the app for something."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Session:
     """One session at the terminal. A screen reads it whenever it draws."""
 
     run: OpenRun | None
-    """What is open; None while only the list of runs is shown."""
+    """The open run; None while only the list of runs is shown."""
     root: Path
     """The folder of the runs."""
     palette: Palette

@@ -31,7 +31,7 @@ LEFT = 16
 
 
 class Typed(Enum):
-    """What a key did to the line."""
+    """The effect of a key on the line."""
 
     CHANGED = "changed"
     KEEP = "keep"

@@ -20,8 +20,8 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
 
 An activation is active if it is above zero as float16, the precision in which it is stored; values above 65 504 are
 stored as 65 504 and counted in the attribute `clipped`. An entry costs 10 bytes (11 with `feature_high`). Slices of the
-inverted order descend, so the strongest entries, any interval and the histogram are reads of one slice. Columns that an
-older file lacks read as None, and pages leave them out.
+inverted order descend, so the strongest entries, any interval and the histogram are reads of one slice. Pages leave
+out columns that an older file lacks.
 
 How it is built, in one pass (engine.indexing):
 

@@ -22,7 +22,7 @@ class Undone:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Change:
     """A statement, its inverse, and the version of its field before and after it (see `Notes.version`)."""
 
     statement: Statement
@@ -36,7 +36,7 @@ class NoteEditor:
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
-        self._changes: list[list[_Said]] = []
+        self._changes: list[list[_Change]] = []
 
     def label(self, feature: int, text: str) -> bool:
         """Label a feature; an empty text removes the label. Return whether that is a change: else nothing is written.
@@ -62,15 +62,15 @@ class NoteEditor:
     def say(self, statements: Sequence[Statement]) -> bool:
         """Make several statements as one change, as `label` does; of two about the same field the last counts."""
         cleaned = {_subject(statement): statement for statement in (each.cleaned() for each in statements)}
-        change: list[_Said] = []
+        change: list[_Change] = []
 
         def decide(present: dict[int, FeatureNotes]) -> list[Statement]:
             for statement in cleaned.values():
                 back = reverse(statement, present.get(statement.feature, FeatureNotes()))
                 if back is not None:
                     known = self.notes.version(statement)
-                    change.append(_Said(statement, back, known, known + 1))
-            return [said.statement for said in change]
+                    change.append(_Change(statement, back, known, known + 1))
+            return [made.statement for made in change]
 
         self.notes.change(decide)
         if change:
@@ -91,23 +91,23 @@ class NoteEditor:
 
         def decide(_: dict[int, FeatureNotes]) -> list[Statement]:
             nonlocal free
-            free = all(self.notes.version(said.statement) == said.after for said in change)
-            return [said.back for said in change] if free else []
+            free = all(self.notes.version(made.statement) == made.after for made in change)
+            return [made.back for made in change] if free else []
 
         self.notes.change(decide)
         self._changes.pop()
         if free:
-            for said in change:
-                self._forget(said)
+            for made in change:
+                self._forget(made)
         first = change[0].statement
         return Undone("undone" if free else "changed elsewhere", first.feature, first.name)
 
-    def _forget(self, gone: _Said) -> None:
+    def _forget(self, gone: _Change) -> None:
         """Let the change before `gone` be the last one of its field again."""
         for change in self._changes:
-            for i, said in enumerate(change):
-                if _subject(said.statement) == _subject(gone.statement) and said.after == gone.before:
-                    change[i] = replace(said, after=gone.after + 1)
+            for i, made in enumerate(change):
+                if _subject(made.statement) == _subject(gone.statement) and made.after == gone.before:
+                    change[i] = replace(made, after=gone.after + 1)
 
 
 def reverse(statement: Statement, note: FeatureNotes) -> Statement | None:

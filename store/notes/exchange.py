@@ -55,7 +55,7 @@ class NoteEntry:
 class Outcome:
     """Result of an import."""
 
-    said: list[Statement] = field(default_factory=list)
+    added: list[Statement] = field(default_factory=list)
     """Statements added to the notes."""
     kept: list[tuple[int, Literal["label", "comment"]]] = field(default_factory=list)
     """Features and fields where the file differs and the existing text was kept."""
@@ -138,7 +138,7 @@ def merging(
     def decide(present: dict[int, FeatureNotes]) -> list[Statement]:
         for entry in entries:
             _merge(entry, present.get(entry.feature, FeatureNotes()), outcome, overwrite)
-        return outcome.said
+        return outcome.added
 
     return decide
 
@@ -152,16 +152,16 @@ def _merge(entry: NoteEntry, note: FeatureNotes, outcome: Outcome, overwrite: bo
         if given is None or given == here:
             continue
         if overwrite or (given and not here):
-            outcome.said.append(Statement(entry.feature, name, given))
+            outcome.added.append(Statement(entry.feature, name, given))
         elif given:
             outcome.kept.append((entry.feature, name))
     if entry.bookmark is not None and entry.bookmark != note.bookmark and (overwrite or entry.bookmark):
-        outcome.said.append(Statement(entry.feature, "bookmark", entry.bookmark))
+        outcome.added.append(Statement(entry.feature, "bookmark", entry.bookmark))
     if entry.tags is not None and overwrite and entry.tags != note.tags:
-        outcome.said.append(Statement(entry.feature, "tags", entry.tags))
+        outcome.added.append(Statement(entry.feature, "tags", entry.tags))
     elif entry.tags is not None and not overwrite:
         missing = [tag for tag in entry.tags if tag not in note.tags]
-        outcome.said.extend(Statement(entry.feature, "tag", tag) for tag in missing)
+        outcome.added.extend(Statement(entry.feature, "tag", tag) for tag in missing)
 
 
 def _guarded(cell: str) -> str:
@@ -213,27 +213,27 @@ def _json_entries(path: Path, text: str) -> Iterable[NoteEntry]:
         raise MonosemError(f"{path} is not JSON: {error}") from error
     if not isinstance(data, list):
         raise MonosemError(f"{path} is not a JSON array", f"Each entry has {', '.join(COLUMNS)}.")
-    for number, said in enumerate(data, 1):
+    for number, item in enumerate(data, 1):
         where = f"entry {number}"
         place = f"{path}, {where}"
-        if not isinstance(said, dict):
+        if not isinstance(item, dict):
             raise MonosemError(f"{place} is not a JSON object", f"Each entry has {', '.join(COLUMNS)}.")
-        tags = _of_kind(said, "tags", list, place)
+        tags = _of_kind(item, "tags", list, place)
         if tags is not None and not all(isinstance(tag, str) for tag in tags):
             raise MonosemError(f"{place}: tags holds something that is not text")
-        label, comment = _of_kind(said, "label", str, place), _of_kind(said, "comment", str, place)
+        label, comment = _of_kind(item, "label", str, place), _of_kind(item, "comment", str, place)
         yield NoteEntry(
-            feature=_feature(said.get("feature"), place),
+            feature=_feature(item.get("feature"), place),
             label=None if label is None else valid_text(label),
-            bookmark=_of_kind(said, "bookmark", bool, place),
+            bookmark=_of_kind(item, "bookmark", bool, place),
             comment=None if comment is None else valid_text(comment),
             tags=None if tags is None else tag_words(tags),
             where=where,
         )
 
 
-def _of_kind(said: Mapping[str, Any], name: str, kind: type, place: str) -> Any:
-    value = said.get(name)
+def _of_kind(item: Mapping[str, Any], name: str, kind: type, place: str) -> Any:
+    value = item.get(name)
     if value is not None and not isinstance(value, kind):
         raise MonosemError(f"{place}: {name} is {value!r}"[:200])
     return value

@@ -204,13 +204,13 @@ class Notes:
         if rest and read_line(rest) is not None:  # complete but for its newline, which the next writer adds
             lines.append(rest)
             rest = b""
-        said = [feature for line in lines for feature in self._take(line)]
+        features = [feature for line in lines for feature in self._take(line)]
         if lines:
             read = added[: len(added) - len(rest)]
             self._ended = read.endswith(b"\n")
             self._offset += len(read)
             self._seam = (self._seam + read)[-_SEAM:]
-        self._show(None if is_new else said)
+        self._show(None if is_new else features)
 
     def _continues(self, descriptor: int, found: os.stat_result) -> bool:
         """Return whether this is the file that was read before, with at most some lines added."""

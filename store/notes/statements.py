@@ -99,24 +99,24 @@ def _value(name: Name, value: Any) -> Value | None:
 
 def written(statement: Statement, time: float) -> bytes:
     """Return the line of a statement, in ASCII, its newline included. `time`: seconds since the epoch."""
-    said = {"feature": statement.feature, statement.name: statement.value, "time": round(time, 3)}
-    return (json.dumps(said).replace("\x7f", "\\u007f") + "\n").encode()
+    data = {"feature": statement.feature, statement.name: statement.value, "time": round(time, 3)}
+    return (json.dumps(data).replace("\x7f", "\\u007f") + "\n").encode()
 
 
 def read_line(line: bytes) -> list[Statement] | None:
     """Return the statements of a line that this version knows; None where it is damaged."""
     try:
-        said = json.loads(line.decode("utf-8", "replace"))
+        data = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(said, dict):
+    if not isinstance(data, dict):
         return None
-    if "feature" not in said:
+    if "feature" not in data:
         return []
-    feature = said["feature"]
+    feature = data["feature"]
     if type(feature) is not int or not 0 <= feature < MOST_FEATURES:
         return None
-    found = ((name, _value(name, said[name])) for name in NAMES if name in said)
+    found = ((name, _value(name, data[name])) for name in NAMES if name in data)
     return [Statement(feature, name, value) for name, value in found if value is not None]
 
 

@@ -21,7 +21,7 @@ from store.run.folder import RunFolder
 
 @contextmanager
 def after_step(number: int, then: Callable[[SaeTrainer], None]) -> Iterator[None]:
-    """Do something right behind one step of any training."""
+    """Run a function right after one step of any training."""
     step = SaeTrainer.step
 
     def watched(self: SaeTrainer, x_BD: torch.Tensor, y_BO: torch.Tensor | None = None) -> None:

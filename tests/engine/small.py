@@ -60,7 +60,7 @@ def random_texts(count: int, longest: int = 12, seed: int = 0, shortest: int = 1
 
 
 def words_tokenizer(*roles: str) -> PreTrainedTokenizerFast:
-    """Words told apart at white space. Ids 0, 1 and 2 are special; `roles` ("bos", "eos") says which are used."""
+    """Words split at white space. Ids 0, 1 and 2 are special; `roles` ("bos", "eos") are those used."""
     vocab = {word: number for number, word in enumerate([*SPECIAL.values(), *(f"w{n}" for n in range(VOCAB - 3))])}
     tokenizer = Tokenizer(WordLevel(vocab, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()

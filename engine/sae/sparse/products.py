@@ -110,23 +110,23 @@ class TopKEntries(EntryList, SparseEntries):
         return entry_E // max(1, self.feature_BK.shape[1])
 
     def gather(self, value_F: Tensor) -> Tensor:
-        """[B, K]."""
+        """See `SparseEntries`: [B, K]."""
         return value_F.index_select(0, self.feature_E).view_as(self.feature_BK)
 
     def scatter_sum(self, weight_BK: Tensor) -> Tensor:
-        """[F]."""
+        """See `SparseEntries`: [F]."""
         return totals_by_feature(weight_BK, self)
 
     def decode(self, weight_BK: Tensor, rows_FD: Tensor) -> Tensor:
-        """[B, D]."""
+        """See `SparseEntries`: [B, D]."""
         return weighted_rows(weight_BK, rows_FD, self.feature_BK)
 
     def grad_acts(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
-        """[B, K]."""
+        """See `SparseEntries`: [B, K]."""
         return row_products(left_BD, rows_FD, self.feature_BK)
 
     def grad_rows(self, weight_BK: Tensor, left_BD: Tensor) -> Tensor:
-        """[F, D]."""
+        """See `SparseEntries`: [F, D]."""
         return summed_by_feature(weight_BK, left_BD, self)
 
 

@@ -56,21 +56,21 @@ class RaggedEntries(EntryList, SparseEntries):
         return same
 
     def gather(self, value_F: Tensor) -> Tensor:
-        """[N]."""
+        """See `SparseEntries`: [N]."""
         return value_F.index_select(0, self.feature_E)
 
     def scatter_sum(self, weight_N: Tensor) -> Tensor:
-        """[F]."""
+        """See `SparseEntries`: [F]."""
         return totals_by_feature(weight_N, self)
 
     def decode(self, weight_N: Tensor, rows_FD: Tensor) -> Tensor:
-        """[B · P, D]."""
+        """See `SparseEntries`: [B · P, D], a row per part."""
         return functional.embedding_bag(
             self.feature_E, rows_FD, self.row_start_R, per_sample_weights=weight_N, mode="sum"
         )
 
     def grad_acts(self, left_RD: Tensor, rows_FD: Tensor) -> Tensor:
-        """[N]."""
+        """See `SparseEntries`: [N]."""
         # The backward pass of an embedding bag in its weights: the only product of this kind that torch has.
         product_N: Tensor = torch.ops.aten._embedding_bag_per_sample_weights_backward(
             left_RD.contiguous(), rows_FD, self.feature_E, self.row_start_R, self.row_N, 0
@@ -78,7 +78,7 @@ class RaggedEntries(EntryList, SparseEntries):
         return product_N
 
     def grad_rows(self, weight_N: Tensor, left_RD: Tensor) -> Tensor:
-        """[F, D]."""
+        """See `SparseEntries`: [F, D]."""
         return summed_by_feature(weight_N, left_RD, self)
 
 
@@ -86,34 +86,36 @@ class DenseEntries(SparseEntries):
     """All entries, [B, F]: faster than a list while many of them are active."""
 
     def gather(self, value_F: Tensor) -> Tensor:
-        """[F]."""
+        """See `SparseEntries`: [F]."""
         return value_F
 
     def scatter_sum(self, weight_BF: Tensor) -> Tensor:
-        """[F]."""
+        """See `SparseEntries`: [F]."""
         return weight_BF.sum(0)
 
     def fired(self, active_BF: Tensor) -> Tensor:
-        """[F]."""
+        """See `SparseEntries`: [F]."""
         return active_BF.any(0)
 
     def decode(self, weight_BF: Tensor, rows_FD: Tensor) -> Tensor:
-        """[B, D]."""
+        """See `SparseEntries`: [B, D]."""
         return weight_BF @ rows_FD
 
     def grad_acts(self, left_BD: Tensor, rows_FD: Tensor) -> Tensor:
-        """[B, F]."""
+        """See `SparseEntries`: [B, F]."""
         return left_BD @ rows_FD.T
 
     def grad_rows(self, weight_BF: Tensor, left_BD: Tensor) -> Tensor:
-        """[F, D]."""
+        """See `SparseEntries`: [F, D]."""
         return weight_BF.T @ left_BD
 
 
-def above(pre_BF: Tensor, floor: Tensor | float) -> tuple[Tensor, RaggedEntries | DenseEntries]:
+def above(
+    pre_BF: Tensor, floor: Tensor | float, dense_from: float = DENSE_FROM
+) -> tuple[Tensor, RaggedEntries | DenseEntries]:
     """Return the values and entries above a floor (scalar or [F]); all entries where a list would be slower."""
     above_BF = pre_BF > floor
-    if int(above_BF.count_nonzero()) > DENSE_FROM * pre_BF.numel():
+    if int(above_BF.count_nonzero()) > dense_from * pre_BF.numel():
         return pre_BF, DenseEntries()
     place_N = places_of(above_BF)
     return pre_BF.flatten()[place_N], RaggedEntries(place_N, *pre_BF.shape)

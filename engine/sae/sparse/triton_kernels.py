@@ -1,14 +1,14 @@
-"""The functions of engine.sae.sparse.products as Triton kernels for CUDA: the same arguments and results.
+"""The products of engine.sae.sparse.products as Triton kernels for CUDA, with the same arguments and results.
 
-Importing this imports triton; engine.sae.sparse.products does so when it first meets tensors on a GPU. Operands may be
-float32, bfloat16 or float16, mixed as one likes, features int32 or int64; sums are float32 throughout and rounded once,
-to the dtype of the rows. No sum is made with atomic additions: equal inputs give equal bits on equal hardware.
+Importing this imports triton; engine.sae.sparse.products does so for the first tensors on a GPU. Operands may be any
+mix of float32, bfloat16 and float16, features int32 or int64; sums are float32 and rounded once, to the dtype of the
+rows. No sum uses atomic additions: equal inputs give equal bits on equal hardware.
 
-Kernels read weights and features as they lie and rows in slices of a fixed width, which is the slow axis of the grid
-where it can be: all programs of a slice together want one slice of the rows, which stays in the cache where the rows
-themselves do not.
+Kernels read weights and features contiguously, and rows in slices of a fixed width. Where possible the slice is the
+slow axis of the grid: all programs of a slice need the same slice of the rows, which stays in the cache, as whole rows
+would not.
 
-Shapes: B tokens of a batch, D = d_in, F = d_sae, G = F + 1, K entries kept a token, E = B·K entries, P pieces of
+Shapes: B tokens of a batch, D = d_in, F = d_sae, G = F + 1, K entries per token, E = B·K entries, P pieces of
 features with many entries.
 In kernels a name with a suffix is a pointer to such an array; R rows at a time, W columns of a slice.
 """
@@ -23,9 +23,9 @@ from torch import Tensor
 from engine.sae.sparse.entries import EntryList
 
 ROWS = 8
-"""Rows that a program reads at once: enough loads under way that their latency does not matter."""
+"""Rows that a program reads at once: enough concurrent loads to hide their latency."""
 WIDTH = 256
-"""Columns of a slice at most: 1 kB of a float32 row, 16 bytes for each thread of two warps."""
+"""Most columns of a slice: 1 kB of a float32 row, 16 bytes for each thread of two warps."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -64,7 +64,7 @@ def _row_products(
     R: tl.constexpr,
     W: tl.constexpr,
 ) -> None:
-    # The programs of a token are neighbours, so that its left row comes from memory once.
+    # The programs of a token are neighbours, so that its left row is read from memory once.
     groups = tl.cdiv(k, R)
     token = (tl.program_id(0) // groups).to(tl.int64)
     place_R = (tl.program_id(0) % groups) * R + tl.arange(0, R)
@@ -98,8 +98,8 @@ def _summed_by_feature(
     R: tl.constexpr,
     W: tl.constexpr,
 ) -> None:
-    # The first P programs sum a piece each, the others a whole feature each unless it is cut into pieces. Pieces come
-    # first because they take longest.
+    # The first P programs each sum a piece, the others each a feature that is not cut into pieces. Pieces come first
+    # because they take longest.
     piece = tl.program_id(0).to(tl.int64)
     column_W = tl.program_id(1) * W + tl.arange(0, W)
     is_piece = piece < n_pieces
@@ -141,7 +141,7 @@ def _joined_pieces(
     R: tl.constexpr,
     W: tl.constexpr,
 ) -> None:
-    # The program of a feature's first piece adds up all of them; the others have nothing to do.
+    # The program of a feature's first piece adds all of its pieces; the other programs do nothing.
     piece = tl.program_id(0).to(tl.int64)
     column_W = tl.program_id(1) * W + tl.arange(0, W)
     feature = tl.load(feature_P + piece).to(tl.int64)
@@ -159,7 +159,7 @@ def _joined_pieces(
 
 
 def weighted_rows(weight_BK: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor:
-    """Σ_k weight[b, k] · rows[feature[b, k]]: [B, D]."""
+    """Return Σ_k weight[b, k] · rows[feature[b, k]]: [B, D]."""
     (n_tokens, k), d_in = feature_BK.shape, rows_FD.shape[1]
     out_BD = rows_FD.new_empty(n_tokens, d_in)
     if n_tokens:
@@ -180,7 +180,7 @@ def weighted_rows(weight_BK: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Ten
 
 
 def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor:
-    """left[b] · rows[feature[b, k]]: [B, K]."""
+    """Return left[b] · rows[feature[b, k]]: [B, K]."""
     (n_tokens, k), d_in = feature_BK.shape, rows_FD.shape[1]
     out_BK = rows_FD.new_empty(n_tokens, k)
     if n_tokens:
@@ -201,15 +201,14 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
 
 
 def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: EntryList) -> Tensor:
-    """Σ over a feature's entries of weight[b, k] · left[b]: [F, D], zero for a feature without entries.
+    """Return Σ over each feature's entries of weight[b, k] · left[b]: [F, D], zero for features without entries.
 
-    One program sums one feature: most have a few entries, and a program each keeps the GPU busy without any of them
-    waiting for another. A feature that fires on most tokens would hold up its one program long after the others are
-    done; so features of more than `entries.piece` entries are cut into pieces of that many, which are summed at the
-    same time into a buffer and then joined in their order. Cuts depend on a feature's own entries alone, hence so do
-    its bits: they change neither from run to run nor with what other features do. How many pieces there are is not
-    asked of the GPU, which would make it wait: programs are started for as many as there can be, and those without work
-    return.
+    One program sums one feature: most have few entries, so the GPU is busy and no program waits for another. A feature
+    that fires on most tokens would occupy its program long after the others are done; so features with more than
+    `entries.piece` entries are cut into pieces of that many, which are summed concurrently into a buffer and then
+    joined in order. Cuts depend on a feature's own entries alone, and so do its bits: they are the same in every run,
+    whatever other features do. Reading the number of pieces from the GPU would stall it, so programs are started for as
+    many as there can be, and those without work return.
     """
     d_in = left_BD.shape[1]
     entry_E, token_E, start_G = entries.by_feature
@@ -246,6 +245,6 @@ def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: EntryList) ->
 
 
 def _slice(d_in: int) -> tuple[int, int]:
-    """Columns of a slice, and warps that share them, four columns a thread."""
+    """Return the columns of a slice, and the warps that share them, four columns per thread."""
     width = min(WIDTH, max(16, triton.next_power_of_2(d_in)))
     return width, max(1, width // 128)

@@ -1,1 +1,1 @@
-"""One module a command: its flags, and a body that imports what it needs when it runs."""
+"""One module per command: its flags, and a body that imports what it needs when it runs."""

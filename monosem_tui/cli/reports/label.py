@@ -118,7 +118,7 @@ def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
             )
     outcome = Outcome()
     _followed(place).change(merging(entries, outcome, overwrite=overwrite))
-    changed = sorted({said.feature for said in outcome.said})
+    changed = sorted({said.feature for said in outcome.added})
     if json:
         kept = [{"feature": feature, "name": name} for feature, name in outcome.kept]
         output.emit_json({"read": len(entries), "changed": changed, "kept": kept})

@@ -66,7 +66,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self.notes = NotesControl(state)
         self.ngrams = NgramsPanel(state)
         self.on_page: tuple[ScreenPart, ...] = (self.documents, self.trail)
-        """What escape closes before the page itself."""
+        """Parts that escape closes before the page."""
         self.parts: tuple[ScreenPart, ...] = (self, self.reader, self.examples, self.notes)
         self.needs = {
             Need.ROOM: lambda: state.panes.wide,

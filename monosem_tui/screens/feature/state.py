@@ -1,4 +1,4 @@
-"""What the parts of the feature pane share: the run, the three widgets, and which feature the page is to show."""
+"""State shared by the parts of the feature pane: the run, the three widgets, and the feature of the page."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ModelConnection(ScreenPart):
     """Keeps `talk`, and tells it of changes of the tray."""
 
     command = staticmethod(wire.command)
-    """What is run, given the log."""
+    """Returns the command line of the process, given its log."""
 
     def __init__(self, host: MonosemScreen, redraw: Callable[[], object]) -> None:
         """Prepare to connect.

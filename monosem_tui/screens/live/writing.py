@@ -100,7 +100,7 @@ class WritingControl(ScreenPart):
     # What is written
 
     def recipe(self) -> Recipe:
-        """What would be written now, or the sweep that is shown."""
+        """Return the recipe of the next text, or of the sweep that is shown."""
         recipe = self._recipe()
         return replace(recipe, sweep=self._strengths, clamps=self._others()) if self.shown.sweeping else recipe
 

@@ -88,6 +88,7 @@ def test_cached_and_streamed_training_are_one_with_the_sizes_in_use(
     assert_same(load_sae(cached.sae).tensors, load_sae(streamed.sae).tensors)
 
 
+@pytest.mark.slow
 def test_bfloat16_activations_kept_as_they_are_train_the_same(place: Place) -> None:
     settings = place.settings(dtype="bfloat16")
     streamed = place.train("streamed", **settings)

@@ -28,7 +28,7 @@ class Value:
 
 
 class Rows:
-    """A streamed split: fields declared or not, and rows, perhaps with a fault behind them."""
+    """A streamed split: fields declared or not, and rows, optionally followed by a fault."""
 
     def __init__(
         self, rows: list[dict[str, Any]], kinds: dict[str, str] | None, fault: Exception | None = None

@@ -47,7 +47,7 @@ def texts() -> Iterator[tuple[int, str]]:
 
 
 def either_case(word: str) -> str:
-    """Capital or not, where the capital is no word of its own: the month is not the verb."""
+    """In any case, unless the capital makes another word: the month is not the verb."""
     if word == "march":
         return word
     return f"(?:{word}|{word[0].upper() + word[1:]})"

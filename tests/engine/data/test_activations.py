@@ -322,7 +322,12 @@ def write_shards(folder: Path, of: Subject, n_contexts: int, per_shard: int, dty
 
 
 @pytest.mark.parametrize(
-    ("dtype", "packing"), [("float32", "packed"), ("bfloat16", "packed"), ("float32", "documents")]
+    ("dtype", "packing"),
+    [
+        ("float32", "packed"),
+        pytest.param("bfloat16", "packed", marks=pytest.mark.slow),
+        ("float32", "documents"),
+    ],
 )
 @pytest.mark.parametrize(("per_block", "batch"), [(4, 7), (8, 64), (12, 50), (40, 33)])
 def test_shards_and_model_give_the_same_batches(

@@ -304,13 +304,12 @@ def test_skipping_tokens_takes_the_fewest_contexts_that_hold_them(tokens: int, c
 
 @pytest.mark.parametrize("kept", [0, 20, 1 << 20])
 @pytest.mark.parametrize("tokens", [0, 1, 37, 10_000])
-def test_a_look_ahead_changes_nothing_that_comes(tokens: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contexts, "LOOKED_AHEAD", kept)
+def test_a_look_ahead_changes_nothing_that_comes(tokens: int, kept: int) -> None:
     encoding = words_encoding("bos")
     plain, looked = stream_of(LONGER, encoding, 5), stream_of(LONGER, encoding, 5)
     expected = stream_of(LONGER, encoding, 5).skip_tokens(tokens)
     before = looked.position
-    assert looked.look_ahead(tokens) == expected
+    assert looked.look_ahead(tokens, kept) == expected
     assert looked.position == before
     for one, other in zip(plain.batches(1), looked.batches(1), strict=True):
         assert (one.first, one.tokens_BT.tolist()) == (other.first, other.tokens_BT.tolist())

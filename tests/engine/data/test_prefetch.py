@@ -1,4 +1,4 @@
-"""Blocks made ahead: the same blocks and positions, made while others are used, and no thread left behind."""
+"""Prefetched blocks: the same blocks and positions, computed while others are used, and no thread left running."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_a_class_split_over_features_is_found_by_the_set_alone() -> None:
 
 
 def test_the_grid_reaches_rare_values() -> None:
-    """The strongest 0.1 % of ten thousand can be told apart, and so can the weakest."""
+    """Thresholds separate the strongest 0.1 % of ten thousand, and the weakest."""
     values = np.arange(10_000, dtype=np.float32)
     thresholds = grid(values)
     assert len(thresholds) == GRID and thresholds[0] == 0

@@ -53,7 +53,7 @@ def measured(subject: Subject, weights: SaeWeights, split: Split = "all", tokens
 
 
 def losses(logits_TV: F64, tokens_T: NDArray[np.int32]) -> F64:
-    """-log p of every token behind the first."""
+    """Return -log p of every token after the first."""
     largest = logits_TV.max(1, keepdims=True)
     log_p_TV = logits_TV - largest - np.log(np.exp(logits_TV - largest).sum(1, keepdims=True))
     picked: F64 = -log_p_TV[np.arange(len(tokens_T) - 1), tokens_T[1:]]
@@ -308,7 +308,7 @@ def test_text_without_a_token_that_counts_is_refused() -> None:
 
 
 def test_the_model_is_left_as_it_was() -> None:
-    """No hook stays behind, and no weight changes."""
+    """No hook remains, and no weight changes."""
     subject, weights = llama_topk_packed()
     tokens = torch.arange(3, 12)[None]
     before = subject.lm.network(tokens).logits

@@ -29,7 +29,7 @@ def lm() -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def contexts(lm: LanguageModel) -> ContextBatch:
-    """What the figures are of: documents end to end, each behind a BOS, cut; the first position of each left out."""
+    """The text of the figures: documents concatenated, each after a BOS, cut, without the first position of each."""
     text = shared_path("text/tinystories_sample_2MB.txt").read_text(encoding="utf-8")
     assert lm.tokenizer is not None and lm.bos_id is not None
     ids: list[int] = []

@@ -210,7 +210,7 @@ def openai_topk(folder: Path) -> Truth:
 
 
 def dictionary_learning(folder: Path) -> Truth:
-    """dictionary_learning: JumpReLU, which reads x as it is; told by its tensors, there is no config.json."""
+    """dictionary_learning: JumpReLU, which reads x unchanged; recognised by its tensors, without config.json."""
     w, x_ND = weights(6), inputs()
     folder.mkdir(parents=True)
     torch.save({name: w.tensor(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}, folder / "ae.pt")

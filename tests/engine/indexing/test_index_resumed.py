@@ -1,4 +1,4 @@
-"""An index that is killed: it goes on behind its last segment, to the byte, and under the same plan only."""
+"""An index that was killed continues after its last segment, to the byte, and only under the same plan."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ready(tmp_path: Path) -> tuple[Subject, RunFolder]:
 
 
 def killed_after_each_segment(run: RunFolder, subject: Subject, patch: pytest.MonkeyPatch) -> int:
-    """Index with a process that dies behind every segment; gives how often it had to be started."""
+    """Index with a process that dies after every segment, and return how often it was started."""
     seal = SegmentBuilder.seal
 
     def seal_and_die(self: SegmentBuilder, *args: Any) -> None:
@@ -128,7 +128,7 @@ def test_segments_written_so_far_can_be_read(ready: tuple[Subject, RunFolder], m
 
 
 def half_done(run: RunFolder, subject: Subject, patch: pytest.MonkeyPatch) -> None:
-    """An index that was killed behind its first segment."""
+    """An index that was killed after its first segment."""
     seal = SegmentBuilder.seal
 
     def seal_and_die(self: SegmentBuilder, *args: Any) -> None:

@@ -30,7 +30,7 @@ PARTS = {
         "model.language_model.norm",
     ),
 }
-"""Per family: the MLP's last matrix, the norm behind it, the final norm."""
+"""Per family: the MLP's last matrix, the norm after it, the final norm."""
 
 LEADING = tuple(site for site in SITES if site != "mlp_in")
 """Sites that are, or are added to, what the unembedding reads."""

@@ -75,7 +75,7 @@ def test_a_model_that_does_not_fit_is_refused_unread(folder: Path, monkeypatch: 
     monkeypatch.setattr("engine.model.language_model._load_network", None)
     message = refusal(folder)
     assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and 0.0 MB are free")
-    assert "--dtype bfloat16" in message
+    assert "`dtype=bfloat16`" in message
 
 
 def test_the_multimodal_wrapper_is_what_is_loaded(tmp_path: Path) -> None:

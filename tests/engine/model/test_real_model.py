@@ -26,7 +26,7 @@ STORIES = 60
 
 
 def site_by_transformers(model: Path, text: Path) -> F64:
-    """What stands behind block 2 on the first stories of a text, one story a pass, its BOS left out."""
+    """Return the stream after block 2 on the first stories of a text, one story per pass, without BOS."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
     rows = []

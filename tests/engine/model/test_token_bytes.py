@@ -35,7 +35,7 @@ def joined(tokenizer: PreTrainedTokenizerFast, text: str) -> bytes:
 
 
 def byte_level(prefix: bool = False, special: Sequence[str] = ("<|endoftext|>",)) -> Tokenizer:
-    """As GPT-2, LLaMA 3 and Qwen: a pre-tokenizer of two steps, byte-level behind a split."""
+    """Like GPT-2, LLaMA 3 and Qwen: a pre-tokenizer of two steps, a split, then byte-level."""
     made = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(r"\s+(?!\S)|\S+|\s"), "isolated")
     made.pre_tokenizer = pre_tokenizers.Sequence(

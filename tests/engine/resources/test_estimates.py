@@ -186,7 +186,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def no_disk(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    """So many bytes free."""
+    """Report `free` bytes of free disk."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(GIB, GIB - free, free))
 
 

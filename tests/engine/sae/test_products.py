@@ -111,6 +111,7 @@ def losses(products: str, steps: int = 200) -> tuple[float, torch.dtype]:
     return sum(found[-20:]), trainer.sae.W_enc.dtype
 
 
+@pytest.mark.slow
 def test_products_in_bfloat16_are_harmless() -> None:
     (exact, _), (rounded, kept_in) = losses("float32"), losses("bfloat16")
     assert kept_in == torch.float32

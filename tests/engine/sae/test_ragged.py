@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.sae.sparse import ragged
 from engine.sae.sparse.products import decode, pre_acts_at
 from engine.sae.sparse.ragged import DenseEntries, RaggedEntries, above, largest_of_all, places_of
 
@@ -114,13 +113,12 @@ def test_a_decoder_without_gradient_gets_none() -> None:
     torch.testing.assert_close(act_N.grad, rows_FD.sum(1)[[1, 2]])
 
 
-def test_a_list_is_made_where_few_are_above_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_made_where_few_are_above_the_floor() -> None:
     pre_BF = numbers(4, 6, 16)
     floor_F = numbers(5, 16)
     value_BF, everything = above(pre_BF, floor_F - 10)
     assert isinstance(everything, DenseEntries) and value_BF is pre_BF
-    monkeypatch.setattr(ragged, "DENSE_FROM", 0.9)
-    value_N, some = above(pre_BF, floor_F)
+    value_N, some = above(pre_BF, floor_F, dense_from=0.9)
     assert isinstance(some, RaggedEntries)
     assert value_N.tolist() == pre_BF[pre_BF > floor_F].tolist()
     assert some.feature_E.tolist() == (pre_BF > floor_F).nonzero()[:, 1].tolist()

@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Noise:
-    """Blocks of 50 random rows about a mean; from row `spoilt_from` on they are no numbers."""
+    """Blocks of 50 random rows around a mean; NaN from row `spoilt_from` on."""
 
     spoilt_from: int = 10**9
     d_in: int = 6
@@ -270,7 +270,7 @@ def spoil(made: SaeTrainer) -> None:
 
 @pytest.mark.parametrize("step", [8, 40])
 def test_worthless_weights_are_never_kept(tmp_path: Path, step: int) -> None:
-    """The loss of the step was still good, and a checkpoint is due; or there is no further step to find it out."""
+    """The step's loss was still finite, and a checkpoint is due; or no further step would notice."""
     made = loop_in(tmp_path, every=4 if step == 8 else 30)
     with after_step(step, spoil), pytest.raises(WorkFailed, match=f"some weights are NaN or infinite at step {step}"):
         made.finish()

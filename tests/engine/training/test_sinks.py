@@ -1,4 +1,4 @@
-"""Sinks: what they are told, and that a training does not depend on them."""
+"""Sinks: what they receive, and that a training does not depend on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
 
 
 class FakeSink:
-    """Keeps what it is told; fails at the third line where it is told to."""
+    """Keeps its lines; optionally fails at the third."""
 
     made: ClassVar[list[FakeSink]] = []
     fails = False

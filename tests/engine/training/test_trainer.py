@@ -344,7 +344,7 @@ def planted(seed: int, n: int, directions_CD: Tensor) -> Tensor:
 
 @each_architecture
 def test_planted_concepts_are_found(arch: str) -> None:
-    """64 directions in 32 dimensions: more concepts than dimensions, told apart only by their sparsity."""
+    """64 directions in 32 dimensions: more concepts than dimensions, separable only by their sparsity."""
     directions_CD = torch.randn(64, 32, generator=torch.Generator().manual_seed(12_345))
     directions_CD /= directions_CD.norm(dim=1, keepdim=True)
     settings = TrainerSettings(

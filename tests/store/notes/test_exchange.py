@@ -45,7 +45,7 @@ def test_the_round_trip(tmp_path: Path, suffix: str, notes: dict[int, FeatureNot
     assert WRITERS[suffix](empty.load()) == WRITERS[suffix](notes)
     before = empty.path.read_bytes() if said else b""
     outcome = imported(path, empty, overwrite=True)  # once more: there is nothing left to say
-    assert (outcome.said, outcome.kept) == ([], [])
+    assert (outcome.added, outcome.kept) == ([], [])
     assert (empty.path.read_bytes() if said else b"") == before
 
 
@@ -91,7 +91,7 @@ def test_what_is_here_stays(here: Notes, tmp_path: Path) -> None:
     path.write_text(f"\ufeff{FILE}")  # as a spreadsheet writes it where a comma is the decimal point
     outcome = imported(path, here)
     assert outcome.kept == [(1, "label")]
-    assert [(said.feature, said.name, said.value) for said in outcome.said] == [
+    assert [(said.feature, said.name, said.value) for said in outcome.added] == [
         (1, "tag", "c"),
         (3, "label", "new"),
         (3, "bookmark", True),
