@@ -27,7 +27,7 @@ from engine.live.generation import shown_text
 from engine.live.inspection import contexts_of, inspect_contexts
 from engine.live.live_model import LiveModel, open_live
 from engine.runtime.notebook_progress import NotebookProgress
-from engine.runtime.out_of_memory import told
+from engine.runtime.out_of_memory import explained
 from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
@@ -89,7 +89,7 @@ class TrainedRun:
         """Its language model with the autoencoder in place; loaded once for the same settings."""
         wanted = settings or ReopenSettings()
         if wanted not in self._opened:
-            with told():
+            with explained():
                 self._opened[wanted] = open_live(self.folder, wanted, progress or NotebookProgress())
         return self._opened[wanted]
 
@@ -281,7 +281,7 @@ def inspect(
         MonosemError: the text is empty, or the run has no language model.
     """
     live = open_run(run).live(settings, progress)
-    with told():
+    with explained():
         contexts = inspect_contexts(live, contexts_of(live, text), top, progress or NotebookProgress(), ablate=ablate)
     tokens = [token for context in contexts for token in context]
     strings = live.vocabulary.strings([token.token for token in tokens])
@@ -303,7 +303,7 @@ def generate(
         raise MonosemError("`sweep` is for the command line", "Call generate with each strength as one of `clamps`.")
     live = open_run(run).live(settings, progress)
     found = []
-    with told():
+    with explained():
         for generation in generations(live, recipe):
             while generation.step() is not None:
                 pass
