@@ -1,4 +1,4 @@
-"""One feature over a row of strengths: the text under each, and how far it is from what the model would say.
+"""A clamp sweep: one text per strength of a feature, and its divergence from the unclamped model.
 
 Shapes: S strengths, T positions, N tokens of a response, V vocabulary.
 """

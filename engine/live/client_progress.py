@@ -1,4 +1,4 @@
-"""Progress of the model's process as answers to whoever asked, and where long work notices that it is to end."""
+"""Progress sent to the requesting client; raises `Cancelled` once the client has cancelled."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from store.live import wire
 
 
 class Cancelled(Exception):
-    """What runs is to be broken off."""
+    """The client has cancelled the work, or is gone."""
 
 
 class ClientProgress:
-    """Progress as answers; the place where long work notices that it is to be broken off."""
+    """Reports progress as answers, and stops cancelled work."""
 
     def __init__(self, number: int, send: Callable[[wire.Answer], None], broken: Callable[[], bool]) -> None:
         self._number, self._send, self._broken = number, send, broken
 
     def say(self, text: str) -> None:
-        """One sentence."""
+        """Send a sentence."""
         self._send(wire.Working(id=self._number, title=text))
 
     @contextmanager
     def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
-        """A stretch of work."""
+        """Report the progress of one task."""
         yield _ClientTask(self, title, total, unit, done)
 
     def report(self, title: str, done: int, total: int | None, unit: str) -> None:
-        """How far it is.
+        """Send how far a task is.
 
         Raises:
-            Cancelled: it is to be broken off.
+            Cancelled: the client has cancelled.
         """
         if self._broken():
             raise Cancelled
@@ -44,7 +44,7 @@ class _ClientTask:
         self._telling, self._title, self._total, self._unit, self._done = telling, title, total, unit, done
 
     def advance(self, amount: int, **facts: Fact) -> None:
-        """Tell of it."""
+        """Add to what is done, and report it."""
         del facts
         self._done += amount
         self._telling.report(self._title, self._done, self._total, self._unit)

@@ -1,4 +1,4 @@
-"""Rows of text that a model continues side by side, with what it remembers of them, and how tokens are chosen.
+"""Decode rows of text in one batch over a key-value cache, and sample their tokens.
 
 Shapes: R rows, T positions fed at once, V vocabulary, L layers.
 """

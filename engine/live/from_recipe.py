@@ -1,4 +1,4 @@
-"""From a recipe to the texts it stands for."""
+"""Generate the texts of a recipe: its samples, or its sweep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from store.run.weights import sae_digest
 
 
 def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
-    """The recipe with the digest of the run's dictionary; says so where it was made with another one."""
+    """Return the recipe with the digest of the run's dictionary; warn when it was made with another one."""
     digest = sae_digest(run.sae)
     if recipe.dictionary not in ("", digest):
         progress.say(f"the recipe was made with another dictionary than that of {run.path}: its features mean others")
@@ -27,10 +27,10 @@ def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
 
 
 def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
-    """What a recipe continues.
+    """Return the prompt of a recipe as tokens.
 
     Raises:
-        MonosemError: it cannot be continued by this model.
+        MonosemError: this model cannot continue it.
     """
     if not recipe.chat:
         if recipe.system:
@@ -41,7 +41,7 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
 
 
 def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:
-    """Each sample of a recipe, not begun.
+    """Yield one generation per sample, not started.
 
     Raises:
         MonosemError: the recipe does not fit the run, or asks for samples that would all be the same.
@@ -57,7 +57,7 @@ def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:
 
 
 def sweep_of(live: LiveModel, recipe: Recipe, progress: Progress) -> ClampSweep:
-    """The row of strengths of a recipe.
+    """Generate the sweep of a recipe.
 
     Raises:
         MonosemError: the recipe does not fit the run, or asks for several samples as well.

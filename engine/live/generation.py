@@ -1,4 +1,4 @@
-"""Continuing a text twice, as the model would and with features clamped, side by side and token by token.
+"""Generate a text twice, unclamped and with features clamped, token by token in one batch.
 
 Both rows read the same prompt and draw from streams of random numbers with the same seed. While they say the same, two
 rows are enough; from then on a third one reads the clamped text without clamps, so that two distributions of the next

@@ -1,4 +1,4 @@
-"""A trained run opened to be used: the language model, its dictionary at its place, and how text is read."""
+"""A loaded run: the language model, the dictionary at its sites, and the tokenizer."""
 
 from __future__ import annotations
 

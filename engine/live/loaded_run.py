@@ -1,4 +1,4 @@
-"""A run that the model's process has open, and whether it is what somebody asks for."""
+"""The run the server has loaded, and a check whether it satisfies a `Load` request."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class LoadedRun:
     live: LiveModel
     run: Path
     given: tuple[str | None, str | None, str | None]
-    """Model, device and dtype, where they were asked for."""
+    """Model, device and dtype; None where the request named none."""
     stamps: tuple[tuple[int, int] | None, ...]
-    """Of the files that it was read from, when it was."""
+    """Modification time (ns) and size of sae.h5 and features.h5 when they were read; None for a missing file."""
 
     @classmethod
     def load(cls, request: wire.Load, progress: Progress) -> LoadedRun:
-        """Open what is asked for.
+        """Load the run of a request.
 
         Raises:
-            MonosemError: it cannot be opened.
+            MonosemError: it cannot be loaded.
         """
         from engine.live.live_model import open_live
 
@@ -42,7 +42,7 @@ class LoadedRun:
         return cls(live, run.path.resolve(), given, stamps)
 
     def meets(self, request: wire.Load) -> bool:
-        """Whether this is what is asked for, and its files are as they were."""
+        """Return whether this run satisfies the request and its files have not changed."""
         run = RunFolder(Path(request.run))
         asked = (request.model, request.device, request.dtype)
         same = all(wanted in (None, has) for wanted, has in zip(asked, self.given, strict=True))

@@ -1,4 +1,4 @@
-"""What a text to be continued begins with: a prompt as it is, or the turns of a chat."""
+"""Prompts as tokens: plain text, or the turns of a chat in the tokenizer's template."""
 
 from __future__ import annotations
 

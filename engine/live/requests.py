@@ -1,4 +1,4 @@
-"""Requests as they come in, of whoever sends them, and the way back to each."""
+"""The queue of requests from all clients, and the client at the other end of the parent's pipes."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from typing import NamedTuple, Protocol
 from store.live import wire
 
 WATCH_SECONDS = 2.0
-"""How often it is looked whether the parent is alive."""
+"""Seconds between checks that the parent is alive."""
 
 
 class Client(Protocol):
-    """Whoever asks."""
+    """The sender of requests."""
 
     @property
     def gone(self) -> bool:
-        """Whether answers reach nobody any more."""
+        """Whether the connection is closed."""
 
     def send(self, answer: wire.Answer) -> None:
-        """Answer; to one who has gone, nothing happens."""
+        """Send an answer; nothing happens when the client is gone."""
 
 
 class ClientRequest(NamedTuple):
-    """A request, and whom the answer is for."""
+    """A request and its client."""
 
     request: wire.Request | wire.WireError
     peer: Client
 
 
 class RequestQueue:
-    """What has been asked and not been met yet, in its order. Filled by one thread for each peer."""
+    """Requests waiting to be answered, in order of arrival; one thread per client adds to it."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[ClientRequest] = queue.Queue()
         self._stops: list[Client] = []
 
     def take(self, line: bytes, peer: Client) -> None:
-        """A line has come."""
+        """Decode a line and queue it."""
         if not line.strip():
             return
         try:
@@ -59,7 +59,7 @@ class RequestQueue:
             self._waiting.put(ClientRequest(wire.WireError(f"{name} is an answer, not a request"), peer))
 
     def next(self, timeout: float) -> ClientRequest | None:
-        """The next one of somebody who is still there; None when none has come within `timeout` seconds."""
+        """Return the next request of a connected client; None when none arrives within `timeout` seconds."""
         ends = time.monotonic() + timeout
         while True:
             left = max(0.0, ends - time.monotonic())
@@ -73,18 +73,18 @@ class RequestQueue:
                 return found
 
     def stop_waits(self, peer: Client) -> bool:
-        """Whether what is done for somebody is to be broken off: as asked for, or because nobody would hear of it."""
+        """Return whether the client has cancelled its running request, or is gone."""
         return peer in self._stops or peer.gone
 
 
 class LineBuffer:
-    """Bytes as they come, cut into lines."""
+    """Joins received bytes into lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def of(self, piece: bytes) -> Iterator[bytes]:
-        """The lines that a piece completes.
+        """Yield the lines that a piece completes.
 
         Raises:
             wire.WireError: a line is longer than any message.
@@ -96,30 +96,30 @@ class LineBuffer:
 
 
 class PipeClient:
-    """The terminal that started this process: when it is no more, neither is this process."""
+    """The parent process over stdin and stdout; this process exits with it."""
 
     gone = False
 
     def __init__(self, inbox: RequestQueue, requests: int, answers: int, parent: int) -> None:
-        """Begin to listen.
+        """Start the reading thread.
 
         Args:
-            inbox: takes what comes.
+            inbox: queue of requests.
             requests: descriptor to read from.
             answers: descriptor to write to.
-            parent: the process without which this one ends.
+            parent: process id; this process exits when it is not the parent any more.
         """
         self._inbox, self._requests, self._answers, self._parent = inbox, requests, answers, parent
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, answer: wire.Answer) -> None:
-        """Answer."""
+        """Send an answer."""
         line = wire.encode(answer)
         try:
             while line:
                 line = line[os.write(self._answers, line) :]
         except OSError:
-            os._exit(0)  # nobody reads
+            os._exit(0)  # the parent has closed its end
 
     def _read(self) -> None:
         lines = LineBuffer()
@@ -131,7 +131,7 @@ class PipeClient:
                 continue
             piece = os.read(self._requests, 1 << 16)
             if not piece:
-                os._exit(0)  # in the middle of whatever it is: nobody would hear of it
+                os._exit(0)  # also in the middle of work: there is no client any more
             try:
                 for line in lines.of(piece):
                     self._inbox.take(line, self)

@@ -1,8 +1,8 @@
-"""The model's own process: requests on stdin, answers on stdout, one JSON object a line (store.live.wire).
+"""The model server: requests on stdin, answers on stdout, one JSON object per line (store.live.wire).
 
-A text is written between requests, so that nothing waits longer than one token. Whatever goes wrong with the model is
-an answer; the process itself ends only when nobody listens any more. At a socket (`serve_at`) it outlives whoever
-listens: what is open stays, and the text is written on, until it has long been idle.
+Tokens are generated between requests, so a request waits for at most one token. Errors of the model are answers; the
+process exits only when its client is gone. At a socket (`serve_at`) it outlives its clients: the loaded run stays and a
+text is generated further until a long idle time has passed.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ IDLE_SECONDS = 3600.0
 
 
 class _SignalReceived(BaseException):
-    """A signal has asked for the end; no `except Exception` around a model can swallow it."""
+    """Raised by a signal to exit; not an Exception, so no handler around a model swallows it."""
 
 
 class ModelServer:
-    """What is open, what is being written and for whom, and how each request is met."""
+    """Answers requests: keeps the loaded run, the present generation and the client it is for."""
 
     def __init__(self, inbox: RequestQueue, idle: float, opened: LoadedRun | None = None) -> None:
-        """Nothing is done yet.
+        """Prepare to serve.
 
         Args:
-            inbox: what is asked.
-            idle: seconds without a request after which it ends; a text that is being written is waited for.
-            opened: what is open already.
+            inbox: the queue of requests.
+            idle: seconds without a request after which `run` returns, once no text is being generated.
+            opened: a run that is loaded already.
         """
         self._inbox, self._idle, self._opened = inbox, idle, opened
         self._peer: Client | None = None
-        """Whoever asked last."""
+        """The client of the last request."""
         self._generation: Generation | None = None
         self._recipe: Recipe | None = None
-        """What the text was begun with."""
+        """What the text was started with."""
         self._steps: list[Step] = []
-        """Its tokens, as they were told."""
+        """All steps of the text so far."""
         self._going: wire.Go | None = None
         self._listener: Client | None = None
-        """Whoever the tokens are for."""
+        """The client that the steps are sent to."""
         self._left: int | None = None
-        """Tokens that the present Go still asks for."""
+        """Tokens left of the present Go; None for no limit."""
 
     def run(self) -> str:
-        """Until nobody has asked for anything for a long time; says so."""
+        """Serve until the idle time has passed, and return that as a sentence."""
         while True:
             asked = self._inbox.next(0 if self._going else self._idle)
             if asked is None and self._going is None:
@@ -104,7 +104,7 @@ class ModelServer:
             self._peer.send(answer)
 
     def _forget(self) -> None:
-        """Let the text go."""
+        """Drop the text."""
         self._generation = self._recipe = self._going = None
         self._steps = []
 
@@ -196,7 +196,7 @@ class ModelServer:
         self._send(wire.Changed(id=request.id, clamps=written, from_token=len(generation.clamped.tokens)))
 
     def _write(self) -> None:
-        """One token more."""
+        """Generate one token."""
         going, generation = self._going, self._writing()
         assert going is not None
         step = generation.step() if self._left is None or self._left > 0 else None
@@ -209,14 +209,14 @@ class ModelServer:
             self._listener.send(wire.Stepped(id=going.id, step=step))
 
     def _rest(self) -> None:
-        """Write no further."""
+        """Stop generating and send Rested."""
         going, generation = self._going, self._generation
         self._going = None
         if going is not None and generation is not None and self._listener is not None:
             self._listener.send(_rested(going.id, generation))
 
     def _recall(self, request: wire.Recall) -> None:
-        """Tell a terminal that comes back; from here on the text is written for it."""
+        """Send the text to a client that reconnects, and further steps too."""
         generation, recipe = self._generation, self._recipe
         if generation is None or recipe is None:
             self._send(wire.Recalled(id=request.id, recipe=None))
@@ -264,10 +264,8 @@ def _rested(number: int, generation: Generation) -> wire.Rested:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until nobody listens."""
-    parser = argparse.ArgumentParser(
-        prog="engine.live.server", description="The model's own process; see store/wire.py."
-    )
+    """Serve the parent process."""
+    parser = argparse.ArgumentParser(prog="engine.live.server", description="The model server; see store/live/wire.py.")
     parser.add_argument("--log", type=Path, help="file for what is not an answer")
     parser.add_argument("--parent", type=int, default=os.getppid(), help="process without which it ends")
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds without a request before it ends")
@@ -284,9 +282,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def serve_at(listening: Listening, opened: LoadedRun, log: Path, idle: float) -> None:
-    """Serve terminals that come and go at a socket, until a signal ends it or nobody has asked for long.
+    """Serve clients at a socket until a signal or the idle time ends it.
 
-    From here on nothing is written but to `log`, and a line that hangs up changes nothing.
+    Output goes to `log` alone, and SIGHUP is ignored.
     """
     for descriptor in (1, 2):
         _write_to(log, descriptor)

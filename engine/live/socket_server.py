@@ -1,7 +1,7 @@
-"""Terminals that come and go at a Unix socket, one of which is listened to: the one that has asked for something last.
+"""Accepts clients on a Unix socket; the client that sent the last request is active.
 
-A terminal that only looks who is there (as a second server does before it begins) takes nothing over. One that asks
-does: a line that hangs may keep its terminal alive for hours, and whoever comes back must not be kept out by it.
+Connecting alone (as a second server does before it binds) takes nothing over; a request does, so that a hanging
+connection cannot keep the user out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from store.live.socket_file import Listening, is_ours, peer_of
 
 
 class SocketClient:
-    """One connection."""
+    """A connected client."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -26,12 +26,12 @@ class SocketClient:
 
     @property
     def name(self) -> str:
-        """`process 123`, or less where the system does not tell."""
+        """Name of the client in messages, with its process id where the system reports it."""
         peer = peer_of(self._connection)
         return f"the terminal of process {peer.pid}" if peer else "another terminal"
 
     def send(self, answer: wire.Answer) -> None:
-        """Answer; to one who has gone, nothing happens."""
+        """Send an answer; nothing happens when the client is gone."""
         if self.gone:
             return
         try:
@@ -41,16 +41,16 @@ class SocketClient:
             self.leave()
 
     def leave(self, why: str = "") -> None:
-        """Have done with it, in the middle of an answer if need be; where it still reads, it is told why."""
+        """Close the connection, in the middle of an answer if need be; send `Gone` if the client still reads."""
         if not self.gone and why:
             with suppress(OSError):
                 self._connection.send(wire.encode(wire.Gone(why=why)), socket.MSG_DONTWAIT)
         self.gone = True
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for it, to read or to write
+            self._connection.shutdown(socket.SHUT_RDWR)  # wakes threads that wait to read or write
 
     def listen(self, inbox: RequestQueue, reception: SocketServer) -> None:
-        """Take requests until it hangs up."""
+        """Queue requests until the client disconnects."""
         lines = LineBuffer()
         with self._connection, suppress(OSError, wire.WireError):
             while piece := self._connection.recv(1 << 16):
@@ -61,7 +61,7 @@ class SocketClient:
 
 
 class SocketServer:
-    """Takes connections, each read by a thread of its own."""
+    """Accepts connections, and reads each in a thread of its own."""
 
     def __init__(self, listening: Listening, inbox: RequestQueue) -> None:
         self._listening, self._inbox = listening, inbox
@@ -71,7 +71,7 @@ class SocketServer:
         threading.Thread(target=self._take, daemon=True).start()
 
     def turn_to(self, terminal: SocketClient) -> None:
-        """Listen to this one from here on; the one before is told, and its requests are dropped."""
+        """Make a client the active one; the previous one gets `Gone`, and its requests are dropped."""
         with self._lock:
             if terminal.gone:
                 return
@@ -80,7 +80,7 @@ class SocketServer:
             before.leave(f"taken over by {terminal.name}")
 
     def close(self, why: str) -> None:
-        """Tell all who are there, and listen no more."""
+        """Send `Gone` to all clients and stop listening."""
         for terminal in list(self._there):
             terminal.leave(why)
         self._listening.close()

@@ -1,4 +1,4 @@
-"""What a person asks for in text: flags over a recipe, and text that is piped in."""
+"""Recipes from a file and flags, and text piped in."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from store.live.recipe import Recipe
 
 
 def asked_recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
-    """The recipe of a file, if there is one, with what flags say in its place; clamps are read before models are.
+    """Return the recipe of a file, or a new one, with the given flags in place of its values.
 
     Raises:
-        MonosemError: there is no prompt, or a clamp is none.
+        MonosemError: there is no prompt, or a clamp or a value is unsound.
     """
     changes = dict(given)
     if changes.get("clamps"):

@@ -1,7 +1,7 @@
-"""What is said to the model's process, and what follows from its answers: the state that the Live screen shows.
+"""Client state machine for the model server: sends requests, applies answers.
 
-A request goes out only when what it rests on has been answered, so that a refusal leaves everything as it was: the old
-text stays until the new prompt has been taken, and is cut only once the process has gone back.
+A request is sent only after those it depends on are answered, so a refusal changes nothing: the old text stays until
+the new prompt is accepted, and is cut only after the server has branched.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 
 
 class Phase(Enum):
-    """What the process does; the values are for people."""
+    """What the model server does; the values are shown."""
 
     NONE = "not loaded"
     LOADING = "loading"
     RESTING = "ready"
     WRITING = "writing"
     BUSY = "at work"
-    DEAD = "gone"
+    DEAD = "stopped"
 
 
 class ModelLink(Protocol):
-    """One life of the model's process."""
+    """A connection to the model server."""
 
     def tell(self, request: wire.Request, /) -> None:
         """Send a request."""
 
     def take(self) -> list[ProcessMessage]:
-        """What it has said since the last time."""
+        """Return the messages received since the last call."""
 
     def close(self) -> None:
         """End it."""
 
 
 class ModelClient:
-    """One screen's talk with the model, over as many lives of the process as it takes."""
+    """A screen's client of the model server, over any number of connections."""
 
     def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
         """Nothing is started yet.
@@ -259,7 +259,7 @@ class ModelClient:
         before = self._recipe.clamps if self._recipe is not None else ()
         if self._recipe is not None:
             self._recipe = replace(self._recipe, clamps=message.clamps)
-        self.said = f"obeyed from token {message.from_token + 1} on"
+        self.said = f"takes effect at token {message.from_token + 1}"
         changed = {*before} ^ {*message.clamps}
         if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
             self.said = "the prompt has been read already: p and enter write anew"

@@ -1,9 +1,8 @@
-"""The model's own process, as the terminal holds it: started when needed, spoken to without ever waiting for it.
+"""Connections to the model server that never block the screen.
 
-Three threads keep the screen free of it: one starts it and writes, one reads and decodes, and whoever asked hears of
-answers by a call from the second. An object stands for one life of the process: what comes from an earlier life can be
-told by it. `ModelProcess` is a child that ends with the terminal; `AttachedProcess` one that `monosem serve` has
-started, which stays when the terminal leaves it.
+One thread starts the process and writes requests, another reads answers and calls `wake`. An object is one connection,
+so messages of an earlier one can be told apart. `ModelProcess` is a child that ends with the terminal;
+`AttachedProcess` connects to `monosem serve`, which stays.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from store.live.socket_file import connect, peer_of
 
 LARGEST_LOG = 1_000_000
 """Bytes after which the log begins anew."""
-OTHER = "the model's process speaks another version of the protocol: terminal and engine must be of one installation"
+OTHER = "the model process is of another monosem version: restart it (monosem serve) with the version of this terminal"
 
 
 @dataclass(frozen=True)
 class ConnectionEnd:
-    """The process is no more, or never was."""
+    """The process has ended, or could not be started or reached."""
 
     why: str
     """A sentence."""
     idle: bool = False
-    """Whether it ended by itself, as nobody had asked for anything."""
+    """Whether the server ended by itself after its idle time."""
 
 
 ProcessMessage = wire.Answer | ConnectionEnd
@@ -45,7 +44,7 @@ Command = Callable[[Path], Sequence[str]]
 
 
 class ProcessConnection:
-    """What any process at the other end has in common. Nothing here blocks; every method may be called at any time."""
+    """The queues and threads of a connection. No method blocks; each may be called at any time."""
 
     def __init__(self, wake: Callable[[Any], object]) -> None:
         """Begin, away from whoever asks.
@@ -177,15 +176,15 @@ class ModelProcess(ProcessConnection):
         """Why a process ended that did not say so."""
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            why = ": often memory has run out" if -code == signal.SIGKILL else ""
-            return f"it was ended by {name}{why}"
+            why = ", often out of memory" if -code == signal.SIGKILL else ""
+            return f"killed ({name}){why}"
         try:
             with self._log.open("rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4096))
                 lines = stream.read().decode(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return f"it ended with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
+        return f"exited with code {code}" + (f": {lines[-1].strip()}" if code and lines else "")
 
 
 class AttachedProcess(ProcessConnection):

@@ -1,4 +1,4 @@
-"""What is kept of a text: its recipe, to be written again exactly, or the texts themselves, as text or JSON."""
+"""Save a recipe as a file, and export both texts as text or JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text being written twice, as far as it has got, and what can be said of it."""
+"""The base and the clamped text received so far, with KL, perplexity and their first difference."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Transcript:
 
 
 def perplexity(logprobs: Sequence[float]) -> float | None:
-    """exp of minus the mean; None of nothing, and of what cannot be said."""
+    """exp of minus the mean; None without tokens, and where a log-probability is not finite."""
     if not logprobs or not all(map(math.isfinite, logprobs)):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The tray: the clamps that the next token obeys, and how keys change them."""
+"""The tray: the clamps in force from the next token on, and the changes that keys make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any text through the features: tokens that colour it, and the features of the token under the cursor."""
+"""The page of an inspected text: tokens coloured by activation, and the features of the token under the cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Live screen as lines: the model's state, prompt, tray, both texts, and a strip a token for KL and activations."""
+"""The Live page as lines: model state, prompt, tray, both texts, and strips of KL and activations per token."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from textwrap import wrap
 
-from monosem_tui.draw.numbers import compact
+from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.model_client import ModelClient, Phase
 from monosem_tui.live.sampling_text import DEFAULT
+from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray
 from monosem_tui.pages.live_strips import figures, strips
 from monosem_tui.pages.live_tray import tray_lines
 from monosem_tui.pages.sweep_page import sweep_lines, sweep_title
 from store.index.vocabulary import Vocabulary
+from store.live.model_outputs import End
 from store.live.sampling import Sampling
 
 RULE, WALL, FORK = "─", "│", "│"
@@ -26,7 +28,6 @@ MOST_WHY = 3
 """Lines of what went wrong."""
 SIDE_BY_SIDE = 100
 """Cells from which the texts stand beside each other."""
-ENDS = {"eos": "the model ended it", "length": "as long as asked for", "context": "the model's context is full"}
 START = (
     ("p", "types a prompt, and enter writes from it"),
     ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
@@ -100,7 +101,7 @@ def state(talk: ModelClient) -> str:
     """What the model's process does, in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:
-        return "gone · R brings it back"
+        return "model process stopped · R restarts it"
     if talk.phase is Phase.NONE:
         return "not connected · R connects" if talk.attached else "not loaded; ctrl+g loads it and writes"
     if talk.phase in (Phase.LOADING, Phase.BUSY):
@@ -148,8 +149,8 @@ def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
         return _start(shown, cells, room)
     base = [one.token for one in writing.base]
     clamped = [one.token for one in writing.clamped]
-    base_title = "base" + _end(writing.base_end)
-    clamped_title = "clamped" + _end(writing.clamped_end) + _fork(writing.fork)
+    base_title = "base" + _end(writing, writing.base_end, len(base))
+    clamped_title = "clamped" + _end(writing, writing.clamped_end, len(clamped)) + _fork(writing.fork)
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
         one = _column(shown, shown.base, base, left, room - 1, None)
@@ -173,8 +174,16 @@ def _start(shown: Shown, cells: int, room: int) -> list[Line]:
     return (lines + [()] * room)[:room]
 
 
-def _end(end: str | None) -> str:
-    return f": {ENDS.get(end, printable(end))}" if end else ""
+def _end(writing: Transcript, end: End | None, tokens: int) -> str:
+    """Why a text is complete, with the number of tokens that was the limit."""
+    if end is None:
+        return ""
+    context = len(writing.prompt) + tokens - 1  # the last token is drawn, and not read any more
+    return {
+        "eos": " · the model ended it",
+        "length": f" · {count(tokens)} tokens (limit)",
+        "context": f" · context full ({count(context)})",
+    }[end]
 
 
 def _fork(fork: int | None) -> str:

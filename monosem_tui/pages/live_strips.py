@@ -1,4 +1,4 @@
-"""One column a token: KL and the activations of clamped features; and what is known of the token under the cursor."""
+"""Strips with one column per token for KL and clamped activations, and the figures of the token under the cursor."""
 
 from __future__ import annotations
 

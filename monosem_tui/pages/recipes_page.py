@@ -1,4 +1,4 @@
-"""The recipes that a run's notes keep, as lines: one a row, and all that the one under the cursor says."""
+"""The recipes in a run's notes as lines: one per row, and the details of the one under the cursor."""
 
 from __future__ import annotations
 

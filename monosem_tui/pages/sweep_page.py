@@ -1,4 +1,4 @@
-"""A sweep as lines: for each strength how far its text is from the model's own, and how it begins."""
+"""A clamp sweep as lines: for each strength KL, perplexity and the beginning of its text."""
 
 from __future__ import annotations
 

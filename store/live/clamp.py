@@ -1,4 +1,4 @@
-"""Clamps as they are written: which feature, what it is set to, and where in a text.
+"""The syntax of clamps: a feature, its strength, and where in a text it holds.
 
     412=8.5       set to 8.5                      412=off      ablated: set to 0
     412=max*4     set to 4 times its maximum      412=*0.5     scaled to half of what it is
@@ -7,7 +7,7 @@
 A clamp changes x to x' = x + (f' - f) · W_dec[i], f the feature's activation and f' what it is clamped to; the error
 of the autoencoder is kept. f' may be negative: then the opposite of the feature's direction is written.
 
-Behind it, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
+Then, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
 `@12:40` for positions 12 to 39, counted from 0 over the tokens that the model reads, BOS included (`@12:` and `@:40`
 are open); `@if:88>2.0` where feature 88, before any change, is above 2.0, as often as wanted. Positions that do not
 count (BOS) are never changed. Where several clamps of one feature hold, the last one decides.
@@ -38,6 +38,7 @@ _VALUES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
     ("add", re.compile(rf"\+({_NUMBER})")),
 )
 _BEFORE: dict[Mode, str] = {"set": "", "max": "max*", "scale": "*", "add": "+"}
+_EXAMPLES = "Write 412=8.5, 412=max*4, 412=*0.5, 412=+3 or 412=off; then @prompt, @response, @12:40, @if:88>2.0."
 _ID = r"\d{1,18}"
 _RANGE = re.compile(rf"({_ID})?:({_ID})?")
 _CONDITION = re.compile(rf"if:({_ID})>({_NUMBER})")
@@ -62,7 +63,7 @@ class Where:
     start: int = 0
     """First position."""
     stop: int | None = None
-    """The position behind the last; None for no end."""
+    """End (exclusive); None for no end."""
     conditions: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
@@ -137,7 +138,7 @@ def parse_clamp(text: str) -> Clamp:
     """Read one written clamp.
 
     Raises:
-        MonosemError: it is none; the message says what of it, and at which character.
+        MonosemError: the text is not a clamp; the message names the part and its character.
     """
     head, *limits = text.split("@")
     feature = _feature(text, head)
@@ -156,7 +157,7 @@ def parse_sweep(text: str) -> list[Clamp]:
     name, _, values = head.partition("=")
     if "," not in values:
         raise MonosemError(
-            f"{text!r} is no row of strengths", "Write 412=0,5,10, or 412=max*1,max*2,max*4, with @… behind it."
+            f"{text!r} is not a row of strengths", "Write 412=0,5,10, or 412=max*1,max*2,max*4, then @… if wanted."
         )
     return [parse_clamp(f"{name}={value.strip()}{at}{where}") for value in values.split(",")]
 
@@ -164,9 +165,9 @@ def parse_sweep(text: str) -> list[Clamp]:
 def _feature(text: str, head: str) -> int:
     name, equals, _ = head.partition("=")
     if not equals:
-        raise _no_clamp(text, text, 1, "no =")
+        raise MonosemError(f"clamp {text!r}: expected FEATURE=STRENGTH, such as 412=max*2", _EXAMPLES)
     if not re.fullmatch(_ID, name.strip(), re.ASCII):
-        raise _no_clamp(text, name, 1, "no number of a feature")
+        raise _no_clamp(text, name, 1, "not a feature number")
     return int(name)
 
 
@@ -176,7 +177,7 @@ def _strength(text: str, value: str, at: int) -> tuple[Mode, float]:
     for mode, pattern in _VALUES:
         if found := re.fullmatch(pattern.pattern, value, re.ASCII):
             return mode, _number(text, found[1], at)
-    raise _no_clamp(text, value, at, "no strength")
+    raise _no_clamp(text, value, at, "not a strength")
 
 
 def _number(text: str, digits: str, at: int) -> float:
@@ -209,15 +210,11 @@ def _narrowed(text: str, where: Where, limit: str, at: int) -> Where:
         if stop is not None and stop <= start:
             raise _no_clamp(text, f"@{limit}", at, "an empty range")
         return replace(where, start=start, stop=stop)
-    raise _no_clamp(text, f"@{limit}", at, "no place")
+    raise _no_clamp(text, f"@{limit}", at, "not a place")
 
 
 def _no_clamp(text: str, part: str, at: int, why: str) -> MonosemError:
-    what = f"{part.strip()!r} is {why}" if part.strip() else f"there is {why}"
-    return MonosemError(
-        f"clamp {text!r}: {what} (character {at})",
-        "Write 412=8.5, 412=max*4, 412=*0.5, 412=+3 or 412=off; behind it @prompt, @response, @12:40, @if:88>2.0.",
-    )
+    return MonosemError(f"clamp {text!r}: {part.strip()!r} is {why} (character {at})", _EXAMPLES)
 
 
 def _written(number: float) -> str:

@@ -1,4 +1,4 @@
-"""Recipes in notes.jsonl: what was written under which clamps, kept by name beside what people say about features.
+"""Recipes saved by name in notes.jsonl, beside the notes on features.
 
 A line is `{"recipe": 1, "name": NAME, …, "time": T}`, the keys of store.live.recipe between; of one name the last line
 wins, and `{"recipe": null, "name": NAME}` takes it away. Notes pass these lines over, as they speak of no feature.

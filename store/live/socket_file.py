@@ -1,4 +1,4 @@
-"""A Unix socket that nobody but its owner can reach: where it may lie, who listens there, who is at the other end.
+"""A Unix socket that only its owner can reach: its path, its lock, and the process at the other end.
 
 The socket has mode 0600 and lies in a folder of mode 0700, and each side looks who the other one is, where the system
 tells (SO_PEERCRED, Linux). A socket whose server is no more is recognised, as nobody answers, and replaced.
@@ -33,7 +33,7 @@ class Peer(NamedTuple):
 
 
 def peer_of(connection: socket.socket) -> Peer | None:
-    """Who is at the other end; None where the system does not tell."""
+    """Return the process at the other end; None where the system does not report it."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None
@@ -42,7 +42,7 @@ def peer_of(connection: socket.socket) -> Peer | None:
 
 
 def is_ours(connection: socket.socket) -> bool:
-    """Whether the other end belongs to the same user, if the system tells: the folder keeps others out anyway."""
+    """Return whether the other end is of the same user, if reported: the folder keeps others out anyway."""
     peer = peer_of(connection)
     return peer is None or peer.uid == os.geteuid()
 

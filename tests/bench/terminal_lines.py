@@ -183,7 +183,7 @@ def live(run: Path, steps: int) -> list[Row]:
         app.press(b"g max=%d\r" % TOKENS)
         app.press(b"pba be", 0.3)
         os.write(app.master, b"\x07")
-        written = len(app.read_until(b"as long as asked for") + app.rest())
+        written = len(app.read_until(b"(limit)") + app.rest())
     return [
         ("Live, a key while it writes 50 tokens/s", shown(waits), "budget 50 ms"),
         (f"Live, bytes a token, {TOKENS} tokens, 2 clamps", grouped(written / TOKENS), "budget 1 200"),
@@ -199,7 +199,7 @@ def cold(run: Path) -> list[Row]:
         app.press(b"pw5 w9", 0.3)
         began = time.perf_counter()
         os.write(app.master, b"\x07")
-        app.read_until(b"as long as asked for")
+        app.read_until(b"(limit)")
         written = time.perf_counter() - began
     return [
         ("Live, to the screen, no model loaded", f"{screen:.0f} ms", ""),

@@ -151,13 +151,13 @@ def test_a_prompt_may_be_piped_in(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--clamp", "3=x"), "'x' is no strength (character 3)"),
+        (("--clamp", "3=x"), "'x' is not a strength (character 3)"),
         (("--clamp", "40=1"), "there is no feature 40"),
         (("--clamp", "3=1@user"), "Add --chat"),
         (("--chat",), "has no chat template"),
         (("--system", "x"), "Add --chat"),
         (("--samples", "2"), "at temperature 0 every sample is the same"),
-        (("--sweep", "3=1"), "no row of strengths"),
+        (("--sweep", "3=1"), "not a row of strengths"),
         (("--sweep", "3=1,2", "--samples", "2"), "one text for each strength"),
         (("--top-p", "1.5"), "top-p"),
         (("--prompt", words([1] * 64)), "the prompt has 65 tokens"),

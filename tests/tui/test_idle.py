@@ -25,7 +25,7 @@ SCREENS: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "filtered": ((b"/sea", b"found"),),
     "commands": ((b"\x10", b"run"),),
     "find": ((b":find sea|she\r", b"together"),),
-    "live": ((b"cjc3pthe sea\x07", b"as long as asked for"),),
+    "live": ((b"cjc3pthe sea\x07", b"(limit)"),),
     "inspect": ((b"3ipthe sea and she\r", b"token"),),
     "loading": ((b"3pthe sea\x07", b"reading weights"),),
     "health": ((b"4", b"DENSITY"),),

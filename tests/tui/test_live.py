@@ -82,7 +82,7 @@ async def test_a_strength_changed_while_it_writes_is_sent(make_app: MakeApp, mon
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         await pilot.press("]")
-        await until(pilot, lambda: "obeyed from token" in screen_text(pilot))
+        await until(pilot, lambda: "takes effect at token" in screen_text(pilot))
         assert screen.connection.talk.phase is Phase.WRITING
         assert screen.connection.talk.recipe is not None
         assert screen.connection.talk.recipe.clamps == ("0=max*2.5@response",)
@@ -124,7 +124,11 @@ async def test_the_tray(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> N
         ):
             await pilot.press(*pressed)
             assert screen.connection.tray.clamps == clamps, pressed
-        for text, why in (("x", "no ="), ("48=1", "there is no feature 48"), ("47=max*2", "never fires in the index")):
+        for text, why in (
+            ("x", "expected FEATURE=STRENGTH"),
+            ("48=1", "there is no feature 48"),
+            ("47=max*2", "never fires in the index"),
+        ):
             await pilot.press("a", *keys(text), "enter")
             assert screen.connection.tray.clamps == ("7=+4",)
             assert why in screen_text(pilot)
@@ -172,7 +176,7 @@ async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: py
         await pilot.press("escape")
         assert "KL mean" in screen_text(pilot)
         await pilot.press("s", "ctrl+u", *keys("0=1"), "enter")
-        assert "no row of strengths" in screen_text(pilot)
+        assert "not a row of strengths" in screen_text(pilot)
 
 
 async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample: Sample) -> None:
@@ -219,9 +223,9 @@ async def test_killed_in_the_middle_of_a_sentence(make_app: MakeApp, monkeypatch
         os.kill(first.pid, signal.SIGKILL)
         await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
         text = screen_text(pilot)
-        assert "gone · R brings it back" in text.splitlines()[1]
-        assert "it was ended by SIGKILL: often memory has run out" in text.splitlines()[2]
-        assert "R brings it back" in text
+        assert "model process stopped · R restarts it" in text.splitlines()[1]
+        assert "killed (SIGKILL), often out of memory" in text.splitlines()[2]
+        assert "R restarts it" in text
         assert words(10, 13) in text
         await pilot.press("R")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
@@ -262,8 +266,8 @@ async def test_a_reason_is_told_whole(
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.DEAD)
         text = " ".join(screen_text(pilot).split())
-        assert "gone · R brings it back" in text
-        assert "it was ended by SIGKILL: often memory has run out" in text
+        assert "model process stopped · R restarts it" in text
+        assert "killed (SIGKILL), often out of memory" in text
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ async def test_a_reason_is_told_whole(
     [
         ("refuses", "there is no model in"),
         ("mute", "ModuleNotFoundError: No module named 'engine'"),
-        ("dies", "ended by SIGKILL: often memory has run out"),
+        ("dies", "killed (SIGKILL), often out of memory"),
     ],
 )
 async def test_a_model_that_cannot_be_had(

@@ -98,7 +98,7 @@ async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.Mon
         await until(pilot, lambda: screen.connection.talk.swept is not None)
         assert [one.clamp for one in screen.connection.talk.swept.strengths] == ["5=0", "5=1", "5=2"]  # type: ignore[union-attr]
         await pilot.press("w", "ctrl+u", *"again", "enter")
-        await until(pilot, lambda: "again is kept" in screen_text(pilot))
+        await until(pilot, lambda: "again saved" in screen_text(pilot))
         assert kept_recipes(own.editor.notes.path)[0].recipe.sweep == "5=0,1,2"
         await pilot.press("o", "d")
         assert [kept.name for kept in kept_recipes(own.editor.notes.path)] == ["row", "boat"]
@@ -137,7 +137,7 @@ async def test_a_text_under_several_strengths_is_said_to_be_one(
         await pilot.press("p", *"sea", "enter")
         await until(pilot, lambda: len(screen.connection.talk.writing) > 3)
         await pilot.press("]")
-        await until(pilot, lambda: "obeyed from" in screen_text(pilot))
+        await until(pilot, lambda: "takes effect at" in screen_text(pilot))
         await pilot.press("ctrl+g")
         await until(pilot, lambda: screen.connection.talk.phase is Phase.RESTING)
         await pilot.press("w", "enter")

@@ -219,7 +219,7 @@ def test_a_change_in_the_prompt_acts_when_it_is_read_again() -> None:
     talk.write(Recipe(prompt="a", clamps=("1=2", "2=3@prompt")))
     process.says = [READY, wire.Started(id=2, prompt=(0,), clamps=("1=2", "2=3@prompt")), step(0, 3, 7)]
     talk.hear()
-    for clamps, said in ((("1=2", "2=4@prompt"), "read already"), (("1=3", "2=4@prompt"), "obeyed from token 2 on")):
+    for clamps, said in ((("1=2", "2=4@prompt"), "read already"), (("1=3", "2=4@prompt"), "takes effect at token 2")):
         process.says = [wire.Changed(id=4, clamps=clamps, from_token=1)]
         talk.hear()
         assert said in talk.said

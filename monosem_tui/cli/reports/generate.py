@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.live.live_model import LiveModel
     from store.index.vocabulary import Vocabulary
 
-_ENDS = {"eos": "the model ended it", "length": "cut at --max-new", "context": "the model's context is full"}
+_ENDS = {"eos": "the model ended it", "length": "cut at --max-new", "context": "context full"}
 
 
 def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[Generation], *, json: bool) -> None:

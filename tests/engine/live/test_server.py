@@ -231,7 +231,7 @@ def test_a_sweep_and_one_that_is_broken_off(child: Child) -> None:
 WRONG: dict[str, tuple[wire.Request, str]] = {
     "no text": (wire.Go(id=9), "no text is being written"),
     "no run": (wire.Load(id=9, run="/nowhere"), "/nowhere"),
-    "no clamp": (start(9, "w1", clamps=("3=x",)), "'x' is no strength"),
+    "no clamp": (start(9, "w1", clamps=("3=x",)), "'x' is not a strength"),
     "no feature": (start(9, "w1", clamps=("99=1",)), "no feature 99"),
     "no chat": (start(9, "w1", chat=True), "no chat template"),
     "too long": (start(9, words([1] * 70)), "contexts of up to 64"),
