@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from engine.sae.base import Sae
+    from engine.api import Continuation as Continuation
+    from engine.api import InspectedToken as InspectedToken
+    from engine.api import TrainedLm as TrainedLm
+    from engine.api import TrainedRun as TrainedRun
+    from engine.api import evaluate as evaluate
+    from engine.api import export as export
+    from engine.api import extract as extract
+    from engine.api import find as find
+    from engine.api import generate as generate
+    from engine.api import import_sae as import_sae
+    from engine.api import index as index
+    from engine.api import inspect as inspect
+    from engine.api import load as load
+    from engine.api import open_run as open_run
+    from engine.api import train as train
+    from engine.api import train_lm as train_lm
+    from store.settings.extract import ExtractSettings as ExtractSettings
+    from store.settings.import_sae import ImportSettings as ImportSettings
+    from store.settings.lm import LmSettings as LmSettings
+    from store.settings.subject import ReopenSettings as ReopenSettings
+    from store.settings.train import TrainGrid as TrainGrid
+    from store.settings.train import TrainSettings as TrainSettings
+    from store.settings.trained_run import EvaluateSettings as EvaluateSettings
+    from store.settings.trained_run import IndexSettings as IndexSettings
 
 SET_FOR_TORCH = ("THP_MEM_ALLOC_ENABLE", "GOMP_SPINCOUNT")
 """Environment variables that are set below, where the user has not; child processes inherit them."""
@@ -23,29 +45,25 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
+_HOMES = {
+    "engine.api": "Continuation InspectedToken TrainedLm TrainedRun evaluate export extract find generate import_sae "
+    "index inspect load open_run train train_lm",
+    "store.settings.extract": "ExtractSettings",
+    "store.settings.import_sae": "ImportSettings",
+    "store.settings.lm": "LmSettings",
+    "store.settings.subject": "ReopenSettings",
+    "store.settings.train": "TrainGrid TrainSettings",
+    "store.settings.trained_run": "EvaluateSettings IndexSettings",
+}
+"""Public names by module, imported at first use: torch takes a second, and engine.runtime.progress must not wait."""
 
-def load(run: str | Path, device: str = "cpu") -> Sae:
-    """A run's autoencoder as a torch module: `encode`, `decode`, `forward` on raw activations [B, d_in] in float32.
 
-    `encode` gives `SparseActs` (engine.sae.base); its settings say d_in, d_sae and k. Nothing requires a gradient.
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    Args:
-        run: the folder of a run, or a sae.h5.
-        device: where it is to lie.
 
-    Raises:
-        MonosemError: there is none.
-    """
-    # torch takes a second to import, and engine.runtime.progress must not wait for it.
-    from pathlib import Path
-
-    import torch
-
-    from engine.sae.registry import from_weights
-    from store.files.errors import MonosemError
-    from store.run.weights import load_sae
-
-    path = Path(run) / "sae.h5" if Path(run).is_dir() else Path(run)
-    if not path.is_file():
-        raise MonosemError(f"{run} has no trained autoencoder", "Give a run's folder, or a sae.h5.")
-    return from_weights(load_sae(path.resolve()), torch.device(device))
+def __dir__() -> list[str]:
+    return sorted([*globals(), *" ".join(_HOMES.values()).split()])

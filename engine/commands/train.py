@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from engine.corpus.reading_order import Split, has_held_out
@@ -19,6 +20,7 @@ from engine.evaluation.array_quality import note_measure
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Source, from_activations, open_source
+from engine.jobs.grid import variants
 from engine.jobs.resume import agreeing, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import trainer_settings
@@ -33,8 +35,9 @@ from engine.training.sinks import check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
 from store.run.folder import RunFolder, RunRecord
+from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
-from store.settings.train import TrainSettings
+from store.settings.train import TrainGrid, TrainSettings
 
 EVAL_TOKENS = 500_000
 """Held-out tokens that a training is evaluated on at its end, at the most."""
@@ -48,6 +51,15 @@ class Job:
     """It may hold a model or activations made earlier, but no other training unless it is to be resumed."""
     settings: TrainSettings
     """As asked for: to be resumed, only what is given must agree with what it began with."""
+
+
+def planned(grid: TrainGrid, out: Path | None, root: Path, *, resume: bool) -> list[Job]:
+    """Return every combination of a grid with its folder: `out`, else a name that says what it is of, under `root`."""
+    wanted = variants(grid)
+    names = [run_name(one.settings, one.marks) for one in wanted]
+    endings = [filename("".join(f"-{mark}" for mark in one.marks.values())) for one in wanted]
+    runs = runs_to_write(out, root, names, endings, resume=resume)
+    return [Job(run, one.settings) for run, one in zip(runs, wanted, strict=True)]
 
 
 def train(run: RunFolder, asked: TrainSettings, progress: Progress, *, resume: bool) -> Evaluation | None:

@@ -39,6 +39,7 @@ from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import Histogram, density_histogram
 from store.run.folder import RunFolder
+from store.run.spec import known_fields
 
 NO_TOKEN = -100
 """Marks positions without a next token."""
@@ -70,6 +71,18 @@ class Evaluation:
     concepts: list[ConceptScore] | None = None
     """Planted corpus only."""
     concept_means: list[ConceptMeans] | None = None
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Evaluation:
+        """Read what `to_json` returned."""
+        known = known_fields(cls, values)
+        histogram = known["density_log10_histogram"]
+        edges, counts = np.asarray(histogram["edges"]), np.asarray(histogram["counts"])
+        known["density_log10_histogram"] = Histogram(edges, counts)
+        for name, kind in (("concepts", ConceptScore), ("concept_means", ConceptMeans)):
+            if name in known:
+                known[name] = [kind(**one) for one in known[name]]
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""

@@ -23,19 +23,14 @@ def train(
     json: o.Json = False,
 ) -> None:
     """Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass."""
-    from engine.commands.train import Job, train_all
-    from engine.jobs.grid import variants
+    from engine.commands.train import planned, train_all
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.train import report
     from store.files.errors import WorkFailed
     from store.run.folder import runs_root
-    from store.run.new_folders import filename, run_name, runs_to_write
 
-    wanted = variants(grid)
-    names = [run_name(one.settings, one.marks) for one in wanted]
-    endings = ["".join(f"-{mark}" for mark in one.marks.values()) for one in wanted]
-    runs = runs_to_write(out, runs_root(runs_dir), names, [filename(one) for one in endings], resume=resume)
-    jobs = [Job(run, one.settings) for run, one in zip(runs, wanted, strict=True)]
+    jobs = planned(grid, out, runs_root(runs_dir), resume=resume)
+    runs = [job.run for job in jobs]
     if dry_run:
         from engine.commands.dry_run import forecast_training
         from monosem_tui.cli.reports.dry_run import report as show
