@@ -62,7 +62,7 @@ class TrainedRun:
 
     @property
     def settings(self) -> TrainSettings:
-        """What it was trained with, every default filled in."""
+        """Settings of the training, every default filled in."""
         return trained_settings(self.folder)
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What a person sees and types: the commands and the terminal app."""
+"""The user's side: the commands and the terminal app."""

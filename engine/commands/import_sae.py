@@ -29,7 +29,7 @@ from store.settings.train import TrainSettings
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
 CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm")
-"""What a person may know better than the file."""
+"""Facts that the user may know better than the file."""
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
 
@@ -42,7 +42,7 @@ class Imported:
     foreign: Foreign
     spec: SaeSpec
     steps: tuple[str, ...]
-    """What was folded into the weights."""
+    """Conventions folded into the weights."""
     check: SelfCheck | None
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Imported:
 
 
 def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
-    """Which of a folder's autoencoders are meant.
+    """Return the autoencoders of a folder that are meant.
 
     Raises:
         MonosemError: there are several and nobody says which, or none of that name.
@@ -211,7 +211,7 @@ def _spec(foreign: Foreign, subject: Subject, asked: ImportSettings) -> SaeSpec:
 def _place(
     lm: LanguageModel, foreign: Foreign, hook: str, site: str | None, layer: int | None, *, out: bool = False
 ) -> Site:
-    """What the person says, and for the rest what the source says."""
+    """Return the user's facts, completed by the source's."""
     end = "_out" if out else ""
     if not hook and (site is None or (layer is None and site in SITES)):
         raise MonosemError(
@@ -296,7 +296,7 @@ def _write(
 def _source(
     foreign: Foreign, made: Folded, spec: SaeSpec, found: tuple[Evaluation, SelfCheck] | None
 ) -> dict[str, Any]:
-    """What the run's record says of where it is from and how it was read."""
+    """Return the record of the import: its origin and how it was read."""
     return {
         "format": foreign.format,
         "source": foreign.source,

@@ -40,14 +40,14 @@ TOKENIZER = "tokenizer.json"
 
 @dataclass(frozen=True)
 class LmReport:
-    """How good the model is. Losses in nats a token."""
+    """Quality of a language model. Losses are in nats per token."""
 
     tokens: int
     """Tokens trained on."""
     parameters: int
     held_out_loss: float
     unigram_entropy: float
-    """Of the same held-out tokens: what a model that knows only token frequencies would reach."""
+    """Loss on the same tokens of a model that knows only token frequencies."""
     held_out_tokens: int
     seconds: float
     samples: list[str]

@@ -20,7 +20,7 @@ from store.files.errors import MonosemError
 
 
 class Format(NamedTuple):
-    """How to read a kind of file."""
+    """A kind of file and its reader."""
 
     texts: Callable[[Path, str], Iterator[str]]
     """Yields the texts in the named field of a file."""

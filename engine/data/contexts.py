@@ -101,7 +101,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class ContextSettings:
-    """How to make contexts of a corpus."""
+    """Settings by which a corpus becomes contexts."""
 
     context: int
     """Positions per context, including BOS."""

@@ -1,4 +1,4 @@
-"""How well features detect the concepts of the planted corpus, compared with neurons.
+"""Detection of the planted corpus's concepts by features, compared with neurons.
 
 Every other context, starting with the first, belongs to the selecting half: detectors are chosen there and measured on
 the rest (engine.evaluation.planted_scores). With the same search, features are compared with
@@ -58,7 +58,7 @@ FIGURES = ("f1", "f1_set", "f1_neuron", "f1_neuron_set", "f1_random", "f1_random
 
 @dataclass(frozen=True)
 class ConceptScore:
-    """How well a concept is detected. F1 is None if either half of the tokens lacks the concept."""
+    """Detection of one concept. F1 is None if either half of the tokens lacks the concept."""
 
     name: str
     kind: str

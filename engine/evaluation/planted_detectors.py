@@ -58,7 +58,7 @@ class SparseDetectors:
     indptr: NDArray[np.int64]
     feature: NDArray[np.int64]
     level: NDArray[np.uint8]
-    """How many of the feature's thresholds the activation reaches."""
+    """Return how many of the feature's thresholds the activation reaches."""
     d_sae: int
 
     @property

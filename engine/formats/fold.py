@@ -30,7 +30,7 @@ class Folded:
     tensors: dict[str, Tensor]
     """float32, by the names of engine.sae."""
     steps: tuple[str, ...]
-    """What was folded, one sentence each."""
+    """Foldings applied, one sentence each."""
     token_norm: TokenNorm = "none"
     """The per-token normalisation that remains."""
 

@@ -19,7 +19,7 @@ ByNorm = Literal["none", "activations", "selection"]
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions:
-    """How tensors are used: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
+    """The use of the tensors: z = W_encᵀ(s · C x - b_dec) + b_enc, x̂ = (W_decᵀ f + b_dec) / t.
 
     With a token norm, x stands for n(x), and x̂ for the output before de-normalisation (engine.sae.token_norm).
     Libraries differ in these silently; engine.formats.self_check tries them when figures are off.
@@ -37,7 +37,7 @@ class Conventions:
     centred: bool = False
     """Whether C subtracts each input's mean over its width, as in models rewritten by TransformerLens."""
     token_norm: TokenNorm = "none"
-    """How each token is normalised."""
+    """Normalisation of each token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,10 @@ class Foreign:
     data: str = ""
     """The name of its training text in the source."""
     bos: str = ""
-    """What the source says of BOS tokens in its training; empty where it says nothing."""
+    """The source's statement about BOS tokens in its training; empty without one."""
     stated: Stated = field(default_factory=Stated)
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What else is worth keeping, for the run's record."""
+    """Further facts for the run's record."""
     notes: tuple[str, ...] = ()
     """Warnings: traps of the format, and what was done about them."""
 

@@ -1,4 +1,4 @@
-"""Where a training's activations come from: the model as it runs, shards, or an array. One source feeds all trainings.
+"""Sources of a training's activations: the running model, shards, or an array. One source feeds all trainings.
 
 Shapes: N tokens, D width of a row.
 """
@@ -34,7 +34,7 @@ class Reader:
 
     columns: Columns
     spec: SaeSpec
-    """What is trained, and on what."""
+    """One training and the columns it reads."""
     settings: TrainSettings
     """Resolved."""
     provenance: Provenance
@@ -47,7 +47,7 @@ class Source:
     blocks: BlockSource
     readers: list[Reader]
     origin: Subject | ShardInfo | Array
-    """What they are activations of."""
+    """Description of the activations."""
 
     @property
     def subject(self) -> Subject | None:

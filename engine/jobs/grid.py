@@ -12,7 +12,7 @@ from store.settings.architectures import known_architecture
 from store.settings.train import AXES, TrainGrid, TrainSettings
 
 PREFIXES = {"layer": "layer", "d_sae": "f", "expansion": "x", "k": "k", "l1": "l1_", "seed": "seed", "layer_out": "to"}
-"""What stands before a value in a run's name."""
+"""Prefix of a value in a run's name."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Variant:
     settings: TrainSettings
     """One value each."""
     marks: dict[str, str]
-    """How it differs from the others, by setting: `{"arch": "topk", "k": "k16"}`; empty where it is the only one."""
+    """Differences from the other trainings: `{"arch": "topk", "k": "k16"}`; empty where it is the only one."""
 
 
 def variants(grid: TrainGrid) -> list[Variant]:

@@ -46,7 +46,7 @@ def agreeing(stored: S, asked: S, run: RunFolder, *, free: Set[str]) -> S:
 
 
 def changed(run: RunFolder, found: Provenance) -> str:
-    """Which of model, text and array differs from the run's, though it may go by the same name; "" if none does."""
+    """Return which of model, text and array differs from the run's, even under the same name; "" if none does."""
     begun = run.record().provenance
     for name, old, new in (
         (found.model, begun.model_digest, found.model_digest),

@@ -1,4 +1,4 @@
-"""What is looked at: a model, one of its sites, and a corpus cut into contexts."""
+"""A subject: a model, one of its sites, and a corpus cut into contexts."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Subject:
     context: int
 
     def site(self) -> Site:
-        """What is read; see `site_of`."""
+        """Return the site read; see `site_of`."""
         return site_of(self.settings, self.lm)
 
     def target(self) -> Site:
-        """What is explained; see `target_of`."""
+        """Return the site reconstructed; see `target_of`."""
         return target_of(self.settings, self.lm)
 
     def sites(self) -> list[Site]:
-        """What an autoencoder or transcoder is trained on: what it reads, then what else it explains."""
+        """Return the sites of a training: the one read, then the one reconstructed if it differs."""
         site, target = self.site(), self.target()
         return [site] if target == site else [site, target]
 
@@ -84,7 +84,7 @@ def site_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
 
 
 def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
-    """What is explained: of an autoencoder the site itself, of a transcoder another one.
+    """Return the site to reconstruct: the site read, or a transcoder's other one.
 
     Raises:
         MonosemError: there is no such site, or it does not come behind the one that is read.
@@ -108,7 +108,7 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
 
 
 def encoding_of(lm: LanguageModel) -> Encoding:
-    """How a model reads text.
+    """Return how a model reads text.
 
     Raises:
         MonosemError: it has no tokenizer.

@@ -17,7 +17,7 @@ from store.settings.subject import ReopenSettings
 from store.settings.train import TrainSettings
 
 CHANGEABLE = ("model", "data", "device", "dtype")
-"""What a trained run may be looked at with, other than what it was trained with."""
+"""Settings that may change when a trained run is opened again."""
 
 
 def trained_settings(run: RunFolder) -> TrainSettings:

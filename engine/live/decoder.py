@@ -25,9 +25,9 @@ from store.live.sampling import Sampling
 
 
 class Chooser:
-    """Draws the tokens of one row as transformers' `generate` does, from a stream of random numbers of its own.
+    """Samples the tokens of one row as transformers' `generate` does, from its own random stream.
 
-    With the same seed and logits it draws what `generate` draws behind `torch.manual_seed(seed)` for a batch of one.
+    With the same seed and logits it draws what `generate` draws after `torch.manual_seed(seed)` in a batch of one.
     """
 
     def __init__(self, sampling: Sampling, device: torch.device) -> None:
@@ -42,7 +42,7 @@ class Chooser:
         self._generator = torch.Generator(device).manual_seed(sampling.seed)
 
     def pick(self, logits_V: Tensor) -> int:
-        """The next token."""
+        """Draw the next token."""
         if self._greedy:
             return int(logits_V.argmax())
         scores_1V = logits_V[None]
@@ -51,46 +51,46 @@ class Chooser:
         return int(torch.multinomial(scores_1V.softmax(-1), num_samples=1, generator=self._generator))
 
     def state(self) -> Tensor | None:
-        """Where the stream of random numbers is; None where none are drawn."""
+        """State of the random stream; None for greedy sampling."""
         return None if self._greedy else self._generator.get_state()
 
     def restore(self, state: Tensor | None) -> None:
-        """Go back to an earlier state."""
+        """Restore an earlier state of the random stream."""
         if state is not None:
             self._generator.set_state(state)
 
     def reseed(self, seed: int) -> None:
-        """Begin another stream."""
+        """Start a new random stream."""
         self._generator.manual_seed(seed)
 
 
 class Decoder:
-    """Rows of equal length in a model's memory, to be fed on."""
+    """Rows of equal length in a key-value cache."""
 
     def __init__(self, live: LiveModel) -> None:
         self.live = live
         self.length = 0
-        """Positions that have been fed."""
+        """Positions read so far."""
         self._cache: Any = None
 
     @cached_property
     def _keeps_all(self) -> bool:
-        """Whether the model remembers nothing but keys and values, which can be gone back in."""
+        """Whether the cache holds only keys and values, which can be cropped."""
         kinds = {type(layer) for layer in DynamicCache(config=self.live.lm.text_config).layers}
         return kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
 
     @cached_property
     def _last_only(self) -> dict[str, int]:
-        """Asks for the logits of the last position alone: those of a long prompt would fill the memory."""
+        """Arguments that request only the last position's logits: those of a long prompt would fill the memory."""
         known = inspect.signature(self.live.lm.network.forward).parameters
         return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
     @torch.inference_mode()
     def feed(self, tokens_RT: Sequence[Sequence[int]], rows: Sequence[RowClamps | None]) -> Tensor:
-        """Go on with T tokens in each row, under the clamps of each; the logits behind the last [R, V] in float32."""
+        """Read T more tokens per row under the rows' clamps; return the logits after the last [R, V] in float32."""
         lm = self.live.lm
         if self._cache is None:
-            # Layers with a sliding window forget what is behind it; ours keep all, so that one can go back.
+            # Layers with a sliding window would drop older positions; here all are kept, so that caches can be cropped.
             self._cache = DynamicCache() if self._keeps_all else DynamicCache(config=lm.text_config)
         array_RT = np.array(tokens_RT, np.int64)
         ids_RT = torch.from_numpy(array_RT).to(lm.device)
@@ -101,7 +101,7 @@ class Decoder:
         return logits_RV
 
     def _counted(self, tokens_RT: NDArray[np.int64]) -> Bools:
-        """Positions that clamps may change: all but BOS, or but the first of the text where there is none."""
+        """Return the positions that clamps may change: all but BOS, or but the first where there is no BOS."""
         bos = self.live.encoding.bos_id
         if bos is not None:
             return np.asarray(tokens_RT != bos)
@@ -110,15 +110,15 @@ class Decoder:
         return counted
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order; a row may be named more than once."""
+        """Keep these rows in this order; a row may be repeated."""
         if self.length:
             self._cache.batch_select_indices(torch.tensor(rows, device=self.live.lm.device))
 
     def crop(self, length: int) -> None:
-        """Forget everything from position `length` on.
+        """Drop all positions from `length` on.
 
         Raises:
-            MonosemError: this model's memory cannot be gone back in.
+            MonosemError: this model's cache cannot be cropped.
         """
         if length == 0:
             self._cache, self.length = None, 0

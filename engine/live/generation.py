@@ -1,13 +1,12 @@
 """Generate a text twice, unclamped and with features clamped, token by token in one batch.
 
-Both rows read the same prompt and draw from streams of random numbers with the same seed. While they say the same, two
-rows are enough; from then on a third one reads the clamped text without clamps, so that two distributions of the next
-token are known behind every token of the clamped text, in the same context:
+Both rows read the same prompt and draw from random streams with the same seed. While the texts agree, two rows are
+enough; from then on a third row reads the clamped text without clamps, so that both distributions of the next token
+are known after every token of the clamped text, in the same context:
 
 - `kl`: KL(clamped ‖ own) = Σ p · log(p / q) in nats, p the clamped model's distribution, q the model's own, both
-  before temperature, top-k and top-p. What the clamps change at this token, all they did before included.
-- perplexity: exp of minus the mean of log q over a text's tokens, q the model's own: of the base text, and of the
-  clamped text. How strange each is to the model.
+  before temperature, top-k and top-p: the effect of the clamps at this token, given everything they did before.
+- perplexity: exp of minus the mean of log q over a text's tokens, q the model's own, for the base and the clamped text.
 
 Shapes: V vocabulary.
 """
@@ -35,19 +34,19 @@ from store.live.sampling import Sampling
 
 @dataclass
 class GrowingText:
-    """A text as far as it has got."""
+    """A text while it is being generated."""
 
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     end: End | None = None
-    """None while it goes on."""
+    """None while it continues."""
     seconds: float = 0.0
-    """Spent on its tokens but the first, for which the prompt had to be read."""
+    """Time for all tokens but the first, for which the prompt had to be read."""
     states: list[Tensor | None] = field(default_factory=list)
-    """Of the random numbers before each token."""
+    """State of the random stream before each token."""
 
     def cut(self, length: int) -> None:
-        """Take back all tokens but the first `length`."""
+        """Drop all tokens after the first `length`."""
         if length < len(self.tokens):
             self.end = None
         for part in (self.tokens, self.logprobs, self.states):
@@ -59,12 +58,12 @@ class GrowingText:
 
     @property
     def speed(self) -> float | None:
-        """Tokens a second; None for a text too short to say."""
+        """Tokens per second; None for a text too short to measure."""
         return (len(self.tokens) - 1) / self.seconds if len(self.tokens) > 1 and self.seconds > 0 else None
 
 
 class GenerationRow:
-    """One text being written: what was drawn so far, and what draws."""
+    """One text being generated, with its sampler."""
 
     def __init__(self, live: LiveModel, prompt: Prompt, sampling: Sampling) -> None:
         sampling.check()
@@ -74,7 +73,7 @@ class GenerationRow:
         self._ends = end_tokens(live)
 
     def draw(self, logits_V: Tensor, log_probs_V: Tensor) -> DrawnToken:
-        """One token more.
+        """Draw one token.
 
         Raises:
             MonosemError: there is no distribution to draw from.
@@ -100,13 +99,13 @@ class GenerationRow:
         return drawn
 
     def back(self, length: int) -> None:
-        """Take back all tokens but the first `length`, and the random numbers drawn for them."""
+        """Drop all tokens after the first `length`, and rewind the random stream."""
         if length < len(self.text.states):
             self.chooser.restore(self.text.states[length])
         self.text.cut(length)
 
     def upcoming(self, start: int, stop: int) -> list[int]:
-        """Tokens at positions start … stop-1; a text that has ended repeats its last one, to keep step."""
+        """Return tokens start to stop (exclusive); a text that has ended repeats its last token, to keep step."""
         known = [*self._prompt.tokens, *self.text.tokens]
         return (known + known[-1:] * max(0, stop - len(known)))[start:stop]
 
@@ -114,8 +113,8 @@ class GenerationRow:
 class Generation:
     """A prompt being continued, with clamps that may change at any time and a way back to any token.
 
-    A token's clamps are those in force when it is read: a change acts from the next token on, and what was read before
-    stays as it is in the model's memory, as do clamps on the prompt once it was read.
+    Each token is read under the clamps in force at that moment: a change acts from the next token on, and the cache of
+    earlier tokens (prompt included) stays as it was.
     """
 
     def __init__(
@@ -127,14 +126,14 @@ class Generation:
         *,
         compare: bool = True,
     ) -> None:
-        """Nothing is computed yet.
+        """Prepare; nothing is computed yet.
 
         Args:
             live: the opened run.
-            prompt: what to continue.
-            clamps: for the clamped text.
-            sampling: the same for both texts.
-            compare: write both texts; else one alone, under the clamps if there are any.
+            prompt: the prompt to continue.
+            clamps: clamps of the clamped text.
+            sampling: sampling of both texts.
+            compare: whether to generate both texts; else one, under the clamps if there are any.
 
         Raises:
             MonosemError: a clamp does not fit the run or the prompt, or a setting is out of range.
@@ -151,12 +150,12 @@ class Generation:
 
     @property
     def base(self) -> GrowingText:
-        """The model's own text; the one text where nothing is compared."""
+        """The unclamped text, or the only text."""
         return self._base.text
 
     @property
     def clamped(self) -> GrowingText:
-        """The text under clamps; the one text where nothing is compared."""
+        """The clamped text, or the only text."""
         return self._clamped.text if self.compare else self._base.text
 
     @property
@@ -170,15 +169,15 @@ class Generation:
         return all(row.text.end is not None for row in self._rows())
 
     def change(self, clamps: Sequence[Clamp]) -> None:
-        """Put other clamps in force, from the next token on.
+        """Change the clamps from the next token on.
 
         Raises:
-            MonosemError: a clamp does not fit; those in force stay.
+            MonosemError: a clamp does not fit; the present clamps stay.
         """
         self._clamps = RowClamps(self.live, clamps, self.prompt.layout)
 
     def step(self) -> Step | None:
-        """The next token of each text that has not ended; None when both have."""
+        """Generate the next token of each text that continues; return None when both have ended."""
         if self.finished:
             return None
         began, going = time.perf_counter(), [row for row in self._rows() if row.text.end is None]
@@ -199,17 +198,17 @@ class Generation:
         return Step(number, base, clamped, kl, own, self._clamps.acts if clamped else ())
 
     def back(self, token: int, seed: int | None = None) -> None:
-        """Take back every token from number `token` of the response on; what follows is drawn anew.
+        """Drop the response from token `token` on and continue from there.
 
-        Without a seed the same random numbers are drawn again, so that nothing but changed clamps changes the text.
+        Without a seed the same random numbers are drawn again, so that only changed clamps change the text.
 
         Raises:
-            MonosemError: there is no such token, or the model's memory cannot be gone back in.
+            MonosemError: there is no such token, or the model's cache cannot be cropped.
         """
         longest = max(len(row.text.tokens) for row in self._rows())
         if not 0 <= token <= longest:
             raise MonosemError(f"there is no token {token} to go back to", f"There are {longest} so far.")
-        # The last token that stays is read again: what it predicts obeys the clamps in force then.
+        # The last kept token is read again, so that its prediction obeys the present clamps.
         self._decoder.crop(min(self._decoder.length, len(self.prompt.tokens) + token - 1))
         for row in self._rows():
             row.back(token)
@@ -225,7 +224,7 @@ class Generation:
         return [self._base, self._clamped] if self.compare else [self._base]
 
     def _feed(self, stop: int) -> Tensor:
-        """Read all positions before `stop` that have not been read; logits of base, clamped and own row."""
+        """Read all unread positions before `stop`; return the logits of the base, clamped and own rows."""
         rows = self._rows()
         clamps = [None, self._clamps] if self.compare else [self._clamps]
         if self.compare and (self._forked or self.base.tokens != self.clamped.tokens):
@@ -237,7 +236,7 @@ class Generation:
 
 
 def divergence(log_p_V: Tensor, log_q_V: Tensor) -> float:
-    """KL(p ‖ q) = Σ p · log(p / q), in nats."""
+    """Return KL(p ‖ q) = Σ p · log(p / q), in nats."""
     found = float(log_p_V.exp() @ (log_p_V - log_q_V))
     if math.isnan(found):  # 0 · log 0, of a token that the model rules out
         terms_V = log_p_V.exp() * (log_p_V - log_q_V)
@@ -246,12 +245,12 @@ def divergence(log_p_V: Tensor, log_q_V: Tensor) -> float:
 
 
 def perplexity(logprobs: Sequence[float]) -> float | None:
-    """exp of minus the mean; None of nothing."""
+    """Return exp of minus the mean; None without tokens."""
     return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
 
 
 def end_tokens(live: LiveModel) -> frozenset[int]:
-    """The tokens that end a text: those of generation_config.json, and the tokenizer's own."""
+    """Return the tokens that end a text: those of generation_config.json and the tokenizer's own."""
     named = getattr(live.lm.network.generation_config, "eos_token_id", None)
     several = named if isinstance(named, list | tuple) else [named]
     own = getattr(live.encoding.tokenizer, "eos_token_id", None)
@@ -259,6 +258,6 @@ def end_tokens(live: LiveModel) -> frozenset[int]:
 
 
 def shown_text(live: LiveModel, text: GrowingText | SampledText) -> str:
-    """What a text reads, without the token that ended it."""
+    """Return a text without the token that ended it."""
     tokens = text.tokens[:-1] if text.end == "eos" else text.tokens
     return live.vocabulary.text(tokens)

@@ -1,10 +1,9 @@
-"""Any text through the dictionary: which features fire on each token, and what each does to the next token's loss.
+"""Inspects a text: the features active on each token, and the effect of each on the next token's loss.
 
-The text is read as a document of a corpus is (engine.data.contexts): BOS in front, contexts of the length that the
-dictionary was trained with, BOS left out of what counts. So activations are those that the index has for the same
-context, before it rounds them to float16.
+The text is read like a document of a corpus (engine.data.contexts): BOS first, contexts of the training's length, BOS
+uncounted. So activations equal those in the index for the same context, before rounding to float16.
 
-Shapes: B contexts, T positions of a context, N counted tokens, D = d_in, O = d_out, K features shown a token, V
+Shapes: B contexts, T positions of a context, N counted tokens, D = d_in, O = d_out, K features shown per token, V
 vocabulary, W = 1 + K rows.
 """
 
@@ -33,7 +32,7 @@ from store.settings.subject import ReopenSettings
 
 
 def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
-    """A text cut into contexts, each behind BOS where there is one, as a document of a corpus of its own.
+    """Cut a text into contexts, each starting with BOS where there is one, like a document of a corpus.
 
     Raises:
         MonosemError: the text is empty.
@@ -49,11 +48,10 @@ def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
 def inspect_contexts(
     live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int, progress: Progress, *, ablate: bool = False
 ) -> tuple[tuple[ReadToken, ...], ...]:
-    """The `top` strongest features of each token of some contexts.
+    """Return the `top` strongest features of each token of some contexts.
 
-    With `ablate` also what each of them does to the next token's loss: each is removed (x' = x - f · W_dec; where the
-    dictionary normalises tokens f · W_dec is taken `Sae.unit_of` times) at this token alone, the model going on with
-    what it remembers of the unchanged tokens before.
+    With `ablate`, also the effect of each on the next token's loss: each is removed at this token alone
+    (x' = x - f · W_dec, times `Sae.unit_of` where tokens are normalised), with the cache of the tokens before.
     """
     if top < 1:
         raise MonosemError(f"at least one feature a token has to be shown, not {top}")
@@ -95,7 +93,7 @@ def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> l
 
 
 def _ablated(live: LiveModel, tokens: Sequence[ReadToken]) -> tuple[ReadToken, ...]:
-    """One token after another, each in as many rows as it has features shown, and one unchanged."""
+    """Ablate token by token, with one row per feature shown and one unchanged."""
     decoder = Decoder(live)
     found: list[ReadToken] = []
     for place, token in enumerate(tokens[:-1]):
@@ -127,7 +125,7 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
 
 
 def document_text(run: RunFolder, asked: ReopenSettings, number: int) -> str:
-    """The text of document `number` of a run's corpus, or of the text that is given.
+    """Return the text of document `number` of a run's corpus, or of the given data.
 
     Raises:
         MonosemError: there is no such document.

@@ -34,11 +34,11 @@ class LiveModel:
     encoding: Encoding
     sae: Sae
     source: Site
-    """What features are read from."""
+    """The site that features read."""
     target: Site
-    """What they are written to: another site for a transcoder, else the same."""
+    """The site that features write to: another one for a transcoder."""
     context: int
-    """Tokens a context, as the dictionary was trained."""
+    """Tokens per context, as in the training."""
     max_F: NDArray[np.float32] | None = None
     """Each feature's maximum over the index; None where there is no index."""
 
@@ -53,7 +53,7 @@ class LiveModel:
         return self.sae.settings.d_sae
 
     def check_feature(self, feature: int) -> None:
-        """Refuse a number that is no feature's.
+        """Refuse a feature number out of range.
 
         Raises:
             MonosemError: it is not below d_sae.

@@ -26,19 +26,19 @@ class Prompt:
     """Tokens to be continued."""
 
     text: str
-    """What the tokens stand for, BOS apart; of a chat with the template around it."""
+    """The prompt's text without BOS; in a chat with the template around it."""
     tokens: tuple[int, ...]
     role_P: tuple[Part | None, ...] | None = None
-    """Of a chat: who says each token."""
+    """In a chat, the role of each token."""
 
     @property
     def layout(self) -> PromptLayout:
-        """Which positions are the prompt's, and whose."""
+        """The layout of the prompt: its length and roles."""
         return PromptLayout(len(self.tokens), self.role_P)
 
 
 def plain_prompt(live: LiveModel, text: str) -> Prompt:
-    """A text behind BOS, where the model has one: as the beginning of a document is read everywhere here.
+    """Return a text after BOS, where the model has one, as every document starts.
 
     Raises:
         MonosemError: there is nothing to continue, or it is longer than the model's context.
@@ -49,9 +49,9 @@ def plain_prompt(live: LiveModel, text: str) -> Prompt:
 
 
 def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
-    """The turns of a chat, by the tokenizer's own template, up to where the assistant is to answer.
+    """Return the turns of a chat in the tokenizer's template, up to the assistant's answer.
 
-    A token belongs to a turn when one of its characters is the turn's; those of the template are nobody's.
+    A token belongs to a turn if one of its characters does; tokens of the template belong to none.
 
     Raises:
         MonosemError: the tokenizer has no chat template, or it does not take these turns.
@@ -72,7 +72,7 @@ def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
 
 
 def _with_markers(live: LiveModel, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-    """Token ids in which the template's markers are special tokens, and the characters that each stands for."""
+    """Return token ids with the template's markers as special tokens, and the characters of each."""
     backend: Any = getattr(live.encoding.tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise MonosemError(

@@ -1,9 +1,9 @@
-"""Clamping features while a model runs: x' = x + Σ_i (f'_i - f_i) · W_dec[i] at the place the dictionary writes to.
+"""Clamping features while a model runs: x' = x + Σ_i (f'_i - f_i) · W_dec[i] at the site the dictionary writes to.
 
-The error of the dictionary, x - x̂, stays as it is, so a clamp that changes no activation changes nothing. Where the
-dictionary normalises every token, what is added is scaled by the token's own unit (`Sae.unit_of`). Only the
-features named in clamps are computed where the architecture allows it (`Sae.acts_of`), in float32 whatever the model's
-dtype. Of a transcoder f is read at its source, and the change is added at its target.
+The dictionary's error, x - x̂, is kept, so a clamp that changes no activation changes nothing. Where the dictionary
+normalises every token, the change is scaled by the token's unit (`Sae.unit_of`). Only the features named in clamps are
+computed where the architecture allows it (`Sae.acts_of`), in float32 whatever the model's dtype. A transcoder reads f
+at its source and adds the change at its target.
 
 Shapes: R rows that run side by side, T positions, D = d_in, O = d_out, C features looked at, P of the prompt.
 """
@@ -30,28 +30,28 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PromptLayout:
-    """Which position of a text belongs to what."""
+    """The parts of a text by position: prompt, response, and the turns of a chat."""
 
     prompt: int
     """Positions of the prompt; the response follows."""
     role_P: tuple[Part | None, ...] | None = None
-    """Of a chat: who says each token of the prompt; None for those that only mark turns."""
+    """In a chat, the role of each prompt token; None for tokens that only mark turns."""
 
     def check(self, where: Where) -> None:
-        """Refuse a part that only a chat has, where there is none.
+        """Refuse a role where the text is not a chat.
 
         Raises:
-            MonosemError: the text is no chat.
+            MonosemError: it is not.
         """
         if where.part in ROLES and self.role_P is None:
             raise MonosemError(f"@{where.part} means a turn of a chat, and this is none", "Add `chat=True`.")
 
     def allowed(self, where: Where, first: int, count: int) -> Bools:
-        """Which of the positions first … first+count-1 a clamp is not kept from, its conditions apart."""
+        """Return for `count` positions from `first` whether a clamp applies there, conditions aside."""
         return np.array([self.allows(where, place) for place in range(first, first + count)], bool)
 
     def allows(self, where: Where, place: int) -> bool:
-        """`allowed` of one position."""
+        """Return `allowed` for one position."""
         if place < where.start or (where.stop is not None and place >= where.stop):
             return False
         if where.part in ("prompt", "response"):
@@ -68,7 +68,7 @@ class RowClamps:
     """The clamps of one row, ready to be applied."""
 
     def __init__(self, live: LiveModel, clamps: Sequence[Clamp], layout: PromptLayout) -> None:
-        """Look up what the clamps name.
+        """Look up the features and maxima that the clamps name.
 
         Raises:
             MonosemError: a feature that does not exist, a maximum that is not known, or a role without a chat.
@@ -79,7 +79,7 @@ class RowClamps:
                 live.check_feature(feature)
         self.clamps = tuple(clamps)
         self.acts: tuple[ClampedAct, ...] = ()
-        """At the last position of the last forward pass."""
+        """Activations at the last position of the last forward pass."""
         self._live, self._layout = live, layout
         self._changes = [clamp.change(live.maximum(clamp.feature)) for clamp in clamps]
         self._clamped = list(dict.fromkeys(clamp.feature for clamp in clamps))
@@ -91,7 +91,7 @@ class RowClamps:
         self._W_dec_CO = live.sae.W_dec[self._feature_C[: len(self._clamped)]]
 
     def delta(self, x_TD: Tensor, first: int, counted_T: Bools) -> Tensor | None:
-        """What is to be added at the target [T, O], positions beginning with `first`; None for nothing at all."""
+        """Return the change to add at the target [T, O] from position `first` on, or None for no change."""
         act_TC = self._live.sae.acts_of(x_TD, self._feature_C).cpu().numpy()
         if len(x_TD) == 1:
             delta_TO = self._delta_of_one(act_TC[0].tolist(), first, bool(counted_T[0]), x_TD.device)
@@ -103,7 +103,7 @@ class RowClamps:
             for condition in clamp.where.conditions:
                 on_T &= act_TC[:, self._column[condition.feature]] > condition.above
             column = self._column[clamp.feature]
-            # In float32, so that a feature set to what it is does not change by rounding.
+            # In float32, so that a feature set to its own activation does not change by rounding.
             wanted_T = np.float32(change.scale) * natural_TC[:, column] + np.float32(change.offset)
             wanted_TC[:, column] = np.where(on_T, wanted_T, wanted_TC[:, column])
         pairs = zip(self._clamped, natural_TC[-1].tolist(), wanted_TC[-1].tolist(), strict=True)
@@ -114,12 +114,12 @@ class RowClamps:
         return self._in_the_model(torch.from_numpy(change_TC).to(x_TD.device) @ self._W_dec_CO, x_TD)
 
     def _in_the_model(self, delta_TO: Tensor | None, x_TD: Tensor) -> Tensor | None:
-        """What is decoded, in the model's own units."""
+        """Scale a decoded change to the model's units."""
         unit_T1 = None if delta_TO is None else self._live.sae.unit_of(x_TD)
         return delta_TO if delta_TO is None or unit_T1 is None else delta_TO * unit_T1
 
     def _delta_of_one(self, act_C: list[float], place: int, counted: bool, device: torch.device) -> Tensor | None:
-        """`delta` of one token, in plain numbers: as each new token is read, and several times as fast."""
+        """Return `delta` for one token in plain numbers: for each new token, and several times as fast."""
         wanted_C = act_C[: len(self._clamped)]
         for clamp, change in zip(self.clamps, self._changes, strict=True):
             if counted and self._layout.allows(clamp.where, place):
@@ -138,7 +138,7 @@ class RowClamps:
 
 @contextmanager
 def clamped(live: LiveModel, rows: Sequence[RowClamps | None], first: int, counted_RT: Bools) -> Iterator[None]:
-    """Within this block a forward pass over R rows of positions from `first` on goes on with the rows' clamps."""
+    """Apply the rows' clamps to forward passes inside this block, over R rows of positions from `first` on."""
     acting = [(number, row) for number, row in enumerate(rows) if row is not None and row.clamps]
     if not acting:
         yield

@@ -25,7 +25,7 @@ FINAL_LR_SHARE = 0.1
 
 
 def network_config(settings: LmSettings, vocab_size: int, end_of_text: int) -> GPT2Config:
-    """How transformers describes the network; `end_of_text` is the id of the token that opens and closes texts."""
+    """Return the network's configuration; `end_of_text` is the id of the token that opens and closes texts."""
     return GPT2Config(
         vocab_size=vocab_size,
         n_positions=settings.context,

@@ -56,7 +56,7 @@ def numbered_vocabulary(size: int) -> list[bytes]:
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How a tokenizer spells text in its vocabulary."""
+    """A tokenizer's spelling of text in its vocabulary."""
 
     byte_level: bool
     """Whether each character of a token stands for a byte."""

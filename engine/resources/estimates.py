@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command needs."""
+    """The needs of a command."""
 
     command: str
     disk: tuple[Need, ...] = ()

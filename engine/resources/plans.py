@@ -1,4 +1,4 @@
-"""What each command needs, from its settings and the opened model and text, by engine.resources.estimates."""
+"""Plans of each command, from its settings and the opened model and text, by engine.resources.estimates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from store.settings.lm import LmSettings
 
 PACKED = (".zst", ".gz", ".parquet")
 LIBRARY_BYTES = 100_000_000
-"""How much a process grows when work begins, kept until its end (docs/benchmarks.md)."""
+"""Growth of a process when work begins, kept until its end (docs/benchmarks.md)."""
 UNPACKED_TIMES = 4
 """Approximate size of text relative to its compressed file."""
 SAMPLED, MARGIN = 100, 1.1

@@ -1,4 +1,4 @@
-"""How fast this machine works: a few real forward passes and training steps, timed for `--dry-run`.
+"""Speed of this machine: a few real forward passes and training steps, timed for `--dry-run`.
 
 Shapes: N tokens, D = d_in.
 """

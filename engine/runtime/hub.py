@@ -26,11 +26,11 @@ class HubFiles:
     wanted: tuple[str, ...]
     unwanted: tuple[str, ...] = ()
     tried: str = ""
-    """What was looked for before, such as "there is no folder x"; begins errors."""
+    """Result of the local search, such as "there is no folder x"; starts errors."""
     names: str = "Write hf:OWNER/NAME or hf:OWNER/NAME/FOLDER."
     """Advice for a name that is not a hub id."""
     use: str = "import FOLDER"
-    """How to use a folder downloaded elsewhere."""
+    """Advice on using a folder downloaded elsewhere."""
 
     def cached(self) -> Path | None:
         """Return the newest cached snapshot, complete or not; None if there is none.

@@ -61,7 +61,7 @@ class StepLoss(NamedTuple):
 
 
 class LossParts(NamedTuple):
-    """What an architecture's `_step` returns; `Sae.loss` adds AuxK and the statistics."""
+    """Result of an architecture's `_step`; `Sae.loss` adds AuxK and the statistics."""
 
     total: Tensor
     """The loss without AuxK."""
@@ -96,7 +96,7 @@ class SaeSettings:
     d_out: int | None = None
     """Width of the activations that a transcoder predicts; None for an autoencoder."""
     token_norm: TokenNorm = "none"
-    """How each token is normalised; imported dictionaries only."""
+    """Normalisation of each token; imported dictionaries only."""
     skip: bool = False
     """Whether a transcoder has W_skip; imported dictionaries only."""
 

@@ -51,7 +51,7 @@ class Member:
     trainer: SaeTrainer
     columns: Columns = field(default_factory=lambda: Columns(slice(None)))
     sinks: Sinks | None = None
-    """Where log lines go in addition to the run's events."""
+    """Sinks of log lines besides the run's events."""
     failure: WorkFailed | None = None
     """Why it takes no further steps."""
     first_loss: float | None = None

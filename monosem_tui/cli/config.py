@@ -19,16 +19,16 @@ import typer
 from store.files.errors import MonosemError
 
 CONFIG_FILE = "monosem.config"
-"""Where the context remembers the file, for errors about its values."""
+"""Key under which the context keeps the file, for errors about its values."""
 
 
 class _Flag(NamedTuple):
-    """What a key of the file sets."""
+    """The option that a key of the file sets."""
 
     parameter: Any
     """Click's option."""
     value: bool
-    """What `true` means for it: False for --no-index."""
+    """Meaning of `true`: False for --no-index."""
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:

@@ -54,9 +54,9 @@ class Where(Enum):
 
 
 TYPING = (Where.INPUT, Where.NUMBER, Where.PATTERN, Where.COMMAND, Where.NOTE, Where.LIVE_TEXT)
-"""Where every letter is text."""
+"""Typing a line: every letter is text."""
 ASKING = (Where.FORM,)
-"""Where one key answers a question."""
+"""A question that one key answers."""
 
 
 class Need(Enum):

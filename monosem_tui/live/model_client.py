@@ -45,19 +45,19 @@ class ModelLink(Protocol):
         """Return the messages received since the last call."""
 
     def close(self) -> None:
-        """End it."""
+        """End the connection."""
 
 
 class ModelClient:
     """A screen's client of the model server, over any number of connections."""
 
     def __init__(self, run: Path, start: Callable[[], ModelLink], *, comes_back: bool = False) -> None:
-        """Nothing is started yet.
+        """Prepare; nothing is started yet.
 
         Args:
-            run: the folder of the run.
-            start: begins a life of the process.
-            comes_back: whether the process may hold a text from an earlier time.
+            run: the run's folder.
+            start: opens a connection to a server.
+            comes_back: whether the server may hold a text from an earlier session.
         """
         self._run, self._start, self._comes_back = run, start, comes_back
         self._numbers = count(1)
@@ -67,89 +67,89 @@ class ModelClient:
         self._after_start: int | None = None
         self._recipe: Recipe | None = None
         self.begun: Recipe | None = None
-        """What the text on the screen was begun with."""
+        """The recipe with which the text on the screen was started."""
         self._wanted: Recipe | None = None
-        """What a prompt that has not been taken yet is to be written with."""
+        """The recipe of a text that the server has not started yet."""
         self._clamps: tuple[str, ...] = ()
         self._in_force: tuple[str, ...] | None = ()
-        """What the process obeys; None where that is not known."""
+        """The clamps that the server applies; None where unknown."""
         self._started = False
         self.phase = Phase.NONE
         self.ready: wire.Ready | None = None
         self.working: wire.Working | None = None
-        """How far something long is."""
+        """Progress of long work."""
         self.writing = Transcript()
         self.inspected: wire.Inspected | None = None
         self.effects: wire.Inspected | None = None
-        """The same text, with what ablating the strongest features of each token does."""
+        """The same text with ablation effects of each token's strongest features."""
         self._ablating = False
         self.swept: ClampSweep | None = None
         self.problem = ""
-        """Why the process is gone, or what it could not do last; until it is told something else."""
+        """Why the server is gone or what failed last, until the next request."""
         self.recalled = False
-        """Whether the text is one that was left with the process; whoever takes over its prompt unsets it."""
+        """Whether an earlier session left the text with the server; the caller that takes over its prompt unsets it."""
         self.said = ""
-        """Something to be told once; whoever tells it empties it."""
+        """A sentence to show once; the caller that shows it empties it."""
 
     @property
     def recipe(self) -> Recipe | None:
-        """What the text on the screen was written with, the clamps as they were at last."""
+        """The recipe of the text on the screen, with its last clamps."""
         return self._recipe
 
     @property
     def is_open(self) -> bool:
-        """Whether the process still holds the text that is on the screen."""
+        """Whether the server still holds the text on the screen."""
         return self._started
 
     @property
     def attached(self) -> bool:
-        """Whether the process outlives the terminal."""
+        """Whether the server outlives the terminal."""
         return self._comes_back
 
     def belongs(self, process: object) -> bool:
-        """Whether this is the present life of the process."""
+        """Whether this is the present connection."""
         return process is self._process
 
-    # What one may ask for
+    # Requests
 
     def wake_up(self) -> None:
-        """Have the model loaded before it is needed."""
+        """Load the model before it is needed."""
         if self.phase in (Phase.NONE, Phase.DEAD):
             self._with_model(lambda: None)
 
     def write(self, recipe: Recipe, tokens: int | None = None) -> None:
-        """Begin a text anew; what is being written stops."""
+        """Start a text; the present one stops."""
         self._with_model(lambda: self._begin(recipe, tokens) if self._can_be(recipe) else None)
 
     def can_go_on(self, recipe: Recipe) -> bool:
-        """Whether the text on the screen is of these settings, clamps apart, and not complete."""
+        """Whether the text on the screen has these settings (clamps aside) and is incomplete."""
         known, wanted = self._recipe, recipe
         same = known is not None and _apart_from_clamps(known) == _apart_from_clamps(wanted)
         return self._started and same and not self.writing.complete and self.phase is not Phase.DEAD
 
     def go(self, tokens: int | None = None) -> None:
-        """Write on."""
+        """Continue the text."""
         self.problem = ""
         self._going = self._tell(lambda number: wire.Go(id=number, tokens=tokens))
         self.phase = Phase.WRITING
 
     def pause(self) -> None:
-        """Write no further."""
+        """Pause the text."""
         self._tell(lambda number: wire.Pause(id=number))
 
     def branch(self, token: int) -> None:
-        """Go back to a token, and on from there under the clamps of now."""
+        """Go back to a token and continue from there with the present clamps."""
         self._branching = self._tell(lambda number: wire.Branch(id=number, token=token))
 
     def change(self, clamps: tuple[str, ...]) -> None:
-        """Other clamps, from the next token on."""
+        """Change the clamps from the next token on."""
         self._clamps = clamps
         if self._started and clamps != self._in_force and not self._starting:
             self._in_force = clamps
             self._changing = self._tell(lambda number: wire.ChangeClamps(id=number, clamps=clamps))
 
     def inspect(self, text: str, top: int, *, ablate: bool) -> None:
-        """Read a text."""
+        """Inspect a text."""
 
         def ask(number: int) -> wire.Inspect:
             self._ablating = ablate
@@ -158,7 +158,7 @@ class ModelClient:
         self._with_model(lambda: self._busy(ask))
 
     def sweep(self, recipe: Recipe, strengths: str) -> None:
-        """Write a text for each of a row of strengths."""
+        """Generate a text per strength of a sweep."""
 
         def request(number: int) -> wire.StartSweep:
             return wire.StartSweep(id=number, recipe=replace(recipe, sweep=strengths))
@@ -166,7 +166,7 @@ class ModelClient:
         self._with_model(lambda: self._busy(request) if self._can_be(recipe) else None)
 
     def stop(self) -> None:
-        """Break off what runs; of loading, what was to follow it."""
+        """Cancel the running request; during loading, the request that waits for it."""
         if self.phase is Phase.LOADING:
             self._then = None
         elif self.phase is Phase.BUSY:
@@ -174,21 +174,21 @@ class ModelClient:
             self._started = False
 
     def restart(self) -> None:
-        """Another life, whatever became of the last one; the text stays to be read."""
+        """Start another connection; the text stays on the screen."""
         self.close()
         self.phase, self.problem = Phase.NONE, ""
         self.wake_up()
 
     def close(self) -> None:
-        """End the process."""
+        """Close the connection."""
         if self._process is not None:
             self._process.close()
         self._lose(Phase.NONE)
 
-    # What is heard
+    # Answers
 
     def hear(self) -> None:
-        """Take everything that the process has said."""
+        """Process all answers received so far."""
         if self._process is not None:
             for message in self._process.take():
                 self._take(message)
@@ -244,7 +244,7 @@ class ModelClient:
         self.go(self._after_start)
 
     def _take_recalled(self, message: wire.Recalled) -> None:
-        """The text that was left with the process is on the screen again, as if it had been asked for here."""
+        """Show the text that was left with the server, as if it had been requested here."""
         self._recalling = 0
         recipe = message.recipe
         if recipe is None or self._starting:
@@ -269,7 +269,7 @@ class ModelClient:
         self.working = None
         if message.id == self._load:
             self.phase, self.ready, self._then, self._load = Phase.NONE, None, None, 0
-        elif message.id == self._going:  # the process has let the text go
+        elif message.id == self._going:  # the server has dropped the text
             self._going, self._started = 0, False
             self._at_rest()
         elif message.id == self._starting:
@@ -277,7 +277,7 @@ class ModelClient:
         elif message.id == self._branching:
             self._branching = 0
         elif message.id == self._changing:
-            self._in_force = None  # refused: the next one is sent whatever it is
+            self._in_force = None  # refused: the next change is sent in any case
         elif message.id == self._asked:
             self.phase = Phase.RESTING
 
@@ -285,7 +285,7 @@ class ModelClient:
         if self.phase is Phase.WRITING:
             self.phase = Phase.RESTING
 
-    # How it is asked
+    # Sending
 
     def _with_model(self, then: Callable[[], None]) -> None:
         self.problem = ""
@@ -307,7 +307,7 @@ class ModelClient:
         self._starting = self._tell(lambda number: wire.Start(id=number, recipe=recipe))
 
     def _can_be(self, recipe: Recipe) -> bool:
-        """Whether the model can read such a prompt; says so where not."""
+        """Whether the model can read such a prompt; reports why not."""
         if recipe.chat and self.ready is not None and not self.ready.chat:
             self.problem = no_template(self.ready)
             return False
@@ -326,14 +326,14 @@ class ModelClient:
         return number
 
     def _lose(self, phase: Phase) -> None:
-        """The process is no more; the texts stay."""
+        """Record that the server is gone; the texts stay."""
         self.phase, self._process, self.ready, self.working, self._then = phase, None, None, None, None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._started = False
 
 
 def no_template(ready: wire.Ready) -> str:
-    """Why a model takes no chats."""
+    """Return why a model has no chats."""
     return f"the tokenizer of {PurePath(ready.model).name} has no chat template: C takes the prompt as it is"
 
 

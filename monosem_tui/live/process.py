@@ -25,7 +25,7 @@ from store.live import wire
 from store.live.socket_file import connect, peer_of
 
 LARGEST_LOG = 1_000_000
-"""Bytes after which the log begins anew."""
+"""Bytes after which the log is started again."""
 OTHER = "the model process is of another monosem version: restart it (monosem serve) with the version of this terminal"
 
 
@@ -34,7 +34,7 @@ class ConnectionEnd:
     """The process has ended, or could not be started or reached."""
 
     why: str
-    """A sentence."""
+    """The reason, as a sentence."""
     idle: bool = False
     """Whether the server ended by itself after its idle time."""
 
@@ -47,10 +47,10 @@ class ProcessConnection:
     """The queues and threads of a connection. No method blocks; each may be called at any time."""
 
     def __init__(self, wake: Callable[[Any], object]) -> None:
-        """Begin, away from whoever asks.
+        """Start in a thread of its own.
 
         Args:
-            wake: called from another thread when answers are there and none were: `take` has them.
+            wake: called from another thread when the queue of answers stops being empty.
         """
         self._wake = wake
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -61,42 +61,42 @@ class ProcessConnection:
         threading.Thread(target=self._run, daemon=True).start()
 
     def tell(self, request: wire.Request) -> None:
-        """Send a request; one to a process that has ended goes nowhere, and `ConnectionEnd` says so."""
+        """Send a request; after the server has ended it is dropped, and `ConnectionEnd` reports the end."""
         self._outbox.put(wire.encode(request))
 
     def take(self) -> list[ProcessMessage]:
-        """What has been heard since the last time."""
+        """Return the messages received since the last call."""
         with self._lock:
             found = list(self._inbox)
             self._inbox.clear()
         return found
 
     def close(self) -> None:
-        """Have done with it."""
+        """Close the connection."""
         raise NotImplementedError
 
     def _run(self) -> None:
-        """Reach it, and write what is to be sent."""
+        """Connect, then write requests."""
         raise NotImplementedError
 
     def _write(self, lines: IO[bytes]) -> None:
-        """What is to be sent, until there is nothing more or nobody takes it."""
+        """Write requests until the connection is closed from either side."""
         while (line := self._outbox.get()) is not None:
             try:
                 lines.write(line)
                 lines.flush()
-            except (OSError, ValueError):  # the reader tells
+            except (OSError, ValueError):  # the reading thread reports it
                 break
         with suppress(OSError):
             lines.close()
 
     def _listen(self, answers: IO[bytes]) -> str:
-        """Answers until there are no more; why it went, where it said so."""
+        """Read answers until they end; return the server's own reason, if any."""
         gone = ""
         for line in _lines(answers):
             try:
                 message = wire.decode(line)
-            except wire.WireError:  # a line that was cut by its death, or by something that is no engine
+            except wire.WireError:  # a line cut by the process's death, or output of another program
                 continue
             if isinstance(message, wire.Gone):
                 gone = message.why
@@ -117,15 +117,15 @@ class ProcessConnection:
 
 
 class ModelProcess(ProcessConnection):
-    """One life of a process of our own."""
+    """A server process that is our child."""
 
     def __init__(self, log: Path, wake: Callable[[ModelProcess], object], command: Command = wire.command) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            log: file for what the process has to say beside its answers.
-            wake: as `ProcessConnection` has it.
-            command: what to run, given the log.
+            log: file for its stderr.
+            wake: see `ProcessConnection`.
+            command: returns the command line for a log.
         """
         self._log, self._command = _opened(log), command
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,11 +133,11 @@ class ModelProcess(ProcessConnection):
 
     @property
     def pid(self) -> int | None:
-        """Of the process, once it has been started."""
+        """Process id, once it has been started."""
         return self._process.pid if self._process else None
 
     def close(self) -> None:
-        """End it. It has nothing to save, so it is not asked twice."""
+        """End the process; it has nothing to save."""
         with self._life:
             self._closed = True
             process = self._process
@@ -173,7 +173,7 @@ class ModelProcess(ProcessConnection):
         self._hear(ConnectionEnd(f"it was {gone}" if gone else self._last_words(code), idle=bool(gone)))
 
     def _last_words(self, code: int) -> str:
-        """Why a process ended that did not say so."""
+        """Return the reason for an unexplained exit."""
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             why = ", often out of memory" if -code == signal.SIGKILL else ""
@@ -188,14 +188,14 @@ class ModelProcess(ProcessConnection):
 
 
 class AttachedProcess(ProcessConnection):
-    """One connection to a process that `monosem serve` has started; to close it leaves the process as it is."""
+    """A connection to a server started by `monosem serve`; closing it leaves the server running."""
 
     def __init__(self, socket_path: Path, wake: Callable[[AttachedProcess], object]) -> None:
         """Connect.
 
         Args:
-            socket_path: where it listens.
-            wake: as `ProcessConnection` has it.
+            socket_path: the server's socket.
+            wake: see `ProcessConnection`.
         """
         self._path = socket_path
         self._connection: socket.socket | None = None
@@ -203,18 +203,18 @@ class AttachedProcess(ProcessConnection):
 
     @property
     def pid(self) -> int | None:
-        """Of the process, once it has been reached; None where the system does not tell."""
+        """Process id of the server once connected; None where the system does not report it."""
         peer = peer_of(self._connection) if self._connection else None
         return peer.pid if peer else None
 
     def tell(self, request: wire.Request) -> None:
-        """Send a request. A run's path is made absolute, as the process may have been started elsewhere."""
+        """Send a request, with a run's path made absolute because the server may run in another folder."""
         if isinstance(request, wire.Load):
             request = replace(request, run=str(Path(request.run).absolute()))
         super().tell(request)
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         with self._life:
             self._closed = True
             connection = self._connection
@@ -243,13 +243,13 @@ class AttachedProcess(ProcessConnection):
 
 
 def _lines(answers: IO[bytes]) -> Iterator[bytes]:
-    """Lines until the other end is gone, or has been hung up on."""
+    """Yield lines until either side disconnects."""
     with suppress(OSError):
         yield from iter(lambda: answers.readline(wire.LONGEST), b"")
 
 
 def _opened(log: Path) -> Path:
-    """A file that can be appended to, not too long; where there can be none, nowhere."""
+    """Return a log file that can be appended to, truncated if too long, else the null device."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         mode = "wb" if log.exists() and log.stat().st_size > LARGEST_LOG else "ab"

@@ -19,7 +19,7 @@ from store.run.weights import sae_digest
 
 
 def free_name(stem: str, taken: Sequence[str]) -> str:
-    """`STEM-1`, or the first of its kind that is not taken."""
+    """Return `STEM-1`, or the first such name that is not taken."""
     number = 1
     while f"{stem}-{number}" in taken:
         number += 1
@@ -27,7 +27,7 @@ def free_name(stem: str, taken: Sequence[str]) -> str:
 
 
 def free_file(folder: Path, stem: str, ending: str) -> str:
-    """`STEM-1ENDING`, or the first of its kind that `folder` does not have."""
+    """Return `STEM-1ENDING`, or the first such name not in `folder`."""
     number = 1
     while (folder / f"{stem}-{number}{ending}").exists():
         number += 1
@@ -56,7 +56,7 @@ def export(path: Path, recipe: Recipe, writing: Transcript, vocabulary: Vocabula
 
 
 def as_text(recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> str:
-    """Both texts, the prompt before each, and what they were written with."""
+    """Return both texts, each after the prompt, and their recipe."""
     sampling = recipe.sampling
     head = [
         f"clamps: {' '.join(recipe.clamps) or 'none'}",
@@ -67,7 +67,7 @@ def as_text(recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> str:
 
 
 def as_json(recipe: Recipe, writing: Transcript, vocabulary: Vocabulary) -> dict[str, Any]:
-    """The keys of `monosem generate --json`."""
+    """Return the keys of `monosem generate --json`."""
     return {
         "prompt": recipe.prompt,
         "seed": recipe.sampling.seed,

@@ -12,7 +12,7 @@ from store.live.model_outputs import ClampedAct, DrawnToken, End, Step
 
 @dataclass
 class Transcript:
-    """Both texts. Numbers of tokens are those of the response, from 0."""
+    """Both texts; tokens are numbered from the start of the response."""
 
     base: list[DrawnToken] = field(default_factory=list)
     clamped: list[DrawnToken] = field(default_factory=list)
@@ -23,12 +23,12 @@ class Transcript:
     base_end: End | None = None
     clamped_end: End | None = None
     speed: float | None = None
-    """Tokens a second of the clamped text, when writing last rested."""
+    """Tokens per second of the clamped text at the last pause."""
     base_speed: float | None = None
     prompt: tuple[int, ...] = ()
 
     def take(self, step: Step) -> None:
-        """One token more of each."""
+        """Append a token to each text."""
         if step.base is not None:
             self.base.append(step.base)
         if step.clamped is not None:
@@ -38,13 +38,13 @@ class Transcript:
             self.acts.append(step.acts)
 
     def rest(self, rested: wire.Rested) -> None:
-        """Nothing more comes for now."""
+        """Record a pause."""
         self.base_end, self.clamped_end = rested.base_end, rested.clamped_end
         self.base_speed = rested.base_tok_s
         self.speed = rested.clamped_tok_s or rested.base_tok_s
 
     def cut(self, token: int) -> None:
-        """Take back all tokens from number `token` on."""
+        """Drop all tokens from `token` on."""
         for part in (self.base, self.clamped, self.kl, self.own, self.acts):
             del part[token:]
         self.base_end = self.clamped_end = None
@@ -54,22 +54,22 @@ class Transcript:
 
     @property
     def complete(self) -> bool:
-        """Whether neither text goes on."""
+        """Whether both texts have ended."""
         return self.base_end is not None and self.clamped_end is not None
 
     @property
     def fork(self) -> int | None:
-        """The first token in which the texts differ; None while they are the same."""
+        """The first token at which the texts differ; None while they agree."""
         pairs = zip(self.base, self.clamped, strict=False)
         return next((n for n, (a, b) in enumerate(pairs) if a.token != b.token), None)
 
     @property
     def perplexities(self) -> tuple[float | None, float | None]:
-        """Of the base and of the clamped text, under the model without clamps."""
+        """Perplexities of base and clamped text under the unclamped model."""
         return perplexity([one.logprob for one in self.base]), perplexity(self.own)
 
     def mean_kl(self) -> tuple[float, int] | None:
-        """Mean from the first token that the clamps changed the odds of, and which that is."""
+        """Mean KL from the first token whose distribution the clamps changed, and that token."""
         first = next((n for n, kl in enumerate(self.kl) if kl > 1e-6), None)
         if first is None:
             return None
@@ -78,7 +78,7 @@ class Transcript:
 
 
 def perplexity(logprobs: Sequence[float]) -> float | None:
-    """exp of minus the mean; None without tokens, and where a log-probability is not finite."""
+    """Return exp of minus the mean; None without tokens or with a non-finite log-probability."""
     if not logprobs or not all(map(math.isfinite, logprobs)):
         return None
     try:

@@ -9,16 +9,16 @@ from store.files.errors import MonosemError
 from store.live.clamp import ROLES, Clamp, Mode, Part, Where, parse_clamp
 
 STRENGTH = 2.0
-"""Times its maximum, for a feature that comes into the tray."""
+"""Default clamp: this multiple of the feature's maximum."""
 UNKNOWN = 5.0
-"""What a feature is set to whose maximum is not known, or 0."""
+"""Default activation where the maximum is unknown or 0."""
 RESPONSE = Where(part="response")
 CYCLE: tuple[Mode, ...] = ("max", "set", "add", "scale")
-"""`m`: ablating has a key of its own."""
+"""Modes that `m` cycles through; ablating has its own key."""
 PLACES: tuple[Part | None, ...] = ("response", None, "prompt")
-"""`@`: where it holds; in a chat the turns follow."""
+"""Parts of the text that `@` cycles through; in a chat the roles follow."""
 Maximum = Callable[[int], float | None]
-"""A feature's own over the index; None where it is not known."""
+"""Returns a feature's maximum over the index, or None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -28,39 +28,39 @@ class TrayClamp:
     clamp: Clamp
     on: bool = True
     before: Clamp | None = None
-    """What an ablated one was."""
+    """The clamp before it was ablated."""
 
 
 @dataclass
 class Tray:
-    """Clamps in their order, and a cursor."""
+    """An ordered list of clamps with a cursor."""
 
     held: tuple[TrayClamp, ...] = ()
     cursor: int = 0
     revision: int = 0
-    """Counts changes of what is in force."""
+    """Counts changes of the clamps in force."""
 
     @property
     def present(self) -> TrayClamp | None:
-        """The one under the cursor."""
+        """The clamp under the cursor."""
         return self.held[self.cursor] if self.held else None
 
     @property
     def clamps(self) -> tuple[str, ...]:
-        """Those in force, as they are written."""
+        """The clamps in force, as text."""
         return tuple(str(one.clamp) for one in self.held if one.on)
 
     def move(self, rows: int) -> None:
-        """The cursor up or down."""
+        """Move the cursor."""
         self.cursor = max(0, min(self.cursor + rows, len(self.held) - 1))
 
     def add(self, clamp: Clamp) -> None:
-        """Put a clamp at the end, the cursor on it."""
+        """Append a clamp and put the cursor on it."""
         self._renew((*self.held, TrayClamp(clamp)))
         self.cursor = len(self.held) - 1
 
     def offer(self, feature: int, maximum: Maximum) -> tuple[Clamp, bool]:
-        """Put a feature in, clamped as is usual, unless it is there; the clamp, and whether it is a new one."""
+        """Add a feature with the default clamp unless it is there; return the clamp and whether it is new."""
         for number, one in enumerate(self.held):
             if one.clamp.feature == feature:
                 self.cursor = number
@@ -69,24 +69,24 @@ class Tray:
         return self.held[-1].clamp, True
 
     def put(self, clamp: Clamp) -> None:
-        """Another clamp in place of the one under the cursor; into an empty tray, the first."""
+        """Replace the clamp under the cursor, or add the first one."""
         if self.present is None:
             self.add(clamp)
         else:
             self._set(TrayClamp(clamp))
 
     def drop(self) -> None:
-        """Take the one under the cursor out."""
+        """Remove the clamp under the cursor."""
         self._renew(self.held[: self.cursor] + self.held[self.cursor + 1 :])
         self.move(0)
 
     def switch(self) -> None:
-        """Off, and on again."""
+        """Switch the clamp under the cursor off or on."""
         if self.present:
             self._set(replace(self.present, on=not self.present.on))
 
     def ablate(self) -> None:
-        """Set to 0; the second time, to what it was."""
+        """Ablate the clamp under the cursor, or restore it."""
         one = self.present
         if one is None:
             return
@@ -96,7 +96,7 @@ class Tray:
             self._set(TrayClamp(Clamp(one.clamp.feature, "ablate", where=one.clamp.where), before=one.clamp))
 
     def strengthen(self, steps: int, maximum: Maximum) -> None:
-        """A step stronger or weaker; one that was off or ablated is on again."""
+        """Change the strength by steps; a clamp that was off or ablated is switched on."""
         one = self.present
         if one is None:
             return
@@ -109,7 +109,7 @@ class Tray:
         self._set(TrayClamp(clamp))
 
     def cycle(self, maximum: Maximum) -> None:
-        """Another way to say how strong, as near to the same strength as it can be."""
+        """Switch to the next mode at nearly the same strength."""
         one = self.present
         if one is None:
             return
@@ -124,7 +124,7 @@ class Tray:
         self._set(TrayClamp(Clamp(was.feature, mode, float(f"{value:.3g}"), was.where)))
 
     def move_to(self, *, chat: bool) -> None:
-        """The next part of the text; a range and conditions stay."""
+        """Move the clamp to the next part of the text, keeping a range and conditions."""
         one = self.present
         if one is None:
             return
@@ -136,22 +136,22 @@ class Tray:
         self._set(replace(one, clamp=clamp, before=before))
 
     def take(self, clamps: Sequence[Clamp]) -> None:
-        """These, and no others."""
+        """Replace all clamps."""
         self._renew(tuple(map(TrayClamp, clamps)))
         self.cursor = 0
 
     @property
     def roles(self) -> tuple[Part, ...]:
-        """Turns of a chat that clamps in force are limited to."""
+        """Roles to which clamps in force are limited."""
         return tuple(one.clamp.where.part for one in self.held if one.on and one.clamp.where.part in ROLES)
 
     def written(self) -> str:
-        """All of it, to be kept: clamps with blanks between, a `-` before one that is off."""
+        """Return the tray as text: clamps separated by spaces, `-` before one that is off."""
         return " ".join(("" if one.on else "-") + str(one.clamp) for one in self.held)
 
     @classmethod
     def read(cls, text: str) -> Tray:
-        """What `written` gave; what is no clamp is passed over."""
+        """Read the result of `written`, ignoring invalid clamps."""
         held = []
         for word in text.split():
             try:
@@ -168,14 +168,14 @@ class Tray:
 
 
 def usual(feature: int, maximum: Maximum) -> Clamp:
-    """How a feature is clamped until somebody says otherwise: twice its maximum, on the response."""
+    """Return the default clamp of a feature: twice its maximum, on the response."""
     if (maximum(feature) or 0.0) > 0:
         return Clamp(feature, "max", STRENGTH, RESPONSE)
     return Clamp(feature, "set", UNKNOWN, RESPONSE)
 
 
 def step_of(clamp: Clamp, maximum: float | None) -> float:
-    """How much a key changes: half a maximum, or a number like it with one digit; a quarter of a factor."""
+    """Return the step of a key: half a maximum or a one-digit number near it, or a quarter of a factor."""
     if clamp.mode == "max":
         return 0.5
     if clamp.mode == "scale":
@@ -184,7 +184,7 @@ def step_of(clamp: Clamp, maximum: float | None) -> float:
 
 
 def strengths(clamp: Clamp, maximum: Maximum) -> str:
-    """A row of strengths around a clamp's, as a sweep is written."""
+    """Return strengths around a clamp's, in the notation of a sweep."""
     most = maximum(clamp.feature) or 0.0
     levels = "max*0,max*0.5,max*1,max*2,max*4" if most > 0 else "0,2,5,10,20"
     return f"{clamp.feature}={levels}{clamp.where}"

@@ -54,7 +54,7 @@ class _Tokens:
 
 @dataclass
 class Looked:
-    """What the page is made of."""
+    """Contents of the page."""
 
     talk: ModelClient
     vocabulary: Vocabulary
@@ -71,7 +71,7 @@ class Looked:
     """Whether effects of ablation were asked for."""
 
     name: str = ""
-    """What the text is, where it was not typed: `document 17`."""
+    """Title of a text that was not typed: `document 17`."""
     _read: _Tokens = field(default_factory=_Tokens)
     _ablated_read: _Tokens = field(default_factory=_Tokens)
     _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
@@ -113,7 +113,7 @@ class Looked:
         return [Firing(feature, sums[feature], changes.get(feature)) for feature in order]
 
     def changes(self, place: int) -> dict[int, float]:
-        """What removing a feature at a token does to the loss of the next; empty where nobody asked."""
+        """Effect of ablating each feature at a token on the next token's loss; empty unless requested."""
         effects = self.effects
         if not self.ablated or place >= len(effects):
             return {}
@@ -258,7 +258,7 @@ def _activation(read: ReadToken, feature: int) -> float:
 
 
 def _hue(looked: Looked, read: ReadToken, place: int) -> Role:
-    """Of the chosen feature that fires most, each measured by its own maximum."""
+    """Return the most active of the chosen features per token, each relative to its maximum."""
     known = [fires for fires in read.firings if fires.feature in looked.chosen]
     if not known:
         return Role.PLAIN

@@ -40,7 +40,7 @@ START = (
 
 @dataclass
 class Shown:
-    """What the page is made of."""
+    """Contents of the page."""
 
     talk: ModelClient
     tray: Tray
@@ -51,7 +51,7 @@ class Shown:
     chat: bool = False
     """Whether the prompt is the user's turn of a chat."""
     system: str = ""
-    """Of a chat; empty for none."""
+    """System prompt of a chat; empty for none."""
     sampling: Sampling = DEFAULT
     cursor: int | None = None
     """The token under the cursor; None while the text is followed to its end."""
@@ -88,7 +88,7 @@ def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:
-    """What the model's process does; below it, all of what went wrong last."""
+    """Return the state of the model server and, below it, the last error in full."""
     name = "attached" if talk.attached else "live"
     why = wrap(printable(talk.problem), max(1, cells - 2))[:MOST_WHY]
     return [
@@ -98,7 +98,7 @@ def title(talk: ModelClient, cells: int) -> list[Line]:
 
 
 def state(talk: ModelClient) -> str:
-    """What the model's process does, in words."""
+    """Return the state of the model server in words."""
     working, ready = talk.working, talk.ready
     if talk.phase is Phase.DEAD:
         return "model process stopped · R restarts it"

@@ -63,7 +63,7 @@ def _row(
 
 
 def _level(clamp: Clamp, maximum: Callable[[int], float | None]) -> str:
-    """What a multiple of a maximum comes to; nothing where the words say it."""
+    """Return the value of a multiple of a maximum; empty where the words state it."""
     most = maximum(clamp.feature)
     return activation(clamp.value * most) if clamp.mode == "max" and most else ""
 

@@ -21,7 +21,7 @@ MOST_NAME = 24
 
 @dataclass
 class Recipes:
-    """What the page is made of."""
+    """Contents of the page."""
 
     talk: ModelClient
     label: Callable[[int], str]

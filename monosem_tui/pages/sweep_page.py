@@ -24,7 +24,7 @@ MOST_ROWS = 4
 
 
 def sweep_title(sweep: ClampSweep) -> str:
-    """What the texts are measured against."""
+    """The text that others are compared with."""
     base = perplexity(sweep.base.logprobs)
     return f"sweep · perplexity of base {_number(base)} · esc back to the text"
 

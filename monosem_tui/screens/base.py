@@ -60,7 +60,7 @@ class MonosemScreen(Screen[None]):
     VIEW: ClassVar[str]
     """Its name in `VIEWS`."""
     PLACE: ClassVar[Where]
-    """Where its actions are within reach."""
+    """The place at which its actions are within reach."""
     AUTO_FOCUS = ""
     DEFAULT_CSS = "MonosemScreen { overflow: hidden; }"
 

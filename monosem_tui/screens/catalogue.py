@@ -1,4 +1,4 @@
-"""Which features the list shows, and in which order."""
+"""The features in the list, and their order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Ordering:
-    """How the list is to be ordered, and what it is to hold."""
+    """The order and filter requested for the list."""
 
     sort: SortKey = "max"
     descending: bool = True

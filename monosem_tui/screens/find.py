@@ -1,4 +1,4 @@
-"""Which features track a regular expression: a ranking that gets better while one looks, and the page beside it."""
+"""Find: features ranked by how well they track a regular expression, and the page beside them."""
 
 from __future__ import annotations
 

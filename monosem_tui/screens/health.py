@@ -64,7 +64,7 @@ class HealthScreen(MonosemScreen):
         self.health.show(figures(self.run), found, self._watch.training, chapters(self.run))
 
     def position(self) -> str:
-        """Which lines are on the screen."""
+        """Return the visible lines."""
         view = self.health
         return f"lines {view.first + 1}–{min(view.rows, view.first + view.room)} of {view.rows}"
 

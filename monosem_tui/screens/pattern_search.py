@@ -45,10 +45,10 @@ class PatternSearch(ScreenPart):
         kept = host.session.memory.find
         by: Order = next((order for order in ORDERS if order == kept.by), "f1")
         self.wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by)
-        """How the next pattern is looked for, and what was asked last."""
+        """Options of the next search, and past patterns."""
         self._patterns = list(kept.patterns)
         self._at = len(self._patterns)
-        """Which of them is in the line of text; after the last, what was typed."""
+        """Index of the pattern in the line of text; after the last, the text typed."""
         self._typed = ""
         self._asking: Asking | None = None
         self._answers: dict[tuple[Inquiry, int], Report] = {}
@@ -226,7 +226,7 @@ class PatternSearch(ScreenPart):
 
 
 def _state(report: Report) -> str:
-    """How far a search is."""
+    """Progress of a search."""
     if report.found is None:
         return f"matching {share(report.matched)}"
     return f"reading {share(report.found.done)}" if report.found.done < 1 else "combining"

@@ -59,7 +59,7 @@ class RunsScreen(MonosemScreen):
         self.files.look_later(BUSY if any(state.working for state in states) else QUIET)
 
     def position(self) -> str:
-        """Which run of how many."""
+        """Return the run's number and the total."""
         n = len(self.runs.states)
         return f"{self.runs.cursor + 1} of {n}" if n else ""
 

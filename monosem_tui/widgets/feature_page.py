@@ -47,7 +47,7 @@ class FeaturePage(ScrolledView):
 
     @property
     def rendering(self) -> Rendering:
-        """How activations are drawn."""
+        """Rendering of activations."""
         return self._rendering
 
     @rendering.setter

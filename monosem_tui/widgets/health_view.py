@@ -43,7 +43,7 @@ class HealthView(ScrolledView):
 
     @property
     def cursor(self) -> int:
-        """Which group, counted from 0."""
+        """Index of the group, from 0."""
         return self._cursor
 
     def show(

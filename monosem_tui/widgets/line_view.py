@@ -112,7 +112,7 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def max_scroll_y(self) -> int:
-        """How far the rows scroll; here, because a change of `virtual_size` would lay out and repaint everything."""
+        """Scroll range of the rows, kept here because changing `virtual_size` would lay out and repaint everything."""
         return max(0, self.rows - self.room)
 
     @property

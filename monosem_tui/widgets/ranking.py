@@ -29,7 +29,7 @@ class SearchAnswer:
     inquiry: Inquiry
     report: Report | None = None
     state: str = ""
-    """How far it is, for the end of the title."""
+    """Progress, for the end of the title."""
 
 
 class FeatureRanking(FeatureList):

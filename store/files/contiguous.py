@@ -61,7 +61,7 @@ class OpenArray:
 
 @dataclass(frozen=True)
 class ArraySpan:
-    """Where a contiguous dataset lies in a sealed file. Nothing of it is in memory, and no file is open."""
+    """Location of a contiguous dataset in a sealed file: nothing in memory, no open file."""
 
     path: Path
     offset: int

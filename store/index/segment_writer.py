@@ -34,7 +34,7 @@ SOONEST, LATEST = 30.0, 300.0
 MOST_MEMORY, LEAST_MEMORY = 2 << 30, 64 << 20
 """Bytes taken by default at most, as more makes nothing faster, and at least."""
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where control groups of version 2 and 1 give the memory that this process may have."""
+"""Files in which control groups (versions 2 and 1) state the memory limit of this process."""
 
 
 def default_memory() -> int:

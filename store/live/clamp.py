@@ -28,7 +28,7 @@ ROLES: tuple[Part, ...] = ("user", "assistant", "system")
 """The parts that only a chat has."""
 
 LARGEST = 3e38
-"""What activations are computed in, float32, ends at 3.4e38."""
+"""Largest strength: activations are float32, which ends at 3.4e38."""
 
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _VALUES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
@@ -85,12 +85,12 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Clamp:
-    """What one feature is changed to."""
+    """The change of one feature."""
 
     feature: int
     mode: Mode
     value: float = 0.0
-    """What it is set to, multiplied by, or what is added; nothing where it is ablated."""
+    """The value it is set to, multiplied by, or added; unused for ablation."""
     where: Where = Where()
 
     def __str__(self) -> str:

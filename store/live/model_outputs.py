@@ -1,4 +1,4 @@
-"""What the live model returns about tokens: drawn ones, those of an inspected text, and those of a clamp sweep.
+"""Results of the live model: drawn tokens, tokens of an inspected text, and texts of a clamp sweep.
 
 The engine computes these values; messages (store.live.wire) carry them to the terminal as they are.
 """
@@ -37,13 +37,13 @@ class Step:
     """The next token of each text that goes on."""
 
     number: int
-    """Of the response, from 0."""
+    """Number in the response, from 0."""
     base: DrawnToken | None
     clamped: DrawnToken | None
     kl: float | None
     """KL(clamped ‖ own) at the clamped token, in nats."""
     own_logprob: float | None
-    """Of the clamped token, under the model without clamps."""
+    """Log-probability of the clamped token under the unclamped model."""
     acts: tuple[ClampedAct, ...]
 
 
@@ -54,7 +54,7 @@ class Firing:
     feature: int
     activation: float
     loss_change: float | None = None
-    """What ablating the feature at this token alone adds to the loss of the next token, in nats: positive where the
+    """Increase of the next token's loss from ablating the feature at this token alone, in nats: positive where the
     feature helps to predict it. None where the context has no next token, or ablation was not requested."""
 
 
@@ -79,7 +79,7 @@ class SampledText:
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
-    """Of each token, under the model that drew it."""
+    """Log-probability of each token under the model that drew it."""
     end: End | None
 
 
@@ -92,7 +92,7 @@ class SweptStrength:
     kl: tuple[float, ...]
     """KL(clamped ‖ own) at each token, in nats."""
     own_logprobs: tuple[float, ...]
-    """Of each token, under the model without clamps."""
+    """Log-probability of each token under the unclamped model."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the tokens of a text are drawn, and how many at most."""
+"""Settings by which the tokens of a text are drawn, and their limit."""
 
 from __future__ import annotations
 

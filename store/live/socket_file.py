@@ -106,7 +106,7 @@ class Listening:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What tells a file from a later one in its place, which may well have its inode."""
+    """Identity of a file, distinct from a later file in its place that may reuse its inode."""
     state = path.lstat()
     return state.st_ino, state.st_ctime_ns
 
@@ -171,7 +171,7 @@ def _connected(path: Path) -> socket.socket:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Of several who begin at once, one looks and binds at a time."""
+    """Let one of several starting servers look and bind at a time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -100,7 +100,7 @@ class Branch:
     id: int
     token: int
     seed: int | None = None
-    """Of another stream of random numbers; None draws the same ones again."""
+    """Seed of another random stream; None repeats the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,7 @@ class Recalled:
 
     id: int
     recipe: Recipe | None
-    """What it was started with, and the clamps now in force; None where there is no text: nothing follows then."""
+    """Recipe of the text with the clamps now in force; None where there is no text, and nothing follows."""
     prompt: tuple[int, ...] = ()
     tokens: int = 0
     """Number of Stepped that follow at once."""
@@ -240,7 +240,7 @@ class Swept:
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """What ran has been cancelled."""
+    """The running request has been cancelled."""
 
     id: int
 

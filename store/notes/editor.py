@@ -12,7 +12,7 @@ from store.notes.statements import Name
 
 @dataclass(frozen=True)
 class Undone:
-    """What an undo did."""
+    """The result of an undo."""
 
     outcome: Literal["undone", "changed elsewhere", "nothing"]
     """`changed elsewhere`: another terminal has changed the same label, tag, … since; its change stays."""

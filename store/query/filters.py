@@ -57,7 +57,7 @@ class TokenName:
 
 @dataclass(frozen=True)
 class TokenUse:
-    """How much each feature fires on some tokens."""
+    """Total activation of each feature on some tokens."""
 
     count_F: NDArray[np.int64]
     """Places with one of the tokens on which it fires."""

@@ -35,7 +35,7 @@ ORDERS: tuple[Order, ...] = get_args(Order)
 
 @dataclass(frozen=True, kw_only=True)
 class FindOptions:
-    """How features are ranked."""
+    """The figure by which features are ranked."""
 
     top: int = 20
     """Features in the ranking at most."""

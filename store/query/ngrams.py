@@ -130,7 +130,7 @@ class _Corpus:
         return count_U, whole
 
     def _keys(self, place_P: NDArray[np.int64], window: tuple[int, int]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of ascending places have the window inside their context, and the keys of those."""
+        """Return which of ascending positions have the window inside their context, and the keys of those."""
         begin, end = window
         context_P = np.searchsorted(self._edges, place_P, side="right") - 1
         inside_P = (place_P + begin >= self._edges[context_P]) & (place_P + end <= self._edges[context_P + 1])

@@ -32,11 +32,11 @@ class SaeSpec:
     site: str = ""
     """One of the sites in docs/guide.md, or a raw module path."""
     layer_out: int | None = None
-    """Of a transcoder: the layer it explains."""
+    """For a transcoder, the layer it reconstructs."""
     site_out: str = ""
-    """Of a transcoder: the site it explains; empty for an autoencoder, which explains what it reads."""
+    """For a transcoder, the site it reconstructs; empty for an autoencoder."""
     d_out: int | None = None
-    """Of a transcoder: width of what it explains."""
+    """For a transcoder, the width of the site it reconstructs."""
     arch: str = ""
     """Name in the registry of architectures."""
     d_in: int = 0
@@ -53,7 +53,7 @@ class SaeSpec:
     """Normalisation of each token before encoding: "none", "layer_norm" or "rms_norm". An autoencoder undoes it after
     decoding, a transcoder does not."""
     skip: bool = False
-    """Of a transcoder: whether W_skip x is added to its output."""
+    """For a transcoder, whether W_skip x is added to its output."""
 
     def to_json(self) -> str:
         """Return one line of JSON, as HDF5 attributes have it."""

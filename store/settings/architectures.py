@@ -20,7 +20,7 @@ class Architecture:
     """Module in engine.sae that implements it."""
     class_name: str
     steered_by: tuple[Sparsity, ...]
-    """Which settings decide its L0, the default first."""
+    """Settings that decide its L0, the default first."""
     transcodes: bool = False
     """Whether it can explain one site by features of another."""
 

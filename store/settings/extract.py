@@ -10,7 +10,7 @@ from store.settings.subject import SubjectSettings
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractSettings(SubjectSettings):
-    """Which activations to keep, and how."""
+    """The activations to keep, and their format."""
 
     tokens: int = setting(2_000_000, "Tokens to keep at least (500k, 2M); contexts are kept whole", "COUNT")
     keep: str = setting("float16", "On disk: float16, bfloat16 or float32", "TYPE")

@@ -11,7 +11,7 @@ from store.settings.subject import ReopenSettings, SubjectSettings
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings(ReopenSettings):
-    """Where an autoencoder belongs, how it computes, and how it is checked. None leaves it to the files."""
+    """The site, conventions and self-check of an imported autoencoder. None takes the value from its files."""
 
     model: str | None = setting(None, SubjectSettings.description("model").help, "MODEL", unset="as the source says")
     data: str | None = setting(

@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Description:
-    """What is known about a setting apart from its name, type and default."""
+    """Help, placeholder, default text and lower limit of a setting."""
 
     help: str
     """One sentence with the unit, without its full stop."""
     metavar: str
     """Placeholder of its value; COUNT takes 500k and 2M, SIZE takes 500M and 2G. Empty for a choice or a switch."""
     default: str
-    """How the default reads; empty where the help says it."""
+    """The default as text; empty where the help states it."""
     least: int | float | None
     """Smallest value that the command line takes."""
 

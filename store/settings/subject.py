@@ -49,7 +49,7 @@ class SubjectSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ReopenSettings(Settings):
-    """What a trained run is looked at with, where that differs from its training; None is what it was trained with."""
+    """Settings with which a trained run is opened again; None keeps the training's."""
 
     model: str | None = setting(
         None, "Language model: gpt2, llama, gemma, a hub id, a folder or a run", "MODEL", unset="as in training"

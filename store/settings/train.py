@@ -12,7 +12,7 @@ from store.settings.subject import SubjectSettings
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(SubjectSettings):
-    """What to train, on what. None stands for a default that depends on the others (engine.jobs.train_settings)."""
+    """Settings of a training. None stands for a default that depends on the others (engine.jobs.train_settings)."""
 
     tokens: int = setting(2_000_000, "Tokens to train on (500k, 2M)", "COUNT")
     activations: str | None = setting(
@@ -51,7 +51,7 @@ class TrainGrid:
     """Lists of settings: every combination is trained on one pass. An empty list leaves a setting to `settings`."""
 
     settings: TrainSettings = field(default_factory=TrainSettings)
-    """What all of them share."""
+    """Settings shared by all of them."""
     site: tuple[str, ...] = ()
     layer: tuple[int, ...] = ()
     site_out: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from store.settings.subject import ReopenSettings, SubjectSettings
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings(ReopenSettings):
-    """How `monosem index` fills features.h5."""
+    """Settings of `monosem index`."""
 
     tokens: int | None = setting(None, "Tokens to index features over (500k, 2M)", "COUNT", unset="as in training, 1M")
     memory: int | None = setting(
@@ -23,7 +23,7 @@ class IndexSettings(ReopenSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(ReopenSettings):
-    """What `monosem eval` measures on; without text or activations, on what was held out from the training."""
+    """Settings of `monosem eval`; without text or activations it measures on the training's held-out text."""
 
     data: str | None = setting(
         None, SubjectSettings.description("data").help, "DATA", unset="what was held out from the training"

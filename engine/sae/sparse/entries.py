@@ -26,7 +26,7 @@ class ByFeature(NamedTuple):
     token_E: Tensor
     """Its row: a token, or a part of one."""
     start_G: Tensor
-    """Where each feature's entries begin, and finally where the last ones end."""
+    """Start of each feature's entries, then the end of the last."""
 
 
 class Pieces(NamedTuple):
@@ -36,7 +36,7 @@ class Pieces(NamedTuple):
     feature_P: Tensor
     """The feature of each piece, ascending; F for padding, as the number of pieces is fixed."""
     first_G: Tensor
-    """Where each feature's pieces begin, and finally where the last ones end."""
+    """Start of each feature's pieces, then the end of the last."""
 
 
 class EntryList(ABC):
@@ -65,7 +65,7 @@ class EntryList(ABC):
 
     @cached_property
     def pieces(self) -> Pieces:
-        """Where features with many entries are cut; it depends on a feature's own entries alone.
+        """Cut features with many entries into pieces, by a feature's own entries alone.
 
         Features with more than `piece` entries need at most 2 · (E // piece) pieces; that many are allotted.
         """

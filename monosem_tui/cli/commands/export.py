@@ -10,7 +10,7 @@ import typer
 from monosem_tui.cli import options as o
 
 LIBRARIES = ("saelens", "sparsify", "dictionary-learning")
-"""Those whose files hold the autoencoder; the other formats hold what the feature index knows."""
+"""Formats that hold the autoencoder; the others hold the feature index."""
 
 
 def export(

@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Devices:
-    """What torch can compute on besides the CPU."""
+    """Devices of torch besides the CPU."""
 
     cuda: list[str]
     """Name of each device."""
@@ -54,7 +54,7 @@ class Devices:
 
 @dataclass(frozen=True)
 class Screen:
-    """What the terminal says of itself, and what monosem makes of it."""
+    """The terminal's own description, and the settings derived from it."""
 
     term: str
     colorterm: str

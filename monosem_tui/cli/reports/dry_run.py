@@ -1,4 +1,4 @@
-"""What `--dry-run` prints."""
+"""Output of `--dry-run`."""
 
 from __future__ import annotations
 

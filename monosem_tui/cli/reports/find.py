@@ -119,13 +119,13 @@ def _answer(store: FeatureStore, inquiry: Inquiry) -> Found:
 
 
 def _unseen(amount: int) -> None:
-    """Where there is no bar."""
+    """Ignore progress where there is no bar."""
     del amount
 
 
 @contextmanager
 def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """What moves a bar on a terminal; nothing in a log, as the work is one of seconds."""
+    """Return a function that advances a bar on a terminal, and does nothing in a log: the work takes seconds."""
     if not output.is_screen(sys.stderr):
         yield _unseen
         return
@@ -210,7 +210,7 @@ def _head_json(store: FeatureStore, options: FindOptions) -> dict[str, Any]:
 
 
 def _found_json(found: Found, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
-    """What programs rely on: extend it, never rename it."""
+    """Return the keys that programs rely on: add, never rename."""
     return {
         "matched_tokens": found.matched,
         "scored_tokens": found.scored,

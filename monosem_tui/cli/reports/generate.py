@@ -1,4 +1,4 @@
-"""What `monosem generate` prints: texts as they are written, or all of their figures as JSON."""
+"""Output of `monosem generate`: texts as they are written, or all of their figures as JSON."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class _Flow:
         self._emit()
 
     def show(self, vocabulary: Vocabulary, text: GrowingText) -> None:
-        """What has been added to the text."""
+        """Print the part added to the text."""
         stop = len(text.tokens) - (text.end == "eos")
         for token in vocabulary.tokens(text.tokens[self._taken : stop]):
             self._text += self._decoder.decode(token)

@@ -1,4 +1,4 @@
-"""What `monosem inspect` prints: a line a token, with its strongest features."""
+"""Output of `monosem inspect`: a line per token with its strongest features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which examples a page shows: how much text, how many intervals, one a document, which random ones."""
+"""Choice of a page's examples: amount of text, intervals, one per document, random ones."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class FeaturePane(ScreenPart, Horizontal):
         return self.here is Where.PAGE if name == "next" else True
 
     def position(self) -> str:
-        """Where the cursor is, or which lines of the page are on the screen."""
+        """Return the position of the cursor, or the visible lines of the page."""
         page, document, listing = self.state.page, self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places

@@ -26,7 +26,7 @@ class PaneState:
         self.in_document = False
         """Whether a document stands in place of the page."""
         self.choice = sound(kept.intervals, kept.one_per_document, kept.extent)
-        """Which examples the page shows."""
+        """Choice of the page's examples."""
         self.followed: Trail | None = None
         self.anchor: int | None = None
         """The feature that was listed when the last one was followed."""

@@ -36,7 +36,7 @@ class Inspection(ScreenPart):
         return Where.INSPECT if self.view.display else None
 
     def position(self) -> str:
-        """Which token of how many."""
+        """Return the token's number and the total."""
         reads = len(self.looked.reads)
         return f"token {self.looked.token + 1} of {count(reads)}" if reads and self.view.display else ""
 

@@ -45,7 +45,7 @@ class RecipeShelf(ScreenPart):
         return Where.RECIPES if self.view.display else None
 
     def position(self) -> str:
-        """Which recipe of how many."""
+        """Return the recipe's number and the total."""
         of = len(self.recipes.kept)
         return f"{self.recipes.cursor + 1} of {count(of)}" if of and self.view.display else ""
 

@@ -54,7 +54,7 @@ class WritingControl(ScreenPart):
         return Where.WRITING if self.view.display else None
 
     def position(self) -> str:
-        """How much has been written, and how."""
+        """Return the amount written and the sampling."""
         if not self.view.display:
             return ""
         # Not while it writes: the bottom line would cost more a token than all the rest.
