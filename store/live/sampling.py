@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.files.errors import MonosemError
+from store.settings.generate import MAX_NEW, SEED, TEMPERATURE, TOP_K, TOP_P
 
 LARGEST_SEED = 2**63 - 1
 
@@ -13,15 +14,15 @@ LARGEST_SEED = 2**63 - 1
 class Sampling:
     """Settings of generation. `check` refuses values out of range; a recipe on disk may hold any."""
 
-    max_new: int = 100
+    max_new: int = MAX_NEW
     """Tokens of the response at most."""
-    temperature: float = 0.0
+    temperature: float = TEMPERATURE
     """0 takes the most probable token."""
-    top_p: float = 1.0
+    top_p: float = TOP_P
     """Draw from the fewest tokens whose probabilities reach this sum."""
-    top_k: int = 0
+    top_k: int = TOP_K
     """Draw from the `top_k` most probable tokens; 0 for all."""
-    seed: int = 0
+    seed: int = SEED
 
     def check(self) -> None:
         """Refuse values out of range.

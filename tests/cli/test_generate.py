@@ -145,7 +145,7 @@ def test_a_prompt_may_be_piped_in(
     assert found["prompt"] == PROMPT
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9")))
     assert monosem(["inspect", str(run.path)]) == 2
-    assert "no UTF-8" in capsys.readouterr().err
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
