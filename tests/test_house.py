@@ -104,6 +104,27 @@ def test_a_participle_is_found() -> None:
     ]
 
 
+def clauses(source: str) -> list[str]:
+    """Docstrings of modules, classes, functions and fields that name a thing by a relative clause."""
+    said = [
+        node.value.value.strip()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    return [text for text in said if re.match(r"(What|Whoever|Whatever|That which|Those|Of) ", text)]
+
+
+def test_docstrings_name_things() -> None:
+    """ "The recipe of the text" rather than "What the text was written with"."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            assert clauses(path.read_text(encoding="utf-8")) == [], path
+
+
+def test_a_clause_is_found() -> None:
+    assert clauses('"""What it is."""\nX = 1\n"""The number of things."""\n') == ["What it is."]
+
+
 def test_pages_are_those_of_the_docstrings() -> None:
     """`make pages` renews README's tree and docs/modules.md."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

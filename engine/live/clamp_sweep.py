@@ -66,7 +66,7 @@ def _scored(live: LiveModel, prompt: Prompt, clamp: Clamp, text: GrowingText, fo
 
 @torch.inference_mode()
 def _log_probs(live: LiveModel, tokens: Sequence[int], response: int, row: RowClamps | None) -> Tensor:
-    """Of the last `response` tokens, given what is before each: [N, V]; the whole text is read at once."""
+    """Return log-probabilities of the last `response` tokens [N, V], with the whole text read at once."""
     array_T = np.array(tokens[:-1], np.int64)[None]
     with clamped(live, [row], 0, live.encoding.counted(array_T.astype(np.int32))):
         logits_TV = logits(live.lm, torch.from_numpy(array_T))[0]

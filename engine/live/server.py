@@ -56,7 +56,7 @@ class ModelServer:
         """The client of the last request."""
         self._generation: Generation | None = None
         self._recipe: Recipe | None = None
-        """What the text was started with."""
+        """Recipe with which the text was started."""
         self._steps: list[Step] = []
         """All steps of the text so far."""
         self._going: wire.Go | None = None

@@ -25,7 +25,7 @@ READ_ONCE: tuple[Part, ...] = ("prompt", "user", "system")
 
 
 class Phase(Enum):
-    """What the model server does; the values are shown."""
+    """State of the model server; the values are shown."""
 
     NONE = "not loaded"
     LOADING = "loading"

@@ -1,4 +1,4 @@
-"""`monosem demo`."""
+"""`monosem demo`: make a small model and its features, and browse them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem doctor`."""
+"""`monosem doctor`: say what monosem finds on this machine and in this terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem eval`."""
+"""`monosem eval`: measure an autoencoder on held-out text or activations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem export`."""
+"""`monosem export`: write a run's autoencoder for another library, or its features as pages to browse or a table."""
 
 from __future__ import annotations
 

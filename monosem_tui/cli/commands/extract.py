@@ -1,4 +1,4 @@
-"""`monosem extract`."""
+"""`monosem extract`: write a model's activations into HDF5 shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem find`."""
+"""`monosem find`: find the features that track a regular expression or labelled text."""
 
 from __future__ import annotations
 

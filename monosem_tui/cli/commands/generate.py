@@ -1,4 +1,4 @@
-"""`monosem generate`."""
+"""`monosem generate`: continue a text with features clamped, beside what the model says itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem import`."""
+"""`monosem import`: take over an autoencoder of another library (SAELens, sparsify, Gemma Scope...)."""
 
 from __future__ import annotations
 

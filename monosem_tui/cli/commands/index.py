@@ -1,4 +1,4 @@
-"""`monosem index`."""
+"""`monosem index`: record every activation of every feature on a corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem inspect`."""
+"""`monosem inspect`: show which features fire on each token of a text."""
 
 from __future__ import annotations
 

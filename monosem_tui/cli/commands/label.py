@@ -1,4 +1,4 @@
-"""`monosem label`."""
+"""`monosem label`: label, bookmark, tag and comment features."""
 
 from __future__ import annotations
 

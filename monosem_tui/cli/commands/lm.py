@@ -1,4 +1,4 @@
-"""`monosem lm`."""
+"""`monosem lm`: train a small language model from scratch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem merge`."""
+"""`monosem merge`: merge the segments of an index into features.h5, without model or text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem runs`."""
+"""`monosem runs`: list the runs there are, the newest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem serve`."""
+"""`monosem serve`: keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem show`."""
+"""`monosem show`: print a feature's page, a list of features, or a run's summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem tui`."""
+"""`monosem tui`: browse features in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`monosem verify`."""
+"""`monosem verify`: prove that a run's files are what was written."""
 
 from __future__ import annotations
 
