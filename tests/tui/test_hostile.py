@@ -201,7 +201,7 @@ def test_inspect(seen: Seen) -> None:
 @pytest.mark.parametrize("model", ["slow evil", "refuses evil", "mute evil"])
 def test_a_model_that_does_not_come(model: str, evil: Sample, tmp_path: Path) -> None:
     with visiting(evil.run.path, (60, 20), tmp_path, model) as seen:
-        seen.press(b"3pthe sea\r", "weights|there is no model|gone")
+        seen.press(b"3pthe sea\r", "weights|there is no model|stopped")
         seen.press(b"i")
         seen.press(b"R")
 

@@ -115,7 +115,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_end(tmp_path: Path, monkeyp
         assert not run.features.exists()
         for name, command in (("LM", "lm"), ("SAE", "train")):
             if command in run.record().config:
-                monkeypatch.setattr(demo, name, getattr(demo, name) | {"tokens": 9000})
+                monkeypatch.setattr(demo, name, getattr(demo, name).changed(tokens=9000))
     make_demo(run, Silent())
     for name in ("model/model.safetensors", "model/tokenizer.json"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()

@@ -284,7 +284,7 @@ def test_a_run_without_autoencoder(tmp_path: Path) -> None:
     ):
         with pytest.raises(MonosemError, match="no trained autoencoder") as caught:
             work()
-        assert "`resume=True`" in caught.value.hint
+        assert "--resume" in caught.value.hint
 
 
 def test_a_small_corpus_says_that_nothing_was_held_out(original: RunFolder, tmp_path: Path) -> None:

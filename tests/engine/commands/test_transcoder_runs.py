@@ -127,10 +127,10 @@ def test_from_text_to_a_store(place: Place) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"site_out": "resid_post"}, "--site-out is the site that is read"),
+        ({"site_out": "resid_post"}, "`site_out` is the site that is read"),
         ({"site_out": "resid_pre"}, "resid_pre 1 comes before resid_post 1"),
         ({"site_out": "mlp_out", "layer_out": 0}, "mlp_out 0 comes before resid_post 1"),
-        ({"layer_out": 1}, "--layer-out says where a transcoder's --site-out is"),
+        ({"layer_out": 1}, "`layer_out` says where a transcoder's `site_out` is"),
         ({"site_out": "nonsense"}, "no site is called 'nonsense'"),
         ({"site": "mlp_in", "site_out": "mlp_out", "arch": "relu", "k": None}, "relu explains what it reads"),
     ],

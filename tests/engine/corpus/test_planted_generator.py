@@ -23,6 +23,7 @@ from engine.corpus.planted.lexicon import (
 )
 from engine.jobs.subject import pinned
 from store.files.errors import MonosemError
+from store.settings.subject import SubjectSettings
 from tests.patience import PATIENCE
 
 CORPUS = PlantedCorpus(300)
@@ -85,7 +86,7 @@ def test_it_is_opened_by_name(spec: str, count: int) -> None:
     corpus = open_corpus(spec)
     assert isinstance(corpus, PlantedCorpus)
     assert (corpus.count, corpus.spec) == (count, spec)
-    assert pinned({"data": spec}) == {"data": spec}
+    assert pinned(SubjectSettings(data=spec)) == SubjectSettings(data=spec)
 
 
 def test_documents_behind_others_are_those_of_a_longer_corpus() -> None:
