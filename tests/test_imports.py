@@ -145,6 +145,11 @@ def test_the_check_of_a_closure_can_fail() -> None:
     assert len(found) > MOST_LIVE
 
 
+def test_runs_and_notes_need_no_arrays() -> None:
+    """`monosem runs` and `monosem label` list what there is without numpy and h5py."""
+    assert came_along(["store.run.folder", "store.notes.note_file", "store.notes.editor"], ("numpy", "h5py")) == ""
+
+
 def test_the_terminal_needs_no_model() -> None:
     assert came_along(modules("monosem_tui"), (*MODEL, "engine")) == ""
 

@@ -26,13 +26,11 @@ from numpy.typing import NDArray
 from store.files.atomic import atomic_path
 from store.files.errors import MonosemError, disk_errors
 from store.files.regular_file import read_stream
+from store.files.schema import SCHEMA_VERSION, check_version
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-SCHEMA_VERSION = 2
-"""Version of everything that monosem writes. Version 2 splits the ids of more than 65 536 features into two columns
-(`store.index.feature_ids` reads both)."""
 SEAL_BYTES = 512
 _SEAL = re.compile(rb"monosem ([a-z]+) schema (\d+) bytes (\d+) sha256 ([0-9a-f]{64})\n\0*\Z")
 _CHUNK = 1 << 22
@@ -46,15 +44,6 @@ class Seal:
     schema_version: int
     n_bytes: int
     sha256: str
-
-
-def check_version(found: int, path: Path) -> None:
-    """Refuse a file of a newer schema; every older version still opens."""
-    if found > SCHEMA_VERSION:
-        raise MonosemError(
-            f"{path} has schema version {found}; this monosem reads up to {SCHEMA_VERSION}",
-            "Upgrade monosem to open it.",
-        )
 
 
 class _Disk(io.FileIO):

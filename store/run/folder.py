@@ -16,7 +16,7 @@ from typing import Any
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.files.regular_file import open_regular
-from store.files.sealed_hdf5 import SCHEMA_VERSION, check_version
+from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")

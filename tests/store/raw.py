@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.sealed_hdf5 import SCHEMA_VERSION
+from store.files.schema import SCHEMA_VERSION
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,

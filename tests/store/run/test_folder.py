@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from store.files.errors import MonosemError, WorkFailed
-from store.files.sealed_hdf5 import SCHEMA_VERSION
+from store.files.schema import SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec

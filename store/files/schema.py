@@ -1,0 +1,20 @@
+"""The schema version of files; apart from their readers, so that lists of runs need neither numpy nor h5py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from store.files.errors import MonosemError
+
+SCHEMA_VERSION = 2
+"""Version of everything that monosem writes. Version 2 splits the ids of more than 65 536 features into two columns
+(`store.index.feature_ids` reads both)."""
+
+
+def check_version(found: int, path: Path) -> None:
+    """Refuse a file of a newer schema; every older version still opens."""
+    if found > SCHEMA_VERSION:
+        raise MonosemError(
+            f"{path} has schema version {found}; this monosem reads up to {SCHEMA_VERSION}",
+            "Upgrade monosem to open it.",
+        )
