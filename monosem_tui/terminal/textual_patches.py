@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import threading
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable
+from contextlib import suppress
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
+from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
-
-_GONE = {errno.EIO, errno.EPIPE, errno.EBADF}
 
 
 class PlainPastes(XTermParser):
@@ -60,21 +58,37 @@ def _forgiving(encoding: str) -> type[IncrementalDecoder]:
     return Forgiving
 
 
+class LineWriter(WriterThread):
+    """The thread that writes to the terminal; it discards the rest after the terminal is gone.
+
+    Textual's thread ends with the first write that fails, and its queue of 30 writes then fills: the next write, or the
+    end of the app, would wait for ever, and SIGHUP would not be handled any more.
+    """
+
+    def run(self) -> None:
+        """Write what is queued, until None comes."""
+        gone = False
+        while (text := self._queue.get()) is not None:
+            if gone:
+                continue
+            try:
+                self._file.write(text)
+                if self._queue.empty():
+                    self._file.flush()
+            except OSError:
+                gone = True
+        with suppress(OSError):
+            self._file.flush()
+
+
 def forgive() -> None:
     """Install the patches.
 
     Invalid bytes are read as U+FFFD (Textual decodes strictly, and one byte of another encoding would end the app);
-    pastes press no keys; and the writer thread ends without a traceback when the terminal is gone, because SIGHUP ends
-    the rest.
+    pastes press no keys; and a terminal that is gone blocks nothing until SIGHUP ends the app.
     """
     from textual.drivers import linux_driver
 
     linux_driver.getincrementaldecoder = _forgiving  # type: ignore[assignment, attr-defined]
     linux_driver.XTermParser = PlainPastes  # type: ignore[attr-defined]
-    before = threading.excepthook
-
-    def hook(raised: threading.ExceptHookArgs) -> None:
-        if not (isinstance(raised.exc_value, OSError) and raised.exc_value.errno in _GONE):
-            before(raised)
-
-    threading.excepthook = hook
+    linux_driver.WriterThread = LineWriter  # type: ignore[attr-defined]
