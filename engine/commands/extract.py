@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -19,8 +18,8 @@ from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import open_sealed
 from store.run.folder import RunFolder, RunRecord
-from store.run.shards import DTYPES, ShardInfo, ShardRows, complete_shards, shard_path, write_shard
-from store.run.spec import SaeSpec, known_fields
+from store.run.shards import DTYPES, ShardInfo, ShardRows, complete_shards, shard_info, shard_path, write_shard
+from store.run.spec import SaeSpec
 from store.settings.extract import ExtractSettings
 
 SHARD_BYTES = 1 << 28
@@ -73,10 +72,9 @@ def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> 
     Raises:
         MonosemError: `resume` is asked for and does not agree with it.
     """
-    if not has_begun(run, "extract", asked, resume=resume) or not resume:
-        return asked
-    stored = ExtractSettings(**known_fields(ExtractSettings, run.record().config["extract"]))
-    return agreeing(stored, asked, run, free={"device"})
+    begun = has_begun(run, "extract", asked, resume=resume) and resume
+    stored = run.settings("extract", ExtractSettings) if begun else None
+    return asked if stored is None else agreeing(stored, asked, run, free={"device"})
 
 
 def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
@@ -102,7 +100,7 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
 
 def _check_same(run: RunFolder, info: ShardInfo) -> None:
     with open_sealed(shard_path(run.activations, 0), "activations") as file:
-        found = ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
+        found = shard_info(file)
     differing = [name for name, value in asdict(info).items() if asdict(found)[name] != value]
     if differing:
         raise MonosemError(

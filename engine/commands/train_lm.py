@@ -30,7 +30,6 @@ from store.files.atomic import atomic_path, fsync_folder
 from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import Provenance, RunFolder, RunRecord
-from store.run.spec import known_fields
 from store.settings.lm import LmSettings
 
 HELD_OUT_CONTEXTS = 400
@@ -95,7 +94,8 @@ def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSet
     if not begun:
         asked.check()
         return asked
-    stored = LmSettings(**known_fields(LmSettings, run.record().config["lm"]))
+    stored = run.settings("lm", LmSettings)
+    assert stored is not None
     return agreeing(stored, asked, run, free={"device"})
 
 

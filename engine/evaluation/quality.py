@@ -37,9 +37,9 @@ from engine.runtime.progress import Progress
 from engine.runtime.sizes import LOGIT_BYTES
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
+from store.files.typed_json import JsonError, decode
 from store.query.histogram import Histogram, density_histogram
 from store.run.folder import RunFolder
-from store.run.spec import known_fields
 
 NO_TOKEN = -100
 """Marks positions without a next token."""
@@ -74,15 +74,17 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
-        """Read what `to_json` returned."""
-        known = known_fields(cls, values)
-        histogram = known["density_log10_histogram"]
-        edges, counts = np.asarray(histogram["edges"]), np.asarray(histogram["counts"])
-        known["density_log10_histogram"] = Histogram(edges, counts)
-        for name, kind in (("concepts", ConceptScore), ("concept_means", ConceptMeans)):
-            if name in known:
-                known[name] = [kind(**one) for one in known[name]]
-        return cls(**known)
+        """Read what `to_json` returned.
+
+        Raises:
+            MonosemError: it is not that.
+        """
+        name = "density_log10_histogram"
+        try:
+            bars = decode(_Bars, values.get(name))
+            return decode(cls, values | {name: Histogram(np.array(bars.edges), np.array(bars.counts))}, finite=False)
+        except JsonError as error:
+            raise MonosemError(f"the evaluation in run.json is damaged: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values."""
@@ -91,6 +93,12 @@ class Evaluation:
         values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
         of_planted_text = ("concepts", "concept_means")
         return {name: value for name, value in values.items() if value is not None or name not in of_planted_text}
+
+
+@dataclass(frozen=True)
+class _Bars:
+    edges: list[float]
+    counts: list[int]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from engine.model.sites import Site
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
-from store.run.spec import known_fields
 from store.run.weights import SaeWeights
 from store.settings.subject import ReopenSettings
 from store.settings.train import TrainSettings
@@ -26,10 +25,10 @@ def trained_settings(run: RunFolder) -> TrainSettings:
     Raises:
         MonosemError: the run holds no training.
     """
-    config = run.record().config.get("train")
-    if config is None:
+    settings = run.settings("train", TrainSettings)
+    if settings is None:
         raise MonosemError(f"{run.path} holds no training", "Train it with monosem train.")
-    return TrainSettings(**known_fields(TrainSettings, config))
+    return settings
 
 
 def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject:

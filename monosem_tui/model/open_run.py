@@ -100,9 +100,8 @@ def _state(run: OpenRun) -> list[Line]:
 def _numbers(run: OpenRun) -> list[Line]:
     results = run.record.results if run.record else None
     found = []
-    # run.json may have been edited by hand.
-    if results and isinstance(results.explained_variance, float):
+    if results and results.explained_variance is not None:
         found.append(line(f" · EV {results.explained_variance:.3f}"))
-    if results and isinstance(results.l0, float):
+    if results and results.l0 is not None:
         found.append(line(f" · L0 {results.l0:.1f}"))
     return found

@@ -10,10 +10,11 @@ import numpy as np
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
+from store.files.typed_json import decode
 from store.index.reader import FeatureStore
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
-from store.run.events import LARGEST, EndEvent, EventTail, TrainEvent
+from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
@@ -97,40 +98,52 @@ def _decade(power: int) -> str:
     return f"{10.0 ** (power + 2):g} to {10.0 ** (power + 3):g} %" if power >= -4 else f"1e{power} to 1e{power + 1}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """The figures of an evaluation that are shown; None where not measured."""
+
+    alive: int | None = None
+    d_sae: int | None = None
+    explained_variance: float | None = None
+    l0: float | None = None
+    mse: float | None = None
+    ce_recovered_zero: float | None = None
+    ce_recovered_mean: float | None = None
+    ce_clean: float | None = None
+    ce_sae: float | None = None
+    ce_zero: float | None = None
+    ce_mean: float | None = None
+    tokens: int | None = None
+    split: str = ""
+
+
 def figures(run: OpenRun) -> list[str]:
     """Return the measured quality in short phrases."""
     record = run.record
     if record is None:
         return ["a features.h5 by itself: what was measured is in the run it comes from"]
-    found = record.evaluation if isinstance(record.evaluation, dict) else {}
-    alive, d_sae = _number(found.get("alive")), _number(found.get("d_sae"))
+    found = decode(_Measured, record.evaluation, lenient=True)
     said = []
-    if alive is not None and d_sae is not None:
-        said.append(f"{count(round(alive))} of {count(round(d_sae))} features alive")
+    if found.alive is not None and found.d_sae is not None:
+        said.append(f"{count(found.alive)} of {count(found.d_sae)} features alive")
     for key, name, digits in (
         ("explained_variance", "EV", 3),
         ("l0", "L0", 1),
         ("mse", "MSE", 4),
     ):
-        value = _number(found.get(key))
+        value = getattr(found, key)
         if value is None and key != "mse":
-            value = _number(getattr(record.results, key))
+            value = getattr(record.results, key)
         if value is not None:
             said.append(f"{name} {value:.{digits}f}")
-    zero, mean = _number(found.get("ce_recovered_zero")), _number(found.get("ce_recovered_mean"))
+    zero, mean = found.ce_recovered_zero, found.ce_recovered_mean
     if zero is not None:
         said.append(f"CE recovered {zero:.3f} (zero)" + (f" {mean:.3f} (mean)" if mean is not None else ""))
-    losses = {key: _number(found.get(f"ce_{key}")) for key in ("clean", "sae", "zero", "mean")}
+    losses = {key: getattr(found, f"ce_{key}") for key in ("clean", "sae", "zero", "mean")}
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
-    tokens = _number(found.get("tokens"))
-    if tokens is not None:
-        said.append(f"on {count(round(tokens))} {printable(str(found.get('split', '')))} tokens".replace("  ", " "))
+    if found.tokens is not None:
+        said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
     return said or ["not evaluated yet: monosem eval does it"]
-
-
-def _number(value: object) -> float | None:
-    small = isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST)
-    return float(value) if small and isinstance(value, int | float) and np.isfinite(value) else None
 
 
 def chapters(run: OpenRun) -> tuple[Chapter, ...]:
@@ -151,14 +164,10 @@ def chapters(run: OpenRun) -> tuple[Chapter, ...]:
     about = {"status": record.current_status(), "message": record.message, "host": record.host}
     found.append(_chapter("RUN", about))
     source = record.provenance
-    versions = source.versions if isinstance(source.versions, dict) else {}
     from_where = {name: getattr(source, name) for name in source.__dataclass_fields__ if name != "versions"}
-    from_where["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    from_where["versions"] = ", ".join(f"{name} {version}" for name, version in source.versions.items())
     found.append(_chapter("PROVENANCE", from_where))
-    config = record.config if isinstance(record.config, dict) else {}
-    for command, settings in config.items():
-        if isinstance(settings, dict):
-            found.append(_chapter(f"SETTINGS OF {printable(str(command))}", settings))
+    found += [_chapter(f"SETTINGS OF {printable(command)}", settings) for command, settings in record.config.items()]
     return tuple(found)
 
 

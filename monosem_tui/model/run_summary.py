@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from store.files.errors import MonosemError
-from store.files.typed_json import JsonError, decode
 from store.run.events import TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
@@ -65,9 +64,6 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         run: the run's folder.
         record: its run.json.
         last: the last log point of its training, used until there are results.
-
-    Raises:
-        MonosemError: run.json holds a value of the wrong type.
     """
     spec, results, status = record.spec, record.results, record.current_status()
     tokens, variance, l0 = results.tokens, results.explained_variance, results.l0
@@ -86,8 +82,4 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         explained_variance=variance,
         l0=l0,
     )
-    try:
-        decode(RunRow, asdict(row), finite=False)
-    except JsonError as error:
-        raise MonosemError(f"{run.run_json} is damaged: {error}") from None
-    return Listed(row, str(record.message) if status in ("failed", "stopped") else "")
+    return Listed(row, record.message if status in ("failed", "stopped") else "")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from monosem_tui.model.run_summary import Listed, RunRow, damaged, listed
+from monosem_tui.model.run_summary import RunRow, damaged, listed
 from store.files.errors import MonosemError
+from store.files.typed_json import decode
 from store.index.segment import common_path, complete_segments, covered, read_plan
-from store.run.events import LARGEST, EventTail, TrainEvent
+from store.run.events import EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord, list_runs
 
 RECENT = 5
@@ -77,6 +78,13 @@ class _Known:
     planned_contexts: int | None = None
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """The setting of a training that tells how far it is."""
+
+    tokens: int | None = None
+
+
 class RunsWatch:
     """Polls every run under a folder, reading only changed files. Call `poll` from one thread at a time."""
 
@@ -95,29 +103,21 @@ class RunsWatch:
         known = self._known.setdefault(run.path, _Known(EventTail(run.events)))
         _read_record(run, known)
         if known.record is None:
-            return _bare(damaged(run, known.trouble))
+            bare = damaged(run, known.trouble)
+            return RunState(bare.row, bare.message, "", 0.0)
         news = known.tail.poll()
         if news.restarted:
             known.points = []
         known.points += [event for event in news.events if isinstance(event, TrainEvent)]
-        try:
-            found = listed(run, known.record, known.points[-1] if known.points else None)
-            title = known.record.spec.title() if found.row.arch else ""
-        except (MonosemError, TypeError, ValueError, AttributeError) as error:
-            return _bare(damaged(run, str(error)))
-        created = known.record.created
+        found = listed(run, known.record, known.points[-1] if known.points else None)
         return RunState(
             found.row,
             found.message,
-            title,
-            created if isinstance(created, int | float) else 0.0,
+            known.record.spec.title() if found.row.arch else "",
+            known.record.created,
             _progress(known) if found.row.status == "training" else None,
             _contexts(run, known) if found.row.status == "indexing" else None,
         )
-
-
-def _bare(found: Listed) -> RunState:
-    return RunState(found.row, found.message, "", 0.0)
 
 
 def _read_record(run: RunFolder, known: _Known) -> None:
@@ -137,9 +137,7 @@ def _progress(known: _Known) -> TrainingProgress | None:
     if not known.points or known.record is None:
         return None
     last = known.points[-1]
-    settings = known.record.config.get("train") if isinstance(known.record.config, dict) else None
-    planned = settings.get("tokens") if isinstance(settings, dict) else None
-    planned = planned if isinstance(planned, int) and 0 < planned < LARGEST else None
+    planned = decode(_Planned, known.record.config.get("train", {}), lenient=True).tokens or None
     speed = float(np.mean([point.tok_s for point in known.points[-RECENT:]]))
     left = (planned - last.tokens) / speed if planned and speed > 0 else None
     return TrainingProgress(

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from store.files.errors import MonosemError, disk_errors
-from store.files.regular_file import read_stream
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, parse
 
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 
@@ -131,9 +132,6 @@ def read_json(path: Path) -> Any:
         MonosemError: it cannot be read, is damaged, or is a link out of its folder.
     """
     try:
-        with read_stream(path) as stream:
-            return json.loads(stream.read().decode("utf-8"))
-    except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        return parse(read_whole(path))
+    except JsonError as error:
         raise MonosemError(f"{path} is damaged: {error}", "Restore it from a copy, or train the run again.") from error

@@ -3,6 +3,7 @@
 The folder itself may be reached through links, so a run that lies on another disk is usable under a link's name. A name
 in it may be a link to a file in the same folder. Every other link is refused, so that an unpacked archive can neither
 show nor change a file outside itself; so are fifos, devices, sockets and folders, and opening never waits for one.
+Files that a person names are opened with `follow`: all links are followed, and only regular files are read.
 """
 
 from __future__ import annotations
@@ -15,43 +16,62 @@ from pathlib import Path
 
 from store.files.errors import MonosemError
 
-_ALWAYS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+LARGEST = 64 << 20
+"""Bytes of a file that is read as a whole."""
 
 
-def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) -> int:
     """Open a regular file and return its descriptor; see the module for which links are followed.
 
     Args:
         path: the file.
         flags: as of `os.open`; with `os.O_CREAT` a missing file is made.
+        follow: follow every link.
 
     Raises:
         MonosemError: it is a link out of its folder, or not a regular file.
         OSError: as `os.open` does.
     """
+    flags |= os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags | _ALWAYS, 0o666)
+        descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket, or a fifo that nobody reads
             raise _irregular(path) from error
-        if error.errno not in (errno.ELOOP, errno.EMLINK):
+        if follow or error.errno not in (errno.ELOOP, errno.EMLINK):
             raise
         target = Path(os.path.realpath(path))
         if target.parent != path.parent.resolve() or target.is_symlink():
             raise MonosemError(
                 f"{path} is a link out of its folder", "Put the file itself there, or open the folder that has it."
             ) from error
-        descriptor = os.open(target, flags | _ALWAYS, 0o666)
+        descriptor = os.open(target, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _irregular(path)
     return descriptor
 
 
-def read_stream(path: Path) -> io.BufferedReader:
+def read_stream(path: Path, *, follow: bool = False) -> io.BufferedReader:
     """Open a regular file for reading bytes, as `open_regular` does."""
-    return os.fdopen(open_regular(path), "rb")
+    return os.fdopen(open_regular(path, follow=follow), "rb")
+
+
+def read_whole(path: Path, most: int = LARGEST, *, follow: bool = False) -> bytes:
+    """Return the content of a regular file, opened as `open_regular` does.
+
+    Raises:
+        MonosemError: it cannot be read, or has more than `most` bytes.
+    """
+    try:
+        with read_stream(path, follow=follow) as stream:
+            content = stream.read(most + 1)
+    except OSError as error:
+        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) > most:
+        raise MonosemError(f"{path} is too large: monosem reads {most >> 20} MiB of such a file at most")
+    return content
 
 
 def _irregular(path: Path) -> MonosemError:
-    return MonosemError(f"{path} is not a regular file")
+    return MonosemError(f"{path} is not a regular file", "Save what it gives into a file first.")

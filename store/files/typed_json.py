@@ -1,8 +1,9 @@
 """Decode parsed JSON into dataclasses: each value is checked against the annotation of its field.
 
-Annotations may be dataclasses, `tuple[X, ...]`, `X | None`, `Literal`, `str`, `bool`, `int`, `float` and `Positive`.
-True is not an integer; an integer is accepted where a float is expected. Keys that are not fields are ignored, so that
-files and messages of a later minor version can be read.
+Annotations may be dataclasses, `tuple[X, ...]`, `list[X]`, `dict[str, X]`, `X | None`, `Literal`, `str`, `bool`, `int`,
+`float`, `Any`, and those that `Narrowed` limits, such as `Positive` and `Text`. True is not an integer; an
+integer is accepted where a float is expected. Keys that are not fields are ignored, so that files and messages of a
+later minor version can be read.
 """
 
 from __future__ import annotations
@@ -10,18 +11,34 @@ from __future__ import annotations
 import json
 import math
 import types
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 LARGEST = 2**63
 """Integers from here on, and up to its negative, are refused: they fit no machine word."""
 LONGEST_SHOWN = 60
 """Characters of a value that an error shows."""
-_POSITIVE = "positive"
-Positive = Annotated[float, _POSITIVE]
-"""A number above 0."""
-_NAMES = {str: "text", bool: "true or false", int: "an integer", float: "a number", Positive: "a positive number"}
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be encoded as UTF-8."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+class Narrowed(NamedTuple):
+    """Mark of an annotation: only some values of its type are accepted."""
+
+    noun: str
+    """The accepted values, for errors: "a positive number"."""
+    accepts: Callable[[Any], bool]
+
+
+Positive = Annotated[float, Narrowed("a positive number", lambda value: value > 0)]
+Text = Annotated[str, Narrowed("text", is_unicode)]
+"""Text that can be encoded: without halves of surrogate pairs, which stand for bytes that are not UTF-8."""
+_NAMES = {str: "text", bool: "true or false", int: "an integer", float: "a number"}
 T = TypeVar("T")
 
 
@@ -36,6 +53,18 @@ class JsonError(ValueError):
         """Return the same error as seen from the object or list that holds the field `name`."""
         dot = "." if self.field and not self.field.startswith("[") else ""
         return JsonError(self.what, f"{name}{dot}{self.field}")
+
+
+def parse(text: str | bytes) -> Any:
+    """Return the value of a JSON text; bytes are UTF-8.
+
+    Raises:
+        JsonError: it is not JSON, or nested or long beyond what Python reads.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except (ValueError, RecursionError) as error:
+        raise JsonError(f"is not JSON: {error}", "it") from None
 
 
 def decode(kind: type[T], value: object, *, finite: bool = True, lenient: bool = False) -> T:
@@ -60,13 +89,19 @@ class _Decoder:
         self._finite, self._lenient = finite, lenient
 
     def value(self, kind: Any, value: Any) -> Any:
-        if type(value) is kind and kind in (str, bool):
+        if type(value) is kind and (kind in (str, bool) or is_dataclass(kind)):
             return value
-        if kind in (int, float, Positive):
+        if kind in (int, float):
             return self._number(kind, value)
+        if kind is Any:
+            return value
         origin, arguments = get_origin(kind), get_args(kind)
-        if origin is tuple:
-            return tuple(self._items(arguments[0], value))
+        if origin is Annotated:
+            return self._narrowed(*arguments, value)
+        if origin in (tuple, list):
+            return origin(self._items(arguments[0], value))
+        if origin is dict:
+            return self._mapping(arguments[1], value)
         if origin in (Union, types.UnionType):
             return None if value is None else self.value(_inner(arguments), value)
         if origin is Literal and any(type(value) is type(one) and value == one for one in arguments):
@@ -74,6 +109,15 @@ class _Decoder:
         if is_dataclass(kind):
             return self._object(kind, value)
         raise _mismatch(value, _NAMES.get(kind) or f"one of {', '.join(map(str, arguments))}")
+
+    def _narrowed(self, kind: Any, limit: Narrowed, value: Any) -> Any:
+        try:
+            found = self.value(kind, value)
+        except JsonError:
+            raise _mismatch(value, limit.noun) from None
+        if not limit.accepts(found):
+            raise _mismatch(value, limit.noun)
+        return found
 
     def _number(self, kind: Any, value: Any) -> int | float:
         if type(value) is int and abs(value) < LARGEST:
@@ -83,8 +127,6 @@ class _Decoder:
         elif value is None and kind is float and not self._finite:
             number = math.nan
         else:
-            raise _mismatch(value, _NAMES[kind])
-        if kind is Positive and not number > 0:
             raise _mismatch(value, _NAMES[kind])
         return number
 
@@ -98,6 +140,18 @@ class _Decoder:
             except JsonError as error:
                 if not self._lenient:
                     raise error.inside(f"[{place}]") from None
+        return found
+
+    def _mapping(self, kind: Any, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _mismatch(value, "an object")
+        found = {}
+        for name, item in value.items():
+            try:
+                found[name] = self.value(kind, item)
+            except JsonError as error:
+                if not self._lenient:
+                    raise error.inside(name) from None
         return found
 
     def _object(self, kind: Any, value: Any) -> Any:

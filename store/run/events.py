@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from store.files.atomic import write_text
 from store.files.errors import MonosemError, disk_errors
-from store.files.regular_file import open_regular, read_stream
-from store.run.spec import known_fields
+from store.files.regular_file import open_regular, read_stream, read_whole
+from store.files.typed_json import JsonError, decode, parse
 
-LARGEST = 2**63
-"""Integers from here on are damage; some would not even fit a float."""
+MOST = 64 << 20
+"""Bytes read at once from a file that is followed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class EventTail:
                 return News([], restarted)
             with read_stream(self._path) as stream:
                 stream.seek(self._at)
-                whole = stream.read().rpartition(b"\n")[0]
+                whole = stream.read(MOST).rpartition(b"\n")[0]
         except (OSError, MonosemError):
             return News([], False)
         self._at += len(whole) + bool(whole)
@@ -113,18 +113,15 @@ def read_events(path: Path) -> list[TrainEvent | EndEvent]:
     """Return all complete lines of an events file; a line that is still being written is left out."""
     if not path.is_file():
         return []
-    with read_stream(path) as stream:
-        found = [_parsed(line) for line in stream.read().decode(errors="replace").split("\n")]
+    found = [_parsed(line) for line in read_whole(path).decode(errors="replace").split("\n")]
     return [event for event in found if event is not None]
 
 
 def _parsed(line: str) -> TrainEvent | EndEvent | None:
     """Return the event of a line; None for an incomplete or damaged one."""
     try:
-        data: dict[str, Any] = json.loads(line)
-        kind: type[TrainEvent | EndEvent] = EndEvent if data.get("event") == "end" else TrainEvent
-        event = kind(**known_fields(kind, data))
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        data = parse(line)
+        is_end = isinstance(data, dict) and data.get("event") == "end"
+        return decode(EndEvent, data, finite=False) if is_end else decode(TrainEvent, data, finite=False)
+    except JsonError:
         return None
-    numbers = (getattr(event, field.name) for field in fields(event) if field.name != "terms")
-    return event if all(isinstance(n, float) or (isinstance(n, int) and abs(n) < LARGEST) for n in numbers) else None

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.files.regular_file import open_regular
 from store.files.schema import SCHEMA_VERSION, check_version
-from store.run.spec import SaeSpec, known_fields
+from store.files.typed_json import JsonError, Narrowed, decode
+from store.run.spec import SaeSpec
 
+S = TypeVar("S")
+Time = Annotated[float, Narrowed("a time since 1970 in seconds", lambda value: 0 <= value < 1e11)]
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
 
@@ -59,13 +62,18 @@ class Results:
     ce_recovered_zero: float | None = None
 
 
+@dataclass(frozen=True)
+class _Version:
+    schema_version: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The content of run.json."""
 
     schema_version: int = SCHEMA_VERSION
     name: str = ""
-    created: float = 0.0
+    created: Time = 0.0
     """Seconds since the epoch."""
     status: str = "new"
     message: str = ""
@@ -79,14 +87,6 @@ class RunRecord:
     """Resolved settings of each command that worked on the run, by command name."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """The last output of `monosem eval --json`."""
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> RunRecord:
-        """Read the values of `asdict`; unknown keys are ignored."""
-        values = known_fields(cls, data)
-        for name, kind in (("spec", SaeSpec), ("provenance", Provenance), ("results", Results)):
-            values[name] = kind(**known_fields(kind, values.get(name) or {}))
-        return cls(**values)
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
@@ -129,13 +129,23 @@ class RunFolder:
         if not self.exists():
             raise MonosemError(f"{self.path} is not a run: it has no run.json", "`monosem runs` lists all runs.")
         data = read_json(self.run_json)
-        if not isinstance(data, dict):
-            raise MonosemError(f"{self.run_json} is damaged: it is not a JSON object")
+        check_version(self._decoded(_Version, data).schema_version, self.run_json)
+        return self._decoded(RunRecord, data)
+
+    def settings(self, command: str, kind: type[S]) -> S | None:
+        """Return the settings that a command has recorded; None where it has not worked on the run.
+
+        Raises:
+            MonosemError: as `record` does, or they are not settings of that kind.
+        """
+        config = self.record().config
+        return self._decoded(kind, config[command], f"config.{command}") if command in config else None
+
+    def _decoded(self, kind: type[S], data: Any, name: str = "") -> S:
         try:
-            check_version(int(data.get("schema_version", 0)), self.run_json)
-            return RunRecord.from_dict(data)
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:  # JSON has numbers beyond every integer
-            raise MonosemError(f"{self.run_json} is damaged: {error}") from error
+            return decode(kind, data, finite=False)
+        except JsonError as error:
+            raise MonosemError(f"{self.run_json} is damaged: {error.inside(name) if name else error}") from error
 
     def create(self, record: RunRecord) -> None:
         """Write the first run.json, with the folder's name and the present time."""
@@ -232,9 +242,10 @@ def find_run(name: str, root: Path) -> RunFolder:
     Raises:
         MonosemError: neither is a run.
     """
-    for path in (Path(name), root / name):
-        if (path / "run.json").is_file():
-            return RunFolder(path)
+    with disk_errors(Path(name)):
+        for path in (Path(name), root / name):
+            if (path / "run.json").is_file():
+                return RunFolder(path)
     places = " nor at ".join(dict.fromkeys((name, str(root / name))))
     raise MonosemError(f"no run at {places}", "`monosem runs` lists all runs.")
 
@@ -256,7 +267,7 @@ def _changed(path: Path) -> float:
 
 
 def _alive(pid: int) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
+    if pid <= 0:
         return False
     try:
         os.kill(pid, 0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
-from store.files.typed_json import decode
+from store.files.typed_json import decode, parse
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
@@ -94,7 +94,7 @@ class ShardReader:
         if not self._paths:
             raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
         with open_sealed(self._paths[0], "activations") as file:
-            self.info = _info(file)
+            self.info = shard_info(file)
         self._open: dict[int, ShardRows] = {}
 
     @property
@@ -123,15 +123,20 @@ class ShardReader:
         if number not in self._open:
             path = self._paths[number]
             with open_sealed(path, "activations") as file:
-                if _info(file) != self.info:
+                if shard_info(file) != self.info:
                     raise MonosemError(f"{path} is from another extraction than {self._paths[0]}", "Extract again.")
                 arrays = [ArraySpan.of(path, file[name]).mapped() for name in ("acts", "token", "context", "position")]
             self._open[number] = ShardRows(*arrays)
         return self._open[number]
 
 
-def _info(file: h5py.File) -> ShardInfo:
-    return decode(ShardInfo, json.loads(file.attrs["info"]))
+def shard_info(file: h5py.File) -> ShardInfo:
+    """Return the description that a shard carries.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    return decode(ShardInfo, parse(file.attrs["info"]))
 
 
 def _concatenate(pieces: Sequence[ShardRows]) -> ShardRows:

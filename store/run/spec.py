@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
 
-T = TypeVar("T")
+from store.files.typed_json import decode, parse
+
 SELDOM = ("token_norm", "skip")
 """Fields that files leave out at their defaults, as files from before these fields do."""
-
-
-def known_fields(cls: type[T], data: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of `data` that are fields of the dataclass `cls`; files of later versions have more keys."""
-    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-    return {key: value for key, value in data.items() if key in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +61,12 @@ class SaeSpec:
 
     @classmethod
     def from_json(cls, text: str) -> SaeSpec:
-        """Read the text of `to_json`."""
-        return cls(**known_fields(cls, json.loads(text)))
+        """Read the text of `to_json`.
+
+        Raises:
+            ValueError: it is not that.
+        """
+        return decode(cls, parse(text))
 
     def place(self) -> str:
         """Return `resid_post 2`, for a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""

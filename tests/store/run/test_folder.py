@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -18,6 +19,8 @@ from store.files.schema import SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
+from store.settings.lm import LmSettings
+from store.settings.train import TrainSettings
 from tests.patience import PATIENCE
 
 RECORD = RunRecord(
@@ -65,7 +68,7 @@ def test_keys_of_a_later_version_are_ignored(run: RunFolder) -> None:
 
 
 def test_keys_of_an_earlier_version_may_be_missing(run: RunFolder) -> None:
-    run.run_json.write_text('{"name": "demo", "spec": null}')
+    run.run_json.write_text('{"name": "demo"}')
     assert run.record() == RunRecord(name="demo")
 
 
@@ -83,12 +86,64 @@ def test_keys_of_an_earlier_version_may_be_missing(run: RunFolder) -> None:
         '{"schema_version": NaN}',
         '{"results": "none"}',
         "\xff",
+        "[" * 20_000,
+        '{"pid": ' + "9" * 5000 + "}",
     ],
 )
 def test_damaged(run: RunFolder, text: str) -> None:
     run.run_json.write_bytes(text.encode("latin-1"))
     with pytest.raises(MonosemError, match=r"run\.json is damaged"):
         run.record()
+
+
+WRONG: list[tuple[str, object]] = [
+    *(("created", value) for value in ("yesterday", None, math.nan, math.inf, 1e300, -1e18, 10**400, True)),
+    *(("status", value) for value in (5, None, [])),
+    *(("message", value) for value in ([1], None, {})),
+    *(("pid", value) for value in (2**80, "12", None, 1.5)),
+    ("host", 3),
+    *(("spec.d_sae", value) for value in ("many", None, 1.0, [])),
+    *((f"spec.{name}", 5) for name in ("model", "site", "site_out", "arch", "excluded", "token_norm")),
+    *((f"spec.{name}", "5") for name in ("layer", "layer_out", "d_out", "d_in", "k", "l1")),
+    ("spec.skip", 0),
+    ("provenance.versions", 5),
+    ("provenance.versions.python", 3),
+    *((f"provenance.{name}", 5) for name in ("model", "model_revision", "corpus", "array", "hardware")),
+    ("provenance.array_shape", "2"),
+    ("provenance.array_shape[1]", [1, 2.5]),
+    ("provenance.seed", "x"),
+    ("results.explained_variance", "high"),
+    ("results.explained_variance", [1]),
+    ("results.tokens", "x"),
+    ("results.tokens", 1e9),
+    ("results.alive", {}),
+    ("config", []),
+    ("config.train", 5),
+    ("evaluation", "good"),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), WRONG)
+def test_a_wrong_value_is_named_by_its_field(run: RunFolder, place: str, value: object) -> None:
+    data = json.loads(run.run_json.read_text())
+    inside = data
+    *path, last = place.partition("[")[0].split(".")
+    for name in path:
+        inside = inside[name]
+    inside[last] = value
+    run.run_json.write_text(json.dumps(data))
+    with pytest.raises(MonosemError) as error:
+        run.record()
+    assert error.value.what.startswith(f"{run.run_json} is damaged: {place} is ")
+    assert list_runs(run.path.parent)
+
+
+def test_recorded_settings_are_read_like_the_record(run: RunFolder) -> None:
+    run.update(config={"train": {"k": 5, "of a later version": 1}, "lm": {"vocab": "many"}})
+    assert run.settings("train", TrainSettings) == TrainSettings(k=5)
+    assert run.settings("extract", TrainSettings) is None
+    with pytest.raises(MonosemError, match=r'run\.json is damaged: config\.lm\.vocab is "many", not an integer'):
+        run.settings("lm", LmSettings)
 
 
 def test_of_a_newer_schema(run: RunFolder) -> None:
@@ -202,8 +257,8 @@ def test_finding_a_run(run: RunFolder, tmp_path: Path, monkeypatch: pytest.Monke
         find_run("other", tmp_path / "root")
 
 
-@pytest.mark.parametrize("pid", [2**80, "12", None, -1])
-def test_a_damaged_pid_reads_as_stopped(run: RunFolder, pid: object) -> None:
+@pytest.mark.parametrize("pid", [2**62, 0, -1])
+def test_a_pid_of_nobody_reads_as_stopped(run: RunFolder, pid: int) -> None:
     run.update(status="training", host=platform.node(), pid=pid)
     assert run.record().current_status() == "stopped"
 
