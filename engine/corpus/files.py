@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 
 BLOCK = 1 << 18
 """Bytes read at once."""
@@ -18,7 +19,7 @@ _SHOWN = 12
 
 def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
     """Yield the file's bytes, `size` at a time. Errors: MonosemError if it cannot be read."""
-    with reading(path), path.open("rb") as file:
+    with reading(path), read_stream(path, follow=True) as file:
         while block := file.read(size):
             yield block
 

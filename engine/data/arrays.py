@@ -9,6 +9,7 @@ Shapes: N rows, D = d_in.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
+from store.files.regular_file import open_regular
 from store.files.sealed_hdf5 import keeps_elsewhere
 
 BLOCK_ROWS = 1024
@@ -269,6 +271,7 @@ class _File:
 def _opened(path: Path) -> Iterator[_File]:
     kind = path.suffix.lower()
     try:
+        os.close(open_regular(path, follow=True))
         if kind == ".npy":
             yield _npy(np.load(path, mmap_mode="r", allow_pickle=False))
         elif kind == ".safetensors":
@@ -277,7 +280,7 @@ def _opened(path: Path) -> Iterator[_File]:
         else:
             with h5py.File(path, "r", locking=False) as file:
                 yield _hdf5(file)
-    except (OSError, ValueError, EOFError, RuntimeError, BadZipFile, SafetensorError) as error:
+    except (OSError, ValueError, EOFError, OverflowError, RuntimeError, BadZipFile, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise MonosemError(
             f"cannot read {path}: {reason}", "It may be truncated, pickled or of another format: write it again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.formats.dictionary_learning import DictionaryLearning
@@ -19,6 +20,8 @@ CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
 """Configuration files next to weights."""
 DEPTH = 5
 """Levels of folders to search."""
+MOST = 20_000
+"""Files and folders to look at."""
 
 
 def importer_of(path: Path) -> Importer | None:
@@ -32,19 +35,25 @@ def found_under(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         return []
-    return _below(path, DEPTH)
-
-
-def _below(folder: Path, depth: int) -> list[Path]:
     found: list[Path] = []
-    for inner in sorted(folder.iterdir()):
-        if inner.name.startswith("."):
-            continue
-        if importer_of(inner) is not None:
-            found.append(inner)
-        elif inner.is_dir() and depth > 1:
-            found += _below(inner, depth - 1)
+    try:
+        for number, (inner, is_known) in enumerate(_inside(path, DEPTH)):
+            if number == MOST:
+                raise MonosemError(f"{path} holds more than {MOST} files", "Name the folder of the autoencoder itself.")
+            found += [inner] if is_known else []
+    except OSError as error:
+        raise MonosemError(f"cannot read {error.filename}: {error.strerror}") from error
     return found
+
+
+def _inside(folder: Path, depth: int) -> Iterator[tuple[Path, bool]]:
+    """Yield what is visible in a folder, and whether it is an autoencoder; linked folders are not entered."""
+    for inner in sorted(folder.iterdir()):
+        if not inner.name.startswith("."):
+            is_known = importer_of(inner) is not None
+            yield inner, is_known
+            if not is_known and depth > 1 and inner.is_dir() and not inner.is_symlink():
+                yield from _inside(inner, depth - 1)
 
 
 def read(path: Path) -> Foreign:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import warnings
 import zipfile
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
-from store.files.typed_json import JsonError, Positive, decode
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, Positive, decode, parse
 
 AGAIN = "Fetch or copy it again."
 
@@ -30,9 +30,9 @@ def read_object(path: Path) -> dict[str, Any]:
         MonosemError: the file cannot be read or is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise MonosemError(f"{path} cannot be read: {one_line(error)}", AGAIN) from None
+        value = parse(read_whole(path, follow=True))
+    except JsonError as error:
+        raise MonosemError(f"{path} cannot be read: {error}", AGAIN) from None
     if not isinstance(value, dict):
         raise MonosemError(f"{path} is not a JSON object", AGAIN)
     return value

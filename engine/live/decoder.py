@@ -23,6 +23,9 @@ from engine.live.row_clamps import Bools, RowClamps, clamped
 from store.files.errors import MonosemError
 from store.live.sampling import Sampling
 
+COLDEST = 1e-6
+"""Lower temperatures count as 0: logits divided by them leave the range of float32."""
+
 
 class Chooser:
     """Samples the tokens of one row as transformers' `generate` does, from its own random stream.
@@ -31,7 +34,7 @@ class Chooser:
     """
 
     def __init__(self, sampling: Sampling, device: torch.device) -> None:
-        self._greedy = sampling.temperature == 0
+        self._greedy = sampling.temperature < COLDEST
         self._warpers: list[Any] = []
         if not self._greedy and sampling.temperature != 1:
             self._warpers.append(TemperatureLogitsWarper(sampling.temperature))

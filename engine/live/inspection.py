@@ -26,6 +26,7 @@ from engine.live.live_model import LiveModel
 from engine.model.hooks import capture, replaced
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
+from store.files.typed_json import need_unicode
 from store.live.model_outputs import Firing, ReadToken
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
@@ -37,7 +38,7 @@ def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
     Raises:
         MonosemError: the text is empty.
     """
-    ids, bos = live.encoding.encode([text])[0], live.encoding.bos_id
+    ids, bos = live.encoding.encode([need_unicode(text, "text")])[0], live.encoding.bos_id
     if not ids:
         raise MonosemError("there is no text to inspect", "Give some with `text`, `document` or on stdin.")
     room = live.context - (bos is not None)

@@ -10,6 +10,7 @@ from engine.live.live_model import LiveModel
 from engine.live.row_clamps import PromptLayout
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
+from store.files.typed_json import need_unicode
 from store.live.clamp import Part
 
 
@@ -43,7 +44,7 @@ def plain_prompt(live: LiveModel, text: str) -> Prompt:
     Raises:
         MonosemError: there is nothing to continue, or it is longer than the model's context.
     """
-    ids = live.encoding.encode([text])[0]
+    ids = live.encoding.encode([need_unicode(text, "prompt")])[0]
     bos = live.encoding.bos_id
     return _checked(live, Prompt(text, tuple(ids if bos is None else [bos, *ids])))
 
@@ -62,6 +63,8 @@ def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
             f"the tokenizer of {live.lm.name} has no chat template",
             "Leave `chat=True` out: the prompt is taken as it is.",
         )
+    for message in messages:
+        need_unicode(message.content, "prompt")
     turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
         text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

@@ -6,7 +6,6 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from engine.runtime.hub import HubFiles, one_line
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, decode, parse
 from store.run.folder import RunFolder
 
 SHORT_NAMES = {
@@ -52,6 +53,11 @@ class ModelFiles:
             with safe_open(path, framework="pt") as file:
                 total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
         return total
+
+
+@dataclass(frozen=True)
+class _WeightsIndex:
+    weight_map: dict[str, str]
 
 
 def find_model(name: str, progress: Progress) -> ModelFiles:
@@ -143,10 +149,10 @@ def _weight_files(folder: Path) -> tuple[Path, ...]:
 def _shards(folder: Path) -> tuple[Path, ...]:
     index = folder / WEIGHTS_INDEX
     try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        paths = tuple(folder / str(name) for name in sorted(names))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise MonosemError(f"{index} is damaged", "Fetch the model again.") from None
+        names = set(decode(_WeightsIndex, parse(read_whole(index, follow=True))).weight_map.values())
+    except JsonError as error:
+        raise MonosemError(f"{index} is damaged: {error}", "Fetch the model again.") from None
+    paths = tuple(folder / name for name in sorted(names))
     missing = [path.name for path in paths if not path.is_file()]
     if missing or not paths:
         raise MonosemError(

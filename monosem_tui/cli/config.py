@@ -17,7 +17,11 @@ from typing import Any, NamedTuple
 import typer
 
 from store.files.errors import MonosemError
+from store.files.regular_file import read_whole
+from store.files.typed_json import LARGEST, shown
 
+LARGEST_CONFIG = 1 << 20
+"""Bytes of a file of flags."""
 CONFIG_FILE = "monosem.config"
 """Key under which the context keeps the file, for errors about its values."""
 
@@ -59,12 +63,9 @@ def _parsed(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
-    except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror}", "--config takes a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MonosemError(f"{path} is no TOML: {error}") from error
+        return tomllib.loads(read_whole(path, LARGEST_CONFIG, follow=True).decode().replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:
+        raise MonosemError(f"{path} is not TOML: {error}", "--config takes a TOML file.") from error
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:
@@ -112,7 +113,7 @@ def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
     parameter = flag.parameter
     if parameter.is_flag:
         if not isinstance(value, bool):
-            raise MonosemError(f"{path}: {key} is a switch: write {key} = true or false, not {value!r}")
+            raise MonosemError(f"{path}: {key} is a switch: write {key} = true or false, not {shown(value)}")
         return value is flag.value
     if isinstance(value, list) and parameter.multiple:
         return [_argument_text(path, key, item) for item in value]
@@ -123,6 +124,7 @@ def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
 
 
 def _argument_text(path: Path, key: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise MonosemError(f"{path}: {key} takes one number or text, not {value!r}")
+    is_big = isinstance(value, int) and abs(value) >= LARGEST
+    if is_big or isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MonosemError(f"{path}: {key} takes one number or text, not {shown(value)}")
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -17,6 +18,8 @@ from monosem_tui.draw.flags import with_flags
 from store.files.errors import MonosemError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+_NAMED = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""Errors of a file that is not what its name promised."""
 
 
 def run(command: Any, arguments: Sequence[str]) -> int:
@@ -77,8 +80,9 @@ def _explain(error: Exception, debug: bool) -> int:
         return WRONG_USE
     if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
         where = "" if error.filename is None else f"{error.filename}: "
-        output.complain(f"{where}{error.strerror}", "" if debug else "--debug shows where.")
-        return FAILED
+        is_named = isinstance(error, _NAMED) or error.errno == errno.ENAMETOOLONG
+        output.complain(f"{where}{error.strerror}", "" if debug or is_named else "--debug shows where.")
+        return WRONG_USE if is_named else FAILED
     output.complain(f"internal error: {type(error).__name__}: {error}; --debug shows the traceback")
     return FAILED
 

@@ -15,10 +15,14 @@ import typer
 
 from monosem_tui.cli.config import read_config
 from monosem_tui.draw.flags import flag_of, with_flags
-from store.settings.setting import Description, Settings, sentence
+from store.files.errors import MonosemError
+from store.files.typed_json import shown
+from store.settings.setting import LARGEST_SEED, Description, Settings, sentence
 from store.settings.train import AXES, TrainGrid, TrainSettings
 
 T = TypeVar("T")
+MOST = 10**9
+"""Largest number that a flag takes where neither it nor its setting states another."""
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
@@ -67,7 +71,7 @@ def whole(least: int) -> Callable[[str], int]:
     """A parser of whole numbers from `least` on."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
+        if not re.fullmatch(r"[+-]?\d{1,400}", text) or int(text) < least:
             raise typer.BadParameter(f"{text!r} is no whole number from {least} on.")
         return int(text)
 
@@ -133,6 +137,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         for parameter, (kind, names) in groups.items():
             given = {name: value for name in names if (value := values.pop(name)) not in (None, [])}
             values[parameter] = kind.asked(**given) if kind is TrainGrid else kind(**given)
+        for name, value in values.items():
+            if isinstance(value, int) and value > (LARGEST_SEED if name == "seed" else MOST):
+                raise MonosemError(f"`{name}` is too large: {shown(value)}")
         function(**values)
 
     run.__doc__ = function.__doc__
@@ -172,7 +179,7 @@ def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = Fals
         return typer.Option(on, metavar=f"{known.metavar},…", parser=several(_part(kind, known)), help=help)
     if parse := PARSERS.get(known.metavar):
         return typer.Option(on, metavar=known.metavar, parser=parse, help=help)
-    return typer.Option(on, metavar=known.metavar or None, min=known.least, help=help)
+    return typer.Option(on, metavar=known.metavar or None, min=known.least, max=known.most, help=help)
 
 
 def _part(kind: type, known: Description) -> Callable[[str], Any]:

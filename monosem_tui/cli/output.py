@@ -91,7 +91,7 @@ def palette(stream: TextIO | None = None) -> Palette:
 def page_width() -> int:
     """Return the width: $COLUMNS, else the terminal's (also before a pipe such as `| less`), else a page's."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
+    if given.isdecimal() and len(given) < 5 and int(given):
         return int(given)
     for stream in (sys.stdout, sys.stderr):
         if stream.isatty():

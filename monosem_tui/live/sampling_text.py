@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from store.files.errors import MonosemError
-from store.live.sampling import LARGEST_SEED, Sampling
+from store.live.sampling import Sampling
+from store.settings.generate import GenerateSettings
 
 DEFAULT = Sampling(max_new=200)
 """Longer than a recipe's default: a text on the screen can be stopped at any token."""
 _NAMES = {"t": "temperature", "p": "top_p", "k": "top_k", "max": "max_new", "seed": "seed"}
-_RANGES = {"t": (0, 100), "p": (1e-6, 1), "k": (0, 10**9), "max": (1, 10**6), "seed": (0, LARGEST_SEED)}
 _EXAMPLE = "Write t=0.8 p=0.95 k=40 max=200 seed=1, or greedy."
 
 
@@ -48,10 +48,7 @@ def changed(sampling: Sampling, text: str) -> Sampling:
             number = float(value) if name in "tp" else int(value)
         except ValueError:
             raise MonosemError(f"{word!r}: {value!r} is not a number", _EXAMPLE) from None
-        low, high = _RANGES[name]
-        if not low <= number <= high:
-            raise MonosemError(f"{word!r} is not between {low:g} and {high:g}", _EXAMPLE)
-        change: dict[str, Any] = {_NAMES[name]: number}
+        change: dict[str, Any] = {_NAMES[name]: GenerateSettings.checked(_NAMES[name], number)}
         sampling = replace(sampling, **change)
     return sampling
 

@@ -152,7 +152,7 @@ def read_command(text: str) -> TypedCommand:
         MonosemError: there is no such command, or it does not accept the argument.
     """
     text = text.strip()
-    if re.fullmatch(r"[0-9]{1,12}", text):
+    if re.fullmatch(r"\d{1,12}", text):
         return TypedCommand(GoTo(int(text)), "browse")
     name, _, said = text.partition(" ")
     found = _beginning(name)
@@ -181,7 +181,7 @@ def completed(text: str) -> str:
 def suggestion(text: str) -> str:
     """Return what could be typed next: names that start this way, or the command's argument."""
     name, space, said = text.partition(" ")
-    if name.isdigit():
+    if name.isdecimal():
         return ""
     if not text:
         return " ".join(["NUMBER", *(entry.name for entry in ENTRIES)])

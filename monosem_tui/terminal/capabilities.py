@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -103,7 +104,7 @@ def decide(
         color=_color(environ, color),
         theme=_theme(environ, theme),
         mouse=not remote if mouse is None else mouse,
-        escape_ms=int(escape) if escape.isdigit() else REMOTE_ESCAPE if remote else LOCAL_ESCAPE,
+        escape_ms=int(escape) if re.fullmatch(r"\d{1,6}", escape) else REMOTE_ESCAPE if remote else LOCAL_ESCAPE,
         asked=bool(theme or environ.get("MONOSEM_THEME")),
     )
 

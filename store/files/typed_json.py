@@ -16,6 +16,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from store.files.errors import MonosemError
+
 LARGEST = 2**63
 """Integers from here on, and up to its negative, are refused: they fit no machine word."""
 LONGEST_SHOWN = 60
@@ -25,6 +27,17 @@ LONGEST_SHOWN = 60
 def is_unicode(text: str) -> bool:
     """Return whether a text can be encoded as UTF-8."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def need_unicode(text: str, noun: str) -> str:
+    """Return a text.
+
+    Raises:
+        MonosemError: it holds a byte that is not UTF-8, as a terminal in another encoding sends it.
+    """
+    if not is_unicode(text):
+        raise MonosemError(f"the {noun} is not UTF-8: {shown(text)}")
+    return text
 
 
 class Narrowed(NamedTuple):
@@ -97,7 +110,7 @@ class _Decoder:
             return value
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is Annotated:
-            return self._narrowed(*arguments, value)
+            return self._narrowed(arguments[0], arguments[1], value)
         if origin in (tuple, list):
             return origin(self._items(arguments[0], value))
         if origin is dict:
@@ -186,10 +199,11 @@ def _inner(arguments: tuple[Any, ...]) -> Any:
 
 
 def _mismatch(value: object, expected: str) -> JsonError:
-    return JsonError(f"is {_shown(value)}, not {expected}")
+    return JsonError(f"is {shown(value)}, not {expected}")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a JSON value for an error, in at most `LONGEST_SHOWN` characters of ASCII."""
     if isinstance(value, int) and abs(value) >= LARGEST:
         return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, str | bool | int | float):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from store.files.atomic import json_text
 from store.files.errors import MonosemError
 from store.files.output_file import check_output, write_output
-from store.files.typed_json import JsonError, decode
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, Text, decode, parse, shown
 from store.live.clamp import parse_clamp, parse_sweep
 from store.live.sampling import Sampling
 
@@ -22,10 +22,10 @@ _WRITTEN_BY = "monosem generate --save FILE writes one."
 class Recipe:
     """The settings of one generation, every default filled in."""
 
-    prompt: str
+    prompt: Text
     chat: bool = False
     """Whether the prompt is a user's turn, put into the tokenizer's chat template."""
-    system: str = ""
+    system: Text = ""
     """System prompt of a chat; empty for none."""
     clamps: tuple[str, ...] = ()
     """As written (store.live.clamp)."""
@@ -68,12 +68,9 @@ class Recipe:
             MonosemError: the file is not a recipe, or a value in it is unsound.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise MonosemError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+            return cls.of(parse(read_whole(path, follow=True)), str(path))
+        except JsonError as error:
             raise MonosemError(f"{path} is not a recipe: {error}", _WRITTEN_BY) from error
-        return cls.of(data, str(path))
 
     @classmethod
     def of(cls, data: Any, where: str) -> Recipe:
@@ -86,7 +83,7 @@ class Recipe:
             raise MonosemError(f"{where} is not a recipe", _WRITTEN_BY)
         if data["recipe"] != VERSION:
             raise MonosemError(
-                f"{where} is a recipe of version {json.dumps(data['recipe'])}, and this monosem reads {VERSION}",
+                f"{where} is a recipe of version {shown(data['recipe'])}, and this monosem reads {VERSION}",
                 "A newer monosem may read it.",
             )
         try:
@@ -103,7 +100,7 @@ class Recipe:
 
 def _is_recipe(path: Path) -> bool:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = parse(read_whole(path, follow=True))
+    except (MonosemError, JsonError):
         return False
     return isinstance(data, dict) and "recipe" in data

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from store.files.errors import MonosemError
-from store.settings.generate import MAX_NEW, SEED, TEMPERATURE, TOP_K, TOP_P
-
-LARGEST_SEED = 2**63 - 1
+from store.settings.generate import MAX_NEW, SEED, TEMPERATURE, TOP_K, TOP_P, GenerateSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +27,5 @@ class Sampling:
         Raises:
             MonosemError: names the setting.
         """
-        if self.max_new < 1:
-            raise MonosemError(f"at least one token has to be asked for, not {self.max_new}")
-        if not 0 <= self.temperature < float("inf"):
-            raise MonosemError(f"the temperature must be a number from 0 on, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise MonosemError(f"top-p must lie above 0, and be 1 at most, not {self.top_p}")
-        if self.top_k < 0:
-            raise MonosemError(f"top-k must not be negative: {self.top_k}")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise MonosemError(f"a seed must lie between 0 and {LARGEST_SEED}, not {self.seed}")
+        for name, value in asdict(self).items():
+            GenerateSettings.checked(name, value)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from store.files.errors import MonosemError
-from store.files.regular_file import read_stream
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, decode, parse
 from store.live.recipe import Recipe
-from store.notes.note_file import Notes
+from store.notes.note_file import LARGEST_NOTES, Notes
 from store.notes.statements import valid_text
 
 LONGEST_NAME = 80
@@ -32,21 +33,19 @@ class KeptRecipe:
     """Seconds since the epoch; 0 where nobody wrote it down."""
 
 
+@dataclass(frozen=True)
+class _Time:
+    time: float = 0.0
+
+
 def kept_recipes(path: Path) -> list[KeptRecipe]:
     """All that a notes.jsonl keeps, those kept last first; lines that are no recipe anyone can read are passed over.
 
     Raises:
         MonosemError: the file is there but may not be read.
     """
-    try:
-        with read_stream(path) as stream:
-            lines = stream.read().split(b"\n")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
     found: dict[str, KeptRecipe] = {}
-    for line in lines:
+    for line in read_whole(path, LARGEST_NOTES).split(b"\n") if path.exists() else ():
         said = _said(line) if b'"recipe"' in line else None
         if said is None:
             continue
@@ -85,17 +84,15 @@ def _append(notes: Notes, name: str, said: dict[str, Any]) -> None:
 
 def _said(line: bytes) -> dict[str, Any] | None:
     try:
-        said = json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        said = parse(line.decode("utf-8", "replace"))
+    except JsonError:
         return None
     sound = isinstance(said, dict) and "feature" not in said and "recipe" in said and isinstance(said.get("name"), str)
     return said if sound else None
 
 
 def _kept(name: str, said: dict[str, Any]) -> KeptRecipe | None:
-    written = said.get("time")
     try:
-        recipe = Recipe.of(said, name)
+        return KeptRecipe(name, Recipe.of(said, name), decode(_Time, said, lenient=True).time)
     except MonosemError:
         return None
-    return KeptRecipe(name, recipe, float(written) if isinstance(written, int | float) else 0.0)

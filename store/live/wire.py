@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from store.files.typed_json import JsonError
+from store.files.typed_json import JsonError, Text, parse
 from store.files.typed_json import decode as decode_json
 from store.live.model_outputs import ClampSweep, End, ReadToken, Step
 from store.live.recipe import Recipe
@@ -55,7 +55,7 @@ class Inspect:
     """Read a text. Answers: Working …, Inspected."""
 
     id: int
-    text: str
+    text: Text
     top: int = 5
     ablate: bool = False
 
@@ -300,9 +300,9 @@ def decode(line: bytes) -> Request | Answer:
         WireError: it is not a message.
     """
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"not JSON: {error}") from None
+        values = parse(line)
+    except JsonError as error:
+        raise WireError(str(error)) from None
     name = values.pop("type", None) if isinstance(values, dict) else None
     if not isinstance(name, str) or name not in _KINDS:
         raise WireError(f"not a message: {line[:80]!r}")

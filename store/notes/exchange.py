@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from store.files.errors import MonosemError
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, decode, parse
 from store.notes.note_file import FeatureNotes, Statement
 from store.notes.statements import MOST_FEATURES, tag_words, valid_text
 
@@ -49,6 +51,15 @@ class NoteEntry:
     tags: list[str] | None = None
     where: str = ""
     """Place in the file, for errors."""
+
+
+@dataclass(frozen=True)
+class _JsonEntry:
+    feature: int
+    label: str | None = None
+    bookmark: bool | None = None
+    comment: str | None = None
+    tags: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -99,12 +110,7 @@ def read_entries(path: Path) -> list[NoteEntry]:
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise MonosemError(f"{path} is neither .csv nor .json", "Notes are exported to and imported from these two.")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MonosemError(f"{path} is not UTF-8 text: byte {error.start}", "Save it as CSV UTF-8.") from error
+    text = _text(path)
     entries = list(_csv_entries(path, text) if path.suffix.lower() == ".csv" else _json_entries(path, text))
     known: dict[int, str] = {}
     for entry in entries:
@@ -118,12 +124,19 @@ def is_export(path: Path) -> bool:
     """Return whether a file is an export of notes: they can be read from it, and it has no other columns."""
     try:
         read_entries(path)
-        text = path.read_text(encoding="utf-8-sig")
-    except (MonosemError, OSError):
+        text = _text(path)
+    except MonosemError:
         return False
     if path.suffix.lower() == ".json":
-        return set().union(*json.loads(text)) <= set(COLUMNS)
+        return set().union(*parse(text)) <= set(COLUMNS)
     return all(name.strip(' "\r').lower() in COLUMNS for name in re.split("[,;\t]", text.partition("\n")[0]))
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_whole(path, follow=True).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MonosemError(f"{path} is not UTF-8 text: byte {error.start}", "Save it as CSV UTF-8.") from error
 
 
 def merging(
@@ -197,7 +210,7 @@ def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> NoteEntry:
         raise MonosemError(f"{place}: bookmark is {row['bookmark']!r}", "It is true, false or empty.")
     number = row.get("feature", "").strip()
     return NoteEntry(
-        feature=_feature(int(number) if number.isascii() and number.isdigit() and len(number) < 12 else number, place),
+        feature=_feature(int(number) if number.isdecimal() and len(number) < 12 else number, place),
         label=texts.get("label"),
         bookmark=None if bookmark is None else bookmark in _TRUE,
         comment=texts.get("comment"),
@@ -208,35 +221,19 @@ def _entry_of_row(row: Mapping[str, str], place: str, where: str) -> NoteEntry:
 
 def _json_entries(path: Path, text: str) -> Iterable[NoteEntry]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MonosemError(f"{path} is not JSON: {error}") from error
-    if not isinstance(data, list):
-        raise MonosemError(f"{path} is not a JSON array", f"Each entry has {', '.join(COLUMNS)}.")
-    for number, item in enumerate(data, 1):
+        entries = decode(list[_JsonEntry], parse(text))
+    except JsonError as error:
+        raise MonosemError(f"{path}: {error}", f"It is a JSON array of objects with {', '.join(COLUMNS)}.") from error
+    for number, entry in enumerate(entries, 1):
         where = f"entry {number}"
-        place = f"{path}, {where}"
-        if not isinstance(item, dict):
-            raise MonosemError(f"{place} is not a JSON object", f"Each entry has {', '.join(COLUMNS)}.")
-        tags = _of_kind(item, "tags", list, place)
-        if tags is not None and not all(isinstance(tag, str) for tag in tags):
-            raise MonosemError(f"{place}: tags holds something that is not text")
-        label, comment = _of_kind(item, "label", str, place), _of_kind(item, "comment", str, place)
         yield NoteEntry(
-            feature=_feature(item.get("feature"), place),
-            label=None if label is None else valid_text(label),
-            bookmark=_of_kind(item, "bookmark", bool, place),
-            comment=None if comment is None else valid_text(comment),
-            tags=None if tags is None else tag_words(tags),
+            feature=_feature(entry.feature, f"{path}, {where}"),
+            label=None if entry.label is None else valid_text(entry.label),
+            bookmark=entry.bookmark,
+            comment=None if entry.comment is None else valid_text(entry.comment),
+            tags=None if entry.tags is None else tag_words(entry.tags),
             where=where,
         )
-
-
-def _of_kind(item: Mapping[str, Any], name: str, kind: type, place: str) -> Any:
-    value = item.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise MonosemError(f"{place}: {name} is {value!r}"[:200])
-    return value
 
 
 def _feature(value: Any, place: str) -> int:

@@ -21,6 +21,8 @@ from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, r
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
 
+LARGEST_NOTES = 256 << 20
+"""Bytes of a notes.jsonl that is read."""
 _SEAM = 256
 """Bytes before the offset reached that are compared: if they differ, the file was replaced."""
 
@@ -184,6 +186,8 @@ class Notes:
             raise _unreadable(self.path, error.strerror) from error
         if not stat.S_ISREG(found.st_mode):
             raise _unreadable(self.path, "it is not a regular file")
+        if found.st_size > LARGEST_NOTES:
+            raise _unreadable(self.path, f"it has more than {LARGEST_NOTES >> 20} MiB")
         if _signature(found) == self._seen:
             return
         try:

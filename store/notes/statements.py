@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from store.files.errors import MonosemError
+from store.files.typed_json import JsonError, parse
 
 Name = Literal["label", "bookmark", "comment", "tags", "untag", "tag"]
 NAMES: tuple[Name, ...] = get_args(Name)
@@ -106,8 +107,8 @@ def written(statement: Statement, time: float) -> bytes:
 def read_line(line: bytes) -> list[Statement] | None:
     """Return the statements of a line that this version knows; None where it is damaged."""
     try:
-        data = json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        data = parse(line.decode("utf-8", "replace"))
+    except JsonError:
         return None
     if not isinstance(data, dict):
         return None

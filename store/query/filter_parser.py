@@ -5,9 +5,11 @@ Terms are separated by spaces and must all hold; `!` negates a term. docs/guide.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import cast
 
+from store.files.typed_json import is_unicode, shown
 from store.query.filters import (
     COLUMNS,
     MARKS,
@@ -57,6 +59,8 @@ def parse_filter(text: str) -> All:
     Raises:
         FilterError: it cannot be parsed; the error shows where.
     """
+    if not is_unicode(text):
+        raise BadFilter(f"the filter is not UTF-8: {shown(text)}")
     return All(tuple(_Reader(text).terms()))
 
 
@@ -120,14 +124,14 @@ class _Reader:
         return FiresOn(token, *bound) if bound else FiresOn(token)
 
     def _like(self) -> Like:
-        found = self._take(re.compile(r"[0-9]{1,9}(?![0-9])"))
+        found = self._take(re.compile(r"\d{1,9}(?!\d)"))
         if not found:
             raise self._error("the number of a feature is expected after like:")
         bound = self._bound()
         return Like(int(found[0]), *bound) if bound else Like(int(found[0]))
 
     def _token(self, key: str) -> TokenName:
-        if found := self._take(re.compile(r"#([0-9]{1,9})(?=[\s<>=]|$)")):
+        if found := self._take(re.compile(r"#(\d{1,9})(?=[\s<>=]|$)")):
             return TokenName("", id=int(found[1]))
         exact = self._text[self._at : self._at + 1] == '"'
         return TokenName(self._value(key), exact)
@@ -157,4 +161,7 @@ class _Reader:
         number = _NUMBER.fullmatch(found[group])
         if not number:
             raise self._error(f"a number is expected after {found[group - 1]}", found.start(group))
-        return float(number[1]) * _SCALES[number[2] or ""]
+        value = float(number[1]) * _SCALES[number[2] or ""]
+        if math.isinf(value):
+            raise self._error(f"a smaller number is expected after {found[group - 1]}", found.start(group))
+        return value

@@ -14,7 +14,7 @@ matter. A document may span contexts, but ends where another document begins.
 
 from __future__ import annotations
 
-import json
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
+from store.files.regular_file import read_whole
+from store.files.typed_json import JsonError, parse
 from store.index.corpus_text import NO_OPENER, Mask, TextBlock, opening_token, text_blocks
 from store.index.reader import FeatureStore
 from store.query.find import Question
@@ -84,18 +86,12 @@ def read_labels(name: str) -> LabelFile:
         path, label_field = Path(named["path"]), named["field"]
     labels = LabelFile()
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    _take(
-                        labels, line, label_field if path.suffix.lower() == ".jsonl" else None, f"{path}, line {number}"
-                    )
-    except FileNotFoundError:
-        raise MonosemError(f"no such file: {path}", _FORMS) from None
+        text = read_whole(path, follow=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MonosemError(f"{path} is not UTF-8: byte {error.start} of a block", _FORMS) from error
-    except OSError as error:
-        raise MonosemError(f"cannot read {path}: {error.strerror}") from error
+        raise MonosemError(f"{path} is not UTF-8: byte {error.start}", _FORMS) from error
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
+        if line.strip():
+            _take(labels, line, label_field if path.suffix.lower() == ".jsonl" else None, f"{path}, line {number}")
     if not labels.names:
         raise MonosemError(f"{path} holds no labels", _FORMS)
     return labels
@@ -109,8 +105,8 @@ def _take(labels: LabelFile, line: str, label_field: str | None, where: str) -> 
         labels.add(name.strip(), plain(text))
         return
     try:
-        said = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        said = parse(line)
+    except JsonError as error:
         raise MonosemError(f"{where} is not JSON", _FORMS) from error
     given = said.get(label_field) if isinstance(said, dict) else None
     name = str(given).strip() if isinstance(given, (str, int)) else ""

@@ -9,6 +9,7 @@ document or context, and `\\A` matches where a stretch begins. Python's `re` has
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
+from store.files.typed_json import need_unicode
 from store.index.corpus_text import BLOCK, Mask, TextBlock, opening_token, stretch_starts, text_blocks
 from store.index.reader import FeatureStore
 from store.query.find import Question
@@ -47,8 +49,10 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     Raises:
         MonosemError: it is not valid; the message has the character.
     """
+    need_unicode(pattern, "pattern")
     try:
-        return re.compile(pattern)
+        with warnings.catch_warnings(action="ignore"):  # of what a later Python may read differently
+            return re.compile(pattern)
     except re.error as error:
         where = "" if error.pos is None else f" (character {error.pos + 1})"
         raise MonosemError(

@@ -242,10 +242,9 @@ def find_run(name: str, root: Path) -> RunFolder:
     Raises:
         MonosemError: neither is a run.
     """
-    with disk_errors(Path(name)):
-        for path in (Path(name), root / name):
-            if (path / "run.json").is_file():
-                return RunFolder(path)
+    for path in (Path(name), root / name):
+        if os.path.isfile(path / "run.json"):  # noqa: PTH113 - Path.is_file raises for names that are too long
+            return RunFolder(path)
     places = " nor at ".join(dict.fromkeys((name, str(root / name))))
     raise MonosemError(f"no run at {places}", "`monosem runs` lists all runs.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from store.settings.setting import Settings, setting
+from store.settings.setting import LARGEST_SEED, Settings, setting
 
 MAX_NEW, TEMPERATURE, TOP_P, TOP_K, SEED = 100, 0.0, 1.0, 0, 0
 """Defaults of `store.live.sampling.Sampling`."""
@@ -22,11 +22,17 @@ class GenerateSettings(Settings):
         unset="",
     )
     sweep: str | None = setting(None, "One text for each strength: 412=max*1,max*2,max*4@response", "ID=V,…")
-    max_new: int | None = setting(None, "New tokens at the most", "COUNT", unset=f"{MAX_NEW}")
-    temperature: float | None = setting(None, "0 takes the likeliest token", "X", unset=f"{TEMPERATURE:g}", least=0)
-    top_p: float | None = setting(None, "Draw from tokens that make up this probability", "X", unset=f"{TOP_P:g}")
-    top_k: int | None = setting(None, "Draw from the N likeliest tokens", "N", unset="all", least=0)
-    seed: int | None = setting(None, "Seed of everything that is drawn at random", "N", unset=f"{SEED}", least=0)
-    samples: int | None = setting(None, "Texts, with one seed after another", "N", unset="1", least=1)
+    max_new: int | None = setting(None, "New tokens at the most", "COUNT", unset=f"{MAX_NEW}", most=10**6)
+    temperature: float | None = setting(
+        None, "0 takes the likeliest token", "X", unset=f"{TEMPERATURE:g}", least=0, most=100
+    )
+    top_p: float | None = setting(
+        None, "Draw from tokens that make up this probability", "X", unset=f"{TOP_P:g}", least=1e-6, most=1
+    )
+    top_k: int | None = setting(None, "Draw from the N likeliest tokens", "N", unset="all", most=10**9)
+    seed: int | None = setting(
+        None, "Seed of everything that is drawn at random", "N", unset=f"{SEED}", most=LARGEST_SEED
+    )
+    samples: int | None = setting(None, "Texts, with one seed after another", "N", unset="1", least=1, most=10_000)
     chat: bool | None = setting(None, "Put the prompt into the model's chat template")
     system: str | None = setting(None, "System message of a chat", "TEXT")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from store.files.errors import MonosemError
 from store.settings.round_numbers import nearest_power_of_two
-from store.settings.setting import Settings, setting
+from store.settings.setting import LARGEST_SEED, Settings, setting
 from store.settings.subject import SubjectSettings
 
 ACTIVATIONS = ("relu", "gelu_new", "gelu", "silu")
@@ -19,39 +19,33 @@ class LmSettings(Settings):
 
     data: str = setting("stdlib", SubjectSettings.description("data").help, "DATA")
     tokens: int = setting(10_000_000, "Tokens to train on (500k, 2M)", "COUNT")
-    vocab: int = setting(4096, "Size of the vocabulary", "N")
-    layers: int = setting(1, "Transformer blocks", "N", least=1)
-    d_model: int = setting(128, "Width of the residual stream", "N", least=1)
-    heads: int | None = setting(None, "Attention heads", "N", unset="of 32", least=1)
-    d_mlp: int | None = setting(None, "Width of the MLP", "N", unset="4 × `d_model`", least=1)
+    vocab: int = setting(4096, "Size of the vocabulary", "N", least=257, most=10**6)
+    layers: int = setting(1, "Transformer blocks", "N", least=1, most=10_000)
+    d_model: int = setting(128, "Width of the residual stream", "N", least=1, most=10**6)
+    heads: int | None = setting(None, "Attention heads", "N", unset="of 32", least=1, most=10**6)
+    d_mlp: int | None = setting(None, "Width of the MLP", "N", unset="4 × `d_model`", least=1, most=10**7)
     activation: str = setting("relu", f"Of the MLP: {', '.join(ACTIVATIONS)}", "NAME")
-    context: int = setting(256, "Tokens per context", "N", least=2)
+    context: int = setting(256, "Tokens per context", "N", least=2, most=10**7)
     lr: float | None = setting(
-        None, "Peak learning rate", "X", unset="0.002 at a width of 128, falling with its root", least=0
+        None, "Peak learning rate", "X", unset="0.002 at a width of 128, falling with its root", least=1e-30
     )
     batch: int | None = setting(
         None, "Tokens per training step, about", "COUNT", unset="1024 to 65536, for about 3000 steps"
     )
-    seed: int = setting(0, SubjectSettings.description("seed").help, "N", least=0)
+    seed: int = setting(0, SubjectSettings.description("seed").help, "N", most=LARGEST_SEED)
     device: str = setting("auto", SubjectSettings.description("device").help, "DEVICE")
     dtype: str = setting("auto", "Of matrix products: auto, float32 or bfloat16; weights are float32", "TYPE")
-    samples: int = setting(2, "Texts written at the end", "N", least=0)
+    samples: int = setting(2, "Texts written at the end", "N", most=10_000)
     checkpoint_every: int | None = setting(
         None, "Steps between checkpoints", "STEPS", unset="one every two minutes", least=1
     )
 
     def check(self) -> None:
-        """Refuse settings that are impossible.
+        """Refuse settings that do not fit together.
 
         Raises:
-            MonosemError: a value is out of range, or two do not fit together.
+            MonosemError: two do not fit together, or an activation or dtype is unknown.
         """
-        for name in ("layers", "d_model", "heads", "d_mlp", "lr", "batch", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise MonosemError(f"`{name}` must be positive, not {value}")
-        if self.vocab < 257:
-            raise MonosemError(f"`vocab={self.vocab}` is too small", "256 bytes and one special token need 257.")
         if self.d_model % self.n_heads:
             raise MonosemError(f"`d_model={self.d_model}` does not divide into {self.n_heads} heads", "Change `heads`.")
         if self.activation not in ACTIVATIONS:
@@ -63,9 +57,6 @@ class LmSettings(Settings):
                 f"`context={self.context}`, `batch={self._wanted_batch}`, `tokens={self.tokens}` do not fit together",
                 "Each must be at most the next.",
             )
-        for what, number in (("seed", self.seed), ("number of samples", self.samples)):
-            if number < 0:
-                raise MonosemError(f"the {what} must not be negative: {number}")
 
     @property
     def n_heads(self) -> int:

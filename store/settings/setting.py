@@ -5,16 +5,25 @@ The command line makes its flags from these fields; a notebook prints them with 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Self, TypeVar, cast
 
+from store.files.errors import MonosemError
+from store.files.typed_json import shown
+
+LARGEST = 10**15
+"""Largest whole number of a setting that states no other: more than any machine counts to."""
+LARGEST_SEED = 2**63 - 1
+MAX = sys.float_info.max
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Description:
-    """Help, placeholder, default text and lower limit of a setting."""
+    """Help, placeholder, default text and limits of a setting."""
 
     help: str
     """One sentence with the unit, without its full stop."""
@@ -23,18 +32,26 @@ class Description:
     default: str
     """The default as text; empty where the help states it."""
     least: int | float | None
-    """Smallest value that the command line takes."""
+    """Smallest number that is accepted; None for 0, or for any where the setting is no whole number."""
+    most: int | float | None
+    """Largest number that is accepted; None for `LARGEST`, or for any where the setting is no whole number."""
 
 
 def setting(
-    default: T, help: str, metavar: str = "", *, unset: str | None = None, least: int | float | None = None
+    default: T,
+    help: str,
+    metavar: str = "",
+    *,
+    unset: str | None = None,
+    least: int | float | None = None,
+    most: int | float | None = None,
 ) -> T:
     """A field with its default and its `Description`.
 
     `unset` says in words what the default stands for, where that is not its own value; "" leaves it out.
     """
-    shown = _written(default) if unset is None else unset
-    return field(default=default, metadata={"setting": Description(help, metavar, shown, least)})
+    text = _written(default) if unset is None else unset
+    return field(default=default, metadata={"setting": Description(help, metavar, text, least, most)})
 
 
 def _written(value: object) -> str:
@@ -49,7 +66,12 @@ def _written(value: object) -> str:
 
 
 class Settings:
-    """Base of settings: remembers which of them were given, so that resumed work compares only those."""
+    """Base of settings: refuses numbers out of range, and remembers which settings were given, so that resumed work
+    compares only those.
+
+    Raises:
+        MonosemError: a number is out of range, or not a number; which setting.
+    """
 
     given: tuple[str, ...]
     """Names of the settings that were passed and are not None, in the order in which they were passed."""
@@ -63,6 +85,32 @@ class Settings:
     def changed(self, **changes: Any) -> Self:
         """Return a copy in which `changes` are given too, or not any more where they are None."""
         return type(self)(**{name: getattr(self, name) for name in self.given} | changes)
+
+    def __post_init__(self) -> None:
+        for name in self.given:
+            object.__setattr__(self, name, self.checked(name, getattr(self, name)))
+
+    @classmethod
+    def checked(cls, name: str, value: Any) -> Any:
+        """Return a value of the setting `name`; numbers of other libraries as Python's.
+
+        Raises:
+            MonosemError: it is out of range, or not a number where one is asked for.
+        """
+        kind = str(cls.__dataclass_fields__[name].type).partition(" ")[0]  # type: ignore[attr-defined]
+        if kind not in ("int", "float"):
+            return value
+        number: Any = value
+        known, is_whole = cls.description(name), kind == "int"
+        if isinstance(value, bool) or not isinstance(value, Integral if is_whole else Real) or number != number:
+            raise MonosemError(f"`{name}` is {shown(value)}, not a {'whole ' * is_whole}number")
+        least = -MAX if known.least is None else known.least
+        least = max(least, int(known.metavar in ("COUNT", "SIZE"))) if is_whole else least
+        most = known.most or (LARGEST if is_whole else MAX)
+        if not least <= number <= most:
+            limits = f"lie between {least} and {most}" if most < MAX else f"be {least} or more"
+            raise MonosemError(f"`{name}` must {limits if least > -MAX else 'be finite'}, not {shown(value)}")
+        return int(number) if is_whole else number if isinstance(number, int) else float(number)
 
     @classmethod
     def description(cls, name: str) -> Description:

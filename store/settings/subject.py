@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from store.settings import architectures
-from store.settings.setting import Settings, setting
+from store.settings.setting import LARGEST_SEED, Settings, setting
 
 Packing = Literal["packed", "documents"]
 SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
@@ -34,9 +34,9 @@ class SubjectSettings(Settings):
         None, "Tokens per context", "N", unset="256, or what the model was made for if that is less", least=2
     )
     packing: Packing = setting("packed", "Lay documents end to end, or give each its own contexts")
-    seed: int = setting(0, "Seed of everything that is drawn at random", "N", least=0)
+    seed: int = setting(0, "Seed of everything that is drawn at random", "N", most=LARGEST_SEED)
     data_seed: int | None = setting(
-        None, "Seed of the order of text and batches", "N", unset="`seed`, the first", least=0
+        None, "Seed of the order of text and batches", "N", unset="`seed`, the first", most=LARGEST_SEED
     )
     device: str = setting("auto", "auto, cpu, cuda, cuda:1 or mps", "DEVICE")
     dtype: str = setting("auto", "Of matrix products: auto, float32, bfloat16 or float16", "TYPE")

@@ -53,7 +53,8 @@ def show(
         int | None, typer.Option("--after", metavar="N", min=0, help="Tokens of text after an example's peak.")
     ] = None,
     width: Annotated[
-        int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
+        int | None,
+        typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
     ] = None,
     format: Annotated[
         Literal["text", "markdown", "html", "json"] | None,

@@ -11,6 +11,7 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count
 from store.files.errors import MonosemError
 from store.files.output_file import write_output
+from store.files.typed_json import need_unicode
 from store.notes.editor import NoteEditor
 from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
@@ -44,6 +45,8 @@ class NoteRequest:
 
     def statements(self, feature: int) -> list[Statement]:
         """Return the request as statements about a feature."""
+        for text in (*self.tag, *self.untag, self.label, self.comment):
+            need_unicode(text or "", "note")
         said = [Statement(feature, "tag", word) for word in self.tag]
         said += [Statement(feature, "untag", word) for word in self.untag]
         if self.label is not None:

@@ -125,7 +125,7 @@ class Inspection(ScreenPart):
 
     def _take_number(self, text: str) -> None:
         number = text.strip()
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
+        if not (number.isdecimal() and len(number) < 10):
             raise MonosemError(f"{number!r} is not the number of a document")
         self._read_passage(lambda: place_of(self._connection.run.store, int(number)))
 
