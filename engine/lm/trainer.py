@@ -32,7 +32,7 @@ def network_config(settings: LmSettings, vocab_size: int, end_of_text: int) -> G
         n_embd=settings.d_model,
         n_layer=settings.layers,
         n_head=settings.n_heads,
-        n_inner=settings.d_mlp or 4 * settings.d_model,
+        n_inner=settings.mlp_width,
         activation_function=settings.activation,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
