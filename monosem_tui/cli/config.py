@@ -68,7 +68,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:
-    group = context.parent.command if context.parent is not None else None
+    group: Any = context.parent.command if context.parent is not None else None
     if not (names := getattr(group, "commands", ())):
         return {context.info_name or "": context.command}
     return {name: group.get_command(context.parent, name) for name in names}

@@ -53,7 +53,7 @@ class _Commands(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands, each with its line of help."""
-        TyperGroup(commands=self.commands).format_commands(ctx, formatter)
+        TyperGroup(commands=list(self.commands.values())).format_commands(ctx, formatter)
 
 
 app = typer.Typer(
