@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 import typer
 
 from store.files.errors import MonosemError
-from store.files.regular_file import read_whole
-from store.files.typed_json import LARGEST, shown
 
 LARGEST_CONFIG = 1 << 20
 """Bytes of a file of flags."""
@@ -62,6 +60,8 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
 def _parsed(path: Path) -> dict[str, Any]:
     import tomllib
 
+    from store.files.regular_file import read_whole
+
     try:
         return tomllib.loads(read_whole(path, LARGEST_CONFIG, follow=True).decode().replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
@@ -69,8 +69,10 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:
-    siblings = getattr(context.parent.command, "commands", None) if context.parent is not None else None
-    return siblings or {context.info_name or "": context.command}
+    group: Any = context.parent.command if context.parent is not None else None
+    if not (names := getattr(group, "commands", ())):
+        return {context.info_name or "": context.command}
+    return {name: group.get_command(context.parent, name) for name in names}
 
 
 def _flags(command: Any) -> dict[str, _Flag]:
@@ -113,7 +115,7 @@ def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
     parameter = flag.parameter
     if parameter.is_flag:
         if not isinstance(value, bool):
-            raise MonosemError(f"{path}: {key} is a switch: write {key} = true or false, not {shown(value)}")
+            raise MonosemError(f"{path}: {key} is a switch: write {key} = true or false")
         return value is flag.value
     if isinstance(value, list) and parameter.multiple:
         return [_argument_text(path, key, item) for item in value]
@@ -124,6 +126,8 @@ def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
 
 
 def _argument_text(path: Path, key: str, value: Any) -> str:
+    from store.files.typed_json import LARGEST, shown
+
     is_big = isinstance(value, int) and abs(value) >= LARGEST
     if is_big or isinstance(value, bool) or not isinstance(value, str | int | float):
         raise MonosemError(f"{path}: {key} takes one number or text, not {shown(value)}")
