@@ -200,6 +200,62 @@ def eval_on(name: str) -> Arguments:
     return lambda place: ["eval", str(place.folder / "it"), "--activations", str(place.folder / name)]
 
 
+def endless(name: str, device: str = "") -> Callable[[Place], None]:
+    """A fifo that nobody writes to, or a link to a device that never ends."""
+
+    def prepare(place: Place) -> None:
+        sample(place)
+        if device:
+            (place.folder / name).symlink_to(device)
+        else:
+            os.mkfifo(place.folder / name)
+
+    return prepare
+
+
+def negative_array(place: Place) -> None:
+    """An .npy file that claims fewer rows than none."""
+    array("a.npy", ROWS)(place)
+    path = place.folder / "a.npy"
+    path.write_bytes(path.read_bytes().replace(b"(400, 16)", b"(-40, 16)"))
+
+
+def nested_config(value: str) -> tuple[Callable[[Place], None], Arguments, str]:
+    """A file of flags with a value that Python's reader gives up on."""
+    return write("a.toml", f"tokens = {value}".encode()), train("--config", "{folder}/a.toml"), "a.toml"
+
+
+IRREGULAR = "is not a"
+ENDLESS: dict[str, tuple[str, Arguments]] = {
+    **{name: (name, train(data=f"{{folder}}/{name}")) for name in ("x.txt", "x.jsonl", "x.jsonl.zst", "x.parquet")},
+    **{name: (name, on_array(name)) for name in ("x.npy", "x.h5", "x.safetensors")},
+    "config": ("x.toml", train("--config", "{folder}/x.toml")),
+    "recipe": ("x.json", lambda place: on("generate", "--recipe", str(place.folder / "x.json"))(place)),
+    "labels": ("x.tsv", lambda place: on("find", "--labels", str(place.folder / "x.tsv"))(place)),
+    "imported notes": ("x.csv", lambda place: on("label", "--import", str(place.folder / "x.csv"))(place)),
+}
+NUMBERS: dict[str, Arguments] = {
+    "tokens of 400 digits": train("--tokens", "9" * 400),
+    "seed of 65 bits": train("--seed", str(2**64)),
+    "text before of 64 bits": on("show", "3", "--before", str(2**63)),
+    "text after of 64 bits": on("show", "3", "--after", str(2**63)),
+    "width of 67 bits": on("show", "3", "--width", "9" * 20),
+    "columns without end": on("show", "3", "--width", "1000000"),
+    "top-p that is no number": on("generate", "--prompt", "a", "--top-p", "nan"),
+    "rate that is infinite": train("--lr", "inf"),
+}
+LATIN = "caf\udce9"
+"""Letters in latin-1, as the command line gives them."""
+FOREIGN: dict[str, Arguments] = {
+    "filter": on("show", "--filter", f"token:{LATIN}"),
+    "pattern": on("find", LATIN),
+    "prompt": on("generate", "--prompt", LATIN),
+    "label": on("label", "3", LATIN),
+    "tag": on("label", "3", "--tag", LATIN),
+    "count": train("--tokens", LATIN),
+}
+LONG = "x" * 5_000
+
 CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "missing corpus": (nothing, train(data="{folder}/none.txt"), "none.txt"),
     "glob without a match": (nothing, train(data="{folder}/*.jsonl"), "*.jsonl"),
@@ -268,6 +324,22 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "text for a run on an array": (run_on_array, on("eval", "--data", "stdlib"), "--data"),
     "array of another width": (run_on_array, eval_on("b.npy"), "15"),
     "folder instead of an array": (run_on_array, eval_on("it"), "not an array"),
+    **{f"fifo as {name}": (endless(path), argued, IRREGULAR) for name, (path, argued) in ENDLESS.items()},
+    **{f"endless {name}": (endless(path, "/dev/zero"), argued, IRREGULAR) for name, (path, argued) in ENDLESS.items()},
+    **{name: (sample, argued, "") for name, argued in NUMBERS.items()},
+    **{f"{name} that is not UTF-8": (sample, argued, "") for name, argued in FOREIGN.items()},
+    "array with fewer rows than none": (negative_array, on_array("a.npy"), "a.npy"),
+    "config of lists in lists": nested_config("[" * 5_000),
+    "config with a number of 5 000 digits": nested_config("1" * 5_000),
+    "config with a long hexadecimal number": nested_config("0x" + "f" * 5_000),
+    "recipe with half a character": (
+        lambda place: (sample(place), write("r.json", b'{"recipe": 1, "prompt": "\\ud800"}')(place))[0],
+        lambda place: on("generate", "--recipe", str(place.folder / "r.json"))(place),
+        "prompt",
+    ),
+    "name that no file can have": (nothing, lambda place: ["show", LONG], ""),
+    "output that no file can be": (sample, on("show", "3", "--output", LONG), ""),
+    "import of a folder without end": (nothing, lambda place: ["import", "/proc/self"], "/proc"),
     "a file where the run should be": (
         write("file", b""),
         lambda place: [*train()(place), "--out", str(place.folder / "file" / "run")],

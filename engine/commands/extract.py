@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from engine.data.activations import Captured, captured_batches, to_array, whole_forwards
+from engine.data.activations import Captured, Meter, captured_batches, to_array, whole_forwards
 from engine.data.contexts import ContextStream
 from engine.jobs.resume import agreeing, begin, differing, has_begun
 from engine.jobs.subject import Subject, open_subject, pinned, spec_of
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
-from engine.runtime.progress import Progress
+from engine.runtime.progress import Progress, Task
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
 from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, joined_rows, write_shard
@@ -122,13 +122,14 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
     with progress.task("extracting", info.n_contexts, "contexts", before) as bar:
         for number in range(done, total):
             wanted = min(info.contexts_per_shard, info.n_contexts - number * info.contexts_per_shard)
-            rows = _shard(subject, site, stream, wanted, info.dtype)
+            rows = _shard(subject, site, stream, wanted, info.dtype, bar)
             write_shard(run.activations, number, info, rows)
-            bar.advance(wanted, shards=number + 1)
+            bar.advance(0, shards=number + 1)
 
 
-def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> ShardRows:
-    return joined_rows([_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)])
+def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str, bar: Task) -> ShardRows:
+    meter = Meter(report=bar.advance)
+    return joined_rows([_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts, meter)])
 
 
 def _rows(captured: Captured, dtype: str) -> ShardRows:

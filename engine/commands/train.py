@@ -165,7 +165,7 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
     device = device_of(shared)
     with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
-        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
+        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.meter)
         if resume:
             loop.resume()
         with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):

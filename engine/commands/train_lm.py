@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import transformers
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from engine.corpus.data_argument import open_corpus
-from engine.corpus.documents import Corpus
+from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, has_held_out, ordered
 from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
 from engine.jobs.resume import agreeing, begin, has_begun
@@ -113,12 +114,18 @@ def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: P
     kept = run.checkpoints / "lm" / TOKENIZER
     if kept.is_file():
         return fast_tokenizer(settings.context, tokenizer_file=str(kept))
-    progress.say(f"learning a vocabulary of {settings.vocab:,} tokens")
     documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
-    tokenizer = train_tokenizer(documents, settings.vocab, settings.context)
+    with progress.task(f"learning a vocabulary of {settings.vocab:,} tokens", None, "documents") as bar:
+        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context)
     with atomic_path(kept) as temporary:
         tokenizer.backend_tokenizer.save(str(temporary))
     return tokenizer
+
+
+def _counted(documents: Iterable[Document], bar: Task) -> Iterator[Document]:
+    for document in documents:
+        yield document
+        bar.advance(1)
 
 
 def _train(

@@ -10,8 +10,9 @@ Shapes: N counted tokens, D width of a row, B contexts, T positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,6 +26,19 @@ from engine.model.sites import Site
 from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
 from store.run.shards import ShardReader
+
+
+@dataclass
+class Meter:
+    """Measures where the time of making activations goes."""
+
+    contexts: int = 0
+    """Contexts of the first block."""
+    model_seconds: float = 0.0
+    text_seconds: float = 0.0
+    """Reading, tokenizing and laying out contexts."""
+    report: Callable[[int], None] | None = None
+    """Called with the number of contexts after each forward pass."""
 
 
 class Captured(NamedTuple):
@@ -47,14 +61,16 @@ def whole_forwards(contexts: int, context: int) -> int:
 
 
 def captured_batches(
-    lm: LanguageModel, sites: Sequence[Site], stream: ContextStream, contexts: int
+    lm: LanguageModel, sites: Sequence[Site], stream: ContextStream, contexts: int, meter: Meter | None = None
 ) -> Iterator[Captured]:
-    """Run the model up to the last of the sites over the next `contexts` contexts of a stream.
+    """Run the model up to the last of the sites over the next `contexts` contexts of a stream, measured by `meter`.
 
     The stream advances by whole forward passes, even if `contexts` ends within one.
     """
-    size = forward_contexts(stream.settings.context)
+    size, meter = forward_contexts(stream.settings.context), meter or Meter()
+    began = time.perf_counter()
     for batch in stream.batches(size, -(-contexts // size) * size):
+        read = time.perf_counter()
         if batch.first % size:
             raise ValueError(f"context {batch.first} is not the first of a forward of {size}")
         tokens_BT, mask_BT = batch.tensors(lm.device)
@@ -63,7 +79,13 @@ def captured_batches(
         contexts -= len(wanted.tokens_BT)
         counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
         rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
-        yield Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
+        captured = Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
+        meter.text_seconds += read - began
+        meter.model_seconds += time.perf_counter() - read
+        if meter.report is not None:
+            meter.report(len(wanted.tokens_BT))
+        yield captured
+        began = time.perf_counter()
 
 
 class Columns(NamedTuple):
@@ -119,6 +141,7 @@ class ModelBlocks:
     stream: ContextStream
     contexts_per_block: int
     """Whole forward passes."""
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def d_in(self) -> int:
@@ -128,7 +151,7 @@ class ModelBlocks:
     def next_block(self, rows: int) -> Iterator[torch.Tensor]:
         """Run the model over the next contexts until there are `rows` rows."""
         given = 0
-        for captured in captured_batches(self.lm, self.sites, self.stream, self.contexts_per_block):
+        for captured in captured_batches(self.lm, self.sites, self.stream, self.contexts_per_block, self.meter):
             piece_ND = captured.acts_ND[: rows - given]
             given += len(piece_ND)
             yield piece_ND

@@ -9,7 +9,6 @@ Shapes: N rows, D = d_in.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.regular_file import open_regular
 from store.files.sealed_hdf5 import keeps_elsewhere
 
 BLOCK_ROWS = 1024
@@ -271,7 +269,6 @@ class _File:
 def _opened(path: Path) -> Iterator[_File]:
     kind = path.suffix.lower()
     try:
-        os.close(open_regular(path, follow=True))
         if kind == ".npy":
             yield _npy(np.load(path, mmap_mode="r", allow_pickle=False))
         elif kind == ".safetensors":

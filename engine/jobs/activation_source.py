@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.data.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
+from engine.data.activations import BlockSource, Columns, Meter, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings
 from engine.jobs.subject import Subject, device_of, open_subject, spec_of
@@ -48,6 +48,8 @@ class Source:
     readers: list[Reader]
     origin: Subject | ShardInfo | Array
     """Description of the activations."""
+    meter: Meter | None = None
+    """Measures the model's time; None where activations were stored."""
 
     @property
     def subject(self) -> Subject | None:
@@ -119,8 +121,9 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         known = resolved(places, spec.d_in, d_out=spec.d_out, width=width)
         readers.append(Reader(of_row, _complete(spec, known), known, one.provenance()))
     contexts = _contexts_at_once(readers, subject.context)
-    blocks = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts)
-    return Source(blocks, readers, subjects[0])
+    meter = Meter(min(contexts, -(-readers[0].settings.tokens // subject.context)))
+    blocks = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter)
+    return Source(blocks, readers, subjects[0], meter)
 
 
 def _laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:

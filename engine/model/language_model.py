@@ -24,6 +24,9 @@ from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent
 from store.files.errors import MonosemError, WorkFailed
 
+LARGE = 10**8
+"""Bytes of a model from which loading it is announced."""
+
 __all__ = ["SHORT_NAMES", "LanguageModel", "load_model"]
 
 
@@ -120,7 +123,9 @@ def load_model(
     with _silence():
         files = find_model(name, progress or Silent())
         _check_config(files)
-        _check_room(files, dtype, device)
+        size = _check_room(files, dtype, device)
+        if size >= LARGE and progress is not None:
+            progress.say(f"loading {name}: {gigabytes(size)}")
         network = _load_network(files, dtype)
         tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
         network = _place(network, name, device)
@@ -163,8 +168,8 @@ def _check_config(files: ModelFiles) -> None:
         )
 
 
-def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> None:
-    """Refuse a model that does not fit, before reading weights; those for a GPU pass through host memory too."""
+def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> int:
+    """Return the bytes of a model. Refuse one that does not fit; weights for a GPU pass through host memory too."""
     needed = files.parameters * dtype.itemsize
     on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
@@ -173,6 +178,7 @@ def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> 
                 f"{files.folder} needs {gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free",
                 "Use `dtype=bfloat16`, a smaller model, or a machine with more memory.",
             )
+    return needed
 
 
 def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:

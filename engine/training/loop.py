@@ -14,8 +14,9 @@ from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
+import torch
 
-from engine.data.activations import BlockShuffle, Columns
+from engine.data.activations import BlockShuffle, Columns, Meter
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
@@ -110,11 +111,15 @@ class TrainLoop:
     checkpoint_every: int | None
     """Steps between checkpoints; None for one every `checkpoint_seconds`."""
     progress: Progress
+    meter: Meter | None = None
+    """Measures the model's time; None where activations were stored."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     seconds: float = 0.0
     """Training time before this process took over."""
     logged_at: float = 0.0
     """Training time at the last log line."""
+    waited: float = 0.0
+    """Seconds spent on waiting for activations."""
 
     def resume(self) -> bool:
         """Restore the latest step that all members have a checkpoint of; return False if there is no checkpoint.
@@ -162,9 +167,10 @@ class TrainLoop:
             WorkFailed: the loss or weights of every remaining member are NaN or infinite; names its last checkpoint.
         """
         settings = self.members[0].trainer.settings
-        began = time.perf_counter() - self.seconds
+        here = time.perf_counter()
+        began = here - self.seconds
         if self.step_count == 0:
-            sample_ND = self.shuffle.peek(SAMPLE_ROWS)
+            sample_ND = self._first_rows()
             for member in self.members:
                 member.trainer.start(*member.columns.of(sample_ND))
         several = f"training {len(self.members)} autoencoders" if len(self.members) > 1 else "training"
@@ -177,6 +183,26 @@ class TrainLoop:
         end = EndEvent(tokens=settings.tokens, seconds=self.seconds, tok_s=settings.tokens / max(self.seconds, 1e-9))
         for member in self._going():
             EventLog(member.run.events).append(end)
+        self._say_shares(time.perf_counter() - here)
+
+    def _first_rows(self) -> torch.Tensor:
+        """Return rows to initialise from. This makes the first block, which may take minutes."""
+        began = time.perf_counter()
+        if self.meter is None:
+            return self.shuffle.peek(SAMPLE_ROWS)
+        with self.progress.task("first activations", self.meter.contexts, "contexts") as bar:
+            self.meter.report = bar.advance
+            rows_ND = self.shuffle.peek(SAMPLE_ROWS)
+            self.meter.report = None
+        self.waited += time.perf_counter() - began
+        return rows_ND
+
+    def _say_shares(self, total: float) -> None:
+        """Say what the time went to. The model runs in a thread of its own, so shares may add up to more than all."""
+        if self.meter is not None:
+            parts = ("model", self.meter.model_seconds), ("text", self.meter.text_seconds), ("SAE", total - self.waited)
+            shares = ", ".join(f"{name} {seconds:.1f} s ({seconds / total:.0%})" for name, seconds in parts)
+            self.progress.say(f"time: {shares} of {total:.1f} s")
 
     def _going(self) -> list[Member]:
         return [member for member in self.members if member.failure is None]
@@ -199,7 +225,9 @@ class TrainLoop:
         clock = CheckpointClock(self.checkpoint_every, self.checkpoint_seconds)
         shown = self.step_count
         while self.step_count < settings.steps:
+            asked = time.perf_counter()
             rows_ND = self.shuffle.next_batch()
+            self.waited += time.perf_counter() - asked
             for member in self._going():
                 member.trainer.step(*member.columns.of(rows_ND))
             step, now = self.step_count, time.perf_counter()

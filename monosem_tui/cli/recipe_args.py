@@ -10,6 +10,9 @@ from store.live.clamp import parse_clamp
 from store.live.recipe import Recipe
 from store.settings.generate import GenerateSettings
 
+LARGEST_TEXT = 16 << 20
+"""Bytes of a text that is piped in."""
+
 
 def asked_recipe(path: Path | None, asked: GenerateSettings) -> Recipe:
     """Return the recipe of a file, or a new one, with the given settings in place of its values.
@@ -30,11 +33,14 @@ def piped_text(flag: str) -> str:
     """Return all of stdin without the line break at its end.
 
     Raises:
-        MonosemError: nothing is piped in, or it is not UTF-8.
+        MonosemError: nothing is piped in, it is not UTF-8, or longer than `LARGEST_TEXT`.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise MonosemError("there is no text", f"Give some with {flag}, or pipe it in.")
+    content = sys.stdin.buffer.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise MonosemError(f"the piped text has more than {LARGEST_TEXT >> 20} MiB")
     try:
-        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+        return content.decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError as error:
         raise MonosemError(f"the piped text is not UTF-8: {error.reason} at byte {error.start}") from None

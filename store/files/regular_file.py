@@ -37,7 +37,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket, or a fifo that nobody reads
-            raise _irregular(path) from error
+            raise _irregular(path, follow) from error
         if follow or error.errno not in (errno.ELOOP, errno.EMLINK):
             raise
         target = Path(os.path.realpath(path))
@@ -48,7 +48,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
         descriptor = os.open(target, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _irregular(path)
+        raise _irregular(path, follow)
     return descriptor
 
 
@@ -73,5 +73,5 @@ def read_whole(path: Path, most: int = LARGEST, *, follow: bool = False) -> byte
     return content
 
 
-def _irregular(path: Path) -> MonosemError:
-    return MonosemError(f"{path} is not a regular file", "Save what it gives into a file first.")
+def _irregular(path: Path, is_named: bool) -> MonosemError:
+    return MonosemError(f"{path} is not a regular file", "Write what it gives into a file first." if is_named else "")
