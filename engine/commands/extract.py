@@ -41,8 +41,6 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
     settings = wanted_settings(run, pinned(asked), resume=resume)
-    if settings.tokens < 1:
-        raise MonosemError(f"`tokens` must be positive, not {settings.tokens}")
     if settings.keep not in DTYPES:
         raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
     with run.locked():

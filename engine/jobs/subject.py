@@ -169,8 +169,6 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
 
 def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
     """Load the language model on its device."""
-    if min(settings.seed, settings.order_seed) < 0:
-        raise MonosemError(f"a seed must not be negative: {min(settings.seed, settings.order_seed)}")
     device = pick_device(settings.device)
     return load_model(settings.model, device=device, dtype=pick_dtype(settings.dtype, device), progress=progress)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from engine.runtime.devices import pick_device, products_in_bfloat16
@@ -42,7 +41,6 @@ def resolved(
         MonosemError: a value is impossible.
     """
     s = settings
-    _check_positive(s)
     if s.d_sae is not None and s.expansion is not None:
         raise MonosemError("`d_sae` and `expansion` say the same thing twice", "Give one of them.")
     d_sae = s.d_sae or d_in * (s.expansion or 16)
@@ -83,13 +81,6 @@ def _steering(settings: TrainSettings, known: Architecture) -> Sparsity:
     if len(given) > 1:
         raise MonosemError("`k` and `l1` both decide how sparse features are", "Give one of them.")
     return given[0] if given else known.steered_by[0]
-
-
-def _check_positive(settings: TrainSettings) -> None:
-    for name in ("tokens", "d_sae", "expansion", "lr", "batch", "buffer", "dead_after", "checkpoint_every"):
-        value = getattr(settings, name)
-        if value is not None and not 0 < value < math.inf:
-            raise MonosemError(f"`{name}` must be positive, not {value}")
 
 
 def sae_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> SaeSettings:

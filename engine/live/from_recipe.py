@@ -16,6 +16,7 @@ from store.live.model_outputs import ClampSweep
 from store.live.recipe import Recipe
 from store.run.folder import RunFolder
 from store.run.weights import sae_digest
+from store.settings.generate import GenerateSettings
 
 
 def signed(recipe: Recipe, run: RunFolder, progress: Progress) -> Recipe:
@@ -46,8 +47,7 @@ def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:
     Raises:
         MonosemError: the recipe does not fit the run, or asks for samples that would all be the same.
     """
-    if recipe.samples < 1:
-        raise MonosemError(f"at least one sample has to be asked for, not {recipe.samples}")
+    GenerateSettings.checked("samples", recipe.samples)
     if recipe.samples > 1 and recipe.sampling.temperature == 0:
         raise MonosemError("at temperature 0 every sample is the same", "Add `temperature=1`.")
     prompt, clamps = prompt_of(live, recipe), [parse_clamp(clamp) for clamp in recipe.clamps]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from math import inf
 from numbers import Integral, Real
 from typing import Any, Self, TypeVar, cast
 
@@ -102,7 +103,12 @@ class Settings:
             return value
         number: Any = value
         known, is_whole = cls.description(name), kind == "int"
-        if isinstance(value, bool) or not isinstance(value, Integral if is_whole else Real) or number != number:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, Integral if is_whole else Real)
+            or number in (inf, -inf)
+            or number != number
+        ):
             raise MonosemError(f"`{name}` is {shown(value)}, not a {'whole ' * is_whole}number")
         least = -MAX if known.least is None else known.least
         least = max(least, int(known.metavar in ("COUNT", "SIZE"))) if is_whole else least
