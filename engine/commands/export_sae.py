@@ -41,7 +41,7 @@ LENS_VERSION = "6.0.0"
 
 
 def export(run: RunFolder, to: str, out: Path) -> list[Path]:
-    """Write a run's autoencoder for another library; gives the files.
+    """Write a run's autoencoder for another library; return the files.
 
     Raises:
         MonosemError: there is no such format, the library cannot compute it, or something is in the way.
@@ -209,4 +209,4 @@ WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
     "sparsify": to_sparsify,
     "dictionary-learning": to_dictionary_learning,
 }
-"""By the name behind --to."""
+"""By the name after --to."""
