@@ -34,6 +34,7 @@ from engine.training.loop import Member, TrainLoop
 from engine.training.sinks import check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
+from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder, RunRecord
 from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
@@ -131,6 +132,7 @@ def _locked(runs: Sequence[RunFolder]) -> Iterator[None]:
     with ExitStack() as stack:
         for run in runs:
             stack.enter_context(run.locked())
+            clear_merged(run)
         yield
 
 

@@ -53,11 +53,13 @@ class LmReport:
     samples: list[str]
 
 
-def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport:
+def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport | None:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
+    Return the model's report, or None where an earlier call has saved the model.
+
     Args:
-        run: the folder; it may hold no model.
+        run: the folder; it may hold no model but the one that is resumed.
         asked: what to train.
         progress: who is told.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
@@ -69,7 +71,14 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            config = run.record().config if run.exists() else {}
+            if "lm" not in config:
+                raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            progress.say(f"{run.model} is trained already")
+            shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+            if len(config) == 1:  # else the status is that of later work
+                run.update(status="done", message="", pid=0)
+            return None
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -246,8 +255,6 @@ def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokeniz
     """Write model/, all or nothing."""
     transformers.utils.logging.disable_progress_bar()
     temporary = run.path / f".model.tmp-{os.getpid()}"
-    for stale in run.path.glob(".model.tmp-*"):
-        shutil.rmtree(stale, ignore_errors=True)
     try:
         with disk_errors(run.model):
             network.save_pretrained(temporary)

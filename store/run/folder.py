@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+_LEFTOVER = re.compile(
+    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+)
+"""Names of a run's temporary files and folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +200,7 @@ class RunFolder:
                 raise MonosemError(
                     f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
                 ) from None
+            self._tidy()
             before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
             try:
                 yield
@@ -204,6 +210,14 @@ class RunFolder:
                 if self._work() == before:
                     self._forget(known, is_new)
                 raise
+
+    def _tidy(self) -> None:
+        """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""
+        for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
+            for path in () if folder.is_symlink() else folder.glob(".*"):
+                if _LEFTOVER.fullmatch(path.name):
+                    with suppress(OSError):  # a stranger's folder may be in its place
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""
