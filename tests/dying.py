@@ -58,11 +58,11 @@ def dying_at(n: int, work: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
-def deaths(work: Callable[[], object], after_each: Callable[[], None]) -> int:
-    """Kill `work` at every place in turn and look at what each death leaves; gives how many places there were."""
-    n = 0
+def deaths(work: Callable[[], object], after_each: Callable[[], None], every: int = 1) -> int:
+    """Kill `work` at every place in turn, or every n-th, and look at what each death leaves; return how many places."""
+    n = tried = 0
     while (end := forked(dying_at(n, work))) == DIED:
         after_each()
-        n += 1
+        n, tried = n + every, tried + 1
     assert end == DONE
-    return n
+    return tried

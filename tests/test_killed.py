@@ -1,0 +1,140 @@
+"""Commands killed wherever they touch the disk for good: what is left is consistent, and the next call ends as if none had.
+
+Each place is an fsync, rename or removal (`tests.dying`); of a command's places, every n-th is tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from monosem_tui.cli.main import run as monosem
+from store.run.folder import RunFolder
+from tests.dying import DONE, deaths, forked
+from tests.tiny_text import write_corpus
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--layer", "0", "--tokens", "2k", "--batch", "128", "--d-sae", "32", "--index-tokens", "1k", "--device", "cpu")
+LM = ("--vocab", "300", "--d-model", "16", "--heads", "2", "--context", "32", "--tokens", "4k", "--batch", "256")
+TRAIN = ("train", "--model", "lm", "--data", "text.txt", "--checkpoint-every", "5", *SMALL)
+VOLATILE = {"run.json", "events.jsonl", ".lock"}
+"""Files that hold times; their names count, their bytes do not."""
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A command, and how to go on after it was killed."""
+
+    command: tuple[str, ...]
+    again: tuple[str, ...] = ()
+    """The command itself where empty."""
+    every: int = 1
+    fresh: str = ""
+    """A folder that must not exist for `again`, and is complete where it does."""
+
+
+CASES = {
+    "lm": Killed(("lm", "--data", "text.txt", "--checkpoint-every", "5", "--out", "runs/new", *LM), ("lm", "--resume", "--out", "runs/new"), 6),
+    "extract": Killed(
+        ("extract", "--model", "lm", "--data", "text.txt", "--layer", "0", "--tokens", "1k", "--out", "runs/new"),
+        ("extract", "--resume", "--out", "runs/new"),
+        2,
+    ),
+    "train": Killed((*TRAIN, "--k", "4", "--out", "runs/new"), ("train", "--resume", "--out", "runs/new"), 9),
+    "sweep": Killed((*TRAIN, "--k", "2,4", "--out", "runs/new"), (*TRAIN, "--k", "2,4", "--out", "runs/new", "--resume"), 15),
+    "index": Killed(("index", "runs/plain", "--tokens", "1k"), ("index", "runs/plain", "--tokens", "1k", "--resume"), 3),
+    "merge": Killed(("merge", "runs/begun"), every=1),
+    "eval": Killed(("eval", "runs/plain", "--tokens", "1k"), every=2),
+    "label": Killed(("label", "runs/done", "3", "a label"), every=1),
+    "import": Killed(("import", "sae", "--model", "lm", "--data", "text.txt", "--tokens", "500", "--out", "runs/new"), every=2),
+    "export saelens": Killed(("export", "runs/done", "--to", "saelens", "--out", "out"), every=1),
+    "export html": Killed(("export", "runs/done", "--to", "html", "--out", "out"), every=1, fresh="out"),
+}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, a text, runs in several states, and an exported autoencoder.
+
+    Only forked processes compute, so that none inherits threads of torch.
+    """
+    folder = tmp_path_factory.mktemp("prepared")
+    write_corpus(folder / "text.txt")
+
+    def prepare() -> None:
+        os.chdir(folder)
+        must(("lm", "--data", "text.txt", "--out", "./lm", *LM))
+        must((*TRAIN, "--k", "4", "--no-index", "--out", "runs/plain"))
+        shutil.copytree("runs/plain", "runs/done")
+        must(("index", "runs/done", "--tokens", "1k"))
+        shutil.copytree("runs/plain", "runs/begun")
+        from engine.indexing import index_run
+
+        index_run.merge = lambda *_: os._exit(DONE)
+        must(("export", "runs/done", "--to", "saelens", "--out", "sae"))
+        must(("index", "runs/begun", "--tokens", "1k"))
+
+    assert forked(prepare) == DONE
+    assert (folder / "runs/begun/index/seg-00000.h5").is_file()
+    return folder
+
+
+def must(arguments: Sequence[str]) -> None:
+    assert monosem(arguments) == 0, arguments
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder; of those in VOLATILE only that they exist."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): b"" if path.name in VOLATILE else path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_anywhere_it_ends_as_if_it_had_not_been(
+    name: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    case, place = CASES[name], tmp_path / "place"
+
+    def within(arguments: Sequence[str]) -> Callable[[], None]:
+        return lambda: must(arguments)
+
+    def anew() -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(prepared, place)
+        os.chdir(place)
+
+    monkeypatch.chdir(tmp_path)
+    anew()
+    assert forked(within(case.command)) == DONE
+    wanted = contents(place)
+    anew()
+
+    def after() -> None:
+        assert forked(look) == DONE
+        again = case.again or case.command
+        if not again[1:2] == ("--resume",) or (place / "runs/new/run.json").is_file():
+            pass
+        if case.fresh and (place / case.fresh).exists():
+            assert contents(place) == wanted
+        else:
+            begun = (place / "runs/new/run.json").is_file() or "runs/new" not in again
+            assert forked(within(again if begun else case.command)) == DONE, capfd.readouterr().err
+            assert contents(place) == wanted
+        for run in (place / "runs").iterdir():
+            assert RunFolder(run).record().status in ("done", "new") or run.name == "begun"
+        anew()
+
+    def look() -> None:
+        for run in sorted(Path("runs").iterdir()):
+            if (run / "run.json").is_file():
+                must(("show", str(run)))
+                must(("verify", str(run)))
+        must(("runs", "--json"))
+
+    assert deaths(within(case.command), after, case.every) >= 3
