@@ -103,7 +103,9 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
-    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+    record = run.record() if run.exists() else RunRecord()
+    killed = COMMAND in record.config and record.status == "new"
+    if (run.sae.is_file() or "train" in record.config) and not killed:
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
     foreign = read(path)
@@ -263,7 +265,7 @@ def _write(
             "train": {name: getattr(settings, name) for name in names},
             COMMAND: _source(foreign, made, spec, found),
         }
-        run.update(spec=spec, provenance=provenance, config=config)
+        run.update(spec=spec, provenance=provenance, config=config, status="new")  # until all of it is there
         save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
         if found is not None:
             note(run, found[0])
