@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -26,8 +25,8 @@ from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, 
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.training.schedule import CheckpointClock
-from store.files.atomic import atomic_path, fsync_folder
-from store.files.errors import MonosemError, WorkFailed, disk_errors
+from store.files.atomic import atomic_path, new_folder, sync
+from store.files.errors import MonosemError, WorkFailed
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import Provenance, RunFolder, RunRecord
 from store.run.spec import known_fields
@@ -245,20 +244,11 @@ def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -
 def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write model/, all or nothing."""
     transformers.utils.logging.disable_progress_bar()
-    temporary = run.path / f".model.tmp-{os.getpid()}"
-    for stale in run.path.glob(".model.tmp-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    try:
-        with disk_errors(run.model):
-            network.save_pretrained(temporary)
-            tokenizer.save_pretrained(temporary)
-            for file in temporary.iterdir():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            temporary.rename(run.model)
-            fsync_folder(run.path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(run.model) as temporary:
+        network.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        for file in temporary.iterdir():
+            sync(file)
 
 
 @torch.no_grad()
