@@ -117,7 +117,7 @@ def _usage(error: Any) -> tuple[str, str]:
 def _parameters(command: Any, context: Any) -> set[str]:
     """Return the names of the running command's parameters."""
     name = context.invoked_subcommand if context is not None else None
-    return {parameter.name for parameter in command.commands[name].params} if name else set()
+    return {parameter.name for parameter in command.get_command(context, name).params} if name else set()
 
 
 def _stdout_is_gone() -> bool:

@@ -11,7 +11,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -23,7 +23,9 @@ from store.files.typed_json import decode
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.vocabulary import Vocabulary
-from store.run.weights import SaeWeights
+
+if TYPE_CHECKING:
+    from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, ACT_BITS = 24, 16
