@@ -28,7 +28,7 @@ class NotesControl(ScreenPart):
         self._revision = self._editor.notes.revision
         self._unreadable = ""
         self._lacking: set[str] = set()
-        """What the file system has been said to lack."""
+        """Warnings about the file system that were shown."""
 
     @property
     def _editor(self) -> NoteEditor:
