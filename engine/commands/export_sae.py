@@ -208,4 +208,4 @@ WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
     "sparsify": to_sparsify,
     "dictionary-learning": to_dictionary_learning,
 }
-"""By the name behind --to."""
+"""By the name after --to."""

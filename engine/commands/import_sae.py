@@ -61,10 +61,10 @@ class Imported:
 
 
 def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
-    """Return the autoencoders of a folder that are meant.
+    """Return the chosen autoencoders of a folder.
 
     Raises:
-        MonosemError: there are several and nobody says which, or none of that name.
+        MonosemError: there are several and none was chosen, or none has that name.
     """
     found = found_under(path) if path.exists() else []
     if not found or found == [path]:
@@ -98,7 +98,7 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
         run: where to; it may hold a language model of its own, and no autoencoder.
         path: file or folder of one autoencoder.
         asked: what the caller knows better than the files.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.

@@ -58,7 +58,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     Args:
         run: the folder; it may hold no model.
         asked: what to train.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
 
     Raises:

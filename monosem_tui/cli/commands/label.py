@@ -57,7 +57,7 @@ def label(
 
     wanted = notes.NoteRequest(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
     if feature is None and wanted.anything:
-        raise MonosemError("which feature? What is said needs its number behind RUN", "monosem label RUN ID TEXT")
+        raise MonosemError("which feature? A note needs its number after RUN", "monosem label RUN ID TEXT")
     if (exported or imported) and feature is not None:
         raise MonosemError("--export and --import are about all notes of a run", "Leave the number of a feature out.")
     if exported and imported:
