@@ -103,7 +103,8 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
-    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+    config = run.record().config if run.exists() else {}
+    if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
     foreign = read(path)
@@ -263,11 +264,11 @@ def _write(
             "train": {name: getattr(settings, name) for name in names},
             COMMAND: _source(foreign, made, spec, found),
         }
-        run.update(spec=spec, provenance=provenance, config=config)
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        run.update(spec=spec, provenance=provenance, config=config, status="done")
         if found is not None:
             note(run, found[0])
-        run.update(status="done")
+        # Last: as long as it is missing, the import can be made again.
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
 
 
 def _source(

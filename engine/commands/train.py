@@ -34,6 +34,7 @@ from engine.training.loop import Member, TrainLoop
 from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
+from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
@@ -189,6 +190,7 @@ def _tidy(task: Job) -> None:
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
+    clear_merged(run)
     record = run.record()
     tokens = trainer_settings(trained_settings(run), record.spec.d_in, record.spec.d_out).tokens
     run.update(results=replace(record.results, tokens=tokens))

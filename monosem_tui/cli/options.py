@@ -212,6 +212,7 @@ Config = Annotated[
         help="Take flags from a file; those on the command line win.",
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file that is there, of whatever kind.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Color = Annotated[

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from store.files.errors import MonosemError
+from store.files.owner_lock import file_lock
 
 LONGEST_PATH = 100
 """Bytes; systems take 104 to 108, the end marked by a zero."""
@@ -174,7 +175,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Let one of several starting servers look and bind at a time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file_lock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

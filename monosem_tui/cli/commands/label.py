@@ -40,7 +40,11 @@ def label(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let the imported file win; its empty cells empty what is here.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="--import: let the file win; its empty cells empty what is here. --export: replace any file.",
+        ),
     ] = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -58,11 +62,11 @@ def label(
         raise MonosemError("--export and --import are about all notes of a run", "Leave the number of a feature out.")
     if exported and imported:
         raise MonosemError("--export and --import at once", "Import first, then export.")
-    if overwrite and not imported:
-        raise MonosemError("--overwrite goes with --import")
+    if overwrite and not (imported or exported):
+        raise MonosemError("--overwrite goes with --import and --export")
     place = find_place(run, runs_root(runs_dir))
     if exported:
-        notes.export(place, exported)
+        notes.export(place, exported, overwrite=overwrite)
     elif imported:
         notes.take_in(place, imported, overwrite=overwrite, json=json)
     elif feature is None:

@@ -61,10 +61,9 @@ def show(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write the page to FILE, or RUN-ID.md in a folder; nothing is overwritten."
-        ),
+        typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
     ] = None,
+    overwrite: o.Overwrite = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -99,6 +98,6 @@ def show(
             after=after,
         )
         form = "json" if json else None if format == "text" else format
-        page.report(place, feature, choice=choice, width=columns, form=form, to=to)
+        page.report(place, feature, choice=choice, width=columns, form=form, to=to, overwrite=overwrite)
     else:
         summary.report(place, top=top, width=columns, json=json)

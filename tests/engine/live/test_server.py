@@ -328,7 +328,7 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
     assert isinstance(child.hear(), wire.Hello)
-    child.raw(b"no request\n")
+    child.tell(wire.Go(id=1))
     assert isinstance(child.hear(), wire.Failed)  # it has printed by then
     child.close()
     assert sorted(log.read_text().splitlines()) == ["C library", "library"]
