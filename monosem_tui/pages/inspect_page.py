@@ -45,7 +45,7 @@ class _Tokens:
         self._tokens: Sequence[ReadToken] = ()
 
     def of(self, found: wire.Inspected | None) -> Sequence[ReadToken]:
-        """All of them."""
+        """Join the tokens of an answer's contexts."""
         if found is not self._found:
             self._found = found
             self._tokens = [token for context in found.contexts for token in context] if found else ()
