@@ -107,7 +107,7 @@ class ModelClient:
         return self._comes_back
 
     def belongs(self, process: object) -> bool:
-        """Whether this is the present connection."""
+        """Return whether this is the present connection."""
         return process is self._process
 
     # Requests
@@ -122,7 +122,7 @@ class ModelClient:
         self._with_model(lambda: self._begin(recipe, tokens) if self._can_be(recipe) else None)
 
     def can_go_on(self, recipe: Recipe) -> bool:
-        """Whether the text on the screen has these settings (clamps aside) and is incomplete."""
+        """Return whether the text on the screen has these settings (clamps aside) and is incomplete."""
         known, wanted = self._recipe, recipe
         same = known is not None and _apart_from_clamps(known) == _apart_from_clamps(wanted)
         return self._started and same and not self.writing.complete and self.phase is not Phase.DEAD
@@ -307,7 +307,7 @@ class ModelClient:
         self._starting = self._tell(lambda number: wire.Start(id=number, recipe=recipe))
 
     def _can_be(self, recipe: Recipe) -> bool:
-        """Whether the model can read such a prompt; reports why not."""
+        """Return whether the model can read such a prompt; report why not."""
         if recipe.chat and self.ready is not None and not self.ready.chat:
             self.problem = no_template(self.ready)
             return False

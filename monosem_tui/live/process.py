@@ -62,7 +62,11 @@ class ProcessConnection:
 
     def tell(self, request: wire.Request) -> None:
         """Send a request; after the server has ended it is dropped, and `ConnectionEnd` reports the end."""
-        self._outbox.put(wire.encode(request))
+        line = wire.encode(request)
+        if len(line) > wire.LONGEST_REQUEST:
+            self._hear(wire.Failed(id=request.id, what="the text is too long", hint=f"{len(line):,} bytes"))
+        else:
+            self._outbox.put(line)
 
     def take(self) -> list[ProcessMessage]:
         """Return the messages received since the last call."""
@@ -238,7 +242,7 @@ class AttachedProcess(ProcessConnection):
     def _read(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as answers:
             gone = self._listen(answers)
-        lost = f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
+        lost = f"no server answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
         self._hear(ConnectionEnd(f"it was {gone}" if gone else lost, idle=bool(gone)))
 
 

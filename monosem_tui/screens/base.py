@@ -85,7 +85,7 @@ class MonosemScreen(Screen[None]):
             Need.BACK: lambda: self.way_back() is not None,
         }
 
-    # What a subclass says
+    # For subclasses
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and bottom line."""
@@ -102,7 +102,7 @@ class MonosemScreen(Screen[None]):
             memory = part.remembered(memory)
         return memory
 
-    # What is on the screen
+    # Contents of the screen
 
     def compose(self) -> ComposeResult:
         """Header, body, keys, commands, bottom line."""

@@ -1,4 +1,4 @@
-"""The screen as a picture: SVG, with the fonts of whoever looks at it."""
+"""The screen as a picture: SVG, in the fonts of the viewer."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def segment_path(index: Path, number: int) -> Path:
 
 
 def complete_segments(index: Path) -> int:
-    """Return the number of segments from 0 on without a gap."""
+    """Return how many segments follow each other without a gap, counted from segment 0."""
     number = 0
     while segment_path(index, number).is_file():
         number += 1

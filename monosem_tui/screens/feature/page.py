@@ -50,7 +50,7 @@ class PageReader(ScreenPart):
             self._read(feature)
 
     def reread(self) -> None:
-        """Read the page anew: other examples are asked for, or the index has grown."""
+        """Read the page again: other examples are asked for, or the index has grown."""
         if self._page.display and self._page.card is not None:
             self._read(self._page.card.feature)
 
@@ -95,7 +95,7 @@ class PageReader(ScreenPart):
             known = renamed(known, run.store, run.notes)
         if known is None and not card.dead:
             self._read_more(card.feature, figures)
-            # What an index held before it grew stands there until its successor comes.
+            # Figures of the smaller index stay until those of the grown one arrive.
             if before is not None and self._page.card is not None and self._page.card.feature == card.feature:
                 figures = replace(figures, drift=before.drift, cofiring=before.cofiring, names=before.names)
         self._page.show(card, known or figures)

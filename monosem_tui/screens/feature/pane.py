@@ -29,7 +29,7 @@ from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
 
 DEBOUNCE = 0.08
-"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
+"""Seconds the cursor must rest before the page follows: a held key then costs two rows per step."""
 
 
 class FeaturePane(ScreenPart, Horizontal):
@@ -80,7 +80,7 @@ class FeaturePane(ScreenPart, Horizontal):
         yield self.state.document
 
     def started(self) -> None:
-        """Give a pane the keys, and from then on follow the focus."""
+        """Focus a pane, and from then on follow the focus."""
         self.show_panes(replace(self.state.panes, width=self.app.size.width))
         self.watch(self._host, "focused", self._follow_focus, init=False)
 
@@ -89,7 +89,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self.show_panes(replace(self.state.panes, width=cells))
         self.call_after_refresh(self.read)
 
-    # What has the keys
+    # Focus
 
     @property
     def here(self) -> Where:
@@ -99,14 +99,14 @@ class FeaturePane(ScreenPart, Horizontal):
         return Where.DOCUMENT if self.state.in_document else Where.PAGE
 
     def _follow_focus(self, focused: Widget | None) -> None:
-        """The pane with the focus has the keys, whether a key or a click gave it the focus."""
+        """Send the keys to the pane with the focus, whether a key or a click moved it."""
         state = self.state
         front: PaneName = "list" if focused is state.listing else "page"
         if front != state.panes.front and focused in (state.listing, state.page, state.document):
             self.bring(front)
 
     def worth_a_hint(self, action: Action) -> bool:
-        """Whether its key does what one would look for here."""
+        """Return whether its key does something useful here."""
         name = action.id.partition(".")[2] if action.where is self._host.PLACE else ""
         shown = self.state.panes.shows("page")
         if name in ("heat", "log"):
@@ -124,7 +124,7 @@ class FeaturePane(ScreenPart, Horizontal):
         n = len(listing.order)
         return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
 
-    # What is on the screen
+    # Contents of the screen
 
     def show_panes(self, panes: Panes) -> None:
         """Put panes on the screen, and the keys into the one in front."""
@@ -141,11 +141,11 @@ class FeaturePane(ScreenPart, Horizontal):
         self._host.retell()
 
     def front(self, pane: PaneName) -> None:
-        """Give a pane the keys, and leave the page as it is."""
+        """Focus a pane, and leave the page as it is."""
         self.show_panes(replace(self.state.panes, front=pane))
 
     def bring(self, pane: PaneName) -> None:
-        """Give a pane the keys. A page of another feature is not shown while the right one is read."""
+        """Focus a pane. A page of another feature is not shown while the right one is read."""
         self.front(pane)
         card = self.state.page.card
         if self.state.reading and (card is None or card.feature != self.state.feature):
@@ -173,10 +173,10 @@ class FeaturePane(ScreenPart, Horizontal):
         self.trail.arrive(card)
         self.examples.reveal()
 
-    # What the widgets report
+    # Messages of the widgets
 
     def on_feature_list_highlighted(self) -> None:
-        """The page follows once the cursor rests."""
+        """Have the page follow once the cursor rests."""
         state = self.state
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
             self.show_document(False)
@@ -184,24 +184,24 @@ class FeaturePane(ScreenPart, Horizontal):
         self.follow()
 
     def on_feature_list_opened(self) -> None:
-        """A row was clicked twice."""
+        """Open the row that was clicked twice."""
         self.action_open()
 
     def on_scrolled_view_moved(self) -> None:
-        """The bottom line shows which lines or tokens are on the screen."""
+        """Show in the bottom line which lines or tokens are on the screen."""
         if self.state.reading:
             self._host.retell()
 
     def on_feature_page_opened(self) -> None:
-        """An example or a feature was clicked twice."""
+        """Open the example or feature that was clicked twice."""
         self.trail.action_follow_chosen()
 
     def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
-        """An end of the text is near."""
+        """Read on near an end of the text."""
         self.documents.read_on(message.place, before=message.before)
 
     def on_trouble(self, message: Trouble) -> None:
-        """The store could not be read while a line was drawn."""
+        """Show that the store could not be read while a line was drawn."""
         self.state.page.complain(message.error)
         self._host.tell(message.error.what)
 

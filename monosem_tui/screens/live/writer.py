@@ -97,7 +97,7 @@ class WritingControl(ScreenPart):
         self.shown.cursor = None
         self._connection.redraw()
 
-    # What is written
+    # Writing
 
     def recipe(self) -> Recipe:
         """Return the recipe of the next text, or of the sweep that is shown."""
@@ -130,7 +130,7 @@ class WritingControl(ScreenPart):
             self._write()
 
     def take_over(self) -> None:
-        """The text that was left with the process brings its prompt, clamps and settings along."""
+        """Take prompt, clamps and settings of the text that was left with the server."""
         self._talk.recalled = False
         recipe = self._talk.begun
         if recipe is None:
@@ -153,7 +153,7 @@ class WritingControl(ScreenPart):
         )
 
     def _may_run(self) -> bool:
-        """Whether there is a model, and a prompt for it; says what is missing."""
+        """Return whether there is a model, and a prompt for it; show what is missing."""
         if not self._connection.has_model:
             return False
         ready, roles = self._talk.ready, self.shown.tray.roles
@@ -162,7 +162,7 @@ class WritingControl(ScreenPart):
         elif self.shown.chat and ready is not None and not ready.chat:
             self._host.tell(no_template(ready))
         elif roles and not self.shown.chat:
-            turn = f"@{roles[0]} is a turn of a chat, and the prompt is none"
+            turn = f"@{roles[0]} is a turn of a chat, and the prompt is not a chat"
             self._host.tell(f"{turn}: C makes it one, @ moves the clamp")
         else:
             return True
