@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from math import inf
 from numbers import Integral, Real
 from typing import Any, Self, TypeVar, cast
 
@@ -101,22 +100,18 @@ class Settings:
         kind = str(cls.__dataclass_fields__[name].type).partition(" ")[0]  # type: ignore[attr-defined]
         if kind not in ("int", "float"):
             return value
-        number: Any = value
         known, is_whole = cls.description(name), kind == "int"
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, Integral if is_whole else Real)
-            or number in (inf, -inf)
-            or number != number
-        ):
+        if isinstance(value, bool) or not isinstance(value, Integral if is_whole else Real):
             raise MonosemError(f"`{name}` is {shown(value)}, not a {'whole ' * is_whole}number")
+        number = int(value) if isinstance(value, Integral) else float(value)
         least = -MAX if known.least is None else known.least
         least = max(least, int(known.metavar in ("COUNT", "SIZE"))) if is_whole else least
         most = known.most or (LARGEST if is_whole else MAX)
         if not least <= number <= most:
-            limits = f"lie between {least} and {most}" if most < MAX else f"be {least} or more"
-            raise MonosemError(f"`{name}` must {limits if least > -MAX else 'be finite'}, not {shown(value)}")
-        return int(number) if is_whole else number if isinstance(number, int) else float(number)
+            limits = "be finite" + (f" and at least {least}" if least > -MAX else "")
+            limits = f"lie between {least} and {most}" if most < MAX else limits
+            raise MonosemError(f"`{name}` must {limits}, not {shown(number)}")
+        return number
 
     @classmethod
     def description(cls, name: str) -> Description:

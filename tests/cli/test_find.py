@@ -124,7 +124,7 @@ def test_a_feature_by_its_tokens(sample: Sample, capsys: pytest.CaptureFixture[s
         (["--feature", "1", "--tokens"], "--tokens is for a PATTERN"),
         (["--feature", "47"], "feature 47 never fires"),
         (["--feature", "48"], "there is no feature 48"),
-        (["--labels", "nowhere.tsv"], "no such file: nowhere.tsv"),
+        (["--labels", "nowhere.tsv"], "cannot read nowhere.tsv: No such file"),
     ],
 )
 def test_errors(sample: Sample, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -334,10 +334,10 @@ def test_what_may_not_be_read(tmp_path: Path, name: str) -> None:
 def test_permission_denied_by_any_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = write(tmp_path / name, "words")
 
-    def denied(self: Path, *args: object, **kwargs: object) -> object:
-        raise PermissionError(13, "Permission denied", str(self))
+    def denied(path: object, *args: object, **kwargs: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     assert f"cannot read {path}: permission denied" in error_of(path)
 
 

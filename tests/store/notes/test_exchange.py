@@ -137,11 +137,11 @@ BROKEN = {
     "h.csv": (b"feature,label\n1,\xff\n", "not UTF-8 text"),
     "i.csv": (b"feature,label\n2147483648,x\n", "2147483648"),
     "a.json": (b"[", "not JSON"),
-    "b.json": (b'{"feature": 1}', "not a JSON array"),
-    "c.json": (b"[1]", "entry 1 is not a JSON object"),
-    "d.json": (b'[{"feature": 1}, {"feature": true}]', "entry 2: no feature has the number True"),
-    "e.json": (b'[{"feature": 1, "label": 5}]', "entry 1: label is 5"),
-    "f.json": (b'[{"feature": 1, "tags": [5]}]', "entry 1: tags"),
+    "b.json": (b'{"feature": 1}', "the value is an object, not a list"),
+    "c.json": (b"[1]", "[0] is 1, not an object"),
+    "d.json": (b'[{"feature": 1}, {"feature": true}]', "[1].feature is true, not an integer"),
+    "e.json": (b'[{"feature": 1, "label": 5}]', "[0].label is 5, not text"),
+    "f.json": (b'[{"feature": 1, "tags": [5]}]', "[0].tags[0] is 5, not text"),
     "g.json": (b"[" * 100_000, "not JSON"),
 }
 

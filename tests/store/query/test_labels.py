@@ -117,7 +117,7 @@ def test_broken_files_say_where(tmp_path: Path, name: str, content: bytes, said:
 
 
 def test_missing_files_and_texts(tmp_path: Path) -> None:
-    with pytest.raises(MonosemError, match="no such file"):
+    with pytest.raises(MonosemError, match="No such file"):
         read_labels(str(tmp_path / "nothing.tsv"))
     file = tmp_path / "labels.tsv"
     file.write_text("x\tnowhere\n")
