@@ -126,7 +126,7 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
 
 
 def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str, bar: Task) -> ShardRows:
-    meter = Meter(report=bar.advance)
+    meter = Meter(contexts, report=bar.advance)
     return joined_rows([_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts, meter)])
 
 

@@ -33,7 +33,7 @@ class Meter:
     """Measures where the time of making activations goes."""
 
     contexts: int = 0
-    """Contexts of the first block."""
+    """Contexts still to be reported: those of the first block, which is all that a training waits for."""
     model_seconds: float = 0.0
     text_seconds: float = 0.0
     """Reading, tokenizing and laying out contexts."""
@@ -82,8 +82,10 @@ def captured_batches(
         captured = Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
-        if meter.report is not None:
-            meter.report(len(wanted.tokens_BT))
+        if meter.report is not None and meter.contexts > 0:
+            made = min(len(wanted.tokens_BT), meter.contexts)
+            meter.contexts -= made
+            meter.report(made)
         yield captured
         began = time.perf_counter()
 

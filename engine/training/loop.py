@@ -193,7 +193,6 @@ class TrainLoop:
         with self.progress.task("first activations", self.meter.contexts, "contexts") as bar:
             self.meter.report = bar.advance
             rows_ND = self.shuffle.peek(SAMPLE_ROWS)
-            self.meter.report = None
         self.waited += time.perf_counter() - began
         return rows_ND
 

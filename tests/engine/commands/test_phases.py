@@ -70,7 +70,7 @@ def test_a_training_on_shards_has_no_model_to_report(here: Place) -> None:
 
 def test_an_extraction_reports_each_forward_pass(here: Place) -> None:
     seen = Phases()
-    wanted = ExtractSettings(**here.subject(tokens=6000, context=16))
+    wanted = ExtractSettings(**here.subject(tokens=20_000, context=16))
     extract.extract(here.run("c"), wanted, seen, resume=False)
     total, amounts = seen.tasks["extracting"]
     assert sum(amounts) == total
