@@ -71,12 +71,34 @@ class Span(NamedTuple):
 
 
 Line = tuple[Span, ...]
+RULE, MARK = "─", "▌"
 
 
 def line(*parts: Span | str) -> Line:
     """Join spans and plain strings into a line, dropping empty ones."""
     spans = (part if isinstance(part, Span) else Span(part) for part in parts)
     return tuple(span for span in spans if span.text)
+
+
+def cursor_mark(here: bool) -> Span:
+    """Return the first cell of a row: a mark under the cursor, else a blank."""
+    return Span(MARK, Role.ACCENT) if here else Span(" ")
+
+
+def in_role(spans: Iterable[Span], role: Role) -> Line:
+    """Return the same text in another role."""
+    return tuple(Span(span.text, role) for span in spans)
+
+
+def ruled(left: Line, cells: int, right: Line = ()) -> Line:
+    """Return a rule from the end of `left`, cut where it is too long, to `right`."""
+    left = crop(left, cells - width_of(right))
+    return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
+
+
+def rule(title: str, cells: int, role: Role = Role.BOLD) -> Line:
+    """Return a rule with a title near its start."""
+    return ruled(line(Span(f"{RULE} ", Role.DIM), Span(title, role), " "), cells)
 
 
 def text_of(spans: Iterable[Span]) -> str:

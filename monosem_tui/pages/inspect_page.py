@@ -11,16 +11,15 @@ from monosem_tui.draw.bars import bar
 from monosem_tui.draw.heat import bins
 from monosem_tui.draw.numbers import MINUS, activation, count
 from monosem_tui.draw.safe_text import fit, printable, width
-from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
-from monosem_tui.pages.live_page import rule, title
+from monosem_tui.pages.live_page import title
 from store.index.vocabulary import Vocabulary
 from store.live import wire
 from store.live.model_outputs import Firing, ReadToken
 
-MARK = "▌"
 MOST_HUES = len(HUES)
 EFFECT = 0.1
 """Nats from which the loss of the next token counts as raised."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation, compact, count, duration
 from monosem_tui.draw.safe_text import cut, fit, printable
-from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, wrap
 from monosem_tui.model.runs_watch import COURSE, RunState
-from monosem_tui.pages.feature_rows import MARK
 
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
@@ -63,8 +62,7 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
     ]
     text = "".join(shown) + "".join(fit(number, NUMBER, ">") for number in numbers)
     role = Role.CURSOR if cursor else Role.BOLD if state.working else Role.PLAIN
-    mark = Span(MARK, Role.ACCENT) if cursor else Span(" ")
-    first = line(mark, Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
+    first = line(cursor_mark(cursor), Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
     return [first, *_more(state, cells)]
 
 

@@ -65,8 +65,7 @@ class HealthScreen(MonosemScreen):
 
     def position(self) -> str:
         """Return the visible lines."""
-        view = self.health
-        return f"lines {view.first + 1}–{min(view.rows, view.first + view.room)} of {view.rows}"
+        return self.health.position()
 
     def on_scrolled_view_moved(self) -> None:
         """The bottom line shows where one is."""

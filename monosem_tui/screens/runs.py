@@ -63,12 +63,12 @@ class RunsScreen(MonosemScreen):
         n = len(self.runs.states)
         return f"{self.runs.cursor + 1} of {n}" if n else ""
 
-    def on_run_list_highlighted(self) -> None:
+    def on_cursor_list_highlighted(self) -> None:
         """The line below describes the run under the cursor."""
         self._describe()
         self.retell()
 
-    def on_run_list_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """A row was clicked twice."""
         self.action_open()
 

@@ -6,11 +6,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, rule
 from monosem_tui.keys.actions import Action, entries
 from monosem_tui.widgets.line_view import to_strip
 
-RULE = "─"
 Listed = list[tuple[Action, bool]]
 """Actions, and for each whether it does something now."""
 
@@ -48,8 +47,7 @@ def lines(title: str, actions: Listed, cells: int) -> list[Line]:
     keys = max(len(entry.keys) for entry in listed) + 2
     size = keys + max(len(entry.description) for entry in listed) + 2
     n_rows = -(-len(listed) // max(1, (cells + 1) // size))
-    head = line(Span(f"{RULE} ", Role.DIM), Span(title, Role.BOLD), " ")
-    drawn = [line(*head, Span(RULE * (cells - width_of(head)), Role.DIM))]
+    drawn = [rule(title, cells)]
     for number in range(n_rows):
         parts = [Span(" ")]
         for entry in listed[number::n_rows]:

@@ -71,6 +71,7 @@ class NotesControl(ScreenPart):
             named = renamed(figures, state.run.store, state.run.notes)
             if named is not figures:
                 page.figures = named
+                page.lay_out()
 
     # Taking notes
 

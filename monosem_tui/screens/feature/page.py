@@ -118,6 +118,7 @@ class PageReader(ScreenPart):
         self._known[feature] = figures
         if self._page.card is not None and self._page.card.feature == feature:
             self._page.figures = figures
+            self._page.lay_out()
             self._host.retell()
 
     # Keys
@@ -126,6 +127,7 @@ class PageReader(ScreenPart):
         """Draw activations in the next way, in the document too."""
         page, document = self._page, self._state.document
         page.rendering, self.rendering_chosen = page.rendering.following(), True
+        page.lay_out()
         self._host.tell(f"activations as {page.rendering.value}")
         document.rendering = page.rendering
         document.lay_out()
@@ -133,6 +135,7 @@ class PageReader(ScreenPart):
     def action_log(self) -> None:
         """Draw the histogram of counts, or of their logarithms."""
         self._page.log_counts = not self._page.log_counts
+        self._page.lay_out()
         self._host.tell(f"histogram of {'log ' if self._page.log_counts else ''}counts")
 
     def action_clamp(self) -> None:

@@ -115,12 +115,12 @@ class FeaturePane(ScreenPart, Horizontal):
 
     def position(self) -> str:
         """Return the position of the cursor, or the visible lines of the page."""
-        page, document, listing = self.state.page, self.state.document, self.state.listing
+        document, listing = self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places
             return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.state.reading:
-            return f"lines {page.first + 1}–{min(page.rows, page.first + page.room)} of {page.rows}"
+            return self.state.page.position()
         n = len(listing.order)
         return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
 
@@ -136,6 +136,8 @@ class FeaturePane(ScreenPart, Horizontal):
         state.page.beside = document.beside = panes.split
         listing.active = not state.reading
         state.page.active = document.active = state.reading
+        state.page.lay_out()
+        listing.refresh()
         document.refresh()
         self._host.set_focus(listing if not state.reading else document if state.in_document else state.page)
         self._host.retell()
@@ -175,7 +177,7 @@ class FeaturePane(ScreenPart, Horizontal):
 
     # What the widgets report
 
-    def on_feature_list_highlighted(self) -> None:
+    def on_cursor_list_highlighted(self) -> None:
         """The page follows once the cursor rests."""
         state = self.state
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
@@ -183,7 +185,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self._host.retell()
         self.follow()
 
-    def on_feature_list_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """A row was clicked twice."""
         self.action_open()
 
