@@ -51,8 +51,6 @@ def browse(
 
     run = open_run(path) if path is not None else None
     try:
-        if run is not None:
-            _ = run.store.columns  # read here, so that an error is reported on the command line
         from monosem_tui.app import MonosemApp
         from monosem_tui.draw.palette import Palette
         from monosem_tui.screens.session import Session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,21 +36,6 @@ HOW = (
 )
 
 
-class _Tokens:
-    """The tokens of an answer, context after context, laid in a row once."""
-
-    def __init__(self) -> None:
-        self._found: wire.Inspected | None = None
-        self._tokens: Sequence[ReadToken] = ()
-
-    def of(self, found: wire.Inspected | None) -> Sequence[ReadToken]:
-        """All of them."""
-        if found is not self._found:
-            self._found = found
-            self._tokens = [token for context in found.contexts for token in context] if found else ()
-        return self._tokens
-
-
 @dataclass
 class Looked:
     """Contents of the page."""
@@ -71,8 +56,6 @@ class Looked:
 
     name: str = ""
     """Title of a text that was not typed: `document 17`."""
-    _read: _Tokens = field(default_factory=_Tokens)
-    _ablated_read: _Tokens = field(default_factory=_Tokens)
     _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; none means the one under the cursor."""
@@ -80,7 +63,7 @@ class Looked:
     @property
     def reads(self) -> Sequence[ReadToken]:
         """All tokens of the text that was read last."""
-        return self._read.of(self.talk.inspected)
+        return self.talk.inspected.tokens if self.talk.inspected else ()
 
     def rows(self, cells: int) -> list[Row]:
         """The text in rows; laid out once for a text and a width."""
@@ -93,8 +76,8 @@ class Looked:
     @property
     def effects(self) -> Sequence[ReadToken]:
         """The same tokens with what ablation does, as far as it is known."""
-        found = self._ablated_read.of(self.talk.effects)
-        return found if len(found) == len(self.reads) else ()
+        found = self.talk.effects
+        return found.tokens if found and len(found.tokens) == len(self.reads) else ()
 
     @property
     def firings(self) -> Sequence[Firing]:

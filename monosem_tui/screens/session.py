@@ -53,47 +53,53 @@ class Session:
         run = self.run
         return float(run.store.columns.max_F[feature]) if run and 0 <= feature < run.store.d_sae else None
 
+    def offer(self, feature: int) -> str:
+        """Put a feature into the tray, unless it is there; return a sentence about it.
+
+        Raises:
+            MonosemError: its maximum cannot be read.
+        """
+        clamp, fresh = self.clamps.offer(feature, self.maximum)
+        return f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()}"
+
     @property
     def folder(self) -> Path | None:
         """The open run's folder, or the features.h5 opened by itself; None where nothing is open."""
         return self.run.path if self.run else None
 
 
+@dataclass
 class ViewWanted(Message):
     """Another screen is to be shown."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
+    name: str
 
 
+@dataclass
 class RunChosen(Message):
     """A run is to be opened."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
+    path: Path
 
 
+@dataclass
 class FeatureWanted(Message):
     """Browse is to show one feature's page."""
 
-    def __init__(self, feature: int) -> None:
-        super().__init__()
-        self.feature = feature
+    feature: int
 
 
+@dataclass
 class DocumentWanted(Message):
     """Live is to show the document that holds a place of the corpus through all features."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__()
-        self.place = place
+    place: int
 
 
+@dataclass
 class FeaturesChosen(Message):
     """Browse is to show these features, the cursor on one of them, or its page; escape goes back from there."""
 
-    def __init__(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
-        super().__init__()
-        self.selection, self.feature, self.page = selection, feature, page
+    selection: Selection
+    feature: int | None = None
+    page: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 from rich.segment import Segment
@@ -22,12 +23,11 @@ def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
     return Strip(segments).adjust_cell_length(cells)
 
 
+@dataclass
 class Trouble(Message):
     """The store could not be read while drawing."""
 
-    def __init__(self, error: MonosemError) -> None:
-        super().__init__()
-        self.error = error
+    error: MonosemError
 
 
 class OneLine(Widget):

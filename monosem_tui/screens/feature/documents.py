@@ -10,7 +10,6 @@ from monosem_tui.model.feature_card import feature_name
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import DocumentWanted
-from store.files.errors import MonosemError
 
 
 class DocumentReader(ScreenPart):
@@ -36,10 +35,7 @@ class DocumentReader(ScreenPart):
 
         self._host.away(read, self._take_document, "document")
 
-    def _take_document(self, found: tuple[Whole, Stretch, str] | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-            return
+    def _take_document(self, found: tuple[Whole, Stretch, str]) -> None:
         state, (whole, stretch, title) = self._state, found
         if state.reading and whole.feature == state.feature:
             state.document.rendering = state.page.rendering
@@ -49,16 +45,10 @@ class DocumentReader(ScreenPart):
 
     def read_on(self, place: int, *, before: bool) -> None:
         """Read the text before or after a place of the open document."""
-        whole, store = self._state.document.whole, self._state.run.store
-        if whole is not None:
+        document, store = self._state.document, self._state.run.store
+        if (whole := document.whole) is not None:
             read = stretch_before if before else stretch_from
-            self._host.away(lambda: read(store, whole, place), lambda found: self._take_stretch(whole, found))
-
-    def _take_stretch(self, whole: Whole, found: Stretch | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-        else:
-            self._state.document.add(whole, found)
+            self._host.away(lambda: read(store, whole, place), lambda found: document.add(whole, found))
 
     def way_back(self) -> Way | None:
         """Close the document."""

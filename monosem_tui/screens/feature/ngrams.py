@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
@@ -46,7 +48,8 @@ class NgramsPanel(ScreenPart):
             return
         if feature is not None and feature != self._found_of:
             self._reading, store = True, self._state.run.store
-            self._host.away(lambda: read_fires(store, feature), lambda found: self._take(feature, found))
+            take = partial(self._take, feature)
+            self._host.away(lambda: read_fires(store, feature), take, fail=take)
         self._show(self._host.size.width)
 
     def _take(self, feature: int, found: Fires | MonosemError) -> None:

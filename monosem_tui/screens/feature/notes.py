@@ -77,13 +77,10 @@ class NotesControl(ScreenPart):
 
     def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
         """Write a note, show it, and say what was done, or why it could not be."""
-        try:
+        with self._host.mentioning():
             write()
-        except MonosemError as error:
-            self._host.tell(error.what)
-            return
-        self.redraw()
-        self._host.tell(sentence())
+            self.redraw()
+            self._host.tell(sentence())
 
     def _note(self, feature: int) -> FeatureNotes:
         return self._state.run.notes.get(feature, FeatureNotes())
