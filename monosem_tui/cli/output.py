@@ -147,6 +147,11 @@ class Column:
     """Whether it shrinks on a narrow terminal."""
 
 
+def right(*titles: str) -> list[Column]:
+    """Return columns of numbers."""
+    return [Column(title, ">") for title in titles]
+
+
 def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns; on a terminal columns shrink so that a row fits a line."""
     from monosem_tui.draw.safe_text import fit, width

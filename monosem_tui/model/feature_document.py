@@ -14,9 +14,8 @@ from monosem_tui.model.feature_card import (
     RANDOM_EXAMPLES,
     TOP_EXAMPLES,
     FeatureCard,
-    ShownSection,
     read_facts,
-    shown,
+    shown_sections,
 )
 from monosem_tui.model.feature_stats import Figures, read_figures
 from store.index.reader import FeatureStore
@@ -80,16 +79,8 @@ def read_document(
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
-    card = _card(store, notes, feature, choice)
+    unit = "document" if choice.one_per_document else "context"
+    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
+    card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit))
     figures = read_figures(store, notes, feature, sample)
     return Document(printable(run), printable(store.spec.title()), card, figures)
-
-
-def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest) -> FeatureCard:
-    card = read_facts(store, notes, feature)
-    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
-    unit = "document" if choice.one_per_document else "context"
-    examples = [
-        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit) for s in found
-    ]
-    return replace(card, sections=examples)

@@ -111,8 +111,7 @@ def charts(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     lines = log_bins(figures, cells) + along(figures, cells)
-    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
-    at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+    values, at = quantile_texts(figures)
     parts = [line(fit("quantiles", LABEL), values), line(f"at {at} %")]
     return lines + wrap([in_role(part, Role.DIM) for part in parts], cells, BETWEEN, indent=LABEL)
 
@@ -139,6 +138,12 @@ def along(figures: Figures, cells: int) -> list[Line]:
     if columns % 2 == 0 and DRIFT_FITS - columns // 2 <= cells < DRIFT_FITS:
         return _chart("along corpus", sparkline(density_S.reshape(-1, 2).mean(1)), words, cells)
     return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
+
+
+def quantile_texts(figures: Figures) -> tuple[str, str]:
+    """Return all quantiles, `1.2 · 5.1 · 8.8`, and their shares in percent, `5, 50, 95`."""
+    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
+    return values, ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
 
 
 def quantile_words(figures: Figures) -> list[str]:

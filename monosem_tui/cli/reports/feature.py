@@ -36,8 +36,8 @@ def report(
     """
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        if not store.complete and form != "json":
-            output.narrate(so_far(store))
+        if form != "json":
+            narrate_unfinished(store)
         if form == "json" and to is None:
             output.emit_json(feature_json(store, notes, feature, choice))
             return
@@ -77,6 +77,7 @@ def rendering() -> Rendering:
     return default_rendering(colors) if colors else Rendering.MARKS
 
 
-def so_far(store: FeatureStore) -> str:
-    """Return a sentence about an index that is still being written."""
-    return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"
+def narrate_unfinished(store: FeatureStore) -> None:
+    """Say how far an index is that is still being written."""
+    if not store.complete:
+        output.narrate(f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far")
