@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from monosem_tui.model.feature_document import ExampleRequest
+from monosem_tui.model.feature_document import example_sections
 from monosem_tui.model.feature_stats import LISTED
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
@@ -13,13 +13,15 @@ from store.query.cofiring import cofiring
 from store.query.drift import drift
 from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
+from store.settings.trained_run import ExampleSettings
 
 
 def feature_json(
-    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleSettings
 ) -> dict[str, Any]:
     """Return the page for programs; keys may be added, never renamed."""
     logits, near, quantiles = store.logits(feature), store.neighbours(feature), store.quantiles(feature)
+    sections = example_sections(store, feature, choice)
     return {
         "feature": feature,
         "label": notes.get(feature, FeatureNotes()).label,
@@ -33,9 +35,7 @@ def feature_json(
         "neighbours": [
             {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
         ],
-        "examples": [
-            example_json(store, example) for section in choice.sections(store, feature) for example in section.examples
-        ],
+        "examples": [example_json(store, example) for section in sections for example in section.examples],
         "zeros": zeros(store, feature),
         "quantiles": {"q": list(quantiles.q), "values": quantiles.value.tolist()},
         "log_histogram": histogram_json(log_histogram(store, feature)),

@@ -24,17 +24,25 @@ class Description:
     """The default as text; empty where the help states it."""
     least: int | float | None
     """Smallest value that the command line takes."""
+    most: int | None = None
+    """Largest value that it takes."""
 
 
 def setting(
-    default: T, help: str, metavar: str = "", *, unset: str | None = None, least: int | float | None = None
+    default: T,
+    help: str,
+    metavar: str = "",
+    *,
+    unset: str | None = None,
+    least: int | float | None = None,
+    most: int | None = None,
 ) -> T:
     """A field with its default and its `Description`.
 
     `unset` says in words what the default stands for, where that is not its own value; "" leaves it out.
     """
     shown = _written(default) if unset is None else unset
-    return field(default=default, metadata={"setting": Description(help, metavar, shown, least)})
+    return field(default=default, metadata={"setting": Description(help, metavar, shown, least, most)})
 
 
 def _written(value: object) -> str:

@@ -10,16 +10,17 @@ from monosem_tui.draw.heat import Rendering, default_rendering
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
-from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
+from monosem_tui.model.feature_document import Document, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
 from store.files.output_file import write_new
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
+from store.settings.trained_run import ExampleSettings
 
 
 def report(
-    place: Place, feature: int, *, choice: ExampleRequest, width: int, form: Form | None, to: Path | None
+    place: Place, feature: int, *, choice: ExampleSettings, width: int, form: Form | None, to: Path | None
 ) -> None:
     """Print a feature's page for `width` columns, or write it to a file.
 

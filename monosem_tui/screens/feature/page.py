@@ -9,7 +9,7 @@ from functools import partial
 from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
-from monosem_tui.model.feature_document import ExampleRequest
+from monosem_tui.model.feature_document import same_examples
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
@@ -173,6 +173,6 @@ class PageReader(ScreenPart):
             self._host.away(lambda: self._write(feature, form), self._host.tell)
 
     def _write(self, feature: int, form: Form) -> str:
-        run, choice = self._state.run, ExampleRequest.of(self._state.choice)
+        run, choice = self._state.run, same_examples(self._state.choice)
         name = file_name(run.name, str(feature), form)
         return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))
