@@ -28,9 +28,6 @@ from store.files.errors import MonosemError
 if TYPE_CHECKING:
     from monosem_tui.screens.live.screen import LiveScreen
 
-KEEP_AFTER = 2.0
-"""Seconds without a key after which the state is written."""
-
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
     "find": "monosem_tui.screens.find:FindScreen",
@@ -157,7 +154,7 @@ class MonosemApp(App[None]):
         """Write the state once the keys have rested: a lost connection then loses nothing."""
         if self._keeping is not None:
             self._keeping.stop()
-        self._keeping = self.set_timer(KEEP_AFTER, self.keep)
+        self._keeping = self.set_timer(self.session.tuning.keep, self.keep)
 
     # Runs
 

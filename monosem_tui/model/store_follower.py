@@ -9,9 +9,6 @@ from monosem_tui.model.open_run import OpenRun
 from store.files.errors import MonosemError
 from store.index.growth import Watch
 
-EVERY = 2.0
-"""Seconds between polls: a segment takes longer, and a poll costs two calls of stat."""
-
 
 class Follower:
     """Polls the index of one run. `look` may be slow: call it in a thread."""

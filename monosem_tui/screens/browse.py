@@ -13,7 +13,7 @@ from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Command, FilterBy, GoTo, ShowDead, SortBy
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import BrowseMemory, Memory
-from monosem_tui.model.store_follower import EVERY, Follower
+from monosem_tui.model.store_follower import Follower
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.layout import PANES, PaneName
@@ -124,7 +124,7 @@ class IndexGrowth(ScreenPart):
     def started(self) -> None:
         """Begin to look, if more may come."""
         if not self._follower.over:
-            self._looks = self._host.set_interval(EVERY, self.look)
+            self._looks = self._host.set_interval(self._host.session.tuning.index, self.look)
 
     def look(self) -> None:
         """See in a thread whether the index has grown."""

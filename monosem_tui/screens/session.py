@@ -9,9 +9,35 @@ from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.live.tray import Tray
+from monosem_tui.model.document import CUTS, Cuts
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import Memory
 from monosem_tui.screens.catalogue import Selection
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Seconds and amounts that suit a person at a terminal."""
+
+    rest: float = 0.08
+    """Time the cursor must rest before the page follows: a held key then costs two rows a step."""
+    keep: float = 2.0
+    """Time without a key after which the session state is written."""
+    notes: float = 2.0
+    """Time between two looks at whether notes.jsonl has grown: each is one `stat`."""
+    index: float = 2.0
+    """Time between two looks at an index that grows: a segment takes longer, and a look costs two calls of `stat`."""
+    training: float = 1.0
+    """Time between two looks at all runs while one is in training."""
+    no_training: float = 3.0
+    """The same while none is."""
+    health: float = 2.0
+    """Time between two looks at the one run that is open, while it is in training."""
+    answers: int = 8
+    """Answers to patterns that are kept in memory."""
+    patterns: int = 100
+    """Patterns that are kept for the next time."""
+    cuts: Cuts = CUTS
 
 
 @dataclass
@@ -33,6 +59,8 @@ class Session:
 
     tray: Tray | None = None
     """Clamps of the open run; None until they are first needed."""
+
+    tuning: Tuning = Tuning()
 
     @property
     def opened(self) -> OpenRun:

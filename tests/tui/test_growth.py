@@ -11,7 +11,6 @@ from textual.pilot import Pilot
 
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.store_follower import Follower
-from monosem_tui.screens import browse
 from store.files.errors import MonosemError
 from store.index.growth import Watch
 from store.index.segment import segment_path
@@ -24,9 +23,8 @@ CONTEXT, PER_SEGMENT = 32, 10
 
 
 @pytest.fixture
-def filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, Path]:
+def filling(tmp_path: Path) -> tuple[Sample, Path]:
     """A run with the first of three segments, and a folder with the other files."""
-    monkeypatch.setattr(browse, "EVERY", 0.02)
     whole = build_sample(tmp_path / "filling")
     kept = tmp_path / "kept"
     kept.mkdir()

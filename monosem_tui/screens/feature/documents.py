@@ -26,12 +26,12 @@ class DocumentReader(ScreenPart):
 
     def open(self, feature: int, place: int) -> None:
         """Open the document that holds a place of the corpus, coloured by a feature."""
-        run = self._state.run
+        run, cuts = self._state.run, self._host.session.tuning.cuts
 
         def read() -> tuple[Whole, Stretch, str]:
             whole = find_whole(run.store, feature, place)
             name = feature_name(run.store, run.notes, feature)
-            return whole, first_stretch(run.store, whole), f"{feature}  {name}"
+            return whole, first_stretch(run.store, whole, cuts), f"{feature}  {name}"
 
         self._host.away(read, self._take_document, "document")
 
@@ -45,10 +45,10 @@ class DocumentReader(ScreenPart):
 
     def read_on(self, place: int, *, before: bool) -> None:
         """Read the text before or after a place of the open document."""
-        document, store = self._state.document, self._state.run.store
+        document, store, cuts = self._state.document, self._state.run.store, self._host.session.tuning.cuts
         if (whole := document.whole) is not None:
             read = stretch_before if before else stretch_from
-            self._host.away(lambda: read(store, whole, place), lambda found: document.add(whole, found))
+            self._host.away(lambda: read(store, whole, place, cuts), lambda found: document.add(whole, found))
 
     def way_back(self) -> Way | None:
         """Close the document."""

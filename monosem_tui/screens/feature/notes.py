@@ -15,9 +15,6 @@ from store.notes.editor import NoteEditor, Undone
 from store.notes.note_file import FeatureNotes
 from store.notes.statements import tag_words
 
-EVERY = 2.0
-"""Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""
-
 
 class NotesControl(ScreenPart):
     """Takes notes on the feature that the pane is about, and shows notes that have changed."""
@@ -33,7 +30,7 @@ class NotesControl(ScreenPart):
 
     def started(self) -> None:
         """Begin to look for the notes of other terminals."""
-        self._host.set_interval(EVERY, self.look)
+        self._host.set_interval(self._host.session.tuning.notes, self.look)
         if damaged := self._editor.notes.damaged:
             self._host.call_after_refresh(self._host.tell, passed_over(damaged))
 

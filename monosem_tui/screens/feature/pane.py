@@ -28,9 +28,6 @@ from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
 
-DEBOUNCE = 0.08
-"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
-
 
 class FeaturePane(ScreenPart, Horizontal):
     """List left and page right; below 110 cells one of them at a time."""
@@ -164,7 +161,7 @@ class FeaturePane(ScreenPart, Horizontal):
         """Read once the cursor rests."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(DEBOUNCE, self.read)
+        self._timer = self.set_timer(self._host.session.tuning.rest, self.read)
 
     def read(self) -> None:
         """Read page and n-grams of the feature that the pane is about, if they can be seen."""
