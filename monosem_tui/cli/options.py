@@ -10,14 +10,15 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from monosem_tui.cli.config import read_config
 from monosem_tui.draw.flags import flag_of, with_flags
-from store.settings.setting import Description, Settings, sentence
-from store.settings.train import AXES, TrainGrid, TrainSettings
+
+if TYPE_CHECKING:
+    from store.settings.setting import Description, Settings
 
 T = TypeVar("T")
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
@@ -136,7 +137,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         values.pop("config", None)  # its callback has read it
         for parameter, (kind, flags) in groups.items():
             given = {name: value for name in flags.names.split() if (value := values.pop(name)) not in (None, [])}
-            values[parameter] = kind.asked(**given) if kind is TrainGrid else kind(**given)
+            values[parameter] = getattr(kind, "asked", kind)(**given)
         function(**values)
 
     run.__doc__ = function.__doc__
@@ -146,11 +147,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters(kind: type[Any], flags: Flags) -> list[inspect.Parameter]:
     """Return Typer's parameters of settings."""
-    cls: type[Settings] = TrainSettings if kind is TrainGrid else kind
+    own = get_type_hints(kind)
+    cls: type[Settings] = own.get("settings", kind)  # a grid has lists of settings beside the settings they share
     types = get_type_hints(cls)
     found = []
     for name in flags.names.split():
-        is_list = kind is TrainGrid and name in AXES
+        is_list = cls is not kind and name in own
         bare = _bare(types[name])
         value: Any = str if is_list else bare
         default = cls.__dataclass_fields__[name].default if flags.defaults else None  # type: ignore[attr-defined]
@@ -172,6 +174,8 @@ def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = Fals
 
     The help has the default where Typer does not know a `default`, and so cannot show it.
     """
+    from store.settings.setting import sentence
+
     known = cls.description(name)
     on, off = flag_of(name)
     help = with_flags(sentence(known) if default is None else f"{known.help}.")

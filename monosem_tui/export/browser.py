@@ -28,7 +28,7 @@ from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.histogram import density_histogram
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 SAMPLE = 4096
 """Active tokens from which companions are computed, so that dense features take no longer."""

@@ -13,7 +13,7 @@ from store.query.cofiring import cofiring
 from store.query.drift import drift
 from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 
 def feature_json(

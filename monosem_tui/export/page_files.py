@@ -12,7 +12,7 @@ from monosem_tui.export.feature_markdown import as_markdown
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 Form = Literal["markdown", "html", "json"]
 FORMS: tuple[Form, ...] = get_args(Form)

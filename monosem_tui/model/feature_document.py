@@ -19,7 +19,7 @@ from monosem_tui.model.feature_stats import Figures, read_figures
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Section, sections
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 
 def same_examples(shown: ExampleChoice) -> ExampleSettings:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
-from store.settings.trained_run import FindSettings
+from store.settings.features import FindSettings
 
 
 def find(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from monosem_tui.cli import options as o
+from store.settings.features import InspectSettings
 from store.settings.subject import ReopenSettings
-from store.settings.trained_run import InspectSettings
 
 
 def inspect(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
-from store.settings.trained_run import NoteSettings
+from store.settings.features import NoteSettings
 
 
 def label(

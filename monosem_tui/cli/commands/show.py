@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from monosem_tui.cli import options as o
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 
 def show(

@@ -16,7 +16,7 @@ from monosem_tui.pages.feature_page import badges, page, title
 from store.files.output_file import write_new
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
-from store.settings.trained_run import ExampleSettings
+from store.settings.features import ExampleSettings
 
 
 def report(

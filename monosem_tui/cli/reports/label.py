@@ -13,7 +13,7 @@ from store.files.output_file import write_output
 from store.notes.editor import NoteEditor
 from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
-from store.settings.trained_run import NoteSettings
+from store.settings.features import NoteSettings
 
 STAR = "★"
 _COLUMNS = (
