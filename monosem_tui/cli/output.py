@@ -59,6 +59,14 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json_text(value) + "\n")
 
 
+def emit_result(values: dict[str, Any], text: str, *, json: bool) -> None:
+    """Print what a command has made: as JSON, or the one path that the next command needs."""
+    if json:
+        emit_json(values)
+    else:
+        emit_text(text)
+
+
 def narrate(text: str) -> None:
     """Print narration to stderr."""
     sys.stderr.write(visible(text) + "\n")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from monosem_tui.keys.actions import KeyGroup, Need, Where
-from monosem_tui.keys.panes import scrolling
+from monosem_tui.keys.panes import leafing, scrolling
 
 _list = KeyGroup(Where.LIST, "list", Need.FEATURES)
 LIST = (
     _list("next", "move(1)", "j down", "next feature", "next, previous", "j/k move"),
     _list("previous", "move(-1)", "k up", "previous feature"),
-    _list("half-down", "turn(0.5)", "ctrl+d", "half a screen down", "half a screen"),
-    _list("half-up", "turn(-0.5)", "ctrl+u", "half a screen up"),
-    _list("page-down", "turn(1)", "pagedown space ctrl+f", "a screen down", "a whole screen"),
-    _list("page-up", "turn(-1)", "pageup", "a screen up"),
+    *leafing(_list),
     _list("first", "end(-1)", "g home", "first feature", "first, last"),
     _list("last", "end(1)", "G end", "last feature"),
     _list("open", "open", "enter", "open the feature's page", "open its page", "⏎ page"),
 )
 _page = KeyGroup(Where.PAGE, "page")
 PAGE = (
-    *scrolling(Where.PAGE, "page"),
+    *scrolling(_page),
     _page("next", "choose(1)", "n", "next example or feature", "choose next", "n/N choose"),
     _page("previous", "choose(-1)", "N", "previous example or feature"),
     _page("section", "section(1)", "}", "next section"),
@@ -41,7 +38,7 @@ PAGE = (
     _page("one", "one", "o", "one example a document, or a context"),
     _page("random", "draw", "r", "draw other random examples"),
 )
-DOCUMENT = scrolling(Where.DOCUMENT, "document")
+DOCUMENT = scrolling(KeyGroup(Where.DOCUMENT, "document"))
 _browse = KeyGroup(Where.BROWSE, "browse")
 BROWSE = (
     _browse("filter", "filter", "/", "filter the list", "filter the list", "/ filter"),

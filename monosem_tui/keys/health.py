@@ -9,6 +9,6 @@ _health = KeyGroup(Where.HEALTH, "health")
 HEALTH = (
     _health("next", "move(1)", "j down", "next group, or a line down", "next, previous", "j/k move"),
     _health("previous", "move(-1)", "k up", "previous group, or a line up"),
-    *turning(Where.HEALTH, "health"),
+    *turning(_health),
     _health("show", "show", "enter", "show the group's features in Browse", "show these", "⏎ show", Need.GROUP),
 )

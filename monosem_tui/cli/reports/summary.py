@@ -25,10 +25,11 @@ from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections
 from store.query.feature_order import alive, sort_features
 from store.query.histogram import density_histogram
-from store.run.folder import RunRecord
+from store.run.folder import RunFolder, RunRecord
 
 COMMON, FEW = 0.02, 50
 """Features denser than the first or with fewer tokens than the second are not shown as legible."""
+DEMO_FEATURES, DEMO_EXAMPLES = 10, 3
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
 
@@ -59,11 +60,16 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
         output.emit_lines(lines)
 
 
-def features(place: Place, wanted: int, examples: int, width: int) -> None:
-    """Print some legible features of an indexed run with their strongest examples."""
-    with FeatureStore.open(place.path) as store:
-        best = _best(store, telling(store.columns, wanted), examples)
-        output.emit_lines(_features(store, read_notes(place), best, width))
+def report_demo(run: RunFolder) -> None:
+    """Print the demo's folder, its figures, some legible features with strong examples, and how to browse it."""
+    from monosem_tui.cli.reports.eval import figures
+
+    record = run.record()
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *figures(record.evaluation), ""]))
+    with FeatureStore.open(run.path) as store:
+        best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
+        output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))
+    output.emit_text(f"\nbrowse it with: monosem tui {run.path}")
 
 
 def _best(store: FeatureStore, ids: NDArray[np.int64], examples: int) -> dict[int, list[Example]]:

@@ -70,8 +70,8 @@ def _row(run: RunFolder, record: RunRecord) -> list[str]:
 def _one(run: RunFolder) -> None:
     record = run.record()
     output.emit_text(f"{run.path}  {record.spec.title()}")
-    for line in figures(record.evaluation) if record.evaluation else []:
-        output.emit_text(line)
+    if record.evaluation:
+        output.emit_text("\n".join(figures(record.evaluation)))
     if run.features.is_file():
         output.narrate(f"browse it with: monosem tui {run.path}")
     elif record.provenance.array:
