@@ -112,7 +112,8 @@ class TrainedLm:
     """A language model trained here; `path` is a `model` for all other work."""
 
     path: Path
-    report: LmReport
+    report: LmReport | None
+    """None where an earlier call had trained it already."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monosem_tui.terminal import capabilities as terminal
-from store.live.socket_file import connect
 
 if TYPE_CHECKING:
     from monosem_tui.screens.session import Tuning
@@ -41,6 +40,8 @@ def browse(
         MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened.
     """
     if attach is not None:
+        from store.live.socket_file import connect
+
         connect(attach).close()  # a missing server is reported on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()

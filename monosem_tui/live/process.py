@@ -62,7 +62,11 @@ class ProcessConnection:
 
     def tell(self, request: wire.Request) -> None:
         """Send a request; after the server has ended it is dropped, and `ConnectionEnd` reports the end."""
-        self._outbox.put(wire.encode(request))
+        line = wire.encode(request)
+        if len(line) > wire.LONGEST_REQUEST:
+            self._hear(wire.Failed(id=request.id, what="the text is too long", hint=f"{len(line):,} bytes"))
+        else:
+            self._outbox.put(line)
 
     def take(self) -> list[ProcessMessage]:
         """Return the messages received since the last call."""
@@ -237,7 +241,7 @@ class AttachedProcess(ProcessConnection):
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def _why(self) -> str:
-        return f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
+        return f"no server answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
 
 
 def _lines(answers: IO[bytes]) -> Iterator[bytes]:

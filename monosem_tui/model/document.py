@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.feature_card import ShownExample
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
 MOST_INSPECTED = 2048
 """Tokens of a document that are inspected together."""
-
-
-class Cuts(NamedTuple):
-    """Where a document is cut into stretches."""
-
-    size: int = 1024
-    """Tokens read at once."""
-    look: int = 128
-    """Tokens after the wanted end of a stretch that are searched for a better place to cut."""
-
-
-CUTS = Cuts()
 
 
 @dataclass(frozen=True)

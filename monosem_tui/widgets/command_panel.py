@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -10,8 +12,10 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import RULE, Line, Role, Span, crop, cursor_mark, line, ruled, width_of
 from monosem_tui.keys.actions import shown_key
-from monosem_tui.model.command_search import Offer, found
 from monosem_tui.widgets.line_view import to_strip
+
+if TYPE_CHECKING:
+    from monosem_tui.model.command_search import Offer
 
 MOST = 12
 """Most rows."""
@@ -49,6 +53,8 @@ class CommandPanel(Widget):
 
     def find(self, text: str) -> None:
         """Show the commands that match a text."""
+        from monosem_tui.model.command_search import found
+
         self._found, self._chosen = found(self._offers, text), 0
         self.refresh()
 

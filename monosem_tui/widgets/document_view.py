@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -12,9 +13,11 @@ from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled, text_of, width_of
-from monosem_tui.model.document import Stretch, Whole
 from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.scroll_view import FORK, LEAST, ScrolledView
+
+if TYPE_CHECKING:
+    from monosem_tui.model.document import Stretch, Whole
 
 LEAST_TITLE = 16
 """Cells that a feature's name keeps."""

@@ -17,7 +17,7 @@ class ExampleSettings(Settings):
     each: int = setting(3, "Examples of each interval", "N", least=1)
     random: int = setting(0, "Examples drawn from all places where it fires", "N", least=0)
     seed: int = setting(0, "Which random examples are drawn", "N", least=0)
-    one_per_document: bool = setting(False, "One example a document in each section, not one a context")
+    one_per_document: bool = setting(False, "One example per document in each section, not one per context")
     before: int | None = setting(None, "Tokens of text before an example's peak", "N", least=0)
     after: int | None = setting(None, "Tokens of text after an example's peak", "N", least=0)
 

@@ -1,4 +1,4 @@
-"""What the demo prints on no terminal: figures, then ten features with their strongest places."""
+"""The demo's report without a terminal: figures, then ten features with their strongest places."""
 
 from __future__ import annotations
 

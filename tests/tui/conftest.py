@@ -79,7 +79,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 @pytest.fixture
 def opened(sample: Sample) -> Iterator[OpenRun]:
-    """The sample, opened."""
+    """The opened sample run."""
     run = open_run(sample.run.path)
     yield run
     run.store.close()

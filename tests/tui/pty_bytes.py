@@ -48,7 +48,7 @@ alone = (path / "run.json").exists() or path.is_file()
 sys.exit(browse(path, tuning=tuning) if alone else browse(None, root=path, tuning=tuning))
 """
 _NOWHERE = "/dev/null/state"
-"""Where nothing can be kept: each app begins anew."""
+"""A folder that keeps nothing: each app starts without state."""
 LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
@@ -149,7 +149,7 @@ class PtyApp:
         return found
 
     def piece(self, patience: float = PATIENCE) -> bytes:
-        """What comes next; nothing if nothing comes for `patience` seconds, or no more."""
+        """The next piece; empty if none comes within `patience` seconds, or at the end."""
         return self._read() if select.select([self.master], [], [], patience)[0] else b""
 
     def read_until(self, awaited: bytes) -> bytes:

@@ -27,7 +27,7 @@ from tests.tui.screens import browse_screen, press, screen_text, settle
 
 
 class State(NamedTuple):
-    """What keys change."""
+    """State that keys change."""
 
     cursor: int
     first: int

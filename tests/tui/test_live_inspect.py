@@ -1,4 +1,4 @@
-"""Texts through the features: documents of the corpus, picked tokens, and effects behind activations."""
+"""Texts through the features: documents of the corpus, picked tokens, and effects of ablation."""
 
 from __future__ import annotations
 

@@ -47,10 +47,9 @@ def show(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write the page to FILE, or RUN-ID.md in a folder; nothing is overwritten."
-        ),
+        typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
     ] = None,
+    overwrite: o.Overwrite = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -63,7 +62,7 @@ def show(
     from store.run.folder import runs_root
 
     if feature is None and (format is not None or to is not None):
-        raise MonosemError("--format and --output are about a feature's page", "Its number goes behind RUN.")
+        raise MonosemError("--format and --output are about a feature's page", "Its number goes after RUN.")
     if json and format not in (None, "json"):
         raise MonosemError(f"--json and --format {format} at once")
     place = find_place(run, runs_root(runs_dir))
@@ -74,6 +73,7 @@ def show(
         feature_table.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
         form = "json" if json else None if format == "text" else format
-        page.report(place, feature, choice=examples.changed(top=top), width=columns, form=form, to=to)
+        choice = examples.changed(top=top)
+        page.report(place, feature, choice=choice, width=columns, form=form, to=to, overwrite=overwrite)
     else:
         summary.report(place, top=top, width=columns, json=json)

@@ -47,7 +47,7 @@ def written(live: LiveModel, clamp: Sequence[str] = (), sampling: Sampling = SAM
 
 
 def generated(live: LiveModel, prompt: Prompt, sampling: Sampling, new: int) -> list[int]:
-    """What transformers' generate writes."""
+    """Tokens by transformers' generate."""
     torch.manual_seed(sampling.seed)
     how = {"do_sample": False} if not sampling.temperature else {"do_sample": True, "temperature": sampling.temperature}
     if sampling.temperature:

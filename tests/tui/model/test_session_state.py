@@ -1,4 +1,4 @@
-"""What returns the next time, and what a damaged file does."""
+"""State that returns the next time, and damaged files."""
 
 from __future__ import annotations
 
