@@ -163,7 +163,7 @@ def _parameters(kind: type[Any], flags: Flags) -> list[inspect.Parameter]:
 
 
 def _bare(kind: Any) -> Any:
-    """A type without None, as Typer takes it."""
+    """Return a type without None, as Typer takes it."""
     if get_origin(kind) in (Union, UnionType):
         kind = next(one for one in get_args(kind) if one is not NoneType)
     return list[str] if get_origin(kind) is tuple else kind
@@ -189,7 +189,7 @@ def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = Fals
 
 
 def _part(kind: type, known: Description) -> Callable[[str], Any]:
-    """The parser of one entry of a list."""
+    """Return the parser of one entry of a list."""
     if kind is int:
         return PARSERS.get(known.metavar) or whole(int(known.least or 0))
     return positive if kind is float else word

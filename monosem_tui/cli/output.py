@@ -79,7 +79,7 @@ def complain(what: str, hint: str = "") -> None:
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal on which lines can be overwritten."""
+    """Return whether `stream` is a terminal on which lines can be overwritten."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 

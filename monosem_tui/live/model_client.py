@@ -96,7 +96,7 @@ class ModelClient:
         """A sentence to show once; the caller that shows it empties it."""
 
     def belongs(self, process: object) -> bool:
-        """Whether this is the present connection."""
+        """Return whether this is the present connection."""
         return process is self._process
 
     # Requests
@@ -111,7 +111,7 @@ class ModelClient:
         self._with_model(lambda: self._begin(recipe, tokens) if self._can_be(recipe) else None)
 
     def can_go_on(self, recipe: Recipe) -> bool:
-        """Whether the text on the screen has these settings (clamps aside) and is incomplete."""
+        """Return whether the text on the screen has these settings (clamps aside) and is incomplete."""
         known, wanted = self.recipe, recipe
         same = known is not None and _apart_from_clamps(known) == _apart_from_clamps(wanted)
         return self.is_open and same and not self.writing.complete and self.phase is not Phase.DEAD
@@ -296,7 +296,7 @@ class ModelClient:
         self._starting = self._tell(lambda number: wire.Start(id=number, recipe=recipe))
 
     def _can_be(self, recipe: Recipe) -> bool:
-        """Whether the model can read such a prompt; reports why not."""
+        """Return whether the model can read such a prompt; report why not."""
         if recipe.chat and self.ready is not None and not self.ready.chat:
             self.problem = no_template(self.ready)
             return False

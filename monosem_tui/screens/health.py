@@ -65,11 +65,11 @@ class HealthScreen(MonosemScreen):
         return self.health.position()
 
     def on_scrolled_view_moved(self) -> None:
-        """The bottom line shows where one is."""
+        """Show the position in the bottom line."""
         self.retell()
 
     def on_health_view_chosen(self) -> None:
-        """A group was clicked twice."""
+        """Open the group that was clicked twice."""
         if self.health.group:
             self.action_show()
 

@@ -41,7 +41,7 @@ class RunsScreen(MonosemScreen):
         self.set_focus(self.runs)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """The line on the run is laid out for the width."""
+        """Lay the line on the run out for the width."""
         self._describe()
 
     def _take(self, states: tuple[RunState, ...] | MonosemError) -> None:
@@ -62,12 +62,12 @@ class RunsScreen(MonosemScreen):
         return f"{self.runs.cursor + 1} of {n}" if n else ""
 
     def on_cursor_list_highlighted(self) -> None:
-        """The line below describes the run under the cursor."""
+        """Describe the run under the cursor in the line below."""
         self._describe()
         self.retell()
 
     def on_cursor_list_opened(self) -> None:
-        """A row was clicked twice."""
+        """Open the run that was clicked twice."""
         self.action_open()
 
     def action_open(self) -> None:

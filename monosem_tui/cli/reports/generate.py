@@ -46,7 +46,7 @@ def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[G
 
 
 def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: ClampSweep, *, json: bool) -> None:
-    """The text of each strength, with how far it is from the model's own."""
+    """Print the text of each strength, with its distance from the model's own."""
     if json:
         base = _text_json(live, sweep.base)
         rows = [
@@ -75,7 +75,7 @@ def _finished(session: Generation) -> Generation:
 
 
 def _write(live: LiveModel, session: Generation) -> None:
-    """The base text token by token, then the clamped one, which was written meanwhile."""
+    """Print the base text token by token, then the clamped one, which was generated meanwhile."""
     prompt, vocabulary = session.prompt.text, live.vocabulary
     if session.compare:
         output.emit_lines([(Span("base", Role.HEADING),)])
@@ -111,7 +111,7 @@ class _Flow:
         self._emit()
 
     def end(self) -> None:
-        """The text is complete."""
+        """Print the rest of the complete text."""
         self._text += self._decoder.decode(b"", True) + "\n"
         self._emit()
 

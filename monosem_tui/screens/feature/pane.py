@@ -96,14 +96,14 @@ class FeaturePane(ScreenPart, Horizontal):
         return Where.DOCUMENT if self.state.in_document else Where.PAGE
 
     def _follow_focus(self, focused: Widget | None) -> None:
-        """The pane with the focus has the keys, whether a key or a click gave it the focus."""
+        """Send the keys to the pane with the focus, whether a key or a click moved it."""
         state = self.state
         front: PaneName = "list" if focused is state.listing else "page"
         if front != state.panes.front and focused in (state.listing, state.page, state.document):
             self.bring(front)
 
     def worth_a_hint(self, action: Action) -> bool:
-        """Whether its key does what one would look for here."""
+        """Return whether its key does something useful here."""
         name = action.id.partition(".")[2] if action.where is self._host.PLACE else ""
         shown = self.state.panes.shows("page")
         if name in ("heat", "log"):
@@ -175,7 +175,7 @@ class FeaturePane(ScreenPart, Horizontal):
     # Messages of the widgets
 
     def on_cursor_list_highlighted(self) -> None:
-        """The page follows once the cursor rests."""
+        """Have the page follow once the cursor rests."""
         state = self.state
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
             self.show_document(False)
@@ -183,24 +183,24 @@ class FeaturePane(ScreenPart, Horizontal):
         self.follow()
 
     def on_cursor_list_opened(self) -> None:
-        """A row was clicked twice."""
+        """Open the row that was clicked twice."""
         self.action_open()
 
     def on_scrolled_view_moved(self) -> None:
-        """The bottom line shows which lines or tokens are on the screen."""
+        """Show in the bottom line which lines or tokens are on the screen."""
         if self.state.reading:
             self._host.retell()
 
     def on_feature_page_opened(self) -> None:
-        """An example or a feature was clicked twice."""
+        """Open the example or feature that was clicked twice."""
         self.trail.action_follow_chosen()
 
     def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
-        """An end of the text is near."""
+        """Read on near an end of the text."""
         self.documents.read_on(message.place, before=message.before)
 
     def on_trouble(self, message: Trouble) -> None:
-        """The store could not be read while a line was drawn."""
+        """Show that the store could not be read while a line was drawn."""
         self.state.page.complain(message.error)
         self._host.tell(message.error.what)
 

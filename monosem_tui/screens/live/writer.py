@@ -131,7 +131,7 @@ class WritingControl(ScreenPart):
             self._write()
 
     def take_over(self) -> None:
-        """The text that was left with the process brings its prompt, clamps and settings along."""
+        """Take prompt, clamps and settings of the text that was left with the server."""
         self._talk.recalled = False
         recipe = self._talk.begun
         if recipe is None:
@@ -154,7 +154,7 @@ class WritingControl(ScreenPart):
         )
 
     def _may_run(self) -> bool:
-        """Whether there is a model, and a prompt for it; says what is missing."""
+        """Return whether there is a model, and a prompt for it; show what is missing."""
         if not self._connection.has_model:
             return False
         ready, roles = self._talk.ready, self.shown.tray.roles
