@@ -106,9 +106,9 @@ class KeyGroup:
 
     where: Where
     prefix: str = ""
-    """Of their ids."""
+    """First part of their ids."""
     need: Need | None = None
-    """Of all of them."""
+    """Need that all of them share."""
 
     def __call__(
         self, name: str, method: str, keys: str, title: str, help: str = "", hint: str = "", need: Need | None = None

@@ -14,7 +14,7 @@ from monosem_tui.model.runs_watch import COURSE, RunState, TrainingProgress
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
 GLYPHS = {"done": "✓", "failed": "✗", "damaged": "✗", "stopped": "■"}
-"""Of runs at which nothing works."""
+"""Marks of runs that no process works on."""
 LONGEST = 56
 """Most cells of a name, so that numbers stay near it on wide terminals."""
 
