@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 FATAL = ("fsync", "replace", "rename", "unlink", "rmdir")
-"""Functions of `os` behind which a later process sees something else on the disk."""
+"""Functions of `os` after which a later process sees something else on the disk."""
 DONE, FAILED, DIED = 0, 1, 9
 
 

@@ -106,7 +106,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
-    """The settings that were given, what follows from the activations filled in, or those of the training to go on.
+    """Return the given settings, completed from the activations, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.

@@ -90,7 +90,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
 
 
 def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSettings:
-    """The settings that were given, or those of the training that is to go on.
+    """Return the given settings, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.

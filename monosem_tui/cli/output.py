@@ -59,6 +59,14 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json_text(value) + "\n")
 
 
+def emit_result(values: dict[str, Any], text: str, *, json: bool) -> None:
+    """Print what a command has made: as JSON, or the one path that the next command needs."""
+    if json:
+        emit_json(values)
+    else:
+        emit_text(text)
+
+
 def narrate(text: str) -> None:
     """Print narration to stderr."""
     sys.stderr.write(visible(text) + "\n")
@@ -71,7 +79,7 @@ def complain(what: str, hint: str = "") -> None:
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal on which lines can be overwritten."""
+    """Return whether `stream` is a terminal on which lines can be overwritten."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -145,6 +153,11 @@ class Column:
     align: Literal["<", ">"] = "<"
     shrinks: bool = False
     """Whether it shrinks on a narrow terminal."""
+
+
+def right(*titles: str) -> list[Column]:
+    """Return columns of numbers."""
+    return [Column(title, ">") for title in titles]
 
 
 def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

@@ -21,6 +21,7 @@ import math
 import os
 import sys
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -167,6 +168,11 @@ class Inspected:
 
     id: int
     contexts: tuple[tuple[ReadToken, ...], ...]
+
+    @cached_property
+    def tokens(self) -> tuple[ReadToken, ...]:
+        """All tokens, context after context."""
+        return tuple(token for context in self.contexts for token in context)
 
 
 @dataclass(frozen=True, kw_only=True)

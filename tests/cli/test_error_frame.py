@@ -34,7 +34,7 @@ def _app() -> typer.Typer:
 
     @app.callback()
     def group(debug: Annotated[bool, typer.Option("--debug")] = False) -> None:
-        """As in monosem."""
+        """A group with a callback, as in monosem."""
 
     @app.command()
     def fail(kind: str, number: Annotated[int, typer.Option("--number")] = 0) -> None:
@@ -43,12 +43,12 @@ def _app() -> typer.Typer:
 
     @app.command()
     def work(kind: str, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
-        """Fail, but resumably."""
+        """A command that fails and can be resumed."""
         raise FAILURES[kind]
 
     @app.command()
     def echo(text: str) -> None:
-        """Say it."""
+        """A command that prints a word."""
         typer.echo(text)
 
     return app

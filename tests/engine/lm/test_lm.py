@@ -278,7 +278,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LmRep
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 def dying_at(step: int) -> Callable[[LmTrainer, Any], torch.Tensor]:
@@ -301,7 +301,7 @@ def test_killed_and_resumed_it_is_the_same_to_the_bit(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before the first checkpoint, right behind it, and between two, in a later epoch."""
+    """Before the first checkpoint, right after it, and between two, in a later epoch."""
     (whole, wanted), run = unbroken, RunFolder(tmp_path / "run")
     with monkeypatch.context() as inside, pytest.raises(Killed):
         inside.setattr(LmTrainer, "step", dying_at(step))
