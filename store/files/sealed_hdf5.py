@@ -182,7 +182,7 @@ def check_self_contained(file: h5py.File, path: Path) -> None:
 
 
 def keeps_elsewhere(dataset: h5py.h5d.DatasetID) -> bool:
-    """Whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
+    """Return whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
     if dataset.get_offset() is not None:  # contiguous, in this file: most are, and this is quick
         return False
     created = dataset.get_create_plist()
