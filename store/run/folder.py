@@ -15,7 +15,6 @@ from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.owner_lock import is_alive, owned
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
@@ -94,8 +93,11 @@ class RunRecord:
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
-        if self.status in WORKING and self.host == platform.node() and not is_alive(self.pid):
-            return "stopped"
+        if self.status in WORKING and self.host == platform.node():
+            from store.files.owner_lock import is_alive
+
+            if not is_alive(self.pid):
+                return "stopped"
         return self.status
 
 
@@ -188,6 +190,8 @@ class RunFolder:
         Raises:
             MonosemError: another process holds the lock, or the folder cannot be written.
         """
+        from store.files.owner_lock import owned
+
         made = [path for path in (self.path, self.path.parent) if not path.exists()]
         try:
             with disk_errors(self.path):
