@@ -223,3 +223,12 @@ def test_output_that_nobody_reads_to_its_end(runs: Path) -> None:
             assert (done.returncode, done.stderr) == (0, b""), arguments
     finally:
         os.close(write)
+
+
+def test_closed_streams_discard(runs: Path) -> None:
+    script = f'exec "$0" -c "{ENTRY}" "$@" <&- >&- 2>&-'
+    for arguments, code in ((["show", "stories", "3"], 0), (["show", "nothing"], 2)):
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable, *arguments], env=clean_environment(MONOSEM_RUNS=str(runs)), cwd=ROOT
+        )
+        assert done.returncode == code
