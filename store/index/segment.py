@@ -8,7 +8,6 @@ package lists the datasets. Shapes: N tokens, C contexts, F features, T listed t
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.atomic import remove
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.files.typed_json import decode
@@ -147,10 +147,10 @@ def discard(index: Path) -> None:
     It is renamed first, so that a process killed meanwhile leaves no half of an index under its name.
     """
     aside = index.with_name(f".{index.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     if index.is_dir():
         index.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        remove(aside)
 
 
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:
