@@ -297,14 +297,12 @@ class FeatureStore(OpenIndex):
 
     def logits(self, feature: int) -> LogitEffects:
         """Return the tokens that a feature raises and lowers most."""
-        self.check_feature(feature)
         return LogitEffects(
             self._weighted("logit_top", "value", feature), self._weighted("logit_bottom", "value", feature)
         )
 
     def neighbours(self, feature: int) -> Weighted:
         """Return the features whose decoder directions are nearest, by cosine."""
-        self.check_feature(feature)
         return self._weighted("neighbour", "cosine", feature)
 
     def neurons(self, feature: int) -> Weighted:
@@ -312,7 +310,6 @@ class FeatureStore(OpenIndex):
 
         Empty where the site has none, and for files of versions that did not write them.
         """
-        self.check_feature(feature)
         return self._weighted("neuron", "cosine", feature)
 
     def static(self, name: str, feature: int) -> NDArray[Any] | None:

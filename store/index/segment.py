@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,10 +116,7 @@ def segment_path(index: Path, number: int) -> Path:
 
 def complete_segments(index: Path) -> int:
     """Return the number of segments from 0 on without a gap."""
-    number = 0
-    while segment_path(index, number).is_file():
-        number += 1
-    return number
+    return next(number for number in count() if not segment_path(index, number).is_file())
 
 
 class SegmentCoverage(NamedTuple):
