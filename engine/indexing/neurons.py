@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.indexing.logit_effects import SCRATCH, norm_weight
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, block_path, family_of, matrix_in_out
+from engine.model.sites import Site, block_path, family_of, matrix_in_out, module_names
 from store.run.spec import SaeSpec
 
 
@@ -26,7 +26,7 @@ def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
     if family is None or layer is None or site.name == "mlp_act":
         return None
     path = block_path(family, layer, family.mlp_down)
-    if path not in dict(lm.network.named_modules()):  # the neurons of a mixture of experts are not shared by all tokens
+    if path not in module_names(lm):  # the neurons of a mixture of experts are not shared by all tokens
         return None
     rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
     if family.mlp_post_norm:
