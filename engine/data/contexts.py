@@ -160,6 +160,8 @@ class StreamPosition:
 
 @dataclass(frozen=True)
 class EncodedContext:
+    """A context's token ids, and the number of each token's document."""
+
     ids: NDArray[np.int32]
     documents: NDArray[np.int64]
 
