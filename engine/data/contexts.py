@@ -89,7 +89,7 @@ class Encoding:
             return [self.bos_id, *ids]
         return [*ids, self.separator_id] if self.separator_id is not None else ids
 
-    def counted(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def counted(self, tokens: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return True for tokens that count; the last axis of `tokens` runs over a context's positions."""
         counted = np.ones(tokens.shape, bool)
         if self.bos_id is not None:
