@@ -45,7 +45,7 @@ class Imported:
     check: SelfCheck | None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return its JSON values."""
         return {
             "name": self.run.name,
             "path": str(self.run.path),
@@ -61,10 +61,10 @@ class Imported:
 
 
 def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
-    """Return the autoencoders of a folder that are meant.
+    """Return the chosen autoencoders of a folder.
 
     Raises:
-        MonosemError: there are several and nobody says which, or none of that name.
+        MonosemError: there are several and none was chosen, or none has that name.
     """
     found = found_under(path) if path.exists() else []
     if not found or found == [path]:
@@ -85,7 +85,7 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """A name for one of the autoencoders in `path`: its folder's, and those between. Files' own names say little."""
+    """Return a name for one of the autoencoders in `path`, from the folders below it: files' own names are generic."""
     folder = one.parent if one.is_file() else one
     within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
     return "-".join(within) or folder.absolute().name
@@ -98,12 +98,13 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
         run: where to; it may hold a language model of its own, and no autoencoder.
         path: file or folder of one autoencoder.
         asked: what the caller knows better than the files.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
-    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+    config = run.record().config if run.exists() else {}
+    if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
     foreign = read(path)
@@ -131,7 +132,7 @@ def _conventions(foreign: Foreign, asked: ImportSettings) -> Conventions:
 
 
 def _opened(foreign: Foreign, asked: ImportSettings, progress: Progress) -> Subject:
-    """The model and the text, with a context as in its training."""
+    """Open the model and the text, with the context size of its training."""
     model = asked.model or hub_name(foreign.model)
     if not model:
         raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with `model`.")
@@ -169,7 +170,7 @@ def _loaded(settings: TrainSettings, foreign: Foreign, asked: ImportSettings, pr
 
 
 def _text(foreign: Foreign, progress: Progress) -> str:
-    """The text it was trained on where that can be had, else the standard library's."""
+    """Return the text it was trained on where available, else the standard library's."""
     name = foreign.data
     for data in [name] if Path(name).is_file() else [f"hf:{name}"] if name.count("/") == 1 else []:
         try:
@@ -263,11 +264,11 @@ def _write(
             "train": {name: getattr(settings, name) for name in names},
             COMMAND: _source(foreign, made, spec, found),
         }
-        run.update(spec=spec, provenance=provenance, config=config)
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        run.update(spec=spec, provenance=provenance, config=config, status="done")
         if found is not None:
             note(run, found[0])
-        run.update(status="done")
+        # Last: as long as it is missing, the import can be made again.
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
 
 
 def _source(

@@ -34,13 +34,14 @@ from engine.training.loop import Member, TrainLoop
 from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
+from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
 
 EVAL_TOKENS = 500_000
-"""Held-out tokens that a training is evaluated on at its end, at the most."""
+"""Most held-out tokens that a training is evaluated on at its end."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
     Args:
         jobs: what to train, and where to. What they read may differ, text and batches may not.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the trainings that are in the folders, or make what finished ones lack. Settings must agree
             with those they began with, and so must model and text.
 
@@ -105,7 +106,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
-    """The settings that were given, what follows from the activations filled in, or those of the training to go on.
+    """Return the given settings, completed from the activations, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
@@ -138,7 +139,7 @@ def _all(contexts: Iterable[AbstractContextManager[Any]]) -> Iterator[None]:
 def _trained(
     tasks: Sequence[Job], progress: Progress, *, resume: bool
 ) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
-    """Train; gives the model and text, if any were opened, and why which runs failed."""
+    """Train; return the model and text, if they were opened, and the errors of failed runs."""
     source = open_source([task.settings for task in tasks], progress)
     plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
@@ -185,24 +186,25 @@ def _open_sinks(member: Member, reader: Reader, progress: Progress) -> AbstractC
 
 
 def _tidy(task: Job) -> None:
-    """Behind the training: note its size, and remove what nobody will resume from."""
+    """After the training: record its size, and remove checkpoints that are not needed any more."""
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
+    clear_merged(run)
     record = run.record()
     tokens = trainer_settings(trained_settings(run), record.spec.d_in, record.spec.d_out).tokens
     run.update(results=replace(record.results, tokens=tokens))
 
 
 def _is_unfinished(task: Job) -> bool:
-    """Whether an evaluation or an index is wanted and not there."""
+    """Return whether an evaluation or an index is wanted and missing."""
     run = task.run
     there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
     return task.settings.index and not there
 
 
 def _finish(task: Job, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
-    """Evaluate on what was held out, then index, whichever is still to be done; gives what was opened for it."""
+    """Evaluate on held-out text, then index, where still to be done; return the evaluation and the opened subject."""
     run = task.run
     if is_of_array(task.settings):
         progress.say("no index is made: an index needs a model and text")

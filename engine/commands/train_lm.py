@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -26,7 +25,7 @@ from engine.runtime.devices import made_on, pick_device, products_in_bfloat16
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.training.schedule import CheckpointClock, diverged
-from store.files.atomic import atomic_path, new_folder
+from store.files.atomic import atomic_path, new_folder, sync
 from store.files.errors import MonosemError
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import RunFolder
@@ -53,13 +52,15 @@ class LmReport:
     samples: list[str]
 
 
-def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport:
+def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport | None:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
+    Return the model's report, or None where an earlier call has saved the model.
+
     Args:
-        run: the folder; it may hold no model.
+        run: the folder; it may hold no model but the one that is resumed.
         asked: what to train.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
 
     Raises:
@@ -69,7 +70,14 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            config = run.record().config
+            if "lm" not in config:
+                raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            progress.say(f"{run.model} is trained already")
+            shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+            if len(config) == 1:  # else the status is that of later work
+                run.update(status="done", message="", pid=0)
+            return None
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -82,7 +90,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
 
 
 def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSettings:
-    """The settings that were given, or those of the training that is to go on.
+    """Return the given settings, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
@@ -223,8 +231,7 @@ def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokeniz
         network.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         for file in temporary.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(file)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Runs on a user's own array of activations: what can be asked of them, where they come from, how good they are.
 
-There is no model and no text: so no cross-entropy, and no index.
+Without model and text there is no cross-entropy and no index.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def refuse_of_text(asked: Settings, activations: str) -> None:
 
 
 def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> ArrayBlocks:
-    """The rows to train on; says what there is to know of them."""
+    """Return the rows to train on; report how they are stored, and if none can be held out."""
     buffer = resolved(settings, array.d_in).buffer
     assert buffer is not None
     progress.say(array.describe())
