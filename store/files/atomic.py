@@ -75,6 +75,15 @@ def _copy(temporary: Path, path: Path) -> None:
         raise
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, as far as that is possible."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, fsync it and rename it to `path`.
@@ -114,7 +123,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with disk_errors(path):
         _require_free(path)
         for stale in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
-            shutil.rmtree(stale, ignore_errors=True)
+            remove(stale)
     temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
     try:
         with disk_errors(path):
