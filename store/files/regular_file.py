@@ -73,5 +73,14 @@ def read_whole(path: Path, most: int = LARGEST, *, follow: bool = False) -> byte
     return content
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return inode, time and size: they change when a file or folder is written or replaced. Empty if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _irregular(path: Path, is_named: bool) -> MonosemError:
     return MonosemError(f"{path} is not a regular file", "Write what it gives into a file first." if is_named else "")

@@ -6,7 +6,6 @@ wins, and `{"recipe": null, "name": NAME}` takes it away. Notes pass these lines
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from store.files.regular_file import read_whole
 from store.files.typed_json import JsonError, decode, parse
 from store.live.recipe import Recipe
 from store.notes.note_file import LARGEST_NOTES, Notes
-from store.notes.statements import valid_text
+from store.notes.statements import json_line, valid_text
 
 LONGEST_NAME = 80
 """Characters."""
@@ -78,8 +77,7 @@ def forget_recipe(notes: Notes, name: str) -> None:
 
 def _append(notes: Notes, name: str, said: dict[str, Any]) -> None:
     texts = {key: valid_text(value) if isinstance(value, str) else value for key, value in said.items()}
-    line = {**texts, "name": valid_text(name), "time": round(time.time(), 3)}
-    notes.append_line((json.dumps(line).replace("\x7f", "\\u007f") + "\n").encode())
+    notes.append_line(json_line({**texts, "name": valid_text(name), "time": round(time.time(), 3)}))
 
 
 def _said(line: bytes) -> dict[str, Any] | None:

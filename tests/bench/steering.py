@@ -27,13 +27,14 @@ import torch
 from torch.nn import functional
 
 from engine.live.decoder import Decoder
-from engine.live.generation import GenerationRow, perplexity, shown_text
+from engine.live.generation import GenerationRow, shown_text
 from engine.live.live_model import LiveModel, open_live
 from engine.live.prompts import plain_prompt
 from engine.live.row_clamps import RowClamps
 from engine.model.hooks import logits
 from engine.runtime.progress import Silent
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import perplexity
 from store.live.sampling import Sampling
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings

@@ -23,10 +23,11 @@ import os, sys
 from pathlib import Path
 from monosem_tui.terminal import capabilities as terminal
 from monosem_tui.launch import browse
+tuning = None
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
-    import monosem_tui.screens.feature.pane as screen
-    screen.DEBOUNCE = float(sys.argv[2])
+    from monosem_tui.screens.session import Tuning
+    tuning = Tuning(rest=float(sys.argv[2]))
 if os.environ.get("FAKE_MODEL"):
     terminal.apply(terminal.decide(os.environ).settings())
     from tests.tui.live_app import ModelConnection, fake
@@ -43,7 +44,8 @@ if "TRACES" in os.environ:
     from textual.app import App
     fatal = App._fatal_error
     App._fatal_error = lambda self: (trace(*sys.exc_info()), fatal(self))[1]
-sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
+alone = (path / "run.json").exists() or path.is_file()
+sys.exit(browse(path, tuning=tuning) if alone else browse(None, root=path, tuning=tuning))
 """
 _NOWHERE = "/dev/null/state"
 """A folder that keeps nothing: each app starts without state."""

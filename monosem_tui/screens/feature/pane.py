@@ -28,9 +28,6 @@ from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
 
-DEBOUNCE = 0.08
-"""Seconds the cursor must rest before the page follows: a held key then costs two rows per step."""
-
 
 class FeaturePane(ScreenPart, Horizontal):
     """List left and page right; below 110 cells one of them at a time."""
@@ -115,12 +112,12 @@ class FeaturePane(ScreenPart, Horizontal):
 
     def position(self) -> str:
         """Return the position of the cursor, or the visible lines of the page."""
-        page, document, listing = self.state.page, self.state.document, self.state.listing
+        document, listing = self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places
             return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.state.reading:
-            return f"lines {page.first + 1}–{min(page.rows, page.first + page.room)} of {page.rows}"
+            return self.state.page.position()
         n = len(listing.order)
         return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
 
@@ -136,6 +133,8 @@ class FeaturePane(ScreenPart, Horizontal):
         state.page.beside = document.beside = panes.split
         listing.active = not state.reading
         state.page.active = document.active = state.reading
+        state.page.lay_out()
+        listing.refresh()
         document.refresh()
         self._host.set_focus(listing if not state.reading else document if state.in_document else state.page)
         self._host.retell()
@@ -162,7 +161,7 @@ class FeaturePane(ScreenPart, Horizontal):
         """Read once the cursor rests."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(DEBOUNCE, self.read)
+        self._timer = self.set_timer(self._host.session.tuning.rest, self.read)
 
     def read(self) -> None:
         """Read page and n-grams of the feature that the pane is about, if they can be seen."""
@@ -175,7 +174,7 @@ class FeaturePane(ScreenPart, Horizontal):
 
     # Messages of the widgets
 
-    def on_feature_list_highlighted(self) -> None:
+    def on_cursor_list_highlighted(self) -> None:
         """Have the page follow once the cursor rests."""
         state = self.state
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
@@ -183,7 +182,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self._host.retell()
         self.follow()
 
-    def on_feature_list_opened(self) -> None:
+    def on_cursor_list_opened(self) -> None:
         """Open the row that was clicked twice."""
         self.action_open()
 

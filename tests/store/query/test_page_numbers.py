@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
-from store.index import index_part as part
 from store.index.columns import QUANTILES
 from store.index.merge import merge
 from store.index.reader import FeatureStore
@@ -140,9 +139,9 @@ def assert_companions(found: list[Companion], expected: list[Companion]) -> None
 @given(**ANY, minimum=st.sampled_from([0, 1, 2, MINIMUM]), block=st.integers(1, 40), few=st.integers(0, 9))
 def test_companions(raw: Raw, per_segment: int, merged: bool, minimum: int, block: int, few: int) -> None:
     dense_NF, counted = dense(raw), sum(token.counted for token in raw.tokens)
-    with pytest.MonkeyPatch.context() as patch, opened(raw, per_segment, merged) as store:
-        patch.setattr(part, "TOKENS_AT_ONCE", block)
-        patch.setattr(part, "FEW_ROWS", few)
+    with opened(raw, per_segment, merged) as store:
+        for part in store.parts:
+            part.tokens_at_once, part.few_rows = block, few
         for feature in range(raw.d_sae):
             found = cofiring(store, feature, limit=100, minimum=minimum)
             assert found.n_active == found.n_used == (dense_NF[:, feature] > 0).sum()
