@@ -65,7 +65,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_whole(path, LARGEST_CONFIG, follow=True).decode().replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:
-        raise MonosemError(f"{path} is not TOML: {error}", "--config takes a TOML file.") from error
+        raise MonosemError(f"{path} is not TOML: {error}") from error
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:

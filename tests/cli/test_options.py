@@ -197,7 +197,7 @@ def test_without_a_file_defaults_hold() -> None:
         ("config = 'other.toml'", "'config'"),
         ("layer = 'two'", "--layer"),
         ("layer = 2.5", "--layer"),
-        ("layer = true", "layer takes one number or text, not True"),
+        ("layer = true", "layer takes one number or text, not true"),
         ("tokens = [1, 2]", "tokens takes one number or text"),
         ("tokens = 'many'", "--tokens"),
         ("tokens = 0", "--tokens"),
