@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import keeps_elsewhere
+from store.files.hdf5_arrays import array_shapes
 
 BLOCK_ROWS = 1024
 """Most rows of a block: enough that a read is worth its seek."""

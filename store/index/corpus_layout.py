@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import IndexPart, reading
+from store.files.hdf5_arrays import reading
+from store.index.index_part import IndexPart
 
 Places = NDArray[np.int64]
 
@@ -44,27 +45,31 @@ class CorpusLayout:
     def contexts(self) -> Contexts:
         """All contexts."""
         with reading(self._path):
-            groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
             return Contexts(
-                np.concatenate([group["start"][()] + first for first, group in groups]),
-                np.concatenate([group["length"][()] for _, group in groups]),
-                np.concatenate([group["document"][()] for _, group in groups]),
+                self._starts("corpus/contexts/start"),
+                self._joined("corpus/contexts/length"),
+                self._joined("corpus/contexts/document"),
             )
 
     @cached_property
     def documents(self) -> Documents:
         """All runs of documents."""
         with reading(self._path):
-            groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
-            start = np.concatenate([group["start"][()] + first for first, group in groups])
-            number = np.concatenate([group["id"][()] for _, group in groups])
+            start, number = self._starts("corpus/documents/start"), self._joined("corpus/documents/id")
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
 
     def counted_tokens(self) -> NDArray[np.bool_]:
         """Read which tokens count [N]."""
         with reading(self._path):
-            return np.concatenate([part.file["corpus/counted"][()] for part in self._parts])
+            counted: NDArray[np.bool_] = self._joined("corpus/counted")
+            return counted
+
+    def _starts(self, name: str) -> Places:
+        return np.concatenate([part.file.whole(name) + part.first_token for part in self._parts])
+
+    def _joined(self, name: str) -> NDArray[Any]:
+        return np.concatenate([part.file.whole(name) for part in self._parts])
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of corpus places start … stop-1 count."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
+
+from store.files.typed_json import decode
 
 T = TypeVar("T")
 SELDOM = ("token_norm", "skip")
@@ -66,8 +69,18 @@ class SaeSpec:
 
     @classmethod
     def from_json(cls, text: str) -> SaeSpec:
-        """Read the text of `to_json`."""
-        return cls(**known_fields(cls, json.loads(text)))
+        """Read the text of `to_json`; ValueError where it is not that."""
+        return decode(cls, json.loads(text))
+
+    def check_lengths(self, lengths: Mapping[str, int]) -> None:
+        """Check that arrays have these widths; `lengths` are by axis, as `store.run.weights.SAE_RULES` names them.
+
+        Raises:
+            ValueError: an array is of another width.
+        """
+        for axis, wanted in (("D", self.d_in), ("F", self.d_sae), ("O", self.d_out or self.d_in)):
+            if lengths.get(axis, wanted) != wanted:
+                raise ValueError(f"its weights are {lengths[axis]} wide along {axis} where its spec says {wanted}")
 
     def place(self) -> str:
         """Return `resid_post 2`, for a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""

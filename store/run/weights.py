@@ -10,10 +10,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import ArrayRule, Rules, check_shapes
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.files.regular_file import read_stream
-from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.sealed_hdf5 import create_sealed, open_described, put
 from store.run.spec import SaeSpec
+
+SAE_RULES: Rules = {
+    "W_enc": ArrayRule("f4", "D F", optional=True),
+    "b_enc": ArrayRule("f4", "F", optional=True),
+    "W_dec": ArrayRule("f4", "F O", optional=True),
+    "b_dec": ArrayRule("f4", "O", optional=True),
+}
+"""Arrays of every architecture; D and O are the widths of encoder and decoder, F the number of features."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +41,11 @@ class SaeWeights:
 
     @classmethod
     def read(cls, group: h5py.Group) -> SaeWeights:
-        """Read a group that `write` filled."""
+        """Read a group that `write` filled; ValueError where it was not."""
         tensors = {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset)}
+        for name, values in tensors.items():
+            if values.dtype != np.float32:
+                raise ValueError(f"{name} holds {values.dtype}, not float32")
         return cls(SaeSpec.from_json(group.attrs["spec"]), tensors)
 
 
@@ -48,8 +61,11 @@ def load_sae(path: Path) -> SaeWeights:
     Raises:
         MonosemError: it is missing, damaged or of a newer schema.
     """
-    with open_sealed(path, "sae") as file:
-        return SaeWeights.read(file)
+    file, found = open_described(path, "sae")
+    with file, reading(path):
+        weights = SaeWeights.read(file)
+        weights.spec.check_lengths(check_shapes(found, SAE_RULES))
+        return weights
 
 
 def sae_digest(path: Path) -> str:
