@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine.formats.dictionary_learning import LAYOUTS
 from engine.formats.hook_names import hook_of_site
 from engine.formats.saelens import TOKEN_NORMS
 from engine.sae.base import Sae
@@ -31,15 +32,7 @@ from store.run.weights import load_sae
 
 LENS = {"relu": "standard", "l1-norm": "standard", "topk": "topk", "gated": "gated"}
 """SAELens' architectures by ours; all with thresholds are its jumprelu."""
-CLASSES = {
-    "relu": "AutoEncoder",
-    "l1-norm": "AutoEncoder",
-    "topk": "AutoEncoderTopK",
-    "batchtopk": "BatchTopKSAE",
-    "matryoshka": "MatryoshkaBatchTopKSAE",
-    "jumprelu": "JumpReluAutoEncoder",
-    "gated": "GatedAutoEncoder",
-}
+CLASSES = {layout.arch: name for name, layout in reversed(LAYOUTS.items())} | {"l1-norm": "AutoEncoder"}
 """dictionary_learning's classes by our architectures."""
 LENS_NORMS = {"none": "none"} | {ours: theirs for theirs, ours in TOKEN_NORMS.items()}
 """SAELens' normalize_activations by ours."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -16,20 +16,20 @@ from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import Corpus
 from engine.corpus.reading_order import Split, has_held_out, ordered
 from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
-from engine.jobs.resume import agreeing, check_unchanged, has_begun
+from engine.jobs.resume import agreeing, begin, has_begun
 from engine.jobs.subject import pinned
-from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
+from engine.lm.tokenizer import END_OF_TEXT, fast_tokenizer, train_tokenizer
 from engine.lm.trainer import LmTrainer, network_config, next_token_loss
 from engine.resources.limits import check_room
 from engine.resources.plans import lm_plan
-from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, versions
+from engine.runtime.devices import made_on, pick_device, products_in_bfloat16
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
-from engine.training.schedule import CheckpointClock
+from engine.training.schedule import CheckpointClock, diverged
 from store.files.atomic import atomic_path, fsync_folder
-from store.files.errors import MonosemError, WorkFailed, disk_errors
+from store.files.errors import MonosemError, disk_errors
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
-from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.folder import RunFolder
 from store.run.spec import known_fields
 from store.settings.lm import LmSettings
 
@@ -104,32 +104,15 @@ def _begin(
 ) -> None:
     if not has_held_out(corpus):
         progress.say("fewer than 20 documents: nothing can be held out, so the loss at the end is on the training text")
-    provenance = Provenance(
-        versions=versions(),
-        model="trained here",
-        corpus=corpus.spec,
-        corpus_digest=corpus.digest(),
-        seed=settings.seed,
-        hardware=hardware(device),
-    )
-    if not run.exists():
-        run.create(RunRecord())
-    elif resume and "lm" in run.record().config:
-        check_unchanged(run, provenance)
-    run.update(config=run.record().config | {"lm": asdict(settings)}, provenance=provenance)
+    read = replace(made_on(device), corpus=corpus.spec, corpus_digest=corpus.digest())
+    begin(run, "lm", settings, replace(read, model="trained here", seed=settings.seed), resume=resume)
 
 
 def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: Progress) -> PreTrainedTokenizerFast:
     """Learn the tokenizer, or take the one that an earlier, stopped call has learnt."""
     kept = run.checkpoints / "lm" / TOKENIZER
     if kept.is_file():
-        return PreTrainedTokenizerFast(
-            tokenizer_file=str(kept),
-            bos_token=END_OF_TEXT,
-            eos_token=END_OF_TEXT,
-            model_max_length=settings.context,
-            clean_up_tokenization_spaces=False,
-        )
+        return fast_tokenizer(settings.context, tokenizer_file=str(kept))
     progress.say(f"learning a vocabulary of {settings.vocab:,} tokens")
     documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
     tokenizer = train_tokenizer(documents, settings.vocab, settings.context)
@@ -154,7 +137,7 @@ def _train(
     began = time.perf_counter()
     _fit(run, trainer, corpus, encoding, progress)
     if not trainer.is_sound():
-        raise _failure(run, "the model's weights are not all finite numbers any more")
+        raise diverged("the model's weights are not all finite numbers any more", run.checkpoints / "lm")
     loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device)
     network.eval()
     _save(run, network, tokenizer)
@@ -198,7 +181,7 @@ def _fit(run: RunFolder, trainer: LmTrainer, corpus: Corpus, encoding: Encoding,
 
 
 def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: StopRequest, bar: Task) -> None:
-    settings = trainer.settings
+    settings, folder = trainer.settings, run.checkpoints / "lm"
     clock = CheckpointClock(settings.checkpoint_every)
     shown = trainer.step_count
     for batch in stream.batches(settings.batch_contexts, (settings.steps - shown) * settings.batch_contexts):
@@ -206,26 +189,17 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
         step = trainer.step_count
         if step % LOG_EVERY == 0 or step == settings.steps:
             if not torch.isfinite(loss):
-                raise _failure(run, f"the model's loss is {loss.item()} at step {step}")
+                raise diverged(f"the model's loss is {loss.item()} at step {step}", folder)
             bar.advance((step - shown) * settings.batch_tokens, loss=loss.item())
             shown = step
         if request.asked or clock.is_due(step):
             if not trainer.is_sound():
-                raise _failure(run, f"the model's weights are not all finite numbers at step {step}")
+                raise diverged(f"the model's weights are not all finite numbers at step {step}", folder)
             state = {"position": asdict(stream.position)}
-            forget_others(save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state)))
+            forget_others(save_checkpoint(folder, Checkpoint(step, trainer.state(), state)))
             clock.reset()
         if request.asked:
             raise KeyboardInterrupt
-
-
-def _failure(run: RunFolder, what: str) -> WorkFailed:
-    kept = latest_checkpoint(run.checkpoints / "lm")
-    return WorkFailed(
-        what,
-        "Begin again with a lower `lr` and another `out`. "
-        + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
-    )
 
 
 @torch.no_grad()

@@ -16,10 +16,11 @@ from engine.data.contexts import ContextSettings, ContextStream, Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, load_model
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
+from engine.runtime.devices import made_on, pick_device, pick_dtype
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
+from store.run.spec import SaeSpec
 from store.settings.setting import Settings
 from store.settings.subject import SubjectSettings
 
@@ -63,16 +64,20 @@ class Subject:
 
     def provenance(self) -> Provenance:
         """Everything needed to repeat what is computed here."""
-        return Provenance(
-            versions=versions(),
-            model=self.lm.name,
-            model_revision=self.lm.revision,
-            model_digest=self.lm.digest,
-            corpus=self.corpus.spec,
-            corpus_digest=self.corpus.digest(),
-            seed=self.settings.seed,
-            hardware=hardware(self.lm.device),
-        )
+        corpus = self.corpus
+        of_lm, seed = model_provenance(self.lm), self.settings.seed
+        return replace(of_lm, corpus=corpus.spec, corpus_digest=corpus.digest(), seed=seed)
+
+
+def model_provenance(lm: LanguageModel) -> Provenance:
+    """Return the provenance of work with a model, without a text."""
+    return replace(made_on(lm.device), model=lm.name, model_revision=lm.revision, model_digest=lm.digest)
+
+
+def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = None) -> SaeSpec:
+    """Return the part of a spec that names what is read, and what a transcoder explains."""
+    spec = SaeSpec(model=model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=encoding.excluded)
+    return spec if target is None else replace(spec, layer_out=target.layer, site_out=target.name, d_out=target.d_in)
 
 
 def site_of(settings: SubjectSettings, lm: LanguageModel) -> Site:

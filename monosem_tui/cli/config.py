@@ -68,8 +68,10 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:
-    siblings = getattr(context.parent.command, "commands", None) if context.parent is not None else None
-    return siblings or {context.info_name or "": context.command}
+    group: Any = context.parent.command if context.parent is not None else None
+    if not (names := getattr(group, "commands", ())):
+        return {context.info_name or "": context.command}
+    return {name: group.get_command(context.parent, name) for name in names}
 
 
 def _flags(command: Any) -> dict[str, _Flag]:

@@ -96,8 +96,10 @@ def _usage(error: Any) -> tuple[str, str]:
 
 
 def _resumable(command: Any, context: Any) -> bool:
-    name = context.invoked_subcommand if context is not None else None
-    return name is not None and any(parameter.name == "resume" for parameter in command.commands[name].params)
+    if context is None or context.invoked_subcommand is None:
+        return False
+    parameters = command.get_command(context, context.invoked_subcommand).params
+    return any(parameter.name == "resume" for parameter in parameters)
 
 
 def _stdout_is_gone() -> bool:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from monosem_tui.cli.config import read_config
 from monosem_tui.draw.flags import flag_of, with_flags
-from store.settings.setting import Description, Settings, sentence
-from store.settings.train import AXES, TrainGrid, TrainSettings
+
+if TYPE_CHECKING:
+    from store.settings.setting import Description, Settings
 
 T = TypeVar("T")
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
@@ -132,7 +133,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         values.pop("config", None)  # its callback has read it
         for parameter, (kind, names) in groups.items():
             given = {name: value for name in names if (value := values.pop(name)) not in (None, [])}
-            values[parameter] = kind.asked(**given) if kind is TrainGrid else kind(**given)
+            values[parameter] = getattr(kind, "asked", kind)(**given)
         function(**values)
 
     run.__doc__ = function.__doc__
@@ -142,11 +143,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters(kind: type[Any], names: Sequence[str]) -> list[inspect.Parameter]:
     """Typer's parameters of settings. None stands for a flag that is not given."""
-    cls: type[Settings] = TrainSettings if kind is TrainGrid else kind
+    own = get_type_hints(kind)
+    cls: type[Settings] = own.get("settings", kind)  # a grid has lists of settings beside the settings they share
     types = get_type_hints(cls)
     found = []
     for name in names:
-        is_list = kind is TrainGrid and name in AXES
+        is_list = cls is not kind and name in own
         bare = _bare(types[name])
         value: Any = str if is_list else bare
         annotation = Annotated[value | None, option_of(cls, name, bare, is_list=is_list)]
@@ -163,6 +165,8 @@ def _bare(kind: Any) -> Any:
 
 def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = False) -> Any:
     """Typer's option of one setting of type `kind`: flags, placeholder, help with the default, parser and limit."""
+    from store.settings.setting import sentence
+
     known = cls.description(name)
     on, off = flag_of(name)
     help = with_flags(sentence(known))
