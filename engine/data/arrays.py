@@ -276,8 +276,8 @@ def _opened(path: Path) -> Iterator[_File]:
                 yield _safetensors(tensors)
         else:
             with h5py.File(path, "r", locking=False) as file:
-                yield _hdf5(file)
-    except (OSError, ValueError, EOFError, RuntimeError, BadZipFile, SafetensorError) as error:
+                yield _hdf5(file, path)
+    except (OSError, ValueError, EOFError, RuntimeError, OverflowError, BadZipFile, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise MonosemError(
             f"cannot read {path}: {reason}", "It may be truncated, pickled or of another format: write it again."
@@ -290,31 +290,20 @@ def _npy(array: Any) -> _File:
     return _File({"": array.shape}, lambda _: _dtype_name(array.dtype), lambda _: _numpy_reader(array))
 
 
-def _hdf5(file: h5py.File) -> _File:
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape is not None:
-            shapes[name] = item.shape
-
-    def found(name: str) -> h5py.Dataset:
-        if keeps_elsewhere(file[name].id):  # HDF5 would read any file that we may read
-            raise ValueError(f"{name} keeps its values in another file")
-        return file[name]
-
-    file.visititems(note)
+def _hdf5(file: h5py.File, path: Path) -> _File:
+    found = array_shapes(file, path)
 
     def dtype(name: str) -> str:
         # NumPy has no bfloat16: monosem's own shards store its bits as uint16, with an attribute.
-        array = found(name)
+        array = file[name]
         named = array.attrs.get("dtype", file.attrs.get("dtype")) if array.dtype == np.uint16 else None
         return "bfloat16" if named == "bfloat16" else _dtype_name(array.dtype)
 
     return _File(
-        shapes,
+        {name: one.shape for name, one in found.items()},
         dtype,
-        lambda name: _numpy_reader(found(name), dtype(name)),
-        lambda name: (found(name).chunks or (1,))[0],
+        lambda name: _numpy_reader(file[name], dtype(name)),
+        lambda name: (file[name].chunks or (1,))[0],
     )
 
 

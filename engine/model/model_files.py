@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -44,14 +45,19 @@ class ModelFiles:
     revision: str
     """Commit of the hub repository; empty for a folder."""
 
-    @property
-    def parameters(self) -> int:
-        """Parameters in all weight files, counted from their headers."""
-        total = 0
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Parameters of each tensor in all weight files, from their headers."""
+        found: list[int] = []
         for path in self.weights:
             with safe_open(path, framework="pt") as file:
-                total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-        return total
+                found += [prod(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
+        return tuple(found)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all weight files."""
+        return sum(path.stat().st_size for path in self.weights)
 
 
 def find_model(name: str, progress: Progress) -> ModelFiles:
@@ -144,7 +150,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     index = folder / WEIGHTS_INDEX
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        paths = tuple(folder / str(name) for name in sorted(names))
+        paths = tuple(folder / _plain(name) for name in sorted(names))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise MonosemError(f"{index} is damaged", "Fetch the model again.") from None
     missing = [path.name for path in paths if not path.is_file()]
@@ -154,6 +160,13 @@ def _shards(folder: Path) -> tuple[Path, ...]:
             "Fetch the model again, or copy the whole folder.",
         )
     return paths
+
+
+def _plain(name: str) -> str:
+    """Return the name of a file in the model's folder; ValueError for one that leads out of it."""
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"{name} is outside of the folder")
+    return name
 
 
 def _check_safetensors(path: Path) -> None:

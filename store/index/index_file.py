@@ -1,7 +1,7 @@
 """One file of the index, opened: the rules for its datasets, and checked reads of them.
 
 Axes: N tokens, C contexts, R runs of documents, E entries, F features, V vocabulary tokens, B bytes, T listed tokens,
-K neighbours, M neurons, Q quantiles, H bins, D and O widths of encoder and decoder.
+K neighbours, M neurons, H bins, D and O widths of encoder and decoder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BY_TOKEN: Rules = {
     "feature/sum": ArrayRule("f8", "F", low=0),
     "feature/top_token": ArrayRule("i4", "F", low=-1, end=_TOKENS),
     "feature/top_sum": ArrayRule("f8", "F", low=0),
-    "feature/quantiles": ArrayRule("f4", "F Q", low=0, optional=True),
+    "feature/quantiles": ArrayRule("f4", "F 5", low=0, optional=True),
 }
 _OF_WEIGHTS: Rules = {
     "vocab/offsets": ArrayRule("i8", "V+1", low=0, end="B+1", order="offsets"),

@@ -28,9 +28,7 @@ class OpenIndex:
         self._common = common
         self._files = [common.file, *(part.file.file for part in parts if part.file is not common)]
         with reading(path):
-            self.plan = IndexPlan.from_json(common.file.attrs["plan"])
-            self.spec = SaeSpec.from_json(common.file["sae"].attrs["spec"])
-            self.spec.check_lengths(common.lengths)
+            self.plan, self.spec = described(common)
             check_consecutive([(part.first_token, part.n_tokens) for part in parts])
         self._parts = parts
         self.layout = CorpusLayout(path, parts)
@@ -134,6 +132,13 @@ class OpenIndex:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def described(common: IndexFile) -> tuple[IndexPlan, SaeSpec]:
+    """Return the plan of an index and the description of its autoencoder; ValueError and others where there is none."""
+    spec = SaeSpec.from_json(common.file["sae"].attrs["spec"])
+    spec.check_lengths(common.lengths)
+    return IndexPlan.from_json(common.file.attrs["plan"]), spec
 
 
 def _part(file: IndexFile) -> IndexPart:

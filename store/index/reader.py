@@ -183,8 +183,7 @@ class FeatureStore(OpenIndex):
             return Quantiles(QUANTILES, np.empty(0, np.float32))
         with reading(self.path):
             if len(self._parts) == 1 and "feature/quantiles" in (file := self._parts[0].file).names:
-                at = file.file["feature/quantiles"].attrs["q"]
-                return Quantiles(tuple(float(q) for q in at), file.array("feature/quantiles").row(feature))
+                return Quantiles(QUANTILES, file.array("feature/quantiles").row(feature))
         return Quantiles(QUANTILES, self.at_ranks(feature, quantile_ranks(np.array([n]))[0]).act)
 
     def places(self, feature: int) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.regular_file import open_regular
+from store.files.regular_file import open_regular, read_stream
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
@@ -195,7 +195,7 @@ class RunFolder:
                 raise MonosemError(
                     f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
                 ) from None
-            before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
+            before, known = self._work(), self._content() if self.exists() else None
             try:
                 yield
             except WorkFailed:
@@ -204,6 +204,10 @@ class RunFolder:
                 if self._work() == before:
                     self._forget(known, is_new)
                 raise
+
+    def _content(self) -> bytes:
+        with read_stream(self.run_json) as stream:
+            return stream.read()
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""

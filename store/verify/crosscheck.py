@@ -60,7 +60,6 @@ def index_problem(file: IndexFile, block: int = BLOCK) -> str:
     Raises:
         ValueError: a dataset holds impossible values.
     """
-    file.check_values(block)
     if problem := _corpus_problem(file):
         return problem
     forward, inverted = _Digest(3), _Digest(3)

@@ -10,7 +10,9 @@ import h5py
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import UNREADABLE
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
-from store.index.index_file import RULES, IndexFile
+from store.index.index_file import RULES, IndexFile, check_consecutive
+from store.index.index_part import IndexPart
+from store.index.open_index import described
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
@@ -80,12 +82,15 @@ def _contents(path: Path, seal: Seal) -> Finding:
     if seal.kind not in RULES:
         return Finding(path, True, "digests hold")
     with IndexFile.open(path, seal.kind) as file:
+        file.check_values(BLOCK)
         problem = ""
         if seal.kind != "common":
+            part = IndexPart(file)
+            if seal.kind == "features":
+                check_consecutive([(part.first_token, part.n_tokens)])
             problem = index_problem(file)
-        else:
-            file.check_values(BLOCK)
         if seal.kind != "segment":
+            described(file)
             problem = problem or weights_problem(file)
         if problem:
             return Finding(path, False, problem)

@@ -40,7 +40,7 @@ def test_weights_of_other_widths_than_the_spec_are_not_believed(tmp_path: Path) 
     with pytest.raises(MonosemError, match=r"sae\.h5 is damaged: its weights are 5 wide along O where its spec says 4"):
         load_sae(tmp_path / "sae.h5")
     save_sae(tmp_path / "sae.h5", SaeWeights(SPEC, {"W_dec": np.zeros((9, 4)), "b_enc": np.zeros(8)}))
-    with pytest.raises(MonosemError, match="W_dec has 9 values along F, not 8|b_enc has 8 values along F, not 9"):
+    with pytest.raises(MonosemError, match=r"W_dec has 9 values along F, not 8|b_enc has 8 values along F, not 9"):
         load_sae(tmp_path / "sae.h5")
 
 
