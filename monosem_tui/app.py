@@ -19,10 +19,9 @@ from monosem_tui.model.session_state import Memory, recall
 from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.commands import CommandLine
+from monosem_tui.screens.commands import CommandLine, ThemeChoice
 from monosem_tui.screens.picture import PictureFile
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
-from monosem_tui.screens.theme import ThemeChoice
 from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class MonosemApp(App[None]):
         return self.views[name]
 
     async def on_event(self, event: events.Event) -> None:
-        """Give each key and each paste to the screen, in the order in which they came; Textual takes what is left."""
+        """Pass each key and each paste to the screen in order; Textual handles the rest."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self._keep_soon()
             if isinstance(self.screen, MonosemScreen) and await self.screen.take_key(event):
@@ -102,7 +101,7 @@ class MonosemApp(App[None]):
     async def on_mount(self) -> None:
         """Show Browse, or the list of runs where none is open.
 
-        From then on, redraw whenever the shell gives the terminal back.
+        From then on, redraw whenever the shell returns the terminal.
         """
         await self.push_screen(self._view("browse" if self.session.run else "runs"))
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())

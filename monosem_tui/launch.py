@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from monosem_tui.terminal import capabilities as terminal
-from store.live.socket_file import connect
 
 
 def browse(
@@ -35,6 +34,8 @@ def browse(
         MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened.
     """
     if attach is not None:
+        from store.live.socket_file import connect
+
         connect(attach).close()  # a missing server is reported on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()

@@ -279,6 +279,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
 @pytest.fixture
 def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
     """A folder, a model and a corpus."""
+    (tmp_path / "runs").mkdir()
     return Place(tmp_path, tiny_lm, tiny_text)
 
 
@@ -355,7 +356,8 @@ def test_no_space_left(limit: int, place: Place) -> None:
     assert found.returncode == 2, found.stderr
     assert found.stdout == ""
     assert len(complaint) == 2
-    assert "no space left" in complaint[0]
+    assert "would exceed the size allowed for a file" in complaint[0]
+    assert "--resume" in complaint[1]
     assert not list(place.folder.rglob("*.tmp-*"))
     assert not (place.out / "features.h5").exists()
     assert monosem(train("--d-sae", "512", "--resume")(place)) == 0

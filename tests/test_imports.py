@@ -28,7 +28,7 @@ CLOSURE = """
 import importlib, sys
 for name in sys.argv[1].split(","):
     importlib.import_module(name)
-print(*(name for name in sys.modules if name.startswith("engine.")))
+print(*(name for name in sys.modules if name.partition(".")[0] in ("store", "engine", "monosem_tui")))
 """
 LOOK = """
 import importlib, sys
@@ -100,11 +100,16 @@ def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
 
 
-def engine_modules(*names: str) -> set[str]:
-    """Return the engine's modules that importing `names` loads."""
+def own_modules(*names: str) -> set[str]:
+    """Return our modules, packages included, that importing `names` loads."""
     done = _fresh(CLOSURE, ",".join(names))
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+def engine_modules(*names: str) -> set[str]:
+    """Return those of the engine."""
+    return {name for name in own_modules(*names) if name.startswith("engine.")}
 
 
 def test_estimates_do_not_load_the_work() -> None:
@@ -143,6 +148,17 @@ def test_the_check_of_a_closure_can_fail() -> None:
     found = engine_modules("engine.commands.train")
     assert {"engine.training.trainer", "engine.resources.plans"} <= found
     assert len(found) > MOST_LIVE
+
+
+MOST_FIRST = {"monosem_tui.launch": 7, "monosem_tui.app": 107}
+"""Modules of ours until the first screen is there. Each costs time: raise a number only with a reason."""
+
+
+@pytest.mark.parametrize("name", MOST_FIRST)
+def test_the_first_screen_loads_only_itself(name: str) -> None:
+    found = own_modules(name)
+    assert name in found
+    assert len(found) <= MOST_FIRST[name], sorted(found)
 
 
 def test_runs_and_notes_need_no_arrays() -> None:

@@ -24,7 +24,7 @@ from engine.formats.saelens import TOKEN_NORMS
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
-from store.files.atomic import atomic_path, write_text
+from store.files.atomic import atomic_path, new_folder, write_text
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.spec import SaeSpec
@@ -41,16 +41,15 @@ LENS_VERSION = "6.0.0"
 
 
 def export(run: RunFolder, to: str, out: Path) -> list[Path]:
-    """Write a run's autoencoder for another library; gives the files.
+    """Write a run's autoencoder for another library into a folder, all or nothing; return the files.
 
     Raises:
         MonosemError: there is no such format, the library cannot compute it, or something is in the way.
     """
     if to not in WRITERS:
         raise MonosemError(f"monosem writes no {to}", f"It writes {', '.join(WRITERS)}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MonosemError(f"{out} is not empty", "Choose another `out`.")
-    return WRITERS[to](run, out)
+    with new_folder(out) as folder:
+        return [out / path.name for path in WRITERS[to](run, folder)]
 
 
 def to_saelens(run: RunFolder, out: Path) -> list[Path]:
@@ -146,8 +145,8 @@ def to_dictionary_learning(run: RunFolder, out: Path) -> list[Path]:
     }
     trainer |= {"k": spec.k} if "k" in state else {}
     path = out / "ae.pt"
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
     buffer = {"ctx_len": run.record().config.get("train", {}).get("context")}
     return [path, _json(out / "config.json", {"trainer": trainer, "buffer": buffer})]
 
@@ -209,4 +208,4 @@ WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
     "sparsify": to_sparsify,
     "dictionary-learning": to_dictionary_learning,
 }
-"""By the name behind --to."""
+"""By the name after --to."""

@@ -35,7 +35,7 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
     Args:
         run: the folder.
         asked: what to extract.
-        progress: who is told.
+        progress: receives reports.
         resume: go on after the shards in the folder. Settings that are given must agree with those it began with.
 
     Raises:

@@ -61,10 +61,10 @@ class Imported:
 
 
 def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
-    """Return the autoencoders of a folder that are meant.
+    """Return the chosen autoencoders of a folder.
 
     Raises:
-        MonosemError: there are several and nobody says which, or none of that name.
+        MonosemError: there are several and none was chosen, or none has that name.
     """
     found = found_under(path) if path.exists() else []
     if not found or found == [path]:
@@ -98,12 +98,13 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
         run: where to; it may hold a language model of its own, and no autoencoder.
         path: file or folder of one autoencoder.
         asked: what the caller knows better than the files.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
-    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+    config = run.record().config if run.exists() else {}
+    if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
     foreign = read(path)
@@ -263,11 +264,11 @@ def _write(
             "train": {name: getattr(settings, name) for name in names},
             COMMAND: _source(foreign, made, spec, found),
         }
-        run.update(spec=spec, provenance=provenance, config=config)
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        run.update(spec=spec, provenance=provenance, config=config, status="done")
         if found is not None:
             note(run, found[0])
-        run.update(status="done")
+        # Last: as long as it is missing, the import can be made again.
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
 
 
 def _source(

@@ -32,7 +32,7 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
     Args:
         run: a run with sae.h5.
         asked: how, where that differs from the training.
-        progress: who is told.
+        progress: receives reports.
         resume: finish an index that was interrupted.
         overwrite: replace an index, finished or not.
 
@@ -75,7 +75,7 @@ def _check_free(run: RunFolder, *, resume: bool) -> None:
         )
     if segments is not None and not resume:
         raise MonosemError(
-            f"{run.path} holds an unfinished index", "`resume=True` finishes it, `overwrite=True` begins anew."
+            f"{run.path} holds an unfinished index", "`resume=True` finishes it, `overwrite=True` starts again."
         )
 
 
@@ -91,7 +91,7 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     if asked.activations is not None or is_of_array(settings):
         return measure_again(run, settings, asked, tokens, progress)
     subject = reopen(run, asked, progress)
-    if asked.data is not None or "import" in run.record().config:  # nobody knows what was held out from an import
+    if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")

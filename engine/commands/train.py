@@ -40,7 +40,7 @@ from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
 
 EVAL_TOKENS = 500_000
-"""Held-out tokens that a training is evaluated on at its end, at the most."""
+"""Most held-out tokens that a training is evaluated on at its end."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
     Args:
         jobs: what to train, and where to. What they read may differ, text and batches may not.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the trainings that are in the folders, or make what finished ones lack. Settings must agree
             with those they began with, and so must model and text.
 
@@ -138,7 +138,7 @@ def _all(contexts: Iterable[AbstractContextManager[Any]]) -> Iterator[None]:
 def _trained(
     tasks: Sequence[Job], progress: Progress, *, resume: bool
 ) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
-    """Train; gives the model and text, if any were opened, and why which runs failed."""
+    """Train; return the model and text, if they were opened, and the errors of failed runs."""
     source = open_source([task.settings for task in tasks], progress)
     plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
@@ -185,7 +185,7 @@ def _open_sinks(member: Member, reader: Reader, progress: Progress) -> AbstractC
 
 
 def _tidy(task: Job) -> None:
-    """Behind the training: note its size, and remove what nobody will resume from."""
+    """After the training: record its size, and remove checkpoints that are not needed any more."""
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
@@ -195,14 +195,14 @@ def _tidy(task: Job) -> None:
 
 
 def _is_unfinished(task: Job) -> bool:
-    """Whether an evaluation or an index is wanted and not there."""
+    """Return whether an evaluation or an index is wanted and missing."""
     run = task.run
     there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
     return task.settings.index and not there
 
 
 def _finish(task: Job, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
-    """Evaluate on what was held out, then index, whichever is still to be done; gives what was opened for it."""
+    """Evaluate on held-out text, then index, where still to be done; return the evaluation and the opened subject."""
     run = task.run
     if is_of_array(task.settings):
         progress.say("no index is made: an index needs a model and text")

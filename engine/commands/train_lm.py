@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +25,8 @@ from engine.runtime.devices import made_on, pick_device, products_in_bfloat16
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.training.schedule import CheckpointClock, diverged
-from store.files.atomic import atomic_path, fsync_folder
-from store.files.errors import MonosemError, disk_errors
+from store.files.atomic import atomic_path, new_folder, sync
+from store.files.errors import MonosemError
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import RunFolder
 from store.run.spec import known_fields
@@ -59,7 +58,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     Args:
         run: the folder; it may hold no model.
         asked: what to train.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
 
     Raises:
@@ -219,20 +218,11 @@ def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -
 def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write model/, all or nothing."""
     transformers.utils.logging.disable_progress_bar()
-    temporary = run.path / f".model.tmp-{os.getpid()}"
-    for stale in run.path.glob(".model.tmp-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    try:
-        with disk_errors(run.model):
-            network.save_pretrained(temporary)
-            tokenizer.save_pretrained(temporary)
-            for file in temporary.iterdir():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            temporary.rename(run.model)
-            fsync_folder(run.path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(run.model) as temporary:
+        network.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        for file in temporary.iterdir():
+            sync(file)
 
 
 @torch.no_grad()

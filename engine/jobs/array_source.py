@@ -1,6 +1,6 @@
 """Runs on a user's own array of activations: what can be asked of them, where they come from, how good they are.
 
-There is no model and no text: so no cross-entropy, and no index.
+Without model and text there is no cross-entropy and no index.
 """
 
 from __future__ import annotations

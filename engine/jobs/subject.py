@@ -92,7 +92,7 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
     """Return the site to reconstruct: the site read, or a transcoder's other one.
 
     Raises:
-        MonosemError: there is no such site, or it does not come behind the one that is read.
+        MonosemError: there is no such site, or it does not come after the one that is read.
     """
     site, name, layer = site_of(settings, lm), settings.site_out, settings.layer_out
     if not name:

@@ -16,7 +16,7 @@ from store.settings.train import TrainSettings
 
 LR_AT_UNIT = 3.84
 """Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
-decoder entries shrink with √d_in, and the share of tokens a feature learns from with its number of rivals."""
+decoder entries shrink with √d_in, and the share of tokens that a feature learns from with the number of its rivals."""
 TRANSCODER_LR = 2.0
 """Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32

@@ -72,7 +72,7 @@ def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Live
     Args:
         run: a run with sae.h5.
         asked: model, device and dtype where they differ from the training's.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: the run has no dictionary or no model, or they do not fit each other.

@@ -131,7 +131,7 @@ class PipeClient:
                 continue
             piece = os.read(self._requests, 1 << 16)
             if not piece:
-                os._exit(0)  # also in the middle of work: there is no client any more
+                os._exit(0)  # also in the middle of work: the client has gone
             try:
                 for line in lines.of(piece):
                     self._inbox.take(line, self)

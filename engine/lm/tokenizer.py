@@ -12,7 +12,7 @@ from engine.corpus.documents import Document
 
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_CHARACTERS = 64 << 20
-"""Text that merges are learnt from, at the most."""
+"""Most characters of text that merges are learnt from."""
 
 
 def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int) -> PreTrainedTokenizerFast:

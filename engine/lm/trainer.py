@@ -67,7 +67,7 @@ class LmTrainer:
         return self.settings.peak_lr * (FINAL_LR_SHARE + (1 - FINAL_LR_SHARE) * cosine)
 
     def step(self, batch: ContextBatch) -> Tensor:
-        """One optimizer step; gives the mean loss in nats a token."""
+        """Take an optimizer step; return the mean loss in nats per token."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = next_token_loss(self.network, batch, self.device).mean()
         self.optimizer.zero_grad(set_to_none=True)

@@ -19,7 +19,7 @@ ENCODER_SHARE = 0.2
 
 
 class Adam(torch.optim.Adam):
-    """torch's fused Adam (Kingma and Ba 2015), which sees transposed weights as the contiguous matrices behind them.
+    """torch's fused Adam (Kingma and Ba 2015), which updates transposed weights as contiguous matrices.
 
     Otherwise the fused step would copy four large tensors back and forth. Adam works element by element, so the result
     is the same.

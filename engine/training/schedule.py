@@ -14,7 +14,7 @@ CHECKPOINT_SECONDS = 120.0
 
 @dataclass
 class CheckpointClock:
-    """When checkpoints are due. That has no influence on the result of a training."""
+    """Decides when checkpoints are due. It does not affect the result of a training."""
 
     every: int | None
     """Steps between checkpoints; None for one every `seconds`."""

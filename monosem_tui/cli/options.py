@@ -25,15 +25,15 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
 def count(value: str | int) -> int:
-    """A whole number above zero, as people write large ones: 10_000, 500k, 1.5M, 2b.
+    """Read a whole number above zero, as people write large ones: 10_000, 500k, 1.5M, 2b.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: it is not one.
     """
     found = _COUNT.fullmatch(str(value).strip())
     number = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
     if number < 1 or number != number.to_integral_value():
-        raise typer.BadParameter(f"{str(value)!r} is no count; write 10_000, 500k or 1.5M.")
+        raise typer.BadParameter(f"{str(value)!r} is not a count; write 10_000, 500k or 1.5M.")
     return int(number)
 
 
@@ -41,20 +41,20 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
 def size(value: str | int) -> int:
-    """Bytes, as people write them: 500M, 2G, 1.5GB; a K is 1 024.
+    """Read a number of bytes, as people write it: 500M, 2G, 1.5GB; a K is 1 024.
 
     Raises:
-        typer.BadParameter: it is no size.
+        typer.BadParameter: it is not a size.
     """
     found = _SIZE.fullmatch(str(value).strip())
     number = int(Decimal(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")) if found else 0
     if number < 1:
-        raise typer.BadParameter(f"{str(value)!r} is no size; write 500M or 2G.")
+        raise typer.BadParameter(f"{str(value)!r} is not a size; write 500M or 2G.")
     return number
 
 
 def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[T, ...]]:
-    """A parser of `A,B,C`, each part taken by `parse`."""
+    """Return a parser of `A,B,C` that reads each part with `parse`."""
 
     def parts(value: str | tuple[T, ...]) -> tuple[T, ...]:
         if isinstance(value, tuple):
@@ -65,33 +65,33 @@ def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `least` on."""
+    """Return a parser of whole numbers of at least `least`."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
-            raise typer.BadParameter(f"{text!r} is no whole number from {least} on.")
+            raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}.")
         return int(text)
 
     return parse
 
 
 def positive(text: str) -> float:
-    """A number from 0 on.
+    """Read a number of at least 0.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: it is not one.
     """
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise typer.BadParameter(f"{text!r} is no number from 0 on.")
+        raise typer.BadParameter(f"{text!r} is not a number of at least 0.")
     return number
 
 
 def word(text: str) -> str:
-    """Any text but none at all."""
+    """Return the text; refuse an empty one."""
     if not text:
         raise typer.BadParameter("an entry of the list is empty.")
     return text
@@ -104,7 +104,7 @@ class Flags:
     names: str
     """Separated by spaces."""
     from_file: bool = True
-    """Whether `--config FILE.toml` gives them too."""
+    """Whether `--config FILE.toml` may set them too."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -212,6 +212,7 @@ Config = Annotated[
         help="Take flags from a file; those on the command line win.",
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file that is there, of whatever kind.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Color = Annotated[

@@ -238,7 +238,7 @@ class AttachedProcess(ProcessConnection):
     def _read(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as answers:
             gone = self._listen(answers)
-        lost = f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
+        lost = f"no server answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
         self._hear(ConnectionEnd(f"it was {gone}" if gone else lost, idle=bool(gone)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
@@ -12,9 +13,11 @@ from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.model.feature_card import BINS, feature_name
 from store.index.reader import FeatureStore, Quantiles, Weighted
 from store.notes.note_file import FeatureNotes
-from store.query.cofiring import CoFiring, Companion, cofiring
-from store.query.drift import Drift, drift
 from store.query.histogram import Histogram, log_histogram, logit_histogram, zeros
+
+if TYPE_CHECKING:
+    from store.query.cofiring import CoFiring, Companion
+    from store.query.drift import Drift
 
 LISTED = 10
 LABEL = 14
@@ -90,6 +93,9 @@ def read_slow_figures(
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
+    from store.query.cofiring import cofiring
+    from store.query.drift import drift
+
     store.check_lengths()
     together = cofiring(store, feature, LISTED, sample)
     names = {c.feature: feature_name(store, notes, c.feature) for c in together.companions}

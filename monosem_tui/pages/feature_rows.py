@@ -57,7 +57,7 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
     if cells >= 96:
         values = ("max", "mean", "norm")
     elif cells >= 66 and not labels:
-        # Most decoders have unit rows, so the norm says nothing.
+        # Most decoders have unit rows, so the norm is left out first.
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
     used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2

@@ -55,7 +55,7 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
 
 
 class Running:
-    """Tokens on lines of `cells` cells, with the peak's activation after it in every rendering."""
+    """Tokens in rows of `cells` cells; every rendering prints the activation after the peak."""
 
     def __init__(
         self, example: ShownExample, top: float, rendering: Rendering, cells: int, *, newlines: bool = False

@@ -18,19 +18,19 @@ from store.live.model_outputs import ClampSweep
 
 BAR = 10
 ROOMY = 76
-"""Cells from which there is room for bars."""
+"""Least cells for bars."""
 MOST_ROWS = 4
 """Rows of each text."""
 
 
 def sweep_title(sweep: ClampSweep) -> str:
-    """The text that others are compared with."""
+    """Return the title, with the perplexity of the base text."""
     base = perplexity(sweep.base.logprobs)
     return f"sweep · perplexity of base {_number(base)} · esc back to the text"
 
 
 def sweep_lines(sweep: ClampSweep, vocabulary: Vocabulary, cells: int, room: int) -> list[Line]:
-    """Exactly `room` lines."""
+    """Return the sweep in exactly `room` lines."""
     means = [_mean(one.kl) for one in sweep.strengths]
     top = max((mean for mean in means if mean is not None), default=0.0)
     rows = max(0, min(MOST_ROWS, room // max(1, len(sweep.strengths)) - 1))

@@ -18,7 +18,7 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
-from monosem_tui.keys.table import at, within_reach
+from monosem_tui.keys.table import at, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header
@@ -26,7 +26,6 @@ from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
-from monosem_tui.widgets.keys import pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
@@ -86,7 +85,7 @@ class MonosemScreen(Screen[None]):
             Need.BACK: lambda: self.way_back() is not None,
         }
 
-    # What a subclass says
+    # For subclasses
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and bottom line."""
@@ -103,7 +102,7 @@ class MonosemScreen(Screen[None]):
             memory = part.remembered(memory)
         return memory
 
-    # What is on the screen
+    # Contents of the screen
 
     def compose(self) -> ComposeResult:
         """Header, body, keys, commands, bottom line."""

@@ -83,7 +83,7 @@ class BrowseScreen(MonosemScreen):
         )
         return replace(super().remembered(memory), browse=kept)
 
-    # What others ask for
+    # Requests of other screens
 
     def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
         """Show some features only, and perhaps the page of one; escape goes back to where they were chosen."""

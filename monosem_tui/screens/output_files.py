@@ -9,7 +9,6 @@ from pathlib import Path
 from monosem_tui.model.session_state import state_folder
 from store.files.atomic import write_text
 from store.files.errors import MonosemError
-from store.files.output_file import write_new
 
 LARGEST = 74_000
 """Bytes that terminals take in one OSC 52 sequence: xterm and tmux cap it near 100 kB of base64."""
@@ -46,6 +45,8 @@ def home_relative(path: Path) -> str:
 
 def write(name: str, content: Callable[[], str]) -> str:
     """Write `content()` to a new file; return where it is, or why it was not written."""
+    from store.files.output_file import write_new
+
     try:
         return f"written to {home_relative(write_new(Path.cwd() / name, content()))}"
     except MonosemError as error:

@@ -180,7 +180,7 @@ class PatternSearch(ScreenPart):
             self._at = at
             self._host.input.replace(patterns[at])
 
-    # How it is asked
+    # The query
 
     def _change(self, wanted: Inquiry, said: str) -> None:
         self.wanted = wanted

@@ -1,4 +1,4 @@
-"""The screen as a picture: SVG, with the fonts of whoever looks at it."""
+"""The screen as a picture: SVG, in the fonts of the viewer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
 from textual.screen import Screen
 
-from monosem_tui.export.page_files import file_name
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.output_files import write
 from monosem_tui.screens.part import ScreenPart
@@ -23,6 +22,8 @@ class PictureFile(ScreenPart):
 
     def action_picture(self) -> None:
         """Write the screen to a file as a picture."""
+        from monosem_tui.export.page_files import file_name
+
         host = self._host
         run, light = host.session.run, not host.session.palette.dark
         name = run.name if run else "runs"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
-from monosem_tui.live.tray import Tray
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import Memory
 from monosem_tui.screens.catalogue import Selection
+
+if TYPE_CHECKING:
+    from monosem_tui.live.tray import Tray
 
 
 @dataclass
@@ -45,6 +48,8 @@ class Session:
     def clamps(self) -> Tray:
         """The tray of clamps; when first needed, as the last session left it."""
         if self.tray is None:
+            from monosem_tui.live.tray import Tray
+
             self.tray = Tray.read(self.memory.live.clamps)
         return self.tray
 

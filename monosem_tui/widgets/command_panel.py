@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -10,8 +12,10 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
 from monosem_tui.keys.actions import shown_key
-from monosem_tui.model.command_search import Offer, found
 from monosem_tui.widgets.line_view import to_strip
+
+if TYPE_CHECKING:
+    from monosem_tui.model.command_search import Offer
 
 RULE, MARK = "─", "▌"
 MOST = 12
@@ -50,6 +54,8 @@ class CommandPanel(Widget):
 
     def find(self, text: str) -> None:
         """Show the commands that match a text."""
+        from monosem_tui.model.command_search import found
+
         self._found, self._chosen = found(self._offers, text), 0
         self.refresh()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -11,10 +12,12 @@ from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, text_of, width_of
-from monosem_tui.model.document import Stretch, Whole
 from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
 from monosem_tui.widgets.scroll_view import ScrolledView
+
+if TYPE_CHECKING:
+    from monosem_tui.model.document import Stretch, Whole
 
 LEAST_TITLE = 16
 """Cells that a feature's name keeps."""

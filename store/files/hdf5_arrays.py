@@ -7,6 +7,7 @@ whatever size a dataset claims.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from store.files.errors import MonosemError
 
 PACKED = 1032
 """Bytes that one byte of gzip can hold at most."""
+_known: dict[tuple[int, ...], dict[str, ArrayShape]] = {}
+"""Files that this process has looked through; one that is written to or replaced is another one."""
 _DEPTH = 32
 """Groups inside each other; HDF5's own walk would use up the stack."""
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError)
@@ -35,8 +38,12 @@ def array_shapes(file: h5py.File, path: Path) -> dict[str, ArrayShape]:
         MonosemError: a part of the file lies, or may lie, in another file, or an array claims more values than the file
             can hold; which, by name.
     """
-    with reading(path):
-        return dict(_walk(file.id, "", file.id.get_filesize(), set(), _DEPTH))
+    now = os.fstat(file.id.get_vfd_handle())
+    state = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    if state not in _known:
+        with reading(path):
+            _known[state] = dict(_walk(file.id, "", now.st_size, set(), _DEPTH))
+    return _known[state]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from store.files.array_rules import ArrayRule, Lengths, Rules, ValueRange, check
 from store.files.contiguous import ArraySpan, OpenArray
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import open_described
-from store.run.weights import SAE_RULES
+from store.run.sae_rules import SAE_RULES
 
 _TOKENS = str(1 << 24)
 """End (exclusive) of token ids, as `store.index.columns` packs them; embeddings may be padded beyond the vocabulary."""

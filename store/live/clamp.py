@@ -148,10 +148,10 @@ def parse_clamp(text: str) -> Clamp:
 
 
 def parse_sweep(text: str) -> list[Clamp]:
-    """Read `ID=V1,V2,…`, with a place behind it if wished: one clamp for each strength.
+    """Read `ID=V1,V2,…`, with an optional place after it: one clamp per strength.
 
     Raises:
-        MonosemError: a part of it is no clamp, or there is only one strength.
+        MonosemError: a part of it is not a clamp, or there is only one strength.
     """
     head, at, where = text.partition("@")
     name, _, values = head.partition("=")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.regular_file import open_regular, read_stream
+from store.files.owner_lock import is_alive, owned
+from store.files.regular_file import read_stream
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
@@ -90,7 +90,7 @@ class RunRecord:
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
-        if self.status in WORKING and self.host == platform.node() and not _alive(self.pid):
+        if self.status in WORKING and self.host == platform.node() and not is_alive(self.pid):
             return "stopped"
         return self.status
 
@@ -184,26 +184,26 @@ class RunFolder:
         Raises:
             MonosemError: another process holds the lock, or the folder cannot be written.
         """
-        is_new = not self.path.exists()
-        with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT)
-        with os.fdopen(descriptor, "r+b"):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise MonosemError(
-                    f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
-                ) from None
-            before, known = self._work(), self._content() if self.exists() else None
-            try:
-                yield
-            except WorkFailed:
-                raise
-            except MonosemError:
-                if self._work() == before:
-                    self._forget(known, is_new)
-                raise
+        made = [path for path in (self.path, self.path.parent) if not path.exists()]
+        try:
+            with disk_errors(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            if not self.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
+                raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
+            with owned(self._lock):
+                before, known = self._work(), self._content() if self.exists() else None
+                try:
+                    yield
+                except WorkFailed:
+                    raise
+                except MonosemError:
+                    if self._work() == before:
+                        self._forget(known, is_new=self.path in made)
+                    raise
+        finally:
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()  # as long as it is empty
 
     def _content(self) -> bytes:
         with read_stream(self.run_json) as stream:
@@ -214,10 +214,10 @@ class RunFolder:
         found = (path for path in self.path.rglob("*") if path not in (self.run_json, self._lock))
         return {path: path.stat().st_size for path in found if path.is_file()}
 
-    def _forget(self, record: bytes | None, is_new: bool) -> None:
-        """Restore run.json as it was before this process wrote it."""
+    def _forget(self, record: bytes | None, *, is_new: bool) -> None:
+        """Restore run.json as it was before this process wrote it, and remove a new folder."""
         if record is not None:
-            with atomic_path(self.run_json) as temporary:
+            with suppress(MonosemError), atomic_path(self.run_json) as temporary:
                 temporary.write_bytes(record)
             return
         self.run_json.unlink(missing_ok=True)
@@ -257,15 +257,3 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _alive(pid: int) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

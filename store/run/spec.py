@@ -73,7 +73,7 @@ class SaeSpec:
         return decode(cls, json.loads(text))
 
     def check_lengths(self, lengths: Mapping[str, int]) -> None:
-        """Check that arrays have these widths; `lengths` are by axis, as `store.run.weights.SAE_RULES` names them.
+        """Check that arrays have these widths; `lengths` are by axis, as `store.run.sae_rules` names them.
 
         Raises:
             ValueError: an array is of another width.

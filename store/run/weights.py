@@ -10,20 +10,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_rules import ArrayRule, Rules, check_shapes
+from store.files.array_rules import check_shapes
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.regular_file import read_stream
 from store.files.sealed_hdf5 import create_sealed, open_described, put
+from store.run.sae_rules import SAE_RULES
 from store.run.spec import SaeSpec
-
-SAE_RULES: Rules = {
-    "W_enc": ArrayRule("f4", "D F", optional=True),
-    "b_enc": ArrayRule("f4", "F", optional=True),
-    "W_dec": ArrayRule("f4", "F O", optional=True),
-    "b_dec": ArrayRule("f4", "O", optional=True),
-}
-"""Arrays of every architecture; D and O are the widths of encoder and decoder, F the number of features."""
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,13 @@ from textual.pilot import Pilot
 from monosem_tui.app import SCREENS, MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import VIEWS, Where
-from monosem_tui.keys.table import ACTIONS, within_reach
+from monosem_tui.keys.table import ACTIONS, pressed, within_reach
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.pages.keys_page import keys_page
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.health import HealthScreen
 from monosem_tui.screens.runs import RunsScreen
 from monosem_tui.screens.session import Session
-from monosem_tui.widgets.keys import pressed
 from store.run.folder import Provenance, Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests.sample_run import Sample, build_sample

@@ -40,7 +40,11 @@ def label(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let the imported file win; its empty cells empty what is here.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="--import: let the file win; its empty cells empty what is here. --export: replace any file.",
+        ),
     ] = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -53,16 +57,16 @@ def label(
 
     wanted = notes.NoteRequest(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
     if feature is None and wanted.anything:
-        raise MonosemError("which feature? What is said needs its number behind RUN", "monosem label RUN ID TEXT")
+        raise MonosemError("which feature? A note needs its number after RUN", "monosem label RUN ID TEXT")
     if (exported or imported) and feature is not None:
         raise MonosemError("--export and --import are about all notes of a run", "Leave the number of a feature out.")
     if exported and imported:
         raise MonosemError("--export and --import at once", "Import first, then export.")
-    if overwrite and not imported:
-        raise MonosemError("--overwrite goes with --import")
+    if overwrite and not (imported or exported):
+        raise MonosemError("--overwrite goes with --import and --export")
     place = find_place(run, runs_root(runs_dir))
     if exported:
-        notes.export(place, exported)
+        notes.export(place, exported, overwrite=overwrite)
     elif imported:
         notes.take_in(place, imported, overwrite=overwrite, json=json)
     elif feature is None:

@@ -44,7 +44,7 @@ def show(
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Which random examples are drawn.")] = 0,
     one_per_document: Annotated[
-        bool, typer.Option("--one-per-document", help="One example a document in each section, not one a context.")
+        bool, typer.Option("--one-per-document", help="One example per document in each section, not one per context.")
     ] = False,
     before: Annotated[
         int | None, typer.Option("--before", metavar="N", min=0, help="Tokens of text before an example's peak.")
@@ -61,10 +61,9 @@ def show(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write the page to FILE, or RUN-ID.md in a folder; nothing is overwritten."
-        ),
+        typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
     ] = None,
+    overwrite: o.Overwrite = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -78,7 +77,7 @@ def show(
     from store.run.folder import runs_root
 
     if feature is None and (format is not None or to is not None):
-        raise MonosemError("--format and --output are about a feature's page", "Its number goes behind RUN.")
+        raise MonosemError("--format and --output are about a feature's page", "Its number goes after RUN.")
     if json and format not in (None, "json"):
         raise MonosemError(f"--json and --format {format} at once")
     place = find_place(run, runs_root(runs_dir))
@@ -99,6 +98,6 @@ def show(
             after=after,
         )
         form = "json" if json else None if format == "text" else format
-        page.report(place, feature, choice=choice, width=columns, form=form, to=to)
+        page.report(place, feature, choice=choice, width=columns, form=form, to=to, overwrite=overwrite)
     else:
         summary.report(place, top=top, width=columns, json=json)

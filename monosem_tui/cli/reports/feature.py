@@ -13,13 +13,20 @@ from monosem_tui.export.page_files import Form, as_file, file_name
 from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
-from store.files.output_file import write_new
+from store.files.output_file import write_new, write_output
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
 
 
 def report(
-    place: Place, feature: int, *, choice: ExampleRequest, width: int, form: Form | None, to: Path | None
+    place: Place,
+    feature: int,
+    *,
+    choice: ExampleRequest,
+    width: int,
+    form: Form | None,
+    to: Path | None,
+    overwrite: bool,
 ) -> None:
     """Print a feature's page for `width` columns, or write it to a file.
 
@@ -29,7 +36,8 @@ def report(
         choice: the examples wanted.
         width: columns of text.
         form: the form of a file; None for text.
-        to: a file (never overwritten) or a folder; None prints.
+        to: a file or a folder; None prints.
+        overwrite: replace a file that is there, instead of choosing another name.
 
     Raises:
         MonosemError: there is no such feature or no index, the store is damaged, or the file cannot be written.
@@ -53,7 +61,9 @@ def report(
         output.emit_text(text.rstrip("\n"))
     else:
         target = to / file_name(place.name, str(feature), form or "text") if to.is_dir() else to
-        output.narrate(f"written to {write_new(target, text)}")
+        if overwrite:
+            write_output(target, text, overwrite=True)
+        output.narrate(f"written to {target if overwrite else write_new(target, text)}")
 
 
 def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:

@@ -87,7 +87,7 @@ def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
         _table({feature: note})
 
 
-def export(place: Place, path: Path) -> None:
+def export(place: Place, path: Path, *, overwrite: bool) -> None:
     """Write all notes to a .csv or .json file, all or nothing; an earlier export is replaced.
 
     Raises:
@@ -97,7 +97,7 @@ def export(place: Place, path: Path) -> None:
     if path.suffix.lower() not in writers:
         raise MonosemError(f"--export {path} is neither .csv nor .json")
     notes = _followed(place).by_feature
-    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export)
+    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export, overwrite=overwrite)
     said = sum(not note.empty for note in notes.values())
     output.narrate(f"notes on {_counted(said, 'feature')} exported to {path}")
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from monosem_tui.keys.actions import Need
-from monosem_tui.model.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
 from monosem_tui.model.feature_card import feature_name
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import DocumentWanted
 from store.files.errors import MonosemError
+
+if TYPE_CHECKING:
+    from monosem_tui.model.document import Stretch, Whole
 
 
 class DocumentReader(ScreenPart):
@@ -27,6 +30,8 @@ class DocumentReader(ScreenPart):
 
     def open(self, feature: int, place: int) -> None:
         """Open the document that holds a place of the corpus, coloured by a feature."""
+        from monosem_tui.model.document import find_whole, first_stretch
+
         run = self._state.run
 
         def read() -> tuple[Whole, Stretch, str]:
@@ -49,6 +54,8 @@ class DocumentReader(ScreenPart):
 
     def read_on(self, place: int, *, before: bool) -> None:
         """Read the text before or after a place of the open document."""
+        from monosem_tui.model.document import stretch_before, stretch_from
+
         whole, store = self._state.document.whole, self._state.run.store
         if whole is not None:
             read = stretch_before if before else stretch_from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from monosem_tui.model.feature_card import renoted
@@ -10,7 +11,7 @@ from monosem_tui.pages.note_messages import commented, labelled, marked, passed_
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import NoteKind
-from store.files.errors import MonosemError
+from store.files.errors import MonosemError, UnguardedWarning
 from store.notes.editor import NoteEditor, Undone
 from store.notes.note_file import FeatureNotes
 from store.notes.statements import tag_words
@@ -26,6 +27,8 @@ class NotesControl(ScreenPart):
         self._state, self._host = state, state.host
         self._revision = self._editor.notes.revision
         self._unreadable = ""
+        self._lacking: set[str] = set()
+        """Warnings about the file system that were shown."""
 
     @property
     def _editor(self) -> NoteEditor:
@@ -77,12 +80,15 @@ class NotesControl(ScreenPart):
     def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
         """Write a note, show it, and say what was done, or why it could not be."""
         try:
-            write()
+            with warnings.catch_warnings(record=True, action="always") as found:
+                write()
         except MonosemError as error:
             self._host.tell(error.what)
             return
         self.redraw()
-        self._host.tell(sentence())
+        lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
+        self._lacking |= lacking
+        self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
 
     def _note(self, feature: int) -> FeatureNotes:
         return self._state.run.notes.get(feature, FeatureNotes())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
-from monosem_tui.model.feature_document import ExampleRequest
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
@@ -16,6 +15,9 @@ from monosem_tui.screens.output_files import copy, unreadable, write
 from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+
+if TYPE_CHECKING:
+    from monosem_tui.export.page_files import Form
 
 KEPT = 256
 """Features whose slower figures are kept, so that going back and forth reads nothing twice."""
@@ -48,7 +50,7 @@ class PageReader(ScreenPart):
             self._read(feature)
 
     def reread(self) -> None:
-        """Read the page anew: other examples are asked for, or the index has grown."""
+        """Read the page again: other examples are asked for, or the index has grown."""
         if self._page.display and self._page.card is not None:
             self._read(self._page.card.feature)
 
@@ -93,7 +95,7 @@ class PageReader(ScreenPart):
             known = renamed(known, run.store, run.notes)
         if known is None and not card.dead:
             self._read_more(card.feature, figures)
-            # What an index held before it grew stands there until its successor comes.
+            # Figures of the smaller index stay until those of the grown one arrive.
             if before is not None and self._page.card is not None and self._page.card.feature == card.feature:
                 figures = replace(figures, drift=before.drift, cofiring=before.cofiring, names=before.names)
         self._page.show(card, known or figures)
@@ -170,12 +172,17 @@ class PageReader(ScreenPart):
             self._host.offer(Where.FORM, f"export {feature}", lambda action: self._export(feature, action))
 
     def _export(self, feature: int, action: Action) -> None:
+        from monosem_tui.export.page_files import FORMS
+
         form = next((form for form in FORMS if action.id == f"export.{form}"), None)
         if form is not None:
             self._host.tell(f"writing feature {feature}")
             self._host.away(lambda: self._write(feature, form), lambda said: self._host.tell(str(said)))
 
     def _write(self, feature: int, form: Form) -> str:
+        from monosem_tui.export.page_files import as_file, file_name
+        from monosem_tui.model.feature_document import ExampleRequest
+
         run, choice = self._state.run, ExampleRequest.of(self._state.choice)
         name = file_name(run.name, str(feature), form)
         return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))

@@ -29,7 +29,7 @@ from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
 
 DEBOUNCE = 0.08
-"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
+"""Seconds the cursor must rest before the page follows: a held key then costs two rows per step."""
 
 
 class FeaturePane(ScreenPart, Horizontal):
@@ -80,7 +80,7 @@ class FeaturePane(ScreenPart, Horizontal):
         yield self.state.document
 
     def started(self) -> None:
-        """Give a pane the keys, and from then on follow the focus."""
+        """Focus a pane, and from then on follow the focus."""
         self.show_panes(replace(self.state.panes, width=self.app.size.width))
         self.watch(self._host, "focused", self._follow_focus, init=False)
 
@@ -89,7 +89,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self.show_panes(replace(self.state.panes, width=cells))
         self.call_after_refresh(self.read)
 
-    # What has the keys
+    # Focus
 
     @property
     def here(self) -> Where:
@@ -124,7 +124,7 @@ class FeaturePane(ScreenPart, Horizontal):
         n = len(listing.order)
         return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
 
-    # What is on the screen
+    # Contents of the screen
 
     def show_panes(self, panes: Panes) -> None:
         """Put panes on the screen, and the keys into the one in front."""
@@ -141,11 +141,11 @@ class FeaturePane(ScreenPart, Horizontal):
         self._host.retell()
 
     def front(self, pane: PaneName) -> None:
-        """Give a pane the keys, and leave the page as it is."""
+        """Focus a pane, and leave the page as it is."""
         self.show_panes(replace(self.state.panes, front=pane))
 
     def bring(self, pane: PaneName) -> None:
-        """Give a pane the keys. A page of another feature is not shown while the right one is read."""
+        """Focus a pane. A page of another feature is not shown while the right one is read."""
         self.front(pane)
         card = self.state.page.card
         if self.state.reading and (card is None or card.feature != self.state.feature):
@@ -173,7 +173,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self.trail.arrive(card)
         self.examples.reveal()
 
-    # What the widgets report
+    # Messages of the widgets
 
     def on_feature_list_highlighted(self) -> None:
         """The page follows once the cursor rests."""

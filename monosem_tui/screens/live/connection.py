@@ -25,7 +25,7 @@ ALONE = "a features.h5 by itself has no model: open its run's folder"
 
 
 class ModelConnection(ScreenPart):
-    """Keeps `talk`, and tells it of changes of the tray."""
+    """Keeps `talk`, and reports changes of the tray to it."""
 
     command = staticmethod(wire.command)
     """Returns the command line of the process, given its log."""
@@ -61,7 +61,7 @@ class ModelConnection(ScreenPart):
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model; says so where there is none."""
+        """Return whether there is a model; show a sentence where there is none."""
         if self.run.record is None:
             self.host.tell(ALONE)
         return self.run.record is not None

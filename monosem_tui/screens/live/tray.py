@@ -62,7 +62,7 @@ class ClampTray(ScreenPart):
         self._type("", self._tray.add)
 
     def action_edit(self) -> None:
-        """Type the clamp under the cursor anew."""
+        """Type the clamp under the cursor again."""
         if self._tray.present is not None:
             self._type(str(self._tray.present.clamp), self._tray.put)
 

@@ -97,7 +97,7 @@ class WritingControl(ScreenPart):
         self.shown.cursor = None
         self._connection.redraw()
 
-    # What is written
+    # Writing
 
     def recipe(self) -> Recipe:
         """Return the recipe of the next text, or of the sweep that is shown."""
@@ -162,7 +162,7 @@ class WritingControl(ScreenPart):
         elif self.shown.chat and ready is not None and not ready.chat:
             self._host.tell(no_template(ready))
         elif roles and not self.shown.chat:
-            turn = f"@{roles[0]} is a turn of a chat, and the prompt is none"
+            turn = f"@{roles[0]} is a turn of a chat, and the prompt is not a chat"
             self._host.tell(f"{turn}: C makes it one, @ moves the clamp")
         else:
             return True
