@@ -86,8 +86,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
     try:
         with disk_errors(path):
-            # Made here and now, so that no link that somebody left under this name is followed.
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))
             yield temporary
             sync(temporary)
             _put_in_place(temporary, path)

@@ -1,6 +1,7 @@
 """Decode parsed JSON into dataclasses: each value is checked against the annotation of its field.
 
-Annotations may be dataclasses, `tuple[X, ...]`, `X | None`, `Literal`, `str`, `bool`, `int`, `float` and `Positive`.
+Annotations may be dataclasses, `tuple[X, ...]`, `list[X]`, `dict[str, X]`, `X | None`, `Literal`, `str`, `bool`, `int`,
+`float`, `Positive` and `Any`.
 True is not an integer; an integer is accepted where a float is expected. Keys that are not fields are ignored, so that
 files and messages of a later minor version can be read.
 """
@@ -65,8 +66,12 @@ class _Decoder:
         if kind in (int, float, Positive):
             return self._number(kind, value)
         origin, arguments = get_origin(kind), get_args(kind)
-        if origin is tuple:
-            return tuple(self._items(arguments[0], value))
+        if kind is Any:
+            return value
+        if origin in (tuple, list):
+            return origin(self._items(arguments[0], value))
+        if origin is dict:
+            return self._mapping(arguments[1], value)
         if origin in (Union, types.UnionType):
             return None if value is None else self.value(_inner(arguments), value)
         if origin is Literal and any(type(value) is type(one) and value == one for one in arguments):
@@ -98,6 +103,17 @@ class _Decoder:
             except JsonError as error:
                 if not self._lenient:
                     raise error.inside(f"[{place}]") from None
+        return found
+
+    def _mapping(self, kind: Any, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _mismatch(value, "an object")
+        found = {}
+        for name, inner in value.items():
+            try:
+                found[name] = self.value(kind, inner)
+            except JsonError as error:
+                raise error.inside(name) from None
         return found
 
     def _object(self, kind: Any, value: Any) -> Any:

@@ -61,7 +61,7 @@ class FeatureStore(OpenIndex):
     @property
     def n_contexts(self) -> int:
         """Contexts indexed so far."""
-        return len(self.layout.contexts.start)
+        return sum(part.file.lengths["C"] for part in self._parts)
 
     @property
     def n_documents(self) -> int:

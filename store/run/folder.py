@@ -17,10 +17,14 @@ from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.files.owner_lock import is_alive, owned
 from store.files.regular_file import read_stream
 from store.files.schema import SCHEMA_VERSION, check_version
-from store.run.spec import SaeSpec, known_fields
+from store.files.typed_json import decode
+from store.run.spec import SaeSpec
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+
+LAST = 1e11
+"""Seconds since the epoch until which a run can have been made, some three thousand years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +84,6 @@ class RunRecord:
     evaluation: dict[str, Any] = field(default_factory=dict)
     """The last output of `monosem eval --json`."""
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> RunRecord:
-        """Read the values of `asdict`; unknown keys are ignored."""
-        values = known_fields(cls, data)
-        for name, kind in (("spec", SaeSpec), ("provenance", Provenance), ("results", Results)):
-            values[name] = kind(**known_fields(kind, values.get(name) or {}))
-        return cls(**values)
-
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
         if self.status in WORKING and self.host == platform.node() and not is_alive(self.pid):
@@ -133,8 +129,11 @@ class RunFolder:
             raise MonosemError(f"{self.run_json} is damaged: it is not a JSON object")
         try:
             check_version(int(data.get("schema_version", 0)), self.run_json)
-            return RunRecord.from_dict(data)
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:  # JSON has numbers beyond every integer
+            record = decode(RunRecord, {name: value for name, value in data.items() if value is not None}, finite=False)
+            if not 0 <= record.created < LAST:
+                raise ValueError(f"created is {record.created}, which is not a time")
+            return record
+        except (TypeError, ValueError, OverflowError) as error:  # JSON has numbers beyond every integer
             raise MonosemError(f"{self.run_json} is damaged: {error}") from error
 
     def create(self, record: RunRecord) -> None:

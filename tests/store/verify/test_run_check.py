@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -17,10 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import SEAL_BYTES
-from store.index.index_file import RULES, IndexFile
+from store.index.index_file import IndexFile
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
 from store.run.checkpoint import Checkpoint, save_checkpoint
@@ -265,10 +263,10 @@ WEIGHT_FAULTS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "neighbour before all": (near((2, 1), -1), "neighbour_id holds -1, below 0"),
     "a nearer one left out": (exchange, "feature/neighbour_id leaves out features that are nearer"),
     "a neighbour twice": (twice, "lists a feature twice"),
-    "a norm too few": (shorten("feature/decoder_norm"), "has 8 values along F, not 9"),
+    "a norm too few": (shorten("feature/decoder_norm"), "values along F, not"),
     "vocabulary": (change("vocab/offsets", 1, 10**6), "vocab/offsets does not rise from 0"),
     "vocabulary's end": (change("vocab/offsets", -1, 10**6), "vocab/offsets does not rise from 0"),
-    "a neighbour too few": (shorten("feature/neighbour_id"), "has 8 values along F, not 9"),
+    "a neighbour too few": (shorten("feature/neighbour_id"), "values along F, not"),
 }
 
 
@@ -435,8 +433,8 @@ def datasets_of(file: h5py.File) -> dict[str, np.ndarray]:
 
 def test_the_same_feature_twice_on_a_token(tmp_path: Path) -> None:
     builder = SegmentBuilder(3)
-    rows_of, _ = as_rows([[RawToken(1, 0, True, {})]])
-    builder.add(rows_of, SparseRows(np.array([0, 2]), np.array([1, 1]), np.array([2.0, 1.0], np.float32)))
+    rows_of, _ = as_rows([[RawToken(1, 0, True, {}), RawToken(1, 0, True, {})]])
+    builder.add(rows_of, SparseRows(np.array([0, 2, 2]), np.array([1, 1]), np.array([2.0, 1.0], np.float32)))
     builder.seal(tmp_path / "seg.h5", 0, 0)
     assert verify_file(tmp_path / "seg.h5").detail == "forward/feature does not rise inside a token"
 
@@ -450,22 +448,11 @@ def test_a_sound_index_in_blocks_of_any_size(sound: RunFolder) -> None:
 @given(data=st.data())
 def test_any_single_change_of_an_entry_is_found(sound: RunFolder, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["forward/feature", "forward/act", "inverted/token", "inverted/act"]))
-    with IndexFile.open(sound.features, "features") as original, h5py.File.in_memory() as file:
-        for group in original.file:
-            original.file.copy(group, file)
-        file.attrs.update(original.file.attrs)
+    path = Path(shutil.copy(sound.features, sound.path.parent / "changed.h5"))
+    with h5py.File(path, "r+", locking=False) as file:
         values = file[name]
         at = data.draw(st.integers(0, len(values) - 1))
         others = [value for value in values.dtype.type([0, 1, 2, 3.75, 7, 8]) if value != values[at]]
         values[at] = data.draw(st.sampled_from(others))
-        assert _is_inconsistent(IndexFile(file, RULES["features"], original.names, original.lengths))
-
-
-def _is_inconsistent(file: IndexFile) -> bool:
-    """Whether `index_problem` finds something in a file in memory, which cannot be mapped."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ArraySpan, "of", lambda _, dataset, possible: SimpleNamespace(mapped=dataset.__array__))
-        try:
-            return index_problem(file, 7) != ""
-        except ValueError:
-            return True
+    reseal(path)
+    assert _verdict(path, "features", 7) != ""
