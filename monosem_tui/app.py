@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,9 +28,6 @@ from store.files.errors import MonosemError
 if TYPE_CHECKING:
     from monosem_tui.screens.live.screen import LiveScreen
 
-KEEP_AFTER = 2.0
-"""Seconds without a key after which the state is written."""
-
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
     "find": "monosem_tui.screens.find:FindScreen",
@@ -44,12 +41,11 @@ SCREENS = {
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
 
 
+@dataclass
 class RunOpened(Message):
     """A run has been opened, or could not be."""
 
-    def __init__(self, run: OpenRun | MonosemError) -> None:
-        super().__init__()
-        self.run = run
+    run: OpenRun | MonosemError
 
 
 class MonosemApp(App[None]):
@@ -169,7 +165,7 @@ class MonosemApp(App[None]):
         """Write the state once the keys have rested: a lost connection then loses nothing."""
         if self._keeping is not None:
             self._keeping.stop()
-        self._keeping = self.set_timer(KEEP_AFTER, self.keep)
+        self._keeping = self.set_timer(self.session.tuning.keep, self.keep)
 
     # Runs
 
@@ -180,22 +176,14 @@ class MonosemApp(App[None]):
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
     def _open(self, path: Path) -> None:
         try:
-            run = open_run(path)
+            self.post_message(RunOpened(open_run(path)))
         except MonosemError as error:
             self.post_message(RunOpened(error))
-            return
-        try:
-            _ = run.store.columns  # the list needs them: read here, in the thread
-        except MonosemError as error:
-            run.store.close()
-            self.post_message(RunOpened(error))
-        else:
-            self.post_message(RunOpened(run))
 
     async def on_run_opened(self, message: RunOpened) -> None:
         """Show the features of the run on new screens, and close the run that was open."""
         if isinstance(message.run, MonosemError):
-            cast(MonosemScreen, self.screen).tell(" · ".join(filter(None, (message.run.what, message.run.hint))))
+            cast(MonosemScreen, self.screen).complain(message.run)
             return
         self.keep()
         before, self.session.run = self.session.run, message.run

@@ -1,4 +1,4 @@
-"""What a user can do wrong, and what may go wrong under way: one or two lines, exit code 2, nothing half-written.
+"""Wrong use, and failures under way: one or two lines, exit code 2, nothing half-written.
 
 Each case is a row of CASES: what is prepared, the command line, and what the message must say.
 """
@@ -28,17 +28,17 @@ SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--inde
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case happens."""
+    """Folders of a case."""
 
     folder: Path
     model: Path
     """A run with a tiny language model of 2 layers and width 16."""
     text: Path
-    """A good corpus."""
+    """A corpus without faults."""
 
     @property
     def out(self) -> Path:
-        """Where the command is told to write."""
+        """The folder that the command writes to."""
         return self.folder / "runs" / "out"
 
 
@@ -76,7 +76,7 @@ def on(command: str, *more: str) -> Arguments:
 
 
 def nothing(place: Place) -> None:
-    """Nothing to prepare."""
+    """No preparation is needed."""
 
 
 def write(name: str, content: bytes) -> Callable[[Place], None]:
@@ -89,7 +89,7 @@ def _written(path: Path, content: bytes) -> None:
 
 
 def empty_model_folder(place: Place) -> None:
-    """A folder that is no model."""
+    """A folder that is not a model."""
     (place.folder / "model").mkdir()
 
 
@@ -302,7 +302,7 @@ def test_bad_input(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder; the lock of a run is no content."""
+    """Every file below a folder except the lock of a run."""
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
@@ -317,7 +317,7 @@ def narrate(text):
         os.kill(os.getpid(), signal.SIGINT)
 output.narrate = narrate
 """
-"""Ctrl-C right behind a line that says how far the work is."""
+"""Ctrl-C right after a line of progress."""
 
 
 def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.CompletedProcess[str]:

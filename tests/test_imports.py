@@ -22,7 +22,7 @@ SCREEN = ("textual", "rich", "typer", "click")
 MODEL = ("torch", "transformers", "tokenizers", "safetensors")
 SHARED_LEAF = (*SCREEN, *MODEL, "engine", "monosem_tui", "pyarrow", "zstandard", "datasets")
 HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
-"""What `monosem --help` can do without; together they take seconds."""
+"""Packages that `monosem --help` does not need; together they take seconds."""
 
 CLOSURE = """
 import importlib, sys
@@ -55,7 +55,7 @@ def modules(package: str) -> list[str]:
 
 
 def importable(package: str) -> list[str]:
-    """Those of its modules that need nothing which may be missing: Triton is for some machines only."""
+    """Modules that can be imported everywhere: Triton is for some machines only."""
     kernels = {"engine.sae.sparse.triton_kernels"} if find_spec("triton") is None else set()
     return [name for name in modules(package) if name not in kernels]
 
@@ -124,7 +124,7 @@ def test_the_check_of_estimates_can_fail() -> None:
 
 
 LIVE = ("server", "live_model", "from_recipe", "inspection")
-"""What the model process imports to load a run, generate, sweep and inspect."""
+"""Modules that the model server imports to load a run, generate, sweep and inspect."""
 UNUSED_LIVE = (
     "engine.commands",
     "engine.corpus.data_argument",

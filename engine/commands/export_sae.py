@@ -171,7 +171,7 @@ def _state(arch: str, sae: Sae, t: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _opened(run: RunFolder) -> tuple[Sae, dict[str, Tensor]]:
-    """A run's autoencoder, and its tensors, each in memory of its own."""
+    """Return a run's autoencoder, and copies of its tensors."""
     sae = from_weights(load_sae(run.sae), torch.device("cpu"))
     return sae, {name: tensor.detach().clone().contiguous() for name, tensor in sae.state_dict().items()}
 

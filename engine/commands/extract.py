@@ -66,7 +66,7 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
 
 
 def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> ExtractSettings:
-    """The settings that were given, or those of the extraction that is to go on.
+    """Return the given settings, or those of the extraction to resume.
 
     Raises:
         MonosemError: `resume` is asked for and does not agree with it.

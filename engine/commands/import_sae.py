@@ -45,7 +45,7 @@ class Imported:
     check: SelfCheck | None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return its JSON values."""
         return {
             "name": self.run.name,
             "path": str(self.run.path),
@@ -85,7 +85,7 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """A name for one of the autoencoders in `path`: its folder's, and those between. Files' own names say little."""
+    """Return a name for one of the autoencoders in `path`, from the folders below it: files' own names are generic."""
     folder = one.parent if one.is_file() else one
     within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
     return "-".join(within) or folder.absolute().name
@@ -132,7 +132,7 @@ def _conventions(foreign: Foreign, asked: ImportSettings) -> Conventions:
 
 
 def _opened(foreign: Foreign, asked: ImportSettings, progress: Progress) -> Subject:
-    """The model and the text, with a context as in its training."""
+    """Open the model and the text, with the context size of its training."""
     model = asked.model or hub_name(foreign.model)
     if not model:
         raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with `model`.")
@@ -170,7 +170,7 @@ def _loaded(settings: TrainSettings, foreign: Foreign, asked: ImportSettings, pr
 
 
 def _text(foreign: Foreign, progress: Progress) -> str:
-    """The text it was trained on where that can be had, else the standard library's."""
+    """Return the text it was trained on where available, else the standard library's."""
     name = foreign.data
     for data in [name] if Path(name).is_file() else [f"hf:{name}"] if name.count("/") == 1 else []:
         try:

@@ -45,10 +45,11 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
             f"{run.path} was trained on an array: an index needs a model and text",
             "monosem train --model indexes what it trains.",
         )
-    if not overwrite:
-        _check_free(run, resume=resume)
     keep_freed_memory()
     with run.locked():
+        clear_merged(run)
+        if not overwrite:
+            _check_free(run, resume=resume)
         subject = reopen(run, asked, progress)
         tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
         memory = checked_memory(asked.memory)
@@ -64,10 +65,6 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
 def _check_free(run: RunFolder, *, resume: bool) -> None:
     """Refuse to replace an index unasked. One that is partial (`monosem merge --partial`) may be finished."""
     features, segments = features_coverage(run.features), segments_coverage(run.index)
-    if features is not None and features == segments and features.complete:
-        with run.locked():
-            clear_merged(run)
-        segments = None
     if features is not None and (features.complete or segments is None or segments.plan != features.plan):
         begun = " `overwrite=True` with `resume=True` finishes the one begun." if segments else ""
         raise MonosemError(
@@ -101,4 +98,5 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     if strange or not os.access(run.path, os.W_OK):
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
     with run.locked():
+        clear_merged(run)
         return evaluate_run(run, subject, "heldout", tokens, progress)

@@ -34,6 +34,7 @@ from engine.training.loop import Member, TrainLoop
 from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
+from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
@@ -105,7 +106,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
-    """The settings that were given, what follows from the activations filled in, or those of the training to go on.
+    """Return the given settings, completed from the activations, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
@@ -189,6 +190,7 @@ def _tidy(task: Job) -> None:
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
+    clear_merged(run)
     record = run.record()
     tokens = trainer_settings(trained_settings(run), record.spec.d_in, record.spec.d_out).tokens
     run.update(results=replace(record.results, tokens=tokens))

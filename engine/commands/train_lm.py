@@ -52,11 +52,13 @@ class LmReport:
     samples: list[str]
 
 
-def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport:
+def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport | None:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
+    Return the model's report, or None where an earlier call has saved the model.
+
     Args:
-        run: the folder; it may hold no model.
+        run: the folder; it may hold no model but the one that is resumed.
         asked: what to train.
         progress: receives reports.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
@@ -68,7 +70,14 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            config = run.record().config
+            if "lm" not in config:
+                raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            progress.say(f"{run.model} is trained already")
+            shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+            if len(config) == 1:  # else the status is that of later work
+                run.update(status="done", message="", pid=0)
+            return None
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -81,7 +90,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
 
 
 def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSettings:
-    """The settings that were given, or those of the training that is to go on.
+    """Return the given settings, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.

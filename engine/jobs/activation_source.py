@@ -83,7 +83,7 @@ def from_activations(asked: TrainSettings) -> TrainSettings:
 
 
 def shard_reader(activations: str) -> ShardReader:
-    """The shards in a run, or in a folder by themselves."""
+    """Open the shards in a run, or in a folder by themselves."""
     run = RunFolder(Path(activations))
     return ShardReader(run.activations if run.exists() else run.path)
 

@@ -42,7 +42,7 @@ def refuse_of_text(asked: Settings, activations: str) -> None:
 
 
 def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> ArrayBlocks:
-    """The rows to train on; says what there is to know of them."""
+    """Return the rows to train on; report how they are stored, and if none can be held out."""
     buffer = resolved(settings, array.d_in).buffer
     assert buffer is not None
     progress.say(array.describe())

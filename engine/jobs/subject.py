@@ -52,14 +52,14 @@ class Subject:
         return [site] if target == site else [site, target]
 
     def stream(self, split: Split, *, epochs: int | None = 1) -> ContextStream:
-        """The contexts of one split of the corpus, in seeded order."""
+        """Return the contexts of one split of the corpus, in seeded order."""
         s = self.settings
         return ContextStream(
             self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.order_seed, split, epochs)
         )
 
     def on(self, settings: SubjectSettings) -> Subject:
-        """The same model and text, looked at with other settings."""
+        """Return the same model and text with other settings."""
         return replace(self, settings=settings)
 
     def provenance(self) -> Provenance:
@@ -81,7 +81,7 @@ def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = No
 
 
 def site_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
-    """The place in a model that is read; without a layer, a named site of the middle one."""
+    """Return the site to read; without a layer, a named site of the middle one."""
     name, layer = settings.site, settings.layer
     if layer is None and name in SITES:
         layer = lm.n_layers // 2
@@ -124,7 +124,7 @@ def encoding_of(lm: LanguageModel) -> Encoding:
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
-    """Tokens a context.
+    """Return the tokens per context.
 
     Raises:
         MonosemError: more than the model was made for are asked for.
@@ -176,5 +176,5 @@ def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
 
 
 def device_of(settings: SubjectSettings) -> torch.device:
-    """The device that the settings ask for."""
+    """Return the device of the settings."""
     return pick_device(settings.device)

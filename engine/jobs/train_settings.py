@@ -73,7 +73,7 @@ def resolved(
 
 
 def _steering(settings: TrainSettings, known: Architecture) -> Sparsity:
-    """The setting that decides the sparsity: the one that was given, else the architecture's default."""
+    """Return the setting that decides the sparsity: the given one, else the architecture's default."""
     wanted: tuple[Sparsity, Sparsity] = ("k", "l1")
     given = [name for name in wanted if getattr(settings, name) is not None]
     for name in given:
@@ -93,14 +93,14 @@ def _check_positive(settings: TrainSettings) -> None:
 
 
 def sae_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> SaeSettings:
-    """The autoencoder's own settings, from resolved ones."""
+    """Return the autoencoder's own settings, from resolved ones."""
     assert settings.d_sae is not None
     k_aux = settings.k or SaeSettings.k_aux
     return SaeSettings(d_in=d_in, d_sae=settings.d_sae, k=settings.k, l1=settings.l1, k_aux=k_aux, d_out=d_out)
 
 
 def trainer_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> TrainerSettings:
-    """The trainer's settings, from resolved ones."""
+    """Return the trainer's settings, from resolved ones."""
     s = settings
     assert s.batch is not None and s.lr is not None and s.dead_after is not None
     steps = max(1, s.tokens // s.batch)

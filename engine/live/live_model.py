@@ -62,7 +62,7 @@ class LiveModel:
             raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
 
     def maximum(self, feature: int) -> float | None:
-        """A feature's maximum over the index, where there is one."""
+        """Return a feature's maximum over the index; None where there is no index."""
         return None if self.max_F is None else float(self.max_F[feature])
 
 

@@ -80,7 +80,7 @@ class LmTrainer:
         return loss.detach()
 
     def is_sound(self) -> bool:
-        """Whether every weight is a finite number."""
+        """Return whether every weight is finite."""
         return all_finite(self.network)
 
     def state(self) -> dict[str, NDArray[Any]]:

@@ -121,7 +121,7 @@ def _parameters(command: Any, context: Any) -> set[str]:
 
 
 def _stdout_is_gone() -> bool:
-    """Whether the reader of stdout has gone; other broken pipes are errors."""
+    """Return whether the reader of stdout has gone; other broken pipes are errors."""
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in watch.poll(0))

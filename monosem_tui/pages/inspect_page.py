@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,16 +11,15 @@ from monosem_tui.draw.bars import bar
 from monosem_tui.draw.heat import bins
 from monosem_tui.draw.numbers import MINUS, activation, count
 from monosem_tui.draw.safe_text import fit, printable, width
-from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
-from monosem_tui.pages.live_page import rule, title
+from monosem_tui.pages.live_page import title
 from store.index.vocabulary import Vocabulary
 from store.live import wire
 from store.live.model_outputs import Firing, ReadToken
 
-MARK = "▌"
 MOST_HUES = len(HUES)
 EFFECT = 0.1
 """Nats from which the loss of the next token counts as raised."""
@@ -35,21 +34,6 @@ HOW = (
     ("v", "picks tokens: the features that explain several together"),
     ("o", "opens a document of the corpus by its number; I in Browse, the example's"),
 )
-
-
-class _Tokens:
-    """The tokens of an answer in order, joined over its contexts."""
-
-    def __init__(self) -> None:
-        self._found: wire.Inspected | None = None
-        self._tokens: Sequence[ReadToken] = ()
-
-    def of(self, found: wire.Inspected | None) -> Sequence[ReadToken]:
-        """All of them."""
-        if found is not self._found:
-            self._found = found
-            self._tokens = [token for context in found.contexts for token in context] if found else ()
-        return self._tokens
 
 
 @dataclass
@@ -72,8 +56,6 @@ class Looked:
 
     name: str = ""
     """Title of a text that was not typed: `document 17`."""
-    _read: _Tokens = field(default_factory=_Tokens)
-    _ablated_read: _Tokens = field(default_factory=_Tokens)
     _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; empty for the one under the cursor."""
@@ -81,7 +63,7 @@ class Looked:
     @property
     def reads(self) -> Sequence[ReadToken]:
         """All tokens of the last text."""
-        return self._read.of(self.talk.inspected)
+        return self.talk.inspected.tokens if self.talk.inspected else ()
 
     def rows(self, cells: int) -> list[Row]:
         """Return the text in rows; laid out once per text and width."""
@@ -94,8 +76,8 @@ class Looked:
     @property
     def effects(self) -> Sequence[ReadToken]:
         """The same tokens with the effects of ablation known so far."""
-        found = self._ablated_read.of(self.talk.effects)
-        return found if len(found) == len(self.reads) else ()
+        found = self.talk.effects
+        return found.tokens if found and len(found.tokens) == len(self.reads) else ()
 
     @property
     def firings(self) -> Sequence[Firing]:

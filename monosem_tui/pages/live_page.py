@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.model_client import ModelClient, Phase
@@ -23,7 +23,7 @@ from store.index.vocabulary import Vocabulary
 from store.live.model_outputs import End
 from store.live.sampling import Sampling
 
-RULE, WALL, FORK = "─", "│", "│"
+WALL, FORK = "│", "│"
 MOST_WHY = 3
 """Most lines of an error."""
 SIDE_BY_SIDE = 100
@@ -79,12 +79,6 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     above = [*title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
-
-
-def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
-    """Return a rule with a title in it."""
-    left = crop(line(Span(f"{RULE} ", Role.DIM), Span(text, role), " "), cells)
-    return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from monosem_tui.draw.bars import LEVELS
-from monosem_tui.draw.numbers import activation, share
+from monosem_tui.draw.numbers import activation, known, share
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import window
@@ -86,7 +86,7 @@ def _odds(logprob: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else activation(value)
+    return known(value, activation, "–")
 
 
 def _act(acts: Sequence[ClampedAct], feature: int) -> float | None:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from monosem_tui.draw.numbers import activation, signed
 from monosem_tui.draw.safe_text import fit, printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of
+from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, spread, width_of
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray, TrayClamp
 from store.live.clamp import Clamp
 from store.live.model_outputs import ClampedAct
 
-MARK = "▌"
 NAME = 24
 """Cells of a label, where there is room."""
 

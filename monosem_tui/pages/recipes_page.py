@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import fit, printable, width
-from monosem_tui.draw.spans import Line, Role, Span, crop, line
+from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.sampling_text import in_words
-from monosem_tui.pages.live_page import rule, title
+from monosem_tui.pages.live_page import title
 from store.live.clamp import parse_clamp
 from store.live.saved_recipes import KeptRecipe
 
-MARK = "▌"
 MOST_NAME = 24
 
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from textual.message import Message
@@ -68,9 +69,8 @@ class ScreenPart:
         """The screen is gone."""
 
 
+@dataclass
 class WorkDone(Message):
     """Work in a thread has come to a result, which `take` shows."""
 
-    def __init__(self, take: Callable[[], object]) -> None:
-        super().__init__()
-        self.take = take
+    take: Callable[[], object]

@@ -98,7 +98,7 @@ class Clamp:
         return f"{self.feature}={value}{self.where}"
 
     def change(self, maximum: float | None) -> Change:
-        """The change of the activation; `maximum` is the feature's own over the index, where there is one.
+        """Return the change of the activation; `maximum` is the feature's own over the index, where there is one.
 
         Raises:
             MonosemError: the clamp is a multiple of a maximum that is not known or 0.
@@ -218,7 +218,7 @@ def _no_clamp(text: str, part: str, at: int, why: str) -> MonosemError:
 
 
 def _written(number: float) -> str:
-    """The shortest digits that read as the same number."""
+    """Return the shortest digits that read as the same number."""
     return repr(float(number)).removesuffix(".0")
 
 

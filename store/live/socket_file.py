@@ -75,7 +75,7 @@ class Listening:
     """A socket that accepts connections."""
 
     def __init__(self, path: Path) -> None:
-        """Its folder is made where there is none.
+        """Listen at `path`, and make its folder if it is missing.
 
         Raises:
             MonosemError: a server listens there already, or others can reach the folder.

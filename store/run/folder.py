@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ from store.run.spec import SaeSpec
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+_LEFTOVER = re.compile(
+    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+)
+"""Names of a run's temporary files and folders."""
 
 LAST = 1e11
 """Seconds since the epoch until which a run can have been made, some three thousand years."""
@@ -190,6 +195,7 @@ class RunFolder:
             if not self.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
             with owned(self._lock):
+                self._tidy()
                 before, known = self._work(), self._content() if self.exists() else None
                 try:
                     yield
@@ -207,6 +213,14 @@ class RunFolder:
     def _content(self) -> bytes:
         with read_stream(self.run_json) as stream:
             return stream.read()
+
+    def _tidy(self) -> None:
+        """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""
+        for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
+            for path in () if folder.is_symlink() else folder.glob(".*"):
+                if _LEFTOVER.fullmatch(path.name):
+                    with suppress(OSError):  # a stranger's folder may be in its place
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""

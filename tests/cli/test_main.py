@@ -18,7 +18,7 @@ ORDER = [
     *("tui", "show", "find", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
-"""How the commands are ordered in the help: making a run, opening it, housekeeping."""
+"""Order of the commands in the help: making a run, opening it, housekeeping."""
 
 
 def test_help_lists_the_commands_in_order_and_plainly() -> None:

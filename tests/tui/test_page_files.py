@@ -27,7 +27,7 @@ MARKUP = (
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page."""
+    """A page as a browser parses it."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -8,26 +8,19 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.features import NoteSettings
 
 
 def label(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5.")],
+    run: o.RunOrIndex,
     feature: Annotated[
         int | None, typer.Argument(metavar="ID", min=0, help="A feature's number; without it, all notes of the run.")
     ] = None,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help='Its label; "" takes the label away.', show_default=False)
     ] = None,
-    bookmark: Annotated[
-        bool | None, typer.Option("--bookmark/--no-bookmark", help="Set a bookmark, or remove it.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="WORD", help="Add a tag; may be repeated.")] = None,
-    untag: Annotated[
-        list[str] | None, typer.Option("--untag", metavar="WORD", help="Remove a tag; may be repeated.")
-    ] = None,
-    comment: Annotated[
-        str | None, typer.Option("--comment", metavar="TEXT", help='Comment on it; "" takes the comment away.')
-    ] = None,
+    *,
+    wanted: Annotated[NoteSettings, o.Flags("bookmark tag untag comment", from_file=False)],
     exported: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write all notes to a .csv or .json file.")
     ] = None,
@@ -55,8 +48,7 @@ def label(
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
-    wanted = notes.NoteRequest(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
-    if feature is None and wanted.anything:
+    if feature is None and (text is not None or wanted.given):
         raise MonosemError("which feature? A note needs its number after RUN", "monosem label RUN ID TEXT")
     if (exported or imported) and feature is not None:
         raise MonosemError("--export and --import are about all notes of a run", "Leave the number of a feature out.")
@@ -72,4 +64,4 @@ def label(
     elif feature is None:
         notes.report(place, json=json)
     else:
-        notes.say(place, feature, wanted, json=json)
+        notes.say(place, feature, text, wanted, json=json)

@@ -10,19 +10,20 @@ from monosem_tui.draw.heat import Rendering, default_rendering
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
-from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
+from monosem_tui.model.feature_document import Document, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
 from store.files.output_file import write_new, write_output
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
+from store.settings.features import ExampleSettings
 
 
 def report(
     place: Place,
     feature: int,
     *,
-    choice: ExampleRequest,
+    choice: ExampleSettings,
     width: int,
     form: Form | None,
     to: Path | None,
@@ -44,8 +45,8 @@ def report(
     """
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        if not store.complete and form != "json":
-            output.narrate(so_far(store))
+        if form != "json":
+            narrate_unfinished(store)
         if form == "json" and to is None:
             output.emit_json(feature_json(store, notes, feature, choice))
             return
@@ -87,6 +88,7 @@ def rendering() -> Rendering:
     return default_rendering(colors) if colors else Rendering.MARKS
 
 
-def so_far(store: FeatureStore) -> str:
-    """Return a sentence about an index that is still being written."""
-    return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"
+def narrate_unfinished(store: FeatureStore) -> None:
+    """Say how far an index is that is still being written."""
+    if not store.complete:
+        output.narrate(f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far")

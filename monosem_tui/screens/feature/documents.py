@@ -10,7 +10,6 @@ from monosem_tui.model.feature_card import feature_name
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import DocumentWanted
-from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from monosem_tui.model.document import Stretch, Whole
@@ -32,19 +31,16 @@ class DocumentReader(ScreenPart):
         """Open the document that holds a place of the corpus, coloured by a feature."""
         from monosem_tui.model.document import find_whole, first_stretch
 
-        run = self._state.run
+        run, cuts = self._state.run, self._host.session.tuning.cuts
 
         def read() -> tuple[Whole, Stretch, str]:
             whole = find_whole(run.store, feature, place)
             name = feature_name(run.store, run.notes, feature)
-            return whole, first_stretch(run.store, whole), f"{feature}  {name}"
+            return whole, first_stretch(run.store, whole, cuts), f"{feature}  {name}"
 
         self._host.away(read, self._take_document, "document")
 
-    def _take_document(self, found: tuple[Whole, Stretch, str] | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-            return
+    def _take_document(self, found: tuple[Whole, Stretch, str]) -> None:
         state, (whole, stretch, title) = self._state, found
         if state.reading and whole.feature == state.feature:
             state.document.rendering = state.page.rendering
@@ -56,16 +52,10 @@ class DocumentReader(ScreenPart):
         """Read the text before or after a place of the open document."""
         from monosem_tui.model.document import stretch_before, stretch_from
 
-        whole, store = self._state.document.whole, self._state.run.store
-        if whole is not None:
+        document, store, cuts = self._state.document, self._state.run.store, self._host.session.tuning.cuts
+        if (whole := document.whole) is not None:
             read = stretch_before if before else stretch_from
-            self._host.away(lambda: read(store, whole, place), lambda found: self._take_stretch(whole, found))
-
-    def _take_stretch(self, whole: Whole, found: Stretch | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-        else:
-            self._state.document.add(whole, found)
+            self._host.away(lambda: read(store, whole, place, cuts), lambda found: document.add(whole, found))
 
     def way_back(self) -> Way | None:
         """Close the document."""

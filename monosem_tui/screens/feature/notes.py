@@ -16,9 +16,6 @@ from store.notes.editor import NoteEditor, Undone
 from store.notes.note_file import FeatureNotes
 from store.notes.statements import tag_words
 
-EVERY = 2.0
-"""Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""
-
 
 class NotesControl(ScreenPart):
     """Takes notes on the feature that the pane is about, and shows notes that have changed."""
@@ -36,7 +33,7 @@ class NotesControl(ScreenPart):
 
     def started(self) -> None:
         """Begin to look for the notes of other terminals."""
-        self._host.set_interval(EVERY, self.look)
+        self._host.set_interval(self._host.session.tuning.notes, self.look)
         if damaged := self._editor.notes.damaged:
             self._host.call_after_refresh(self._host.tell, passed_over(damaged))
 
@@ -74,21 +71,19 @@ class NotesControl(ScreenPart):
             named = renamed(figures, state.run.store, state.run.notes)
             if named is not figures:
                 page.figures = named
+                page.lay_out()
 
     # Taking notes
 
     def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
         """Write a note, show it, and say what was done, or why it could not be."""
-        try:
+        with self._host.mentioning():
             with warnings.catch_warnings(record=True, action="always") as found:
                 write()
-        except MonosemError as error:
-            self._host.tell(error.what)
-            return
-        self.redraw()
-        lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
-        self._lacking |= lacking
-        self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
+            self.redraw()
+            lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
+            self._lacking |= lacking
+            self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
 
     def _note(self, feature: int) -> FeatureNotes:
         return self._state.run.notes.get(feature, FeatureNotes())

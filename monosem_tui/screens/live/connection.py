@@ -49,7 +49,7 @@ class ModelConnection(ScreenPart):
         self._timer: Timer | None = None
 
     def label(self, feature: int) -> str:
-        """The label of a feature, or else the token on which it fires most."""
+        """Return the label of a feature, or else the token on which it fires most."""
         note = self.run.notes.get(feature)
         if note and note.label:
             return note.label
@@ -88,7 +88,7 @@ class ModelConnection(ScreenPart):
         self.talk.close()
 
     def resumed(self) -> None:
-        """The tray may have been filled on another screen."""
+        """Follow a tray that was changed on another screen."""
         self.follow_tray()
 
     def follow_tray(self) -> None:

@@ -50,11 +50,8 @@ class ClampTray(ScreenPart):
         self._change(self._tray.drop)
 
     def _change(self, change: Callable[[], None]) -> None:
-        try:
+        with self._host.mentioning():
             change()
-        except MonosemError as error:
-            self._host.tell(error.what)
-        else:
             self._connection.follow_tray()
 
     def action_add(self) -> None:

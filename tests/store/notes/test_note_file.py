@@ -105,7 +105,7 @@ def test_earlier_lines_are_never_touched(notes: Notes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [1, 10, -2, -1])
 def test_a_torn_last_line(notes: Notes, tmp_path: Path, kept: int) -> None:
-    """A writer died inside its line, or before the newline behind it."""
+    """A writer died inside its line, or before the newline after it."""
     path = tmp_path / "notes.jsonl"
     notes.set(1, "label", "whole")
     first = path.read_bytes()

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -138,6 +139,29 @@ def test_working_says_how_it_ended(run: RunFolder) -> None:
         assert (run.record().status, run.record().message, run.record().pid) == (status, message, 0)
     with run.working("indexing"):
         assert run.record().message == ""
+
+
+def test_what_killed_writers_left_goes_with_the_next_lock_and_nothing_else(run: RunFolder, tmp_path: Path) -> None:
+    theirs = ["{run}/.run.json.tmp-7", "{run}/.features.h5.tmp-7", "{run}/checkpoints/.step-30.h5.tmp-7"]
+    theirs += ["{run}/checkpoints/lm/.tokenizer.json.tmp-7", "{run}/activations/.shard-00000.h5.tmp-7"]
+    theirs += ["{run}/index/.seg-00012.h5.tmp-7", "{run}/.index.old/seg-00000.h5", "{run}/.model.tmp-7/config.json"]
+    kept = ["{run}/.secret.tmp-7", "{run}/features.h5.tmp-7", "{run}/.run.json", "{run}/mine/.run.json.tmp-7"]
+    kept += ["{run}/model/.run.json.tmp-7", "{run}/checkpoints/step-30.h5", "{run}/.notes.jsonl.swp"]
+    places = [Path(name.format(run=run.path)) for name in theirs + kept]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("x")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / ".step-1.h5.tmp-7").write_text("x")
+    (run.path / ".sae.h5.tmp-7").symlink_to(elsewhere / ".step-1.h5.tmp-7")
+    with run.locked():
+        pass
+    assert [place.exists() for place in places] == [False] * len(theirs) + [True] * len(kept)
+    assert not (run.path / ".sae.h5.tmp-7").is_symlink()
+    shutil.rmtree(run.checkpoints)
+    run.checkpoints.symlink_to(elsewhere)
+    with run.locked():
+        assert (elsewhere / ".step-1.h5.tmp-7").exists()
 
 
 def _lock_it(path: Path, answer: multiprocessing.Queue[str]) -> None:
