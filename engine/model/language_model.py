@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model
 from engine.model.narrow_heads import widen_heads
+from engine.model.token_ids import check_token_ids
 from engine.runtime.free_memory import free_memory, gigabytes
 from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent
@@ -256,6 +257,7 @@ def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, A
 
 
 def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
+    check_token_ids(files.folder)
     try:
         return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # JSON errors, KeyErrors, missing packages

@@ -13,8 +13,6 @@ from store.files.errors import MonosemError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MOST_UNUSED = 1 << 20
-"""Ids without a token, beside eight for each token, up to which a vocabulary is believed."""
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 _DROPS_SPACE = {"Whitespace", "WhitespaceSplit", "BertPreTokenizer", "CharDelimiterSplit"}
 
@@ -40,15 +38,11 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
             f"{type(tokenizer).__name__} does not define the bytes of its tokens",
             "Use a model whose folder holds a tokenizer.json.",
         )
-    vocabulary = backend.get_vocab(with_added_tokens=True)
-    size = max([len(tokenizer), *(token + 1 for token in vocabulary.values())])
-    if size > MOST_UNUSED + 8 * len(vocabulary):  # also before `to_str`, which counts through all ids
-        raise MonosemError(
-            f"the tokenizer has {len(vocabulary):,} tokens, but one with the id {size - 1:,}", "Fetch it again."
-        )
     described = json.loads(backend.to_str())
     spelling = _spelling(described)
     literal = {added["id"] for added in described["added_tokens"] if added["special"] or not spelling.marked_spaces}
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    size = max([len(tokenizer), *(token + 1 for token in vocabulary.values())])
     out = numbered_vocabulary(size)
     for text, token in vocabulary.items():
         out[token] = text.encode() if token in literal else spelling.bytes_of(text)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from monosem_tui.cli.main import run as monosem
 from tests.forged_run import FORGERIES, forge
@@ -35,13 +38,18 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(original: Path, tmp_path: Path) -> Iterator[Path]:
-    yield Path(shutil.copytree(original, tmp_path / "runs" / "sample", ignore=shutil.ignore_patterns("index")))
+def run(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "runs" / "sample", ignore=shutil.ignore_patterns("index")))
 
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_sealed_store_that_makes_no_sense(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forge(run / "features.h5", FORGERIES[name])
+    assert_held(run, capsys)
+
+
+def assert_held(run: Path, capsys: pytest.CaptureFixture[str], *, is_found: bool = True) -> None:
+    """Every command ends with one sentence or does its work; `is_found` says that verify must find something."""
     named = {"RUN": str(run), "ROOT": str(run.parent)}
     for arguments in READING:
         words = [named.get(word, word.replace("OUT", str(run.parent.parent))) for word in arguments]
@@ -52,4 +60,30 @@ def test_a_sealed_store_that_makes_no_sense(name: str, run: Path, capsys: pytest
         assert "Traceback" not in captured.err + captured.out, arguments
         said = [line for line in captured.err.splitlines() if not line.startswith(("writing ", "  "))]
         assert len(said) == (code != 0), (arguments, captured.err)
-        assert arguments[0] != "verify" or code == 1, f"{arguments} finds nothing"
+        assert arguments[0] != "verify" or code == 1 or not is_found, f"{arguments} finds nothing"
+
+
+def mutate(data: st.DataObject, file: h5py.File) -> None:
+    """Change some values of one dataset to extremes."""
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    dataset = file[data.draw(st.sampled_from(sorted(names)))]
+    values, kind = dataset[()], dataset.dtype
+    places = data.draw(st.lists(st.integers(0, values.size - 1), min_size=1, max_size=8))
+    extremes = [0, 1] if kind == bool else [-1.0, 0.0, np.nan, np.inf, 1e30] if kind.kind == "f" else []
+    extremes = extremes or [np.iinfo(kind).min, np.iinfo(kind).max, 0, 1, 47, 48]
+    with np.errstate(over="ignore"):
+        values.flat[places] = [kind.type(data.draw(st.sampled_from(extremes))) for _ in places]
+    dataset[()] = values
+
+
+@pytest.mark.slow
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_values(data: st.DataObject, original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "runs" / "sample"
+    for old in (tmp_path / "html", tmp_path / "neuronpedia", run):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(original, run, ignore=shutil.ignore_patterns("index"))
+    forge(run / "features.h5", lambda file: mutate(data, file))
+    assert_held(run, capsys, is_found=False)
