@@ -23,9 +23,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return build_sample(tmp_path_factory.mktemp("wire") / "sample", n_features=200, n_contexts=60)
 
 
-@pytest.fixture(params=[(200, 50), (80, 24)], ids=["200x50", "80x24"])
-def app(run: Sample, request: pytest.FixtureRequest) -> Iterator[PtyApp]:
-    with PtyApp(run.run.path, *request.param, TERM="xterm-256color") as there:
+@pytest.fixture
+def app(run: Sample) -> Iterator[PtyApp]:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as there:
         there.read_until(b"features")
         there.rest()
         yield there
