@@ -352,9 +352,9 @@ def test_planted_concepts_are_found(arch: str) -> None:
         sae=SaeSettings(d_in=32, d_sae=128, **sparsity(arch, l1=2.0)),
         lr=0.06,
         batch=256,
-        steps=800,
+        steps=540,
         warmup=40,
-        decay=400,
+        decay=270,
         dead_after=20_000,
         seed=0,
     )
@@ -366,7 +366,7 @@ def test_planted_concepts_are_found(arch: str) -> None:
             return (directions_CD @ trainer.sae.W_dec.T).max(1).values
 
     untrained = nearest_C().mean().item()
-    for step in range(800):
+    for step in range(540):
         trainer.step(planted(step + 1, 256, directions_CD))
     assert untrained < 0.6
     # Concepts that all matter alike are the worst case of nested dictionaries: 4 features are to stand for 64.
