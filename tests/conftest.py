@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -20,11 +21,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Some shells keep Python from writing bytecode; a thousand children would compile each module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Two million objects of modules and tests come and stay: looking through them again and again takes a tenth of the time.
+gc.disable()
 # Slow examples are not a fault: the machine may be busy. Examples may share fixtures.
 settings.register_profile(
     "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("busy")
+
+
+def pytest_collection_finish() -> None:
+    """From here on, garbage is looked for among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
