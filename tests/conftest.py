@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Some shells keep Python from writing bytecode; a thousand children would compile each module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# Two million objects of modules and tests come and stay: looking through them again and again takes a tenth of the time.
+# Two million objects of modules and tests come and stay; looking through them again and again is a tenth of the time.
 gc.disable()
 # Slow examples are not a fault: the machine may be busy. Examples may share fixtures.
 settings.register_profile(

@@ -49,7 +49,7 @@ sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else bro
 """
 _NOWHERE = "/dev/null/state"
 """Where nothing can be kept: each app begins anew."""
-LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
+LOOK, REST, FOLLOWS, ESCAPES = 0.02, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
 TRIFLE, IDLE = 1_000_000, 5_000_000
