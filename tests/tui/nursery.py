@@ -37,7 +37,7 @@ class Nursery:
                 command, cwd=ROOT, env=environ, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
         self._codes: dict[int, int] = {}
-        atexit.register(self._process.kill)
+        atexit.register(self._end)
 
     def start(self, program: str, arguments: list[str], environ: dict[str, str], terminal: int) -> Child:
         """Run a program in a process on a terminal of its own."""
@@ -58,6 +58,10 @@ class Nursery:
             answer = self._answer()
             self._codes[answer["ended"]] = answer["code"]
         return self._codes[pid]
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
 
     def _answer(self) -> dict[str, int]:
         answer = self._socket.recv(4096)
