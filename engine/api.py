@@ -86,7 +86,7 @@ class TrainedRun:
         return Evaluation.from_json(values) if values else None
 
     def live(self, settings: ReopenSettings | None = None, progress: Progress | None = None) -> LiveModel:
-        """Its language model with the autoencoder in place; loaded once for the same settings."""
+        """Return its language model with the autoencoder in place; loaded once for the same settings."""
         wanted = settings or ReopenSettings()
         if wanted not in self._opened:
             with explained():
@@ -112,7 +112,8 @@ class TrainedLm:
     """A language model trained here; `path` is a `model` for all other work."""
 
     path: Path
-    report: LmReport
+    report: LmReport | None
+    """None where an earlier call had trained it already."""
 
 
 @dataclass(frozen=True)

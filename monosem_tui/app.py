@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,17 +19,13 @@ from monosem_tui.model.session_state import Memory, recall
 from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
-from monosem_tui.screens.commands import CommandLine
-from monosem_tui.screens.picture import PictureFile
+from monosem_tui.screens.commands import CommandLine, ThemeChoice
+from monosem_tui.screens.output_files import PictureFile
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
-from monosem_tui.screens.theme import ThemeChoice
 from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
     from monosem_tui.screens.live.screen import LiveScreen
-
-KEEP_AFTER = 2.0
-"""Seconds without a key after which the state is written."""
 
 SCREENS = {
     "browse": "monosem_tui.screens.browse:BrowseScreen",
@@ -44,12 +40,11 @@ SCREENS = {
 Start = Callable[[asyncio.AbstractEventLoop, Callable[[int], object]], None]
 
 
+@dataclass
 class RunOpened(Message):
     """A run has been opened, or could not be."""
 
-    def __init__(self, run: OpenRun | MonosemError) -> None:
-        super().__init__()
-        self.run = run
+    run: OpenRun | MonosemError
 
 
 class MonosemApp(App[None]):
@@ -85,7 +80,7 @@ class MonosemApp(App[None]):
         return self.views[name]
 
     async def on_event(self, event: events.Event) -> None:
-        """Give each key and each paste to the screen, in the order in which they came; Textual takes what is left."""
+        """Pass each key and each paste to the screen in order; Textual handles the rest."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             self._keep_soon()
             if isinstance(self.screen, MonosemScreen) and await self.screen.take_key(event):
@@ -102,7 +97,7 @@ class MonosemApp(App[None]):
     async def on_mount(self) -> None:
         """Show Browse, or the list of runs where none is open.
 
-        From then on, redraw whenever the shell gives the terminal back.
+        From then on, redraw whenever the shell returns the terminal.
         """
         await self.push_screen(self._view("browse" if self.session.run else "runs"))
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
@@ -158,7 +153,7 @@ class MonosemApp(App[None]):
         """Write the state once the keys have rested: a lost connection then loses nothing."""
         if self._keeping is not None:
             self._keeping.stop()
-        self._keeping = self.set_timer(KEEP_AFTER, self.keep)
+        self._keeping = self.set_timer(self.session.tuning.keep, self.keep)
 
     # Runs
 
@@ -169,22 +164,14 @@ class MonosemApp(App[None]):
     @work(thread=True, exclusive=True, group="open", exit_on_error=False)
     def _open(self, path: Path) -> None:
         try:
-            run = open_run(path)
+            self.post_message(RunOpened(open_run(path)))
         except MonosemError as error:
             self.post_message(RunOpened(error))
-            return
-        try:
-            _ = run.store.columns  # the list needs them: read here, in the thread
-        except MonosemError as error:
-            run.store.close()
-            self.post_message(RunOpened(error))
-        else:
-            self.post_message(RunOpened(run))
 
     async def on_run_opened(self, message: RunOpened) -> None:
         """Show the features of the run on new screens, and close the run that was open."""
         if isinstance(message.run, MonosemError):
-            cast(MonosemScreen, self.screen).tell(" · ".join(filter(None, (message.run.what, message.run.hint))))
+            cast(MonosemScreen, self.screen).complain(message.run)
             return
         self.keep()
         before, self.session.run = self.session.run, message.run

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monosem_tui.terminal import capabilities as terminal
-from store.live.socket_file import connect
+
+if TYPE_CHECKING:
+    from monosem_tui.screens.session import Tuning
 
 
 def browse(
@@ -17,6 +20,7 @@ def browse(
     mouse: bool | None = None,
     theme: str | None = None,
     attach: Path | None = None,
+    tuning: Tuning | None = None,
 ) -> int:
     """Browse a run folder or a features.h5, or choose among runs, until the user quits.
 
@@ -27,6 +31,7 @@ def browse(
         mouse: None means on locally and off over SSH.
         theme: `dark`, `light` or `plain`; None takes $MONOSEM_THEME, else the last session's choice.
         attach: socket of a model server (`monosem serve`), which outlives the terminal.
+        tuning: seconds and amounts, for tests.
 
     Returns:
         The exit code.
@@ -35,6 +40,8 @@ def browse(
         MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened.
     """
     if attach is not None:
+        from store.live.socket_file import connect
+
         connect(attach).close()  # a missing server is reported on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
     settings = chosen.settings()
@@ -51,11 +58,9 @@ def browse(
 
     run = open_run(path) if path is not None else None
     try:
-        if run is not None:
-            _ = run.store.columns  # read here, so that an error is reported on the command line
         from monosem_tui.app import MonosemApp
         from monosem_tui.draw.palette import Palette
-        from monosem_tui.screens.session import Session
+        from monosem_tui.screens.session import Session, Tuning
         from monosem_tui.terminal.textual_patches import forgive
 
         forgive()
@@ -64,7 +69,7 @@ def browse(
         if not chosen.asked:
             palette = palette.themed(memory.theme)
         beside = run.path.parent if run is not None else Path()
-        session = Session(run, root or beside, palette, memory, chosen.asked, attach)
+        session = Session(run, root or beside, palette, memory, chosen.asked, attach, tuning=tuning or Tuning())
         app = MonosemApp(session, on_start=terminal.leave_on_signals)
         try:
             app.run(mouse=chosen.mouse)

@@ -1,4 +1,4 @@
-"""What every test has: no network, no leftovers from the developer's environment, and Ctrl-C as a terminal sends it."""
+"""Environment of every test: no network, no leftovers from the developer's environment, and Ctrl-C as in a terminal."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 FATAL = ("fsync", "replace", "rename", "unlink", "rmdir")
-"""Functions of `os` behind which a later process sees something else on the disk."""
+"""Functions of `os` after which a later process sees something else on the disk."""
 DONE, FAILED, DIED = 0, 1, 9
 
 
@@ -33,8 +33,8 @@ def forked(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def dying_at(n: int, work: Callable[[], object]) -> Callable[[], None]:
-    """`work` by a process that is gone right before the n-th of the FATAL calls, counted from 0."""
+def dying_at(n: int, work: Callable[[], object], report: Callable[[int], object] = id) -> Callable[[], None]:
+    """`work` by a process that is gone right before the n-th of the FATAL calls, counted from 0; reports how many."""
 
     def run() -> None:
         calls, lock = 0, threading.Lock()
@@ -54,15 +54,25 @@ def dying_at(n: int, work: Callable[[], object]) -> Callable[[], None]:
             for name in FATAL:
                 patch.setattr(os, name, counted(getattr(os, name)))
             work()
+        report(calls)
 
     return run
 
 
-def deaths(work: Callable[[], object], after_each: Callable[[], None]) -> int:
-    """Kill `work` at every place in turn and look at what each death leaves; gives how many places there were."""
-    n = 0
+def places(work: Callable[[], object]) -> int:
+    """Do it in a process of its own; return at how many places `deaths` would kill it."""
+    read, write = os.pipe()
+    assert forked(dying_at(-1, work, lambda calls: os.write(write, str(calls).encode()))) == DONE
+    os.close(write)
+    with os.fdopen(read) as stream:
+        return int(stream.read())
+
+
+def deaths(work: Callable[[], object], after_each: Callable[[], None], every: int = 1) -> int:
+    """Kill `work` at every place in turn, or every n-th, and look at what each death leaves; return how many places."""
+    n = tried = 0
     while (end := forked(dying_at(n, work))) == DIED:
         after_each()
-        n += 1
+        n, tried = n + every, tried + 1
     assert end == DONE
-    return n
+    return tried

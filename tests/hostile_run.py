@@ -50,7 +50,7 @@ def hostile_vocabulary() -> list[bytes]:
 
 
 def build_hostile(folder: Path) -> Sample:
-    """Write the run into a folder under `folder` whose name is no better."""
+    """Write the run into a folder under `folder` with a hostile name."""
     name = f"evil\x1b]0;{MARK}\x07\x9b31m[red]\u202e日本\trun"
     made = build_sample(folder / name, n_contexts=60, vocab=hostile_vocabulary(), model=ALL.replace("/", ""))
     notes = Notes(made.run.notes)

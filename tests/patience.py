@@ -29,5 +29,5 @@ def alive(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> None:
-    """Wait until a process has ended, whoever its parent is."""
+    """Wait until a process has ended, whatever its parent."""
     eventually(lambda: not alive(pid))

@@ -1,4 +1,4 @@
-"""What a user can do wrong, and what may go wrong under way: one or two lines, exit code 2, nothing half-written.
+"""Wrong use, and failures under way: one or two lines, exit code 2, nothing half-written.
 
 Each case is a row of CASES: what is prepared, the command line, and what the message must say.
 """
@@ -30,17 +30,17 @@ SMALL = ("--tokens", "2k", "--batch", "64", "--d-sae", "32", "--k", "4", "--inde
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case happens."""
+    """Folders of a case."""
 
     folder: Path
     model: Path
     """A run with a tiny language model of 2 layers and width 16."""
     text: Path
-    """A good corpus."""
+    """A corpus without faults."""
 
     @property
     def out(self) -> Path:
-        """Where the command is told to write."""
+        """The folder that the command writes to."""
         return self.folder / "runs" / "out"
 
 
@@ -78,7 +78,7 @@ def on(command: str, *more: str) -> Arguments:
 
 
 def nothing(place: Place) -> None:
-    """Nothing to prepare."""
+    """No preparation is needed."""
 
 
 def write(name: str, content: bytes) -> Callable[[Place], None]:
@@ -91,7 +91,7 @@ def _written(path: Path, content: bytes) -> None:
 
 
 def empty_model_folder(place: Place) -> None:
-    """A folder that is no model."""
+    """A folder that is not a model."""
     (place.folder / "model").mkdir()
 
 
@@ -281,6 +281,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
 @pytest.fixture
 def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
     """A folder, a model and a corpus."""
+    (tmp_path / "runs").mkdir()
     return Place(tmp_path, tiny_lm, tiny_text)
 
 
@@ -303,7 +304,7 @@ def test_bad_input(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder; the lock of a run is no content."""
+    """Every file below a folder except the lock of a run."""
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
@@ -318,7 +319,7 @@ def narrate(text):
         os.kill(os.getpid(), signal.SIGINT)
 output.narrate = narrate
 """
-"""Ctrl-C right behind a line that says how far the work is."""
+"""Ctrl-C right after a line of progress."""
 
 
 def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.CompletedProcess[str]:
@@ -357,7 +358,8 @@ def test_no_space_left(limit: int, place: Place) -> None:
     assert found.returncode == 2, found.stderr
     assert found.stdout == ""
     assert len(complaint) == 2
-    assert "no space left" in complaint[0]
+    assert "would exceed the size allowed for a file" in complaint[0]
+    assert "--resume" in complaint[1]
     assert not list(place.folder.rglob("*.tmp-*"))
     assert not (place.out / "features.h5").exists()
     assert monosem(train("--d-sae", "512", "--resume")(place)) == 0

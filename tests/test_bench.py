@@ -159,7 +159,7 @@ def test_the_shortest_good_training_is_put_beside_a_whole_one_of_the_same_round(
 
 
 def plain_pages(model: Path, contexts: Path, bos: int, sae: Path, layer: int, k: int) -> dict[str, Any]:
-    """What a dashboard would find: how often each feature fires, from the model's own hidden states."""
+    """Expected result of a dashboard: how often each feature fires, from the model's hidden states."""
     from transformers import AutoModelForCausalLM
 
     ids_CT, weights = (

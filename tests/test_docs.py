@@ -1,4 +1,4 @@
-"""What the documentation shows runs as it stands there."""
+"""Examples in the documentation run as they stand there."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ SCREEN = ("textual", "rich", "typer", "click")
 MODEL = ("torch", "transformers", "tokenizers", "safetensors")
 SHARED_LEAF = (*SCREEN, *MODEL, "engine", "monosem_tui", "pyarrow", "zstandard", "datasets")
 HEAVY = ("torch", "transformers", "textual", "h5py", "numpy", "rich", "engine")
-"""What `monosem --help` can do without; together they take seconds."""
+"""Packages that `monosem --help` does not need; together they take seconds."""
 
 CLOSURE = """
 import importlib, sys
 for name in sys.argv[1].split(","):
     importlib.import_module(name)
-print(*(name for name in sys.modules if name.startswith("engine.")))
+print(*(name for name in sys.modules if name.partition(".")[0] in ("store", "engine", "monosem_tui")))
 """
 LOOK = """
 import importlib, sys
@@ -55,7 +55,7 @@ def modules(package: str) -> list[str]:
 
 
 def importable(package: str) -> list[str]:
-    """Those of its modules that need nothing which may be missing: Triton is for some machines only."""
+    """Modules that can be imported everywhere: Triton is for some machines only."""
     kernels = {"engine.sae.sparse.triton_kernels"} if find_spec("triton") is None else set()
     return [name for name in modules(package) if name not in kernels]
 
@@ -100,11 +100,16 @@ def test_engine_progress_is_light() -> None:
     assert came_along(["engine.runtime.progress"], (*SCREEN, *MODEL, "numpy", "h5py")) == ""
 
 
-def engine_modules(*names: str) -> set[str]:
-    """Return the engine's modules that importing `names` loads."""
+def own_modules(*names: str) -> set[str]:
+    """Return our modules, packages included, that importing `names` loads."""
     done = _fresh(CLOSURE, ",".join(names))
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+def engine_modules(*names: str) -> set[str]:
+    """Return those of the engine."""
+    return {name for name in own_modules(*names) if name.startswith("engine.")}
 
 
 def test_estimates_do_not_load_the_work() -> None:
@@ -114,7 +119,7 @@ def test_estimates_do_not_load_the_work() -> None:
 
 
 LIVE = ("server", "live_model", "from_recipe", "inspection")
-"""What the model process imports to load a run, generate, sweep and inspect."""
+"""Modules that the model server imports to load a run, generate, sweep and inspect."""
 UNUSED_LIVE = (
     "engine.commands",
     "engine.corpus.data_argument",
@@ -138,6 +143,17 @@ def test_the_check_of_a_closure_can_fail() -> None:
     found = engine_modules("engine.commands.train")
     assert {"engine.training.trainer", "engine.resources.plans", "engine.sae.base"} <= found
     assert len(found) > MOST_LIVE
+
+
+MOST_FIRST = {"monosem_tui.launch": 7, "monosem_tui.app": 106}
+"""Modules of ours until the first screen is there. Each costs time: raise a number only with a reason."""
+
+
+@pytest.mark.parametrize("name", MOST_FIRST)
+def test_the_first_screen_loads_only_itself(name: str) -> None:
+    found = own_modules(name)
+    assert name in found
+    assert len(found) <= MOST_FIRST[name], sorted(found)
 
 
 def test_runs_and_notes_need_no_arrays() -> None:

@@ -27,10 +27,11 @@ def make_demo(run: RunFolder, progress: Progress) -> LmReport | None:
     if not run.model.is_dir():
         begun = run.exists() and "lm" in run.record().config
         report = train_lm(run, LmSettings() if begun else LM, progress, resume=begun)
-        progress.say(
-            f"the model's held-out loss is {report.held_out_loss:.2f} nats a token; "
-            f"knowing only token frequencies, it would be {report.unigram_entropy:.2f}"
-        )
+        if report is not None:
+            progress.say(
+                f"the model's held-out loss is {report.held_out_loss:.2f} nats a token; "
+                f"knowing only token frequencies, it would be {report.unigram_entropy:.2f}"
+            )
     if not run.features.is_file():
         begun = "train" in run.record().config
         train(run, TrainSettings() if begun else SAE.changed(model=str(run.path)), progress, resume=begun)

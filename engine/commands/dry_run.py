@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from engine.jobs.activation_source import Source, open_source
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import sae_settings
 from engine.jobs.trained_run import reopen, trained_settings
-from engine.resources.estimates import Plan, Stage
+from engine.resources.estimates import Plan
 from engine.resources.limits import Room, room_for, shortages, written
 from engine.resources.plans import extraction_plan, index_plan, lm_plan, training_plan
 from engine.resources.timing import evaluation_rate, index_rate, lm_rate, source_rate, step_rate
@@ -49,14 +49,11 @@ def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) 
     wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
     source = open_source(wanted, progress)
-    found = _forecast(training_plan(source.readers, source.origin, EVAL_TOKENS), jobs[0].run, device)
-    if found.refusals:
-        return found
-    progress.say("trying a few steps")
-    return replace(found, plan=_timed_training(found.plan, source, device))
+    plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
+    return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device))
 
 
-def _timed_training(plan: Plan, source: Source, device: torch.device) -> Plan:
+def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[str, float]:
     subject = source.subject
     blocks = source.blocks
     if isinstance(blocks, ModelBlocks) and subject is not None:
@@ -79,7 +76,7 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> Plan:
             own = _timed_looking(plan, subject.on(reader.settings), sae.to(device).requires_grad_(False))
             for name, spent in own.items():
                 seconds[name] = seconds.get(name, 0.0) + spent / len(source.readers)
-    return _with_seconds(plan, seconds)
+    return seconds
 
 
 def _timed_looking(plan: Plan, subject: Subject, sae: Any) -> dict[str, float]:
@@ -97,15 +94,10 @@ def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> 
     if run.record().provenance.array or not run.sae.is_file():
         raise MonosemError(f"{run.path} cannot be indexed", "That takes a trained autoencoder, its model and text.")
     subject, weights = reopen(run, asked, progress), load_sae(run.sae)
+    device = subject.lm.device
     tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
     plan = index_plan(weights.spec, subject, tokens, asked.memory)
-    found = _forecast(plan, run, subject.lm.device)
-    if found.refusals:
-        return found
-    progress.say("trying a few steps")
-    return replace(
-        found, plan=_with_seconds(plan, _timed_looking(plan, subject, from_weights(weights, subject.lm.device)))
-    )
+    return _forecast(plan, run, device, progress, lambda: _timed_looking(plan, subject, from_weights(weights, device)))
 
 
 def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> Forecast:
@@ -114,34 +106,33 @@ def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progre
     subject = open_subject(settings, progress)
     site, device = subject.site(), subject.lm.device
     plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
-    found = _forecast(plan, run, device)
-    if found.refusals:
-        return found
-    progress.say("trying a few steps")
-    stream = subject.stream("train", epochs=None)
-    read, _ = source_rate(ModelBlocks(subject.lm, [site], stream, forward_contexts(subject.context)), device)
-    return replace(found, plan=_with_seconds(plan, {"activations": settings.tokens / read}))
+
+    def timed() -> dict[str, float]:
+        stream = subject.stream("train", epochs=None)
+        read, _ = source_rate(ModelBlocks(subject.lm, [site], stream, forward_contexts(subject.context)), device)
+        return {"activations": settings.tokens / read}
+
+    return _forecast(plan, run, device, progress, timed)
 
 
 def forecast_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> Forecast:
     """`monosem lm --dry-run`."""
     settings = lm_settings(run, pinned(asked), resume=resume)
     corpus, device = open_corpus(settings.data), pick_device(settings.device)
-    found = _forecast(lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device)), run, device)
-    if found.refusals:
-        return found
-    progress.say("trying a few steps")
-    (stage,) = found.plan.stages
-    return replace(found, plan=_with_seconds(found.plan, {stage.name: stage.tokens / lm_rate(settings, device)}))
+    plan = lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device))
+    (stage,) = plan.stages
+    return _forecast(plan, run, device, progress, lambda: {stage.name: stage.tokens / lm_rate(settings, device)})
 
 
-def _forecast(plan: Plan, run: RunFolder, device: torch.device) -> Forecast:
+def _forecast(
+    plan: Plan, run: RunFolder, device: torch.device, progress: Progress, timed: Callable[[], Mapping[str, float]]
+) -> Forecast:
+    """Compare a plan with the room there is. Where it fits, add the seconds of each stage that `timed` returns."""
     room = room_for(run.path, device)
-    return Forecast(plan, room, shortages(plan, room, written(run.path)))
-
-
-def _with_seconds(plan: Plan, seconds: Mapping[str, float]) -> Plan:
-    def timed(stage: Stage) -> Stage:
-        return replace(stage, seconds=seconds.get(stage.name, stage.seconds))
-
-    return replace(plan, stages=tuple(timed(stage) for stage in plan.stages))
+    refusals = shortages(plan, room, written(run.path))
+    if not refusals:
+        progress.say("trying a few steps")
+        seconds = timed()
+        stages = (replace(stage, seconds=seconds.get(stage.name)) for stage in plan.stages)
+        plan = replace(plan, stages=tuple(stages))
+    return Forecast(plan, room, refusals)

@@ -18,12 +18,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from engine.formats.dictionary_learning import LAYOUTS
 from engine.formats.hook_names import hook_of_site
 from engine.formats.saelens import TOKEN_NORMS
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
-from store.files.atomic import atomic_path, write_text
+from store.files.atomic import atomic_path, new_folder, write_text
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.spec import SaeSpec
@@ -31,15 +32,7 @@ from store.run.weights import load_sae
 
 LENS = {"relu": "standard", "l1-norm": "standard", "topk": "topk", "gated": "gated"}
 """SAELens' architectures by ours; all with thresholds are its jumprelu."""
-CLASSES = {
-    "relu": "AutoEncoder",
-    "l1-norm": "AutoEncoder",
-    "topk": "AutoEncoderTopK",
-    "batchtopk": "BatchTopKSAE",
-    "matryoshka": "MatryoshkaBatchTopKSAE",
-    "jumprelu": "JumpReluAutoEncoder",
-    "gated": "GatedAutoEncoder",
-}
+CLASSES = {layout.arch: name for name, layout in reversed(LAYOUTS.items())} | {"l1-norm": "AutoEncoder"}
 """dictionary_learning's classes by our architectures."""
 LENS_NORMS = {"none": "none"} | {ours: theirs for theirs, ours in TOKEN_NORMS.items()}
 """SAELens' normalize_activations by ours."""
@@ -48,16 +41,15 @@ LENS_VERSION = "6.0.0"
 
 
 def export(run: RunFolder, to: str, out: Path) -> list[Path]:
-    """Write a run's autoencoder for another library; gives the files.
+    """Write a run's autoencoder for another library into a folder, all or nothing; return the files.
 
     Raises:
         MonosemError: there is no such format, the library cannot compute it, or something is in the way.
     """
     if to not in WRITERS:
         raise MonosemError(f"monosem writes no {to}", f"It writes {', '.join(WRITERS)}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MonosemError(f"{out} is not empty", "Choose another `out`.")
-    return WRITERS[to](run, out)
+    with new_folder(out) as folder:
+        return [out / path.name for path in WRITERS[to](run, folder)]
 
 
 def to_saelens(run: RunFolder, out: Path) -> list[Path]:
@@ -153,8 +145,8 @@ def to_dictionary_learning(run: RunFolder, out: Path) -> list[Path]:
     }
     trainer |= {"k": spec.k} if "k" in state else {}
     path = out / "ae.pt"
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
     buffer = {"ctx_len": run.record().config.get("train", {}).get("context")}
     return [path, _json(out / "config.json", {"trainer": trainer, "buffer": buffer})]
 
@@ -179,7 +171,7 @@ def _state(arch: str, sae: Sae, t: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _opened(run: RunFolder) -> tuple[Sae, dict[str, Tensor]]:
-    """A run's autoencoder, and its tensors, each in memory of its own."""
+    """Return a run's autoencoder, and copies of its tensors."""
     sae = from_weights(load_sae(run.sae), torch.device("cpu"))
     return sae, {name: tensor.detach().clone().contiguous() for name, tensor in sae.state_dict().items()}
 
@@ -216,4 +208,4 @@ WRITERS: dict[str, Callable[[RunFolder, Path], list[Path]]] = {
     "sparsify": to_sparsify,
     "dictionary-learning": to_dictionary_learning,
 }
-"""By the name behind --to."""
+"""By the name after --to."""

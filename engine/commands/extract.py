@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from engine.data.activations import Captured, captured_batches, to_array, whole_forwards
 from engine.data.contexts import ContextStream
-from engine.jobs.resume import agreeing, has_begun
-from engine.jobs.subject import Subject, open_subject, pinned
+from engine.jobs.resume import agreeing, begin, differing, has_begun
+from engine.jobs.subject import Subject, open_subject, pinned, spec_of
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import open_sealed
 from store.run.folder import RunFolder, RunRecord
-from store.run.shards import DTYPES, ShardInfo, ShardRows, complete_shards, shard_path, write_shard
-from store.run.spec import SaeSpec, known_fields
+from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, joined_rows, write_shard
+from store.run.spec import known_fields
 from store.settings.extract import ExtractSettings
 
 SHARD_BYTES = 1 << 28
@@ -37,7 +35,7 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
     Args:
         run: the folder.
         asked: what to extract.
-        progress: who is told.
+        progress: receives reports.
         resume: go on after the shards in the folder. Settings that are given must agree with those it began with.
 
     Raises:
@@ -68,7 +66,7 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
 
 
 def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> ExtractSettings:
-    """The settings that were given, or those of the extraction that is to go on.
+    """Return the given settings, or those of the extraction to resume.
 
     Raises:
         MonosemError: `resume` is asked for and does not agree with it.
@@ -101,29 +99,21 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
 
 
 def _check_same(run: RunFolder, info: ShardInfo) -> None:
-    with open_sealed(shard_path(run.activations, 0), "activations") as file:
-        found = ShardInfo(**known_fields(ShardInfo, json.loads(file.attrs["info"])))
-    differing = [name for name, value in asdict(info).items() if asdict(found)[name] != value]
-    if differing:
+    others = differing(ShardReader(run.activations).info, info)
+    if others:
         raise MonosemError(
-            f"{run.activations} was begun with another {', '.join(differing)}",
+            f"{run.activations} was begun with another {others}",
             "Give the same settings to finish it, or choose another `out`.",
         )
 
 
 def _begin(run: RunFolder, subject: Subject, site: Site, settings: ExtractSettings) -> None:
-    if not run.exists():
-        run.create(RunRecord())
-    record = run.record()
-    spec = SaeSpec(
-        model=settings.model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=subject.encoding.excluded
-    )
-    trained = "train" in record.config
-    run.update(
-        spec=record.spec if trained else spec,
-        provenance=record.provenance if trained else subject.provenance(),
-        config=record.config | {"extract": asdict(settings)},
-    )
+    """Note the extraction; a run that was trained keeps its own spec and provenance."""
+    record = run.record() if run.exists() else RunRecord()
+    spec, provenance = record.spec, record.provenance
+    if "train" not in record.config:
+        spec, provenance = spec_of(settings.model, subject.encoding, site), subject.provenance()
+    begin(run, "extract", settings, provenance, resume=False, spec=spec)
 
 
 def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: int, progress: Progress) -> None:
@@ -140,13 +130,7 @@ def _write(run: RunFolder, subject: Subject, site: Site, info: ShardInfo, done: 
 
 
 def _shard(subject: Subject, site: Site, stream: ContextStream, contexts: int, dtype: str) -> ShardRows:
-    captured = [_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)]
-    return ShardRows(
-        np.concatenate([rows.acts_ND for rows in captured]),
-        np.concatenate([rows.token_N for rows in captured]),
-        np.concatenate([rows.context_N for rows in captured]),
-        np.concatenate([rows.position_N for rows in captured]),
-    )
+    return joined_rows([_rows(one, dtype) for one in captured_batches(subject.lm, [site], stream, contexts)])
 
 
 def _rows(captured: Captured, dtype: str) -> ShardRows:

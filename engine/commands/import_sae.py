@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.corpus.data_argument import open_corpus
-from engine.data.contexts import ContextStream
+from engine.data.activations import forward_contexts
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.formats.fold import Folded, folded
-from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import SelfCheck, as_sae, batch_size, captured, checked, places_to_try
-from engine.jobs.subject import Subject, context_of, encoding_of, open_model, pinned
+from engine.formats.self_check import SelfCheck, as_sae, captured, checked, places_to_try
+from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.devices import hardware, versions
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, save_sae
 from store.settings.import_sae import ImportSettings
@@ -46,7 +45,7 @@ class Imported:
     check: SelfCheck | None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return its JSON values."""
         return {
             "name": self.run.name,
             "path": str(self.run.path),
@@ -57,15 +56,15 @@ class Imported:
             "conventions": asdict(self.foreign.conventions),
             "folded": list(self.steps),
             "notes": list(self.foreign.notes),
-            "check": None if self.check is None else self.check.to_json(),
+            "check": None if self.check is None else asdict(self.check),
         }
 
 
 def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
-    """Return the autoencoders of a folder that are meant.
+    """Return the chosen autoencoders of a folder.
 
     Raises:
-        MonosemError: there are several and nobody says which, or none of that name.
+        MonosemError: there are several and none was chosen, or none has that name.
     """
     found = found_under(path) if path.exists() else []
     if not found or found == [path]:
@@ -86,7 +85,7 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """A name for one of the autoencoders in `path`: its folder's, and those between. Files' own names say little."""
+    """Return a name for one of the autoencoders in `path`, from the folders below it: files' own names are generic."""
     folder = one.parent if one.is_file() else one
     within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
     return "-".join(within) or folder.absolute().name
@@ -99,12 +98,13 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
         run: where to; it may hold a language model of its own, and no autoencoder.
         path: file or folder of one autoencoder.
         asked: what the caller knows better than the files.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: it cannot be read or computed, or model, place and autoencoder do not fit together.
     """
-    if run.sae.is_file() or (run.exists() and "train" in run.record().config):
+    config = run.record().config if run.exists() else {}
+    if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
     foreign = read(path)
@@ -132,7 +132,7 @@ def _conventions(foreign: Foreign, asked: ImportSettings) -> Conventions:
 
 
 def _opened(foreign: Foreign, asked: ImportSettings, progress: Progress) -> Subject:
-    """The model and the text, with a context as in its training."""
+    """Open the model and the text, with the context size of its training."""
     model = asked.model or hub_name(foreign.model)
     if not model:
         raise MonosemError(f"{foreign.source} does not say which language model it is of", "Give it with `model`.")
@@ -170,7 +170,7 @@ def _loaded(settings: TrainSettings, foreign: Foreign, asked: ImportSettings, pr
 
 
 def _text(foreign: Foreign, progress: Progress) -> str:
-    """The text it was trained on where that can be had, else the standard library's."""
+    """Return the text it was trained on where available, else the standard library's."""
     name = foreign.data
     for data in [name] if Path(name).is_file() else [f"hf:{name}"] if name.count("/") == 1 else []:
         try:
@@ -191,18 +191,11 @@ def _spec(foreign: Foreign, subject: Subject, asked: ImportSettings) -> SaeSpec:
     if foreign.d_out is not None:
         target = _place(lm, foreign, foreign.hook_out, asked.site_out, asked.layer_out, out=True)
         _check_width(foreign, lm, target, foreign.d_out, "explains")
-    return SaeSpec(
-        model=subject.settings.model,
-        layer=site.layer,
-        site=site.name,
-        layer_out=target.layer if target else None,
-        site_out=target.name if target else "",
-        d_out=foreign.d_out,
+    return replace(
+        spec_of(subject.settings.model, subject.encoding, site, target),
         arch=foreign.arch,
-        d_in=foreign.d_in,
         d_sae=foreign.d_sae,
         k=foreign.k,
-        excluded=subject.encoding.excluded,
         token_norm=foreign.conventions.token_norm,
         skip=foreign.skips,
     )
@@ -244,22 +237,13 @@ def _checked(
     own = subject.sites()
     sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
     contexts = subject.stream("all").skip_tokens(tokens)
-    rows = captured(subject.lm, [*sites, *own[1:]], _batches(subject.stream("all"), contexts))
-    stated = Stated(
-        explained_variance=_first(asked.explained_variance, foreign.stated.explained_variance),
-        l0=_first(asked.l0, foreign.stated.l0),
-    )
+    batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
+    rows = captured(subject.lm, [*sites, *own[1:]], batches)
+    given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
+    stated = replace(foreign.stated, **given)
     target = rows[len(sites)] if own[1:] else None
     check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
     return evaluation, replace(check, ce_recovered_zero=evaluation.ce_recovered_zero)
-
-
-def _first(asked: float | None, stated: float | None) -> float | None:
-    return stated if asked is None else asked
-
-
-def _batches(stream: ContextStream, contexts: int) -> Any:
-    return stream.batches(batch_size(stream.settings.context), contexts)
 
 
 def _write(
@@ -270,15 +254,9 @@ def _write(
     subject: Subject,
     found: tuple[Evaluation, SelfCheck] | None,
 ) -> None:
-    settings, lm = subject.settings, subject.lm
+    settings = subject.settings
     names = ("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k")
-    provenance = Provenance(
-        versions=versions(),
-        model=lm.name,
-        model_revision=lm.revision,
-        model_digest=lm.digest,
-        hardware=hardware(lm.device),
-    )
+    provenance = subject.provenance() if found else model_provenance(subject.lm)
     with run.locked():
         if not run.exists():
             run.create(RunRecord())
@@ -286,11 +264,11 @@ def _write(
             "train": {name: getattr(settings, name) for name in names},
             COMMAND: _source(foreign, made, spec, found),
         }
-        run.update(spec=spec, provenance=subject.provenance() if found else provenance, config=config)
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        run.update(spec=spec, provenance=provenance, config=config, status="done")
         if found is not None:
             note(run, found[0])
-        run.update(status="done")
+        # Last: as long as it is missing, the import can be made again.
+        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
 
 
 def _source(
@@ -311,5 +289,5 @@ def _source(
         "folded": list(made.steps),
         "notes": list(foreign.notes),
         **foreign.details,
-        "check": None if found is None else found[1].to_json(),
+        "check": None if found is None else asdict(found[1]),
     }

@@ -32,7 +32,7 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
     Args:
         run: a run with sae.h5.
         asked: how, where that differs from the training.
-        progress: who is told.
+        progress: receives reports.
         resume: finish an index that was interrupted.
         overwrite: replace an index, finished or not.
 
@@ -45,10 +45,11 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
             f"{run.path} was trained on an array: an index needs a model and text",
             "monosem train --model indexes what it trains.",
         )
-    if not overwrite:
-        _check_free(run, resume=resume)
     keep_freed_memory()
     with run.locked():
+        clear_merged(run)
+        if not overwrite:
+            _check_free(run, resume=resume)
         subject = reopen(run, asked, progress)
         tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
         memory = checked_memory(asked.memory)
@@ -64,10 +65,6 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
 def _check_free(run: RunFolder, *, resume: bool) -> None:
     """Refuse to replace an index unasked. One that is partial (`monosem merge --partial`) may be finished."""
     features, segments = features_coverage(run.features), segments_coverage(run.index)
-    if features is not None and features == segments and features.complete:
-        with run.locked():
-            clear_merged(run)
-        segments = None
     if features is not None and (features.complete or segments is None or segments.plan != features.plan):
         begun = " `overwrite=True` with `resume=True` finishes the one begun." if segments else ""
         raise MonosemError(
@@ -75,7 +72,7 @@ def _check_free(run: RunFolder, *, resume: bool) -> None:
         )
     if segments is not None and not resume:
         raise MonosemError(
-            f"{run.path} holds an unfinished index", "`resume=True` finishes it, `overwrite=True` begins anew."
+            f"{run.path} holds an unfinished index", "`resume=True` finishes it, `overwrite=True` starts again."
         )
 
 
@@ -91,7 +88,7 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     if asked.activations is not None or is_of_array(settings):
         return measure_again(run, settings, asked, tokens, progress)
     subject = reopen(run, asked, progress)
-    if asked.data is not None or "import" in run.record().config:  # nobody knows what was held out from an import
+    if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
@@ -101,4 +98,5 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     if strange or not os.access(run.path, os.W_OK):
         return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
     with run.locked():
+        clear_merged(run)
         return evaluate_run(run, subject, "heldout", tokens, progress)

@@ -6,8 +6,8 @@ holds to the bit what it would hold had it been trained alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
 from engine.evaluation.quality import Evaluation, evaluate, note
 from engine.indexing.index_run import build_index
-from engine.jobs.activation_source import Source, from_activations, open_source
+from engine.jobs.activation_source import Reader, Source, from_activations, open_source
 from engine.jobs.grid import variants
-from engine.jobs.resume import agreeing, check_unchanged, has_begun
+from engine.jobs.resume import agreeing, begin, check_unchanged, has_begun
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.train_settings import trainer_settings
 from engine.jobs.trained_run import is_of_array, trained_settings
@@ -31,16 +31,17 @@ from engine.runtime.free_memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from engine.training.loop import Member, TrainLoop
-from engine.training.sinks import check_sinks, open_sinks
+from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
-from store.run.folder import RunFolder, RunRecord
+from store.index.merge_run import clear_merged
+from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
 
 EVAL_TOKENS = 500_000
-"""Held-out tokens that a training is evaluated on at its end, at the most."""
+"""Most held-out tokens that a training is evaluated on at its end."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
     Args:
         jobs: what to train, and where to. What they read may differ, text and batches may not.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the trainings that are in the folders, or make what finished ones lack. Settings must agree
             with those they began with, and so must model and text.
 
@@ -85,7 +86,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
     tasks = [Job(job.run, wanted_settings(job.run, pinned(job.settings), resume=resume)) for job in jobs]
     for task in tasks:
         check_sinks(task.settings.log_to)
-    with _locked([task.run for task in tasks]):
+    with _all(task.run.locked() for task in tasks):
         pending = [task for task in tasks if not (resume and task.run.sae.is_file())]
         for task in tasks:
             if task not in pending:
@@ -105,7 +106,7 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
-    """The settings that were given, what follows from the activations filled in, or those of the training to go on.
+    """Return the given settings, completed from the activations, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
@@ -127,31 +128,26 @@ def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> Tr
 
 
 @contextmanager
-def _locked(runs: Sequence[RunFolder]) -> Iterator[None]:
+def _all(contexts: Iterable[AbstractContextManager[Any]]) -> Iterator[None]:
+    """Enter contexts one after another, and leave them together."""
     with ExitStack() as stack:
-        for run in runs:
-            stack.enter_context(run.locked())
+        for context in contexts:
+            stack.enter_context(context)
         yield
 
 
 def _trained(
     tasks: Sequence[Job], progress: Progress, *, resume: bool
 ) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
-    """Train; gives the model and text, if any were opened, and why which runs failed."""
+    """Train; return the model and text, if they were opened, and the errors of failed runs."""
     source = open_source([task.settings for task in tasks], progress)
     plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
-    _say_what_is_held_out(source, progress)
+    if source.subject is not None and not has_held_out(source.subject.corpus):
+        progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
     for task, reader in zip(tasks, source.readers, strict=True):
-        if not task.run.exists():
-            task.run.create(RunRecord())
-        elif resume and "train" in task.run.record().config:
-            check_unchanged(task.run, reader.provenance)
-        config = task.run.record().config | {"train": asdict(reader.settings)}
-        task.run.update(spec=reader.spec, config=config, provenance=reader.provenance)
-    with ExitStack() as stack:
-        for task in tasks:
-            stack.enter_context(task.run.working("training"))
+        begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
+    with _all(task.run.working("training") for task in tasks):
         members = _fit(tasks, source, progress, resume=resume)
     failures = {}
     for member in members:
@@ -159,11 +155,6 @@ def _trained(
             member.run.update(status="failed", message=member.failure.what)
             failures[member.run.path] = member.failure
     return source.subject, failures
-
-
-def _say_what_is_held_out(source: Source, progress: Progress) -> None:
-    if source.subject is not None and not has_held_out(source.subject.corpus):
-        progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
 
 
 def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bool) -> list[Member]:
@@ -178,7 +169,7 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
         loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress)
         if resume:
             loop.resume()
-        with _told(members, source, progress):
+        with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):
             loop.finish()
     for task, member in zip(tasks, members, strict=True):
         if member.failure is None:
@@ -187,37 +178,33 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
     return members
 
 
-@contextmanager
-def _told(members: Sequence[Member], source: Source, progress: Progress) -> Iterator[None]:
-    """With the sinks open that each training's lines are to go to."""
-    with ExitStack() as stack:
-        for member, reader in zip(members, source.readers, strict=True):
-            tokens = member.trainer.step_count * member.trainer.settings.batch
-            settings = reader.settings
-            member.sinks = open_sinks(settings.log_to, member.run, asdict(settings), tokens, progress)
-            stack.callback(member.sinks.close)
-        yield
+def _open_sinks(member: Member, reader: Reader, progress: Progress) -> AbstractContextManager[Sinks]:
+    """Open the sinks that a training's log lines go to, for as long as the context lasts."""
+    tokens = member.trainer.step_count * member.trainer.settings.batch
+    member.sinks = open_sinks(reader.settings.log_to, member.run, asdict(reader.settings), tokens, progress)
+    return closing(member.sinks)
 
 
 def _tidy(task: Job) -> None:
-    """Behind the training: note its size, and remove what nobody will resume from."""
+    """After the training: record its size, and remove checkpoints that are not needed any more."""
     run = task.run
     for checkpoint in run.checkpoints.glob("step-*.h5"):
         checkpoint.unlink()
+    clear_merged(run)
     record = run.record()
     tokens = trainer_settings(trained_settings(run), record.spec.d_in, record.spec.d_out).tokens
     run.update(results=replace(record.results, tokens=tokens))
 
 
 def _is_unfinished(task: Job) -> bool:
-    """Whether an evaluation or an index is wanted and not there."""
+    """Return whether an evaluation or an index is wanted and missing."""
     run = task.run
     there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
     return task.settings.index and not there
 
 
 def _finish(task: Job, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
-    """Evaluate on what was held out, then index, whichever is still to be done; gives what was opened for it."""
+    """Evaluate on held-out text, then index, where still to be done; return the evaluation and the opened subject."""
     run = task.run
     if is_of_array(task.settings):
         progress.say("no index is made: an index needs a model and text")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -16,20 +15,20 @@ from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import Corpus
 from engine.corpus.reading_order import Split, has_held_out, ordered
 from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
-from engine.jobs.resume import agreeing, check_unchanged, has_begun
+from engine.jobs.resume import agreeing, begin, has_begun
 from engine.jobs.subject import pinned
-from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
+from engine.lm.tokenizer import END_OF_TEXT, fast_tokenizer, train_tokenizer
 from engine.lm.trainer import LmTrainer, network_config, next_token_loss
 from engine.resources.limits import check_room
 from engine.resources.plans import lm_plan
-from engine.runtime.devices import hardware, pick_device, products_in_bfloat16, versions
+from engine.runtime.devices import made_on, pick_device, products_in_bfloat16
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
-from engine.training.schedule import CheckpointClock
-from store.files.atomic import atomic_path, fsync_folder
-from store.files.errors import MonosemError, WorkFailed, disk_errors
+from engine.training.schedule import CheckpointClock, diverged
+from store.files.atomic import atomic_path, new_folder, sync
+from store.files.errors import MonosemError
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
-from store.run.folder import Provenance, RunFolder, RunRecord
+from store.run.folder import RunFolder
 from store.run.spec import known_fields
 from store.settings.lm import LmSettings
 
@@ -53,13 +52,15 @@ class LmReport:
     samples: list[str]
 
 
-def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport:
+def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport | None:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
+    Return the model's report, or None where an earlier call has saved the model.
+
     Args:
-        run: the folder; it may hold no model.
+        run: the folder; it may hold no model but the one that is resumed.
         asked: what to train.
-        progress: who is told.
+        progress: receives reports.
         resume: go on with the training that is in the folder. Settings must agree with those it began with.
 
     Raises:
@@ -69,7 +70,14 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            config = run.record().config
+            if "lm" not in config:
+                raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
+            progress.say(f"{run.model} is trained already")
+            shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+            if len(config) == 1:  # else the status is that of later work
+                run.update(status="done", message="", pid=0)
+            return None
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -82,7 +90,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
 
 
 def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSettings:
-    """The settings that were given, or those of the training that is to go on.
+    """Return the given settings, or those of the training to resume.
 
     Raises:
         MonosemError: the run holds a training and `resume` is not asked for, or does not agree with it.
@@ -104,32 +112,15 @@ def _begin(
 ) -> None:
     if not has_held_out(corpus):
         progress.say("fewer than 20 documents: nothing can be held out, so the loss at the end is on the training text")
-    provenance = Provenance(
-        versions=versions(),
-        model="trained here",
-        corpus=corpus.spec,
-        corpus_digest=corpus.digest(),
-        seed=settings.seed,
-        hardware=hardware(device),
-    )
-    if not run.exists():
-        run.create(RunRecord())
-    elif resume and "lm" in run.record().config:
-        check_unchanged(run, provenance)
-    run.update(config=run.record().config | {"lm": asdict(settings)}, provenance=provenance)
+    read = replace(made_on(device), corpus=corpus.spec, corpus_digest=corpus.digest())
+    begin(run, "lm", settings, replace(read, model="trained here", seed=settings.seed), resume=resume)
 
 
 def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: Progress) -> PreTrainedTokenizerFast:
     """Learn the tokenizer, or take the one that an earlier, stopped call has learnt."""
     kept = run.checkpoints / "lm" / TOKENIZER
     if kept.is_file():
-        return PreTrainedTokenizerFast(
-            tokenizer_file=str(kept),
-            bos_token=END_OF_TEXT,
-            eos_token=END_OF_TEXT,
-            model_max_length=settings.context,
-            clean_up_tokenization_spaces=False,
-        )
+        return fast_tokenizer(settings.context, tokenizer_file=str(kept))
     progress.say(f"learning a vocabulary of {settings.vocab:,} tokens")
     documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
     tokenizer = train_tokenizer(documents, settings.vocab, settings.context)
@@ -154,7 +145,7 @@ def _train(
     began = time.perf_counter()
     _fit(run, trainer, corpus, encoding, progress)
     if not trainer.is_sound():
-        raise _failure(run, "the model's weights are not all finite numbers any more")
+        raise diverged("the model's weights are not all finite numbers any more", run.checkpoints / "lm")
     loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device)
     network.eval()
     _save(run, network, tokenizer)
@@ -198,7 +189,7 @@ def _fit(run: RunFolder, trainer: LmTrainer, corpus: Corpus, encoding: Encoding,
 
 
 def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: StopRequest, bar: Task) -> None:
-    settings = trainer.settings
+    settings, folder = trainer.settings, run.checkpoints / "lm"
     clock = CheckpointClock(settings.checkpoint_every)
     shown = trainer.step_count
     for batch in stream.batches(settings.batch_contexts, (settings.steps - shown) * settings.batch_contexts):
@@ -206,26 +197,17 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
         step = trainer.step_count
         if step % LOG_EVERY == 0 or step == settings.steps:
             if not torch.isfinite(loss):
-                raise _failure(run, f"the model's loss is {loss.item()} at step {step}")
+                raise diverged(f"the model's loss is {loss.item()} at step {step}", folder)
             bar.advance((step - shown) * settings.batch_tokens, loss=loss.item())
             shown = step
         if request.asked or clock.is_due(step):
             if not trainer.is_sound():
-                raise _failure(run, f"the model's weights are not all finite numbers at step {step}")
+                raise diverged(f"the model's weights are not all finite numbers at step {step}", folder)
             state = {"position": asdict(stream.position)}
-            forget_others(save_checkpoint(run.checkpoints / "lm", Checkpoint(step, trainer.state(), state)))
+            forget_others(save_checkpoint(folder, Checkpoint(step, trainer.state(), state)))
             clock.reset()
         if request.asked:
             raise KeyboardInterrupt
-
-
-def _failure(run: RunFolder, what: str) -> WorkFailed:
-    kept = latest_checkpoint(run.checkpoints / "lm")
-    return WorkFailed(
-        what,
-        "Begin again with a lower `lr` and another `out`. "
-        + (f"The last good checkpoint is {kept}." if kept else "No checkpoint was taken yet."),
-    )
 
 
 @torch.no_grad()
@@ -245,20 +227,11 @@ def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -
 def _save(run: RunFolder, network: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write model/, all or nothing."""
     transformers.utils.logging.disable_progress_bar()
-    temporary = run.path / f".model.tmp-{os.getpid()}"
-    for stale in run.path.glob(".model.tmp-*"):
-        shutil.rmtree(stale, ignore_errors=True)
-    try:
-        with disk_errors(run.model):
-            network.save_pretrained(temporary)
-            tokenizer.save_pretrained(temporary)
-            for file in temporary.iterdir():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            temporary.rename(run.model)
-            fsync_folder(run.path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with new_folder(run.model) as temporary:
+        network.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        for file in temporary.iterdir():
+            sync(file)
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ class Corpus(Protocol):
 
 
 def names_files(spec: str) -> bool:
-    """Whether a corpus is named by the path or glob of its files, with or without a field."""
+    """Return whether a corpus is named by the path or glob of its files, with or without a field."""
     return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
 
 

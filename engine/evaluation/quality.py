@@ -45,20 +45,20 @@ NO_TOKEN = -100
 """Marks positions without a next token."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The figures of an evaluation, with the names that `monosem eval --json` prints."""
 
     l0: float
     explained_variance: float
     mse: float
-    ce_clean: float | None
+    ce_clean: float | None = None
     """None, like every other CE, without a model."""
-    ce_sae: float | None
-    ce_zero: float | None
-    ce_mean: float | None
-    ce_recovered_zero: float | None
-    ce_recovered_mean: float | None
+    ce_sae: float | None = None
+    ce_zero: float | None = None
+    ce_mean: float | None = None
+    ce_recovered_zero: float | None = None
+    ce_recovered_mean: float | None = None
     alive: int
     dead: int
     d_sae: int
@@ -151,18 +151,13 @@ def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) 
     return _evaluation(_reconstruct(batches, sae, data), {}, data, split)
 
 
-def _evaluation(sums: _Reconstruction, ce: dict[str, float], data: str, split: Split) -> Evaluation:
+def _evaluation(sums: _Reconstruction, ce: dict[str, Any], data: str, split: Split) -> Evaluation:
     alive, d_sae = int((sums.count_F > 0).sum()), len(sums.count_F)
     return Evaluation(
         l0=float(sums.count_F.sum()) / sums.tokens,
         explained_variance=1 - sums.squared_error / max(sums.variance, 1e-30),
         mse=sums.squared_error / (sums.tokens * len(sums.mean_O)),
-        ce_clean=ce.get("ce_clean"),
-        ce_sae=ce.get("ce_sae"),
-        ce_zero=ce.get("ce_zero"),
-        ce_mean=ce.get("ce_mean"),
-        ce_recovered_zero=ce.get("ce_recovered_zero"),
-        ce_recovered_mean=ce.get("ce_recovered_mean"),
+        **ce,
         alive=alive,
         dead=d_sae - alive,
         d_sae=d_sae,

@@ -45,15 +45,7 @@ LAYOUTS = {
     "MatryoshkaBatchTopKSAE": ClassLayout("matryoshka", _PLAIN, by_rows=False),
     "JumpReluAutoEncoder": ClassLayout("jumprelu", _PLAIN, by_rows=False, subtracts=False),
     "GatedAutoEncoder": ClassLayout(
-        "gated",
-        {
-            "W_enc": "encoder.weight",
-            "b_enc": "gate_bias",
-            "b_mag": "mag_bias",
-            "r_mag": "r_mag",
-            "W_dec": "decoder.weight",
-            "b_dec": "decoder_bias",
-        },
+        "gated", _LINEAR | {"b_enc": "gate_bias", "b_mag": "mag_bias", "r_mag": "r_mag", "b_dec": "decoder_bias"}
     ),
 }
 

@@ -23,15 +23,7 @@ HOOKS = {
     "mlp.hook_post": "mlp_act",
 }
 """Our sites by TransformerLens' names after `blocks.N.`; its hook_mlp_in is the stream before the norm."""
-BACK = {
-    "resid_pre": "hook_resid_pre",
-    "resid_mid": "hook_resid_mid",
-    "resid_post": "hook_resid_post",
-    "attn_out": "hook_attn_out",
-    "mlp_in": "ln2.hook_normalized",
-    "mlp_out": "hook_mlp_out",
-    "mlp_act": "mlp.hook_post",
-}
+BACK = {site: hook for hook, site in HOOKS.items() if hook != "hook_mlp_in"}
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 _LAYER = re.compile(r"(resid_pre|resid_mid|resid_post|attn_out|attention_out|mlp_in|mlp_out|mlp_act)_layer_(\d+)")
 _PREFIXES = ("", "model.", "transformer.", "gpt_neox.", "model.language_model.", "model.model.")

@@ -10,13 +10,12 @@ Shapes: N positions, D = d_in, O = d_out, F = d_sae.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from engine.data.activations import forward_contexts
 from engine.data.contexts import ContextBatch
 from engine.evaluation.quality import evaluate_rows
 from engine.formats.fold import Folded, folded
@@ -24,9 +23,11 @@ from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, Site, resolve_site
-from engine.sae.base import Sae, SaeSettings
-from engine.sae.registry import architecture
+from engine.sae.base import Sae
+from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
+from store.run.spec import SaeSpec
+from store.run.weights import SaeWeights
 
 NEAR = 0.03
 """Difference in explained variance that other text of the same kind may cause (docs/formats.md)."""
@@ -75,24 +76,12 @@ class SelfCheck:
     """As read, then the usual mistakes."""
     ce_recovered_zero: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
-
 
 def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
     """Return a folded autoencoder, ready to encode raw activations."""
-    settings = SaeSettings(
-        d_in=foreign.d_in,
-        d_sae=foreign.d_sae,
-        k=foreign.k,
-        d_out=foreign.d_out,
-        token_norm=made.token_norm,
-        skip=foreign.skips,
-    )
-    sae = architecture(foreign.arch)(settings)
-    sae.load_state_dict(made.tensors)
-    return sae.eval().requires_grad_(False).to(device)
+    sizes = SaeSpec(arch=foreign.arch, d_in=foreign.d_in, d_sae=foreign.d_sae, k=foreign.k, d_out=foreign.d_out)
+    spec = replace(sizes, token_norm=made.token_norm, skip=foreign.skips)
+    return from_weights(SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}), device)
 
 
 def places_to_try(lm: LanguageModel, site: Site, *, transcodes: bool) -> list[Site]:
@@ -133,11 +122,6 @@ def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[Context
         counted.append(torch.from_numpy(batch.counted_BT).to(lm.device)[real_BT])
     counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
     return [SiteActs(torch.cat(part) if part else torch.zeros(0, 1), counted_N) for part in parts]
-
-
-def batch_size(context: int) -> int:
-    """Return how many contexts one forward pass takes."""
-    return forward_contexts(context)
 
 
 def checked(

@@ -6,7 +6,6 @@ Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T posit
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
 from engine.indexing.logit_effects import logit_effects, neighbours
 from engine.indexing.neurons import aligned_neurons
+from engine.jobs.resume import differing
 from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
@@ -138,10 +138,10 @@ def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) 
 
 
 def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
-    differing = [name for name, value in asdict(wanted).items() if asdict(found)[name] != value]
-    if differing:
+    others = differing(found, wanted)
+    if others:
         raise MonosemError(
-            f"{run.index} holds an unfinished index made with another {', '.join(differing)}",
+            f"{run.index} holds an unfinished index made with another {others}",
             f"Use the same settings to finish it, or remove {run.index}.",
         )
 

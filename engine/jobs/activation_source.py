@@ -12,11 +12,11 @@ from pathlib import Path
 from engine.data.activations import BlockSource, Columns, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings
-from engine.jobs.subject import Subject, device_of, open_subject
+from engine.jobs.subject import Subject, device_of, open_subject, spec_of
 from engine.jobs.train_settings import resolved
 from engine.jobs.trained_run import is_of_array
 from engine.model.sites import Site
-from engine.runtime.devices import hardware, versions
+from engine.runtime.devices import made_on
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder
@@ -83,7 +83,7 @@ def from_activations(asked: TrainSettings) -> TrainSettings:
 
 
 def shard_reader(activations: str) -> ShardReader:
-    """The shards in a run, or in a folder by themselves."""
+    """Open the shards in a run, or in a folder by themselves."""
     run = RunFolder(Path(activations))
     return ShardReader(run.activations if run.exists() else run.path)
 
@@ -114,19 +114,9 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     width = sum(site.d_in for site in sites)
     readers = []
     for one, settings, own, of_row in zip(subjects, wanted, sites_of, columns, strict=True):
-        site, target = own[0], own[1] if len(own) > 1 else None
-        places = replace(settings, context=one.context, layer=site.layer, layer_out=target.layer if target else None)
-        known = resolved(places, site.d_in, d_out=target.d_in if target else None, width=width)
-        spec = SaeSpec(
-            model=settings.model,
-            layer=site.layer,
-            site=site.name,
-            d_in=site.d_in,
-            layer_out=target.layer if target else None,
-            site_out=target.name if target else "",
-            d_out=target.d_in if target else None,
-            excluded=one.encoding.excluded,
-        )
+        spec = spec_of(settings.model, one.encoding, *own)
+        places = replace(settings, context=one.context, layer=spec.layer, layer_out=spec.layer_out)
+        known = resolved(places, spec.d_in, d_out=spec.d_out, width=width)
         readers.append(Reader(of_row, _complete(spec, known), known, one.provenance()))
     contexts = _contexts_at_once(readers, subject.context)
     blocks = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts)
@@ -166,15 +156,8 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     for settings in wanted:
         known = resolved(settings, info.d_in)
         spec = SaeSpec(model=known.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
-        provenance = Provenance(
-            versions=versions(),
-            model=known.model,
-            model_digest=info.model_digest,
-            corpus=known.data,
-            corpus_digest=info.corpus_digest,
-            seed=known.seed,
-            hardware=hardware(device_of(known)),
-        )
+        made = replace(made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed)
+        provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest)
         readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
     return Source(ShardBlocks(reader, _contexts_at_once(readers, info.context)), readers, info)
 

@@ -1,13 +1,15 @@
 """Runs on a user's own array of activations: what can be asked of them, where they come from, how good they are.
 
-There is no model and no text: so no cross-entropy, and no index.
+Without model and text there is no cross-entropy and no index.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.data.arrays import Array, ArrayBlocks
 from engine.jobs.train_settings import resolved
-from engine.runtime.devices import hardware, pick_device, versions
+from engine.runtime.devices import made_on, pick_device
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
@@ -40,7 +42,7 @@ def refuse_of_text(asked: Settings, activations: str) -> None:
 
 
 def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> ArrayBlocks:
-    """The rows to train on; says what there is to know of them."""
+    """Return the rows to train on; report how they are stored, and if none can be held out."""
     buffer = resolved(settings, array.d_in).buffer
     assert buffer is not None
     progress.say(array.describe())
@@ -53,11 +55,6 @@ def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> A
 
 def array_provenance(array: Array, digest: str, settings: TrainSettings) -> Provenance:
     """Everything needed to repeat a training on an array."""
-    return Provenance(
-        versions=versions(),
-        array=array.spec,
-        array_shape=[array.n, array.d_in],
-        array_digest=digest,
-        seed=settings.seed,
-        hardware=hardware(pick_device(settings.device)),
-    )
+    made = made_on(pick_device(settings.device))
+    shape = [array.n, array.d_in]
+    return replace(made, array=array.spec, array_shape=shape, array_digest=digest, seed=settings.seed)

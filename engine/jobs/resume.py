@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import asdict, fields, replace
+from typing import Any, TypeVar
 
 from store.files.errors import MonosemError
-from store.run.folder import Provenance, RunFolder
+from store.run.folder import Provenance, RunFolder, RunRecord
 from store.settings.setting import Settings
 
 S = TypeVar("S", bound=Settings)
@@ -26,6 +26,29 @@ def has_begun(run: RunFolder, command: str, asked: Settings, *, resume: bool) ->
     if resume and not set(asked.given) - {"device"}:
         raise MonosemError(f"there is nothing to resume in {run.path}", "Leave `resume=True` out to begin.")
     return False
+
+
+def begin(
+    run: RunFolder, command: str, settings: Settings, provenance: Provenance, *, resume: bool, **changes: Any
+) -> None:
+    """Write into run.json what a command works with, and `changes`.
+
+    Raises:
+        MonosemError: it is resumed, and a model or text has changed since it began.
+    """
+    if not run.exists():
+        run.create(RunRecord())
+    elif resume and command in run.record().config:
+        check_unchanged(run, provenance)
+    config = run.record().config | {command: asdict(settings)}  # type: ignore[call-overload]
+    run.update(config=config, provenance=provenance, **changes)
+
+
+def differing(found: Any, wanted: Any) -> str:
+    """Return the names of fields in which two dataclasses of a kind differ, separated by commas."""
+    return ", ".join(
+        field.name for field in fields(wanted) if getattr(found, field.name) != getattr(wanted, field.name)
+    )
 
 
 def agreeing(stored: S, asked: S, run: RunFolder, *, free: Set[str]) -> S:

@@ -16,10 +16,11 @@ from engine.data.contexts import ContextSettings, ContextStream, Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, load_model
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
+from engine.runtime.devices import made_on, pick_device, pick_dtype
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
+from store.run.spec import SaeSpec
 from store.settings.setting import Settings
 from store.settings.subject import SubjectSettings
 
@@ -51,32 +52,36 @@ class Subject:
         return [site] if target == site else [site, target]
 
     def stream(self, split: Split, *, epochs: int | None = 1) -> ContextStream:
-        """The contexts of one split of the corpus, in seeded order."""
+        """Return the contexts of one split of the corpus, in seeded order."""
         s = self.settings
         return ContextStream(
             self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.order_seed, split, epochs)
         )
 
     def on(self, settings: SubjectSettings) -> Subject:
-        """The same model and text, looked at with other settings."""
+        """Return the same model and text with other settings."""
         return replace(self, settings=settings)
 
     def provenance(self) -> Provenance:
         """Everything needed to repeat what is computed here."""
-        return Provenance(
-            versions=versions(),
-            model=self.lm.name,
-            model_revision=self.lm.revision,
-            model_digest=self.lm.digest,
-            corpus=self.corpus.spec,
-            corpus_digest=self.corpus.digest(),
-            seed=self.settings.seed,
-            hardware=hardware(self.lm.device),
-        )
+        corpus = self.corpus
+        of_lm, seed = model_provenance(self.lm), self.settings.seed
+        return replace(of_lm, corpus=corpus.spec, corpus_digest=corpus.digest(), seed=seed)
+
+
+def model_provenance(lm: LanguageModel) -> Provenance:
+    """Return the provenance of work with a model, without a text."""
+    return replace(made_on(lm.device), model=lm.name, model_revision=lm.revision, model_digest=lm.digest)
+
+
+def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = None) -> SaeSpec:
+    """Return the part of a spec that names what is read, and what a transcoder explains."""
+    spec = SaeSpec(model=model, layer=site.layer, site=site.name, d_in=site.d_in, excluded=encoding.excluded)
+    return spec if target is None else replace(spec, layer_out=target.layer, site_out=target.name, d_out=target.d_in)
 
 
 def site_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
-    """The place in a model that is read; without a layer, a named site of the middle one."""
+    """Return the site to read; without a layer, a named site of the middle one."""
     name, layer = settings.site, settings.layer
     if layer is None and name in SITES:
         layer = lm.n_layers // 2
@@ -87,7 +92,7 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
     """Return the site to reconstruct: the site read, or a transcoder's other one.
 
     Raises:
-        MonosemError: there is no such site, or it does not come behind the one that is read.
+        MonosemError: there is no such site, or it does not come after the one that is read.
     """
     site, name, layer = site_of(settings, lm), settings.site_out, settings.layer_out
     if not name:
@@ -119,7 +124,7 @@ def encoding_of(lm: LanguageModel) -> Encoding:
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
-    """Tokens a context.
+    """Return the tokens per context.
 
     Raises:
         MonosemError: more than the model was made for are asked for.
@@ -171,5 +176,5 @@ def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
 
 
 def device_of(settings: SubjectSettings) -> torch.device:
-    """The device that the settings ask for."""
+    """Return the device of the settings."""
     return pick_device(settings.device)

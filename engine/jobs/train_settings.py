@@ -16,7 +16,7 @@ from store.settings.train import TrainSettings
 
 LR_AT_UNIT = 3.84
 """Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
-decoder entries shrink with √d_in, and the share of tokens a feature learns from with its number of rivals."""
+decoder entries shrink with √d_in, and the share of tokens that a feature learns from with the number of its rivals."""
 TRANSCODER_LR = 2.0
 """Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32
@@ -73,7 +73,7 @@ def resolved(
 
 
 def _steering(settings: TrainSettings, known: Architecture) -> Sparsity:
-    """The setting that decides the sparsity: the one that was given, else the architecture's default."""
+    """Return the setting that decides the sparsity: the given one, else the architecture's default."""
     wanted: tuple[Sparsity, Sparsity] = ("k", "l1")
     given = [name for name in wanted if getattr(settings, name) is not None]
     for name in given:
@@ -93,14 +93,14 @@ def _check_positive(settings: TrainSettings) -> None:
 
 
 def sae_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> SaeSettings:
-    """The autoencoder's own settings, from resolved ones."""
+    """Return the autoencoder's own settings, from resolved ones."""
     assert settings.d_sae is not None
     k_aux = settings.k or SaeSettings.k_aux
     return SaeSettings(d_in=d_in, d_sae=settings.d_sae, k=settings.k, l1=settings.l1, k_aux=k_aux, d_out=d_out)
 
 
 def trainer_settings(settings: TrainSettings, d_in: int, d_out: int | None = None) -> TrainerSettings:
-    """The trainer's settings, from resolved ones."""
+    """Return the trainer's settings, from resolved ones."""
     s = settings
     assert s.batch is not None and s.lr is not None and s.dead_after is not None
     steps = max(1, s.tokens // s.batch)

@@ -21,7 +21,7 @@ CHANGEABLE = ("model", "data", "device", "dtype")
 
 
 def trained_settings(run: RunFolder) -> TrainSettings:
-    """The resolved settings that a run was trained with.
+    """Return the resolved settings that a run was trained with.
 
     Raises:
         MonosemError: the run holds no training.
@@ -33,7 +33,7 @@ def trained_settings(run: RunFolder) -> TrainSettings:
 
 
 def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject:
-    """The model, site and corpus that a run was trained on, with some of it changed.
+    """Open the model, site and corpus that a run was trained on, with some settings changed.
 
     A model trained in the run's own folder is found there, wherever the folder has been moved to.
     """
@@ -41,7 +41,7 @@ def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject
 
 
 def settings_again(run: RunFolder, asked: ReopenSettings) -> TrainSettings:
-    """The settings a run was trained with, some of them changed; its own model is found where the run lies now."""
+    """Return the settings a run was trained with, some changed; its own model is found where the run lies now."""
     settings = trained_settings(run)
     if run.model.is_dir():
         settings = replace(settings, model=str(run.path))
@@ -50,7 +50,7 @@ def settings_again(run: RunFolder, asked: ReopenSettings) -> TrainSettings:
 
 
 def is_of_array(settings: TrainSettings) -> bool:
-    """Whether a training reads an array, not a model's activations."""
+    """Return whether a training reads an array, not a model's activations."""
     return settings.activations is not None and names_array(settings.activations)
 
 

@@ -16,7 +16,7 @@ class Cancelled(Exception):
 class ClientProgress:
     """Reports progress as answers, and stops cancelled work."""
 
-    def __init__(self, number: int, send: Callable[[wire.Answer], None], broken: Callable[[], bool]) -> None:
+    def __init__(self, number: int, send: Callable[[wire.Working], None], broken: Callable[[], bool]) -> None:
         self._number, self._send, self._broken = number, send, broken
 
     def say(self, text: str) -> None:

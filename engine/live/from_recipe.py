@@ -34,7 +34,7 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
     """
     if not recipe.chat:
         if recipe.system:
-            raise MonosemError("`system` says something to a chat, and this is none", "Add `chat=True`.")
+            raise MonosemError("`system` is for chats, and this is not a chat", "Add `chat=True`.")
         return plain_prompt(live, recipe.prompt)
     system = [ChatMessage("system", recipe.system)] if recipe.system else []
     return chat_prompt(live, [*system, ChatMessage("user", recipe.prompt)])

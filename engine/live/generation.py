@@ -244,11 +244,6 @@ def divergence(log_p_V: Tensor, log_q_V: Tensor) -> float:
     return max(0.0, found)
 
 
-def perplexity(logprobs: Sequence[float]) -> float | None:
-    """Return exp of minus the mean; None without tokens."""
-    return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
-
-
 def end_tokens(live: LiveModel) -> frozenset[int]:
     """Return the tokens that end a text: those of generation_config.json and the tokenizer's own."""
     named = getattr(live.lm.network.generation_config, "eos_token_id", None)

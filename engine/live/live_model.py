@@ -62,7 +62,7 @@ class LiveModel:
             raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
 
     def maximum(self, feature: int) -> float | None:
-        """A feature's maximum over the index, where there is one."""
+        """Return a feature's maximum over the index; None where there is no index."""
         return None if self.max_F is None else float(self.max_F[feature])
 
 
@@ -72,7 +72,7 @@ def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Live
     Args:
         run: a run with sae.h5.
         asked: model, device and dtype where they differ from the training's.
-        progress: who is told.
+        progress: receives reports.
 
     Raises:
         MonosemError: the run has no dictionary or no model, or they do not fit each other.

@@ -14,6 +14,8 @@ from store.live import wire
 
 WATCH_SECONDS = 2.0
 """Seconds between checks that the parent is alive."""
+MOST_WAITING = 1000
+"""Requests of a client that may wait to be answered."""
 
 
 class Client(Protocol):
@@ -30,7 +32,7 @@ class Client(Protocol):
 class ClientRequest(NamedTuple):
     """A request and its client."""
 
-    request: wire.Request | wire.WireError
+    request: wire.Request
     peer: Client
 
 
@@ -41,22 +43,19 @@ class RequestQueue:
         self._waiting: queue.Queue[ClientRequest] = queue.Queue()
         self._stops: list[Client] = []
 
-    def take(self, line: bytes, peer: Client) -> None:
-        """Decode a line and queue it."""
-        if not line.strip():
-            return
-        try:
-            message = wire.decode(line)
-        except wire.WireError as error:
-            self._waiting.put(ClientRequest(error, peer))
-            return
-        if isinstance(message, wire.Request):
-            if isinstance(message, wire.Stop):
-                self._stops.append(peer)
-            self._waiting.put(ClientRequest(message, peer))
-        else:
-            name = type(message).__name__.lower()
-            self._waiting.put(ClientRequest(wire.WireError(f"{name} is an answer, not a request"), peer))
+    def take(self, request: wire.Request, peer: Client) -> None:
+        """Queue a request.
+
+        Raises:
+            wire.WireError: the client sends faster than it can be answered.
+        """
+        with self._waiting.mutex:
+            waiting = sum(one.peer is peer for one in self._waiting.queue)
+        if waiting >= MOST_WAITING:
+            raise wire.WireError(f"more than {MOST_WAITING} requests waiting")
+        if isinstance(request, wire.Stop):
+            self._stops.append(peer)
+        self._waiting.put(ClientRequest(request, peer))
 
     def next(self, timeout: float) -> ClientRequest | None:
         """Return the next request of a connected client; None when none arrives within `timeout` seconds."""
@@ -81,18 +80,37 @@ class LineBuffer:
     """Joins received bytes into lines."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def of(self, piece: bytes) -> Iterator[bytes]:
         """Yield the lines that a piece completes.
 
         Raises:
-            wire.WireError: a line is longer than any message.
+            wire.WireError: a line is longer than any request.
         """
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        yield from lines
-        if len(self._rest) > wire.LONGEST:
-            raise wire.WireError(f"a line of more than {wire.LONGEST} bytes")
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            self._rest += line
+            yield bytes(self._rest)
+            self._rest.clear()
+        self._rest += rest
+        if len(self._rest) > wire.LONGEST_REQUEST:
+            raise wire.WireError(f"a line of more than {wire.LONGEST_REQUEST} bytes")
+
+
+def received(line: bytes, peer: Client) -> wire.Request | None:
+    """Decode a line of a client; what is not a request is answered at once, and None returned."""
+    if not line.strip():
+        return None
+    try:
+        message = wire.decode(line)
+        if isinstance(message, wire.Request):
+            return message
+        why = f"{type(message).__name__.lower()} is an answer, not a request"
+    except wire.WireError as error:
+        why = str(error)
+    peer.send(wire.Failed(id=0, what=f"not understood: {why}"))
+    return None
 
 
 class PipeClient:
@@ -110,14 +128,16 @@ class PipeClient:
             parent: process id; this process exits when it is not the parent any more.
         """
         self._inbox, self._requests, self._answers, self._parent = inbox, requests, answers, parent
+        self._writing = threading.Lock()
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, answer: wire.Answer) -> None:
         """Send an answer."""
         line = wire.encode(answer)
         try:
-            while line:
-                line = line[os.write(self._answers, line) :]
+            with self._writing:
+                while line:
+                    line = line[os.write(self._answers, line) :]
         except OSError:
             os._exit(0)  # the parent has closed its end
 
@@ -131,9 +151,10 @@ class PipeClient:
                 continue
             piece = os.read(self._requests, 1 << 16)
             if not piece:
-                os._exit(0)  # also in the middle of work: there is no client any more
+                os._exit(0)  # also in the middle of work: the client has gone
             try:
                 for line in lines.of(piece):
-                    self._inbox.take(line, self)
+                    if request := received(line, self):
+                        self._inbox.take(request, self)
             except wire.WireError:
                 os._exit(1)

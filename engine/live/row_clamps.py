@@ -44,7 +44,7 @@ class PromptLayout:
             MonosemError: it is not.
         """
         if where.part in ROLES and self.role_P is None:
-            raise MonosemError(f"@{where.part} means a turn of a chat, and this is none", "Add `chat=True`.")
+            raise MonosemError(f"@{where.part} is a turn of a chat, and this is not a chat", "Add `chat=True`.")
 
     def allowed(self, where: Where, first: int, count: int) -> Bools:
         """Return for `count` positions from `first` whether a clamp applies there, conditions aside."""

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from engine.live.client_progress import Cancelled, ClientProgress
 from engine.live.loaded_run import LoadedRun
 from engine.live.requests import Client, ClientRequest, PipeClient, RequestQueue
 from engine.live.socket_server import SocketServer
-from engine.runtime.out_of_memory import no_memory
+from engine.runtime.out_of_memory import explained, no_memory
 from store.files.errors import MonosemError
 from store.live import wire
 from store.live.clamp import parse_clamp
@@ -34,10 +35,7 @@ if TYPE_CHECKING:
     from engine.live.live_model import LiveModel
 
 IDLE_SECONDS = 3600.0
-
-
-class _SignalReceived(BaseException):
-    """Raised by a signal to exit; not an Exception, so no handler around a model swallows it."""
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class ModelServer:
@@ -85,13 +83,14 @@ class ModelServer:
             number, peer = self._going.id if self._going else 0, self._listener
             self._forget()  # the model's memory of the text may be half written
         else:
-            number, peer = asked.request.id if isinstance(asked.request, wire.Request) else 0, asked.peer
+            number, peer = asked.request.id, asked.peer
         if isinstance(error, Cancelled):
             failed = wire.Failed(id=number, what="broken off")
         elif isinstance(error, MonosemError):
             failed = wire.Failed(id=number, what=error.what, hint=error.hint)
         else:
-            traceback.print_exception(error)
+            with suppress(OSError):  # of a log on a full disk
+                traceback.print_exception(error)
             short = no_memory(error) or MonosemError(
                 f"{type(error).__name__}: {error}".strip().splitlines()[0], "The log has more."
             )
@@ -108,10 +107,8 @@ class ModelServer:
         self._generation = self._recipe = self._going = None
         self._steps = []
 
-    def _meet(self, request: wire.Request | wire.WireError) -> None:
+    def _meet(self, request: wire.Request) -> None:
         match request:
-            case wire.WireError():
-                raise MonosemError(f"not understood: {request}")
             case wire.Load():
                 self._load(request)
             case wire.Inspect():
@@ -281,32 +278,65 @@ def main(arguments: Sequence[str]) -> None:
     terminal.send(wire.Gone(why=ModelServer(inbox, given.idle).run()))
 
 
-def serve_at(listening: Listening, opened: LoadedRun, log: Path, idle: float) -> None:
-    """Serve clients at a socket until a signal or the idle time ends it.
+def serve_at(place: Path, load: wire.Load, log: Path, idle: float, say: Callable[[str], None], ready: str) -> None:
+    """Load a run and serve clients at a socket until a signal or the idle time ends it. SIGHUP is ignored.
 
-    Output goes to `log` alone, and SIGHUP is ignored.
+    Clients that come before the run is loaded are greeted, see the progress, and are answered afterwards.
+
+    Args:
+        place: path of the socket.
+        load: the run.
+        log: file that all output goes to, once the run is loaded.
+        idle: seconds without a request after which it ends, once no text is being generated.
+        say: prints a sentence; the terminal may be gone.
+        ready: the sentence to print once the run is loaded.
+
+    Raises:
+        MonosemError: it cannot listen or write there, or the run cannot be loaded.
     """
-    for descriptor in (1, 2):
-        _write_to(log, descriptor)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
     inbox = RequestQueue()
-    reception, why = SocketServer(listening, inbox), "ended"
-    try:
-        why = ModelServer(inbox, idle, opened).run()
-    except _SignalReceived as ended:
-        why = f"ended by {ended}"
-    finally:
+    reception = SocketServer(Listening(place), inbox)
+
+    def leave(why: str) -> None:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
         reception.close(why)
 
+    def end(number: int, _frame: object) -> None:
+        leave(f"ended by {signal.Signals(number).name}")
+        os._exit(0)  # also in the middle of work: there is nothing to save
 
-def _end(number: int, _frame: object) -> None:
-    raise _SignalReceived(signal.Signals(number).name)
+    def report(progress: wire.Working) -> None:
+        reception.tell_all(progress)
+        with suppress(OSError):
+            say(progress.title)
+
+    why = "ended"
+    try:
+        for number in _ENDING:
+            signal.signal(number, end)
+        reception.tell_all(wire.Working(id=0, title=f"loading {load.run}"))
+        with explained():
+            opened = LoadedRun.load(load, ClientProgress(0, report, lambda: False))
+        reception.tell_all(None)
+        with suppress(OSError):
+            say(ready)
+        for descriptor in (1, 2):
+            _write_to(log, descriptor)
+        why = ModelServer(inbox, idle, opened).run()
+    except MonosemError as error:
+        why = f"ended: {error.what}"
+        raise
+    finally:
+        leave(why)
 
 
 def _write_to(log: Path, descriptor: int) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise MonosemError(f"cannot write {log}: {error.strerror}", "Choose another `log`.") from error
     os.dup2(file, descriptor)
     os.close(file)
 

@@ -11,9 +11,12 @@ import socket
 import threading
 from contextlib import suppress
 
-from engine.live.requests import LineBuffer, RequestQueue
+from engine.live.requests import LineBuffer, RequestQueue, received
 from store.live import wire
 from store.live.socket_file import Listening, is_ours, peer_of
+
+MOST_CLIENTS, MOST_STRANGE = 64, 100
+"""Clients at once, and lines of a client that are not requests; beyond them a connection is closed."""
 
 
 class SocketClient:
@@ -50,13 +53,19 @@ class SocketClient:
             self._connection.shutdown(socket.SHUT_RDWR)  # wakes threads that wait to read or write
 
     def listen(self, inbox: RequestQueue, reception: SocketServer) -> None:
-        """Queue requests until the client disconnects."""
-        lines = LineBuffer()
-        with self._connection, suppress(OSError, wire.WireError):
-            while piece := self._connection.recv(1 << 16):
-                for line in lines.of(piece):
-                    reception.turn_to(self)
-                    inbox.take(line, self)
+        """Queue requests until the client disconnects, or sends what no terminal sends."""
+        lines, strange = LineBuffer(), 0
+        with self._connection, suppress(OSError):
+            try:
+                while piece := self._connection.recv(1 << 16):
+                    for line in lines.of(piece):
+                        if request := received(line, self):
+                            reception.turn_to(self)
+                            inbox.take(request, self)
+                        elif (strange := strange + 1) > MOST_STRANGE:
+                            raise wire.WireError(f"more than {MOST_STRANGE} lines that are not requests")
+            except wire.WireError as error:
+                self.leave(f"cut off: {error}")
         self.gone = True
 
 
@@ -68,6 +77,7 @@ class SocketServer:
         self._lock = threading.Lock()
         self._there: list[SocketClient] = []
         self._present: SocketClient | None = None
+        self._working: wire.Working | None = None
         threading.Thread(target=self._take, daemon=True).start()
 
     def turn_to(self, terminal: SocketClient) -> None:
@@ -78,6 +88,13 @@ class SocketServer:
             before, self._present = self._present, terminal
         if before is not None and before is not terminal:
             before.leave(f"taken over by {terminal.name}")
+
+    def tell_all(self, working: wire.Working | None) -> None:
+        """Send the progress of loading to every client, and to those that come, until it is None."""
+        self._working = working
+        if working is not None:
+            for terminal in self._there:
+                terminal.send(working)
 
     def close(self, why: str) -> None:
         """Send `Gone` to all clients and stop listening."""
@@ -95,6 +112,11 @@ class SocketServer:
                 connection.close()
                 continue
             terminal = SocketClient(connection)
+            there = [one for one in self._there if not one.gone]
+            for oldest in [one for one in there if one is not self._present][: len(there) - MOST_CLIENTS + 1]:
+                oldest.leave("cut off: too many terminals")
             terminal.send(wire.Hello(protocol=wire.PROTOCOL, pid=os.getpid()))
-            self._there = [one for one in self._there if not one.gone] + [terminal]
+            self._there = [*there, terminal]
+            if self._working is not None:
+                terminal.send(self._working)
             threading.Thread(target=terminal.listen, args=(self._inbox, self), daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -11,7 +12,7 @@ from engine.corpus.documents import Document
 
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_CHARACTERS = 64 << 20
-"""Text that merges are learnt from, at the most."""
+"""Most characters of text that merges are learnt from."""
 
 
 def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int) -> PreTrainedTokenizerFast:
@@ -26,8 +27,13 @@ def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(documents), trainer)
+    return fast_tokenizer(context, tokenizer_object=tokenizer)
+
+
+def fast_tokenizer(context: int, **source: Any) -> PreTrainedTokenizerFast:
+    """Wrap a trained `tokenizer_object`, or a `tokenizer_file`, for transformers."""
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        **source,
         bos_token=END_OF_TEXT,
         eos_token=END_OF_TEXT,
         model_max_length=context,

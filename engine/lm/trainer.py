@@ -16,6 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from engine.data.contexts import ContextBatch
 from engine.runtime.devices import products_in_bfloat16
+from engine.training.optim import adam_arrays, adam_state, all_finite
 from store.settings.lm import LmSettings
 
 BETAS = (0.9, 0.95)
@@ -32,7 +33,7 @@ def network_config(settings: LmSettings, vocab_size: int, end_of_text: int) -> G
         n_embd=settings.d_model,
         n_layer=settings.layers,
         n_head=settings.n_heads,
-        n_inner=settings.d_mlp or 4 * settings.d_model,
+        n_inner=settings.mlp_width,
         activation_function=settings.activation,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
@@ -66,7 +67,7 @@ class LmTrainer:
         return self.settings.peak_lr * (FINAL_LR_SHARE + (1 - FINAL_LR_SHARE) * cosine)
 
     def step(self, batch: ContextBatch) -> Tensor:
-        """One optimizer step; gives the mean loss in nats a token."""
+        """Take an optimizer step; return the mean loss in nats per token."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = next_token_loss(self.network, batch, self.device).mean()
         self.optimizer.zero_grad(set_to_none=True)
@@ -79,16 +80,15 @@ class LmTrainer:
         return loss.detach()
 
     def is_sound(self) -> bool:
-        """Whether every weight is a finite number."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
+        """Return whether every weight is finite."""
+        return all_finite(self.network)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and optimizer moments by name."""
         arrays: dict[str, NDArray[Any]] = {}
         for name, parameter in self.network.named_parameters():
             arrays[f"network.{name}"] = parameter.detach().cpu().numpy()
-            for key, value in self.optimizer.state[parameter].items():
-                arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
+            arrays |= adam_arrays(name, self.optimizer.state[parameter])
         return arrays
 
     @torch.no_grad()
@@ -97,11 +97,7 @@ class LmTrainer:
         self.step_count = step
         for name, parameter in self.network.named_parameters():
             parameter.copy_(torch.from_numpy(arrays[f"network.{name}"]))
-            self.optimizer.state[parameter] = {
-                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()).to(self.device),
-                "exp_avg": torch.from_numpy(arrays[f"adam.exp_avg.{name}"]).to(self.device),
-                "exp_avg_sq": torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"]).to(self.device),
-            }
+            self.optimizer.state[parameter] = adam_state(name, parameter, arrays)
 
 
 def next_token_loss(network: GPT2LMHeadModel, batch: ContextBatch, device: torch.device) -> Tensor:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.runtime.sizes import ENCODE_BYTES, FORWARD_TOKENS, LISTED, LOGIT_BYTES, SAMPLE_ROWS, WINDOW_BYTES
+from engine.runtime.sizes import ENCODE_BYTES, FORWARD_TOKENS, LISTED, LOGIT_BYTES, SAMPLE_ROWS
 from store.index.merge import BYTES_PER_ENTRY, MERGE_BYTES
 from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
+from store.settings.lm import LmSettings
 
 FLOAT = 4
 ADAM = 2 * FLOAT
@@ -117,9 +118,6 @@ class SaeWork:
 class ModelWork:
     """A language model's sizes."""
 
-    parameters: int
-    n_bytes: int
-    """Bytes of its weights as loaded."""
     d_model: int
     vocab: int
     context: int
@@ -127,9 +125,9 @@ class ModelWork:
     """Bytes of a value in its dtype."""
 
     @property
-    def forward_bytes(self) -> int:
-        """Bytes of a forward pass of FORWARD_TOKENS: some 12 vectors of d_model per token (q, k, v, the MLP)."""
-        return max(FORWARD_TOKENS, self.context) * 12 * self.d_model * self.row_bytes
+    def forward(self) -> Need:
+        """Memory of a forward pass of FORWARD_TOKENS: some 12 vectors of d_model per token (q, k, v, the MLP)."""
+        return Need("a forward", max(FORWARD_TOKENS, self.context) * 12 * self.d_model * self.row_bytes, "`context`")
 
     @property
     def logit_bytes(self) -> int:
@@ -207,49 +205,28 @@ def training_disk(sae: SaeWork) -> tuple[Need, ...]:
     )
 
 
-def extraction_disk(rows: int, d_in: int, width: int) -> tuple[Need, ...]:
-    """Return the disk of extracted activations: per row D values of `width` bytes, token 4, context 8, position 4."""
-    total = rows * (d_in * width + 16)
-    return (Need("activations", total, "`tokens`, `keep`", kept=total),)
-
-
-def extraction_needs(rows: int, d_in: int, width: int, text_bytes: int, shard_bytes: int) -> tuple[Need, ...]:
-    """Return the host memory of an extraction: a shard in pieces, and the same concatenated."""
-    shard = min(rows * d_in * width, shard_bytes)
-    return (
-        Need("a shard, twice", 2 * shard, "`keep`"),
-        Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "`data`"),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LmWork:
     """A GPT-2-architecture network to train."""
 
-    vocab: int
-    context: int
-    layers: int
-    d_model: int
-    d_mlp: int
-    batch_tokens: int
-    tokens: int
+    settings: LmSettings
     row_bytes: int
     """Bytes of a value in the dtype of the matrix products."""
 
     @property
     def parameters(self) -> int:
         """V·d + T·d + L·(4·d² + 2·d·m + 9·d + m) + 2·d, the output tied to the embedding."""
-        d, m = self.d_model, self.d_mlp
-        return (self.vocab + self.context + 2) * d + self.layers * (4 * d * d + 2 * d * m + 9 * d + m)
+        s, d, m = self.settings, self.settings.d_model, self.settings.mlp_width
+        return (s.vocab + s.context + 2) * d + s.layers * (4 * d * d + 2 * d * m + 9 * d + m)
 
-    def needs(self, text_bytes: int) -> tuple[Need, ...]:
+    def needs(self) -> tuple[Need, ...]:
         """Return memory: weights, moments, gradients; each layer's saved activations; logits and their gradient."""
-        layer = (14 * self.d_model + 3 * self.d_mlp) * max(self.row_bytes, FLOAT)
-        logits = self.vocab * (self.row_bytes + 3 * FLOAT)
+        s = self.settings
+        layer = (14 * s.d_model + 3 * s.mlp_width) * max(self.row_bytes, FLOAT)
+        logits = s.vocab * (self.row_bytes + 3 * FLOAT)
         return (
             Need("weights, gradients and Adam's moments", 16 * self.parameters, "`d_model`, `layers`"),
-            Need("a training step", self.batch_tokens * (self.layers * layer + logits), "`batch`"),
-            Need("text held for shuffling", min(text_bytes, WINDOW_BYTES), "`data`"),
+            Need("a training step", s.batch_tokens * (s.layers * layer + logits), "`batch`"),
         )
 
     def disk(self) -> tuple[Need, ...]:
@@ -260,10 +237,10 @@ class LmWork:
         )
 
 
-def largest(needs: Sequence[Need], count: int = 2) -> list[Need]:
-    """Return the largest needs at the peak that are not allocated yet."""
+def largest(needs: Sequence[Need]) -> list[Need]:
+    """Return the two largest needs at the peak that are not allocated yet."""
     further = [need for need in needs if not need.present]
     sums = {phase: sum(n.n_bytes for n in further if n.phase == phase) for phase in {n.phase for n in further} - {""}}
     worst = max(sums, key=lambda phase: sums[phase], default="")
     at_peak = [need for need in further if need.phase in ("", worst)]
-    return sorted(at_peak, key=lambda need: -need.n_bytes)[:count]
+    return sorted(at_peak, key=lambda need: -need.n_bytes)[:2]

@@ -23,8 +23,6 @@ from engine.resources.estimates import (
     Plan,
     SaeWork,
     Stage,
-    extraction_disk,
-    extraction_needs,
     index_disk,
     index_needs,
     looking_needs,
@@ -54,8 +52,9 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     A training from shards loads model and text only at its end; they are neither opened for the plan nor counted.
     """
     subject = source if isinstance(source, Subject) else None
-    settings, saes = readers[0].settings, [_sae_work(reader) for reader in readers]
+    settings = readers[0].settings
     assert settings.batch is not None and settings.buffer is not None
+    saes = [_sae_work(reader.spec, settings.batch) for reader in readers]
     width = max(part.stop or reader.spec.d_in for reader in readers for part in reader.columns if part is not None)
     narrow = _width(source.dtype) if not isinstance(source, Subject) else source.lm.network.dtype.itemsize
     buffer, steps = min(settings.buffer, settings.tokens), settings.tokens // settings.batch * settings.batch
@@ -66,8 +65,8 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work.append(Need("a forward", model.forward_bytes, "`context`"))
-        host.append(Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"))
+        work.append(model.forward)
+        host.append(_text(subject.corpus))
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
@@ -83,12 +82,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     return _plan("train", _merged(disk), host, work, stages, settings.device)
 
 
-def _sae_work(reader: Reader) -> SaeWork:
-    assert reader.settings.batch is not None
-    return _work_of(reader.spec, reader.settings.batch)
-
-
-def _work_of(spec: SaeSpec, batch: int = 0) -> SaeWork:
+def _sae_work(spec: SaeSpec, batch: int = 0) -> SaeWork:
     copies = architecture(spec.arch).dense_copies
     return SaeWork(dense_copies=copies, d_in=spec.d_in, d_out=spec.d_out, d_sae=spec.d_sae, k=spec.k, batch=batch)
 
@@ -105,60 +99,42 @@ def _merged(needs: Sequence[Need]) -> list[Need]:
 
 def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None = None) -> Plan:
     """Return what indexing needs, with `memory` bytes for the index itself."""
-    sae, model = _work_of(spec), model_work(subject)
+    sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
-    host = [
-        Need("text held for shuffling", min(text_bytes(subject.corpus), WINDOW_BYTES), "`data`"),
-        *index_needs(sae, tokens, checked_memory(memory)),
-    ]
-    work = [Need("a forward", model.forward_bytes, "`context`"), *looking_needs(sae, model, tokens, "indexing")]
+    host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
+    work = [model.forward, *looking_needs(sae, model, tokens, "indexing")]
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
 
 def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_bytes: int) -> Plan:
-    """Return what an extraction needs."""
-    model, width = model_work(subject), _width(keep)
-    host = list(extraction_needs(tokens, site.d_in, width, text_bytes(subject.corpus), shard_bytes))
-    work = [Need("a forward", model.forward_bytes, "`context`")]
-    disk = list(extraction_disk(tokens, site.d_in, width))
-    return _plan("extract", disk, host, work, [Stage("activations", tokens)], subject.settings.device)
+    """Return what an extraction needs: a shard in pieces, and the same concatenated.
 
-
-def lm_work(settings: LmSettings, bf16: bool) -> LmWork:
-    """Return the sizes of the network that `settings` describe."""
-    return LmWork(
-        vocab=settings.vocab,
-        context=settings.context,
-        layers=settings.layers,
-        d_model=settings.d_model,
-        d_mlp=settings.d_mlp or 4 * settings.d_model,
-        batch_tokens=settings.batch_tokens,
-        tokens=settings.steps * settings.batch_tokens,
-        row_bytes=2 if bf16 else 4,
-    )
+    A row on disk is its D values, token 4, context 8 and position 4 bytes.
+    """
+    acts = site.d_in * _width(keep)
+    host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
+    disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
+    work, stages = [model_work(subject).forward], [Stage("activations", tokens)]
+    return _plan("extract", disk, host, work, stages, subject.settings.device)
 
 
 def lm_plan(settings: LmSettings, corpus: Corpus, *, bf16: bool) -> Plan:
     """Return what training a language model needs."""
-    work = lm_work(settings, bf16)
-    *needs, text = work.needs(text_bytes(corpus))
-    stages = [Stage("training the model", work.tokens)]
-    return _plan("lm", list(work.disk()), [text], needs, stages, settings.device)
+    work = LmWork(settings, 2 if bf16 else 4)
+    stages = [Stage("training the model", settings.steps * settings.batch_tokens)]
+    return _plan("lm", list(work.disk()), [_text(corpus)], list(work.needs()), stages, settings.device)
 
 
 def model_work(subject: Subject) -> ModelWork:
     """Return the sizes of the subject's language model."""
     lm = subject.lm
-    parameters = list(lm.network.parameters())
-    return ModelWork(
-        parameters=sum(p.numel() for p in parameters),
-        n_bytes=sum(p.nbytes for p in parameters),
-        d_model=lm.d_model,
-        vocab=lm.vocab_size,
-        context=subject.context,
-        row_bytes=lm.network.dtype.itemsize,
-    )
+    row_bytes = lm.network.dtype.itemsize
+    return ModelWork(d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes)
+
+
+def _text(corpus: Corpus) -> Need:
+    return Need("text held for shuffling", min(text_bytes(corpus), WINDOW_BYTES), "`data`")
 
 
 def text_bytes(corpus: Corpus) -> int:

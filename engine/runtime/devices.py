@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from store.files.errors import MonosemError
+from store.run.folder import Provenance
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
@@ -77,6 +78,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def made_on(device: torch.device) -> Provenance:
+    """Return the provenance of work on this machine: versions and hardware; the caller adds what it works with."""
+    return Provenance(versions=versions(), hardware=hardware(device))
 
 
 def _cpu_model() -> str:

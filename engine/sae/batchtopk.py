@@ -52,7 +52,7 @@ class BatchTopKSae(Sae):
         return pre_BC.masked_fill(pre_BC <= self.threshold, 0.0)
 
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:
-        """In training mode it also moves the threshold."""
+        """Compute losses on the batch's largest pre-activations; in training mode, move the threshold."""
         del dead_F, warmth
         pre_BF = self.product(x_BD)
         place_N = largest_of_all(pre_BF, min(self.settings.needed_k() * len(x_BD), pre_BF.numel()))

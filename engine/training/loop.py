@@ -19,18 +19,11 @@ from engine.data.activations import BlockShuffle, Columns
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
-from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock
+from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverged
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
-from store.run.checkpoint import (
-    Checkpoint,
-    checkpoints,
-    forget_others,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
 
@@ -105,12 +98,7 @@ class Member:
 
     def failed(self, what: str) -> WorkFailed:
         """Return the error that ends this training."""
-        kept = latest_checkpoint(self.run.checkpoints)
-        return WorkFailed(
-            f"{what} at step {self.trainer.step_count}",
-            "Train again with a lower `lr` and another `out`. "
-            + (f"The last good checkpoint is {kept}." if kept else "There is no checkpoint yet."),
-        )
+        return diverged(f"{what} at step {self.trainer.step_count}", self.run.checkpoints)
 
 
 @dataclass

@@ -5,9 +5,11 @@ Shapes: N inputs, D = d_in, F = d_sae, A dead features.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.sae.base import Sae
@@ -17,7 +19,7 @@ ENCODER_SHARE = 0.2
 
 
 class Adam(torch.optim.Adam):
-    """torch's fused Adam (Kingma and Ba 2015), which sees transposed weights as the contiguous matrices behind them.
+    """torch's fused Adam (Kingma and Ba 2015), which updates transposed weights as contiguous matrices.
 
     Otherwise the fused step would copy four large tensors back and forth. Adam works element by element, so the result
     is the same.
@@ -33,6 +35,24 @@ class Adam(torch.optim.Adam):
 def like(parameter: Tensor, values: Tensor) -> Tensor:
     """Return a copy of `values` in the parameter's memory layout and on its device."""
     return torch.empty_like(parameter).copy_(values)
+
+
+def adam_arrays(name: str, state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Return Adam's state of the parameter `name`, as a checkpoint keeps it."""
+    return {f"adam.{key}.{name}": value.cpu().numpy() for key, value in state.items()}
+
+
+def adam_state(name: str, parameter: Tensor, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """Return Adam's state of a parameter from a checkpoint's arrays."""
+    kept = {key: torch.from_numpy(arrays[f"adam.{key}.{name}"]) for key in ("step", "exp_avg", "exp_avg_sq")}
+    return {"step": kept.pop("step").reshape(()).to(parameter.device)} | {
+        key: like(parameter, values) for key, values in kept.items()
+    }
+
+
+def all_finite(module: nn.Module) -> bool:
+    """Return whether no parameter holds NaN or infinity."""
+    return all(bool(parameter.isfinite().all()) for parameter in module.parameters())
 
 
 @torch.no_grad()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from store.files.errors import WorkFailed
+from store.run.checkpoint import latest_checkpoint
 
 CHECKPOINT_SECONDS = 120.0
 
 
 @dataclass
 class CheckpointClock:
-    """When checkpoints are due. That has no influence on the result of a training."""
+    """Decides when checkpoints are due. It does not affect the result of a training."""
 
     every: int | None
     """Steps between checkpoints; None for one every `seconds`."""
@@ -24,6 +28,13 @@ class CheckpointClock:
     def reset(self) -> None:
         """Start the next interval: a checkpoint has been written."""
         self._saved = time.perf_counter()
+
+
+def diverged(what: str, folder: Path) -> WorkFailed:
+    """Return the error of a training whose numbers went wrong; it names the last good checkpoint in the folder."""
+    kept = latest_checkpoint(folder)
+    there = f"The last good checkpoint is {kept}." if kept else "There is no checkpoint yet."
+    return WorkFailed(what, f"Train again with a lower `lr` and another `out`. {there}")
 
 
 def lr_factor(step: int, steps: int, warmup: int, decay: int) -> float:

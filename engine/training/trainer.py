@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
-from engine.training.optim import Adam, like, resample
+from engine.training.optim import Adam, adam_arrays, adam_state, all_finite, resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.files.errors import WorkFailed
 
@@ -144,7 +144,7 @@ class SaeTrainer:
 
     def is_sound(self) -> bool:
         """Return whether all weights are finite."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.sae.parameters())
+        return all_finite(self.sae)
 
     @property
     def n_dead(self) -> int:
@@ -193,8 +193,7 @@ class SaeTrainer:
         """Return all that the next step depends on: JSON values, and arrays by name."""
         arrays = {f"sae.{name}": tensor.cpu().numpy() for name, tensor in self.sae.state_dict().items()}
         for name, parameter in self.sae.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                arrays[f"adam.{key}.{name}"] = value.cpu().numpy()
+            arrays |= adam_arrays(name, self.optimizer.state[parameter])
         arrays["silent"] = self.silent_F.cpu().numpy()
         arrays["generator"] = self.generator.get_state().numpy()
         values = {"step": self.step_count, "scale": self.scale, "tally": self.tally.to_json()}
@@ -207,10 +206,6 @@ class SaeTrainer:
         self.tally = Tally.from_json(values["tally"])
         self.sae.load_state_dict({name: torch.from_numpy(arrays[f"sae.{name}"]) for name in self.sae.state_dict()})
         for name, parameter in self.sae.named_parameters():
-            self.optimizer.state[parameter] = {
-                "step": torch.from_numpy(arrays[f"adam.step.{name}"]).reshape(()).to(self.device),
-                "exp_avg": like(parameter, torch.from_numpy(arrays[f"adam.exp_avg.{name}"])),
-                "exp_avg_sq": like(parameter, torch.from_numpy(arrays[f"adam.exp_avg_sq.{name}"])),
-            }
+            self.optimizer.state[parameter] = adam_state(name, parameter, arrays)
         self.silent_F = torch.from_numpy(arrays["silent"]).to(self.device)
         self.generator.set_state(torch.from_numpy(arrays["generator"]))

@@ -35,7 +35,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Fill the command's defaults from `path`; an eager callback, so it runs before the other flags are read.
 
     Raises:
-        MonosemError: the file is missing or no TOML, or a key is unknown or of the wrong type.
+        MonosemError: the file is missing or not TOML, or a key is unknown or of the wrong type.
     """
     if path is None or context.resilient_parsing:
         return path
@@ -64,16 +64,18 @@ def _parsed(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise MonosemError(f"cannot read {path}: {error.strerror}", "--config takes a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MonosemError(f"{path} is no TOML: {error}") from error
+        raise MonosemError(f"{path} is not TOML: {error}") from error
 
 
 def _commands(context: typer.Context) -> Mapping[str, Any]:
-    siblings = getattr(context.parent.command, "commands", None) if context.parent is not None else None
-    return siblings or {context.info_name or "": context.command}
+    group: Any = context.parent.command if context.parent is not None else None
+    if not (names := getattr(group, "commands", ())):
+        return {context.info_name or "": context.command}
+    return {name: group.get_command(context.parent, name) for name in names}
 
 
 def _flags(command: Any) -> dict[str, _Flag]:
-    """The long flags of a command, --config left out, by their spelling in a file."""
+    """Return the long flags of a command except --config, by their spelling in a file."""
     found: dict[str, _Flag] = {}
     for parameter in command.params:
         if parameter.param_type_name == "option" and parameter.name != "config":
@@ -89,14 +91,14 @@ def _spelled(key: str) -> str:
 def _refuse_unknown(
     path: Path, shared: Mapping[str, Any], tables: Mapping[str, Any], known: Mapping[str, Mapping[str, _Flag]]
 ) -> None:
-    """Refuse keys that no command has, tables that are no command, and keys that are not of their table's command."""
+    """Refuse keys that no command has, tables that are not commands, and keys that are not of their table's command."""
     everywhere = {name for flags in known.values() for name in flags}
     for key in shared:
         if _spelled(key) not in everywhere:
             raise _unknown(path, f"no command takes {key!r}", key, everywhere)
     for name, table in tables.items():
         if name not in known:
-            raise _unknown(path, f"[{name}] is no command", name, known)
+            raise _unknown(path, f"[{name}] is not a command", name, known)
         for key in table:
             if _spelled(key) not in known[name]:
                 raise _unknown(path, f"monosem {name} does not take {key!r}", key, known[name])
@@ -108,7 +110,7 @@ def _unknown(path: Path, what: str, key: str, known: Iterable[str]) -> MonosemEr
 
 
 def _argument(path: Path, key: str, flag: _Flag, value: Any) -> Any:
-    """A TOML value as the command line would spell it, so that one parser judges both."""
+    """Return a TOML value as the command line would spell it, so that one parser checks both."""
     parameter = flag.parameter
     if parameter.is_flag:
         if not isinstance(value, bool):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -14,9 +17,10 @@ import typer
 from monosem_tui.cli import output
 from monosem_tui.cli.config import CONFIG_FILE
 from monosem_tui.draw.flags import with_flags
-from store.files.errors import MonosemError
+from store.files.errors import NAMED, MonosemError, UnguardedWarning
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
+_SENTENCES = re.compile(r"(?<=[.!?]) ")
 
 
 def run(command: Any, arguments: Sequence[str]) -> int:
@@ -32,18 +36,32 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     context: Any = None
     try:
         context = command.make_context("monosem", words)
-        with context:
+        with context, _warnings_told():
             command.invoke(context)
         code = DONE
     except typer.Exit as leaving:
         code = leaving.exit_code
     except KeyboardInterrupt:
-        again = "; run the same command with --resume to go on" if _resumable(command, context) else ""
+        again = "; run the same command with --resume to go on" if "resume" in _parameters(command, context) else ""
         output.narrate(f"monosem: stopped{again}")
         code = WRONG_USE
     except Exception as error:
-        code = _explain(error, debug)
+        code = _explain(error, debug, _parameters(command, context))
     return _flushed(code)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Print what a file system does not guard as a line, once; other warnings as Python does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UnguardedWarning)
+        show = warnings.showwarning
+
+        def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            output.narrate(str(message)) if category is UnguardedWarning else show(message, category, *rest, **more)
+
+        warnings.showwarning = told
+        yield
 
 
 def _flushed(code: int) -> int:
@@ -58,15 +76,16 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _explain(error: Exception, debug: bool) -> int:
-    """Print an error to stderr and return the exit code."""
+def _explain(error: Exception, debug: bool, known: set[str]) -> int:
+    """Print an error to stderr and return the exit code; advice to use flags other than the `known` is left out."""
     if isinstance(error, BrokenPipeError) and _stdout_is_gone():
         _close_stdout()
         return DONE
     if debug:
         output.narrate("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, MonosemError):
-        output.complain(with_flags(error.what), with_flags(error.hint))
+        advice = [part for part in _SENTENCES.split(error.hint) if {f[1] for f in NAMED.finditer(part)} <= known]
+        output.complain(with_flags(error.what), with_flags(" ".join(advice)))
         return error.exit_code
     if isinstance(error, typer.Abort):
         output.narrate("monosem: stopped")
@@ -95,13 +114,14 @@ def _usage(error: Any) -> tuple[str, str]:
     return what, f"`{context.command_path} --help` lists what it takes."
 
 
-def _resumable(command: Any, context: Any) -> bool:
+def _parameters(command: Any, context: Any) -> set[str]:
+    """Return the names of the running command's parameters."""
     name = context.invoked_subcommand if context is not None else None
-    return name is not None and any(parameter.name == "resume" for parameter in command.commands[name].params)
+    return {parameter.name for parameter in command.get_command(context, name).params} if name else set()
 
 
 def _stdout_is_gone() -> bool:
-    """Whether the reader of stdout has gone; other broken pipes are errors."""
+    """Return whether the reader of stdout has gone; other broken pipes are errors."""
     watch = select.poll()
     watch.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in watch.poll(0))

@@ -4,66 +4,69 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from monosem_tui.cli import error_frame as frame
 from monosem_tui.cli import options, output
-from monosem_tui.cli.commands.demo import demo
-from monosem_tui.cli.commands.doctor import doctor
-from monosem_tui.cli.commands.eval import evaluate
-from monosem_tui.cli.commands.export import export
-from monosem_tui.cli.commands.extract import extract
-from monosem_tui.cli.commands.find import find
-from monosem_tui.cli.commands.generate import generate
-from monosem_tui.cli.commands.import_ import import_
-from monosem_tui.cli.commands.index import index
-from monosem_tui.cli.commands.inspect import inspect
-from monosem_tui.cli.commands.label import label
-from monosem_tui.cli.commands.lm import lm
-from monosem_tui.cli.commands.merge import merge
-from monosem_tui.cli.commands.runs import runs
-from monosem_tui.cli.commands.serve import serve
-from monosem_tui.cli.commands.show import show
-from monosem_tui.cli.commands.train import train
-from monosem_tui.cli.commands.tui import tui
-from monosem_tui.cli.commands.verify import verify
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo,
-    "lm": lm,
-    "extract": extract,
-    "train": train,
-    "import": import_,
-    "index": index,
-    "eval": evaluate,
-    "tui": tui,
-    "show": show,
-    "find": find,
-    "inspect": inspect,
-    "generate": generate,
-    "serve": serve,
-    "label": label,
-    "export": export,
-    "runs": runs,
-    "merge": merge,
-    "verify": verify,
-    "doctor": doctor,
+COMMANDS = {
+    "demo": "Make a small model and its features, and browse them.",
+    "lm": "Train a small language model from scratch.",
+    "extract": "Write a model's activations into HDF5 shards.",
+    "train": "Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass.",
+    "import": "Take over an autoencoder of another library (SAELens, sparsify, Gemma Scope...).",
+    "index": "Record every activation of every feature on a corpus.",
+    "eval": "Measure an autoencoder on held-out text or activations.",
+    "tui": "Browse features in the terminal.",
+    "show": "Print a feature's page, a list of features, or a run's summary.",
+    "find": "Find the features that track a regular expression or labelled text.",
+    "inspect": "Show which features fire on each token of a text.",
+    "generate": "Continue a text with features clamped, beside what the model says itself.",
+    "serve": "Keep a run's model open for `monosem tui --attach`, whatever becomes of the line.",
+    "label": "Label, bookmark, tag and comment features; list, export and import such notes.",
+    "export": "Write a run's autoencoder for another library, or its features as pages to browse or a table.",
+    "runs": "List the runs there are, the newest first.",
+    "merge": "Merge the segments of an index into features.h5, without model or text.",
+    "verify": "Prove that a run's files are what was written.",
+    "doctor": "Say what monosem finds on this machine and in this terminal.",
 }
 """In the order of `monosem --help`: what makes a run first, then what opens it, then housekeeping."""
 
+
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for; the list of all commands needs none of them."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return the command `cmd_name` with its flags, None where there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        word = f"{cmd_name}_" if cmd_name in ("import", "eval") else cmd_name  # Python has taken these two names
+        function = getattr(import_module(f"monosem_tui.cli.commands.{word}"), word)
+        alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+        alone.command(cmd_name, help=COMMANDS[cmd_name])(options.command(function))
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands, each with its line of help."""
+        TyperGroup(commands=list(self.commands.values())).format_commands(ctx, formatter)
+
+
 app = typer.Typer(
     name="monosem",
+    cls=_Commands,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _name, _command in COMMANDS.items():
-    app.command(_name)(options.command(_command))
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
 
 
 def _version(wanted: bool) -> None:

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from monosem_tui.cli.config import read_config
 from monosem_tui.draw.flags import flag_of, with_flags
-from store.settings.setting import Description, Settings, sentence
-from store.settings.train import AXES, TrainGrid, TrainSettings
+
+if TYPE_CHECKING:
+    from store.settings.setting import Description, Settings
 
 T = TypeVar("T")
+_keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 _COUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)([kmb]?)", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
 def count(value: str | int) -> int:
-    """A whole number above zero, as people write large ones: 10_000, 500k, 1.5M, 2b.
+    """Read a whole number above zero, as people write large ones: 10_000, 500k, 1.5M, 2b.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: it is not one.
     """
     found = _COUNT.fullmatch(str(value).strip())
     number = Decimal(found[1].replace("_", "")) * _UNITS[found[2].lower()] if found else Decimal(0)
     if number < 1 or number != number.to_integral_value():
-        raise typer.BadParameter(f"{str(value)!r} is no count; write 10_000, 500k or 1.5M.")
+        raise typer.BadParameter(f"{str(value)!r} is not a count; write 10_000, 500k or 1.5M.")
     return int(number)
 
 
@@ -40,20 +43,20 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
 def size(value: str | int) -> int:
-    """Bytes, as people write them: 500M, 2G, 1.5GB; a K is 1 024.
+    """Read a number of bytes, as people write it: 500M, 2G, 1.5GB; a K is 1 024.
 
     Raises:
-        typer.BadParameter: it is no size.
+        typer.BadParameter: it is not a size.
     """
     found = _SIZE.fullmatch(str(value).strip())
     number = int(Decimal(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")) if found else 0
     if number < 1:
-        raise typer.BadParameter(f"{str(value)!r} is no size; write 500M or 2G.")
+        raise typer.BadParameter(f"{str(value)!r} is not a size; write 500M or 2G.")
     return number
 
 
 def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[T, ...]]:
-    """A parser of `A,B,C`, each part taken by `parse`."""
+    """Return a parser of `A,B,C` that reads each part with `parse`."""
 
     def parts(value: str | tuple[T, ...]) -> tuple[T, ...]:
         if isinstance(value, tuple):
@@ -64,33 +67,33 @@ def several(parse: Callable[[str], T]) -> Callable[[str | tuple[T, ...]], tuple[
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `least` on."""
+    """Return a parser of whole numbers of at least `least`."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[+-]?\d+", text) or int(text) < least:
-            raise typer.BadParameter(f"{text!r} is no whole number from {least} on.")
+            raise typer.BadParameter(f"{text!r} is not a whole number of at least {least}.")
         return int(text)
 
     return parse
 
 
 def positive(text: str) -> float:
-    """A number from 0 on.
+    """Read a number of at least 0.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: it is not one.
     """
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise typer.BadParameter(f"{text!r} is no number from 0 on.")
+        raise typer.BadParameter(f"{text!r} is not a number of at least 0.")
     return number
 
 
 def word(text: str) -> str:
-    """Any text but none at all."""
+    """Return the text; refuse an empty one."""
     if not text:
         raise typer.BadParameter("an entry of the list is empty.")
     return text
@@ -103,7 +106,9 @@ class Flags:
     names: str
     """Separated by spaces."""
     from_file: bool = True
-    """Whether `--config FILE.toml` gives them too."""
+    """Whether `--config FILE.toml` may set them too."""
+    defaults: bool = False
+    """Whether they have the defaults of the class; else None stands for a flag that is not given."""
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -112,7 +117,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     The command is called with the settings made from the flags that were given.
     """
     signature = inspect.signature(function, eval_str=True)
-    groups: dict[str, tuple[type[Any], list[str]]] = {}
+    groups: dict[str, tuple[type[Any], Flags]] = {}
     parameters: list[inspect.Parameter] = []
     file: inspect.Parameter | None = None
     for parameter in signature.parameters.values():
@@ -121,18 +126,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         if flags is None:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
-        groups[parameter.name] = kind, flags.names.split()
-        parameters += _parameters(kind, flags.names.split())
+        groups[parameter.name] = kind, flags
+        parameters += _parameters(kind, flags)
         if flags.from_file:
-            file = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Config)
+            file = _keyword("config", default=None, annotation=Config)
     if file is not None:
         parameters.insert(-1, file)  # before --json, the last
 
     def run(**values: Any) -> None:
         values.pop("config", None)  # its callback has read it
-        for parameter, (kind, names) in groups.items():
-            given = {name: value for name in names if (value := values.pop(name)) not in (None, [])}
-            values[parameter] = kind.asked(**given) if kind is TrainGrid else kind(**given)
+        for parameter, (kind, flags) in groups.items():
+            given = {name: value for name in flags.names.split() if (value := values.pop(name)) not in (None, [])}
+            values[parameter] = getattr(kind, "asked", kind)(**given)
         function(**values)
 
     run.__doc__ = function.__doc__
@@ -140,43 +145,51 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _parameters(kind: type[Any], names: Sequence[str]) -> list[inspect.Parameter]:
-    """Typer's parameters of settings. None stands for a flag that is not given."""
-    cls: type[Settings] = TrainSettings if kind is TrainGrid else kind
+def _parameters(kind: type[Any], flags: Flags) -> list[inspect.Parameter]:
+    """Return Typer's parameters of settings."""
+    own = get_type_hints(kind)
+    cls: type[Settings] = own.get("settings", kind)  # a grid has lists of settings beside the settings they share
     types = get_type_hints(cls)
     found = []
-    for name in names:
-        is_list = kind is TrainGrid and name in AXES
+    for name in flags.names.split():
+        is_list = cls is not kind and name in own
         bare = _bare(types[name])
         value: Any = str if is_list else bare
-        annotation = Annotated[value | None, option_of(cls, name, bare, is_list=is_list)]
-        found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+        default = cls.__dataclass_fields__[name].default if flags.defaults else None  # type: ignore[attr-defined]
+        option = option_of(cls, name, bare, is_list=is_list, default=default)
+        taken: Any = value | None if default is None else value
+        found.append(_keyword(name, default=default, annotation=Annotated[taken, option]))
     return found
 
 
 def _bare(kind: Any) -> Any:
-    """A type without None, as Typer takes it."""
+    """Return a type without None, as Typer takes it."""
     if get_origin(kind) in (Union, UnionType):
         kind = next(one for one in get_args(kind) if one is not NoneType)
     return list[str] if get_origin(kind) is tuple else kind
 
 
-def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = False) -> Any:
-    """Typer's option of one setting of type `kind`: flags, placeholder, help with the default, parser and limit."""
+def option_of(cls: type[Settings], name: str, kind: Any, *, is_list: bool = False, default: Any = None) -> Any:
+    """Typer's option of one setting of type `kind`: flags, placeholder, help, parser and limits.
+
+    The help has the default where Typer does not know a `default`, and so cannot show it.
+    """
+    from store.settings.setting import sentence
+
     known = cls.description(name)
     on, off = flag_of(name)
-    help = with_flags(sentence(known))
+    help = with_flags(sentence(known) if default is None else f"{known.help}.")
     if kind is bool:
-        return typer.Option(f"{on}/{off}" if off else on, help=help)
+        return typer.Option(f"{on}/{off}" if off and default is None else on, help=help)
     if is_list:
         return typer.Option(on, metavar=f"{known.metavar},…", parser=several(_part(kind, known)), help=help)
     if parse := PARSERS.get(known.metavar):
         return typer.Option(on, metavar=known.metavar, parser=parse, help=help)
-    return typer.Option(on, metavar=known.metavar or None, min=known.least, help=help)
+    return typer.Option(on, metavar=known.metavar or None, min=known.least, max=known.most, help=help)
 
 
 def _part(kind: type, known: Description) -> Callable[[str], Any]:
-    """The parser of one entry of a list."""
+    """Return the parser of one entry of a list."""
     if kind is int:
         return PARSERS.get(known.metavar) or whole(int(known.least or 0))
     return positive if kind is float else word
@@ -186,6 +199,8 @@ PARSERS: dict[str, Callable[[str], int]] = {"COUNT": count, "SIZE": size}
 """Parsers by the placeholder of the value."""
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its name under --runs-dir.")]
+
+RunOrIndex = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5.")]
 
 Out = Annotated[
     Path | None,
@@ -208,6 +223,7 @@ Config = Annotated[
         help="Take flags from a file; those on the command line win.",
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file that is there, of whatever kind.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Color = Annotated[

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from monosem_tui.draw.palette import Palette
     from monosem_tui.draw.spans import Line
 
-PIPED_WIDTH = 100
-"""Default width where the reader's screen is unknown."""
+PIPED_WIDTH, WIDEST = 100, 10_000
+"""Width where the reader's screen is unknown, and at most."""
 
 
 def open_streams() -> None:
@@ -59,6 +59,14 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json_text(value) + "\n")
 
 
+def emit_result(values: dict[str, Any], text: str, *, json: bool) -> None:
+    """Print what a command has made: as JSON, or the one path that the next command needs."""
+    if json:
+        emit_json(values)
+    else:
+        emit_text(text)
+
+
 def narrate(text: str) -> None:
     """Print narration to stderr."""
     sys.stderr.write(visible(text) + "\n")
@@ -71,7 +79,7 @@ def complain(what: str, hint: str = "") -> None:
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal on which lines can be overwritten."""
+    """Return whether `stream` is a terminal on which lines can be overwritten."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -91,7 +99,7 @@ def palette(stream: TextIO | None = None) -> Palette:
 def page_width() -> int:
     """Return the width: $COLUMNS, else the terminal's (also before a pipe such as `| less`), else a page's."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
+    if given.isdecimal() and len(given) < 6 and 0 < int(given) <= WIDEST:
         return int(given)
     for stream in (sys.stdout, sys.stderr):
         if stream.isatty():
@@ -145,6 +153,11 @@ class Column:
     align: Literal["<", ">"] = "<"
     shrinks: bool = False
     """Whether it shrinks on a narrow terminal."""
+
+
+def right(*titles: str) -> list[Column]:
+    """Return columns of numbers."""
+    return [Column(title, ">") for title in titles]
 
 
 def emit_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

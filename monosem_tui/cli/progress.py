@@ -68,7 +68,7 @@ class TaskBar:
         return (after - before) / (last - first) if last > first else 0.0
 
     def amount(self) -> str:
-        """The amount done: `120k of 1.0M tokens`."""
+        """Return the amount done: `120k of 1.0M tokens`."""
         whole = "" if self.total is None else f" of {compact(self.total)}"
         return f"{compact(self.done)}{whole} {self.unit}"
 

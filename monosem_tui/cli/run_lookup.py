@@ -67,7 +67,7 @@ def only_run(root: Path) -> Place | None:
 
 
 def has_index(run: RunFolder) -> bool:
-    """Whether a run can be browsed: features.h5, or the first segment of an index."""
+    """Return whether a run can be browsed: features.h5, or the first segment of an index."""
     return run.features.is_file() or (run.index / "seg-00000.h5").is_file()
 
 

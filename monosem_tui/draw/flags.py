@@ -17,7 +17,7 @@ IRREGULAR = {
 
 
 def flag_of(name: str) -> tuple[str, str]:
-    """The flag of a setting, and the one that turns a switch off."""
+    """Return the flag of a setting, and the one that turns a switch off."""
     words = name.replace("_", "-")
     return IRREGULAR.get(name, (f"--{words}", f"--no-{words}"))
 

@@ -23,7 +23,7 @@ class Rendering(Enum):
     """Underlines, the strongest tokens bold, and `‹12.1›` after the peak: survives as plain text."""
 
     def following(self) -> Rendering:
-        """The next rendering, cyclically."""
+        """Return the next rendering, cyclically."""
         order = list(Rendering)
         return order[(order.index(self) + 1) % len(order)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 MINUS = "−"
 
@@ -63,6 +64,13 @@ def signed(value: float) -> str:
 def cosine(value: float) -> str:
     """Format a cosine: `0.41`, `−0.30`."""
     return f"{value:.2f}".replace("-", MINUS)
+
+
+def known(value: float | None, shown: Callable[[float], str] | str, missing: str = "-") -> str:
+    """Format a number by a function or a format such as `.3f`; `missing` stands for None."""
+    if value is None:
+        return missing
+    return format(value, shown) if isinstance(shown, str) else shown(value)
 
 
 def duration(seconds: float) -> str:

@@ -51,7 +51,7 @@ class Palette:
         return 0 if self.plain else self.colors
 
     def following(self) -> Palette:
-        """The next theme: dark, light, plain."""
+        """Return the next theme: dark, light, plain."""
         if self.plain:
             return replace(self, plain=False, dark=True)
         return replace(self, dark=False) if self.dark else replace(self, plain=True)
@@ -61,7 +61,7 @@ class Palette:
         return replace(self, plain=name == "plain", dark=name != "light") if name in THEMES else self
 
     def style(self, role: Role) -> Style:
-        """The style of a role."""
+        """Return the style of a role."""
         return _styles(self)[role]
 
 

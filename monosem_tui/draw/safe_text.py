@@ -7,7 +7,7 @@ terminals that cluster characters and in those that do not.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -96,26 +96,25 @@ def head(text: str, cells: int) -> str:
     """Return the start of printable text that fits, without an ellipsis."""
     if text.isascii():
         return text[: max(0, cells)]
-    kept: list[str] = []
-    for cluster, size in _clusters(text):
-        cells -= size
-        if cells < 0:
-            break
-        kept.append(cluster)
-    return "".join(kept)
+    return "".join(_fitting(_clusters(text), cells))
 
 
 def tail(text: str, cells: int) -> str:
     """Return the end of printable text that fits, without an ellipsis."""
     if text.isascii():
         return text[len(text) - min(len(text), max(0, cells)) :]
+    return "".join(reversed(_fitting(reversed(list(_clusters(text))), cells)))
+
+
+def _fitting(clusters: Iterable[tuple[str, int]], cells: int) -> list[str]:
+    """Return the clusters that fit, from the first on."""
     kept: list[str] = []
-    for cluster, size in reversed(list(_clusters(text))):
+    for cluster, size in clusters:
         cells -= size
         if cells < 0:
             break
         kept.append(cluster)
-    return "".join(reversed(kept))
+    return kept
 
 
 def cut(text: str, cells: int) -> str:

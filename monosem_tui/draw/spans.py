@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -51,16 +51,9 @@ class Role(Enum):
 
 
 HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
-HEAT_UNDER = (
-    Role.UNDER,
-    Role.HEAT_1_UNDER,
-    Role.HEAT_2_UNDER,
-    Role.HEAT_3_UNDER,
-    Role.HEAT_4_UNDER,
-    Role.HEAT_5_UNDER,
-)
+HEAT_UNDER = (Role.UNDER, *(Role[f"{role.name}_UNDER"] for role in HEAT[1:]))
 HUES = (Role.HUE_1, Role.HUE_2, Role.HUE_3, Role.HUE_4)
-HUES_UNDER = (Role.HUE_1_UNDER, Role.HUE_2_UNDER, Role.HUE_3_UNDER, Role.HUE_4_UNDER)
+HUES_UNDER = tuple(Role[f"{role.name}_UNDER"] for role in HUES)
 
 
 class Span(NamedTuple):
@@ -71,12 +64,34 @@ class Span(NamedTuple):
 
 
 Line = tuple[Span, ...]
+RULE, MARK = "─", "▌"
 
 
 def line(*parts: Span | str) -> Line:
     """Join spans and plain strings into a line, dropping empty ones."""
     spans = (part if isinstance(part, Span) else Span(part) for part in parts)
     return tuple(span for span in spans if span.text)
+
+
+def cursor_mark(here: bool) -> Span:
+    """Return the first cell of a row: a mark under the cursor, else a blank."""
+    return Span(MARK, Role.ACCENT) if here else Span(" ")
+
+
+def in_role(spans: Iterable[Span], role: Role) -> Line:
+    """Return the same text in another role."""
+    return tuple(Span(span.text, role) for span in spans)
+
+
+def ruled(left: Line, cells: int, right: Line = ()) -> Line:
+    """Return a rule from the end of `left`, cut where it is too long, to `right`."""
+    left = crop(left, cells - width_of(right))
+    return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
+
+
+def rule(title: str, cells: int, role: Role = Role.BOLD) -> Line:
+    """Return a rule with a title near its start."""
+    return ruled(line(Span(f"{RULE} ", Role.DIM), Span(title, role), " "), cells)
 
 
 def text_of(spans: Iterable[Span]) -> str:
@@ -99,15 +114,7 @@ def crop(spans: Sequence[Span], cells: int) -> Line:
     """Return the start of a line in at most `cells` cells, with `…` where something is missing."""
     if width_of(spans) <= cells:
         return tuple(spans)
-    kept: list[Span] = []
-    room = cells - 1
-    for span in spans:
-        part = safe.head(span.text, room)
-        if part:
-            kept.append(Span(part, span.role))
-        room -= safe.width(part)
-        if part != span.text:
-            break
+    kept, _ = _fitting(spans, cells - 1, safe.head)
     return (*kept, Span(safe.ELLIPSIS, Role.DIM)) if cells > 0 else ()
 
 
@@ -116,16 +123,21 @@ def crop_left(spans: Sequence[Span], cells: int) -> Line:
     missing = cells - width_of(spans)
     if missing >= 0:
         return line(" " * missing, *spans)
-    kept: list[Span] = []
-    room = cells - 1
-    for span in reversed(spans):
-        part = safe.tail(span.text, room)
-        if part:
-            kept.append(Span(part, span.role))
-        room -= safe.width(part)
-        if part != span.text:
-            break
+    kept, room = _fitting(reversed(spans), cells - 1, safe.tail)
     return line(Span(safe.ELLIPSIS, Role.DIM), " " * room, *reversed(kept)) if cells > 0 else ()
+
+
+def _fitting(spans: Iterable[Span], room: int, cut: Callable[[str, int], str]) -> tuple[list[Span], int]:
+    """Return the spans that fit, the last one shortened by `cut`, and the cells that are left."""
+    kept: list[Span] = []
+    for text, role in spans:
+        part = cut(text, room)
+        if part:
+            kept.append(Span(part, role))
+        room -= safe.width(part)
+        if part != text:
+            break
+    return kept, room
 
 
 def wrap(parts: Sequence[Line], cells: int, between: str, indent: int = 0) -> list[Line]:

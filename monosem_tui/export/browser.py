@@ -24,10 +24,11 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.export.feature_html import Browser, as_html
 from monosem_tui.model.feature_card import top_token
-from monosem_tui.model.feature_document import ExampleRequest, read_document
+from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.histogram import density_histogram
+from store.settings.features import ExampleSettings
 
 SAMPLE = 4096
 """Active tokens from which companions are computed, so that dense features take no longer."""
@@ -61,7 +62,7 @@ def write_browser(
     browser = Browser(store.d_sae, _asset("page.js"))
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, ExampleRequest(), name, SAMPLE)
+            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE)
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")
             task.advance(1)

@@ -11,6 +11,7 @@ from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.model.feature_card import FeatureCard, ShownExample
 from monosem_tui.model.feature_document import Document
+from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_page import section_words
 
 _STYLE = """
@@ -85,8 +86,7 @@ def _numbers(document: Document) -> Iterator[str]:
     if card.dead:
         yield f"<p>Dead: it fires on none of the {count(card.n_counted)} tokens of the index.</p>"
         return
-    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
-    at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+    values, at = quantile_texts(figures)
     yield (
         f"<p>fires on {share(card.density)} of tokens ({count(card.count)}) · max {activation(card.max)} · "
         f"mean {activation(card.mean)} · norm {card.norm:.2f}<br>"

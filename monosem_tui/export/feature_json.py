@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from monosem_tui.model.feature_document import ExampleRequest
+from monosem_tui.model.feature_document import example_sections
 from monosem_tui.model.feature_stats import LISTED
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
@@ -13,42 +13,49 @@ from store.query.cofiring import cofiring
 from store.query.drift import drift
 from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
+from store.settings.features import ExampleSettings
 
 
 def feature_json(
-    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest
+    store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleSettings
 ) -> dict[str, Any]:
     """Return the page for programs; keys may be added, never renamed."""
-    logits, near, columns = store.logits(feature), store.neighbours(feature), store.columns
-    quantiles = store.quantiles(feature)
+    logits, near, quantiles = store.logits(feature), store.neighbours(feature), store.quantiles(feature)
+    sections = example_sections(store, feature, choice)
     return {
         "feature": feature,
         "label": notes.get(feature, FeatureNotes()).label,
-        "n_active": int(columns.count_F[feature]),
-        "density": float(columns.density_F[feature]),
-        "max": float(columns.max_F[feature]),
-        "mean": float(columns.mean_F[feature]),
-        "histogram": _histogram(activation_histogram(store, feature)),
+        **figures_json(store, feature),
+        "histogram": histogram_json(activation_histogram(store, feature)),
         "logits": {
             "top": _effects(store, logits.top),
             "bottom": _effects(store, logits.bottom),
-            "histogram": _histogram(logit_histogram(store, feature)),
+            "histogram": histogram_json(logit_histogram(store, feature)),
         },
         "neighbours": [
             {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
         ],
-        "examples": [
-            example_json(store, example) for section in choice.sections(store, feature) for example in section.examples
-        ],
+        "examples": [example_json(store, example) for section in sections for example in section.examples],
         "zeros": zeros(store, feature),
         "quantiles": {"q": list(quantiles.q), "values": quantiles.value.tolist()},
-        "log_histogram": _histogram(log_histogram(store, feature)),
+        "log_histogram": histogram_json(log_histogram(store, feature)),
         "cofiring": _cofiring(store, notes, feature),
         "neurons": [
             {"layer": store.spec.neuron_layer, "neuron": int(i), "cosine": float(cosine)}
             for i, cosine in zip(*store.neurons(feature), strict=True)
         ],
         "drift": _drift(store, feature),
+    }
+
+
+def figures_json(store: FeatureStore, feature: int) -> dict[str, Any]:
+    """Return a feature's figures, as in each list of features."""
+    columns = store.columns
+    return {
+        "n_active": int(columns.count_F[feature]),
+        "density": float(columns.density_F[feature]),
+        "max": float(columns.max_F[feature]),
+        "mean": float(columns.mean_F[feature]),
     }
 
 
@@ -64,7 +71,8 @@ def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
     }
 
 
-def _histogram(found: Histogram | None) -> dict[str, Any] | None:
+def histogram_json(found: Histogram | None) -> dict[str, Any] | None:
+    """Return a histogram; None where there is none."""
     return None if found is None else {"edges": found.edges.tolist(), "counts": found.counts.tolist()}
 
 

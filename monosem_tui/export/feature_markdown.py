@@ -11,6 +11,7 @@ from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.token_text import SPACE
 from monosem_tui.model.feature_card import FeatureCard, ShownExample
 from monosem_tui.model.feature_document import Document
+from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_page import section_words
 from monosem_tui.pages.passage import MARKED
 
@@ -49,8 +50,7 @@ def _numbers(document: Document) -> str:
     card, figures = document.card, document.figures
     if card.dead:
         return f"Dead: it fires on none of the {count(card.n_counted)} tokens of the index."
-    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
-    at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+    values, at = quantile_texts(figures)
     rows = [
         ("fires on", f"{share(card.density)} of tokens ({count(card.count)})"),
         ("max, mean", f"{activation(card.max)}, {activation(card.mean)}"),

@@ -9,9 +9,10 @@ from monosem_tui.draw.json_text import json_text
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.feature_markdown import as_markdown
-from monosem_tui.model.feature_document import ExampleRequest, read_document
+from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
+from store.settings.features import ExampleSettings
 
 Form = Literal["markdown", "html", "json"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -20,7 +21,7 @@ _LONGEST_NAME = 80
 
 
 def as_file(
-    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest, run: str
+    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleSettings, run: str
 ) -> str:
     """Return a feature's page in one of `FORMS`.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from monosem_tui.export.feature_json import figures_json
 from store.files.atomic import atomic_path
 from store.index.columns import QUANTILES
 from store.index.reader import FeatureStore
@@ -34,10 +35,7 @@ def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
             "label": said.label,
             "bookmark": said.bookmark,
             "tags": " ".join(said.tags),
-            "n_active": int(columns.count_F[feature]),
-            "density": float(columns.density_F[feature]),
-            "max": float(columns.max_F[feature]),
-            "mean": float(columns.mean_F[feature]),
+            **figures_json(store, feature),
             **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
             "decoder_norm": float(columns.decoder_norm_F[feature]),
             "top_token": words.strings([top_token])[0] if top_token >= 0 else "",

@@ -100,6 +100,25 @@ class Action:
     needs: tuple[Need, ...] = ()
 
 
+@dataclass(frozen=True)
+class KeyGroup:
+    """Makes the actions of one place."""
+
+    where: Where
+    prefix: str = ""
+    """First part of their ids."""
+    need: Need | None = None
+    """Need that all of them share."""
+
+    def __call__(
+        self, name: str, method: str, keys: str, title: str, help: str = "", hint: str = "", need: Need | None = None
+    ) -> Action:
+        """Return an action of the place; `keys` are separated by spaces."""
+        needs = tuple(one for one in (self.need, need) if one)
+        named = f"{self.prefix}.{name}" if self.prefix else name
+        return Action(named, method, tuple(keys.split()), title, self.where, help, hint, needs)
+
+
 _SHOWN_KEYS = {
     "down": "↓",
     "up": "↑",

@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from monosem_tui.keys.actions import Action, Where
+from monosem_tui.keys.actions import Action, KeyGroup, Where
 
 
-def scrolling(place: Where, prefix: str) -> tuple[Action, ...]:
+def scrolling(pane: KeyGroup) -> tuple[Action, ...]:
     """Return the actions of a pane of lines."""
     return (
-        Action(f"{prefix}.down", "scroll(1)", ("j", "down"), "a line down", place, "down, up", "j/k scroll"),
-        Action(f"{prefix}.up", "scroll(-1)", ("k", "up"), "a line up", place),
-        *turning(place, prefix),
+        pane("down", "scroll(1)", "j down", "a line down", "down, up", "j/k scroll"),
+        pane("up", "scroll(-1)", "k up", "a line up"),
+        *turning(pane),
     )
 
 
-def turning(place: Where, prefix: str) -> tuple[Action, ...]:
+def turning(pane: KeyGroup) -> tuple[Action, ...]:
     """Return the actions that move by screens and to the ends."""
+    ends = pane("top", "end(-1)", "g home", "the top", "top, end"), pane("end", "end(1)", "G end", "the end")
+    return (*leafing(pane), *ends)
+
+
+def leafing(pane: KeyGroup) -> tuple[Action, ...]:
+    """Return the actions that move by screens."""
     return (
-        Action(f"{prefix}.half-down", "turn(0.5)", ("ctrl+d",), "half a screen down", place, "half a screen"),
-        Action(f"{prefix}.half-up", "turn(-0.5)", ("ctrl+u",), "half a screen up", place),
-        Action(
-            f"{prefix}.page-down", "turn(1)", ("pagedown", "space", "ctrl+f"), "a screen down", place, "a whole screen"
-        ),
-        Action(f"{prefix}.page-up", "turn(-1)", ("pageup",), "a screen up", place),
-        Action(f"{prefix}.top", "end(-1)", ("g", "home"), "the top", place, "top, end"),
-        Action(f"{prefix}.end", "end(1)", ("G", "end"), "the end", place),
+        pane("half-down", "turn(0.5)", "ctrl+d", "half a screen down", "half a screen"),
+        pane("half-up", "turn(-0.5)", "ctrl+u", "half a screen up"),
+        pane("page-down", "turn(1)", "pagedown space ctrl+f", "a screen down", "a whole screen"),
+        pane("page-up", "turn(-1)", "pageup", "a screen up"),
     )
 
 

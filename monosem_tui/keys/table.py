@@ -27,6 +27,23 @@ ACTIONS: tuple[Action, ...] = (
     *everywhere.EVERYWHERE,
 )
 """All actions, in the order in which the bottom line names them; no two within reach at once share a key."""
+_TEXTUAL_KEYS = {
+    "/": "slash",
+    ":": "colon",
+    "?": "question_mark",
+    "<": "less_than_sign",
+    ">": "greater_than_sign",
+    "+": "plus",
+    "-": "minus",
+    "=": "equals_sign",
+    "{": "left_curly_bracket",
+    "}": "right_curly_bracket",
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
+    "@": "at",
+}
+
+"""Names of Textual for keys that our tables write as the character."""
 
 
 def at(*places: Where) -> list[Action]:
@@ -37,3 +54,8 @@ def at(*places: Where) -> list[Action]:
 def within_reach(*places: Where) -> list[Action]:
     """Return the actions of some places and those that work everywhere; while typing or asked, only the former."""
     return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)
+
+
+def pressed(key: str, actions: list[Action]) -> Action | None:
+    """Return the action of a key; None where none of them has it."""
+    return next((action for action in actions if key in (_TEXTUAL_KEYS.get(k, k) for k in action.keys)), None)

@@ -59,13 +59,16 @@ class ModelClient:
             start: opens a connection to a server.
             comes_back: whether the server may hold a text from an earlier session.
         """
-        self._run, self._start, self._comes_back = run, start, comes_back
+        self._run, self._start = run, start
+        self.attached = comes_back
+        """Whether the server outlives the terminal."""
         self._numbers = count(1)
         self._process: ModelLink | None = None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
         self._then: Callable[[], None] | None = None
         self._after_start: int | None = None
-        self._recipe: Recipe | None = None
+        self.recipe: Recipe | None = None
+        """The recipe of the text on the screen, with its last clamps."""
         self.begun: Recipe | None = None
         """The recipe with which the text on the screen was started."""
         self._wanted: Recipe | None = None
@@ -73,7 +76,8 @@ class ModelClient:
         self._clamps: tuple[str, ...] = ()
         self._in_force: tuple[str, ...] | None = ()
         """The clamps that the server applies; None where unknown."""
-        self._started = False
+        self.is_open = False
+        """Whether the server still holds the text on the screen."""
         self.phase = Phase.NONE
         self.ready: wire.Ready | None = None
         self.working: wire.Working | None = None
@@ -91,23 +95,8 @@ class ModelClient:
         self.said = ""
         """A sentence to show once; the caller that shows it empties it."""
 
-    @property
-    def recipe(self) -> Recipe | None:
-        """The recipe of the text on the screen, with its last clamps."""
-        return self._recipe
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the server still holds the text on the screen."""
-        return self._started
-
-    @property
-    def attached(self) -> bool:
-        """Whether the server outlives the terminal."""
-        return self._comes_back
-
     def belongs(self, process: object) -> bool:
-        """Whether this is the present connection."""
+        """Return whether this is the present connection."""
         return process is self._process
 
     # Requests
@@ -122,10 +111,10 @@ class ModelClient:
         self._with_model(lambda: self._begin(recipe, tokens) if self._can_be(recipe) else None)
 
     def can_go_on(self, recipe: Recipe) -> bool:
-        """Whether the text on the screen has these settings (clamps aside) and is incomplete."""
-        known, wanted = self._recipe, recipe
+        """Return whether the text on the screen has these settings (clamps aside) and is incomplete."""
+        known, wanted = self.recipe, recipe
         same = known is not None and _apart_from_clamps(known) == _apart_from_clamps(wanted)
-        return self._started and same and not self.writing.complete and self.phase is not Phase.DEAD
+        return self.is_open and same and not self.writing.complete and self.phase is not Phase.DEAD
 
     def go(self, tokens: int | None = None) -> None:
         """Continue the text."""
@@ -144,7 +133,7 @@ class ModelClient:
     def change(self, clamps: tuple[str, ...]) -> None:
         """Change the clamps from the next token on."""
         self._clamps = clamps
-        if self._started and clamps != self._in_force and not self._starting:
+        if self.is_open and clamps != self._in_force and not self._starting:
             self._in_force = clamps
             self._changing = self._tell(lambda number: wire.ChangeClamps(id=number, clamps=clamps))
 
@@ -171,7 +160,7 @@ class ModelClient:
             self._then = None
         elif self.phase is Phase.BUSY:
             self._tell(lambda number: wire.Stop(id=number))
-            self._started = False
+            self.is_open = False
 
     def restart(self) -> None:
         """Start another connection; the text stays on the screen."""
@@ -202,7 +191,7 @@ class ModelClient:
                 self.working = message
             case wire.Ready():
                 self.ready, self.phase, self.working = message, Phase.RESTING, None
-                if self._comes_back:
+                if self.attached:
                     self._recalling = self._tell(lambda number: wire.Recall(id=number))
                 then, self._then = self._then, None
                 if then is not None:
@@ -237,8 +226,8 @@ class ModelClient:
                 pass
 
     def _take_started(self, message: wire.Started) -> None:
-        self._starting, self._started = 0, True
-        self._recipe = self.begun = self._wanted
+        self._starting, self.is_open = 0, True
+        self.recipe = self.begun = self._wanted
         self.writing = Transcript(prompt=message.prompt)
         self.change(self._clamps)
         self.go(self._after_start)
@@ -249,16 +238,16 @@ class ModelClient:
         recipe = message.recipe
         if recipe is None or self._starting:
             return
-        self._started, self._going = True, message.id
-        self._recipe = self._wanted = self.begun = recipe
+        self.is_open, self._going = True, message.id
+        self.recipe = self._wanted = self.begun = recipe
         self.recalled = True
         self._clamps = self._in_force = recipe.clamps
         self.writing, self.phase = Transcript(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
-        before = self._recipe.clamps if self._recipe is not None else ()
-        if self._recipe is not None:
-            self._recipe = replace(self._recipe, clamps=message.clamps)
+        before = self.recipe.clamps if self.recipe is not None else ()
+        if self.recipe is not None:
+            self.recipe = replace(self.recipe, clamps=message.clamps)
         self.said = f"takes effect at token {message.from_token + 1}"
         changed = {*before} ^ {*message.clamps}
         if changed and all(parse_clamp(clamp).where.part in READ_ONCE for clamp in changed):
@@ -270,7 +259,7 @@ class ModelClient:
         if message.id == self._load:
             self.phase, self.ready, self._then, self._load = Phase.NONE, None, None, 0
         elif message.id == self._going:  # the server has dropped the text
-            self._going, self._started = 0, False
+            self._going, self.is_open = 0, False
             self._at_rest()
         elif message.id == self._starting:
             self._starting = 0
@@ -307,7 +296,7 @@ class ModelClient:
         self._starting = self._tell(lambda number: wire.Start(id=number, recipe=recipe))
 
     def _can_be(self, recipe: Recipe) -> bool:
-        """Whether the model can read such a prompt; reports why not."""
+        """Return whether the model can read such a prompt; report why not."""
         if recipe.chat and self.ready is not None and not self.ready.chat:
             self.problem = no_template(self.ready)
             return False
@@ -329,7 +318,7 @@ class ModelClient:
         """Record that the server is gone; the texts stay."""
         self.phase, self._process, self.ready, self.working, self._then = phase, None, None, None, None
         self._load = self._starting = self._going = self._branching = self._changing = self._asked = self._recalling = 0
-        self._started = False
+        self.is_open = False
 
 
 def no_template(ready: wire.Ready) -> str:

@@ -62,7 +62,11 @@ class ProcessConnection:
 
     def tell(self, request: wire.Request) -> None:
         """Send a request; after the server has ended it is dropped, and `ConnectionEnd` reports the end."""
-        self._outbox.put(wire.encode(request))
+        line = wire.encode(request)
+        if len(line) > wire.LONGEST_REQUEST:
+            self._hear(wire.Failed(id=request.id, what="the text is too long", hint=f"{len(line):,} bytes"))
+        else:
+            self._outbox.put(line)
 
     def take(self) -> list[ProcessMessage]:
         """Return the messages received since the last call."""
@@ -73,11 +77,46 @@ class ProcessConnection:
 
     def close(self) -> None:
         """Close the connection."""
+        with self._life:
+            self._closed = True
+        self._outbox.put(None)
+        with suppress(OSError):
+            self._end()
+
+    def _connect(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Return the ends to read answers from and to write requests to.
+
+        Raises:
+            MonosemError: the server could not be started or reached.
+        """
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Break the connection, if there is one."""
+        raise NotImplementedError
+
+    def _why(self) -> str:
+        """Return the reason for an unexplained end, once there are no more answers."""
         raise NotImplementedError
 
     def _run(self) -> None:
         """Connect, then write requests."""
-        raise NotImplementedError
+        try:
+            with self._life:
+                if self._closed:
+                    return
+                answers, requests = self._connect()
+        except MonosemError as error:
+            self._hear(ConnectionEnd(" · ".join(filter(None, (error.what, error.hint)))))
+            return
+        threading.Thread(target=self._read, args=(answers,), daemon=True).start()
+        self._write(requests)
+
+    def _read(self, answers: IO[bytes]) -> None:
+        with answers:
+            gone = self._listen(answers)
+        why = self._why()
+        self._hear(ConnectionEnd(f"it was {gone}" if gone else why, idle=bool(gone)))
 
     def _write(self, lines: IO[bytes]) -> None:
         """Write requests until the connection is closed from either side."""
@@ -136,44 +175,24 @@ class ModelProcess(ProcessConnection):
         """Process id, once it has been started."""
         return self._process.pid if self._process else None
 
-    def close(self) -> None:
-        """End the process; it has nothing to save."""
-        with self._life:
-            self._closed = True
-            process = self._process
-        self._outbox.put(None)
-        if process is not None:
-            with suppress(OSError):
-                process.kill()
-
-    def _run(self) -> None:
+    def _connect(self) -> tuple[IO[bytes], IO[bytes]]:
+        pipe = subprocess.PIPE
         try:
-            with self._life:
-                if self._closed:
-                    return
-                self._process = process = self._popen()
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(list(self._command(self._log)), stdin=pipe, stdout=pipe, stderr=log)
         except OSError as error:
-            self._hear(ConnectionEnd(f"the model's process could not be started: {error}"))
-            return
-        assert process.stdin is not None
-        threading.Thread(target=self._read, args=(process,), daemon=True).start()
-        self._write(process.stdin)
+            raise MonosemError(f"the model's process could not be started: {error}") from error
+        assert self._process.stdin is not None and self._process.stdout is not None
+        return self._process.stdout, self._process.stdin
 
-    def _popen(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                list(self._command(self._log)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
+    def _end(self) -> None:
+        """End the process; it has nothing to save."""
+        if self._process is not None:
+            self._process.kill()
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as answers:
-            gone = self._listen(answers)
-        code = process.wait()
-        self._hear(ConnectionEnd(f"it was {gone}" if gone else self._last_words(code), idle=bool(gone)))
-
-    def _last_words(self, code: int) -> str:
-        """Return the reason for an unexplained exit."""
+    def _why(self) -> str:
+        assert self._process is not None
+        code = self._process.wait()
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             why = ", often out of memory" if -code == signal.SIGKILL else ""
@@ -213,33 +232,16 @@ class AttachedProcess(ProcessConnection):
             request = replace(request, run=str(Path(request.run).absolute()))
         super().tell(request)
 
-    def close(self) -> None:
-        """Disconnect."""
-        with self._life:
-            self._closed = True
-            connection = self._connection
-        self._outbox.put(None)
-        if connection is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+    def _connect(self) -> tuple[IO[bytes], IO[bytes]]:
+        self._connection = connect(self._path)
+        return self._connection.makefile("rb"), self._connection.makefile("wb")
 
-    def _run(self) -> None:
-        try:
-            with self._life:
-                if self._closed:
-                    return
-                self._connection = connection = connect(self._path)
-        except MonosemError as error:
-            self._hear(ConnectionEnd(" · ".join(filter(None, (error.what, error.hint)))))
-            return
-        threading.Thread(target=self._read, args=(connection,), daemon=True).start()
-        self._write(connection.makefile("wb"))
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.shutdown(socket.SHUT_RDWR)
 
-    def _read(self, connection: socket.socket) -> None:
-        with connection.makefile("rb") as answers:
-            gone = self._listen(answers)
-        lost = f"nobody answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
-        self._hear(ConnectionEnd(f"it was {gone}" if gone else lost, idle=bool(gone)))
+    def _why(self) -> str:
+        return f"no server answers at {self._path} any more: monosem serve RUN --socket {self._path} starts it again"
 
 
 def _lines(answers: IO[bytes]) -> Iterator[bytes]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from store.live import wire
-from store.live.model_outputs import ClampedAct, DrawnToken, End, Step
+from store.live.model_outputs import ClampedAct, DrawnToken, End, Step, perplexity
 
 
 @dataclass
@@ -75,13 +74,3 @@ class Transcript:
             return None
         changed = [kl for kl in self.kl[first:] if math.isfinite(kl)]
         return (sum(changed) / len(changed), first) if changed else None
-
-
-def perplexity(logprobs: Sequence[float]) -> float | None:
-    """Return exp of minus the mean; None without tokens or with a non-finite log-probability."""
-    if not logprobs or not all(map(math.isfinite, logprobs)):
-        return None
-    try:
-        return math.exp(-sum(logprobs) / len(logprobs))
-    except OverflowError:
-        return None

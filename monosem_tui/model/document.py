@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.draw.token_text import display_tokens
+from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.feature_card import ShownExample
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
-STRETCH = 1024
-"""Tokens read at once."""
 MOST_INSPECTED = 2048
 """Tokens of a document that are inspected together."""
-LOOK = 128
-"""Tokens after the wanted end of a stretch that are searched for a better place to cut."""
 
 
 @dataclass(frozen=True)
@@ -96,37 +93,37 @@ def place_of(store: FeatureStore, number: int) -> int:
     return int(starts[found[0]])
 
 
-def passage(store: FeatureStore, place: int) -> Passage:
-    """Return the text of the document around a position: from its start, up to the position at least.
+def passage(store: FeatureStore, place: int, most: int = MOST_INSPECTED) -> Passage:
+    """Return at most `most` tokens of the document around a position: from its start, up to the position at least.
 
     Raises:
         MonosemError: there is no such position, or the store is damaged or has vanished.
     """
     whole = find_whole(store, 0, place)
     start = whole.start
-    if place - start >= MOST_INSPECTED:
-        start = _cut(store, whole, place - MOST_INSPECTED // 2)
-    stop = min(whole.stop, start + MOST_INSPECTED)
+    if place - start >= most:
+        start = _cut(store, whole, place - most // 2, CUTS)
+    stop = min(whole.stop, start + most)
     tokens = store.tokens(start, stop)
     if store.spec.excluded == "bos":  # Inspect adds its own BOS to each context
         tokens = tokens[store.counted(start, stop)]
     return Passage(whole.name, store.vocabulary.text(tokens), len(tokens), whole.stop - whole.start)
 
 
-def first_stretch(store: FeatureStore, whole: Whole) -> Stretch:
+def first_stretch(store: FeatureStore, whole: Whole, cuts: Cuts = CUTS) -> Stretch:
     """Return the text around the peak, or all of a short document."""
-    start = _cut(store, whole, whole.place - STRETCH)
-    return _read(store, whole, start, _cut(store, whole, whole.place + STRETCH))
+    start = _cut(store, whole, whole.place - cuts.size, cuts)
+    return _read(store, whole, start, _cut(store, whole, whole.place + cuts.size, cuts))
 
 
-def stretch_before(store: FeatureStore, whole: Whole, place: int) -> Stretch:
+def stretch_before(store: FeatureStore, whole: Whole, place: int, cuts: Cuts = CUTS) -> Stretch:
     """Return the stretch that ends at a position."""
-    return _read(store, whole, _cut(store, whole, place - STRETCH), place)
+    return _read(store, whole, _cut(store, whole, place - cuts.size, cuts), place)
 
 
-def stretch_from(store: FeatureStore, whole: Whole, place: int) -> Stretch:
+def stretch_from(store: FeatureStore, whole: Whole, place: int, cuts: Cuts = CUTS) -> Stretch:
     """Return the stretch that starts at a position."""
-    return _read(store, whole, place, _cut(store, whole, place + STRETCH))
+    return _read(store, whole, place, _cut(store, whole, place + cuts.size, cuts))
 
 
 def _read(store: FeatureStore, whole: Whole, start: int, stop: int) -> Stretch:
@@ -134,11 +131,11 @@ def _read(store: FeatureStore, whole: Whole, start: int, stop: int) -> Stretch:
     return Stretch(start, stop, tokens, store.activations(whole.feature, start, stop))
 
 
-def _cut(store: FeatureStore, whole: Whole, wanted: int) -> int:
+def _cut(store: FeatureStore, whole: Whole, wanted: int, cuts: Cuts) -> int:
     """Return a position near `wanted`, after a newline or else before a word, so that nothing is split."""
-    if wanted <= whole.start or wanted + LOOK >= whole.stop:
+    if wanted <= whole.start or wanted + cuts.look >= whole.stop:
         return whole.start if wanted <= whole.start else whole.stop
-    tokens = store.vocabulary.tokens(store.tokens(wanted, wanted + LOOK))
+    tokens = store.vocabulary.tokens(store.tokens(wanted, wanted + cuts.look))
     for number, token in enumerate(tokens[:-1]):
         if token.endswith(b"\n"):
             return wanted + number + 1

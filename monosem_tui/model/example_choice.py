@@ -1,4 +1,4 @@
-"""The choice of examples on a page, and of text around each."""
+"""The choice of examples on a page, of text around each, and where documents are cut."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ EXTENTS = (
 )
 LINE = 1
 """Default extent, as an index into EXTENTS."""
+
+
+class Cuts(NamedTuple):
+    """Where a document is cut into stretches."""
+
+    size: int = 1024
+    """Tokens read at once."""
+    look: int = 128
+    """Tokens after the wanted end of a stretch that are searched for a better place to cut."""
+
+
+CUTS = Cuts()
+"""Default cuts."""
 
 
 @dataclass(frozen=True)

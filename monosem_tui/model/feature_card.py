@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.model.example_choice import USUAL, ExampleChoice
 from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
-from store.query.examples import Example, sections
+from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
 
 TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
@@ -119,13 +121,7 @@ def read_card(
         before=choice.text.before,
         after=choice.text.after,
     )
-    examples = [
-        ShownSection(
-            s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], choice.unit, choice.seed
-        )
-        for s in found
-    ]
-    return replace(card, sections=examples, choice=choice)
+    return replace(card, sections=shown_sections(store, found, choice.unit, choice.seed), choice=choice)
 
 
 def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> FeatureCard:
@@ -136,13 +132,9 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
     """
     store.check_lengths()
     logits, columns = store.logits(feature), store.columns
-    note = notes.get(feature, FeatureNotes())
     return FeatureCard(
         feature=feature,
-        label=printable(note.label),
-        bookmark=note.bookmark,
-        tags=[printable(tag) for tag in note.tags],
-        comment=printable(note.comment),
+        **_noted(notes, feature),
         count=int(columns.count_F[feature]),
         density=float(columns.density_F[feature]),
         max=float(columns.max_F[feature]),
@@ -162,17 +154,20 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
 
 def renoted(card: FeatureCard, store: FeatureStore, notes: dict[int, FeatureNotes]) -> FeatureCard:
     """Return the card with present notes: the same object if they have not changed."""
-    note = notes.get(card.feature, FeatureNotes())
-    fresh = replace(
-        card,
-        label=printable(note.label),
-        bookmark=note.bookmark,
-        tags=[printable(tag) for tag in note.tags],
-        comment=printable(note.comment),
-        near=[replace(near, name=feature_name(store, notes, near.feature)) for near in card.near],
-    )
-    said = ("label", "bookmark", "tags", "comment", "near")
-    return fresh if any(getattr(fresh, name) != getattr(card, name) for name in said) else card
+    near = [replace(near, name=feature_name(store, notes, near.feature)) for near in card.near]
+    said = _noted(notes, card.feature) | {"near": near}
+    return replace(card, **said) if any(value != getattr(card, name) for name, value in said.items()) else card
+
+
+def _noted(notes: dict[int, FeatureNotes], feature: int) -> dict[str, Any]:
+    """Return the fields of a card that notes decide."""
+    note = notes.get(feature, FeatureNotes())
+    return {
+        "label": printable(note.label),
+        "bookmark": note.bookmark,
+        "tags": [printable(tag) for tag in note.tags],
+        "comment": printable(note.comment),
+    }
 
 
 def feature_name(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> str:
@@ -185,6 +180,16 @@ def top_token(store: FeatureStore, feature: int) -> str:
     """Return a feature's top token with spaces as `·`; empty for a dead feature."""
     token = int(store.columns.top_token_F[feature])
     return display_token(store.vocabulary.token(token)) if token >= 0 else ""
+
+
+def shown_sections(
+    store: FeatureStore, found: Sequence[Section], unit: str, seed: int | None = None
+) -> list[ShownSection]:
+    """Convert sections of the store; see `ShownSection` for `unit` and `seed`."""
+    return [
+        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit, seed)
+        for s in found
+    ]
 
 
 def shown(store: FeatureStore, example: Example) -> ShownExample:

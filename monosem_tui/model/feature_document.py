@@ -9,50 +9,34 @@ from monosem_tui.model.example_choice import ExampleChoice
 from monosem_tui.model.feature_card import (
     AFTER,
     BEFORE,
-    INTERVAL_EXAMPLES,
-    INTERVALS,
     RANDOM_EXAMPLES,
     TOP_EXAMPLES,
     FeatureCard,
-    ShownSection,
     read_facts,
-    shown,
+    shown_sections,
 )
 from monosem_tui.model.feature_stats import Figures, read_figures
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Section, sections
+from store.settings.features import ExampleSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExampleRequest:
-    """The examples wanted; see store.query.examples.sections."""
+def same_examples(shown: ExampleChoice) -> ExampleSettings:
+    """Return the examples of a screen's choice, with as much text as a form shows by default."""
+    return ExampleSettings(
+        top=TOP_EXAMPLES,
+        intervals=shown.intervals,
+        random=RANDOM_EXAMPLES,
+        seed=shown.seed,
+        one_per_document=shown.one_per_document,
+    )
 
-    top: int = 10
-    intervals: int = INTERVALS
-    each: int = INTERVAL_EXAMPLES
-    random: int = 0
-    seed: int = 0
-    one_per_document: bool = False
-    before: int | None = None
-    """Tokens before the peak; None for the form's default."""
-    after: int | None = None
 
-    @classmethod
-    def of(cls, shown: ExampleChoice) -> ExampleRequest:
-        """Return the request for a screen's choice, with the form's default text."""
-        return cls(
-            top=TOP_EXAMPLES,
-            intervals=shown.intervals,
-            random=RANDOM_EXAMPLES,
-            seed=shown.seed,
-            one_per_document=shown.one_per_document,
-        )
-
-    def sections(self, store: FeatureStore, feature: int, **usual: int) -> list[Section]:
-        """Return the examples; `usual` holds the defaults of the form."""
-        asked = {name: value for name, value in asdict(self).items() if value is not None}
-        return sections(store, feature, **(usual | asked))
+def example_sections(store: FeatureStore, feature: int, choice: ExampleSettings, **usual: int) -> list[Section]:
+    """Return the examples; `usual` holds the amount of text that a form shows by default."""
+    asked = {name: value for name, value in asdict(choice).items() if value is not None}
+    return sections(store, feature, **(usual | asked))
 
 
 @dataclass(frozen=True)
@@ -71,7 +55,7 @@ def read_document(
     store: FeatureStore,
     notes: dict[int, FeatureNotes],
     feature: int,
-    choice: ExampleRequest,
+    choice: ExampleSettings,
     run: str,
     sample: int | None = None,
 ) -> Document:
@@ -80,16 +64,8 @@ def read_document(
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
-    card = _card(store, notes, feature, choice)
+    unit = "document" if choice.one_per_document else "context"
+    found = example_sections(store, feature, choice, before=BEFORE, after=AFTER)
+    card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit))
     figures = read_figures(store, notes, feature, sample)
     return Document(printable(run), printable(store.spec.title()), card, figures)
-
-
-def _card(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleRequest) -> FeatureCard:
-    card = read_facts(store, notes, feature)
-    found = choice.sections(store, feature, before=BEFORE, after=AFTER)
-    unit = "document" if choice.one_per_document else "context"
-    examples = [
-        ShownSection(s.title, s.first_rank, s.n_entries, [shown(store, e) for e in s.examples], unit) for s in found
-    ]
-    return replace(card, sections=examples)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import cut, fit, printable
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import dotted
 from store.index.reader import FeatureStore
-from store.query.ngrams import FiringNgrams, Ngram, firing_ngrams
+
+if TYPE_CHECKING:
+    from store.query.ngrams import Ngram
 
 MOST = 8
 """Most n-grams shown per kind."""
@@ -40,7 +43,9 @@ def read_fires(store: FeatureStore, feature: int) -> Fires:
     Raises:
         MonosemError: the feature is dead, or the store cannot be read.
     """
-    found: FiringNgrams = firing_ngrams(store, feature, top=MOST)
+    from store.query.ngrams import firing_ngrams
+
+    found = firing_ngrams(store, feature, top=MOST)
     rows = ((NAMES[name], tuple(_shown(store, one) for one in ngrams)) for name, ngrams in found.windows.items())
     return Fires(feature, found.n_active, tuple(rows))
 

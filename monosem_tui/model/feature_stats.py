@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
-from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.spans import Line, Role, Span, in_role, line, wrap
 from monosem_tui.model.feature_card import BINS, feature_name
 from store.index.reader import FeatureStore, Quantiles, Weighted
 from store.notes.note_file import FeatureNotes
-from store.query.cofiring import CoFiring, Companion, cofiring
-from store.query.drift import Drift, drift
 from store.query.histogram import Histogram, log_histogram, logit_histogram, zeros
+
+if TYPE_CHECKING:
+    from store.query.cofiring import CoFiring, Companion
+    from store.query.drift import Drift
 
 LISTED = 10
 LABEL = 14
@@ -90,6 +93,9 @@ def read_slow_figures(
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
+    from store.query.cofiring import cofiring
+    from store.query.drift import drift
+
     store.check_lengths()
     together = cofiring(store, feature, LISTED, sample)
     names = {c.feature: feature_name(store, notes, c.feature) for c in together.companions}
@@ -111,10 +117,9 @@ def charts(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     lines = log_bins(figures, cells) + along(figures, cells)
-    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
-    at = ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+    values, at = quantile_texts(figures)
     parts = [line(fit("quantiles", LABEL), values), line(f"at {at} %")]
-    return lines + wrap([_dim(part) for part in parts], cells, BETWEEN, indent=LABEL)
+    return lines + wrap([in_role(part, Role.DIM) for part in parts], cells, BETWEEN, indent=LABEL)
 
 
 def log_bins(figures: Figures, cells: int) -> list[Line]:
@@ -141,6 +146,12 @@ def along(figures: Figures, cells: int) -> list[Line]:
     return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
 
 
+def quantile_texts(figures: Figures) -> tuple[str, str]:
+    """Return all quantiles, `1.2 · 5.1 · 8.8`, and their shares in percent, `5, 50, 95`."""
+    values = " · ".join(activation(float(value)) for value in figures.quantiles.value)
+    return values, ", ".join(f"{100 * q:g}" for q in figures.quantiles.q)
+
+
 def quantile_words(figures: Figures) -> list[str]:
     """Return `median 5.1`, `5–95 % 1.2 to 8.8` for a line of numbers; none for a dead feature."""
     values = dict(zip(figures.quantiles.q, map(float, figures.quantiles.value), strict=False))
@@ -162,12 +173,14 @@ def links(figures: Figures, cells: int) -> Sheet:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())
         chart = line(Span(f"{low} ", Role.DIM), sparkline(figures.logits.counts, log=True), Span(f" {high}", Role.DIM))
-        parts.append(named("LOGITS", [chart, _dim(line(f"{count(n)} tokens, log"))], cells))
+        parts.append(named("LOGITS", [chart, line(Span(f"{count(n)} tokens, log", Role.DIM))], cells))
     found = [
         line(str(neuron), " ", Span(cosine(value), Role.DIM))
         for neuron, value in zip(figures.neurons.id.tolist(), figures.neurons.value.tolist(), strict=True)
     ]
-    layer = [_dim(line(f"layer {figures.neuron_layer}"))] if found and figures.neuron_layer is not None else []
+    layer = (
+        [line(Span(f"layer {figures.neuron_layer}", Role.DIM))] if found and figures.neuron_layer is not None else []
+    )
     return joined([*parts, named("NEURONS", [*layer, *found], cells)])
 
 
@@ -190,9 +203,5 @@ def _companion(figures: Figures, companion: Companion) -> Line:
 
 
 def _chart(name: str, drawn: str, words: str, cells: int) -> list[Line]:
-    parts = [line(Span(fit(name, LABEL), Role.DIM), drawn), _dim(line(words))]
+    parts = [line(Span(fit(name, LABEL), Role.DIM), drawn), line(Span(words, Role.DIM))]
     return wrap(parts if words else parts[:1], cells, BETWEEN, indent=LABEL)
-
-
-def _dim(spans: Line) -> Line:
-    return tuple(Span(span.text, Role.DIM) for span in spans)

@@ -8,6 +8,7 @@ from pathlib import Path
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.editor import NoteEditor
 from store.notes.note_file import FeatureNotes, Notes, notes_path
@@ -33,12 +34,17 @@ class OpenRun:
 
 
 def open_run(path: Path) -> OpenRun:
-    """Open a run folder, or a features.h5 anywhere.
+    """Open a run folder, or a features.h5 anywhere, and read the columns that every list needs.
 
     Raises:
         MonosemError: there is nothing to browse, or a file is damaged or of a newer schema.
     """
     store = FeatureStore.open(path)
+    try:
+        _ = store.columns
+    except MonosemError:
+        store.close()
+        raise
     run = RunFolder(path.parent if path.is_file() else path)
     alone = path.is_file() and path != run.features
     notes = Notes(notes_path(path))

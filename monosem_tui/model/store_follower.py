@@ -5,22 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from textual.message import Message
-
 from monosem_tui.model.open_run import OpenRun
 from store.files.errors import MonosemError
 from store.index.growth import Watch
-
-EVERY = 2.0
-"""Seconds between polls: a segment takes longer, and a poll costs two calls of stat."""
-
-
-class Grown(Message):
-    """More of the corpus has been indexed, or the new part cannot be read."""
-
-    def __init__(self, run: OpenRun | MonosemError) -> None:
-        super().__init__()
-        self.run = run
 
 
 class Follower:
@@ -37,8 +24,12 @@ class Follower:
         """Whether the index is complete."""
         return self._run.store.merged
 
-    def look(self) -> Grown | None:
-        """Return what was added since the last poll, with the list's columns read, or None."""
+    def look(self) -> OpenRun | None:
+        """Return the run as it is now, with the list's columns read; None where nothing was added since the last poll.
+
+        Raises:
+            MonosemError: the new part cannot be read, or is of another autoencoder.
+        """
         if self.over or not self._busy.acquire(blocking=False):
             return None
         try:
@@ -48,11 +39,9 @@ class Follower:
             if newer is None:
                 return None
             if newer.d_sae != self._run.store.d_sae:
-                return Grown(MonosemError("the index was made anew with another autoencoder", "Open the run again."))
+                raise MonosemError("the index was made anew with another autoencoder", "Open the run again.")
             _ = newer.columns  # read here, in the thread, because keys do not wait for it
             self._run = replace(self._run, store=newer)
-            return Grown(self._run)
-        except MonosemError as error:
-            return Grown(error)
+            return self._run
         finally:
             self._busy.release()

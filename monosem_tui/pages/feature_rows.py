@@ -8,9 +8,8 @@ from typing import Literal
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.numbers import activation, share
 from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.spans import Line, Role, Span, line
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, in_role, line
 
-MARK = "▌"
 ARROWS = {True: "↓", False: "↑"}
 SHARE, VALUE = 7, 6
 
@@ -57,7 +56,7 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
     if cells >= 96:
         values = ("max", "mean", "norm")
     elif cells >= 66 and not labels:
-        # Most decoders have unit rows, so the norm says nothing.
+        # Most decoders have unit rows, so the norm is left out first.
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
     used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
@@ -92,7 +91,6 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
     """Return one feature; under the cursor the row is lit if the list has the focus, else only marked."""
     drawn = bar(entry.bar, where.bar)
     parts: list[Span | str] = [
-        Span(MARK, Role.ACCENT) if cursor else " ",
         fit(str(entry.feature), where.id, ">"),
         "★" if entry.bookmark else " ",
         " " * where.gap,
@@ -105,7 +103,9 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
     parts += ["  ", fit(entry.token, where.token)]
     if where.label:
         parts += [" " * where.gap, fit(entry.label, where.label)]
-    spans = line(*parts)
-    if not (cursor and focus):
-        return spans
-    return (spans[0], *(Span(span.text, Role.CURSOR) for span in spans[1:]))
+    return listed(line(*parts), cursor=cursor, focus=focus)
+
+
+def listed(spans: Line, *, cursor: bool, focus: bool) -> Line:
+    """Return a row with its mark; under the cursor it is lit if the list has the focus."""
+    return line(cursor_mark(cursor), *(in_role(spans, Role.CURSOR) if cursor and focus else spans))

@@ -11,9 +11,8 @@ from monosem_tui.draw.bars import bar
 from monosem_tui.draw.charts import columns_chart, curve
 from monosem_tui.draw.numbers import activation, compact, count, duration, share
 from monosem_tui.draw.safe_text import cut, fit
-from monosem_tui.draw.spans import Line, Role, Span, line, wrap
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, text_of, wrap
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
-from monosem_tui.pages.feature_rows import MARK
 from store.run.events import TrainEvent
 
 CHART_ROWS, CURVE_ROWS = 5, 4
@@ -56,9 +55,8 @@ def group_line(group: Group, found: Densities, cells: int, *, cursor: bool) -> L
     n = f"{count(len(group)):>9}  {share(len(group) / max(1, found.n_features)):>8}"
     drawn = fit(bar(len(group) / max(1, largest), BAR), BAR)
     text = fit(f"{fit(group.title, 15)}{n}  {group.note or drawn}", cells - 2)
-    if cursor:
-        return line(Span(MARK, Role.ACCENT), " ", Span(text, Role.CURSOR))
-    return line("  ", Span(text, Role.PLAIN if len(group) else Role.DIM))
+    role = Role.CURSOR if cursor else Role.PLAIN if len(group) else Role.DIM
+    return line(cursor_mark(cursor), " ", Span(text, role))
 
 
 class _Measure(NamedTuple):
@@ -123,4 +121,4 @@ def chapter_lines(chapter: Chapter, cells: int) -> list[Line]:
 
 
 def _at_words(text: str, cells: int) -> list[str]:
-    return ["".join(span.text for span in spans) for spans in wrap([line(w) for w in text.split(" ") if w], cells, " ")]
+    return [text_of(spans) for spans in wrap([line(w) for w in text.split(" ") if w], cells, " ")]

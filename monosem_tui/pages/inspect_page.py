@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,22 +11,21 @@ from monosem_tui.draw.bars import bar
 from monosem_tui.draw.heat import bins
 from monosem_tui.draw.numbers import MINUS, activation, count
 from monosem_tui.draw.safe_text import fit, printable, width
-from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role, Span, crop, line
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
-from monosem_tui.pages.live_page import rule, title
+from monosem_tui.pages.live_page import title
 from store.index.vocabulary import Vocabulary
 from store.live import wire
 from store.live.model_outputs import Firing, ReadToken
 
-MARK = "▌"
 MOST_HUES = len(HUES)
 EFFECT = 0.1
 """Nats from which the loss of the next token counts as raised."""
 BAR = 8
 CHANGE = 23
-"""Cells for what ablation does."""
+"""Cells of the effect of ablation."""
 HOW = (
     ("p", "types or pastes a text; its tokens and their features come up"),
     ("h l", "choose a token, j k one of its features; enter opens it in Browse"),
@@ -35,21 +34,6 @@ HOW = (
     ("v", "picks tokens: the features that explain several together"),
     ("o", "opens a document of the corpus by its number; I in Browse, the example's"),
 )
-
-
-class _Tokens:
-    """The tokens of an answer, context after context, laid in a row once."""
-
-    def __init__(self) -> None:
-        self._found: wire.Inspected | None = None
-        self._tokens: Sequence[ReadToken] = ()
-
-    def of(self, found: wire.Inspected | None) -> Sequence[ReadToken]:
-        """All of them."""
-        if found is not self._found:
-            self._found = found
-            self._tokens = [token for context in found.contexts for token in context] if found else ()
-        return self._tokens
 
 
 @dataclass
@@ -62,29 +46,27 @@ class Looked:
     label: Callable[[int], str]
     text: str = ""
     token: int = 0
-    """Under the cursor, counted over all contexts."""
+    """Index of the token under the cursor, over all contexts."""
     row: int = 0
-    """The feature of it that is under the cursor."""
+    """The feature under the cursor, among those of that token."""
     chosen: tuple[int, ...] = ()
     """Features that colour the text."""
     ablated: bool = False
-    """Whether effects of ablation were asked for."""
+    """Whether effects of ablation were requested."""
 
     name: str = ""
     """Title of a text that was not typed: `document 17`."""
-    _read: _Tokens = field(default_factory=_Tokens)
-    _ablated_read: _Tokens = field(default_factory=_Tokens)
     _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
-    """Tokens whose features are listed together; none means the one under the cursor."""
+    """Tokens whose features are listed together; empty for the one under the cursor."""
 
     @property
     def reads(self) -> Sequence[ReadToken]:
-        """All tokens of the text that was read last."""
-        return self._read.of(self.talk.inspected)
+        """All tokens of the last text."""
+        return self.talk.inspected.tokens if self.talk.inspected else ()
 
     def rows(self, cells: int) -> list[Row]:
-        """The text in rows; laid out once for a text and a width."""
+        """Return the text in rows; laid out once per text and width."""
         found, laid = self.talk.inspected, self._laid
         if laid is None or laid[0] is not found or laid[1] != cells:
             shown = display_tokens(self.vocabulary.tokens([read.token for read in self.reads]))
@@ -93,13 +75,13 @@ class Looked:
 
     @property
     def effects(self) -> Sequence[ReadToken]:
-        """The same tokens with what ablation does, as far as it is known."""
-        found = self._ablated_read.of(self.talk.effects)
-        return found if len(found) == len(self.reads) else ()
+        """The same tokens with the effects of ablation known so far."""
+        found = self.talk.effects
+        return found.tokens if found and len(found.tokens) == len(self.reads) else ()
 
     @property
     def firings(self) -> Sequence[Firing]:
-        """Features of the token under the cursor, or of all that are picked: the strongest first."""
+        """Features of the token under the cursor, or of all picked tokens, the strongest first."""
         reads = self.reads
         places = [place for place in self.picked or (self.token,) if place < len(reads)]
         sums: dict[int, float] = {}
@@ -120,7 +102,7 @@ class Looked:
         return {f.feature: f.loss_change for f in effects[place].firings if f.loss_change is not None}
 
     def pick(self) -> None:
-        """Pick the token under the cursor, or no more."""
+        """Pick the token under the cursor, or unpick it."""
         token = self.token
         self.picked = tuple(p for p in self.picked if p != token) if token in self.picked else (*self.picked, token)
         self.row = 0
@@ -131,19 +113,19 @@ class Looked:
         return self.firings[self.row].feature if self.row < len(self.firings) else None
 
     def begin(self) -> None:
-        """The cursor on the first token that has features."""
+        """Move the cursor to the first token that has features."""
         self.token = next((n for n, read in enumerate(self.reads) if read.firings), 0)
         self.row = 0
 
     def move(self, tokens: int, rows: int) -> None:
-        """The cursor to another token, or to another of its features."""
+        """Move the cursor to another token, or to another feature of the token."""
         if tokens:
             self.token = max(0, min(self.token + tokens, len(self.reads) - 1))
             self.row = 0
         self.row = max(0, min(self.row + rows, len(self.firings) - 1))
 
     def choose(self) -> bool:
-        """Colour by the feature under the cursor, or no more; whether there was a colour left."""
+        """Colour the text by the feature under the cursor, or stop; return whether a colour was left."""
         feature = self.feature
         if feature is None:
             return True
@@ -157,7 +139,7 @@ class Looked:
 
 
 def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
-    """The whole page in `height` lines."""
+    """Return the whole page in `height` lines."""
     lines = title(looked.talk, cells)
     reads = looked.reads
     if not reads:
@@ -239,7 +221,7 @@ def _legend(looked: Looked, cells: int) -> Line:
 
 
 def token_roles(looked: Looked, places: Sequence[int]) -> list[Role]:
-    """Activation as the background; an underline where removing what is drawn raises the next token's loss."""
+    """Draw activation as background, underlined where ablating those features raises the next token's loss."""
     reads, feature = looked.reads, looked.feature
     if looked.chosen:
         return [_hue(looked, reads[place], place) for place in places]
@@ -268,7 +250,7 @@ def _hue(looked: Looked, read: ReadToken, place: int) -> Role:
 
 
 def _effect(looked: Looked, place: int, among: Sequence[int] | None) -> float:
-    """The largest rise of the next token's loss, of some features or of any."""
+    """Return the largest rise of the next token's loss, over some features or all."""
     changes = looked.changes(place)
     return max((change for f, change in changes.items() if among is None or f in among), default=0.0)
 

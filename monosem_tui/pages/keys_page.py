@@ -16,7 +16,7 @@ Made from `monosem_tui/keys/` by `make keys`; do not edit. In the app, `?` shows
 `ctrl+p` finds a command by its name. A key that can do nothing says why in the bottom line.
 """
 _COMMANDS = """
-## Commands behind :
+## Commands after :
 
 On every screen. `tab` completes a name, and as much of it is enough as no other command begins with.
 """

@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, crop_left, line, rule, width_of
 from monosem_tui.draw.token_rows import Growing, Row, row_of, window
 from monosem_tui.draw.token_text import display_tokens
 from monosem_tui.live.model_client import ModelClient, Phase
@@ -23,11 +23,11 @@ from store.index.vocabulary import Vocabulary
 from store.live.model_outputs import End
 from store.live.sampling import Sampling
 
-RULE, WALL, FORK = "─", "│", "│"
+WALL, FORK = "│", "│"
 MOST_WHY = 3
-"""Lines of what went wrong."""
+"""Most lines of an error."""
 SIDE_BY_SIDE = 100
-"""Cells from which the texts stand beside each other."""
+"""Least cells for the texts side by side."""
 START = (
     ("p", "types a prompt, and enter writes from it"),
     ("a", "adds a clamp: 412=max*4, 412=8.5, 412=off, 412=+3@response"),
@@ -57,12 +57,12 @@ class Shown:
     """The token under the cursor; None while the text is followed to its end."""
     base: Growing = field(init=False)
     clamped: Growing = field(init=False)
-    """Both texts, laid out as far as they have been shown."""
+    """Both texts, laid out as far as they were shown."""
     sweeping: bool = False
     """Whether a sweep is shown in place of the text."""
 
     def __post_init__(self) -> None:
-        """Nothing has been laid out."""
+        """Begin with nothing laid out."""
         self.base, self.clamped = Growing(self._printable), Growing(self._printable)
 
     def _printable(self, tokens: Sequence[int]) -> list[str]:
@@ -70,7 +70,7 @@ class Shown:
 
 
 def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
-    """The whole page in `height` lines."""
+    """Return the whole page in `height` lines."""
     tray = tray_lines(shown.tray, shown.talk.writing, shown.maximum, shown.label, cells, max(1, height // 6))
     below: list[Line] = []
     if not (shown.sweeping and shown.talk.swept):
@@ -79,12 +79,6 @@ def live_lines(shown: Shown, cells: int, height: int) -> list[Line]:
     above = [*title(shown.talk, cells), *_prompt(shown, cells), rule(_tray_title(shown.tray), cells), *tray]
     room = max(2, height - len(above) - len(below))
     return [*above, *_texts(shown, cells, room), *below][:height]
-
-
-def rule(text: str, cells: int, role: Role = Role.BOLD) -> Line:
-    """A line across with a title in it."""
-    left = crop(line(Span(f"{RULE} ", Role.DIM), Span(text, role), " "), cells)
-    return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
 
 
 def title(talk: ModelClient, cells: int) -> list[Line]:
@@ -117,7 +111,7 @@ def state(talk: ModelClient) -> str:
 
 
 def _prompt(shown: Shown, cells: int) -> list[Line]:
-    """The prompt on a line, the end of it where it is long; of a chat with what the system says before it."""
+    """Return the prompt on one line, only its end where it is long; of a chat, the system prompt comes first."""
     system = [_labelled("SYSTEM", shown.system, cells)] if shown.chat and shown.system else []
     if not shown.prompt:
         none = Span("none: p types one", Role.DIM)
@@ -175,10 +169,10 @@ def _start(shown: Shown, cells: int, room: int) -> list[Line]:
 
 
 def _end(writing: Transcript, end: End | None, tokens: int) -> str:
-    """Why a text is complete, with the number of tokens that was the limit."""
+    """Return why a text is complete, with the limit of tokens."""
     if end is None:
         return ""
-    context = len(writing.prompt) + tokens - 1  # the last token is drawn, and not read any more
+    context = len(writing.prompt) + tokens - 1  # the last token is drawn but not read
     return {
         "eos": " · the model ended it",
         "length": f" · {count(tokens)} tokens (limit)",
@@ -195,7 +189,7 @@ def _padded(spans: Line, cells: int) -> Line:
 
 
 def _column(shown: Shown, text: Growing, tokens: Sequence[int], cells: int, room: int, fork: int | None) -> list[Line]:
-    """A text in exactly `room` rows, its end or the token under the cursor in sight."""
+    """Return a text in exactly `room` rows that show its end, or the token under the cursor."""
     rows = text.rows(tokens, cells - 2, fork, FORK)
     place = None if shown.cursor is None else row_of(rows, min(shown.cursor, len(tokens) - 1))
     first = window(len(rows), room, place)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from monosem_tui.draw.bars import LEVELS
-from monosem_tui.draw.numbers import activation, share
+from monosem_tui.draw.numbers import activation, known, share
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import window
@@ -22,7 +22,7 @@ SHOWN_TOKEN = 20
 
 
 def figures(writing: Transcript, vocabulary: Vocabulary, cursor: int | None, cells: int) -> Line:
-    """Perplexities and KL of the whole, or what is known of one token."""
+    """Return perplexities and KL of the whole text, or the figures of one token."""
     if not len(writing):
         return ()
     parts = _of_all(writing) if cursor is None else _of_token(writing, vocabulary, min(cursor, len(writing) - 1))
@@ -40,7 +40,7 @@ def strips(
     cells: int,
     most: int,
 ) -> list[Line]:
-    """The strip of KL, and those of at most `most` clamped features."""
+    """Return the strip of KL, and those of at most `most` clamped features."""
     if not len(writing):
         return []
     room = cells - NAME - 2
@@ -86,7 +86,7 @@ def _odds(logprob: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else activation(value)
+    return known(value, activation, "–")
 
 
 def _act(acts: Sequence[ClampedAct], feature: int) -> float | None:
@@ -94,7 +94,7 @@ def _act(acts: Sequence[ClampedAct], feature: int) -> float | None:
 
 
 def _ceiling(values: Sequence[float]) -> float:
-    """A power of two above all: the strip is then drawn anew only when that is passed."""
+    """Return a power of two above all values: the strip is drawn again only when one exceeds it."""
     top = max((value for value in values if math.isfinite(value)), default=0.0)
     return 2.0 ** math.ceil(math.log2(top)) if top > 2**-6 else 2**-6
 

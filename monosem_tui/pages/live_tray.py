@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from monosem_tui.draw.numbers import activation, signed
 from monosem_tui.draw.safe_text import fit, printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of
+from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, spread, width_of
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray, TrayClamp
 from store.live.clamp import Clamp
 from store.live.model_outputs import ClampedAct
 
-MARK = "▌"
 NAME = 24
 """Cells of a label, where there is room."""
 
@@ -25,7 +24,7 @@ def tray_lines(
     cells: int,
     most: int,
 ) -> list[Line]:
-    """At most `most` rows around the cursor; a sentence where there are none."""
+    """Return at most `most` rows around the cursor; a sentence where the tray is empty."""
     if not tray.held:
         return [
             crop(line("  ", Span("none: a adds one, c in Browse takes the feature under the cursor", Role.DIM)), cells)
@@ -58,7 +57,7 @@ def _row(
     right = line(Span("now ", Role.DIM), _now(act), " ") if act is not None and held.on else ()
     strength = line(Span("  ◀ ", Role.DIM), Span(level, Role.BOLD), Span(" ▶", Role.DIM)) if held.on and level else ()
     if right and width_of(left) + width_of(strength) + width_of(right) + 2 > cells:
-        strength = ()  # what it comes to is what the feature does now
+        strength = ()  # the present activation shows it too
     return spread(line(*left, *strength), right, cells)
 
 

@@ -8,7 +8,7 @@ from monosem_tui.draw import heat
 from monosem_tui.draw import line_breaks as flow
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation
-from monosem_tui.draw.safe_text import head, width
+from monosem_tui.draw.safe_text import width
 from monosem_tui.draw.spans import HEAT, Line, Role, Span, crop, crop_left, line
 from monosem_tui.model.feature_card import ShownExample
 
@@ -55,7 +55,7 @@ def passage(example: ShownExample, top: float, rendering: Rendering, where: Fram
 
 
 class Running:
-    """Tokens on lines of `cells` cells, with the peak's activation after it in every rendering."""
+    """Tokens in rows of `cells` cells; every rendering prints the activation after the peak."""
 
     def __init__(
         self, example: ShownExample, top: float, rendering: Rendering, cells: int, *, newlines: bool = False
@@ -131,10 +131,3 @@ def _around(spans: list[Span], peak: int, where: Frame) -> Line:
 def _without_marks_of_omission(spans: Line) -> Line:
     """Return a ruler under cut text: blank under `…`."""
     return tuple(Span(" ", span.role) if span.text == "…" else span for span in spans)
-
-
-def plain(example: ShownExample, cells: int) -> str:
-    """Return one line of plain text around the peak, for copying, the peak as `word‹12.1›`."""
-    spans = _drawn(example, 1.0, Rendering.MARKS)
-    shown = _around(spans, example.peak, frame([example], cells))
-    return head("".join(span.text for span in shown), cells).strip()

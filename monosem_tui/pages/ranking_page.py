@@ -8,7 +8,7 @@ from typing import Literal
 from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
-from monosem_tui.pages.feature_rows import MARK
+from monosem_tui.pages.feature_rows import listed
 from store.query.find import FeatureScore, Found
 from store.query.scores import Interval, Tally
 
@@ -80,7 +80,6 @@ def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bo
     """Return one feature; `name` is its label or top token."""
     tally = score.tally
     parts: list[Span | str] = [
-        Span(MARK, Role.ACCENT) if cursor else " ",
         fit(str(score.choice.feature), where.id, ">"),
         "★" if bookmark else " ",
         BETWEEN,
@@ -95,10 +94,7 @@ def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bo
         parts += [BETWEEN, fit(auroc, where.auroc, ">")]
     if where.threshold:
         parts += [BETWEEN, fit(activation(score.choice.threshold), where.threshold, ">")]
-    spans = line(*parts, BETWEEN, fit(name, where.name))
-    if not (cursor and focus):
-        return spans
-    return (spans[0], *(Span(span.text, Role.CURSOR) for span in spans[1:]))
+    return listed(line(*parts, BETWEEN, fit(name, where.name)), cursor=cursor, focus=focus)
 
 
 def _with_interval(value: float, ends: Interval, *, shown: bool) -> list[Span | str]:

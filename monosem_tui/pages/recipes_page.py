@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import fit, printable, width
-from monosem_tui.draw.spans import Line, Role, Span, crop, line
+from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.sampling_text import in_words
-from monosem_tui.pages.live_page import rule, title
+from monosem_tui.pages.live_page import title
 from store.live.clamp import parse_clamp
 from store.live.saved_recipes import KeptRecipe
 
-MARK = "▌"
 MOST_NAME = 24
 
 
@@ -30,21 +29,21 @@ class Recipes:
 
     @property
     def present(self) -> KeptRecipe | None:
-        """The one under the cursor."""
+        """The recipe under the cursor."""
         return self.kept[self.cursor] if self.cursor < len(self.kept) else None
 
     def move(self, rows: int) -> None:
-        """The cursor up or down."""
+        """Move the cursor up or down."""
         self.cursor = max(0, min(self.cursor + rows, len(self.kept) - 1))
 
     def show(self, kept: Sequence[KeptRecipe]) -> None:
-        """Others than before, perhaps."""
+        """Show another list of recipes."""
         self.kept = kept
         self.move(0)
 
 
 def recipes_lines(recipes: Recipes, cells: int, height: int) -> list[Line]:
-    """The whole page in `height` lines."""
+    """Return the whole page in `height` lines."""
     lines = [*title(recipes.talk, cells), rule(f"recipes in the notes: {count(len(recipes.kept))}", cells)]
     present = recipes.present
     if present is None:

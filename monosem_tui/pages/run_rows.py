@@ -6,14 +6,15 @@ import time
 from dataclasses import dataclass
 
 from monosem_tui.draw.bars import sparkline
-from monosem_tui.draw.numbers import activation, compact, count, duration
+from monosem_tui.draw.numbers import activation, compact, count, duration, known
 from monosem_tui.draw.safe_text import cut, fit, printable
-from monosem_tui.draw.spans import Line, Role, Span, line, wrap
-from monosem_tui.model.runs_watch import COURSE, RunState
-from monosem_tui.pages.feature_rows import MARK
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, wrap
+from monosem_tui.model.runs_watch import COURSE, RunState, TrainingProgress
 
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
+GLYPHS = {"done": "✓", "failed": "✗", "damaged": "✗", "stopped": "■"}
+"""Marks of runs that no process works on."""
 LONGEST = 56
 """Most cells of a name, so that numbers stay near it on wide terminals."""
 
@@ -49,22 +50,15 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
         fit(cut(printable(row.name), where.name - 2) + (" ◂" if opened else ""), where.name),
         fit(printable(row.status), STATUS),
     ]
+    place, _, size = printable(state.title).rpartition(" · ")
     if where.model:
-        place, size = _split(state.title)
         shown.append(fit(cut(place, where.model - 1), where.model))
-    else:
-        size = _split(state.title)[1]
     if where.size:
         shown.append(fit(cut(size, where.size - 1), where.size))
-    numbers = [
-        "-" if row.tokens is None else compact(row.tokens),
-        "-" if row.explained_variance is None else f"{row.explained_variance:.3f}",
-        "-" if row.l0 is None else f"{row.l0:.1f}",
-    ]
+    numbers = known(row.tokens, compact), known(row.explained_variance, ".3f"), known(row.l0, ".1f")
     text = "".join(shown) + "".join(fit(number, NUMBER, ">") for number in numbers)
     role = Role.CURSOR if cursor else Role.BOLD if state.working else Role.PLAIN
-    mark = Span(MARK, Role.ACCENT) if cursor else Span(" ")
-    first = line(mark, Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
+    first = line(cursor_mark(cursor), Span(fit(f"{_glyph(state)}  {text}", cells - 1), role))
     return [first, *_more(state, cells)]
 
 
@@ -75,23 +69,14 @@ def run_detail(state: RunState, cells: int) -> Line:
     return line(" ", Span(cut(" · ".join(parts), cells - 2), Role.DIM))
 
 
-def _split(title: str) -> tuple[str, str]:
-    place, _, size = printable(title).rpartition(" · ")
-    return place, size
-
-
 def _glyph(state: RunState) -> str:
-    return (
-        "●"
-        if state.working
-        else {"done": "✓", "failed": "✗", "damaged": "✗", "stopped": "■"}.get(state.row.status, "·")
-    )
+    return "●" if state.working else GLYPHS.get(state.row.status, "·")
 
 
 def _more(state: RunState, cells: int) -> list[Line]:
     room = cells - INDENT - 1
     if state.progress is not None:
-        parts = [line(Span(part, Role.DIM)) for part in _figures(state)]
+        parts = [line(Span(part, Role.DIM)) for part in _figures(state.progress)]
         # Padded to its final width, so that nothing moves meanwhile.
         chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
         return _indented(wrap([*parts, chart], room, " · "))
@@ -104,16 +89,10 @@ def _more(state: RunState, cells: int) -> list[Line]:
     return []
 
 
-def _figures(state: RunState) -> list[str]:
-    progress = state.progress
-    if progress is None:
-        return []
-    of = f" of {compact(progress.planned)}" if progress.planned else ""
-    done = (
-        f"{100 * progress.tokens / progress.planned:.0f} %{of}"
-        if progress.planned
-        else f"{compact(progress.tokens)} tokens"
-    )
+def _figures(progress: TrainingProgress) -> list[str]:
+    done = f"{compact(progress.tokens)} tokens"
+    if progress.planned:
+        done = f"{100 * progress.tokens / progress.planned:.0f} % of {compact(progress.planned)}"
     figures = [done, f"{compact(progress.tok_s)} tok/s"]
     if progress.seconds_left is not None:
         figures.append(f"{duration(progress.seconds_left)} left")

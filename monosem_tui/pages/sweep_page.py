@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from monosem_tui.draw.bars import bar
-from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.numbers import activation, known
 from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.spans import Line, Role, Span, crop, line
 from monosem_tui.draw.token_rows import flow
 from monosem_tui.draw.token_text import display_tokens
-from monosem_tui.live.transcript import perplexity
 from store.files.errors import MonosemError
 from store.index.vocabulary import Vocabulary
 from store.live.clamp import parse_clamp
-from store.live.model_outputs import ClampSweep
+from store.live.model_outputs import ClampSweep, mean, perplexity
 
 BAR = 10
 ROOMY = 76
-"""Cells from which there is room for bars."""
+"""Least cells for bars."""
 MOST_ROWS = 4
 """Rows of each text."""
 
 
 def sweep_title(sweep: ClampSweep) -> str:
-    """The text that others are compared with."""
+    """Return the title, with the perplexity of the base text."""
     base = perplexity(sweep.base.logprobs)
     return f"sweep · perplexity of base {_number(base)} · esc back to the text"
 
 
 def sweep_lines(sweep: ClampSweep, vocabulary: Vocabulary, cells: int, room: int) -> list[Line]:
-    """Exactly `room` lines."""
-    means = [_mean(one.kl) for one in sweep.strengths]
-    top = max((mean for mean in means if mean is not None), default=0.0)
+    """Return the sweep in exactly `room` lines."""
+    levels = [mean(one.kl) for one in sweep.strengths]
+    top = max((level for level in levels if level is not None), default=0.0)
     rows = max(0, min(MOST_ROWS, room // max(1, len(sweep.strengths)) - 1))
     long = BAR if cells >= ROOMY else 0
     lines: list[Line] = []
-    for one, mean in zip(sweep.strengths, means, strict=True):
-        drawn = bar((mean or 0.0) / top if top > 0 else 0.0, long)
+    for one, level in zip(sweep.strengths, levels, strict=True):
+        drawn = bar((level or 0.0) / top if top > 0 else 0.0, long)
         texts = display_tokens(vocabulary.tokens(one.text.tokens))
         spans = [
             Span(f" {fit(_words(one.clamp), 28)}", Role.BOLD),
-            Span(f"  KL {_number(mean):>5}  "),
+            Span(f"  KL {_number(level):>5}  "),
             Span(drawn + " " * (long - width(drawn)), Role.DIM),
             Span(f"  perplexity {_number(perplexity(one.own_logprobs)):>6}"),
         ]
@@ -59,9 +56,5 @@ def _words(clamp: str) -> str:
         return clamp
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
 def _number(value: float | None) -> str:
-    return "–" if value is None else activation(value)
+    return known(value, activation, "–")

@@ -5,7 +5,7 @@ the way back of what its module is named after. Lines are drawn in `monosem_tui.
 `monosem_tui.keys`.
 
 `SCREENS` in `monosem_tui.app` names the class of each view; a screen is created when first shown, kept alive, and
-created anew when another run is opened. Screens share a `Session` and post messages to the app: `ViewWanted`,
+created again when another run is opened. Screens share a `Session` and post messages to the app: `ViewWanted`,
 `RunChosen`, `FeaturesChosen`. A command typed after `:` is a frozen dataclass (`model.command_line`) for one screen:
 that screen is shown, then its `obey` runs it. To add a screen, add a `View`, a `Where`, its actions, and a row of
 `SCREENS`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from inspect import isawaitable
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
@@ -18,19 +19,17 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
-from monosem_tui.keys.table import at, within_reach
+from monosem_tui.keys.table import at, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
-from monosem_tui.pages.header import header
+from monosem_tui.pages.header import header, hints
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
 from monosem_tui.widgets.command_panel import CommandPanel
-from monosem_tui.widgets.keys import pressed
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
-from monosem_tui.widgets.status import hints
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
@@ -86,7 +85,7 @@ class MonosemScreen(Screen[None]):
             Need.BACK: lambda: self.way_back() is not None,
         }
 
-    # What a subclass says
+    # For subclasses
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and bottom line."""
@@ -103,7 +102,7 @@ class MonosemScreen(Screen[None]):
             memory = part.remembered(memory)
         return memory
 
-    # What is on the screen
+    # Contents of the screen
 
     def compose(self) -> ComposeResult:
         """Header, body, keys, commands, bottom line."""
@@ -196,7 +195,7 @@ class MonosemScreen(Screen[None]):
             hinted = [one for one, does in listed if does and all(part.worth_a_hint(one) for part in self.parts)]
             self.footer.show(hints(hinted, self._asked[1] if self._asked else self.position(), cells))
         if self.keys.display:
-            self.keys.show(f"keys {self.focus_place.value}", listed, cells, self.size.height - BESIDE_KEYS)
+            self.keys.show_keys(f"keys {self.focus_place.value}", listed, cells, self.size.height - BESIDE_KEYS)
 
     def retell(self) -> None:
         """Draw the bottom line again, with the sentence that stands in it."""
@@ -205,6 +204,18 @@ class MonosemScreen(Screen[None]):
     def complain(self, error: MonosemError) -> None:
         """Show an error, and what to do about it, in the bottom line."""
         self.tell(" · ".join(filter(None, (error.what, error.hint))))
+
+    def mention(self, error: MonosemError) -> None:
+        """Show an error in the bottom line, without advice."""
+        self.tell(error.what)
+
+    @contextmanager
+    def mentioning(self) -> Iterator[None]:
+        """Show an error that is raised inside in the bottom line."""
+        try:
+            yield
+        except MonosemError as error:
+            self.mention(error)
 
     def position(self) -> str:
         """Return where one is, for the end of the bottom line."""
@@ -260,21 +271,28 @@ class MonosemScreen(Screen[None]):
 
     # Work away from the keys
 
-    def away(self, work: Callable[[], T], take: Callable[[T | MonosemError], object], group: str = "") -> None:
-        """Run `work` in a thread, and give its result, or the error it raises, to `take` here.
+    def away(
+        self,
+        work: Callable[[], T],
+        take: Callable[[T], object],
+        group: str = "",
+        fail: Callable[[MonosemError], object] | None = None,
+    ) -> None:
+        """Run `work` in a thread, and give its result to `take` here.
 
         Args:
             work: what takes long.
             take: shows the result.
             group: name of work of which the last that was asked for is enough.
+            fail: shows the error that the work raises; else the bottom line does.
         """
 
         def run() -> None:
             try:
-                found: T | MonosemError = work()
+                done = partial(take, work())
             except MonosemError as error:
-                found = error
-            self.post_message(WorkDone(partial(take, found)))
+                done = partial(fail or self.mention, error)
+            self.post_message(WorkDone(done))
 
         self.run_worker(run, thread=True, exclusive=bool(group), group=group, exit_on_error=False)
 

@@ -11,8 +11,9 @@ from textual.widget import Widget
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Command, FilterBy, GoTo, ShowDead, SortBy
+from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import BrowseMemory, Memory
-from monosem_tui.model.store_follower import EVERY, Follower, Grown
+from monosem_tui.model.store_follower import Follower
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.layout import PANES, PaneName
@@ -83,7 +84,7 @@ class BrowseScreen(MonosemScreen):
         )
         return replace(super().remembered(memory), browse=kept)
 
-    # What others ask for
+    # Requests of other screens
 
     def choose(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
         """Show some features only, and perhaps the page of one; escape goes back to where they were chosen."""
@@ -123,21 +124,26 @@ class IndexGrowth(ScreenPart):
     def started(self) -> None:
         """Begin to look, if more may come."""
         if not self._follower.over:
-            self._looks = self._host.set_interval(EVERY, self.look)
+            self._looks = self._host.set_interval(self._host.session.tuning.index, self.look)
 
     def look(self) -> None:
         """See in a thread whether the index has grown."""
-        self._host.away(self._follower.look, self._take)
+        self._host.away(self._follower.look, self._take, fail=self._fail)
 
-    def _take(self, found: Grown | MonosemError | None) -> None:
-        run = found.run if isinstance(found, Grown) else found
+    def _fail(self, error: MonosemError) -> None:
+        self.ended()
+        self._host.mention(error)
+
+    def ended(self) -> None:
+        """Look no more."""
+        if self._looks is not None:
+            self._looks.stop()
+
+    def _take(self, run: OpenRun | None) -> None:
         if run is None:
             return
-        if self._looks is not None and (isinstance(run, MonosemError) or self._follower.over):
-            self._looks.stop()
-        if isinstance(run, MonosemError):
-            self._host.tell(run.what)
-            return
+        if self._follower.over:
+            self.ended()
         state, features = self._pane.state, self._pane.state.listing
         feature, row, first = features.feature, features.cursor, features.first
         state.run = self._host.session.run = run

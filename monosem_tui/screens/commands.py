@@ -1,17 +1,40 @@
-"""Commands by name: ctrl+p finds one by a few letters, `:` takes a number or a command and its argument."""
+"""The theme, and commands by name: ctrl+p finds one by its letters, `:` takes a number, or a command and its word."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
-from monosem_tui.model.command_search import Offer
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import ScreenPart
-from monosem_tui.screens.theme import ThemeChoice
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
+
+
+class ThemeChoice(ScreenPart):
+    """Changes the palette of all screens."""
+
+    def __init__(self, host: MonosemScreen) -> None:
+        self._host = host
+        self.needs = {Need.COLOURS: lambda: bool(host.session.palette.colors)}
+
+    def action_theme(self) -> None:
+        """Take the next theme."""
+        self.choose("")
+
+    def choose(self, name: str) -> None:
+        """Take a theme; the next one where it has no name."""
+        host, palette = self._host, self._host.session.palette
+        if not palette.colors:
+            host.tell(Need.COLOURS.value)
+            return
+        palette = palette.themed(name) if name else palette.following()
+        host.session.palette = palette
+        host.session.memory = replace(host.session.memory, theme=palette.name)
+        host.repaint(palette)
+        host.tell("plain theme" if palette.plain else f"colours for a {palette.name} terminal")
 
 
 class CommandLine(ScreenPart):
@@ -22,6 +45,8 @@ class CommandLine(ScreenPart):
 
     def action_commands(self) -> None:
         """Type a part of a command's name."""
+        from monosem_tui.model.command_search import Offer
+
         host = self._host
         # Keys that move a pane's cursor are known to who looks for a command: they come after the screen's.
         reach = sorted(host.reach, key=lambda action: action.where not in (host.PLACE, Where.EVERYWHERE))

@@ -30,7 +30,7 @@ class FileWatch(ScreenPart, Generic[T]):
 
     def look(self) -> None:
         """Read what has changed."""
-        self._host.away(self._poll, self._take, "watch")
+        self._host.away(self._poll, self._take, "watch", fail=self._take)
 
     def look_later(self, seconds: float) -> None:
         """Look after some seconds, if the screen is still shown then."""

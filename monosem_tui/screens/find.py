@@ -39,7 +39,7 @@ class FindScreen(MonosemScreen):
         yield self.pane.ngrams.panel
 
     def on_screen_resume(self) -> None:
-        """The index may have grown meanwhile."""
+        """Follow an index that has grown meanwhile."""
         run = self.session.opened
         if run is not self.pane.state.run:
             self.pane.state.run = run

@@ -17,9 +17,6 @@ from monosem_tui.screens.session import FeaturesChosen, Session
 from monosem_tui.widgets.health_view import HealthView
 from store.files.errors import MonosemError
 
-PAUSE = 2.0
-"""Seconds between looks at the files of a run in training."""
-
 
 class HealthScreen(MonosemScreen):
     """One page, followed while a training goes on."""
@@ -53,7 +50,7 @@ class HealthScreen(MonosemScreen):
             self._show()
             self.retell()
         if self._watch.working:
-            self.files.look_later(PAUSE)
+            self.files.look_later(self.session.tuning.health)
 
     def _show(self) -> None:
         try:
@@ -65,15 +62,14 @@ class HealthScreen(MonosemScreen):
 
     def position(self) -> str:
         """Return the visible lines."""
-        view = self.health
-        return f"lines {view.first + 1}–{min(view.rows, view.first + view.room)} of {view.rows}"
+        return self.health.position()
 
     def on_scrolled_view_moved(self) -> None:
-        """The bottom line shows where one is."""
+        """Show the position in the bottom line."""
         self.retell()
 
     def on_health_view_chosen(self) -> None:
-        """A group was clicked twice."""
+        """Open the group that was clicked twice."""
         if self.health.group:
             self.action_show()
 

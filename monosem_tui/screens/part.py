@@ -1,7 +1,7 @@
 """The parts of a screen, and one meaning for each word of redrawing.
 
 - `tell(sentence)` puts a sentence into the bottom line until the next key; `retell()` draws that line again.
-- `show(…)` gives a widget other content; `refresh()` repaints those of its lines that differ.
+- `show(…)` changes the content of a widget; `refresh()` repaints those of its lines that differ.
 - `redraw()` makes a part draw its widgets from the state as it is now.
 - `follow()` reads a feature's page once the cursor rests, `read()` at once, `reread()` even if it is shown already.
 - `look()` reads files that may have changed, `look_later()` does so after some seconds.
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from textual.message import Message
@@ -68,9 +69,8 @@ class ScreenPart:
         """The screen is gone."""
 
 
+@dataclass
 class WorkDone(Message):
     """Work in a thread has come to a result, which `take` shows."""
 
-    def __init__(self, take: Callable[[], object]) -> None:
-        super().__init__()
-        self.take = take
+    take: Callable[[], object]

@@ -25,8 +25,6 @@ from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry, Report
 
-ANSWERS, PATTERNS = 8, 100
-"""Answers that are kept in memory, and patterns that are kept for the next time."""
 _KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
 NOTHING = [
     rf"{_KEYS['pattern']} types a regular expression, such as \b(sea|boat)s?\b",
@@ -74,7 +72,8 @@ class PatternSearch(ScreenPart):
 
     def ask(self, pattern: str) -> None:
         """Search for a pattern, in a process of its own; an answer that is still known is shown at once."""
-        self._patterns = [*(one for one in self._patterns[1 - PATTERNS :] if one != pattern), pattern]
+        before = [one for one in self._patterns if one != pattern]
+        self._patterns = [*before, pattern][-self._host.session.tuning.patterns :]
         self.wanted = replace(self.wanted, pattern=pattern)
         self._pane.front("list")
         self._ranking.go(0)
@@ -121,7 +120,7 @@ class PatternSearch(ScreenPart):
 
     def _keep(self, report: Report) -> None:
         self._answers[self._key()] = report
-        while len(self._answers) > ANSWERS:
+        while len(self._answers) > self._host.session.tuning.answers:
             del self._answers[next(iter(self._answers))]
         self._show(report, "")
 
@@ -180,7 +179,7 @@ class PatternSearch(ScreenPart):
             self._at = at
             self._host.input.replace(patterns[at])
 
-    # How it is asked
+    # The query
 
     def _change(self, wanted: Inquiry, said: str) -> None:
         self.wanted = wanted

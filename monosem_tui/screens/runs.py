@@ -17,9 +17,6 @@ from monosem_tui.widgets.line_view import OneLine
 from monosem_tui.widgets.run_list import RunList
 from store.files.errors import MonosemError
 
-BUSY, QUIET = 1.0, 3.0
-"""Seconds between looks at the files: while a run is in training, and while none is."""
-
 
 class RunsScreen(MonosemScreen):
     """One list. It reads files and nothing else, so no run notices that it is watched."""
@@ -44,7 +41,7 @@ class RunsScreen(MonosemScreen):
         self.set_focus(self.runs)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """The line on the run is laid out for the width."""
+        """Lay the line on the run out for the width."""
         self._describe()
 
     def _take(self, states: tuple[RunState, ...] | MonosemError) -> None:
@@ -56,20 +53,21 @@ class RunsScreen(MonosemScreen):
             self.runs.show(states, self.session.folder)
             self._describe()
             self.retell()
-        self.files.look_later(BUSY if any(state.working for state in states) else QUIET)
+        tuning, working = self.session.tuning, any(state.working for state in states)
+        self.files.look_later(tuning.training if working else tuning.no_training)
 
     def position(self) -> str:
         """Return the run's number and the total."""
         n = len(self.runs.states)
         return f"{self.runs.cursor + 1} of {n}" if n else ""
 
-    def on_run_list_highlighted(self) -> None:
-        """The line below describes the run under the cursor."""
+    def on_cursor_list_highlighted(self) -> None:
+        """Describe the run under the cursor in the line below."""
         self._describe()
         self.retell()
 
-    def on_run_list_opened(self) -> None:
-        """A row was clicked twice."""
+    def on_cursor_list_opened(self) -> None:
+        """Open the run that was clicked twice."""
         self.action_open()
 
     def action_open(self) -> None:

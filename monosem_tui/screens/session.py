@@ -4,14 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
-from monosem_tui.live.tray import Tray
+from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import Memory
 from monosem_tui.screens.catalogue import Selection
+
+if TYPE_CHECKING:
+    from monosem_tui.live.tray import Tray
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Seconds and amounts that suit a person at a terminal."""
+
+    rest: float = 0.08
+    """Time the cursor must rest before the page follows: a held key then costs two rows a step."""
+    keep: float = 2.0
+    """Time without a key after which the session state is written."""
+    notes: float = 2.0
+    """Time between two looks at whether notes.jsonl has grown: each is one `stat`."""
+    index: float = 2.0
+    """Time between two looks at an index that grows: a segment takes longer, and a look costs two calls of `stat`."""
+    training: float = 1.0
+    """Time between two looks at all runs while one is in training."""
+    no_training: float = 3.0
+    """The same while none is."""
+    health: float = 2.0
+    """Time between two looks at the one run that is open, while it is in training."""
+    answers: int = 8
+    """Answers to patterns that are kept in memory."""
+    patterns: int = 100
+    """Patterns that are kept for the next time."""
+    cuts: Cuts = CUTS
 
 
 @dataclass
@@ -34,6 +63,8 @@ class Session:
     tray: Tray | None = None
     """Clamps of the open run; None until they are first needed."""
 
+    tuning: Tuning = Tuning()
+
     @property
     def opened(self) -> OpenRun:
         """The open run, for screens that cannot be without one."""
@@ -45,6 +76,8 @@ class Session:
     def clamps(self) -> Tray:
         """The tray of clamps; when first needed, as the last session left it."""
         if self.tray is None:
+            from monosem_tui.live.tray import Tray
+
             self.tray = Tray.read(self.memory.live.clamps)
         return self.tray
 
@@ -53,47 +86,53 @@ class Session:
         run = self.run
         return float(run.store.columns.max_F[feature]) if run and 0 <= feature < run.store.d_sae else None
 
+    def offer(self, feature: int) -> str:
+        """Put a feature into the tray, unless it is there; return a sentence about it.
+
+        Raises:
+            MonosemError: its maximum cannot be read.
+        """
+        clamp, fresh = self.clamps.offer(feature, self.maximum)
+        return f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()}"
+
     @property
     def folder(self) -> Path | None:
         """The open run's folder, or the features.h5 opened by itself; None where nothing is open."""
         return self.run.path if self.run else None
 
 
+@dataclass
 class ViewWanted(Message):
     """Another screen is to be shown."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
+    name: str
 
 
+@dataclass
 class RunChosen(Message):
     """A run is to be opened."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
+    path: Path
 
 
+@dataclass
 class FeatureWanted(Message):
     """Browse is to show one feature's page."""
 
-    def __init__(self, feature: int) -> None:
-        super().__init__()
-        self.feature = feature
+    feature: int
 
 
+@dataclass
 class DocumentWanted(Message):
     """Live is to show the document that holds a place of the corpus through all features."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__()
-        self.place = place
+    place: int
 
 
+@dataclass
 class FeaturesChosen(Message):
     """Browse is to show these features, the cursor on one of them, or its page; escape goes back from there."""
 
-    def __init__(self, selection: Selection, feature: int | None = None, *, page: bool = False) -> None:
-        super().__init__()
-        self.selection, self.feature, self.page = selection, feature, page
+    selection: Selection
+    feature: int | None = None
+    page: bool = False

@@ -59,7 +59,7 @@ class Terminal:
 
 
 def in_browser(environ: Mapping[str, str]) -> bool:
-    """Whether textual-serve started this process, so that its output goes to a browser."""
+    """Return whether textual-serve started this process, so that its output goes to a browser."""
     return environ.get("TEXTUAL_DRIVER", "").endswith("WebDriver")
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.spans import RULE, Line, Role, Span, crop, cursor_mark, line, ruled, width_of
 from monosem_tui.keys.actions import shown_key
-from monosem_tui.model.command_search import Offer, found
 from monosem_tui.widgets.line_view import to_strip
 
-RULE, MARK = "─", "▌"
+if TYPE_CHECKING:
+    from monosem_tui.model.command_search import Offer
+
 MOST = 12
 """Most rows."""
 KEYS = 8
@@ -50,6 +53,8 @@ class CommandPanel(Widget):
 
     def find(self, text: str) -> None:
         """Show the commands that match a text."""
+        from monosem_tui.model.command_search import found
+
         self._found, self._chosen = found(self._offers, text), 0
         self.refresh()
 
@@ -66,7 +71,7 @@ class CommandPanel(Widget):
 
     def _title(self, cells: int) -> Line:
         head = line(Span(f"{RULE} ", Role.DIM), Span("commands", Role.BOLD), Span(f" {len(self._found)} ", Role.DIM))
-        return line(*head, Span(RULE * (cells - width_of(head)), Role.DIM))
+        return ruled(head, cells)
 
     def _row(self, y: int, cells: int) -> Line:
         first = max(0, min(self._chosen - self._room + 1, len(self._found) - self._room))
@@ -78,10 +83,9 @@ class CommandPanel(Widget):
         here = first + y == self._chosen
         key = fit(shown_key(action.keys[0]), KEYS)
         role = Role.CURSOR if here else Role.PLAIN
-        mark = Span(MARK, Role.ACCENT) if here else Span(" ")
         if why_not:
             text = line(Span(f"{key} {action.title}", role if here else Role.DIM), Span(f"  {why_not}", Role.DIM))
         else:
             text = line(Span(key, role if here else Role.BOLD), Span(f" {action.title}", role))
-        shown = crop(line(mark, " ", *text), cells)
+        shown = crop(line(cursor_mark(here), " ", *text), cells)
         return line(*shown, Span(" " * (cells - width_of(shown)), role)) if here else shown

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -10,11 +12,12 @@ from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, text_of, width_of
-from monosem_tui.model.document import Stretch, Whole
+from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled, text_of, width_of
 from monosem_tui.pages.passage import Running
-from monosem_tui.widgets.feature_page import FORK, LEAST, RULE, WALL
-from monosem_tui.widgets.scroll_view import ScrolledView
+from monosem_tui.widgets.scroll_view import FORK, LEAST, ScrolledView
+
+if TYPE_CHECKING:
+    from monosem_tui.model.document import Stretch, Whole
 
 LEAST_TITLE = 16
 """Cells that a feature's name keeps."""
@@ -25,19 +28,18 @@ NEAR = 2
 class DocumentView(ScrolledView):
     """The stretches read so far, laid out for the width there is."""
 
+    @dataclass
     class MoreWanted(Message):
         """Text before the first or after the last line is needed."""
 
-        def __init__(self, place: int, *, before: bool) -> None:
-            super().__init__()
-            self.place, self.before = place, before
+        place: int
+        before: bool
 
     def __init__(self, palette: Palette, rendering: Rendering) -> None:
         super().__init__(palette)
         self.rendering = rendering
-        self.beside = False
-        """Whether another pane is at its left, and so a wall between them."""
-        self._whole: Whole | None = None
+        self.whole: Whole | None = None
+        """The document that is shown."""
         self._title = ""
         self._stretches: list[Stretch] = []
         self._lines: list[Line] = []
@@ -48,22 +50,17 @@ class DocumentView(ScrolledView):
         self._asked: set[tuple[int, bool]] = set()
 
     @property
-    def whole(self) -> Whole | None:
-        """The document that is shown."""
-        return self._whole
-
-    @property
     def places(self) -> tuple[int, int]:
         """Half-open range of the document's places on the screen, counted from 0."""
-        if self._whole is None or not self._lines:
+        if self.whole is None or not self._lines:
             return 0, 0
         end = self.first + self.room
         last = self._places[end] if end < len(self._places) else self._stretches[-1].stop
-        return self._places[min(self.first, len(self._places) - 1)] - self._whole.start, last - self._whole.start
+        return self._places[min(self.first, len(self._places) - 1)] - self.whole.start, last - self.whole.start
 
     def show(self, whole: Whole, title: str, stretch: Stretch) -> None:
         """Show a document at its peak; `title` names the feature."""
-        self._whole, self._title, self._stretches = whole, title, [stretch]
+        self.whole, self._title, self._stretches = whole, title, [stretch]
         self._asked.clear()
         self._places, self._centred = [], False
         self.lay_out()
@@ -74,7 +71,7 @@ class DocumentView(ScrolledView):
 
     def add(self, whole: Whole, stretch: Stretch) -> None:
         """Add more of the document; the text on the screen stays where it is."""
-        if whole is not self._whole:
+        if whole is not self.whole:
             return
         if stretch.stop == self._stretches[0].start:
             self._stretches.insert(0, stretch)
@@ -84,7 +81,7 @@ class DocumentView(ScrolledView):
 
     def lay_out(self) -> None:
         """Lay out again, with the same text at the top of the screen."""
-        whole = self._whole
+        whole = self.whole
         if whole is None or not self.display:
             return
         top = self._places[min(self.first, len(self._places) - 1)] if self._places else whole.start
@@ -134,7 +131,7 @@ class DocumentView(ScrolledView):
         self.lay_out()
 
     def _ask(self) -> None:
-        whole = self._whole
+        whole = self.whole
         if whole is None or not self._stretches:
             return
         start, stop = self._stretches[0].start, self._stretches[-1].stop
@@ -151,19 +148,14 @@ class DocumentView(ScrolledView):
     def head(self, _y: int) -> Line:
         """Return the rule with feature, document and maximum."""
         cells, start = self.size.width, FORK if self.beside else ""
-        if self._whole is None:
-            return line(Span((start + RULE * cells)[:cells], Role.DIM))
-        whole = self._whole
+        if self.whole is None:
+            return ruled(line(Span(start, Role.DIM)), cells)
+        whole = self.whole
         said = f" · {whole.name} · {count(whole.stop - whole.start)} tokens · max {activation(whole.top)} "
         name = cut(self._title, max(LEAST_TITLE, cells - len(start) - 2 - len(said)))
         left = line(Span(f"{start}{RULE} ", Role.DIM), Span(name, Role.BOLD if self.active else Role.PLAIN), said)
-        left = crop(left, cells)
-        return line(*left, Span(RULE * (cells - width_of(left)), Role.DIM))
+        return ruled(left, cells)
 
     def row(self, number: int) -> Line:
         """Return one line."""
         return line(*self.blank(), *self._lines[number])
-
-    def blank(self) -> Line:
-        """Return the wall alone."""
-        return line(Span(f"{WALL} ", Role.DIM)) if self.beside else line(" ")

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from textual import events
-from textual.message import Message
 
 from monosem_tui.draw.bars import decades
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.draw.spans import Line, Role, in_role, line, rule, wrap
 from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
-from monosem_tui.widgets.line_view import LineView
+from monosem_tui.widgets.cursor_list import CursorList
 from store.files.errors import MonosemError
 from store.notes.note_file import FeatureNotes
 
-RULE = "─"
 UNKNOWN = "?"
 EXPLANATION = 8
 """Lines for the reason why the list is empty."""
-_NO_NOTES = FeatureNotes()
+NO_NOTES = FeatureNotes()
 
 
-class FeatureList(LineView):
+class FeatureList(CursorList):
     """One row per feature of `order`, with a cursor that is always on the screen."""
-
-    HEAD = 2
-
-    class Highlighted(Message):
-        """The cursor came to another feature."""
-
-    class Opened(Message):
-        """The feature under the cursor was clicked twice."""
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(palette)
         self.take_run(run)
-        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._cursor = 0
+        self.order: NDArray[np.int64] = np.zeros(0, np.int64)
+        """The features shown, in order."""
         self._title, self._empty = "", list[str]()
         self._sort, self._descending = "", True
 
@@ -53,19 +42,14 @@ class FeatureList(LineView):
         self._labels = any(note.label for note in run.notes.values())
 
     @property
-    def order(self) -> NDArray[np.int64]:
-        """The features shown, in order."""
-        return self._order
-
-    @property
-    def cursor(self) -> int:
-        """Row of the cursor."""
-        return self._cursor
+    def entries(self) -> int:
+        """Number of features."""
+        return len(self.order)
 
     @property
     def feature(self) -> int | None:
         """The feature under the cursor; None in an empty list."""
-        return int(self._order[self._cursor]) if len(self._order) else None
+        return int(self.order[self.cursor]) if len(self.order) else None
 
     def rearrange(
         self,
@@ -88,13 +72,12 @@ class FeatureList(LineView):
             feature: where the cursor goes; to the first row where the list does not have it.
         """
         before = self.feature
-        self._order, self._title, self._empty = order, title, empty
+        self.order, self._title, self._empty = order, title, empty
         self._sort, self._descending = sort, descending
         found = np.flatnonzero(order == feature) if feature is not None else np.zeros(0, np.int64)
-        self._cursor = int(found[0]) if len(found) else 0
+        self.cursor = int(found[0]) if len(found) else 0
         self.rows = len(order) or EXPLANATION
-        self._keep_cursor_visible()
-        self.refresh()
+        self.redraw()
         if self.feature != before:
             self.post_message(self.Highlighted())
 
@@ -103,73 +86,52 @@ class FeatureList(LineView):
         self._labels = any(note.label for note in self._run.notes.values())
         self.refresh()
 
-    def go(self, number: int) -> None:
-        """Move the cursor to a row, or to the nearest one."""
-        number = max(0, min(number, len(self._order) - 1))
-        if number != self._cursor:
-            self._cursor = number
-            self._keep_cursor_visible()
-            self.refresh()
-            self.post_message(self.Highlighted())
+    def entry_at(self, row: int) -> int | None:
+        """Return the place of the feature that stands on a row."""
+        return row if row < len(self.order) else None
 
-    def action_move(self, rows: int) -> None:
-        """Move the cursor up or down."""
-        self.go(self._cursor + rows)
+    def redraw(self) -> None:
+        """Draw the rows that differ, the cursor among them."""
+        self._keep_cursor_visible()
+        self.refresh()
 
     def action_turn(self, screens: float) -> None:
         """Scroll by a share of the visible rows; the cursor stays where it is on the screen."""
-        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
-        first = self.first + (step if screens > 0 else -step)
-        target = self._cursor + (step if screens > 0 else -step)
-        self.jump(first)
+        target = self.cursor + self.step(screens)
+        self.jump(self.first + self.step(screens))
         self.go(target)
-
-    def action_end(self, side: int) -> None:
-        """Go to the first or the last row."""
-        self.go(len(self._order) - 1 if side > 0 else 0)
 
     def _keep_cursor_visible(self) -> None:
         """Scroll where the cursor has left the screen: by half of it, so that the next steps repaint two rows each."""
         if not self.display:
             return  # it has no height now; it gets one, and a resize event, when it is shown
-        if not self.first <= self._cursor < self.first + self.room:
-            self.jump(self._cursor - self.room // 2)
+        if not self.first <= self.cursor < self.first + self.room:
+            self.jump(self.cursor - self.room // 2)
         elif self.first > max(0, self.rows - self.room):
             self.jump(self.first)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Keep the cursor on the screen when a mouse wheel scrolls."""
         super().watch_scroll_y(old_value, new_value)
-        kept = min(max(self._cursor, self.first), self.first + self.room - 1)
-        self.go(kept)
+        self.go(min(max(self.cursor, self.first), self.first + self.room - 1))
 
     def resized(self) -> None:
         """Keep the cursor visible."""
         self._keep_cursor_visible()
-
-    def on_click(self, event: events.Click) -> None:
-        """Go to the clicked row; a second click opens it."""
-        number = event.y - self.HEAD + self.first
-        if event.y >= self.HEAD and number < len(self._order):
-            self.go(number)
-            if event.chain == 2:
-                self.post_message(self.Opened())
 
     def head(self, y: int) -> Line:
         """Return the title rule, then the names of the columns."""
         width = self.size.width
         if y == 1:
             return header(self._columns(), self._sort, descending=self._descending)
-        left = line(Span(f"{RULE} ", Role.DIM), Span(self._title, Role.BOLD if self.active else Role.DIM), " ")
-        left = crop(left, width)
-        return (*left, Span(RULE * (width - width_of(left)), Role.DIM))
+        return rule(self._title, width, Role.BOLD if self.active else Role.DIM)
 
     def row(self, number: int) -> Line:
         """Return the row of a feature."""
-        if not len(self._order):
+        if not len(self.order):
             return dict(enumerate(self._explanation())).get(number, ())
-        feature = int(self._order[number])
-        note = self._run.notes.get(feature, _NO_NOTES)
+        feature = int(self.order[number])
+        note = self._run.notes.get(feature, NO_NOTES)
         where, table = self._columns(), self._table
         by_name = {"max": table.max_F, "mean": table.mean_F, "norm": table.decoder_norm_F}
         density = float(table.density_F[feature])
@@ -182,12 +144,12 @@ class FeatureList(LineView):
             label=printable(note.label),
             bookmark=note.bookmark,
         )
-        return row(entry, where, cursor=number == self._cursor, focus=self.active)
+        return row(entry, where, cursor=number == self.cursor, focus=self.active)
 
     def _explanation(self) -> list[Line]:
         cells = self.size.width - 2
         wrapped = [wrap([line(word) for word in text.split()], cells, " ") for text in self._empty]
-        return [line(" ", *(Span(span.text, Role.DIM) for span in spans)) for part in wrapped for spans in part]
+        return [line(" ", *in_role(spans, Role.DIM)) for part in wrapped for spans in part]
 
     def _token(self, feature: int) -> str:
         try:

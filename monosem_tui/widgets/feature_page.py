@@ -9,82 +9,37 @@ from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
+from monosem_tui.draw.spans import MARK, RULE, Line, Role, Span, crop, in_role, line, ruled, width_of, wrap
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
 from monosem_tui.model.trail import Trail, trail_lines
 from monosem_tui.pages.feature_page import NOTHING, badges, sheet, title
-from monosem_tui.widgets.scroll_view import ScrolledView
+from monosem_tui.widgets.scroll_view import FORK, LEAST, ScrolledView
 from store.files.errors import MonosemError
-
-RULE, FORK, WALL, CURSOR = "─", "┬", "│", "▌"
-LEAST = 40
-"""Cells below which lines are cut rather than laid out again."""
 
 
 class FeaturePage(ScrolledView):
-    """A card and what is known beyond it, laid out for the width there is; a cursor goes from stop to stop."""
+    """A card and what is known beyond it, laid out for the width there is; a cursor goes from stop to stop.
+
+    After a change of `rendering`, `log_counts`, `figures` or `beside` it is laid out again by `lay_out`.
+    """
 
     class Opened(Message):
         """The chosen stop was clicked twice."""
 
     def __init__(self, palette: Palette, rendering: Rendering) -> None:
         super().__init__(palette)
-        self._card: FeatureCard | None = None
+        self.card: FeatureCard | None = None
+        """The card that is shown."""
+        self.figures: Figures | None = None
+        """The slower figures of the feature."""
+        self.rendering, self.log_counts = rendering, False
+        """How activations are drawn, and whether the histogram shows logarithms of counts."""
         self._note: list[str] = []
-        self._figures: Figures | None = None
         self._trail: Trail | None = None
         self._outside = ""
         self._chosen: Key | None = None
         self._sheet = Sheet([], [])
-        self._rendering, self._log_counts = rendering, False
-        self._beside = False
-
-    @property
-    def card(self) -> FeatureCard | None:
-        """The card that is shown."""
-        return self._card
-
-    @property
-    def rendering(self) -> Rendering:
-        """Rendering of activations."""
-        return self._rendering
-
-    @rendering.setter
-    def rendering(self, rendering: Rendering) -> None:
-        self._rendering = rendering
-        self._lay_out()
-
-    @property
-    def log_counts(self) -> bool:
-        """Whether the histogram shows logarithms of counts."""
-        return self._log_counts
-
-    @log_counts.setter
-    def log_counts(self, log_counts: bool) -> None:
-        self._log_counts = log_counts
-        self._lay_out()
-
-    @property
-    def beside(self) -> bool:
-        """Whether another pane is at its left, and so a wall between them."""
-        return self._beside
-
-    @beside.setter
-    def beside(self, beside: bool) -> None:
-        if beside != self._beside:
-            self._beside = beside
-            self._lay_out()
-
-    @property
-    def figures(self) -> Figures | None:
-        """The slower figures of the feature."""
-        return self._figures
-
-    @figures.setter
-    def figures(self, figures: Figures | None) -> None:
-        self._figures = figures
-        self._lay_out()
 
     @property
     def stop(self) -> Stop | None:
@@ -106,22 +61,22 @@ class FeaturePage(ScrolledView):
         """Show how one came here, and why the list does not have the feature."""
         if (trail, outside) != (self._trail, self._outside):
             self._trail, self._outside = trail, outside
-            self._lay_out()
+            self.lay_out()
 
     def show(self, card: FeatureCard, figures: Figures | None = None) -> None:
         """Show a feature, from the top of its page."""
-        another = self._card is None or self._card.feature != card.feature
-        self._card, self._note = card, []
-        self._figures = figures or (None if another else self._figures)
+        another = self.card is None or self.card.feature != card.feature
+        self.card, self._note = card, []
+        self.figures = figures or (None if another else self.figures)
         self._chosen = None if another else self._chosen
-        self._lay_out()
+        self.lay_out()
         if another:
             self.jump(0)
 
     def say(self, *sentences: str) -> None:
         """Show sentences instead of a feature."""
-        self._card, self._note = None, [printable(s) for s in sentences if s]
-        self._lay_out()
+        self.card, self._note = None, [printable(s) for s in sentences if s]
+        self.lay_out()
         self.jump(0)
 
     def complain(self, error: MonosemError) -> None:
@@ -170,41 +125,33 @@ class FeaturePage(ScrolledView):
 
     def resized(self) -> None:
         """Lay the page out for its new width."""
-        self._lay_out()
+        self.lay_out()
         self.post_message(self.Moved())
 
     def head(self, _y: int) -> Line:
         """Return the rule with number and label, bookmark and tags at its end."""
-        cells = self.size.width
-        start = FORK if self._beside else ""
-        if self._card is None:
-            return line(Span((start + RULE * cells)[:cells], Role.DIM))
-        role = Role.BOLD if self.active else Role.PLAIN
-        name = (Span(span.text, role) for span in title(self._card))
+        cells, start = self.size.width, FORK if self.beside else ""
+        if self.card is None:
+            return ruled(line(Span(start, Role.DIM)), cells)
+        name = in_role(title(self.card), Role.BOLD if self.active else Role.PLAIN)
         left = crop(line(Span(f"{start}{RULE} ", Role.DIM), *name, " "), cells)
-        right = badges(self._card)
-        right = line(" ", *right, Span(f" {RULE}", Role.DIM)) if right else ()
-        missing = cells - width_of(left) - width_of(right)
-        if missing < 0:
-            right, missing = (), cells - width_of(left)
-        return line(*left, Span(RULE * missing, Role.DIM), *right)
+        marks = badges(self.card)
+        right = line(" ", *marks, Span(f" {RULE}", Role.DIM)) if marks else ()
+        return ruled(left, cells, right if width_of(left) + width_of(right) <= cells else ())
 
     def row(self, number: int) -> Line:
         """Return one line."""
         spans, stop = self._sheet.lines[number], self.stop
         if stop is not None and stop.row == number:
-            left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(CURSOR, Role.ACCENT))
+            left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(MARK, Role.ACCENT))
             return line(*left, *marked(spans, stop.column, stop.cells, Role.CURSOR))
         return line(*self.blank(), *spans)
 
-    def blank(self) -> Line:
-        """Return the wall alone."""
-        return line(Span(f"{WALL} ", Role.DIM)) if self._beside else line(" ")
-
-    def _lay_out(self) -> None:
+    def lay_out(self) -> None:
+        """Lay the page out as it is to be now."""
         cells = max(LEAST, self.size.width - width_of(self.blank()) - 1)
-        if self._card is not None:
-            self._sheet = self._laid_out(self._card, cells)
+        if self.card is not None:
+            self._sheet = self._laid_out(self.card, cells)
         else:
             lines: list[Line] = [()]
             for sentence in self._note:
@@ -215,11 +162,11 @@ class FeaturePage(ScrolledView):
         self.refresh()
 
     def _laid_out(self, card: FeatureCard, cells: int) -> Sheet:
-        figures, log = self._figures, self._log_counts
+        figures, log = self.figures, self.log_counts
         return sheet(
             card,
             cells,
-            self._rendering,
+            self.rendering,
             log=log,
             trail=trail_lines(self._trail, self._outside, cells),
             quantiles=quantile_words(figures) if figures else (),

@@ -8,14 +8,10 @@ from textual import events
 from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.spans import Line, line, rule
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
 from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
-from monosem_tui.widgets.scroll_view import ScrolledView
-
-RULE = "─"
-LEAST = 40
-"""Cells below which lines are cut rather than laid out again."""
+from monosem_tui.widgets.scroll_view import LEAST, ScrolledView
 
 
 class HealthView(ScrolledView):
@@ -34,17 +30,13 @@ class HealthView(ScrolledView):
         self._lines: list[Line] = []
         self._groups_at = 0
         """The line of the first group."""
-        self._cursor = 0
+        self.cursor = 0
+        """Index of the group under the cursor, from 0."""
 
     @property
     def group(self) -> Group | None:
         """The group under the cursor; None where that is not on the screen."""
-        return self._densities.groups[self._cursor] if self._densities and self._in_sight(self._cursor) else None
-
-    @property
-    def cursor(self) -> int:
-        """Index of the group, from 0."""
-        return self._cursor
+        return self._densities.groups[self.cursor] if self._densities and self._in_sight(self.cursor) else None
 
     def show(
         self, figures: Sequence[str], densities: Densities | None, training: Training, chapters: Sequence[Chapter]
@@ -52,16 +44,16 @@ class HealthView(ScrolledView):
         """Show a run; the cursor begins on the first group that has features."""
         if self._densities is None and densities is not None:
             filled = [number for number, group in enumerate(densities.groups) if len(group)]
-            self._cursor = filled[0] if filled else 0
+            self.cursor = filled[0] if filled else 0
         self._figures, self._densities, self._training, self._chapters = figures, densities, training, chapters
         self._lay_out()
 
     def action_move(self, rows: int) -> None:
         """Go to another group; beyond the first and the last, and where none is in sight, scroll a line."""
-        wanted = self._cursor + rows
+        wanted = self.cursor + rows
         groups = self._densities.groups if self._densities else ()
-        if self._in_sight(self._cursor) and 0 <= wanted < len(groups):
-            self._cursor = wanted
+        if self._in_sight(self.cursor) and 0 <= wanted < len(groups):
+            self.cursor = wanted
             self._lay_out()
             line_number = self._groups_at + wanted
             if not self._in_sight(wanted):
@@ -79,7 +71,7 @@ class HealthView(ScrolledView):
         """Go to the clicked group; a second click shows it."""
         number = event.y - self.HEAD + self.first - self._groups_at
         if event.y >= self.HEAD and self._densities and 0 <= number < len(self._densities.groups):
-            self._cursor = number
+            self.cursor = number
             self._lay_out()
             self.post_message(self.Moved())
             if event.chain == 2:
@@ -87,8 +79,7 @@ class HealthView(ScrolledView):
 
     def head(self, _y: int) -> Line:
         """Return a rule with the run's name."""
-        left = line(Span(f"{RULE} ", Role.DIM), Span(f"health of {self._name}", Role.BOLD), " ")
-        return line(*left, Span(RULE * (self.size.width - width_of(left)), Role.DIM))
+        return rule(f"health of {self._name}", self.size.width)
 
     def row(self, number: int) -> Line:
         """Return one line."""
@@ -104,7 +95,7 @@ class HealthView(ScrolledView):
         if found is not None:
             lines += density_lines(found, cells)
             self._groups_at = len(lines)
-            lines += [group_line(g, found, cells, cursor=n == self._cursor) for n, g in enumerate(found.groups)]
+            lines += [group_line(g, found, cells, cursor=n == self.cursor) for n, g in enumerate(found.groups)]
             lines.append(())
         curves = training_lines(self._training, cells)
         lines += [*curves, ()] if curves else []

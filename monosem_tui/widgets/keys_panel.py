@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from textual.strip import Strip
-from textual.widget import Widget
-
-from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, rule
 from monosem_tui.keys.actions import Action, entries
-from monosem_tui.widgets.line_view import to_strip
+from monosem_tui.widgets.lines_panel import LinesPanel
 
-RULE = "─"
 Listed = list[tuple[Action, bool]]
 """Actions, and for each whether it does something now."""
 
 
-class KeysPanel(Widget):
+class KeysPanel(LinesPanel):
     """Keys in as many columns as fit, as high as needed."""
 
-    ALLOW_SELECT = False
-    DEFAULT_CSS = "KeysPanel { display: none; height: 1; }"
-
-    def __init__(self, palette: Palette) -> None:
-        super().__init__()
-        self.palette = palette
-        self._lines: list[Line] = []
-
-    def show(self, title: str, actions: Listed, cells: int, rows: int) -> None:
+    def show_keys(self, title: str, actions: Listed, cells: int, rows: int) -> None:
         """Show actions in `cells` cells; where they need more than `rows` lines, those that do something now."""
         drawn = lines(title, actions, cells)
         if len(drawn) > rows:
             drawn = lines(title, [(action, does) for action, does in actions if does], cells)[:rows]
-        if drawn != self._lines:
-            self._lines = drawn
-            self.styles.height = len(drawn)
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """Draw a line."""
-        spans = self._lines[y] if y < len(self._lines) else ()
-        return to_strip(spans, self.palette, self.size.width)
+        self.styles.height = len(drawn)
+        self.show(drawn)
 
 
 def lines(title: str, actions: Listed, cells: int) -> list[Line]:
@@ -48,8 +28,7 @@ def lines(title: str, actions: Listed, cells: int) -> list[Line]:
     keys = max(len(entry.keys) for entry in listed) + 2
     size = keys + max(len(entry.description) for entry in listed) + 2
     n_rows = -(-len(listed) // max(1, (cells + 1) // size))
-    head = line(Span(f"{RULE} ", Role.DIM), Span(title, Role.BOLD), " ")
-    drawn = [line(*head, Span(RULE * (cells - width_of(head)), Role.DIM))]
+    drawn = [rule(title, cells)]
     for number in range(n_rows):
         parts = [Span(" ")]
         for entry in listed[number::n_rows]:

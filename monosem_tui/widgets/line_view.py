@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 from rich.segment import Segment
@@ -22,12 +23,11 @@ def to_strip(spans: Line, palette: Palette, cells: int) -> Strip:
     return Strip(segments).adjust_cell_length(cells)
 
 
+@dataclass
 class Trouble(Message):
     """The store could not be read while drawing."""
 
-    def __init__(self, error: MonosemError) -> None:
-        super().__init__()
-        self.error = error
+    error: MonosemError
 
 
 class OneLine(Widget):
@@ -39,22 +39,18 @@ class OneLine(Widget):
     def __init__(self, palette: Palette, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.palette = palette
-        self._spans: Line = ()
-
-    @property
-    def spans(self) -> Line:
+        self.spans: Line = ()
         """The line it shows."""
-        return self._spans
 
     def show(self, spans: Line) -> None:
         """Show a line; nothing is sent if it is the one that is there."""
-        if spans != self._spans:
-            self._spans = spans
+        if spans != self.spans:
+            self.spans = spans
             self.refresh()
 
     def render_line(self, _y: int) -> Strip:
         """Draw the line."""
-        return to_strip(self._spans, self.palette, self.size.width)
+        return to_strip(self.spans, self.palette, self.size.width)
 
 
 class LineView(ScrollView, can_focus=True):
@@ -74,7 +70,9 @@ class LineView(ScrollView, can_focus=True):
         self.rows = 0
         """Number of rows."""
         self._drawn: dict[int, Line] = {}
-        self._troubled, self._active = False, True
+        self.active = True
+        """Whether the pane has the keys; without them its cursor is only marked."""
+        self._troubled = False
 
     def head(self, y: int, /) -> Line:
         """Return line `y` of those that stay."""
@@ -100,17 +98,6 @@ class LineView(ScrollView, can_focus=True):
         self.refresh()
 
     @property
-    def active(self) -> bool:
-        """Whether the pane has the keys; without them its cursor is only marked."""
-        return self._active
-
-    @active.setter
-    def active(self, active: bool) -> None:
-        if active != self._active:
-            self._active = active
-            self.refresh()
-
-    @property
     def max_scroll_y(self) -> int:
         """Scroll range of the rows, kept here because changing `virtual_size` would lay out and repaint everything."""
         return max(0, self.rows - self.room)
@@ -124,6 +111,11 @@ class LineView(ScrollView, can_focus=True):
     def room(self) -> int:
         """Rows that fit."""
         return max(1, self.size.height - self.HEAD)
+
+    def step(self, screens: float) -> int:
+        """Return the rows of a move by a share of the visible ones; a whole screen leaves one of them in sight."""
+        rows = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
+        return rows if screens > 0 else -rows
 
     def jump(self, first: int) -> None:
         """Scroll so that `first` is the first row on the screen, as far as there are rows to fill it."""

@@ -18,7 +18,7 @@ class LinesPanel(Widget):
     ALLOW_SELECT = False
     DEFAULT_CSS = "LinesPanel { display: none; height: 1; }"
 
-    def __init__(self, palette: Palette, height: int) -> None:
+    def __init__(self, palette: Palette, height: int = 1) -> None:
         super().__init__()
         self.palette = palette
         self.styles.height = height

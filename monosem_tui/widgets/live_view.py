@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 from textual.geometry import Region
@@ -9,9 +10,6 @@ from textual.geometry import Region
 from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Line
-from monosem_tui.pages.inspect_page import Looked, inspect_lines
-from monosem_tui.pages.live_page import Shown, live_lines
-from monosem_tui.pages.recipes_page import Recipes, recipes_lines
 from monosem_tui.widgets.line_view import LineView
 
 
@@ -20,18 +18,22 @@ class CellView(LineView):
 
     HEAD = 0
 
-    def __init__(self, palette: Palette) -> None:
-        super().__init__(palette)
-        self._lines: list[Line] = []
+    def __init__(self, palette: Palette, lines: Callable[[int, int], list[Line]], *, shown: bool) -> None:
+        """Prepare the pane.
 
-    def lines(self, cells: int, height: int) -> list[Line]:
-        """Return all lines of the pane."""
-        raise NotImplementedError
+        Args:
+            palette: the style of each role.
+            lines: returns all lines of the pane, given its width and its height.
+            shown: whether it is on the screen from the start.
+        """
+        super().__init__(palette)
+        self._lay_out, self.display = lines, shown
+        self._lines: list[Line] = []
 
     def redraw(self) -> None:
         """Lay the pane out from the state as it is now."""
         if self.size.width and self.size.height:
-            self._lines = self.lines(self.size.width, self.size.height)
+            self._lines = self._lay_out(self.size.width, self.size.height)
             self.rows = len(self._lines)
             self.refresh()
 
@@ -55,43 +57,3 @@ class CellView(LineView):
                 return self
             regions = tuple(found)
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
-
-
-class LiveView(CellView):
-    """Prompt, tray, both texts and their strips."""
-
-    def __init__(self, palette: Palette, shown: Shown) -> None:
-        super().__init__(palette)
-        self.shown = shown
-
-    def lines(self, cells: int, height: int) -> list[Line]:
-        """Return all lines of the pane."""
-        return live_lines(self.shown, cells, height)
-
-
-class InspectView(CellView):
-    """A text, and the features of its tokens."""
-
-    DEFAULT_CSS = "InspectView { display: none; }"
-
-    def __init__(self, palette: Palette, looked: Looked) -> None:
-        super().__init__(palette)
-        self.looked = looked
-
-    def lines(self, cells: int, height: int) -> list[Line]:
-        """Return all lines of the pane."""
-        return inspect_lines(self.looked, cells, height)
-
-
-class RecipesView(CellView):
-    """The recipes kept among the notes."""
-
-    DEFAULT_CSS = "RecipesView { display: none; }"
-
-    def __init__(self, palette: Palette, recipes: Recipes) -> None:
-        super().__init__(palette)
-        self.recipes = recipes
-
-    def lines(self, cells: int, height: int) -> list[Line]:
-        """Return all lines of the pane."""
-        return recipes_lines(self.recipes, cells, height)

@@ -8,18 +8,15 @@ import numpy as np
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.model.feature_card import feature_name
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.ranking_page import RankColumns, matches_line, rank_columns, rank_header, rank_row, together_line
-from monosem_tui.widgets.feature_list import RULE, UNKNOWN, FeatureList
+from monosem_tui.widgets.feature_list import NO_NOTES, UNKNOWN, FeatureList
 from store.files.errors import MonosemError
-from store.notes.note_file import FeatureNotes
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, Report
-
-_NO_NOTES = FeatureNotes()
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,8 @@ class FeatureRanking(FeatureList):
 
     def __init__(self, run: OpenRun, palette: Palette) -> None:
         super().__init__(run, palette)
-        self._answer = SearchAnswer(Inquiry(""))
+        self.answer = SearchAnswer(Inquiry(""))
+        """The answer that is shown."""
 
     def show(self, answer: SearchAnswer, nothing: list[str]) -> None:
         """Show an answer; the cursor stays on its feature, or at the top.
@@ -48,24 +46,19 @@ class FeatureRanking(FeatureList):
             answer: what to show.
             nothing: sentences for an answer without features.
         """
-        self._answer = answer
+        self.answer = answer
         found = self._found
         ids = [one.choice.feature for one in found.results] if found else []
         feature = self.feature if self.cursor else None
         self.rearrange(np.array(ids, np.int64), title="", empty=nothing, sort="", descending=True, feature=feature)
 
     @property
-    def answer(self) -> SearchAnswer:
-        """The answer that is shown."""
-        return self._answer
-
-    @property
     def _found(self) -> Found | None:
-        return self._answer.report.found if self._answer.report else None
+        return self.answer.report.found if self.answer.report else None
 
     def head(self, y: int) -> Line:
         """Return the question, the tokens that match, the set, then the names of the columns."""
-        cells, found, inquiry = self.size.width, self._found, self._answer.inquiry
+        cells, found, inquiry = self.size.width, self._found, self.answer.inquiry
         if y == 0:
             return self._question(cells)
         if found is None:
@@ -83,7 +76,7 @@ class FeatureRanking(FeatureList):
             return super().row(number)
         score = found.results[number]
         feature = score.choice.feature
-        note = self._run.notes.get(feature, _NO_NOTES)
+        note = self._run.notes.get(feature, NO_NOTES)
         return rank_row(
             score,
             self._named(feature),
@@ -94,16 +87,14 @@ class FeatureRanking(FeatureList):
         )
 
     def _question(self, cells: int) -> Line:
-        inquiry, role = self._answer.inquiry, Role.BOLD if self.active else Role.DIM
+        inquiry, role = self.answer.inquiry, Role.BOLD if self.active else Role.DIM
         how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
         pattern = printable(inquiry.pattern) or "find"
         left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
-        right = line(Span(f" {self._answer.state} {RULE}", Role.DIM)) if self._answer.state else ()
-        left = crop(left, cells - width_of(right))
-        return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
+        return ruled(left, cells, line(Span(f" {self.answer.state} {RULE}", Role.DIM)) if self.answer.state else ())
 
     def _matches(self, found: Found, inquiry: Inquiry, cells: int) -> Line:
-        report, vocabulary = self._answer.report, self._run.store.vocabulary
+        report, vocabulary = self.answer.report, self._run.store.vocabulary
         words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
         return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out)
 

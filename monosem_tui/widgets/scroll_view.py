@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from monosem_tui.draw.spans import Line, Role, Span, line
 from monosem_tui.widgets.line_view import LineView
+
+WALL, FORK = "│", "┬"
+LEAST = 40
+"""Cells below which lines are cut rather than laid out again."""
 
 
 class ScrolledView(LineView):
     """Lines that scroll by the keys of a pager."""
+
+    beside = False
+    """Whether another pane is at its left, and so a wall between them."""
 
     class Moved(Message):
         """Other lines are on the screen, or the cursor is elsewhere."""
@@ -19,8 +27,7 @@ class ScrolledView(LineView):
 
     def action_turn(self, screens: float) -> None:
         """Scroll by a share of the visible lines."""
-        step = max(1, int(self.room * abs(screens)) - (abs(screens) == 1))
-        self.jump(self.first + (step if screens > 0 else -step))
+        self.jump(self.first + self.step(screens))
 
     def action_end(self, side: int) -> None:
         """Go to the top or the end."""
@@ -30,3 +37,11 @@ class ScrolledView(LineView):
         """Repaint, and post `Moved`."""
         super().watch_scroll_y(old_value, new_value)
         self.post_message(self.Moved())
+
+    def blank(self) -> Line:
+        """Return the wall alone."""
+        return line(Span(f"{WALL} ", Role.DIM)) if self.beside else line(" ")
+
+    def position(self) -> str:
+        """Return the visible lines in words."""
+        return f"lines {self.first + 1}–{min(self.rows, self.first + self.room)} of {self.rows}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -12,19 +13,58 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from store.files.errors import MonosemError, disk_errors
+from store.files.errors import UNSUPPORTED, MonosemError, disk_errors, unguarded
 from store.files.regular_file import read_stream
 
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 
 
-def fsync_folder(folder: Path) -> None:
-    """Sync `folder`, so that a rename inside it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Sync a file, or a folder so that a rename inside it lasts: what is synced survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_open(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_open(descriptor: int) -> None:
+    """Sync an open file; where the file system cannot, go on with a warning."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        unguarded("cannot sync files: a power cut may cost the last ones")
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path` for good; where that is impossible, copy it."""
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EBUSY, *UNSUPPORTED}:
+            raise
+        unguarded("cannot rename: files that are being written are incomplete if the work is killed")
+        _copy(temporary, path)
+    sync(path.parent)
+
+
+def _copy(temporary: Path, path: Path) -> None:
+    """Copy a file over another, or a folder into an empty one; on failure nothing of it is left."""
+    is_new = not path.exists()
+    try:
+        if temporary.is_dir():
+            shutil.copytree(temporary, path, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(temporary, path)
+    except BaseException:
+        if path.is_dir():
+            for child in path.iterdir():
+                shutil.rmtree(child) if child.is_dir() else child.unlink()
+        if is_new:
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -45,13 +85,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         with disk_errors(path):
             yield temporary
-            descriptor = os.open(temporary, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            temporary.replace(path)
-            fsync_folder(path.parent)
+            sync(temporary)
+            _put_in_place(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -61,15 +96,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; when the block ends well, rename it to `path`, which must not exist.
 
-    On any failure nothing is left. An empty folder is replaced, unless it is the current one.
+    On any failure nothing is left. An empty folder is replaced, unless it is the current one; a link to one stays.
 
     Raises:
-        MonosemError: something is there, or it cannot be written.
+        MonosemError: something is there, the folder that it is to be in is missing, or it cannot be written.
     """
-    path = path.absolute()
-    _require_free(path)
+    given, path = path, Path(os.path.realpath(path))
+    require_folder(path.parent)
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _require_free(path)
         for stale in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
             shutil.rmtree(stale, ignore_errors=True)
     temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
@@ -78,10 +113,22 @@ def new_folder(path: Path) -> Iterator[Path]:
             temporary.mkdir()
             yield temporary
             _require_free(path)
-            temporary.replace(path)
-            fsync_folder(path.parent)
+            _put_in_place(temporary, path)
+    except MonosemError as error:
+        error.what = error.what.replace(os.fspath(temporary), os.fspath(given))
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a folder that is not there: it is more likely mistyped than meant to be made.
+
+    Raises:
+        MonosemError: it is missing, or not a folder.
+    """
+    if not folder.is_dir():
+        raise MonosemError(f"there is no folder {folder}", "Make it (mkdir -p), or choose another place.")
 
 
 def _require_free(path: Path) -> None:

@@ -1,23 +1,31 @@
-"""Files that a person names for output: none is written over a file of another kind, and no folder is made for them."""
+"""Files that a person names for output: none is written over a file of another kind, and no folder is made for them.
+
+A fifo, a character device and the process's own standard output are written into and stay what they are. A link stays
+too: the file it leads to is written. Disks and sockets are refused.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
-from store.files.atomic import write_text
+from store.files.atomic import atomic_path, require_folder
 from store.files.errors import MonosemError, disk_errors
 
 _MOST = 10_000
 """Files of one name beside each other, after which something else is wrong."""
 
 
-def write_output(path: Path, text: str, kind: str = "", is_kind: Callable[[Path], bool] | None = None) -> None:
+def write_output(
+    path: Path, text: str, kind: str = "", is_kind: Callable[[Path], bool] | None = None, *, overwrite: bool = False
+) -> None:
     """Write a text to a file that a person has named, all or nothing.
-
-    A device or fifo is written into and stays what it is. A link stays too: the file it leads to is written.
 
     Args:
         path: the file; its folder exists.
@@ -25,70 +33,87 @@ def write_output(path: Path, text: str, kind: str = "", is_kind: Callable[[Path]
         kind: noun for a file of this kind, such as "recipe".
         is_kind: returns whether an existing file is of this kind and may be replaced. Without it, and otherwise, only
             an empty file is.
+        overwrite: replace a file of any kind.
 
     Raises:
         MonosemError: another file is there, the folder is missing, or it cannot be written.
     """
     with disk_errors(path):
-        check_output(path, kind, is_kind)
+        check_output(path, kind, is_kind, overwrite=overwrite)
         if not _written_into(path, text):
             target = Path(os.path.realpath(path))
-            if not _claim(target):
-                check_output(path, kind, is_kind)
-            _fill(target, text)
+            is_new = _claim(target)
+            if not is_new:
+                check_output(path, kind, is_kind, overwrite=overwrite)
+            _fill(target, text, is_new=is_new)
 
 
-def check_output(path: Path, kind: str = "", is_kind: Callable[[Path], bool] | None = None) -> None:
+def check_output(
+    path: Path, kind: str = "", is_kind: Callable[[Path], bool] | None = None, *, overwrite: bool = False
+) -> None:
     """Refuse what `write_output` would refuse, before the work whose result is to be written.
 
     Raises:
-        MonosemError: another file is there, or the folder is missing.
+        MonosemError: another file is there, or the folder is missing or read-only.
     """
     with disk_errors(path):
         target = Path(os.path.realpath(path))
-        if not path.exists() and not target.parent.is_dir():
-            raise _no_folder(path)
-        if not path.exists() or not path.stat().st_size or _is_device(path):
+        if not path.exists():
+            require_folder(target.parent)
+        elif _is_written_into(path):
             return
-        if path.is_dir() or not (is_kind and is_kind(target)):
+        elif not target.is_file():
+            raise MonosemError(f"{path} is not a file", "Choose another name.")
+        elif path.stat().st_size and not overwrite and not (is_kind and is_kind(target)):
             wrong = f"is there already, and is not a {kind}" if is_kind else "is there already"
-            raise MonosemError(f"{path} {wrong}", "Choose another name: no other file is overwritten.")
+            raise MonosemError(f"{path} {wrong}", "Choose another name. `overwrite=True` replaces it.")
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_new(path: Path, text: str) -> Path:
     """Write a text to a new file and return its path: `NAME-2.md` and so on where there is a file of that name.
 
-    A device or fifo is written into.
-
     Raises:
         MonosemError: it cannot be written there.
     """
-    if not path.parent.is_dir():
-        raise _no_folder(path)
+    require_folder(path.parent)
     for name in (path, *(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(2, _MOST))):
-        try:
-            with disk_errors(name):
-                if _written_into(name, text):
-                    return name
-                if _claim(name):
-                    _fill(name, text)
-                    return name
-        except MonosemError as error:
-            raise MonosemError(error.what, "Choose another folder.") from error
+        with disk_errors(name):
+            if _written_into(name, text):
+                return name
+            if _claim(name):
+                _fill(name, text, is_new=True)
+                return name
     raise MonosemError(f"there are {_MOST} files like {path}", "Choose another name.")
 
 
 def _written_into(path: Path, text: str) -> bool:
-    """Write into a device or fifo; False where there is none."""
-    if not _is_device(path):
+    """Write into a device, fifo or our own output; False where there is none of them."""
+    if not _is_written_into(path):
         return False
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    own = _own_stream(path)
+    if own:  # its descriptor knows how far it is written; the name of a redirected file does not
+        own.flush()
+    with os.fdopen(os.dup(own.fileno()), "wb") if own else path.open("wb") as stream:
+        stream.write(text.encode())
     return True
 
 
-def _is_device(path: Path) -> bool:
-    return path.exists() and stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
+def _is_written_into(path: Path) -> bool:
+    if not path.exists():
+        return False
+    mode = path.stat().st_mode
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or _own_stream(path) is not None
+
+
+def _own_stream(path: Path) -> TextIO | None:
+    """Return the standard stream of this process that writes to the file at `path`, as to /dev/stdout."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # it is closed, or has no descriptor
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return stream
+    return None
 
 
 def _claim(path: Path) -> bool:
@@ -100,15 +125,14 @@ def _claim(path: Path) -> bool:
     return True
 
 
-def _fill(path: Path, text: str) -> None:
-    """Replace the content of a file; on failure a file that was empty is removed."""
+def _fill(path: Path, text: str, *, is_new: bool) -> None:
+    """Replace the content of a file, which keeps its mode; on failure remove one that `_claim` has made."""
     try:
-        write_text(path, text)
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            with suppress(OSError):  # not every file system has modes
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
     except BaseException:
-        if path.is_file() and not path.stat().st_size:
+        if is_new:
             path.unlink(missing_ok=True)
         raise
-
-
-def _no_folder(path: Path) -> MonosemError:
-    return MonosemError(f"cannot write {path}: there is no folder {path.parent}", "Make it, or choose another name.")

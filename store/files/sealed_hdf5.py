@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 SEAL_BYTES = 512
 _SEAL = re.compile(rb"monosem ([a-z]+) schema (\d+) bytes (\d+) sha256 ([0-9a-f]{64})\n\0*\Z")
 _CHUNK = 1 << 22
-_self_contained: set[tuple[int, int, int]] = set()
-"""Device, inode and time of change of the sealed files looked through: a merge opens each segment some twenty times."""
 
 
 @dataclass(frozen=True)
@@ -142,16 +140,16 @@ def open_sealed(path: Path, kind: str) -> h5py.File:
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
-    status = os.fstat(file.id.get_vfd_handle())
-    state = status.st_dev, status.st_ino, status.st_ctime_ns
     try:
-        if state not in _self_contained:
-            check_self_contained(file, path)
-            _self_contained.add(state)
+        check_self_contained(file, path)
     except BaseException:
         file.close()
         raise
     return file
+
+
+_self_contained: set[tuple[int, ...]] = set()
+"""Files that have been checked by this process; a file that is written to or replaced is another one."""
 
 
 def check_self_contained(file: h5py.File, path: Path) -> None:
@@ -160,26 +158,33 @@ def check_self_contained(file: h5py.File, path: Path) -> None:
     Raises:
         MonosemError: it has a soft or external link, external storage or a virtual dataset; which, by name.
     """
-    foreign = ""
+    now = os.fstat(file.id.get_vfd_handle())
+    state = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    if state in _self_contained:
+        return
+    root, foreign = file.id, ""
 
     def look(name: bytes, link: h5py.h5l.LinkInfo) -> int | None:
         nonlocal foreign
         if link.type != h5py.h5l.TYPE_HARD:
             foreign = f"{name.decode(errors='replace')} is a link"
-        elif isinstance(item := h5py.h5o.open(file.id, name), h5py.h5d.DatasetID) and keeps_elsewhere(item):
+        elif isinstance(item := h5py.h5o.open(root, name), h5py.h5d.DatasetID) and keeps_elsewhere(item):
             foreign = f"{name.decode(errors='replace')} keeps its values in another file"
         return 1 if foreign else None
 
     try:
-        file.id.links.visit(look, info=True)
+        root.links.visit(look, info=True)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
     if foreign:
         raise MonosemError(f"{path} refers to other files: {foreign}", "monosem writes no such file: do not trust it.")
+    _self_contained.add(state)
 
 
 def keeps_elsewhere(dataset: h5py.h5d.DatasetID) -> bool:
-    """Whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
+    """Return whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
+    if dataset.get_offset() is not None:  # contiguous, in this file: most are, and this is quick
+        return False
     created = dataset.get_create_plist()
     return bool(created.get_external_count()) or created.get_layout() == h5py.h5d.VIRTUAL
 

@@ -140,4 +140,4 @@ def _shown(value: object) -> str:
         return f"an integer of {value.bit_length()} bits"
     if value is None or isinstance(value, str | bool | int | float):
         return json.dumps(value)[:LONGEST_SHOWN]
-    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "no JSON"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "not JSON"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +51,23 @@ def segments_coverage(index: Path) -> IndexCoverage | None:
 def clear_merged(run: RunFolder) -> bool:
     """Remove segments that features.h5 already has, as a process killed right after its merge leaves them.
 
-    Return whether there were any. The caller holds the run's lock.
+    Beside a complete features.h5, segments that cannot be read go too; those of another index stay. Return whether
+    there were any. The caller holds the run's lock.
     """
-    segments, features = segments_coverage(run.index), features_coverage(run.features)
-    if segments is None or features is None or not segments.complete or segments != features:
+    if not run.index.is_dir() or not run.features.is_file():
+        return False
+    segments, features = _readable(segments_coverage, run.index), _readable(features_coverage, run.features)
+    if features is None or not features.complete or segments not in (None, features):
         return False
     discard(run.index)
     return True
+
+
+def _readable(coverage: Callable[[Path], IndexCoverage | None], path: Path) -> IndexCoverage | None:
+    try:
+        return coverage(path)
+    except MonosemError:
+        return None
 
 
 def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> IndexCoverage:

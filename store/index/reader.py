@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.index.segment import SparseRows
 from store.index.vocabulary import Vocabulary
-from store.run.weights import SaeWeights
+
+if TYPE_CHECKING:
+    from store.run.weights import SaeWeights
 
 __all__ = ["Context", "FeatureColumns", "FeatureStore", "LogitEffects", "Quantiles", "Weighted"]
 
@@ -99,6 +101,8 @@ class FeatureStore(OpenIndex):
 
     def sae(self) -> SaeWeights:
         """Read the autoencoder's weights."""
+        from store.run.weights import SaeWeights
+
         with reading(self.path):
             return SaeWeights.read(self._common["sae"])
 

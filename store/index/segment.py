@@ -11,7 +11,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -23,7 +23,9 @@ from store.files.typed_json import decode
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.vocabulary import Vocabulary
-from store.run.weights import SaeWeights
+
+if TYPE_CHECKING:
+    from store.run.weights import SaeWeights
 
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, ACT_BITS = 24, 16
@@ -114,7 +116,7 @@ def segment_path(index: Path, number: int) -> Path:
 
 
 def complete_segments(index: Path) -> int:
-    """Return the number of segments from 0 on without a gap."""
+    """Return how many segments follow each other without a gap, counted from segment 0."""
     number = 0
     while segment_path(index, number).is_file():
         number += 1

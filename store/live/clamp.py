@@ -98,7 +98,7 @@ class Clamp:
         return f"{self.feature}={value}{self.where}"
 
     def change(self, maximum: float | None) -> Change:
-        """The change of the activation; `maximum` is the feature's own over the index, where there is one.
+        """Return the change of the activation; `maximum` is the feature's own over the index, where there is one.
 
         Raises:
             MonosemError: the clamp is a multiple of a maximum that is not known or 0.
@@ -148,10 +148,10 @@ def parse_clamp(text: str) -> Clamp:
 
 
 def parse_sweep(text: str) -> list[Clamp]:
-    """Read `ID=V1,V2,…`, with a place behind it if wished: one clamp for each strength.
+    """Read `ID=V1,V2,…`, with an optional place after it: one clamp per strength.
 
     Raises:
-        MonosemError: a part of it is no clamp, or there is only one strength.
+        MonosemError: a part of it is not a clamp, or there is only one strength.
     """
     head, at, where = text.partition("@")
     name, _, values = head.partition("=")
@@ -218,7 +218,7 @@ def _no_clamp(text: str, part: str, at: int, why: str) -> MonosemError:
 
 
 def _written(number: float) -> str:
-    """The shortest digits that read as the same number."""
+    """Return the shortest digits that read as the same number."""
     return repr(float(number)).removesuffix(".0")
 
 

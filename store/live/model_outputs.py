@@ -5,6 +5,8 @@ The engine computes these values; messages (store.live.wire) carry them to the t
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,3 +103,18 @@ class ClampSweep:
 
     base: SampledText
     strengths: tuple[SweptStrength, ...]
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean; None without values."""
+    return sum(values) / len(values) if values else None
+
+
+def perplexity(logprobs: Sequence[float]) -> float | None:
+    """Return exp of minus the mean; None without tokens, with a non-finite log-probability, or beyond any number."""
+    if not logprobs or not all(map(math.isfinite, logprobs)):
+        return None
+    try:
+        return math.exp(-sum(logprobs) / len(logprobs))
+    except OverflowError:
+        return None

@@ -43,22 +43,22 @@ class Recipe:
         sampling, samples, dictionary = (values.pop(name) for name in ("sampling", "samples", "dictionary"))
         return {"recipe": VERSION, **values, **sampling, "samples": samples, "dictionary": dictionary}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write it, all or nothing.
 
         Raises:
-            MonosemError: something that is not a recipe is there, or it cannot be written.
+            MonosemError: something that is not a recipe is there, without `overwrite`, or it cannot be written.
         """
-        write_output(path, json_text(self.as_json()), "recipe", _is_recipe)
+        write_output(path, json_text(self.as_json()), "recipe", _is_recipe, overwrite=overwrite)
 
     @staticmethod
-    def check_place(path: Path) -> None:
+    def check_place(path: Path, *, overwrite: bool = False) -> None:
         """Refuse a file that `save` would refuse.
 
         Raises:
-            MonosemError: something that is not a recipe is there, or its folder is missing.
+            MonosemError: something that is not a recipe is there, without `overwrite`, or its folder is missing.
         """
-        check_output(path, "recipe", _is_recipe)
+        check_output(path, "recipe", _is_recipe, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

@@ -33,7 +33,7 @@ class Sampling:
         if self.max_new < 1:
             raise MonosemError(f"at least one token has to be asked for, not {self.max_new}")
         if not 0 <= self.temperature < float("inf"):
-            raise MonosemError(f"the temperature must be a number from 0 on, not {self.temperature}")
+            raise MonosemError(f"the temperature must be at least 0, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise MonosemError(f"top-p must lie above 0, and be 1 at most, not {self.top_p}")
         if self.top_k < 0:

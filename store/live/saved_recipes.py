@@ -29,11 +29,11 @@ class KeptRecipe:
     name: str
     recipe: Recipe
     time: float = 0.0
-    """Seconds since the epoch; 0 where nobody wrote it down."""
+    """Seconds since the epoch; 0 where unknown."""
 
 
 def kept_recipes(path: Path) -> list[KeptRecipe]:
-    """All that a notes.jsonl keeps, those kept last first; lines that are no recipe anyone can read are passed over.
+    """Return all recipes in a notes.jsonl, the last one first; lines that are not readable as recipes are skipped.
 
     Raises:
         MonosemError: the file is there but may not be read.

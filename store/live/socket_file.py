@@ -1,7 +1,7 @@
 """A Unix socket that only its owner can reach: its path, its lock, and the process at the other end.
 
-The socket has mode 0600 and lies in a folder of mode 0700, and each side looks who the other one is, where the system
-tells (SO_PEERCRED, Linux). A socket whose server is no more is recognised, as nobody answers, and replaced.
+The socket has mode 0600 and lies in a folder of mode 0700, and each side checks who the other one is, where the system
+reports it (SO_PEERCRED, Linux). A socket whose server has gone does not answer, and is replaced.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from store.files.errors import MonosemError
+from store.files.owner_lock import file_lock
 
 LONGEST_PATH = 100
 """Bytes; systems take 104 to 108, the end marked by a zero."""
@@ -48,10 +49,10 @@ def is_ours(connection: socket.socket) -> bool:
 
 
 def connect(path: Path) -> socket.socket:
-    """A connection to whoever listens at `path`.
+    """Connect to the server that listens at `path`.
 
     Raises:
-        MonosemError: nobody listens there, or it is not ours.
+        MonosemError: no server listens there, or the socket is not ours.
     """
     _check(path)
     try:
@@ -60,7 +61,7 @@ def connect(path: Path) -> socket.socket:
         raise MonosemError(f"{path}: there is no socket", f"monosem serve RUN --socket {path} makes one.") from None
     except ConnectionRefusedError:
         raise MonosemError(
-            f"{path}: nobody listens there any more", f"Start it again: monosem serve RUN --socket {path}"
+            f"{path}: no server listens there any more", f"Start it again: monosem serve RUN --socket {path}"
         ) from None
     except OSError as error:
         raise MonosemError(f"{path} cannot be connected to: {error.strerror}") from None
@@ -71,13 +72,13 @@ def connect(path: Path) -> socket.socket:
 
 
 class Listening:
-    """A socket that connections are taken from."""
+    """A socket that accepts connections."""
 
     def __init__(self, path: Path) -> None:
-        """Its folder is made where there is none.
+        """Listen at `path`, and make its folder if it is missing.
 
         Raises:
-            MonosemError: somebody listens there, or the place is not ours alone.
+            MonosemError: a server listens there already, or others can reach the folder.
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ class Listening:
                 raise MonosemError(f"{path} cannot be listened at: {error.strerror}") from None
 
     def close(self) -> None:
-        """Listen no more; the file goes, unless somebody else has put another in its place."""
+        """Stop listening; remove the file, unless another one has taken its place."""
         with suppress(OSError), _alone_in(self.path.parent):
             if _identity(self.path) == self._identity:
                 self.path.unlink()
@@ -123,19 +124,19 @@ def _check(path: Path) -> None:
     except OSError as error:
         raise MonosemError(f"{folder}: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode):
-        raise MonosemError(f"{folder} is no folder")
+        raise MonosemError(f"{folder} is not a folder")
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise MonosemError(
-            f"{folder} is open to others, and whoever reaches the socket has the model",
+            f"{folder} is open to others, and anyone who reaches the socket can use the model",
             f"Choose a folder of your own (chmod 700), as {Path.home() / '.monosem' / path.name}.",
         )
 
 
 def _clear(path: Path) -> None:
-    """Take away a socket whose server is no more.
+    """Remove a socket whose server has gone.
 
     Raises:
-        MonosemError: somebody listens there, or it is no socket.
+        MonosemError: a server listens there, or it is not a socket.
     """
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
@@ -174,7 +175,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Let one of several starting servers look and bind at a time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file_lock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -9,9 +9,9 @@ vocabulary ids; their bytes are in the index.
 inspection included. The child exits when its stdin closes, when its parent dies, and after a long idle time (`Gone`).
 
 `monosem serve` speaks the same messages over a Unix socket (store.live.socket_file) and outlives the connection. It
-sends `Hello` to every client and serves the one that sent the last request; the previous client gets `Gone`. The loaded
-run stays and a text is generated further while no client is connected. `Load` of the loaded run is answered at once,
-and `Recall` returns the text.
+sends `Hello` to every client, `Working` with id 0 while its model loads, and serves the client that sent the last
+request; the previous one gets `Gone`. The loaded run stays and a text is generated further while no client is
+connected. `Load` of the loaded run is answered at once, and `Recall` returns the text.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import math
 import os
 import sys
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,8 +31,8 @@ from store.live.model_outputs import ClampSweep, End, ReadToken, Step
 from store.live.recipe import Recipe
 
 PROTOCOL = 2
-LONGEST = 1 << 24
-"""Bytes of a line at most."""
+LONGEST, LONGEST_REQUEST = 1 << 24, 1 << 20
+"""Bytes of an answer and of a request at most."""
 
 
 class WireError(ValueError):
@@ -167,6 +168,11 @@ class Inspected:
 
     id: int
     contexts: tuple[tuple[ReadToken, ...], ...]
+
+    @cached_property
+    def tokens(self) -> tuple[ReadToken, ...]:
+        """All tokens, context after context."""
+        return tuple(token for context in self.contexts for token in context)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from store.files.atomic import fsync_folder
-from store.files.errors import MonosemError
+from store.files.atomic import sync, sync_open
+from store.files.errors import MonosemError, disk_errors
 from store.files.regular_file import open_regular, read_stream
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
 
+_COPY = "Notes are kept beside the run or index. If you may not write there, copy it and take notes on the copy."
 _SEAM = 256
 """Bytes before the offset reached that are compared: if they differ, the file was replaced."""
 
@@ -128,11 +129,13 @@ class Notes:
             os.close(descriptor)  # releases the lock
 
     def _open_locked(self) -> int:
+        from store.files.owner_lock import file_lock
+
         while True:
-            with _write_errors(self.path):
+            with disk_errors(self.path, denied=_COPY):
                 descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
                 try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    file_lock(descriptor, fcntl.LOCK_EX)
                     if self._is_at_its_place(descriptor):
                         return descriptor
                 except BaseException:
@@ -154,7 +157,7 @@ class Notes:
     def _write_lines(self, descriptor: int, lines: bytes) -> None:
         if not lines:
             return
-        with _write_errors(self.path):
+        with disk_errors(self.path, denied=_COPY):
             before = os.fstat(descriptor).st_size
             if before and os.pread(descriptor, 1, before - 1) != b"\n":  # a writer was killed inside a line
                 lines = b"\n" + lines
@@ -162,13 +165,15 @@ class Notes:
             try:
                 while done < len(lines):
                     done += os.write(descriptor, lines[done:])
+                sync_open(descriptor)
             except BaseException:
                 with suppress(OSError):
                     os.ftruncate(descriptor, before)  # we hold the lock, so all after it is ours
+                    if not before:
+                        self.path.unlink()
                 raise
-            os.fsync(descriptor)
             if not before:
-                fsync_folder(self.path.parent)
+                sync(self.path.parent)
 
     # Reading
 
@@ -261,15 +266,3 @@ def _read_span(descriptor: int, start: int, end: int) -> bytes:
 
 def _unreadable(path: Path, why: str | None) -> MonosemError:
     return MonosemError(f"cannot read {path}: {why}")
-
-
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn the error of a failed write into a `MonosemError`."""
-    try:
-        yield
-    except OSError as error:
-        raise MonosemError(
-            f"cannot write {path}: {error.strerror}",
-            "Notes are kept beside the run or index. If you may not write there, copy it and take notes on the copy.",
-        ) from error

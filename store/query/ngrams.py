@@ -105,7 +105,7 @@ class _Corpus:
     def table(
         self, place_P: NDArray[np.int64], act_P: NDArray[np.float64], window: tuple[int, int], block: int
     ) -> _Table:
-        """The n-grams at ascending places, `block` of the corpus's tokens at a time."""
+        """Return the n-grams at ascending places, `block` of the corpus's tokens at a time."""
         table = _Table(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
         for start in range(0, len(self._counted_N), block):
             first, last = np.searchsorted(place_P, [start, start + block])
@@ -143,7 +143,7 @@ class _Corpus:
         return inside_P, key_P
 
     def ids(self, key: int, length: int) -> tuple[int, ...]:
-        """The tokens that a key stands for."""
+        """Return the tokens that a key stands for."""
         digits = []
         for _ in range(length):
             key, digit = divmod(key, self.base)

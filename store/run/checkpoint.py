@@ -45,8 +45,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def forget_others(path: Path) -> None:
-    """Remove every other checkpoint in the folder, and temporary files of killed writers."""
-    for other in [*path.parent.glob("step-*.h5"), *path.parent.glob(".step-*.h5.tmp-*")]:
+    """Remove every other checkpoint in the folder."""
+    for other in path.parent.glob("step-*.h5"):
         if other != path:
             other.unlink()
 

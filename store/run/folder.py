@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from store.files.atomic import atomic_path, read_json, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.regular_file import open_regular
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
 
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+_LEFTOVER = re.compile(
+    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+)
+"""Names of a run's temporary files and folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +93,11 @@ class RunRecord:
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
-        if self.status in WORKING and self.host == platform.node() and not _alive(self.pid):
-            return "stopped"
+        if self.status in WORKING and self.host == platform.node():
+            from store.files.owner_lock import is_alive
+
+            if not is_alive(self.pid):
+                return "stopped"
         return self.status
 
 
@@ -184,36 +190,47 @@ class RunFolder:
         Raises:
             MonosemError: another process holds the lock, or the folder cannot be written.
         """
-        is_new = not self.path.exists()
-        with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT)
-        with os.fdopen(descriptor, "r+b"):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise MonosemError(
-                    f"another monosem is writing to {self.path}", "Wait for it, or choose another `out`."
-                ) from None
-            before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
-            try:
-                yield
-            except WorkFailed:
-                raise
-            except MonosemError:
-                if self._work() == before:
-                    self._forget(known, is_new)
-                raise
+        from store.files.owner_lock import owned
+
+        made = [path for path in (self.path, self.path.parent) if not path.exists()]
+        try:
+            with disk_errors(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            if not self.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
+                raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
+            with owned(self._lock):
+                self._tidy()
+                before, known = self._work(), self.run_json.read_bytes() if self.exists() else None
+                try:
+                    yield
+                except WorkFailed:
+                    raise
+                except MonosemError:
+                    if self._work() == before:
+                        self._forget(known, is_new=self.path in made)
+                    raise
+        finally:
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()  # as long as it is empty
+
+    def _tidy(self) -> None:
+        """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""
+        for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
+            for path in () if folder.is_symlink() else folder.glob(".*"):
+                if _LEFTOVER.fullmatch(path.name):
+                    with suppress(OSError):  # a stranger's folder may be in its place
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""
         found = (path for path in self.path.rglob("*") if path not in (self.run_json, self._lock))
         return {path: path.stat().st_size for path in found if path.is_file()}
 
-    def _forget(self, record: bytes | None, is_new: bool) -> None:
-        """Restore run.json as it was before this process wrote it."""
+    def _forget(self, record: bytes | None, *, is_new: bool) -> None:
+        """Restore run.json as it was before this process wrote it, and remove a new folder."""
         if record is not None:
-            with atomic_path(self.run_json) as temporary:
+            with suppress(MonosemError), atomic_path(self.run_json) as temporary:
                 temporary.write_bytes(record)
             return
         self.run_json.unlink(missing_ok=True)
@@ -253,15 +270,3 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _alive(pid: int) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from store.files.atomic import require_folder
 from store.run.folder import RunFolder
 from store.settings.subject import SubjectSettings
 from store.settings.train import TrainSettings
@@ -44,9 +45,14 @@ def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> Ru
 def runs_to_write(
     out: Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
 ) -> list[RunFolder]:
-    """Return the folders of runs made together: `out` with each ending, else each name, all with the same number."""
+    """Return the folders of runs made together: `out` with each ending, else each name, all with the same number.
+
+    Raises:
+        MonosemError: the folder that they are to be in is missing; only `root` itself is made.
+    """
+    place = out if out is not None and (len(out.parts) != 1 or out.is_absolute()) else root / (out or "run")
+    require_folder(root.absolute().parent if place.parent == root else place.parent)
     if out is not None:
-        place = root / out if len(out.parts) == 1 and not out.is_absolute() else out
         return [RunFolder(place.with_name(place.name + ending)) if ending else RunFolder(place) for ending in endings]
     taken = {path.name for name in names for path in root.glob(f"{name}*")}
     numbers = ["", *(f"-{number}" for number in range(2, len(taken) + 3))]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -47,8 +47,7 @@ class ShardInfo:
     """Contexts in all shards together, once the extraction is complete."""
 
 
-@dataclass(frozen=True)
-class ShardRows:
+class ShardRows(NamedTuple):
     """Activations with the place of each, in corpus order."""
 
     acts_ND: NDArray[Any]
@@ -110,14 +109,12 @@ class ShardReader:
         """
         per = self.info.contexts_per_shard
         numbers = range(start // per, min(-(-stop // per), len(self._paths)))
-        return _concatenate([self._cut(number, start, stop) for number in numbers] or [self._cut(0, 0, 0)])
+        return joined_rows([self._cut(number, start, stop) for number in numbers] or [self._cut(0, 0, 0)])
 
     def _cut(self, number: int, start: int, stop: int) -> ShardRows:
         rows = self._shard(number)
         first, last = np.searchsorted(rows.context_N, (start, stop))
-        return ShardRows(
-            *(np.array(a[first:last]) for a in (rows.acts_ND, rows.token_N, rows.context_N, rows.position_N))
-        )
+        return ShardRows(*(np.array(column[first:last]) for column in rows))
 
     def _shard(self, number: int) -> ShardRows:
         if number not in self._open:
@@ -134,12 +131,8 @@ def _info(file: h5py.File) -> ShardInfo:
     return decode(ShardInfo, json.loads(file.attrs["info"]))
 
 
-def _concatenate(pieces: Sequence[ShardRows]) -> ShardRows:
+def joined_rows(pieces: Sequence[ShardRows]) -> ShardRows:
+    """Return the rows of all pieces, one after another."""
     if len(pieces) == 1:
         return pieces[0]
-    return ShardRows(
-        np.concatenate([p.acts_ND for p in pieces]),
-        np.concatenate([p.token_N for p in pieces]),
-        np.concatenate([p.context_N for p in pieces]),
-        np.concatenate([p.position_N for p in pieces]),
-    )
+    return ShardRows(*map(np.concatenate, zip(*pieces, strict=True)))

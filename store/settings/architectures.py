@@ -40,7 +40,7 @@ TABLE = {one.name: one for one in _ALL}
 
 
 def known_architecture(name: str) -> Architecture:
-    """The entry of an architecture.
+    """Return the entry of an architecture.
 
     Raises:
         MonosemError: there is none of that name.
@@ -51,6 +51,6 @@ def known_architecture(name: str) -> Architecture:
 
 
 def listed(setting: Sparsity | None = None, *, transcodes: bool = False) -> str:
-    """Names of the architectures that `setting` steers (None for all) and that transcode if asked for: `topk, relu`."""
+    """List the architectures that `setting` steers (None for all) and that transcode if asked for: `topk, relu`."""
     fitting = [one for one in _ALL if (setting is None or setting in one.steered_by) and one.transcodes >= transcodes]
     return ", ".join(one.name for one in fitting)

@@ -22,7 +22,7 @@ class GenerateSettings(Settings):
         unset="",
     )
     sweep: str | None = setting(None, "One text for each strength: 412=max*1,max*2,max*4@response", "ID=V,…")
-    max_new: int | None = setting(None, "New tokens at the most", "COUNT", unset=f"{MAX_NEW}")
+    max_new: int | None = setting(None, "Most new tokens", "COUNT", unset=f"{MAX_NEW}")
     temperature: float | None = setting(None, "0 takes the likeliest token", "X", unset=f"{TEMPERATURE:g}", least=0)
     top_p: float | None = setting(None, "Draw from tokens that make up this probability", "X", unset=f"{TOP_P:g}")
     top_k: int | None = setting(None, "Draw from the N likeliest tokens", "N", unset="all", least=0)

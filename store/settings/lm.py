@@ -73,6 +73,11 @@ class LmSettings(Settings):
         return self.heads or max(1, self.d_model // 32)
 
     @property
+    def mlp_width(self) -> int:
+        """Width of the MLP's hidden layer."""
+        return self.d_mlp or 4 * self.d_model
+
+    @property
     def steps(self) -> int:
         """Optimizer steps."""
         return self.tokens // self.batch_tokens

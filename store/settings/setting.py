@@ -24,21 +24,29 @@ class Description:
     """The default as text; empty where the help states it."""
     least: int | float | None
     """Smallest value that the command line takes."""
+    most: int | None = None
+    """Largest value that it takes."""
 
 
 def setting(
-    default: T, help: str, metavar: str = "", *, unset: str | None = None, least: int | float | None = None
+    default: T,
+    help: str,
+    metavar: str = "",
+    *,
+    unset: str | None = None,
+    least: int | float | None = None,
+    most: int | None = None,
 ) -> T:
-    """A field with its default and its `Description`.
+    """Return a field with its default and its `Description`.
 
     `unset` says in words what the default stands for, where that is not its own value; "" leaves it out.
     """
     shown = _written(default) if unset is None else unset
-    return field(default=default, metadata={"setting": Description(help, metavar, shown, least)})
+    return field(default=default, metadata={"setting": Description(help, metavar, shown, least, most)})
 
 
 def _written(value: object) -> str:
-    """A default as people write it: 2M, 500k, 4096, and the words of a choice."""
+    """Return a default as people write it: 2M, 500k, 4096, and the words of a choice."""
     if value is None or value == "" or isinstance(value, bool):
         return ""
     if isinstance(value, int):
@@ -66,7 +74,7 @@ class Settings:
 
     @classmethod
     def description(cls, name: str) -> Description:
-        """The description of the setting `name`."""
+        """Return the description of the setting `name`."""
         return cast(Description, cls.__dataclass_fields__[name].metadata["setting"])  # type: ignore[attr-defined]
 
     @classmethod
@@ -79,5 +87,5 @@ class Settings:
 
 
 def sentence(description: Description) -> str:
-    """The help of a setting with its default: `Tokens to train on [2M].`"""
+    """Return the help of a setting with its default: `Tokens to train on [2M].`"""
     return f"{description.help} [{description.default}]." if description.default else f"{description.help}."

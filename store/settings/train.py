@@ -65,7 +65,7 @@ class TrainGrid:
 
     @classmethod
     def asked(cls, **values: Any) -> Self:
-        """The grid of a command line: tuples for what may be a list, single values for the rest."""
+        """Return the grid of a command line: tuples for what may be a list, single values for the rest."""
         lists = {name: value for name, value in values.items() if name in AXES}
         return cls(TrainSettings(**{name: value for name, value in values.items() if name not in AXES}), **lists)
 

@@ -45,13 +45,13 @@ LOGIT_BINS = 40
 
 @dataclass(frozen=True)
 class Made:
-    """What was built, and what that took."""
+    """The built store, and the cost of building it."""
 
     run: RunFolder
     sweep_s: float
     """Drawing what fires, sorting it and sealing it."""
     drawing_s: float
-    """Of that, drawing."""
+    """Seconds of that for drawing."""
     merge_s: float
     peak_bytes: int
     """Largest resident size of this process."""
@@ -103,7 +103,7 @@ def _peak() -> int:
 
 
 class _Text:
-    """What stands in each batch of contexts and what fires there: always the same for the same batch."""
+    """Draws the tokens and activations of each batch of contexts, the same for the same batch."""
 
     def __init__(self, features: int, active: int) -> None:
         rng = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""What a clamp costs: tokens a second of a clamped text, alone and beside the base text, against a text without clamps.
+"""The cost of a clamp: tokens per second of clamped text, alone and beside the base text, against unclamped text.
 
 Rounds are measured in turn, so that what slows one side slows the other.
 """
@@ -42,7 +42,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """Amounts to measure."""
 
     rounds: int
     stories_tokens: int
@@ -103,7 +103,7 @@ def _figures(side: list[float], plain: list[float]) -> tuple[str, str, str]:
 
 
 def speed(live: LiveModel, clamps: Sequence[str], tokens: int, *, compare: bool = False) -> float:
-    """Tokens a second behind the first, for which the prompt is read."""
+    """Tokens per second after the first, for which the prompt is read."""
     prompt = Prompt("", tuple(range(1, 17)))
     session = Generation(live, prompt, list(map(parse_clamp, clamps)), Sampling(max_new=tokens), compare=compare)
     session.step()

@@ -40,7 +40,7 @@ COLUMNS = ("feature pages", "by", "time", "least – greatest", "features/s", "g
 
 @dataclass(frozen=True)
 class Batches:
-    """What SAEDashboard works on at a time, and in how many rounds it does so."""
+    """Features per batch of SAEDashboard, and number of rounds."""
 
     features: int
     contexts: int
@@ -72,7 +72,7 @@ BEST = (1024, 64)
 """Features and contexts at a time at which SAEDashboard was fastest here."""
 DEFAULT = (256, 64)
 SMALL = (128, 64)
-"""What a machine of little memory takes."""
+"""Settings for a machine with little memory."""
 FULL = Plan(
     (
         Work(1024, (Batches(*BEST, rounds=2), Batches(*DEFAULT, rounds=1), Batches(*SMALL, rounds=1))),
@@ -95,7 +95,7 @@ class Made:
     examples: int
     """Texts on the pages."""
     size: int
-    """Bytes on disk."""
+    """Size on disk in bytes."""
     count_F: Sequence[float]
     """Tokens on which each feature fires."""
     more: tuple[float, int] = (0.0, 0)
@@ -109,7 +109,7 @@ class Contender:
     name: str
     d_sae: int
     make: Callable[[], Made]
-    """May raise PeerFailed."""
+    """Makes the pages once; may raise PeerFailed."""
     rounds: int
     made: list[Made] = field(default_factory=list)
     failure: str = ""
@@ -145,12 +145,12 @@ class Size:
     """By batches; the first is the one that monosem is compared with."""
 
     def turn(self, number: int) -> None:
-        """Everyone in turn."""
+        """Measure each tool in turn."""
         for contender in (self.ours, *self.theirs):
             contender.turn(number)
 
     def times(self, ours: Sequence[float]) -> str:
-        """How many times as long SAEDashboard takes, round by round."""
+        """Ratio of SAEDashboard's time to ours, per round."""
         done = self.theirs[0].seconds if self.theirs else []
         return f"{ratio(done, ours[: len(done)]):.1f} ×" if done else "–"
 
@@ -164,7 +164,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the pages are made, and of what."""
+    """The subject, the folder of the pages, and the amounts."""
 
     looked: Looked
     folder: Path
@@ -184,7 +184,7 @@ class Bench:
         return run
 
     def monosem(self, d_sae: int) -> Made:
-        """What `monosem index` does in a process of its own, and every page read."""
+        """Run `monosem index` in a process of its own, and read every page."""
         run = self.trained(d_sae)
         command = [sys.executable, "-m", "tests.bench.pages", str(run.path), str(self.plan.tokens)]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads())}
@@ -285,7 +285,7 @@ def _theirs_kept(one: Contender) -> str:
 
 
 def notes(sizes: Sequence[Size], plan: Plan, looked: Looked) -> tuple[str, ...]:
-    """What was measured, and what part of it is files."""
+    """Measured times, and the share of writing files."""
     first = sizes[0]
     ours = first.ours.made
     size = f"{grouped(first.ours.d_sae)} features"

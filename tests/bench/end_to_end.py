@@ -69,7 +69,7 @@ class Plan:
     """Tokens of the shorter trainings, ascending."""
     rounds: int
     held_out: int
-    """Contexts that judge."""
+    """Contexts for evaluation."""
     timed: int
     """Contexts of one measurement of the model's forward."""
 
@@ -145,7 +145,7 @@ class Short:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the trainings take place."""
+    """Folder of the trainings."""
 
     stories: Stories
     folder: Path
@@ -153,7 +153,7 @@ class Bench:
     """The training text's token ids, for SAELens."""
     held_out: Path
     x_ND: NDArray[np.float32]
-    """What is in `held_out`."""
+    """Tokens of `held_out`."""
 
     def monosem(self, case: Case) -> Trained:
         """`monosem train` with its defaults."""

@@ -22,7 +22,7 @@ NAMED = ("python", "torch", "transformers", "h5py")
 
 @dataclass(frozen=True)
 class Table:
-    """What one part measured."""
+    """Results of one part."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -60,7 +60,7 @@ def begin(part: str) -> str:
 
 
 def end(part: str) -> str:
-    """The mark behind it."""
+    """The mark after it."""
     return f"<!-- measured {part}: end -->"
 
 

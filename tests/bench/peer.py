@@ -25,7 +25,7 @@ class PeerFailed(Exception):
 
 
 def ask(script: str, *args: object, python: Path = PYTHON, patience: float = PATIENCE) -> dict[str, Any]:
-    """What a script of `peers/` printed.
+    """Output of a script in `peers/`.
 
     Raises:
         PeerFailed: it is not installed, failed, took too long, or printed no JSON line.

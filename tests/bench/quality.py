@@ -1,4 +1,4 @@
-"""How well an autoencoder reconstructs held-out activations: one formula for everyone's.
+"""Reconstruction of held-out activations: one formula for all libraries.
 
 Shapes: N activations, D = d_in, F = d_sae.
 """
@@ -20,7 +20,7 @@ from store.run.weights import load_sae
 
 @dataclass(frozen=True)
 class Quality:
-    """Of one autoencoder, on activations that it was not trained on."""
+    """Quality of one autoencoder on held-out activations."""
 
     explained_variance: float
     alive: float
@@ -35,7 +35,7 @@ def explained_variance(x_ND: NDArray[np.float32], reconstructed_ND: NDArray[np.f
 
 @torch.no_grad()
 def of_run(path: Path, x_ND: NDArray[np.float32]) -> Quality:
-    """What the autoencoder of a run folder makes of them, by monosem's own code."""
+    """Reconstructions by the autoencoder of a run folder, computed by monosem."""
     sae = from_weights(load_sae(RunFolder(path).sae), torch.device("cpu"))
     fired_F = torch.zeros(sae.settings.d_sae, dtype=torch.bool)
     pieces = []
@@ -47,5 +47,5 @@ def of_run(path: Path, x_ND: NDArray[np.float32]) -> Quality:
 
 
 def of_reconstructions(file: Path, alive: float, x_ND: NDArray[np.float32]) -> Quality:
-    """What another library made of them, and the share of features that fired there."""
+    """Reconstructions by another library, and the share of features that fired."""
     return Quality(explained_variance(x_ND, np.load(file)), alive)

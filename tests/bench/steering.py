@@ -27,13 +27,14 @@ import torch
 from torch.nn import functional
 
 from engine.live.decoder import Decoder
-from engine.live.generation import GenerationRow, perplexity, shown_text
+from engine.live.generation import GenerationRow, shown_text
 from engine.live.live_model import LiveModel, open_live
 from engine.live.prompts import plain_prompt
 from engine.live.row_clamps import RowClamps
 from engine.model.hooks import logits
 from engine.runtime.progress import Silent
 from store.live.clamp import parse_clamp
+from store.live.model_outputs import perplexity
 from store.live.sampling import Sampling
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
@@ -76,13 +77,13 @@ class Concept:
         return rf"(?i)[a-z]+(?= (?:{'|'.join(self.words)})\b)"
 
     def share(self, texts: Sequence[str], without: str = "") -> float:
-        """Of all words of some texts; one of the concept's words may be left out."""
+        """Share among all words of some texts; one of the concept's words may be left out."""
         counts = self.counts(texts)
         counts.pop(without, None)
         return counts.total() / max(1, sum(len(re.findall(r"[A-Za-z']+", text)) for text in texts))
 
     def counts(self, texts: Sequence[str]) -> Counter[str]:
-        """How often each word is there."""
+        """Count of each word."""
         return Counter(word.lower() for text in texts for word in re.findall(self.pattern, text))
 
     def commonest(self, texts: Sequence[str]) -> str:
@@ -297,7 +298,7 @@ def _short(text: str, longest: int = 220) -> str:
 
 
 def monosem(*words: str) -> str:
-    """What a command prints."""
+    """Output of a command."""
     done = subprocess.run([*MONOSEM, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"monosem {' '.join(words[:2])}: {done.stderr.strip()}")

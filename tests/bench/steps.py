@@ -34,7 +34,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure, and how many times in turn."""
+    """Things to measure, and the number of rounds."""
 
     works: tuple[Work, ...]
     rounds: int

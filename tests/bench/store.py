@@ -21,7 +21,7 @@ from tests.bench.peer import answer
 from tests.bench.timing import grouped
 
 Row = tuple[str, str, str]
-"""What, its figure, and what it is measured against."""
+"""Name, figure, and the figure to compare with."""
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -1,4 +1,4 @@
-"""The real model and texts of the end-to-end measurements, which are no part of the repository.
+"""The real model and texts of the end-to-end measurements, which are not in the repository.
 
 Found by STORIES (a Hugging Face folder of a LLaMA), TEXT and HELD_OUT (documents separated by <|endoftext|>), else
 where tests/shared_data.py looks. Shapes: C contexts, T positions, N tokens that count, D = d_in.
@@ -42,7 +42,7 @@ class Stories:
 
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ) -> Stories:
-        """What the environment names, else the shared test data.
+        """Paths from the environment, else the shared test data.
 
         Raises:
             Missing: one of them is not there.
@@ -63,7 +63,7 @@ class Stories:
         return np.array(ids[: len(ids) - len(ids) % CONTEXT], np.int64).reshape(-1, CONTEXT)
 
     def network(self) -> Any:
-        """The model, cut off behind LAYER: its output is what stands there."""
+        """The model, cut off after LAYER: its output is the activations there."""
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 

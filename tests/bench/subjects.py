@@ -1,4 +1,4 @@
-"""What feature pages are made of: a LLaMA in a folder, with text for it; real, or random and made on the spot."""
+"""Subjects of feature pages: a LLaMA in a folder, with text for it; real, or random and made on the spot."""
 
 from __future__ import annotations
 

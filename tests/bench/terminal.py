@@ -1,4 +1,4 @@
-"""What a person waits for at the terminal, and what the index takes on disk.
+"""Waits at the terminal, and size of the index on disk.
 
 Uses runs/demo where it is there (`make demo`), else a sample run of the same size.
 """
@@ -28,9 +28,9 @@ from tests.tui.pty_bytes import PtyApp
 
 BIN = Path(sys.executable).parent
 KEEPS = {"PYTHONDONTWRITEBYTECODE": ""}
-"""Whoever installs a package has its bytecode; the first of the runs that are timed writes it."""
+"""An installed package has its bytecode; here the first timed run writes it."""
 Row = tuple[str, str, str]
-"""What, its figure, and what it is measured against in the same run."""
+"""Name, figure, and the figure to compare with in the same run."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
     tokens: int
     times: int
     rest: float
-    """Seconds that nobody touches the app."""
+    """Seconds without a key."""
 
 
 FULL = Plan(131_072, 1_000_000, 7, 10.0)
@@ -51,7 +51,7 @@ ACTIVE = 16
 
 
 def measure(plan: Plan = FULL) -> Table:
-    """All of it."""
+    """Measure all rows."""
     with tempfile.TemporaryDirectory() as folder:
         run, what = Path("runs/demo"), "the demo's store"
         if not (run / "features.h5").is_file():

@@ -1,4 +1,4 @@
-"""What the open app costs: bytes on the line, waits behind keys, memory, through a pseudo-terminal of 200×50.
+"""Costs of the open app: bytes on the line, waits after keys, memory, through a pseudo-terminal of 200×50.
 
 Bytes are those of 256 colours. A wait is from the key to the first bytes of what it asks for.
 """
@@ -20,7 +20,7 @@ from tests.tui.live_app import ROOT
 from tests.tui.pty_bytes import PtyApp
 
 Row = tuple[str, str, str]
-"""What, its figure, and its budget."""
+"""Name, figure, and budget."""
 SIZE = 200, 50
 KEPT = 10.0
 """Seconds between a long debounce and a step: the page stays out of what the step costs."""
@@ -107,7 +107,7 @@ def bytes_of_keys(run: Path) -> list[Row]:
 
 
 def idle(run: Path, wait: float) -> Row:
-    """What all screens write together while nobody touches them."""
+    """Bytes that all screens write together while no key is pressed."""
     with ExitStack() as stack:
         apps = {name: stack.enter_context(opened(run)) for name in IDLE}
         for name, (keys, awaited) in IDLE.items():

@@ -1,4 +1,4 @@
-"""What the demo prints on no terminal: figures, then ten features with their strongest places."""
+"""The demo's report without a terminal: figures, then ten features with their strongest places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monosem_tui.cli.reports import demo
+from monosem_tui.cli.reports.summary import DEMO_EXAMPLES, DEMO_FEATURES, report_demo
 from monosem_tui.draw.token_text import display_token
 from store.index.reader import FeatureStore
 from tests.sample_run import Sample
@@ -25,7 +25,7 @@ def test_features_stand_with_their_strongest_places(
         "density_log10_histogram": {"edges": [-2.0, -1.0, 0.0], "counts": [1, 2]},
     }
     monkeypatch.setattr(type(sample.run), "record", lambda _: replace(record, evaluation=measured))
-    demo.report(sample.run)
+    report_demo(sample.run)
     lines = capsys.readouterr().out.splitlines()
     head = next(i for i, line in enumerate(lines) if line.lstrip().startswith("id"))
     assert lines[0].startswith(str(sample.run.path))
@@ -34,10 +34,10 @@ def test_features_stand_with_their_strongest_places(
     assert lines[-1] == f"browse it with: monosem tui {sample.run.path}"
     rows = lines[head + 1 : -2]
     numbered = [row for row in rows if row[:4].strip().isdigit()]
-    assert len(numbered) == demo.FEATURES
-    assert len(rows) == demo.FEATURES * demo.EXAMPLES
+    assert len(numbered) == DEMO_FEATURES
+    assert len(rows) == DEMO_FEATURES * DEMO_EXAMPLES
     with FeatureStore.open(sample.run.path) as store:
-        for place in range(0, len(rows), demo.EXAMPLES):
+        for place in range(0, len(rows), DEMO_EXAMPLES):
             feature = int(rows[place].split()[0])
             strongest = np.sort(sample.dense_NF[:, feature])[::-1][0]
             assert f"‹{strongest:.1f}›" in rows[place]

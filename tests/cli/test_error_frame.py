@@ -34,7 +34,7 @@ def _app() -> typer.Typer:
 
     @app.callback()
     def group(debug: Annotated[bool, typer.Option("--debug")] = False) -> None:
-        """As in monosem."""
+        """A group with a callback, as in monosem."""
 
     @app.command()
     def fail(kind: str, number: Annotated[int, typer.Option("--number")] = 0) -> None:
@@ -43,12 +43,12 @@ def _app() -> typer.Typer:
 
     @app.command()
     def work(kind: str, resume: Annotated[bool, typer.Option("--resume")] = False) -> None:
-        """Fail, but resumably."""
+        """A command that fails and can be resumed."""
         raise FAILURES[kind]
 
     @app.command()
     def echo(text: str) -> None:
-        """Say it."""
+        """A command that prints a word."""
         typer.echo(text)
 
     return app
@@ -223,3 +223,12 @@ def test_output_that_nobody_reads_to_its_end(runs: Path) -> None:
             assert (done.returncode, done.stderr) == (0, b""), arguments
     finally:
         os.close(write)
+
+
+def test_closed_streams_discard(runs: Path) -> None:
+    script = f'exec "$0" -c "{ENTRY}" "$@" <&- >&- 2>&-'
+    for arguments, code in ((["show", "stories", "3"], 0), (["show", "nothing"], 2)):
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable, *arguments], env=clean_environment(MONOSEM_RUNS=str(runs)), cwd=ROOT
+        )
+        assert done.returncode == code

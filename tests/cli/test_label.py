@@ -176,3 +176,21 @@ def test_a_folder_that_may_not_be_written_to(
     _, err = label(capsys, place, 3, "x", code=2)
     assert err.splitlines()[0].endswith("notes.jsonl: Read-only file system")
     assert len(err.splitlines()) == 2
+
+
+def test_an_export_overwrites_exports_and_else_only_when_asked(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label(capsys, place, 3, "water")
+    path = tmp_path / "it.csv"
+    label(capsys, place, "--export", path)
+    label(capsys, place, "--export", path)
+    whole = path.read_bytes()
+    path.write_text("keep")
+    assert "--overwrite replaces it" in label(capsys, place, "--export", path, code=2)[1]
+    assert path.read_text() == "keep"
+    label(capsys, place, "--export", path, "--overwrite")
+    assert path.read_bytes() == whole
+    missing = tmp_path / "nope" / "it.csv"
+    assert f"there is no folder {missing.parent}" in label(capsys, place, "--export", missing, code=2)[1]
+    assert not missing.parent.exists()

@@ -18,7 +18,7 @@ ORDER = [
     *("tui", "show", "find", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
-"""How the commands are ordered in the help: making a run, opening it, housekeeping."""
+"""Order of the commands in the help: making a run, opening it, housekeeping."""
 
 
 def test_help_lists_the_commands_in_order_and_plainly() -> None:
@@ -36,10 +36,34 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert run([command, "--help"]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
+    assert " ".join(COMMANDS[command].split()) in " ".join(captured.out.split())
     assert f"Usage: monosem {command}" in captured.out
     assert "\x1b" not in captured.out
     for line in captured.out.split("Options:")[1].splitlines():
         assert not re.fullmatch(r"\s+--?\S+( \S+)?", line), f"{line.strip()} has no help"
+
+
+MOST = {
+    "--help": 15,
+    "train --help": 22,
+    "index --help": 21,
+    "runs": 34,
+    "label RUN": 34,
+    "verify RUN": 46,
+    "show RUN": 80,
+    "show RUN 0": 80,
+    "find RUN the": 85,
+}
+"""Most modules of ours that a command loads, packages included. Raise a number only with a reason: each costs time."""
+
+
+@pytest.mark.parametrize("command", MOST)
+def test_a_command_loads_only_what_it_needs(command: str, sample: Sample) -> None:
+    done = monosem(*command.replace("RUN", str(sample.run.path)).split(), PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    found = re.findall(r"\| +((?:store|engine|monosem_tui)\b\S*)$", done.stderr.decode(), re.MULTILINE)
+    assert "monosem_tui.cli.main" in found
+    assert len(found) <= MOST[command], sorted(found)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

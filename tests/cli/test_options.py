@@ -50,7 +50,7 @@ def test_every_way_to_write_a_count_reads_the_same(number: int, unit: str, group
 @given(st.text(max_size=12))
 def test_anything_else_is_refused(text: str) -> None:
     assume(not re.fullmatch(r"\s*\d[\d_]*(\.\d+)?[kKmMbB]?\s*", text))
-    with pytest.raises(typer.BadParameter, match="is no count"):
+    with pytest.raises(typer.BadParameter, match="is not a count"):
         o.count(text)
 
 
@@ -192,7 +192,7 @@ def test_without_a_file_defaults_hold() -> None:
         ("modle = 'gpt2'", "'modle'; did you mean 'model'"),
         ("[train]\nlayers = 3", "monosem train does not take 'layers'; did you mean 'layer'"),
         ("[train]\nk = 3", "monosem train does not take 'k'"),
-        ("[trian]\nlayer = 3", "[trian] is no command; did you mean 'train'"),
+        ("[trian]\nlayer = 3", "[trian] is not a command; did you mean 'train'"),
         ("[index]\nlayer = 3", "monosem index does not take 'layer'"),
         ("config = 'other.toml'", "'config'"),
         ("layer = 'two'", "--layer"),
@@ -205,9 +205,9 @@ def test_without_a_file_defaults_hold() -> None:
         ("resume = 1", "resume = true or false"),
         ("lr = 2025-01-01", "lr takes one number or text"),
         ("lr = -1.0", "--lr"),
-        ("layer 3", "is no TOML"),
-        ("a = \x1b", "is no TOML"),
-        ("a = '\x1b[31m'", "is no TOML"),
+        ("layer 3", "is not TOML"),
+        ("a = \x1b", "is not TOML"),
+        ("a = '\x1b[31m'", "is not TOML"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(
@@ -227,7 +227,7 @@ def test_a_wrong_file_is_one_clear_line(
 def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
     assert _run(["train", "--config", str(tmp_path / "run.toml")])[0] == 2
-    assert "is no TOML" in capsys.readouterr().err
+    assert "is not TOML" in capsys.readouterr().err
 
 
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

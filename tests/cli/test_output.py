@@ -1,4 +1,4 @@
-"""What is printed: ASCII JSON, aligned tables, and no control character whatever the text is."""
+"""Printing: ASCII JSON, aligned tables, and no control character from any text."""
 
 from __future__ import annotations
 

@@ -43,6 +43,6 @@ def test_a_bad_list_is_wrong_use(
     tmp_path: Path, tiny_lm: Path, tiny_text: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train(tmp_path, tiny_lm, tiny_text, "--k", "2,x") == 2
-    assert "'x' is no whole number from 1 on" in capfd.readouterr().err
+    assert "'x' is not a whole number of at least 1" in capfd.readouterr().err
     assert train(tmp_path, tiny_lm, tiny_text, "--arch", "relu,gated", "--k", "2") == 2
     assert "--k has no meaning for relu, gated" in capfd.readouterr().err

@@ -18,7 +18,7 @@ Opened = list[tuple[Path | None, str | None, bool | None]]
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """What was to be browsed, instead of browsing."""
+    """Calls of `browse`, recorded instead of browsing."""
     calls: Opened = []
 
     def browse(

@@ -41,7 +41,7 @@ def sae_settings(arch: str, d_in: int = D, d_sae: int = F, **given: Any) -> SaeS
 
 
 def numbers(seed: int, *shape: int) -> Tensor:
-    """Random, in float64."""
+    """Random weights in float64."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -100,7 +100,7 @@ def encoded_by_hand(arch: str, w: dict[str, F64], x_BD: F64, k: int | None) -> F
 
 
 def unit_by_hand(how: str, x_D: F64) -> float:
-    """What one unit of a normalised token is in the token's own."""
+    """Scale of a normalised token in the token's own units."""
     if how == "layer_norm":
         return float(np.sqrt(sum((x_D - sum(x_D) / len(x_D)) ** 2) / (len(x_D) - 1)))
     return float(np.sqrt(sum(x_D**2) / len(x_D))) if how == "rms_norm" else 1.0
@@ -116,7 +116,7 @@ def normalised_by_hand(how: str, x_BD: F64) -> F64:
 
 
 def turned_back_by_hand(how: str, out_BD: F64, x_BD: F64) -> F64:
-    """What is decoded, in the tokens' own units."""
+    """Reconstructions in the tokens' own units."""
     mean_B = [sum(x_D) / len(x_D) if how == "layer_norm" else 0.0 for x_D in x_BD]
     pairs = zip(out_BD, x_BD, mean_B, strict=True)
     return np.stack([out_D * unit_by_hand(how, x_D) + mean for out_D, x_D, mean in pairs])
@@ -190,7 +190,7 @@ def prefixes(arch: str, d_sae: int) -> list[int]:
 
 
 def auxk(pre_BF: Tensor, W_dec_FD: Tensor, left_BD: Tensor, dead_F: Tensor, k_aux: int) -> Tensor:
-    """What dead features leave unexplained of the error, as a share of it."""
+    """Share of the error that dead features leave unexplained."""
     ranked_BF = pre_BF.masked_fill(~dead_F, -torch.inf)
     n_aux = min(k_aux, int(dead_F.sum()))
     kept_BF = ranked_BF >= ranked_BF.sort(dim=1, descending=True).values[:, n_aux - 1 : n_aux]

@@ -35,7 +35,7 @@ def after_step(number: int, then: Callable[[SaeTrainer], None]) -> Iterator[None
 
 
 def ask_to_stop(_: SaeTrainer) -> None:
-    """What Ctrl-C does."""
+    """Interrupt the process as Ctrl-C does."""
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -61,7 +61,7 @@ def timeless(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def assert_same(found: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
-    """To the bit."""
+    """Require equality to the bit."""
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         assert np.isfinite(values).all()

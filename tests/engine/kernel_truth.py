@@ -22,7 +22,7 @@ from engine.training.trainer import SaeTrainer, TrainerSettings
 
 
 class Operands(NamedTuple):
-    """What the three products are made of."""
+    """Inputs of the three products."""
 
     weight_BK: Tensor
     rows_FD: Tensor
@@ -114,7 +114,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, kernels: str, products: str, device
 
 
 def same(ours: dict[str, Tensor], plain: dict[str, Tensor], within: float = 1e-5) -> None:
-    """What `trained` gave with the kernels, beside what it gave without them.
+    """Results of `trained` with the kernels, beside those without.
 
     The last bit of a weight may decide how it is rounded to bfloat16, so products in bfloat16 may differ by more.
     """

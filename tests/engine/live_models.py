@@ -84,7 +84,7 @@ def acts_by_hand(live: LiveModel, x_TD: F64) -> F64:
 
 
 def change_by_hand(live: LiveModel, clamps: Sequence[Clamp], prompt: Prompt, tokens: Sequence[int], x_TD: F64) -> F64:
-    """What the clamps add at each position [T, O]: straight from the definition, one position at a time."""
+    """Change by the clamps at each position [T, O]: from the definition, one position at a time."""
     acts_TF, W_dec_FO = acts_by_hand(live, x_TD), arrays(live.sae)["W_dec"]
     added_TO = np.zeros((len(tokens), W_dec_FO.shape[1]))
     for place, token in enumerate(tokens):
@@ -112,7 +112,7 @@ def change_by_hand(live: LiveModel, clamps: Sequence[Clamp], prompt: Prompt, tok
 
 
 def logits_by_hand(live: LiveModel, clamps: Sequence[Clamp], prompt: Prompt, tokens: Sequence[int]) -> F64:
-    """The logits behind every token [T, V] of one uncached forward pass."""
+    """The logits after every token [T, V] of one uncached forward pass."""
     lm: LanguageModel = double(live.lm)
     ids_BT = torch.tensor([list(tokens)])
     source, target = ((site.name, int(site.layer or 0)) for site in (live.source, live.target))

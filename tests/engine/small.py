@@ -39,11 +39,11 @@ class Texts:
         return (Document(number, text) for number, text in enumerate(self.texts))
 
     def describe(self) -> str:
-        """How many there are."""
+        """Return the number of texts in words."""
         return f"{len(self.texts)} texts"
 
     def digest(self) -> str:
-        """Of all texts."""
+        """Return a digest of all texts."""
         return hashlib.sha256("\0".join(self.texts).encode()).hexdigest()
 
 

@@ -51,7 +51,7 @@ class Truth:
 
 @contextmanager
 def in_double() -> Iterator[None]:
-    """What is made without a dtype is float64."""
+    """Make float64 the default dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -185,7 +185,7 @@ def small_subject(**settings: Any) -> Subject:
 
 
 def llama_topk_packed() -> tuple[Subject, SaeWeights]:
-    """What most tests look at: packed contexts with BOS."""
+    """The default of most tests: packed contexts with BOS."""
     subject = small_subject(site="resid_post")
     return subject, random_weights(subject)
 

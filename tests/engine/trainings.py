@@ -27,7 +27,7 @@ class Spoken(Silent):
 
 @dataclass(frozen=True)
 class Place:
-    """Where trainings happen, and what they read."""
+    """Folder and text of trainings."""
 
     folder: Path
     model: str

@@ -60,11 +60,11 @@ class Raw:
 
     @property
     def tokens(self) -> list[RawToken]:
-        """All of them, one context behind the other."""
+        """All contexts joined."""
         return [token for context in self.contexts for token in context]
 
     def entries(self) -> list[Entry]:
-        """What is stored of the activations: those that are above zero as float16, on counted tokens."""
+        """The stored activations: those above zero as float16, on counted tokens."""
         return [
             Entry(place, feature, stored)
             for place, token in enumerate(self.tokens)
@@ -138,7 +138,7 @@ def build_store(
 
 
 def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
-    """What the engine would hand to `SegmentBuilder.add`; features inside a token in no order."""
+    """Arguments of `SegmentBuilder.add`; features inside a token in no order."""
     tokens = [token for context in contexts for token in context]
     pairs = [pair for token in tokens for pair in reversed(token.acts.items())]
     rows = TokenRows(
@@ -169,7 +169,7 @@ def plan_of(raw: Raw) -> IndexPlan:
 
 
 def vocabulary() -> Vocabulary:
-    """Twelve tokens."""
+    """A vocabulary of twelve tokens."""
     return Vocabulary.from_tokens([f" w{i}".encode() for i in range(N_VOCAB)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,7 @@ from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import Memory
-from monosem_tui.screens.feature import pane
-from monosem_tui.screens.session import Session
+from monosem_tui.screens.session import Session, Tuning
 from store.notes.note_file import Notes
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
@@ -79,7 +79,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 @pytest.fixture
 def opened(sample: Sample) -> Iterator[OpenRun]:
-    """The sample, opened."""
+    """The opened sample run."""
     run = open_run(sample.run.path)
     yield run
     run.store.close()
@@ -90,13 +90,16 @@ def make_app(
     opened: OpenRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
 ) -> MakeApp:
     """Make an app on the sample, or on another run; what it copies and writes goes to a folder of the test."""
-    monkeypatch.setattr(pane, "DEBOUNCE", 0.01)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "TMUX"):
         monkeypatch.delenv(name, raising=False)
 
-    def make(run: OpenRun | None = None, palette: Palette | None = None, memory: Memory | None = None) -> MonosemApp:
-        return MonosemApp(Session(run or opened, tmp_path / "runs", palette or Palette(), memory or Memory()))
+    def make(
+        run: OpenRun | None = None, palette: Palette | None = None, memory: Memory | None = None, **tuning: Any
+    ) -> MonosemApp:
+        pace = Tuning(**{"rest": 0.01, "index": 0.02} | tuning)
+        known = palette or Palette(), memory or Memory()
+        return MonosemApp(Session(run or opened, tmp_path / "runs", *known, tuning=pace))
 
     return make

@@ -178,7 +178,7 @@ class Fake:
             send(wire.Rested(id=going.id, base_end=end, clamped_end=end, base_tok_s=90.0, clamped_tok_s=96.0))
 
     def inspect(self, request: wire.Inspect) -> None:
-        """Each word of the text is the token behind the one before; token n has features n and 20 + n, and 0."""
+        """Each word of the text is the token after the one before; token n has features n and 20 + n, and 0."""
         reads = [ReadToken(0, False, (), 0, None)]
         for n, _ in enumerate(request.text.split()):
             change = 0.5 if request.ablate else None

@@ -25,10 +25,11 @@ import os, sys
 from pathlib import Path
 from monosem_tui.terminal import capabilities as terminal
 from monosem_tui.launch import browse
+tuning = None
 if len(sys.argv) > 2:
     terminal.apply(terminal.decide(os.environ).settings())
-    import monosem_tui.screens.feature.pane as screen
-    screen.DEBOUNCE = float(sys.argv[2])
+    from monosem_tui.screens.session import Tuning
+    tuning = Tuning(rest=float(sys.argv[2]))
 if os.environ.get("FAKE_MODEL"):
     terminal.apply(terminal.decide(os.environ).settings())
     from tests.tui.live_app import ModelConnection, fake
@@ -45,10 +46,11 @@ if "TRACES" in os.environ:
     from textual.app import App
     fatal = App._fatal_error
     App._fatal_error = lambda self: (trace(*sys.exc_info()), fatal(self))[1]
-sys.exit(browse(path) if (path / "run.json").exists() or path.is_file() else browse(None, root=path))
+alone = (path / "run.json").exists() or path.is_file()
+sys.exit(browse(path, tuning=tuning) if alone else browse(None, root=path, tuning=tuning))
 """
 _NOWHERE = "/dev/null/state"
-"""Where nothing can be kept: each app begins anew."""
+"""A folder that keeps nothing: each app starts without state."""
 LOOK, REST, FOLLOWS, ESCAPES = 0.02, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
@@ -154,7 +156,7 @@ class PtyApp:
         return found
 
     def piece(self, patience: float = PATIENCE) -> bytes:
-        """What comes next; nothing if nothing comes for `patience` seconds, or no more."""
+        """The next piece; empty if none comes within `patience` seconds, or at the end."""
         return self._read() if select.select([self.master], [], [], patience)[0] else b""
 
     def read_until(self, awaited: bytes) -> bytes:

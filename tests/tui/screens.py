@@ -1,4 +1,4 @@
-"""What is on the screen, as text; and waiting until it is."""
+"""The screen as text, and waiting for it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def screen_text(pilot: Pilot[None]) -> str:
 
 
 def style_digest(pilot: Pilot[None], palette: Palette) -> str:
-    """Where styles carry meaning: `line column+cells role`."""
+    """Styles that carry meaning: `line column+cells role`."""
     roles = {_look(palette.style(role)): role.value for role in reversed(MEANINGFUL)}
     found = []
     for y, strip in enumerate(pilot.app.screen._compositor.render_strips()):

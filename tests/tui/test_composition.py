@@ -1,4 +1,4 @@
-"""How screens are built: composed of parts, not inherited; every key has one owner; the keys follow the focus."""
+"""Screens are composed of parts, not inherited; every key has one owner; the keys follow the focus."""
 
 from __future__ import annotations
 

@@ -157,9 +157,8 @@ async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
         assert " · last tokens · held out" in screen_text(pilot)
 
 
-async def test_only_the_last_answers_are_kept(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monosem_tui.screens.pattern_search.ANSWERS", 2)
-    async with make_app().run_test(size=(80, 24)) as pilot:
+async def test_only_the_last_answers_are_kept(make_app: MakeApp) -> None:
+    async with make_app(answers=2).run_test(size=(80, 24)) as pilot:
         for pattern in ("sea", "said", "dog", "sea"):
             screen = await ask(pilot, pattern)
         assert [key[0].pattern for key in screen.search._answers] == ["dog", "sea"]
@@ -252,11 +251,8 @@ async def test_earlier_patterns_come_back(make_app: MakeApp) -> None:
     assert recall(screen.pane.state.run.path).find == kept
 
 
-async def test_a_pattern_is_in_the_list_once_and_the_oldest_go(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monosem_tui.screens.pattern_search.PATTERNS", 3)
-    async with make_app().run_test(size=(80, 24)) as pilot:
+async def test_a_pattern_is_in_the_list_once_and_the_oldest_go(make_app: MakeApp) -> None:
+    async with make_app(patterns=3).run_test(size=(80, 24)) as pilot:
         for pattern in ("sea", "said", "sea", "dog", "cat"):
             screen = await ask(pilot, pattern)
         assert screen.remembered(Memory()).find.patterns == ("sea", "dog", "cat")

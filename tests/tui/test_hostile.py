@@ -23,7 +23,7 @@ from tests.tui.wire_screen import FORBIDDEN, WireScreen, cells
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
 SIZES = ((60, 20), (120, 36))
 SOON = 0.01
-"""Seconds until the page follows the cursor, so that nobody waits for it."""
+"""Seconds until the page follows the cursor: short, so that tests do not wait for it."""
 
 
 @pytest.fixture(scope="module")

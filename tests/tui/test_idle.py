@@ -1,4 +1,4 @@
-"""What every screen writes while nobody touches it: nothing."""
+"""Every screen writes nothing while no key is pressed."""
 
 from __future__ import annotations
 

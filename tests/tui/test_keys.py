@@ -27,7 +27,7 @@ from tests.tui.screens import browse_screen, press, screen_text, settle
 
 
 class State(NamedTuple):
-    """What keys change."""
+    """State that keys change."""
 
     cursor: int
     first: int
@@ -371,8 +371,7 @@ async def test_a_held_key_reads_one_page_only(
     read: list[int] = []
     original = type(opened.store).logits
     monkeypatch.setattr(type(opened.store), "logits", lambda self, i: (read.append(i), original(self, i))[1])
-    monkeypatch.setattr("monosem_tui.screens.feature.pane.DEBOUNCE", 0.5)
-    async with make_app().run_test(size=(120, 40)) as pilot:
+    async with make_app(rest=0.5).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         read.clear()
         await press(pilot, *"jjjjjjjjjj")

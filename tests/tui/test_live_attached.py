@@ -68,7 +68,7 @@ async def test_a_terminal_that_comes_back_finds_its_text(opened: OpenRun, run: R
             assert "monosem serve" in screen.connection.talk.problem
             assert screen.connection.talk.writing.clamped == before.clamped
             await pilot.press("R")
-            await until(pilot, lambda: "nobody listens there any more" in screen.connection.talk.problem)
+            await until(pilot, lambda: "no server listens there any more" in screen.connection.talk.problem)
             again = Served(run.path, served.place)
             try:
                 await pilot.press("R")

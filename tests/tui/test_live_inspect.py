@@ -1,4 +1,4 @@
-"""Texts through the features: documents of the corpus, picked tokens, and effects behind activations."""
+"""Texts through the features: documents of the corpus, picked tokens, and effects of ablation."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ def test_documents_by_number(sample: Sample) -> None:
             place_of(store, missing)
 
 
-def test_a_long_document_is_cut_around_the_place(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monosem_tui.model.document.MOST_INSPECTED", 6)
+def test_a_long_document_is_cut_around_the_place(sample: Sample) -> None:
     with FeatureStore.open(sample.run.path) as store:
         spans = [store.document_span(int(start)) for start in store.layout.documents.start]
         first, stop = max(spans, key=lambda span: span[1] - span[0])
-        found = passage(store, stop - 1)
+        found = passage(store, stop - 1, 6)
         assert found.n_tokens <= 6 < found.of == stop - first
 
 

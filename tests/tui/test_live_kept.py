@@ -190,7 +190,7 @@ async def test_a_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: O
         await pilot.press("C")
         assert "PROMPT  Who are you?" in screen_text(pilot)
         await pilot.press("ctrl+g")
-        assert "@user is a turn of a chat, and the prompt is none" in screen_text(pilot)
+        assert "@user is a turn of a chat, and the prompt is not a chat" in screen_text(pilot)
         await pilot.press("C")
         app.keep()
     kept = recall(own.path).live

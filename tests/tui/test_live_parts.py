@@ -1,4 +1,4 @@
-"""What the Live screen is made of, by itself: rows of text, changed cells, settings, and the talk with a process."""
+"""The parts of the Live screen by themselves: rows of text, changed cells, settings, and the talk with a process."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from textual.pilot import Pilot
 
 from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.open_run import OpenRun, open_run
-from monosem_tui.screens.feature import notes as noted
 from store.notes.note_file import FeatureNotes, Notes
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
@@ -178,11 +177,8 @@ async def test_hostile_text_is_shown_harmless_and_edited_as_it_is(make_app: Make
         assert "⟨0x1B⟩[31m[b]x[/b]↵⟨U+202E⟩abc!" in text
 
 
-async def test_another_terminals_notes_appear_by_themselves(
-    make_app: MakeApp, own: OpenRun, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(noted, "EVERY", 0.01)
-    async with make_app(own).run_test(size=(120, 40)) as pilot:
+async def test_another_terminals_notes_appear_by_themselves(make_app: MakeApp, own: OpenRun, path: Path) -> None:
+    async with make_app(own, notes=0.01).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         theirs = Notes(path)
         theirs.set(0, "label", "theirs here")

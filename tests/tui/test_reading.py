@@ -16,7 +16,7 @@ from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.safe_text import width
 from monosem_tui.draw.sheet import Key, marked
 from monosem_tui.draw.spans import Role, Span, line, text_of, width_of
-from monosem_tui.model import document
+from monosem_tui.model.document import Cuts
 from monosem_tui.model.example_choice import EXTENTS, ExampleChoice
 from monosem_tui.model.feature_card import ShownExample, read_card
 from monosem_tui.model.open_run import OpenRun, open_run
@@ -183,11 +183,9 @@ def shown(screen: BrowseScreen) -> str:
 @pytest.mark.parametrize("stretch", [8, 1024])
 @pytest.mark.parametrize("size", [(60, 20), (120, 40)])
 async def test_the_whole_document_is_read(
-    size: tuple[int, int], stretch: int, make_app: MakeApp, sample: Sample, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], stretch: int, make_app: MakeApp, sample: Sample
 ) -> None:
-    monkeypatch.setattr(document, "STRETCH", stretch)
-    monkeypatch.setattr(document, "LOOK", 4)
-    async with make_app().run_test(size=size) as pilot:
+    async with make_app(cuts=Cuts(stretch, 4)).run_test(size=size) as pilot:
         screen = await go(pilot, "tab", "n", "n", "enter")
         assert screen.pane.state.in_document
         assert screen.pane.state.document.whole is not None

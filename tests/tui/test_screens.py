@@ -17,14 +17,13 @@ from textual.pilot import Pilot
 from monosem_tui.app import SCREENS, MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import VIEWS, Where
-from monosem_tui.keys.table import ACTIONS, within_reach
+from monosem_tui.keys.table import ACTIONS, pressed, within_reach
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.pages.keys_page import keys_page
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.health import HealthScreen
 from monosem_tui.screens.runs import RunsScreen
-from monosem_tui.screens.session import Session
-from monosem_tui.widgets.keys import pressed
+from monosem_tui.screens.session import Session, Tuning
 from store.run.folder import Provenance, Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests.sample_run import Sample, build_sample
@@ -357,8 +356,8 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
         assert pilot.app.screen is screen
 
 
-async def test_a_training_is_followed(runs_app: MonosemApp, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monosem_tui.screens.runs.BUSY", 0.01)
+async def test_a_training_is_followed(runs_app: MonosemApp, root: Path) -> None:
+    runs_app.session.tuning = Tuning(training=0.01)
     async with runs_app.run_test(size=(120, 40)) as pilot:
         screen = await listed(pilot)
         assert "50 % of 82k · 5k tok/s · 8.2 s left" in screen_text(pilot)

@@ -1,4 +1,4 @@
-"""What vanishes or breaks while the app is open: the terminal, the store, the run. Nothing is lost."""
+"""The terminal, the store or the run vanish or break while the app is open. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.tui.wire_screen import WireScreen
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs pseudo-terminals and /proc")
 SOON = 0.01
-"""Seconds until the page follows the cursor, so that nobody waits for it."""
+"""Seconds until the page follows the cursor: short, so that tests do not wait for it."""
 
 
 @pytest.fixture(scope="module")

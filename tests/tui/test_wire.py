@@ -42,7 +42,7 @@ def app(run: Sample) -> Iterator[PtyApp]:
 
 
 def text(written: bytes) -> str:
-    """What was written, escape sequences left out."""
+    """Written text without escape sequences."""
     return re.sub(r"\x1b(\[[0-9;?<>]*[a-zA-Z$]|\][^\x07]*\x07|[=>])", " ", written.decode())
 
 

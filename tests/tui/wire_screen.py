@@ -29,7 +29,7 @@ _KNOWN = re.compile(
 
 
 def cells(character: str) -> int:
-    """How far a terminal moves its cursor for a character."""
+    """Cells that a terminal moves its cursor for a character."""
     if unicodedata.category(character) in ("Mn", "Me") or 0x1160 <= ord(character) <= 0x11FF:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -71,7 +71,7 @@ class WireScreen:
         assert self._rest == "", f"unknown sequence: {self._rest[:60]!r}"
 
     def lines(self) -> list[str]:
-        """What a person sees; the second cell of a wide character is empty."""
+        """Visible cells; the second cell of a wide character is empty."""
         return ["".join(row) for row in self.rows]
 
     def text(self) -> str:

@@ -20,7 +20,7 @@ def demo(
 
     from engine.commands.demo import make_demo
     from monosem_tui.cli.progress import ConsoleProgress
-    from monosem_tui.cli.reports.demo import report
+    from monosem_tui.cli.reports.summary import report_demo
     from store.run.folder import RunFolder, runs_root
 
     run = RunFolder(runs_root(runs_dir) / "demo")
@@ -29,4 +29,4 @@ def demo(
         from monosem_tui.launch import browse
 
         raise typer.Exit(browse(run.path, color=None, mouse=None))
-    report(run)
+    report_demo(run)

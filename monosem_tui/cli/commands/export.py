@@ -33,11 +33,8 @@ def export(
 
     root = runs_root(runs_dir)
     name, written = _library(run, to, out, root) if to in LIBRARIES else _features(run, to, out, root)
-    if json:
-        output.emit_json({"name": name, "to": to, "files": [str(path) for path in written]})
-        return
-    for path in written:
-        output.emit_text(str(path))
+    files = [str(path) for path in written]
+    output.emit_result({"name": name, "to": to, "files": files}, "\n".join(files), json=json)
 
 
 def _library(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:

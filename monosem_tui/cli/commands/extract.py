@@ -33,8 +33,6 @@ def extract(
         show([run], forecast_extraction(run, settings, ConsoleProgress(), resume=resume), json=json)
         return
     write(run, settings, ConsoleProgress(), resume=resume)
-    if json:
-        output.emit_json({"name": run.name, "path": str(run.path), "activations": str(run.activations)})
-    else:
-        output.emit_text(str(run.path))
+    made = {"name": run.name, "path": str(run.path), "activations": str(run.activations)}
+    output.emit_result(made, str(run.path), json=json)
     output.narrate(f"train from them with: monosem train --activations {run.path}")

@@ -23,6 +23,7 @@ def generate(
         Path | None, typer.Option("--recipe", metavar="FILE", help="Repeat what --save wrote; other flags win over it.")
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write all of this down as JSON.")] = None,
+    overwrite: o.Overwrite = False,
     settings: Annotated[ReopenSettings, o.Flags("model device dtype")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -35,7 +36,7 @@ def generate(
     folder = find_run(run, runs_root(runs_dir))
     wanted = asked_recipe(recipe, asked)
     if save is not None:
-        wanted.check_place(save)  # before the work, not after it
+        wanted.check_place(save, overwrite=overwrite)  # before the work, not after it
     from engine.live.from_recipe import generations, signed, sweep_of
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained
@@ -52,5 +53,5 @@ def generate(
         else:
             generation.report(folder, live, wanted, generations(live, wanted), json=json)
     if save is not None:
-        wanted.save(save)
+        wanted.save(save, overwrite=overwrite)
         output.narrate(f"repeat it with: monosem generate {folder.path} --recipe {save}")

@@ -35,8 +35,6 @@ def index(
         show([folder], forecast_index(folder, settings, ConsoleProgress()), json=json)
         return
     index_run(folder, settings, ConsoleProgress(), resume=resume, overwrite=overwrite)
-    if json:
-        output.emit_json({"name": folder.name, "path": str(folder.path), "features": str(folder.features)})
-    else:
-        output.emit_text(str(folder.features))
+    made = {"name": folder.name, "path": str(folder.path), "features": str(folder.features)}
+    output.emit_result(made, str(folder.features), json=json)
     output.narrate(f"browse it with: monosem tui {folder.path}")

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from monosem_tui.cli import options as o
+from store.settings.features import InspectSettings
 from store.settings.subject import ReopenSettings
 
 
 def inspect(
     run: o.Run,
     *,
-    text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", help="Text to read; else what is piped in.")
-    ] = None,
-    document: Annotated[
-        int | None, typer.Option("--document", metavar="N", min=0, help="Read document N of the run's text, from 0.")
-    ] = None,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Strongest features of each token.")] = 5,
-    ablate: Annotated[
-        bool, typer.Option("--ablate", help="Also say what each does to the loss of the next token.")
-    ] = False,
+    asked: Annotated[InspectSettings, o.Flags("text document top ablate", defaults=True)],
     settings: Annotated[ReopenSettings, o.Flags("data model device dtype")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -33,6 +23,7 @@ def inspect(
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
+    text, document = asked.text, asked.document
     if text is not None and document is not None:
         raise MonosemError("--text and --document both say what to read", "Give one of them.")
     if text is None and document is None:
@@ -48,5 +39,5 @@ def inspect(
         text = document_text(folder, settings, document)
     with explained():
         live = open_live(folder, settings, progress)
-        found = inspect_contexts(live, contexts_of(live, text or ""), top, progress, ablate=ablate)
+        found = inspect_contexts(live, contexts_of(live, text or ""), asked.top, progress, ablate=asked.ablate)
     report(folder, live.vocabulary, found, json=json)

@@ -8,26 +8,19 @@ from typing import Annotated
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.features import NoteSettings
 
 
 def label(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5.")],
+    run: o.RunOrIndex,
     feature: Annotated[
         int | None, typer.Argument(metavar="ID", min=0, help="A feature's number; without it, all notes of the run.")
     ] = None,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help='Its label; "" takes the label away.', show_default=False)
     ] = None,
-    bookmark: Annotated[
-        bool | None, typer.Option("--bookmark/--no-bookmark", help="Set a bookmark, or remove it.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="WORD", help="Add a tag; may be repeated.")] = None,
-    untag: Annotated[
-        list[str] | None, typer.Option("--untag", metavar="WORD", help="Remove a tag; may be repeated.")
-    ] = None,
-    comment: Annotated[
-        str | None, typer.Option("--comment", metavar="TEXT", help='Comment on it; "" takes the comment away.')
-    ] = None,
+    *,
+    wanted: Annotated[NoteSettings, o.Flags("bookmark tag untag comment", from_file=False)],
     exported: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write all notes to a .csv or .json file.")
     ] = None,
@@ -40,7 +33,11 @@ def label(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let the imported file win; its empty cells empty what is here.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="--import: let the file win; its empty cells empty what is here. --export: replace any file.",
+        ),
     ] = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -51,21 +48,20 @@ def label(
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
-    wanted = notes.NoteRequest(text, bookmark, comment, tuple(tag or ()), tuple(untag or ()))
-    if feature is None and wanted.anything:
-        raise MonosemError("which feature? What is said needs its number behind RUN", "monosem label RUN ID TEXT")
+    if feature is None and (text is not None or wanted.given):
+        raise MonosemError("which feature? A note needs its number after RUN", "monosem label RUN ID TEXT")
     if (exported or imported) and feature is not None:
         raise MonosemError("--export and --import are about all notes of a run", "Leave the number of a feature out.")
     if exported and imported:
         raise MonosemError("--export and --import at once", "Import first, then export.")
-    if overwrite and not imported:
-        raise MonosemError("--overwrite goes with --import")
+    if overwrite and not (imported or exported):
+        raise MonosemError("--overwrite goes with --import and --export")
     place = find_place(run, runs_root(runs_dir))
     if exported:
-        notes.export(place, exported)
+        notes.export(place, exported, overwrite=overwrite)
     elif imported:
         notes.take_in(place, imported, overwrite=overwrite, json=json)
     elif feature is None:
         notes.report(place, json=json)
     else:
-        notes.say(place, feature, wanted, json=json)
+        notes.say(place, feature, text, wanted, json=json)

@@ -31,21 +31,17 @@ def merge(
     room = checked_memory(memory)
     with folder.locked():
         held = merge_run(folder, room, partial=partial, overwrite=overwrite)
-    if json:
-        output.emit_json(
-            {
-                "name": folder.name,
-                "path": str(folder.path),
-                "features": str(folder.features),
-                "contexts": held.contexts,
-                "planned_contexts": held.plan.n_contexts,
-                "tokens": held.tokens,
-                "complete": held.complete,
-                "bytes": folder.features.stat().st_size,
-            }
-        )
-    else:
-        output.emit_text(str(folder.features))
+    made = {
+        "name": folder.name,
+        "path": str(folder.path),
+        "features": str(folder.features),
+        "contexts": held.contexts,
+        "planned_contexts": held.plan.n_contexts,
+        "tokens": held.tokens,
+        "complete": held.complete,
+        "bytes": folder.features.stat().st_size,
+    }
+    output.emit_result(made, str(folder.features), json=json)
     if not held.complete:
         share = f"{count(held.contexts)} of {count(held.plan.n_contexts)} contexts"
         output.narrate(f"{share}; to go on: monosem index {folder.path} --resume")

@@ -28,24 +28,13 @@ def serve(
     runs_dir: o.RunsDir = None,
 ) -> None:
     """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
+    from engine.live.server import serve_at
     from monosem_tui.cli import output
-    from store.live.socket_file import Listening
+    from store.live.wire import Load
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
     place = socket.expanduser().absolute()
-    listening = Listening(place)
-    try:
-        from engine.live.loaded_run import LoadedRun
-        from engine.live.server import serve_at
-        from engine.runtime.out_of_memory import explained
-        from monosem_tui.cli.progress import ConsoleProgress
-        from store.live.wire import Load
-
-        asked = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
-        with explained():
-            opened = LoadedRun.load(asked, ConsoleProgress())
-        output.narrate(f"serving {folder.path}: monosem tui {folder.path} --attach {socket}")
-        serve_at(listening, opened, log or place.with_name(place.name + ".log"), idle * 3600)
-    finally:
-        listening.close()
+    load = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
+    ready = f"serving {folder.path}: monosem tui {folder.path} --attach {socket}"
+    serve_at(place, load, log or place.with_name(place.name + ".log"), idle * 3600, output.narrate, ready)

@@ -8,16 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from monosem_tui.cli import options as o
+from store.settings.features import ExampleSettings
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5.")],
+    run: o.RunOrIndex,
     feature: Annotated[
         int | None, typer.Argument(metavar="ID", help="A feature's number; without it, the run's summary.")
     ] = None,
-    top: Annotated[
-        int, typer.Option("--top", metavar="N", min=1, help="Strongest examples, or features, to show.")
-    ] = 10,
+    *,
+    top: Annotated[int, o.option_of(ExampleSettings, "top", int, default=10)] = 10,
     filter: Annotated[
         str | None,
         typer.Option(
@@ -34,26 +34,13 @@ def show(
             help="List features by density, max, mean, norm, id or match, which the filter measures; -KEY reverses.",
         ),
     ] = None,
-    intervals: Annotated[
-        int,
-        typer.Option("--intervals", metavar="N", min=0, max=100, help="Quantile intervals of a feature's activations."),
-    ] = 4,
-    each: Annotated[int, typer.Option("--each", metavar="N", min=1, help="Examples of each interval.")] = 3,
-    random: Annotated[
-        int, typer.Option("--random", metavar="N", min=0, help="Examples drawn from all places where it fires.")
-    ] = 0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Which random examples are drawn.")] = 0,
-    one_per_document: Annotated[
-        bool, typer.Option("--one-per-document", help="One example a document in each section, not one a context.")
-    ] = False,
-    before: Annotated[
-        int | None, typer.Option("--before", metavar="N", min=0, help="Tokens of text before an example's peak.")
-    ] = None,
-    after: Annotated[
-        int | None, typer.Option("--after", metavar="N", min=0, help="Tokens of text after an example's peak.")
-    ] = None,
+    examples: Annotated[
+        ExampleSettings,
+        o.Flags("intervals each random seed one_per_document before after", from_file=False, defaults=True),
+    ],
     width: Annotated[
-        int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
+        int | None,
+        typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
     ] = None,
     format: Annotated[
         Literal["text", "markdown", "html", "json"] | None,
@@ -61,10 +48,9 @@ def show(
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Write the page to FILE, or RUN-ID.md in a folder; nothing is overwritten."
-        ),
+        typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
     ] = None,
+    overwrite: o.Overwrite = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -73,12 +59,11 @@ def show(
     from monosem_tui.cli.reports import feature as page
     from monosem_tui.cli.reports import feature_table, summary
     from monosem_tui.cli.run_lookup import find_place
-    from monosem_tui.model.feature_document import ExampleRequest
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
     if feature is None and (format is not None or to is not None):
-        raise MonosemError("--format and --output are about a feature's page", "Its number goes behind RUN.")
+        raise MonosemError("--format and --output are about a feature's page", "Its number goes after RUN.")
     if json and format not in (None, "json"):
         raise MonosemError(f"--json and --format {format} at once")
     place = find_place(run, runs_root(runs_dir))
@@ -88,17 +73,8 @@ def show(
             raise MonosemError("--filter and --sort list features", "Leave out either them or the feature's number.")
         feature_table.report(place, filter or "", sort, top=top, width=columns, json=json)
     elif feature is not None:
-        choice = ExampleRequest(
-            top=top,
-            intervals=intervals,
-            each=each,
-            random=random,
-            seed=seed,
-            one_per_document=one_per_document,
-            before=before,
-            after=after,
-        )
         form = "json" if json else None if format == "text" else format
-        page.report(place, feature, choice=choice, width=columns, form=form, to=to)
+        choice = examples.changed(top=top)
+        page.report(place, feature, choice=choice, width=columns, form=form, to=to, overwrite=overwrite)
     else:
         summary.report(place, top=top, width=columns, json=json)

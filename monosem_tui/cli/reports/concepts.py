@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.draw.numbers import count
+from monosem_tui.draw.numbers import count, known
 
 GAIN = 0.05
 """Gain in F1 of a set over its best feature from which a concept counts as split."""
@@ -13,14 +13,9 @@ GAIN = 0.05
 COLUMNS = (
     output.Column("kind"),
     output.Column("concept"),
-    output.Column("tokens", ">"),
-    output.Column("F1", ">"),
-    output.Column("of up to 5", ">"),
+    *output.right("tokens", "F1", "of up to 5"),
     output.Column("features", shrinks=True),
-    output.Column("neurons", ">"),
-    output.Column("of up to 5", ">"),
-    output.Column("random", ">"),
-    output.Column("of up to 5", ">"),
+    *output.right("neurons", "of up to 5", "random", "of up to 5"),
 )
 
 
@@ -72,4 +67,4 @@ def _split(concept: dict[str, Any]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return known(value, ".3f", "–")

@@ -43,7 +43,7 @@ def _needs(title: str, needs: Sequence[Need], most: int, free: int | None) -> No
     available = "" if free is None else f", of {_bytes(free)} free"
     kept = sum(need.kept for need in needs)
     stays = f", {_bytes(kept)} in the end" if kept else ""
-    output.emit_text(f"{title:<14}{_bytes(most):>9}  at the most{stays}{available}")
+    output.emit_text(f"{title:<14}{_bytes(most):>9}  at most{stays}{available}")
     for need in needs:
         when = f", {need.phase}" if need.phase else ""
         flags = f" ({with_flags(need.settings)})" if need.settings else ""

@@ -17,8 +17,7 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
         output.emit_json(evaluation)
         return
     output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
-    for line in figures(evaluation):
-        output.emit_text(line)
+    output.emit_text("\n".join(figures(evaluation)))
     concepts.report(evaluation)
 
 

@@ -10,16 +10,24 @@ from monosem_tui.draw.heat import Rendering, default_rendering
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
-from monosem_tui.model.feature_document import Document, ExampleRequest, read_document
+from monosem_tui.model.feature_document import Document, read_document
 from monosem_tui.model.feature_stats import charts, relations
 from monosem_tui.pages.feature_page import badges, page, title
-from store.files.output_file import write_new
+from store.files.output_file import write_new, write_output
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes, Notes, notes_path
+from store.settings.features import ExampleSettings
 
 
 def report(
-    place: Place, feature: int, *, choice: ExampleRequest, width: int, form: Form | None, to: Path | None
+    place: Place,
+    feature: int,
+    *,
+    choice: ExampleSettings,
+    width: int,
+    form: Form | None,
+    to: Path | None,
+    overwrite: bool,
 ) -> None:
     """Print a feature's page for `width` columns, or write it to a file.
 
@@ -29,15 +37,16 @@ def report(
         choice: the examples wanted.
         width: columns of text.
         form: the form of a file; None for text.
-        to: a file (never overwritten) or a folder; None prints.
+        to: a file or a folder; None prints.
+        overwrite: replace a file that is there, instead of choosing another name.
 
     Raises:
         MonosemError: there is no such feature or no index, the store is damaged, or the file cannot be written.
     """
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        if not store.complete and form != "json":
-            output.narrate(so_far(store))
+        if form != "json":
+            narrate_unfinished(store)
         if form == "json" and to is None:
             output.emit_json(feature_json(store, notes, feature, choice))
             return
@@ -53,7 +62,9 @@ def report(
         output.emit_text(text.rstrip("\n"))
     else:
         target = to / file_name(place.name, str(feature), form or "text") if to.is_dir() else to
-        output.narrate(f"written to {write_new(target, text)}")
+        if overwrite:
+            write_output(target, text, overwrite=True)
+        output.narrate(f"written to {target if overwrite else write_new(target, text)}")
 
 
 def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
@@ -77,6 +88,7 @@ def rendering() -> Rendering:
     return default_rendering(colors) if colors else Rendering.MARKS
 
 
-def so_far(store: FeatureStore) -> str:
-    """Return a sentence about an index that is still being written."""
-    return f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far"
+def narrate_unfinished(store: FeatureStore) -> None:
+    """Say how far an index is that is still being written."""
+    if not store.complete:
+        output.narrate(f"the index is unfinished: {store.n_contexts} of {store.plan.n_contexts} contexts so far")

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Role, Span, line
+from monosem_tui.export.feature_json import figures_json
 from monosem_tui.model.feature_card import top_token
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
@@ -49,8 +50,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         if json:
             output.emit_json(_json(store, notes, found, expression, top))
             return
-        if not store.complete:
-            output.narrate(so_far(store))
+        narrate_unfinished(store)
         _lines(store, notes, found, top, width)
         output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
 
@@ -114,10 +114,7 @@ def _json(
                 "bookmark": note.bookmark,
                 "tags": note.tags,
                 "comment": note.comment,
-                "n_active": int(columns.count_F[i]),
-                "density": float(columns.density_F[i]),
-                "max": float(columns.max_F[i]),
-                "mean": float(columns.mean_F[i]),
+                **figures_json(store, i),
                 "norm": float(columns.decoder_norm_F[i]),
                 "top_token": token,
                 "match": None if found.strength_F is None else float(found.strength_F[i]),

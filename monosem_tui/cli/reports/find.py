@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
-from monosem_tui.draw.numbers import activation, count
+from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.model.feature_card import feature_name
 from store.index.reader import FeatureStore
@@ -56,7 +56,7 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
             asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last}
             output.emit_json({**asked, **_head_json(store, inquiry.options), **_found_json(found, notes)})
             return
-        _narrate_unfinished(store)
+        narrate_unfinished(store)
         what = "tokens end a match of" if inquiry.last else "tokens match"
         output.emit_text(
             f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {inquiry.pattern}"
@@ -83,7 +83,7 @@ def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) 
             each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
-        _narrate_unfinished(store)
+        narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
         output.emit_text(_caution(options, store.d_sae))
@@ -135,11 +135,6 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         yield bar.advance
 
 
-def _narrate_unfinished(store: FeatureStore) -> None:
-    if not store.complete:
-        output.narrate(so_far(store))
-
-
 def _caution(options: FindOptions, d_sae: int) -> str:
     if options.held_out:
         return "Features and thresholds chosen on half of the contexts, measured on the others;\nintervals are of 95 %."
@@ -156,7 +151,7 @@ def _coverage(found: int, missing: int, contradictions: int) -> str:
 
 def _row(store: FeatureStore, notes: dict[int, FeatureNotes], score: FeatureScore) -> list[str]:
     name = cut(feature_name(store, notes, score.choice.feature), NAME)
-    auroc = "–" if score.auroc is None else f"{score.auroc:.3f}"
+    auroc = known(score.auroc, ".3f", "–")
     return [str(score.choice.feature), name, activation(score.choice.threshold), *_figures(score.tally), auroc]
 
 
@@ -164,7 +159,6 @@ def _label_row(label: str, found: Found) -> list[str]:
     if not found.results:  # no feature fires on any of its tokens
         return [cut(output.one_line(label), LABEL), count(found.matched), *"––––––"]
     best = found.results[0]
-    auroc = "–" if best.auroc is None else f"{best.auroc:.3f}"
     return [
         cut(output.one_line(label), LABEL),
         count(found.matched),
@@ -172,7 +166,7 @@ def _label_row(label: str, found: Found) -> list[str]:
         f"{best.tally.precision:.2f}",
         f"{best.tally.recall:.2f}",
         _figures(best.tally)[2],
-        auroc,
+        known(best.auroc, ".3f", "–"),
         _figures(found.union.tally)[2] if found.union else "–",
     ]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
 from monosem_tui.draw.bars import sparkline
-from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.numbers import activation, known
 from monosem_tui.draw.spans import Line, Role, Span, line
 from store.live.clamp import Clamp, parse_clamp
-from store.live.model_outputs import ClampSweep, SampledText
+from store.live.model_outputs import ClampSweep, SampledText, mean, perplexity
 from store.live.recipe import Recipe
 from store.notes.note_file import FeatureNotes, Notes
 from store.run.folder import RunFolder
@@ -46,7 +46,7 @@ def report(run: RunFolder, live: LiveModel, recipe: Recipe, sessions: Iterable[G
 
 
 def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: ClampSweep, *, json: bool) -> None:
-    """The text of each strength, with how far it is from the model's own."""
+    """Print the text of each strength, with its distance from the model's own."""
     if json:
         base = _text_json(live, sweep.base)
         rows = [
@@ -54,16 +54,16 @@ def report_sweep(run: RunFolder, live: LiveModel, recipe: Recipe, sweep: ClampSw
             for one in sweep.strengths
         ]
         head = {"prompt": recipe.prompt, "seed": recipe.sampling.seed, "clamps": list(recipe.clamps)}
-        output.emit_json(head | {"base": base, "perplexity": {"base": _perplexity(sweep.base.logprobs)}, "sweep": rows})
+        output.emit_json(head | {"base": base, "perplexity": {"base": perplexity(sweep.base.logprobs)}, "sweep": rows})
         return
     from engine.live.generation import shown_text
 
     labels = Notes(run.notes).load()
     output.emit_lines(_head([parse_clamp(clamp) for clamp in recipe.clamps], labels))
-    output.emit_lines([(Span(f"base  perplexity {_number(_perplexity(sweep.base.logprobs))}", Role.HEADING),)])
+    output.emit_lines([(Span(f"base  perplexity {_number(perplexity(sweep.base.logprobs))}", Role.HEADING),)])
     output.emit_text(recipe.prompt + shown_text(live, sweep.base))
     for one in sweep.strengths:
-        figures = f"KL {_number(_mean(one.kl))} nats a token  perplexity {_number(_perplexity(one.own_logprobs))}"
+        figures = f"KL {_number(mean(one.kl))} nats a token  perplexity {_number(perplexity(one.own_logprobs))}"
         output.emit_lines([(), (Span(f"{_named(parse_clamp(one.clamp), labels)}  {figures}", Role.HEADING),)])
         output.emit_text(recipe.prompt + shown_text(live, one.text))
 
@@ -75,7 +75,7 @@ def _finished(session: Generation) -> Generation:
 
 
 def _write(live: LiveModel, session: Generation) -> None:
-    """The base text token by token, then the clamped one, which was written meanwhile."""
+    """Print the base text token by token, then the clamped one, which was generated meanwhile."""
     prompt, vocabulary = session.prompt.text, live.vocabulary
     if session.compare:
         output.emit_lines([(Span("base", Role.HEADING),)])
@@ -111,7 +111,7 @@ class _Flow:
         self._emit()
 
     def end(self) -> None:
-        """The text is complete."""
+        """Print the rest of the complete text."""
         self._text += self._decoder.decode(b"", True) + "\n"
         self._emit()
 
@@ -135,13 +135,13 @@ def _named(clamp: Clamp, labels: dict[int, FeatureNotes]) -> str:
 
 
 def _figures(session: Generation) -> list[Line]:
-    base = f"base: {_ends(session.base)}, perplexity {_number(_perplexity(session.base.logprobs))}"
+    base = f"base: {_ends(session.base)}, perplexity {_number(perplexity(session.base.logprobs))}"
     if not session.compare:
         return [(Span(base, Role.DIM),)]
-    clamped = f"clamped: {_ends(session.clamped)}, perplexity {_number(_perplexity(session.own_logprobs))}"
+    clamped = f"clamped: {_ends(session.clamped)}, perplexity {_number(perplexity(session.own_logprobs))}"
     width = max(10, output.page_width() - 40)
     strip = Span(sparkline(_columns(session.kl, width)))
-    kl = line(Span("KL ", Role.DIM), strip, Span(f"  mean {_number(_mean(session.kl))} nats a token", Role.DIM))
+    kl = line(Span("KL ", Role.DIM), strip, Span(f"  mean {_number(mean(session.kl))} nats a token", Role.DIM))
     return [kl, (Span(f"{base}  {clamped}", Role.DIM),)]
 
 
@@ -165,7 +165,7 @@ def _session_json(live: LiveModel, session: Generation) -> dict[str, Any]:
         "base": base,
         "clamped": clamped,
         **_distance_json(kl, own),
-        "perplexity": {"base": _perplexity(session.base.logprobs), "clamped": _perplexity(own)},
+        "perplexity": {"base": perplexity(session.base.logprobs), "clamped": perplexity(own)},
         "activations": [
             {
                 "feature": feature,
@@ -191,18 +191,8 @@ def _text_json(live: LiveModel, text: GrowingText | SampledText) -> dict[str, An
 
 
 def _distance_json(kl: Sequence[float], own: Sequence[float]) -> dict[str, Any]:
-    return {"kl": list(kl), "kl_mean": _mean(kl), "own_logprobs": list(own), "perplexity": _perplexity(own)}
-
-
-def _perplexity(logprobs: Sequence[float]) -> float | None:
-    from engine.live.generation import perplexity
-
-    return perplexity(logprobs)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    return {"kl": list(kl), "kl_mean": mean(kl), "own_logprobs": list(own), "perplexity": perplexity(own)}
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else activation(value)
+    return known(value, activation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from monosem_tui.cli import output
@@ -14,6 +13,7 @@ from store.files.output_file import write_output
 from store.notes.editor import NoteEditor
 from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
+from store.settings.features import NoteSettings
 
 STAR = "★"
 _COLUMNS = (
@@ -27,34 +27,6 @@ _NAMED = 8
 """Most features named in a sentence; beyond that it counts them."""
 
 
-@dataclass(frozen=True)
-class NoteRequest:
-    """Notes to take about a feature; None and () leave one unchanged."""
-
-    label: str | None = None
-    bookmark: bool | None = None
-    comment: str | None = None
-    tag: tuple[str, ...] = ()
-    untag: tuple[str, ...] = ()
-
-    @property
-    def anything(self) -> bool:
-        """Whether there is any note to take."""
-        return self != NoteRequest()
-
-    def statements(self, feature: int) -> list[Statement]:
-        """Return the request as statements about a feature."""
-        said = [Statement(feature, "tag", word) for word in self.tag]
-        said += [Statement(feature, "untag", word) for word in self.untag]
-        if self.label is not None:
-            said.append(Statement(feature, "label", self.label))
-        if self.bookmark is not None:
-            said.append(Statement(feature, "bookmark", self.bookmark))
-        if self.comment is not None:
-            said.append(Statement(feature, "comment", self.comment))
-        return said
-
-
 def report(place: Place, *, json: bool) -> None:
     """Print all notes, by feature."""
     notes = _followed(place)
@@ -66,8 +38,8 @@ def report(place: Place, *, json: bool) -> None:
         _table(notes.by_feature)
 
 
-def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
-    """Take notes about a feature, then print its notes.
+def say(place: Place, feature: int, label: str | None, wanted: NoteSettings, *, json: bool) -> None:
+    """Take a label and other notes about a feature, as far as they are given, then print its notes.
 
     Raises:
         MonosemError: there is no such feature, or its notes cannot be read or written.
@@ -76,8 +48,8 @@ def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
     if feature > last:
         raise MonosemError(f"{place.name} has no feature {feature}", f"Features are numbered 0 to {last}.")
     notes = _followed(place)
-    if wanted.anything:
-        NoteEditor(notes).say(wanted.statements(feature))
+    if said := _statements(feature, label, wanted):
+        NoteEditor(notes).say(said)
     note = notes.by_feature.get(feature, FeatureNotes())
     if json:
         output.emit_json(note_json(feature, note))
@@ -87,7 +59,7 @@ def say(place: Place, feature: int, wanted: NoteRequest, *, json: bool) -> None:
         _table({feature: note})
 
 
-def export(place: Place, path: Path) -> None:
+def export(place: Place, path: Path, *, overwrite: bool) -> None:
     """Write all notes to a .csv or .json file, all or nothing; an earlier export is replaced.
 
     Raises:
@@ -97,7 +69,7 @@ def export(place: Place, path: Path) -> None:
     if path.suffix.lower() not in writers:
         raise MonosemError(f"--export {path} is neither .csv nor .json")
     notes = _followed(place).by_feature
-    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export)
+    write_output(path, writers[path.suffix.lower()](notes), "notes export", is_export, overwrite=overwrite)
     said = sum(not note.empty for note in notes.values())
     output.narrate(f"notes on {_counted(said, 'feature')} exported to {path}")
 
@@ -133,6 +105,14 @@ def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
                 f"{_counted(len(kept_here), name)} that the file has otherwise stayed ({_numbers(kept_here)}); "
                 "--overwrite takes the file's"
             )
+
+
+def _statements(feature: int, label: str | None, wanted: NoteSettings) -> list[Statement]:
+    said = [Statement(feature, "tag", word) for word in wanted.tag]
+    said += [Statement(feature, "untag", word) for word in wanted.untag]
+    said += [Statement(feature, "label", label)] if label is not None else []
+    said += [Statement(feature, "bookmark", wanted.bookmark)] if wanted.bookmark is not None else []
+    return said + ([Statement(feature, "comment", wanted.comment)] if wanted.comment is not None else [])
 
 
 def _followed(place: Place) -> Notes:

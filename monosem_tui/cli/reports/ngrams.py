@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.feature import read_notes, so_far
+from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import cut, printable
@@ -39,8 +39,7 @@ def report(place: Place, feature: int, *, top: int, json: bool) -> None:
             label = notes.get(feature, FeatureNotes()).label
             output.emit_json({"feature": feature, "label": label, **_json(store, found)})
             return
-        if not store.complete:
-            output.narrate(so_far(store))
+        narrate_unfinished(store)
         output.emit_text(f"feature {feature}  {feature_name(store, notes, feature)}")
         output.emit_text(f"fires on {count(found.n_active)} of {count(store.n_counted)} tokens")
         for name, title in _TITLES.items():
@@ -51,8 +50,7 @@ def report(place: Place, feature: int, *, top: int, json: bool) -> None:
 
 
 def _columns(title: str) -> tuple[output.Column, ...]:
-    titles = ("activation", "lift", "fires", "of occurrences")
-    return (output.Column(title, shrinks=True), *(output.Column(one, ">") for one in titles))
+    return (output.Column(title, shrinks=True), *output.right("activation", "lift", "fires", "of occurrences"))
 
 
 def _row(store: FeatureStore, ngram: Ngram) -> list[str]:

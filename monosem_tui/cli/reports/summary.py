@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.feature import read_notes, rendering, so_far
+from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes, rendering
 from monosem_tui.cli.run_lookup import Place, has_index
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.export.feature_json import example_json
+from monosem_tui.export.feature_json import example_json, figures_json, histogram_json
 from monosem_tui.model.feature_card import feature_name, shown
 from monosem_tui.pages.passage import frame, passage
 from store.index.reader import FeatureColumns, FeatureStore
@@ -25,10 +25,11 @@ from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections
 from store.query.feature_order import alive, sort_features
 from store.query.histogram import density_histogram
-from store.run.folder import RunRecord
+from store.run.folder import RunFolder, RunRecord
 
 COMMON, FEW = 0.02, 50
 """Features denser than the first or with fewer tokens than the second are not shown as legible."""
+DEMO_FEATURES, DEMO_EXAMPLES = 10, 3
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
 
@@ -53,18 +54,22 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
         if json:
             output.emit_json(_head_json(place, record) | _index_json(store, notes, best))
             return
-        if not store.complete:
-            output.narrate(so_far(store))
+        narrate_unfinished(store)
         title = record.spec.title() if record else store.spec.title()
         lines = [*_head(place, record, title, width), *_index(store, width), (), *_features(store, notes, best, width)]
         output.emit_lines(lines)
 
 
-def features(place: Place, wanted: int, examples: int, width: int) -> None:
-    """Print some legible features of an indexed run with their strongest examples."""
-    with FeatureStore.open(place.path) as store:
-        best = _best(store, telling(store.columns, wanted), examples)
-        output.emit_lines(_features(store, read_notes(place), best, width))
+def report_demo(run: RunFolder) -> None:
+    """Print the demo's folder, its figures, some legible features with strong examples, and how to browse it."""
+    from monosem_tui.cli.reports.eval import figures
+
+    record = run.record()
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *figures(record.evaluation), ""]))
+    with FeatureStore.open(run.path) as store:
+        best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
+        output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))
+    output.emit_text(f"\nbrowse it with: monosem tui {run.path}")
 
 
 def _best(store: FeatureStore, ids: NDArray[np.int64], examples: int) -> dict[int, list[Example]]:
@@ -182,7 +187,7 @@ def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
 
 
 def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]]) -> dict[str, Any]:
-    columns, densities = store.columns, density_histogram(store.columns.density_F)
+    columns = store.columns
     return {
         "spec": asdict(store.spec),
         "index": {
@@ -195,15 +200,12 @@ def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[
         "alive": int((columns.count_F > 0).sum()),
         "dead": int((columns.count_F == 0).sum()),
         "d_sae": store.d_sae,
-        "density_log10_histogram": {"edges": densities.edges.tolist(), "counts": densities.counts.tolist()},
+        "density_log10_histogram": histogram_json(density_histogram(columns.density_F)),
         "features": [
             {
                 "feature": i,
                 "label": notes.get(i, FeatureNotes()).label,
-                "n_active": int(columns.count_F[i]),
-                "density": float(columns.density_F[i]),
-                "max": float(columns.max_F[i]),
-                "mean": float(columns.mean_F[i]),
+                **figures_json(store, i),
                 "top_token": store.vocabulary.strings([int(columns.top_token_F[i])])[0],
                 "example": example_json(store, found[0]),
             }

@@ -8,7 +8,7 @@ from typing import Any
 
 from monosem_tui.cli import output
 from monosem_tui.cli.reports.eval import figures
-from monosem_tui.draw.numbers import compact
+from monosem_tui.draw.numbers import compact, known
 from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
@@ -17,15 +17,7 @@ _COLUMNS = (
     output.Column("status"),
     output.Column("site", shrinks=True),
     output.Column("arch"),
-    output.Column("d_sae", ">"),
-    output.Column("k", ">"),
-    output.Column("l1", ">"),
-    output.Column("EV", ">"),
-    output.Column("L0", ">"),
-    output.Column("alive", ">"),
-    output.Column("CE", ">"),
-    output.Column("tokens", ">"),
-    output.Column("tok/s", ">"),
+    *output.right("d_sae", "k", "l1", "EV", "L0", "alive", "CE", "tokens", "tok/s"),
 )
 
 
@@ -64,26 +56,22 @@ def _row(run: RunFolder, record: RunRecord) -> list[str]:
         spec.place(),
         spec.arch,
         str(spec.d_sae),
-        _or_dash(spec.k, "d"),
-        _or_dash(spec.l1, "g"),
-        _or_dash(results.explained_variance, ".3f"),
-        _or_dash(results.l0, ".1f"),
-        "-" if results.alive is None else f"{results.alive / spec.d_sae:.1%}",
-        _or_dash(results.ce_recovered_zero, ".3f"),
-        "-" if results.tokens is None else compact(results.tokens),
-        "-" if end is None else compact(round(end.tok_s)),
+        known(spec.k, "d"),
+        known(spec.l1, "g"),
+        known(results.explained_variance, ".3f"),
+        known(results.l0, ".1f"),
+        known(results.alive, lambda alive: f"{alive / spec.d_sae:.1%}"),
+        known(results.ce_recovered_zero, ".3f"),
+        known(results.tokens, compact),
+        known(None if end is None else round(end.tok_s), compact),
     ]
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "-" if value is None else f"{value:{form}}"
 
 
 def _one(run: RunFolder) -> None:
     record = run.record()
     output.emit_text(f"{run.path}  {record.spec.title()}")
-    for line in figures(record.evaluation) if record.evaluation else []:
-        output.emit_text(line)
+    if record.evaluation:
+        output.emit_text("\n".join(figures(record.evaluation)))
     if run.features.is_file():
         output.narrate(f"browse it with: monosem tui {run.path}")
     elif record.provenance.array:

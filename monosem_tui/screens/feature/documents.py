@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from monosem_tui.keys.actions import Need
-from monosem_tui.model.document import Stretch, Whole, find_whole, first_stretch, stretch_before, stretch_from
 from monosem_tui.model.feature_card import feature_name
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.screens.session import DocumentWanted
-from store.files.errors import MonosemError
+
+if TYPE_CHECKING:
+    from monosem_tui.model.document import Stretch, Whole
 
 
 class DocumentReader(ScreenPart):
@@ -27,19 +29,18 @@ class DocumentReader(ScreenPart):
 
     def open(self, feature: int, place: int) -> None:
         """Open the document that holds a place of the corpus, coloured by a feature."""
-        run = self._state.run
+        from monosem_tui.model.document import find_whole, first_stretch
+
+        run, cuts = self._state.run, self._host.session.tuning.cuts
 
         def read() -> tuple[Whole, Stretch, str]:
             whole = find_whole(run.store, feature, place)
             name = feature_name(run.store, run.notes, feature)
-            return whole, first_stretch(run.store, whole), f"{feature}  {name}"
+            return whole, first_stretch(run.store, whole, cuts), f"{feature}  {name}"
 
         self._host.away(read, self._take_document, "document")
 
-    def _take_document(self, found: tuple[Whole, Stretch, str] | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-            return
+    def _take_document(self, found: tuple[Whole, Stretch, str]) -> None:
         state, (whole, stretch, title) = self._state, found
         if state.reading and whole.feature == state.feature:
             state.document.rendering = state.page.rendering
@@ -49,16 +50,12 @@ class DocumentReader(ScreenPart):
 
     def read_on(self, place: int, *, before: bool) -> None:
         """Read the text before or after a place of the open document."""
-        whole, store = self._state.document.whole, self._state.run.store
-        if whole is not None:
-            read = stretch_before if before else stretch_from
-            self._host.away(lambda: read(store, whole, place), lambda found: self._take_stretch(whole, found))
+        from monosem_tui.model.document import stretch_before, stretch_from
 
-    def _take_stretch(self, whole: Whole, found: Stretch | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.tell(found.what)
-        else:
-            self._state.document.add(whole, found)
+        document, store, cuts = self._state.document, self._state.run.store, self._host.session.tuning.cuts
+        if (whole := document.whole) is not None:
+            read = stretch_before if before else stretch_from
+            self._host.away(lambda: read(store, whole, place, cuts), lambda found: document.add(whole, found))
 
     def way_back(self) -> Way | None:
         """Close the document."""

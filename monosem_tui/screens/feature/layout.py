@@ -51,7 +51,7 @@ class Panes:
         return replace(wanted, wider=wanted.list_width - self._usual)
 
     def shows(self, pane: PaneName) -> bool:
-        """Whether a pane is on the screen."""
+        """Return whether a pane is on the screen."""
         return self.split or self.front == pane
 
     def zoom(self) -> Panes:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
 from monosem_tui.model.feature_ngrams import NAMES, Fires, fires_lines, read_fires
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.lines_panel import LinesPanel
 from store.files.errors import MonosemError
-
-RULE = "─"
 
 
 class NgramsPanel(ScreenPart):
@@ -48,7 +48,8 @@ class NgramsPanel(ScreenPart):
             return
         if feature is not None and feature != self._found_of:
             self._reading, store = True, self._state.run.store
-            self._host.away(lambda: read_fires(store, feature), lambda found: self._take(feature, found))
+            take = partial(self._take, feature)
+            self._host.away(lambda: read_fires(store, feature), take, fail=take)
         self._show(self._host.size.width)
 
     def _take(self, feature: int, found: Fires | MonosemError) -> None:
@@ -66,5 +67,4 @@ class NgramsPanel(ScreenPart):
         elif fires is not None:
             head.append(Span(f" · {count(fires.n_active)} tokens · share of its activation, ×lift", Role.DIM))
             lines = [line(" ", *spans) for spans in fires_lines(fires, cells - 2)]
-        left = crop(line(*head, " "), cells)
-        self.panel.show([line(*left, Span(RULE * (cells - width_of(left)), Role.DIM)), *lines])
+        self.panel.show([ruled(line(*head, " "), cells), *lines])

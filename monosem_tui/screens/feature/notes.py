@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from monosem_tui.model.feature_card import renoted
@@ -10,13 +11,10 @@ from monosem_tui.pages.note_messages import commented, labelled, marked, passed_
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import NoteKind
-from store.files.errors import MonosemError
+from store.files.errors import MonosemError, UnguardedWarning
 from store.notes.editor import NoteEditor, Undone
 from store.notes.note_file import FeatureNotes
 from store.notes.statements import tag_words
-
-EVERY = 2.0
-"""Seconds between two looks at whether notes.jsonl has grown: each is one `stat`."""
 
 
 class NotesControl(ScreenPart):
@@ -26,6 +24,8 @@ class NotesControl(ScreenPart):
         self._state, self._host = state, state.host
         self._revision = self._editor.notes.revision
         self._unreadable = ""
+        self._lacking: set[str] = set()
+        """Warnings about the file system that were shown."""
 
     @property
     def _editor(self) -> NoteEditor:
@@ -33,7 +33,7 @@ class NotesControl(ScreenPart):
 
     def started(self) -> None:
         """Begin to look for the notes of other terminals."""
-        self._host.set_interval(EVERY, self.look)
+        self._host.set_interval(self._host.session.tuning.notes, self.look)
         if damaged := self._editor.notes.damaged:
             self._host.call_after_refresh(self._host.tell, passed_over(damaged))
 
@@ -71,18 +71,19 @@ class NotesControl(ScreenPart):
             named = renamed(figures, state.run.store, state.run.notes)
             if named is not figures:
                 page.figures = named
+                page.lay_out()
 
     # Taking notes
 
     def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
         """Write a note, show it, and say what was done, or why it could not be."""
-        try:
-            write()
-        except MonosemError as error:
-            self._host.tell(error.what)
-            return
-        self.redraw()
-        self._host.tell(sentence())
+        with self._host.mentioning():
+            with warnings.catch_warnings(record=True, action="always") as found:
+                write()
+            self.redraw()
+            lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
+            self._lacking |= lacking
+            self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
 
     def _note(self, feature: int) -> FeatureNotes:
         return self._state.run.notes.get(feature, FeatureNotes())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from monosem_tui.export.page_files import FORMS, Form, as_file, file_name
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
-from monosem_tui.model.feature_document import ExampleRequest
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
@@ -16,6 +16,9 @@ from monosem_tui.screens.output_files import copy, unreadable, write
 from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+
+if TYPE_CHECKING:
+    from monosem_tui.export.page_files import Form
 
 KEPT = 256
 """Features whose slower figures are kept, so that going back and forth reads nothing twice."""
@@ -48,7 +51,7 @@ class PageReader(ScreenPart):
             self._read(feature)
 
     def reread(self) -> None:
-        """Read the page anew: other examples are asked for, or the index has grown."""
+        """Read the page again: other examples are asked for, or the index has grown."""
         if self._page.display and self._page.card is not None:
             self._read(self._page.card.feature)
 
@@ -64,7 +67,8 @@ class PageReader(ScreenPart):
             except Exception as error:  # numbers from a file that was written over may break anything
                 raise unreadable(error) from error
 
-        self._host.away(read, lambda found: self._take_page(feature, found), "page")
+        take = partial(self._take_page, feature)
+        self._host.away(read, take, "page", fail=take)
 
     def _take_page(self, feature: int, found: tuple[FeatureCard, Figures] | MonosemError) -> None:
         """Show a page, unless the cursor has moved on or other examples are asked for."""
@@ -93,18 +97,15 @@ class PageReader(ScreenPart):
             known = renamed(known, run.store, run.notes)
         if known is None and not card.dead:
             self._read_more(card.feature, figures)
-            # What an index held before it grew stands there until its successor comes.
+            # Figures of the smaller index stay until those of the grown one arrive.
             if before is not None and self._page.card is not None and self._page.card.feature == card.feature:
                 figures = replace(figures, drift=before.drift, cofiring=before.cofiring, names=before.names)
         self._page.show(card, known or figures)
 
     def _read_more(self, feature: int, quick: Figures) -> None:
         run = self._state.run
-        self._host.away(
-            lambda: read_slow_figures(run.store, run.notes, feature, quick),
-            lambda found: self._take_figures(feature, run.store, found),
-            "figures",
-        )
+        take = partial(self._take_figures, feature, run.store)
+        self._host.away(lambda: read_slow_figures(run.store, run.notes, feature, quick), take, "figures", fail=take)
 
     def _take_figures(self, feature: int, store: FeatureStore, figures: Figures | MonosemError) -> None:
         """Keep what takes longer than a page to read, and show it if its page is still there."""
@@ -118,6 +119,7 @@ class PageReader(ScreenPart):
         self._known[feature] = figures
         if self._page.card is not None and self._page.card.feature == feature:
             self._page.figures = figures
+            self._page.lay_out()
             self._host.retell()
 
     # Keys
@@ -126,6 +128,7 @@ class PageReader(ScreenPart):
         """Draw activations in the next way, in the document too."""
         page, document = self._page, self._state.document
         page.rendering, self.rendering_chosen = page.rendering.following(), True
+        page.lay_out()
         self._host.tell(f"activations as {page.rendering.value}")
         document.rendering = page.rendering
         document.lay_out()
@@ -133,19 +136,15 @@ class PageReader(ScreenPart):
     def action_log(self) -> None:
         """Draw the histogram of counts, or of their logarithms."""
         self._page.log_counts = not self._page.log_counts
+        self._page.lay_out()
         self._host.tell(f"histogram of {'log ' if self._page.log_counts else ''}counts")
 
     def action_clamp(self) -> None:
         """Put the feature into Live's tray."""
-        feature, session = self._state.feature, self._host.session
-        if feature is None:
-            return
-        try:
-            clamp, fresh = session.clamps.offer(feature, session.maximum)
-        except MonosemError as error:
-            self._host.tell(error.what)
-        else:
-            self._host.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · 3 Live")
+        feature = self._state.feature
+        if feature is not None:
+            with self._host.mentioning():
+                self._host.tell(f"{self._host.session.offer(feature)} · 3 Live")
 
     def action_copy(self) -> None:
         """Copy the page as text, or the document that stands in its place, as far as it has been read."""
@@ -159,9 +158,9 @@ class PageReader(ScreenPart):
                 more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
                 host.tell(copy(as_text(card, *more), host.app.copy_to_clipboard))
         except MonosemError as error:
-            host.tell(error.what)
+            host.mention(error)
         except Exception as error:
-            host.tell(unreadable(error).what)
+            host.mention(unreadable(error))
 
     def action_export(self) -> None:
         """Ask in which form the page is to be written to a file."""
@@ -170,12 +169,17 @@ class PageReader(ScreenPart):
             self._host.offer(Where.FORM, f"export {feature}", lambda action: self._export(feature, action))
 
     def _export(self, feature: int, action: Action) -> None:
+        from monosem_tui.export.page_files import FORMS
+
         form = next((form for form in FORMS if action.id == f"export.{form}"), None)
         if form is not None:
             self._host.tell(f"writing feature {feature}")
-            self._host.away(lambda: self._write(feature, form), lambda said: self._host.tell(str(said)))
+            self._host.away(lambda: self._write(feature, form), self._host.tell)
 
     def _write(self, feature: int, form: Form) -> str:
-        run, choice = self._state.run, ExampleRequest.of(self._state.choice)
+        from monosem_tui.export.page_files import as_file, file_name
+        from monosem_tui.model.feature_document import same_examples
+
+        run, choice = self._state.run, same_examples(self._state.choice)
         name = file_name(run.name, str(feature), form)
         return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))

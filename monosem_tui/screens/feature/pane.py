@@ -28,9 +28,6 @@ from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
 
-DEBOUNCE = 0.08
-"""Seconds the cursor must rest before the page follows: a held key then costs two rows a step."""
-
 
 class FeaturePane(ScreenPart, Horizontal):
     """List left and page right; below 110 cells one of them at a time."""
@@ -80,7 +77,7 @@ class FeaturePane(ScreenPart, Horizontal):
         yield self.state.document
 
     def started(self) -> None:
-        """Give a pane the keys, and from then on follow the focus."""
+        """Focus a pane, and from then on follow the focus."""
         self.show_panes(replace(self.state.panes, width=self.app.size.width))
         self.watch(self._host, "focused", self._follow_focus, init=False)
 
@@ -89,7 +86,7 @@ class FeaturePane(ScreenPart, Horizontal):
         self.show_panes(replace(self.state.panes, width=cells))
         self.call_after_refresh(self.read)
 
-    # What has the keys
+    # Focus
 
     @property
     def here(self) -> Where:
@@ -99,14 +96,14 @@ class FeaturePane(ScreenPart, Horizontal):
         return Where.DOCUMENT if self.state.in_document else Where.PAGE
 
     def _follow_focus(self, focused: Widget | None) -> None:
-        """The pane with the focus has the keys, whether a key or a click gave it the focus."""
+        """Send the keys to the pane with the focus, whether a key or a click moved it."""
         state = self.state
         front: PaneName = "list" if focused is state.listing else "page"
         if front != state.panes.front and focused in (state.listing, state.page, state.document):
             self.bring(front)
 
     def worth_a_hint(self, action: Action) -> bool:
-        """Whether its key does what one would look for here."""
+        """Return whether its key does something useful here."""
         name = action.id.partition(".")[2] if action.where is self._host.PLACE else ""
         shown = self.state.panes.shows("page")
         if name in ("heat", "log"):
@@ -115,16 +112,16 @@ class FeaturePane(ScreenPart, Horizontal):
 
     def position(self) -> str:
         """Return the position of the cursor, or the visible lines of the page."""
-        page, document, listing = self.state.page, self.state.document, self.state.listing
+        document, listing = self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places
             return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.state.reading:
-            return f"lines {page.first + 1}–{min(page.rows, page.first + page.room)} of {page.rows}"
+            return self.state.page.position()
         n = len(listing.order)
         return f"{count(listing.cursor + 1)} of {count(n)}" if n else ""
 
-    # What is on the screen
+    # Contents of the screen
 
     def show_panes(self, panes: Panes) -> None:
         """Put panes on the screen, and the keys into the one in front."""
@@ -136,16 +133,18 @@ class FeaturePane(ScreenPart, Horizontal):
         state.page.beside = document.beside = panes.split
         listing.active = not state.reading
         state.page.active = document.active = state.reading
+        state.page.lay_out()
+        listing.refresh()
         document.refresh()
         self._host.set_focus(listing if not state.reading else document if state.in_document else state.page)
         self._host.retell()
 
     def front(self, pane: PaneName) -> None:
-        """Give a pane the keys, and leave the page as it is."""
+        """Focus a pane, and leave the page as it is."""
         self.show_panes(replace(self.state.panes, front=pane))
 
     def bring(self, pane: PaneName) -> None:
-        """Give a pane the keys. A page of another feature is not shown while the right one is read."""
+        """Focus a pane. A page of another feature is not shown while the right one is read."""
         self.front(pane)
         card = self.state.page.card
         if self.state.reading and (card is None or card.feature != self.state.feature):
@@ -162,7 +161,7 @@ class FeaturePane(ScreenPart, Horizontal):
         """Read once the cursor rests."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(DEBOUNCE, self.read)
+        self._timer = self.set_timer(self._host.session.tuning.rest, self.read)
 
     def read(self) -> None:
         """Read page and n-grams of the feature that the pane is about, if they can be seen."""
@@ -173,35 +172,35 @@ class FeaturePane(ScreenPart, Horizontal):
         self.trail.arrive(card)
         self.examples.reveal()
 
-    # What the widgets report
+    # Messages of the widgets
 
-    def on_feature_list_highlighted(self) -> None:
-        """The page follows once the cursor rests."""
+    def on_cursor_list_highlighted(self) -> None:
+        """Have the page follow once the cursor rests."""
         state = self.state
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
             self.show_document(False)
         self._host.retell()
         self.follow()
 
-    def on_feature_list_opened(self) -> None:
-        """A row was clicked twice."""
+    def on_cursor_list_opened(self) -> None:
+        """Open the row that was clicked twice."""
         self.action_open()
 
     def on_scrolled_view_moved(self) -> None:
-        """The bottom line shows which lines or tokens are on the screen."""
+        """Show in the bottom line which lines or tokens are on the screen."""
         if self.state.reading:
             self._host.retell()
 
     def on_feature_page_opened(self) -> None:
-        """An example or a feature was clicked twice."""
+        """Open the example or feature that was clicked twice."""
         self.trail.action_follow_chosen()
 
     def on_document_view_more_wanted(self, message: DocumentView.MoreWanted) -> None:
-        """An end of the text is near."""
+        """Read on near an end of the text."""
         self.documents.read_on(message.place, before=message.before)
 
     def on_trouble(self, message: Trouble) -> None:
-        """The store could not be read while a line was drawn."""
+        """Show that the store could not be read while a line was drawn."""
         self.state.page.complain(message.error)
         self._host.tell(message.error.what)
 

@@ -25,7 +25,7 @@ ALONE = "a features.h5 by itself has no model: open its run's folder"
 
 
 class ModelConnection(ScreenPart):
-    """Keeps `talk`, and tells it of changes of the tray."""
+    """Keeps `talk`, and reports changes of the tray to it."""
 
     command = staticmethod(wire.command)
     """Returns the command line of the process, given its log."""
@@ -49,7 +49,7 @@ class ModelConnection(ScreenPart):
         self._timer: Timer | None = None
 
     def label(self, feature: int) -> str:
-        """The label of a feature, or else the token on which it fires most."""
+        """Return the label of a feature, or else the token on which it fires most."""
         note = self.run.notes.get(feature)
         if note and note.label:
             return note.label
@@ -61,7 +61,7 @@ class ModelConnection(ScreenPart):
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model; says so where there is none."""
+        """Return whether there is a model; show a sentence where there is none."""
         if self.run.record is None:
             self.host.tell(ALONE)
         return self.run.record is not None
@@ -88,7 +88,7 @@ class ModelConnection(ScreenPart):
         self.talk.close()
 
     def resumed(self) -> None:
-        """The tray may have been filled on another screen."""
+        """Follow a tray that was changed on another screen."""
         self.follow_tray()
 
     def follow_tray(self) -> None:

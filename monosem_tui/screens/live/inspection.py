@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase
 from monosem_tui.model.document import Passage, passage, place_of
-from monosem_tui.pages.inspect_page import MOST_HUES, Looked
+from monosem_tui.pages.inspect_page import MOST_HUES, Looked, inspect_lines
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.session import FeatureWanted
-from monosem_tui.widgets.live_view import InspectView
+from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
 
 TOP, TOP_ABLATED = 16, 5
@@ -26,7 +27,7 @@ class Inspection(ScreenPart):
         self._connection, self._host, self._talk = connection, connection.host, connection.talk
         session, store = connection.host.session, connection.run.store
         self.looked = Looked(self._talk, store.vocabulary, session.maximum, connection.label)
-        self.view = InspectView(session.palette, self.looked)
+        self.view = CellView(session.palette, partial(inspect_lines, self.looked), shown=False)
         self._shown_text: object = None
         self.needs = {Need.READ: lambda: self.looked.feature is not None}
 
@@ -105,9 +106,9 @@ class Inspection(ScreenPart):
         """Put the feature into the tray."""
         feature = self.looked.feature
         if feature is not None:
-            clamp, fresh = self._connection.tray.offer(feature, self._host.session.maximum)
+            said = self._host.session.offer(feature)
             self._connection.follow_tray()
-            self._host.tell(f"{feature} {'into' if fresh else 'is in'} the tray: {clamp.in_words()} · i writes")
+            self._host.tell(f"{said} · i writes")
 
     # Texts
 
@@ -136,12 +137,9 @@ class Inspection(ScreenPart):
 
     def _read_passage(self, place: Callable[[], int]) -> None:
         store = self._connection.run.store
-        self._host.away(lambda: passage(store, place()), self._take_passage, "passage")
+        self._host.away(lambda: passage(store, place()), self._take_passage, "passage", fail=self._host.complain)
 
-    def _take_passage(self, found: Passage | MonosemError) -> None:
-        if isinstance(found, MonosemError):
-            self._host.complain(found)
-            return
+    def _take_passage(self, found: Passage) -> None:
         self.read(found.text, found.name)
         if found.n_tokens < found.of:
             self._host.tell(f"{count(found.n_tokens)} of the {count(found.of)} tokens of {found.name}")

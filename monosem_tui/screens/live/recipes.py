@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.recipe_files import export, free_file, free_name, save_recipe
-from monosem_tui.pages.recipes_page import Recipes
+from monosem_tui.pages.recipes_page import Recipes, recipes_lines
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.writer import WritingControl
 from monosem_tui.screens.part import ScreenPart
-from monosem_tui.widgets.live_view import RecipesView
+from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
 from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
@@ -36,7 +37,7 @@ class RecipeShelf(ScreenPart):
         """
         self._connection, self._host, self._writing, self._show = connection, connection.host, writing, show
         self.recipes = Recipes(connection.talk, connection.label)
-        self.view = RecipesView(self._host.session.palette, self.recipes)
+        self.view = CellView(self._host.session.palette, partial(recipes_lines, self.recipes), shown=False)
         self.needs = {Need.RECIPES: lambda: bool(self.recipes.kept)}
 
     @property
@@ -60,10 +61,8 @@ class RecipeShelf(ScreenPart):
         self._show(not self.view.display)
 
     def _read_kept(self) -> None:
-        try:
+        with self._host.mentioning():
             self.recipes.show(kept_recipes(self._connection.run.editor.notes.path))
-        except MonosemError as error:
-            self._host.tell(error.what)
 
     def action_choose(self, rows: int) -> None:
         """Go to another recipe."""
@@ -83,11 +82,9 @@ class RecipeShelf(ScreenPart):
         """Remove the recipe under the cursor."""
         kept = self.recipes.present
         if kept is not None:
-            try:
+            with self._host.mentioning():
                 forget_recipe(self._connection.run.editor.notes, kept.name)
                 self._host.tell(f"{printable(kept.name)} is no longer among the recipes; its line stays in the notes")
-            except MonosemError as error:
-                self._host.tell(error.what)
             self._read_kept()
             self._connection.redraw()
 
@@ -108,10 +105,10 @@ class RecipeShelf(ScreenPart):
         if recipe.dictionary:
             folder = self._connection.folder
             # In a thread, as the digest reads all of the dictionary.
-            self._host.away(lambda: sae_digest(folder.sae) == recipe.dictionary, self._take_comparison)
+            self._host.away(lambda: sae_digest(folder.sae) == recipe.dictionary, self._compared, fail=lambda _: None)
 
-    def _take_comparison(self, same: bool | MonosemError) -> None:
-        if same is False:
+    def _compared(self, same: bool) -> None:
+        if not same:
             self._host.tell("the recipe was made with another dictionary than this run's: its features mean others")
 
     # Keeping
@@ -145,14 +142,8 @@ class RecipeShelf(ScreenPart):
         same = recipe.sweep or begun is None or shown.sweeping or begun == recipe
         self._host.tell(f"keeping {printable(name)}")
         self._host.away(
-            lambda: self._write(name, recipe), lambda said: self._take_written(said, "" if same else DIFFERS)
+            lambda: self._write(name, recipe) + ("" if same else DIFFERS), self._host.tell, fail=self._host.complain
         )
-
-    def _take_written(self, said: str | MonosemError, differs: str) -> None:
-        if isinstance(said, MonosemError):
-            self._host.complain(said)
-        else:
-            self._host.tell(said + differs)
 
     def _write(self, name: str, recipe: Recipe) -> str:
         folder = self._connection.folder

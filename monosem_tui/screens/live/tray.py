@@ -50,11 +50,8 @@ class ClampTray(ScreenPart):
         self._change(self._tray.drop)
 
     def _change(self, change: Callable[[], None]) -> None:
-        try:
+        with self._host.mentioning():
             change()
-        except MonosemError as error:
-            self._host.tell(error.what)
-        else:
             self._connection.follow_tray()
 
     def action_add(self) -> None:
@@ -62,7 +59,7 @@ class ClampTray(ScreenPart):
         self._type("", self._tray.add)
 
     def action_edit(self) -> None:
-        """Type the clamp under the cursor anew."""
+        """Type the clamp under the cursor again."""
         if self._tray.present is not None:
             self._type(str(self._tray.present.clamp), self._tray.put)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
@@ -12,11 +13,11 @@ from monosem_tui.live.model_client import Phase, no_template
 from monosem_tui.live.sampling_text import DEFAULT, changed, in_words, written
 from monosem_tui.live.tray import strengths
 from monosem_tui.model.session_state import LiveMemory, Memory
-from monosem_tui.pages.live_page import Shown
+from monosem_tui.pages.live_page import Shown, live_lines
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.live.tray import ClampTray
 from monosem_tui.screens.part import ScreenPart, Way
-from monosem_tui.widgets.live_view import LiveView
+from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
 from store.live.clamp import parse_sweep
 from store.live.recipe import Recipe
@@ -40,7 +41,7 @@ class WritingControl(ScreenPart):
         kept = self._host.session.memory.live
         shown.prompt, shown.sampling = kept.prompt, _sampling(kept.sampling)
         shown.chat, shown.system = kept.chat, kept.system
-        self.view = LiveView(self._host.session.palette, shown)
+        self.view = CellView(self._host.session.palette, partial(live_lines, shown), shown=True)
         self._strengths, self._swept_feature = "", -1
         self.needs = {
             Need.TEXT: lambda: len(self._talk.writing) > 0,
@@ -97,7 +98,7 @@ class WritingControl(ScreenPart):
         self.shown.cursor = None
         self._connection.redraw()
 
-    # What is written
+    # Writing
 
     def recipe(self) -> Recipe:
         """Return the recipe of the next text, or of the sweep that is shown."""
@@ -130,7 +131,7 @@ class WritingControl(ScreenPart):
             self._write()
 
     def take_over(self) -> None:
-        """The text that was left with the process brings its prompt, clamps and settings along."""
+        """Take prompt, clamps and settings of the text that was left with the server."""
         self._talk.recalled = False
         recipe = self._talk.begun
         if recipe is None:
@@ -153,7 +154,7 @@ class WritingControl(ScreenPart):
         )
 
     def _may_run(self) -> bool:
-        """Whether there is a model, and a prompt for it; says what is missing."""
+        """Return whether there is a model, and a prompt for it; show what is missing."""
         if not self._connection.has_model:
             return False
         ready, roles = self._talk.ready, self.shown.tray.roles
@@ -162,7 +163,7 @@ class WritingControl(ScreenPart):
         elif self.shown.chat and ready is not None and not ready.chat:
             self._host.tell(no_template(ready))
         elif roles and not self.shown.chat:
-            turn = f"@{roles[0]} is a turn of a chat, and the prompt is none"
+            turn = f"@{roles[0]} is a turn of a chat, and the prompt is not a chat"
             self._host.tell(f"{turn}: C makes it one, @ moves the clamp")
         else:
             return True

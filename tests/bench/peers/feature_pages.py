@@ -71,7 +71,7 @@ def topk(file: str, hook: str, k: int) -> TopKSAE:
 
 
 def densities(pages: SaeVisData) -> list[float]:
-    """What the titles of the histograms say, by feature."""
+    """Titles of the histograms, by feature."""
     titles = [pages.feature_data_dict[i].acts_histogram_data.title for i in sorted(pages.feature_data_dict)]
     found = [re.search(r"([\d.]+)%", title or "") for title in titles]
     return [float(one.group(1)) / 100 if one else 0.0 for one in found]

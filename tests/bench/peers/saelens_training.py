@@ -33,7 +33,7 @@ ROWS = 4096
 def settings(
     model: str, d_in: int, context: int, layer: int, d_sae: int, k: int, tokens: int
 ) -> LanguageModelSAERunnerConfig:
-    """What the runner is asked for."""
+    """Settings of the runner."""
     return LanguageModelSAERunnerConfig(
         sae=TopKTrainingSAEConfig(d_in=d_in, d_sae=d_sae, k=k),
         model_name=model,

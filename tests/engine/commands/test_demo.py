@@ -26,7 +26,7 @@ SMALL_SAE = {"d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "index_tokens": 
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 @pytest.fixture

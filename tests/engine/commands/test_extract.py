@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 class Wanted(NamedTuple):

@@ -31,7 +31,7 @@ WIDE = 32
 
 @dataclass(frozen=True)
 class Place:
-    """Where a case happens."""
+    """Folders of a case."""
 
     folder: Path
     model: Path
@@ -183,7 +183,7 @@ def test_a_transcoder_reads_one_site_and_explains_another(place: Place, capsys: 
 
 
 class Thief:
-    """What a pickle that runs code looks like."""
+    """A pickle that runs code."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -328,7 +328,7 @@ def test_the_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_hub_gives_what_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is asked of the hub, and where it is found; the hub itself is not at hand."""
+    """Requests to the hub and their local answers; the hub itself is not reachable."""
     saelens(tmp_path / "snapshot" / "blocks.8")
     asked: list[tuple[str, list[str]]] = []
 

@@ -1,4 +1,4 @@
-"""A trained run looked at again: indexed anew, measured on its own text and on other text."""
+"""A trained run looked at again: indexed again, measured on its own text and on other text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ASKED: dict[str, Any] = {
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 class Heard(Silent):
@@ -82,7 +82,7 @@ def run(original: RunFolder, tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def other(original: RunFolder) -> str:
-    """Other text."""
+    """Text that the run was not trained on."""
     return str(original.path.parents[1] / "other.txt")
 
 
@@ -219,7 +219,7 @@ def test_an_unfinished_index_is_finished_or_begun_anew(
 
 
 def figures(run: RunFolder, given: dict[str, Any], split: Any) -> dict[str, Any]:
-    """What `evaluate` says of the run's autoencoder."""
+    """Result of `evaluate` for the run's autoencoder."""
     subject = reopen(run, ReopenSettings(**given), Silent())
     return evaluate(subject, from_weights(load_sae(run.sae), torch.device("cpu")), split, 10**6, Silent()).to_json()
 

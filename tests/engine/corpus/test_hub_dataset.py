@@ -48,7 +48,7 @@ class Rows:
 
 
 class Library(ModuleType):
-    """What monosem uses of the package, and how it was called."""
+    """The functions of the package that monosem uses, recording their calls."""
 
     def __init__(self, answer: Rows | Exception, fingerprint: str = "e39756d2") -> None:
         super().__init__("datasets")

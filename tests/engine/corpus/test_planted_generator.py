@@ -31,7 +31,7 @@ Place = tuple[int, int]
 
 
 def found(name: str, kind: str, number: int) -> list[Place]:
-    """Where the corpus says a concept is."""
+    """Places of a concept according to the corpus."""
     return [
         (start, end)
         for concept, start, end in CORPUS.spans(number)

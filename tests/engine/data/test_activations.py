@@ -165,7 +165,7 @@ class Numbered:
         return [acts_ND[: len(acts_ND) // 3], acts_ND[len(acts_ND) // 3 :]]
 
     def position(self) -> dict[str, Any]:
-        """The next block."""
+        """Return the next block."""
         return {"block": self.block}
 
     def seek(self, position: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ def by_hand(corpus: Texts, encoding: Encoding, size: int, packing: Packing, seed
 
 
 def rows_of(stream: ContextStream, batch: int = 3, limit: int | None = None, first: int = 0) -> list[Row]:
-    """What a stream gives, padding taken off after looking at it; `first` is the number its next context must have."""
+    """Contexts of a stream without their padding, which is checked; `first` is the number of its next context."""
     rows: list[Row] = []
     for made in stream.batches(batch, limit):
         assert made.first == first + len(rows)

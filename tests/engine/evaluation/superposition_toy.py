@@ -59,7 +59,7 @@ class ToyModel:
 
 @dataclass(frozen=True)
 class Recovery:
-    """How well decoder rows are the true directions."""
+    """Match of decoder rows with the true directions."""
 
     mean_max_cosine: float
     """Mean over true directions of the largest cosine with any decoder row."""

@@ -122,7 +122,7 @@ def test_neurons_against_brute_force(drawn: tuple[Acts, Acts, Bools, Bools]) -> 
 
 @given(halves(low=-2), st.data())
 def test_counts_are_counts(drawn: tuple[Acts, Acts, Bools, Bools], data: st.DataObject) -> None:
-    """Of any set of tokens, in any order."""
+    """Scores of any set of tokens, in any order."""
     for make in (sparse, dense):
         detectors, _ = make(drawn[0])
         tokens = np.array(data.draw(st.permutations(np.flatnonzero(drawn[2]).tolist())), np.int64)

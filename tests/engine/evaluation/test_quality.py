@@ -154,7 +154,7 @@ def test_every_figure_without_bos_and_with_padding(site: str) -> None:
 
 
 def contexts_for(subject: Subject, split: Split, tokens: int = 300) -> int:
-    """How many whole contexts it takes to reach that many tokens, BOS included."""
+    """Number of whole contexts with at least that many tokens, BOS included."""
     lengths = [one.tokens_BT.shape[1] for one in contexts_of(subject, split)]
     return next((n for n in range(len(lengths) + 1) if sum(lengths[:n]) >= tokens), len(lengths))
 

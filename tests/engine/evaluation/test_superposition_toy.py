@@ -11,7 +11,7 @@ from tests.engine.evaluation.superposition_toy import ToyModel, ToySettings, max
 
 
 def test_batches_are_sums_of_few_directions() -> None:
-    """Solved by least squares if there are no more directions than dimensions."""
+    """Least squares solves it with at most as many directions as dimensions."""
     toy = ToyModel(ToySettings(directions=12, dimensions=16, present=0.25, seed=4))
     x_BD = toy.batch(4000)
     assert torch.allclose(toy.directions_ND.norm(dim=1), torch.ones(12))

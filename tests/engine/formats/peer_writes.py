@@ -114,7 +114,7 @@ def saelens():
 
 
 def saelens_scaled():
-    """What a checkpoint of a training on scaled inputs looks like: the scale beside weights that do not have it."""
+    """A checkpoint of a training on scaled inputs: the scale beside weights without it."""
     from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
     from sae_lens.saes.sae import SAEMetadata
 

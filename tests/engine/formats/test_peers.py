@@ -93,7 +93,7 @@ def dense(sae: Sae, x_ND: Tensor) -> Tensor:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the libraries saved, with random weights and after a step of training, and what they computed."""
+    """Files and results of the libraries, with random weights and after a step of training."""
     folder = tmp_path_factory.mktemp("saved")
     run_peer("peer_writes.py", folder)
     run_peer("peer_trains.py", folder)
@@ -145,7 +145,7 @@ def random_run(folder: Path, name: str) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What we exported, and what the libraries computed with it."""
+    """Our exports, and the results of the libraries on them."""
     folder = tmp_path_factory.mktemp("exported")
     x_ND = torch.randn(N, D, generator=torch.Generator().manual_seed(1)) + 0.3
     for name, library in EXPORTED:

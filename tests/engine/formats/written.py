@@ -37,7 +37,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a file computes."""
+    """Inputs, activations and outputs of the function that a file defines."""
 
     x_ND: F64
     acts_NF: F64

@@ -1,6 +1,6 @@
 """`build_index` killed at every rename, fsync and removal: it goes on, and ends with the same bytes.
 
-Model and text are looked at once, beforehand: a forked process must not start torch's threads anew.
+Model and text are looked at once, beforehand: a forked process must not start torch's threads again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def begin(folder: Path) -> RunFolder:
 
 
 def again(run: RunFolder, subject: Subject) -> None:
-    """What the next `monosem index` does."""
+    """Run the next `monosem index`."""
     if not (run.features.is_file() and clear_merged(run)):
         build_index(run, subject, TOKENS, Silent())
 

@@ -37,7 +37,7 @@ from tests.engine.trained import (
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 @pytest.fixture

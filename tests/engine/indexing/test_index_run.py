@@ -57,7 +57,7 @@ class Indexed(NamedTuple):
     weights: SaeWeights
     truth: Truth
     covered: SegmentCoverage
-    """What was merged."""
+    """Results of the merge."""
 
 
 CASES = {"llama_topk_packed": llama_topk_packed, "gpt2_relu_documents": gpt2_relu_documents}

@@ -41,7 +41,7 @@ def rows(n_features: int, width: int) -> torch.Tensor:
 
 
 def steer(norm: torch.nn.Module, x_FM: torch.Tensor) -> torch.Tensor:
-    """What a norm makes of a direction if its scale is left out: the norm itself, times the scale it divided by."""
+    """A direction after a norm without its scale: the norm's output times the scale that it divided by."""
     if isinstance(norm, torch.nn.LayerNorm):
         return (norm(x_FM) - norm(torch.zeros_like(x_FM))) * (x_FM.var(1, correction=0, keepdim=True) + norm.eps).sqrt()
     eps = getattr(norm, "eps", getattr(norm, "variance_epsilon", 0.0))

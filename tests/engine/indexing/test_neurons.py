@@ -24,7 +24,7 @@ LAYER_BEFORE = {path: path.replace(".1.", ".0.") for parts in PARTS.values() for
 
 @torch.no_grad()
 def written(lm: LanguageModel, family: str, site: str) -> NDArray[np.float32]:
-    """What each neuron of the MLP that wrote last adds to the stream [H, M], from that MLP's own modules."""
+    """Contribution [H, M] of each neuron of the last MLP to the stream, by that MLP's own modules."""
     down, post_norm, _ = PARTS[family]
     if site in ("resid_pre", "resid_mid"):
         down, post_norm = LAYER_BEFORE[down], LAYER_BEFORE[post_norm]

@@ -14,13 +14,14 @@ import torch
 
 from engine.live.clamp_sweep import sweep
 from engine.live.decoder import Chooser
-from engine.live.generation import Generation, divergence, perplexity, shown_text
+from engine.live.generation import Generation, divergence, shown_text
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt, plain_prompt
 from engine.runtime.progress import Silent
 from engine.sae.token_norm import TokenNorm
 from store.files.errors import MonosemError
 from store.live.clamp import Clamp, parse_clamp
+from store.live.model_outputs import perplexity
 from store.live.sampling import Sampling
 from tests.engine.architectures import each_architecture, each_token_norm, each_transcoding
 from tests.engine.live_models import D_SAE, live_model, log_softmax, logits_by_hand
@@ -46,7 +47,7 @@ def written(live: LiveModel, clamp: Sequence[str] = (), sampling: Sampling = SAM
 
 
 def generated(live: LiveModel, prompt: Prompt, sampling: Sampling, new: int) -> list[int]:
-    """What transformers' generate writes."""
+    """Tokens by transformers' generate."""
     torch.manual_seed(sampling.seed)
     how = {"do_sample": False} if not sampling.temperature else {"do_sample": True, "temperature": sampling.temperature}
     if sampling.temperature:
@@ -366,6 +367,9 @@ def test_divergence_and_perplexity() -> None:
     assert divergence(p, p) == 0
     assert perplexity([np.log(0.5), np.log(0.125)]) == pytest.approx(4)
     assert perplexity([]) is None
+    assert perplexity([-1.0, np.nan]) is None
+    assert perplexity([-1.0, -np.inf]) is None
+    assert perplexity([-1000.0]) is None, "it overflows"
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), SAMPLED], ids=str)

@@ -103,7 +103,7 @@ def test_activations_of_a_dictionary_that_normalises_tokens(how: TokenNorm, tmp_
 
 
 def losses_by_hand(live: LiveModel, tokens: list[int], place: int, added: np.ndarray) -> float:
-    """The loss of the token behind `place` when something is added there, and only there."""
+    """The loss of the token after `place` when something is added there, and only there."""
     target = (live.target.name, int(live.target.layer or 0))
     ids = torch.tensor([tokens])
 

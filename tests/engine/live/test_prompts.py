@@ -1,4 +1,4 @@
-"""What a text begins with: BOS and a prompt, or a chat by the tokenizer's own template and who says each token."""
+"""The beginning of a text: BOS and a prompt, or a chat in the tokenizer's template with the role of each token."""
 
 from __future__ import annotations
 

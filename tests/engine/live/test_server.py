@@ -106,7 +106,7 @@ def loaded(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def child(loaded: Child) -> Child:
-    """Between two texts."""
+    """Return the loaded server, at rest between two texts."""
     loaded.tell(wire.Stop(id=0))
     while not isinstance(loaded.hear(), wire.Stopped):
         pass
@@ -278,7 +278,7 @@ def test_it_ends_with_its_stdin_and_with_idleness(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_its_parent_dies(tmp_path: Path) -> None:
-    """Though somebody else holds the other end of its stdin open."""
+    """The server ends although another process holds its stdin open."""
     parent = """
 import subprocess, sys
 from pathlib import Path
@@ -324,7 +324,7 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
     assert isinstance(child.hear(), wire.Hello)
-    child.raw(b"no request\n")
+    child.tell(wire.Go(id=1))
     assert isinstance(child.hear(), wire.Failed)  # it has printed by then
     child.close()
     assert sorted(log.read_text().splitlines()) == ["C library", "library"]

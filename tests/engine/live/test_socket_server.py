@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -188,15 +190,127 @@ def test_one_who_does_not_read_keeps_nobody_out(served: Served) -> None:
     other.until(wire.Recalled)
 
 
-def test_lines_that_are_no_requests_and_one_without_an_end(served: Served) -> None:
+NOT_REQUESTS = [
+    *(
+        b"\xff\x00{",
+        b"{",
+        b"[]",
+        b"null",
+        b"3",
+        b'"go"',
+        b"{}",
+        b'{"type": 5}',
+        b'{"type": ["go"]}',
+        b"\x00",
+        b"\xef\xbb\xbf{}",
+    ),
+    *(b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'{"id": ' + b"9" * 5000 + b"}", b'{"type": "go", "id": 1e999}'),
+    *(b"GET / HTTP/1.1", b"\x16\x03\x01\x02\x00\x01", b"\xc3", b"\xe2\x82", b'{"type": "go", "id": "\xe2\x82"}'),
+    *(
+        b'{"type": "\\ud800"}',
+        b'{"type": "gone", "why": "x"}',
+        b'{"type": "launch", "id": 1}',
+        '{"type": "go"}'.encode("utf-16"),
+    ),
+]
+ODD = [
+    None,
+    True,
+    -1,
+    10**30,
+    1e300,
+    "",
+    "\ud800",
+    "\x00",
+    "x" * 3000,
+    [],
+    [[]],
+    {},
+    {"type": "go"},
+    "/dev/zero",
+    ["3=1"] * 300,
+]
+"""Put in place of each field of each request."""
+FIELDS: dict[str, Any] = {
+    "load": {"run": "/nowhere", "model": "", "device": "cpu", "dtype": "float32"},
+    "inspect": {"text": PROMPT, "top": 3, "ablate": False},
+    "start": {"recipe": asdict(RECIPE)},
+    "go": {"tokens": 3},
+    "pause": {},
+    "changeclamps": {"clamps": []},
+    "branch": {"token": 1, "seed": 2},
+    "startsweep": {"recipe": asdict(replace(RECIPE, clamps=(), sweep="3=1", sampling=Sampling(max_new=3)))},
+    "stop": {},
+    "recall": {},
+}
+
+
+def odd_requests() -> Iterator[dict[str, Any]]:
+    """Every request with every odd value in every field, fields of recipes included."""
+    for kind, fields in FIELDS.items():
+        whole = {"type": kind, "id": 7} | fields
+        for name in ["id", *fields]:
+            yield from (whole | {name: odd} for odd in ODD)
+        for name in fields.get("recipe", {}):
+            yield from (whole | {"recipe": fields["recipe"] | {name: odd}} for odd in ODD)
+        for name in fields.get("recipe", {}).get("sampling", {}):
+            sampling = fields["recipe"]["sampling"]
+            yield from (whole | {"recipe": fields["recipe"] | {"sampling": sampling | {name: odd}}} for odd in ODD)
+
+
+def text_of(line: Line, run: RunFolder) -> list[int]:
+    line.tell(wire.Load(id=1, run=str(run.path)), START, wire.Go(id=3))
+    line.until(wire.Rested)
+    return line.tokens(3)
+
+
+def test_lines_that_are_not_requests_disturb_nobody(served: Served, run: RunFolder) -> None:
+    wanted, good = text_of(Line(served.place), run), Line(served.place)
+    good.tell(START, wire.Go(id=3))
+    strangers = [Line(served.place) for _ in NOT_REQUESTS]
+    for stranger, line in zip(strangers, NOT_REQUESTS, strict=True):
+        stranger.raw(line + b"\n")
+        assert stranger.until(wire.Failed).what.startswith("not understood")
+    endless, flood = Line(served.place), Line(served.place)
+    for stranger, piece, why in (
+        (endless, b"x" * 10_000, "a line of more than"),
+        (flood, b"\n" * 50, "more than 100 lines"),
+    ):
+        with suppress(OSError):  # it is hung up on meanwhile
+            for _ in range(1000):
+                stranger.raw(piece)
+        assert why in stranger.until(wire.Gone).why
+    many = [Line(served.place) for _ in range(80)]
+    assert "too many terminals" in strangers[0].until(wire.Gone).why
+    good.until(wire.Rested)
+    assert good.tokens(3) == wanted
+    for one in (good, *strangers, *many):
+        one.hang_up()
+
+
+def test_one_who_asks_faster_than_can_be_answered_is_cut_off(served: Served) -> None:
     line = Line(served.place)
-    line.raw(b"\xff\x00{\n")
-    assert line.until(wire.Failed).what.startswith("not understood")
-    line.raw(b"[" * 1000)
-    line.hang_up()
+    with suppress(OSError):
+        for _ in range(200):
+            line.raw(wire.encode(wire.Inspect(id=1, text=PROMPT, ablate=True)) * 20)
+    with suppress(OSError):
+        assert "requests waiting" in line.until(wire.Gone).why
     again = Line(served.place)
     again.tell(wire.Recall(id=1))
     again.until(wire.Recalled)
+
+
+def test_requests_with_odd_values_leave_it_serving(served: Served, run: RunFolder) -> None:
+    wanted, odd = text_of(Line(served.place), run), list(odd_requests())
+    assert len(odd) > 400
+    for request in odd:
+        line = Line(served.place)
+        line.raw(json.dumps(request).encode() + b"\n")
+        line.tell(wire.Pause(id=8), wire.Recall(id=9))
+        while line.until(wire.Recalled).id != 9:
+            pass
+        line.hang_up()
+    assert text_of(Line(served.place), run) == wanted
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

@@ -31,7 +31,7 @@ from engine.lm.trainer import LmTrainer, network_config
 from engine.model.token_bytes import token_bytes
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError, WorkFailed
-from store.run.folder import RunFolder
+from store.run.folder import RunFolder, RunRecord
 from store.settings.lm import LmSettings
 from tests.engine.small import Texts
 from tests.tiny_text import documents, write_corpus
@@ -278,7 +278,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, LmRep
 
 
 class Killed(BaseException):
-    """What happens to a process at a bad moment."""
+    """An interruption at a bad moment."""
 
 
 def dying_at(step: int) -> Callable[[LmTrainer, Any], torch.Tensor]:
@@ -301,7 +301,7 @@ def test_killed_and_resumed_it_is_the_same_to_the_bit(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before the first checkpoint, right behind it, and between two, in a later epoch."""
+    """Before the first checkpoint, right after it, and between two, in a later epoch."""
     (whole, wanted), run = unbroken, RunFolder(tmp_path / "run")
     with monkeypatch.context() as inside, pytest.raises(Killed):
         inside.setattr(LmTrainer, "step", dying_at(step))
@@ -363,12 +363,42 @@ def test_it_resumes_only_with_what_it_began_with(
         train_lm(run, LmSettings(), Silent(), resume=True)
 
 
-def test_a_model_is_never_replaced(trained: Trained) -> None:
-    before = weights_of(trained.run)
+def test_a_model_is_never_replaced(trained: Trained, tmp_path: Path) -> None:
+    before = (trained.run.model / "model.safetensors").read_bytes()
+    with pytest.raises(MonosemError, match="already holds a model"):
+        train_lm(trained.run, LmSettings(**SMALL), Silent(), resume=False)
+    assert train_lm(trained.run, LmSettings(), Silent(), resume=True) is None
+    assert (trained.run.model / "model.safetensors").read_bytes() == before
+    given = RunFolder(tmp_path)
+    given.create(RunRecord())
+    given.model.mkdir()
     for resume in (False, True):
         with pytest.raises(MonosemError, match="already holds a model"):
-            train_lm(trained.run, LmSettings(**({} if resume else SMALL)), Silent(), resume=resume)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(trained.run).items())
+            train_lm(given, LmSettings(**SMALL), Silent(), resume=resume)
+
+
+def test_killed_behind_its_model_it_ends_as_if_it_had_not_been(
+    short: dict[str, Any], unbroken: tuple[RunFolder, LmReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path / "run")
+
+    def die(folder: Path) -> None:
+        if folder == run.path and run.model.is_dir():
+            raise Killed
+
+    with monkeypatch.context() as inside, pytest.raises(Killed):
+        inside.setattr("store.files.atomic.sync", die)
+        inside.setattr(RunFolder, "_close", lambda *_: None)
+        train_lm(run, LmSettings(**short), Silent(), resume=False)
+    assert run.record().status == "training lm"
+    assert (run.checkpoints / "lm").is_dir()
+    train_lm(run, LmSettings(), Silent(), resume=True)
+    assert_equal_runs(run, unbroken[0])
+    assert (run.record().status, run.record().pid) == ("done", 0)
+    assert not (run.checkpoints / "lm").exists()
+    run.update(status="stopped", config=run.record().config | {"train": {}})
+    train_lm(run, LmSettings(), Silent(), resume=True)
+    assert run.record().status == "stopped"
 
 
 def test_a_loss_that_is_no_number_is_a_failure(short: dict[str, Any], tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def model(family: str) -> LanguageModel:
 
 @cache
 def truth(family: str) -> tuple[dict[Place, torch.Tensor], torch.Tensor]:
-    """What a model computes for `tokens()`, by hand."""
+    """Activations for `tokens()`, computed by hand."""
     return run_by_hand(model(family), tokens())
 
 

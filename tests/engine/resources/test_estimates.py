@@ -126,10 +126,7 @@ def test_an_index_is_as_large_as_planned(tmp_path: Path, tiny_lm: Path, tiny_tex
 def test_a_language_models_parameters_are_counted_right() -> None:
     settings = LmSettings(vocab=500, layers=3, d_model=64, d_mlp=96, context=32, tokens=100_000)
     network = GPT2LMHeadModel(network_config(settings, 500, 0))
-    planned = LmWork(
-        vocab=500, context=32, layers=3, d_model=64, d_mlp=96, batch_tokens=1024, tokens=100_000, row_bytes=4
-    )
-    assert planned.parameters == sum(p.numel() for p in network.parameters())
+    assert LmWork(settings, 4).parameters == sum(p.numel() for p in network.parameters())
 
 
 def test_phases_follow_each_other() -> None:

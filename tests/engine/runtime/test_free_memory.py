@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(library: str, **environment: str) -> int:
-    """Of 200 arrays of 16 MB, each freed before the next."""
+    """Page faults of 200 arrays of 16 MB, each freed before the next."""
     names = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     done = subprocess.run(

@@ -43,7 +43,7 @@ def settings(arch: str, **given: object) -> SaeSettings:
 
 
 def tokens() -> torch.Tensor:
-    """Of very different sizes, not around 0."""
+    """Inputs of very different sizes, not around 0."""
     return (numbers(11, B, D) + 0.7) * torch.logspace(-1, 2, B)[:, None]
 
 

@@ -25,7 +25,7 @@ needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is
 
 
 def _measured() -> tuple[list[str], dict[str, str]]:
-    """How a child is started so that what it covers is added to what this process does, if that is measured."""
+    """Command of a child whose coverage is added to that of this process, if it is measured."""
     coverage = sys.modules.get("coverage")
     current = coverage.Coverage.current() if coverage is not None else None
     if current is None:

@@ -50,7 +50,7 @@ class Noise:
         return [acts_ND[:rows]]
 
     def position(self) -> dict[str, Any]:
-        """The next block."""
+        """Return the next block."""
         return {"block": self.block}
 
     def seek(self, position: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_end(
 
 def test_nothing_was_written(tmp_path: Path) -> None:
     (tmp_path / "it").write_bytes(b"old")
-    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "it"):
+    with pytest.raises(MonosemError, match="No such file"), atomic_path(tmp_path / "it"):
         pass
     assert (tmp_path / "it").read_bytes() == b"old"
 
@@ -92,19 +92,31 @@ def test_killed_inside_the_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(errno.ENOSPC, "no space left while writing"), (errno.EROFS, "permission denied or read-only")],
+    [
+        (errno.ENOSPC, "no space left while writing"),
+        (errno.EDQUOT, "the quota is used up while writing"),
+        (errno.EFBIG, "it would exceed the size allowed for a file"),
+        (errno.EROFS, "Read-only file system"),
+        (errno.EACCES, "Permission denied"),
+        (errno.EIO, "Input/output error"),
+        (errno.ESTALE, "Stale file handle"),
+    ],
 )
-def test_trouble_with_the_disk_is_said_in_words(tmp_path: Path, code: int, said: str) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_trouble_with_the_disk_is_said_in_words(tmp_path: Path, code: int, said: str, wrapped: bool) -> None:
     path = tmp_path / "it"
-    with pytest.raises(MonosemError, match=said), atomic_path(path) as temporary:
+    with pytest.raises(MonosemError, match=said) as raised, atomic_path(path) as temporary:
         temporary.write_bytes(b"half")
-        raise OSError(code, "from the system")
+        raise Exception(f"I/O error (os error {code})") if wrapped else OSError(code, "from the system")
+    assert str(path) in raised.value.what
+    assert raised.value.hint
+    assert (raised.value.exit_code, ".tmp" in str(raised.value)) == (2, False)
     assert names(tmp_path) == []
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="from the system") as raised, atomic_path(tmp_path / "it"):
-        raise OSError(errno.EIO, "from the system")
+        raise OSError(errno.EPROTO, "from the system")
     assert not isinstance(raised.value, MonosemError)
 
 

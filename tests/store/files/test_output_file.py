@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from store.files.errors import MonosemError
 from store.files.output_file import write_new, write_output
+from tests.patience import PATIENCE
 
 
 def is_ours(path: Path) -> bool:
@@ -73,9 +77,50 @@ def test_a_device_stays_a_device() -> None:
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
+def test_a_device_that_is_full() -> None:
+    for attempt in (write, lambda path: write_new(path, "x")):
+        with pytest.raises(MonosemError, match="no space left while writing /dev/full"):
+            attempt(Path("/dev/full"))
+
+
+OWN = """
+import sys
+from pathlib import Path
+from store.files.output_file import write_output
+print("before")
+write_output(Path(sys.argv[1]), "the text\\n", "recipe", lambda path: False)
+print("after")
+"""
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "it"])
+def test_the_own_output_is_written_into_where_it_stands(tmp_path: Path, name: str) -> None:
+    with (tmp_path / "it").open("wb") as stream:
+        subprocess.run([sys.executable, "-c", OWN, str(tmp_path / name)], stdout=stream, check=True, timeout=PATIENCE)
+    assert (tmp_path / "it").read_text() == "before\nthe text\nafter\n"
+
+
+def test_what_is_neither_file_nor_device_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        for name in ("folder", "socket"):
+            with pytest.raises(MonosemError, match=f"{name} is not a file"):
+                write(tmp_path / name)
+
+
+@pytest.mark.parametrize(("before", "mode"), [("keep", 0o640), ("ours 1", 0o600), ("", 0o604)])
+def test_a_file_is_replaced_when_asked_and_keeps_its_mode(tmp_path: Path, before: str, mode: int) -> None:
+    (tmp_path / "it").write_text(before)
+    (tmp_path / "it").chmod(mode)
+    write_output(tmp_path / "it", "ours 2", "recipe", is_ours, overwrite=True)
+    assert (tmp_path / "it").read_text() == "ours 2"
+    assert stat.S_IMODE((tmp_path / "it").stat().st_mode) == mode
+
+
 def test_no_folder_is_made(tmp_path: Path) -> None:
     for attempt in (lambda path: write(path), lambda path: write_new(path, "x")):
-        with pytest.raises(MonosemError, match=r"cannot write .*there is no folder .*nope"):
+        with pytest.raises(MonosemError, match=r"there is no folder .*nope"):
             attempt(tmp_path / "nope" / "it")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "full").touch()
@@ -91,3 +136,7 @@ def test_a_failure_leaves_no_empty_file(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_output(tmp_path / "ours", "\ud800", "recipe", is_ours)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("ours", "ours 1")]
+    (tmp_path / "ours").write_text("")
+    with pytest.raises(UnicodeEncodeError):
+        write_output(tmp_path / "ours", "\ud800")
+    assert (tmp_path / "ours").read_text() == ""

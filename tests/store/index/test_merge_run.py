@@ -110,14 +110,27 @@ def test_what_a_kill_right_behind_the_merge_leaves_is_cleared(tmp_path: Path) ->
     assert [path.name for path in run.path.iterdir()] == ["features.h5"]
 
 
-@pytest.mark.parametrize("segments", [0, 3])
-def test_segments_that_are_still_needed_are_not_cleared(segments: int, tmp_path: Path) -> None:
-    run = begun(tmp_path, segments)
+def test_segments_that_are_still_needed_are_not_cleared(tmp_path: Path) -> None:
+    run = begun(tmp_path, 3)
     assert not clear_merged(run)
     whole(tmp_path / "other")
     run.features.write_bytes((tmp_path / "other" / "features.h5").read_bytes())
     assert not clear_merged(run)
-    assert run.index.is_dir()
+    by_hand(other := begun(tmp_path / "partial", 2), partial=True)
+    (other.index / "common.h5").unlink()
+    assert not clear_merged(other)
+    assert run.index.is_dir() and other.index.is_dir()
+
+
+@pytest.mark.parametrize("name", ["common.h5", "seg-00002.h5"])
+def test_segments_that_nothing_can_continue_are_cleared_beside_a_complete_index(name: str, tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", 3)
+    whole(tmp_path / "other")
+    run.features.write_bytes((tmp_path / "other" / "features.h5").read_bytes())
+    (run.index / name).write_bytes(b"")
+    assert clear_merged(run)
+    assert not run.index.exists()
+    assert not clear_merged(run)
 
 
 def test_nothing_to_merge(tmp_path: Path) -> None:

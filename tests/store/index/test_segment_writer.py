@@ -1,4 +1,4 @@
-"""Filling an index: segments as memory and time allow, behind those that are there, and nothing of that in the end."""
+"""Filling an index: segments as memory and time allow, after the existing ones, and no trace of them in the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def begun(folder: Path, raw: Raw = RAW) -> RunFolder:
 
 
 def batches(raw: Raw = RAW, first: int = 0) -> list[tuple[TokenRows, SparseRows]]:
-    """Two contexts each."""
+    """Batches of two contexts."""
     return [as_rows(raw.contexts[at : at + 2]) for at in range(first, len(raw.contexts), 2)]
 
 

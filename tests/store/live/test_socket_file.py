@@ -71,7 +71,7 @@ def test_a_socket_whose_server_is_no_more_is_replaced(place: Path) -> None:
     dead = Listening(place)
     dead.socket.close()
     assert place.exists()
-    with pytest.raises(MonosemError, match="nobody listens there any more"):
+    with pytest.raises(MonosemError, match="no server listens there any more"):
         connect(place)
     living = Listening(place)
     connect(place).close()

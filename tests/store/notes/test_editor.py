@@ -176,7 +176,7 @@ def test_alone_undo_goes_back_through_every_state(tmp_path: Path, steps: list) -
 @settings(max_examples=80)
 @given(STEPS)
 def test_two_terminals_never_undo_each_other(tmp_path: Path, steps: list) -> None:
-    """Whoever spoke last about a label, comment or bookmark is told apart; an undo by the other leaves it as it is."""
+    """An undo leaves a label, comment or bookmark alone that another writer has changed since."""
     path = tmp_path / "two.jsonl"
     path.unlink(missing_ok=True)
     editors = [NoteEditor(Notes(path)), NoteEditor(Notes(path))]

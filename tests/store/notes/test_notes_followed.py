@@ -128,7 +128,7 @@ def test_an_editor_that_wrote_into_the_file(path: Path, label: str) -> None:
 
 
 def test_a_writer_looks_again_where_the_file_was_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is said while an editor puts its own file there is in the file that stays."""
+    """Notes taken while an editor replaces the file are in the file that stays."""
     import fcntl
 
     add(path, said(1, label="sea"))

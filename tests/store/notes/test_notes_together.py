@@ -80,7 +80,7 @@ for i in range(4_000):  # a victim that nobody kills must not fill the disk
 
 
 def test_writers_killed_while_they_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each victim has said, on a pipe, what is behind it; that and all of the survivor's notes are there."""
+    """Each victim reports its finished notes on a pipe; those and all of the survivor's are there."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     path, reader = tmp_path / "notes.jsonl", Notes(tmp_path / "notes.jsonl")
     survivor = Notes(path)

@@ -201,7 +201,7 @@ def test_wilson_solves_its_equation(hits: int, misses: int) -> None:
 
 
 def test_the_interval_of_f1_covers() -> None:
-    """Of 4 000 samples of 300 tokens, 93 to 97 % have the true F1 inside their interval."""
+    """In 93 to 97 % of 4 000 samples of 300 tokens, the interval holds the true F1."""
     rng = np.random.default_rng(0)
     shares = np.array([0.1, 0.05, 0.07, 0.78])  # both, fired on only, matching only, neither
     truth = 2 * shares[0] / (2 * shares[0] + shares[1] + shares[2])

@@ -39,7 +39,7 @@ def labelled(folder: Path, raw: Raw, file: Path, *, merged: bool = True) -> tupl
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_documents_and_lines_by_their_text(tmp_path: Path, merged: bool) -> None:
-    """A document over two contexts and segments, whose é is cut in two; one with two lines; one that nobody knows."""
+    """A document over two contexts and segments, whose é is cut in two; one with two lines; one that is unknown."""
     raw = contexts([[ONE, TWO, E1], [E2]], [[ONE, ONE, NEWLINE, TWO, THREE]], [[THREE]])
     file = tmp_path / "labels.tsv"
     file.write_text("b\t  one   twoé \na\ttwo three\nc\tnot there\n\n", encoding="utf-8")

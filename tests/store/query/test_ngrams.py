@@ -1,4 +1,4 @@
-"""What a feature fires on, counted by hand."""
+"""N-grams of a feature, counted by hand."""
 
 from __future__ import annotations
 

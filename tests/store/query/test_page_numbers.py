@@ -48,7 +48,7 @@ F64 = NDArray[np.float64]
 
 
 def dense(raw: Raw) -> F64:
-    """What is stored, [N, F]."""
+    """Stored activations [N, F]."""
     found = np.zeros((len(raw.tokens), raw.d_sae))
     for entry in raw.entries():
         found[entry.place, entry.feature] = entry.act

@@ -105,7 +105,7 @@ def characters(data: bytes) -> list[tuple[str, int]]:
 
 
 def naive(raw: Raw, pattern: str, bos: bool) -> tuple[list[bool], list[bool]]:
-    """Which tokens have a character in a match, and which have the end of one."""
+    """Tokens with a character in a match, and those with the end of one."""
     matched, ending = ([False] * len(raw.tokens) for _ in range(2))
     for places in stretches(raw):
         owner = [p for p in places if not (bos and raw.tokens[p].id == 0) for _ in VOCAB[raw.tokens[p].id]]

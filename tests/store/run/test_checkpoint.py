@@ -55,12 +55,6 @@ def test_only_the_last_one_is_kept(tmp_path: Path) -> None:
         assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.h5", path.name]
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".step-7.h5.tmp-123").write_bytes(b"half")
-    forget_others(save_checkpoint(tmp_path, Checkpoint(9)))
-    assert [p.name for p in tmp_path.iterdir()] == ["step-9.h5"]
-
-
 def test_killed_between_writing_and_removing(tmp_path: Path) -> None:
     for step in (10, 9):
         save_checkpoint(tmp_path, Checkpoint(step))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -139,6 +141,29 @@ def test_working_says_how_it_ended(run: RunFolder) -> None:
         assert run.record().message == ""
 
 
+def test_what_killed_writers_left_goes_with_the_next_lock_and_nothing_else(run: RunFolder, tmp_path: Path) -> None:
+    theirs = ["{run}/.run.json.tmp-7", "{run}/.features.h5.tmp-7", "{run}/checkpoints/.step-30.h5.tmp-7"]
+    theirs += ["{run}/checkpoints/lm/.tokenizer.json.tmp-7", "{run}/activations/.shard-00000.h5.tmp-7"]
+    theirs += ["{run}/index/.seg-00012.h5.tmp-7", "{run}/.index.old/seg-00000.h5", "{run}/.model.tmp-7/config.json"]
+    kept = ["{run}/.secret.tmp-7", "{run}/features.h5.tmp-7", "{run}/.run.json", "{run}/mine/.run.json.tmp-7"]
+    kept += ["{run}/model/.run.json.tmp-7", "{run}/checkpoints/step-30.h5", "{run}/.notes.jsonl.swp"]
+    places = [Path(name.format(run=run.path)) for name in theirs + kept]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("x")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / ".step-1.h5.tmp-7").write_text("x")
+    (run.path / ".sae.h5.tmp-7").symlink_to(elsewhere / ".step-1.h5.tmp-7")
+    with run.locked():
+        pass
+    assert [place.exists() for place in places] == [False] * len(theirs) + [True] * len(kept)
+    assert not (run.path / ".sae.h5.tmp-7").is_symlink()
+    shutil.rmtree(run.checkpoints)
+    run.checkpoints.symlink_to(elsewhere)
+    with run.locked():
+        assert (elsewhere / ".step-1.h5.tmp-7").exists()
+
+
 def _lock_it(path: Path, answer: multiprocessing.Queue[str]) -> None:
     try:
         with RunFolder(path).locked():
@@ -159,7 +184,8 @@ def from_another_process(path: Path) -> str:
 def test_a_second_writer_is_refused_at_once(run: RunFolder) -> None:
     before = run.run_json.read_bytes()
     with run.locked():
-        assert from_another_process(run.path) == f"another monosem is writing to {run.path}"
+        held = f"another monosem (process {os.getpid()} on {platform.node()}) is writing to {run.path}"
+        assert from_another_process(run.path) == held
         with pytest.raises(MonosemError, match="Wait for it"), RunFolder(run.path).locked():
             pass
     assert run.run_json.read_bytes() == before
@@ -169,6 +195,29 @@ def test_a_second_writer_is_refused_at_once(run: RunFolder) -> None:
 def test_a_lock_makes_the_folder(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "a" / "b").locked():
         assert (tmp_path / "a" / "b").is_dir()
+    assert (tmp_path / "a" / "b" / ".lock").read_bytes() == b""
+
+
+def test_a_lock_that_cannot_be_made_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("store.files.owner_lock.open_regular", full)
+    with pytest.raises(MonosemError, match="no space left"), RunFolder(tmp_path / "a" / "b").locked():
+        pytest.fail("it was locked")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_other_files_does_not_become_a_run(tmp_path: Path) -> None:
+    (tmp_path / "mine" / ".git").mkdir(parents=True)
+    with RunFolder(tmp_path / "mine").locked():
+        pass
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for path, said in ((tmp_path / "mine", "is not empty, and not a run"), (tmp_path / "file", "File exists")):
+        with pytest.raises(MonosemError, match=said), RunFolder(path).locked():
+            pytest.fail("it was locked")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [".git", ".lock", "thesis.tex"]
 
 
 def test_where_runs_live(monkeypatch: pytest.MonkeyPatch) -> None:

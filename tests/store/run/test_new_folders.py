@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from store.files.errors import MonosemError
 from store.run.new_folders import run_name, run_to_write, runs_to_write
 from store.settings.train import TrainSettings
 
@@ -32,7 +33,21 @@ def test_without_out_new_work_takes_a_free_number_and_resuming_the_last(
 def test_a_bare_name_lies_under_the_root(tmp_path: Path) -> None:
     for resume in (False, True):
         assert run_to_write(Path("mine"), tmp_path, "lm", resume=resume).path == tmp_path / "mine"
-        assert run_to_write(Path("here/mine"), tmp_path, "lm", resume=resume).path == Path("here/mine")
+        assert run_to_write(tmp_path / "here", tmp_path, "lm", resume=resume).path == tmp_path / "here"
+
+
+def test_no_folder_but_the_root_is_made_for_a_run(tmp_path: Path) -> None:
+    for out, root, missing in (
+        (None, tmp_path / "nope" / "runs", tmp_path / "nope"),
+        (Path("mine"), tmp_path / "nope" / "runs", tmp_path / "nope"),
+        (tmp_path / "nope" / "mine", tmp_path, tmp_path / "nope"),
+        (Path("nope/mine"), tmp_path, "nope"),
+    ):
+        with pytest.raises(MonosemError, match=f"there is no folder {missing}\n"):
+            run_to_write(out, root, "lm", resume=False)
+    for out in (None, Path("mine"), tmp_path / "runs" / "mine"):
+        assert run_to_write(out, tmp_path / "runs", "lm", resume=False).path.parent == tmp_path / "runs"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_trainings_on_one_pass_have_one_number(tmp_path: Path) -> None:
@@ -50,7 +65,9 @@ def test_trainings_on_one_pass_have_one_number(tmp_path: Path) -> None:
 
 
 def test_trainings_on_one_pass_share_the_folder_they_were_given(tmp_path: Path) -> None:
-    for out, expected in ((Path("mine"), tmp_path / "mine-k8"), (Path("here/mine"), Path("here/mine-k8"))):
+    here = tmp_path / "here"
+    here.mkdir()
+    for out, expected in ((Path("mine"), tmp_path / "mine-k8"), (here / "mine", here / "mine-k8")):
         assert runs_to_write(out, tmp_path, ["a"], ["-k8"], resume=False)[0].path == expected
 
 

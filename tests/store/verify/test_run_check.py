@@ -170,7 +170,7 @@ def _falls(found: dict[str, np.ndarray]) -> int:
 
 
 def _row(found: dict[str, np.ndarray]) -> int:
-    """An entry of the forward order with another of its token behind it."""
+    """An entry of the forward order that another of its token follows."""
     return int(found["forward/indptr"][np.flatnonzero(np.diff(found["forward/indptr"]) > 1)[0]])
 
 
@@ -180,7 +180,7 @@ def _counted(found: dict[str, np.ndarray]) -> int:
 
 
 def _left_out(found: dict[str, np.ndarray]) -> int:
-    """A token that does not count with one behind it that does, on which something fires."""
+    """A token that does not count, before one that does and on which a feature fires."""
     fires = np.diff(found["forward/indptr"]) > 0
     return int(np.flatnonzero(~found["corpus/counted"][:-1] & fires[1:])[0])
 

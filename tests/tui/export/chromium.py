@@ -93,7 +93,7 @@ class Chromium:
             self._take(deadline)
 
     def value(self, expression: str) -> Any:
-        """What JavaScript gives, as JSON can say it."""
+        """Result of JavaScript, as JSON."""
         found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")

@@ -22,5 +22,5 @@ def name(sample: Sample) -> str:
 
 
 def listing(folder: Path) -> list[str]:
-    """What a folder holds, hidden files too."""
+    """Files of a folder, hidden ones too."""
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

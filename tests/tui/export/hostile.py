@@ -23,7 +23,7 @@ PAYLOADS = (
 
 
 def build_hostile_pages(folder: Path) -> Sample:
-    """Write the run into a folder whose name is no better."""
+    """Write the run into a folder with a hostile name."""
     evil = [payload.encode() for payload in PAYLOADS]
     vocab = [VOCAB[0], *(evil[i % len(evil)] for i in range(len(VOCAB) - 1))]
     made = build_sample(

@@ -32,7 +32,7 @@ KNOWN = {
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page."""
+    """A page as a browser parses it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -62,12 +62,12 @@ class Page(HTMLParser):
 
     @property
     def links(self) -> list[str]:
-        """Where it leads."""
+        """Targets of its links."""
         return [found["href"] for tag, found in self.tags if tag == "a"]
 
     @property
     def rows(self) -> list[list[Any]]:
-        """The list's data."""
+        """Data of the list."""
         data = [text for (_, found), text in zip(self.scripts, self.inside["script"], strict=True) if "id" in found]
         return list(json.loads(data[0]))
 
@@ -85,13 +85,13 @@ def exported(sample: Sample, out: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pages(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an innocent run."""
+    """Export of an innocent run."""
     return exported(sample, tmp_path_factory.mktemp("html") / "out")
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of one that is not."""
+    """Export of a hostile run."""
     folder = tmp_path_factory.mktemp("hostile")
     return exported(build_hostile_pages(folder), folder / "out")
 

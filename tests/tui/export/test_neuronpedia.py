@@ -29,7 +29,7 @@ PYTHON = Path(os.environ.get("MONOSEM_DASHBOARD", ROOT / ".venv-dashboard")) / "
 
 @pytest.fixture(scope="module")
 def out(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's batches."""
+    """Batches of the sample's export."""
     folder = tmp_path_factory.mktemp("batches") / "out"
     assert run(["export", str(sample.run.path), "--to", "neuronpedia", "--out", str(folder)]) == 0
     return folder

@@ -1,4 +1,4 @@
-"""What is typed behind `:`, read and completed, and what it does on every screen."""
+"""Commands after `:`: read, completed, and their effect on every screen."""
 
 from __future__ import annotations
 

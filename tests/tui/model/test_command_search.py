@@ -1,4 +1,4 @@
-"""Which command a few letters find first."""
+"""Finding commands by a few letters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIST = within_reach(Where.LIST, Where.BROWSE)
 
 
 def ids(text: str, *off: str) -> list[str]:
-    """What a text finds where some actions do nothing."""
+    """Commands that a text finds where some actions do nothing."""
     return [one.action.id for one in found([Offer(a, "no" if a.id in off else "") for a in LIST], text)]
 
 

@@ -1,4 +1,4 @@
-"""What returns the next time, and what a damaged file does."""
+"""State that returns the next time, and damaged files."""
 
 from __future__ import annotations
 
@@ -116,11 +116,8 @@ async def test_what_no_longer_fits_the_store_does_no_harm(kept: BrowseMemory, wi
             assert 36 <= screen.pane.state.listing.size.width <= 76
 
 
-async def test_it_is_written_while_one_works(
-    make_app: MakeApp, sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monosem_tui.app.KEEP_AFTER", 0.01)
-    async with make_app().run_test(size=(80, 24)) as pilot:
+async def test_it_is_written_while_one_works(make_app: MakeApp, sample: Sample) -> None:
+    async with make_app(keep=0.01).run_test(size=(80, 24)) as pilot:
         await press(pilot, "j", "j")
         await until(pilot, memory_path(sample.run.path).is_file)
         data = json.loads(memory_path(sample.run.path).read_text())

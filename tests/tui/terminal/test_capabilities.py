@@ -1,4 +1,4 @@
-"""What is decided about the terminal, and what is refused."""
+"""Decisions about the terminal, and refusals."""
 
 from __future__ import annotations
 

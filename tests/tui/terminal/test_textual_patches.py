@@ -1,4 +1,4 @@
-"""What is pasted is text, whatever it holds, and however the line cuts it."""
+"""Pasted text stays text, whatever it holds and however the line cuts it."""
 
 from __future__ import annotations
 

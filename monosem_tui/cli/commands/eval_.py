@@ -8,7 +8,7 @@ from monosem_tui.cli import options as o
 from store.settings.trained_run import EvaluateSettings
 
 
-def evaluate(
+def eval_(
     run: o.Run,
     settings: Annotated[EvaluateSettings, o.Flags("data activations tokens model device dtype")],
     runs_dir: o.RunsDir = None,
