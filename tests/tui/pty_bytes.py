@@ -62,8 +62,8 @@ class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
     It starts with its modules loaded already, or `fresh`, as a person starts it.
-    `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is. Among the variables, `EXPORT_TO` is
+    `debounce` is the wait, in seconds, before the page follows the cursor: PATIENCE keeps the page out of what a step
+    costs, however busy the machine is, and nothing waits for it. Among the variables, `EXPORT_TO` is
     the folder that the app is started in; `TRACES` a file that takes the traceback of every exception that nobody has
     caught; `FAKE_MODEL` how a pretended model behaves that Live then talks to.
 
@@ -76,7 +76,7 @@ class PtyApp:
     def __init__(
         self, run: Path, width: int, height: int, debounce: float | None = None, fresh: bool = False, **environ: str
     ) -> None:
-        self._follows = FOLLOWS if debounce is None else debounce
+        self._follows = FOLLOWS if debounce is None else debounce % PATIENCE
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")

@@ -20,8 +20,6 @@ from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
-LONG = 2.0
-"""Seconds before the page follows the cursor: more than a step takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +52,16 @@ def test_start_and_rest(run: Sample) -> None:
 
 
 def test_a_step_costs_two_rows(run: Sample) -> None:
-    with started(run, 200, 50, debounce=LONG) as app:
-        app.read_until(b"RAISES")
+    with started(run, 200, 50, debounce=PATIENCE) as app:
+        app.read_until(b"features")
         app.rest()
         for _ in range(5):
-            assert 0 < len(app.press(b"j", 0.2)) <= 1_500
-        held = sum(len(app.press(b"j", 0.03)) for _ in range(60))  # over the edge of the screen, too
-        page = len(app.read_until(b"RAISES") + app.rest())
+            assert 0 < len(app.press(b"j")) <= 1_500
+        held = sum(len(app.press(b"j")) for _ in range(60))  # over the edge of the screen, too
+    with started(run, 200, 50) as app:
+        app.read_until(b"RAISES")
+        app.rest()
+        page = len(app.press(b"j" * 65))
         assert (held + page) / 60 <= 1_500
 
 
