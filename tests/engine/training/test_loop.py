@@ -105,7 +105,7 @@ def projected_norm(total: torch.Tensor, of: SaeTrainer) -> float:
 
 
 def test_log_lines_are_means_over_the_steps_since_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LOG_POINTS", 6)  # of 40 steps: every sixth is logged, and the last
+    monkeypatch.setattr(TrainLoop, "log_points", 6)  # of 40 steps: every sixth is logged, and the last
     made = loop_in(tmp_path)
     made.finish()
     *events, end = read_events(made.run.events)
@@ -177,7 +177,7 @@ def weights_of(made: Alone) -> dict[str, NDArray[np.float32]]:
 def test_a_loop_that_was_stopped_goes_on_as_if_it_had_not_been(
     tmp_path: Path, arch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LOG_POINTS", 6)
+    monkeypatch.setattr(TrainLoop, "log_points", 6)
     whole = loop_in(tmp_path / "whole", arch)
     whole.finish()
     for stop in (1, 5, 6, 23, 39, 40):

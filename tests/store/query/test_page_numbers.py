@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
-from store.index import index_part as part
 from store.index.columns import QUANTILES
 from store.index.merge import merge
 from store.index.reader import FeatureStore
@@ -136,17 +135,17 @@ def assert_companions(found: list[Companion], expected: list[Companion]) -> None
 def companions(store: FeatureStore, raw: Raw, draw: Draw) -> None:
     minimum = draw(st.sampled_from([0, 1, 2, MINIMUM]))
     dense_NF, counted = dense(raw), sum(token.counted for token in raw.tokens)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(part, "TOKENS_AT_ONCE", draw(st.integers(1, 40)))
-        patch.setattr(part, "FEW_ROWS", draw(st.integers(0, 9)))
-        for feature in range(raw.d_sae):
-            found = cofiring(store, feature, limit=100, minimum=minimum)
-            assert found.n_active == found.n_used == (dense_NF[:, feature] > 0).sum()
-            assert not found.sampled
-            assert_companions(found.companions, companions_by_hand(dense_NF, counted, feature, minimum))
-            assert [c.g2 for c in found.companions] == sorted((c.g2 for c in found.companions), reverse=True)
-            some = cofiring(store, feature, limit=2, minimum=minimum).companions
-            assert some == found.companions[:2]
+    block, few = draw(st.integers(1, 40)), draw(st.integers(0, 9))
+    for part in store.parts:
+        part.tokens_at_once, part.few_rows = block, few
+    for feature in range(raw.d_sae):
+        found = cofiring(store, feature, limit=100, minimum=minimum)
+        assert found.n_active == found.n_used == (dense_NF[:, feature] > 0).sum()
+        assert not found.sampled
+        assert_companions(found.companions, companions_by_hand(dense_NF, counted, feature, minimum))
+        assert [c.g2 for c in found.companions] == sorted((c.g2 for c in found.companions), reverse=True)
+        some = cofiring(store, feature, limit=2, minimum=minimum).companions
+        assert some == found.companions[:2]
 
 
 def test_companions_of_planted_features(tmp_path: Path) -> None:
