@@ -70,7 +70,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
     settings = wanted_settings(run, pinned(asked), resume=resume)
     with run.locked():
         if run.model.is_dir():
-            config = run.record().config if run.exists() else {}
+            config = run.record().config
             if "lm" not in config:
                 raise MonosemError(f"{run.model} already holds a model", "Choose another `out`.")
             progress.say(f"{run.model} is trained already")

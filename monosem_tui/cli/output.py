@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from monosem_tui.draw.palette import Palette
     from monosem_tui.draw.spans import Line
 
-PIPED_WIDTH = 100
-"""Default width where the reader's screen is unknown."""
+PIPED_WIDTH, WIDEST = 100, 10_000
+"""Width where the reader's screen is unknown, and at most."""
 
 
 def open_streams() -> None:
@@ -99,7 +99,7 @@ def palette(stream: TextIO | None = None) -> Palette:
 def page_width() -> int:
     """Return the width: $COLUMNS, else the terminal's (also before a pipe such as `| less`), else a page's."""
     given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
+    if given.isdecimal() and len(given) < 6 and 0 < int(given) <= WIDEST:
         return int(given)
     for stream in (sys.stdout, sys.stderr):
         if stream.isatty():

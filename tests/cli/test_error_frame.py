@@ -197,7 +197,7 @@ def test_output_that_cannot_be_written(runs: Path) -> None:
                 cwd=ROOT,
             )
             assert done.returncode == 1, arguments
-            assert b"No space left on device" in done.stderr
+            assert b"cannot write the output: No space left on device" in done.stderr
             assert len(done.stderr.splitlines()) <= 2
 
 
@@ -223,3 +223,12 @@ def test_output_that_nobody_reads_to_its_end(runs: Path) -> None:
             assert (done.returncode, done.stderr) == (0, b""), arguments
     finally:
         os.close(write)
+
+
+def test_closed_streams_discard(runs: Path) -> None:
+    script = f'exec "$0" -c "{ENTRY}" "$@" <&- >&- 2>&-'
+    for arguments, code in ((["show", "stories", "3"], 0), (["show", "nothing"], 2)):
+        done = subprocess.run(
+            ["sh", "-c", script, sys.executable, *arguments], env=clean_environment(MONOSEM_RUNS=str(runs)), cwd=ROOT
+        )
+        assert done.returncode == code

@@ -39,7 +39,8 @@ def show(
         o.Flags("intervals each random seed one_per_document before after", from_file=False, defaults=True),
     ],
     width: Annotated[
-        int | None, typer.Option("--width", metavar="N", min=40, help="Columns to lay out for; else the terminal's.")
+        int | None,
+        typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
     ] = None,
     format: Annotated[
         Literal["text", "markdown", "html", "json"] | None,

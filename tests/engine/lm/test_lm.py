@@ -31,7 +31,7 @@ from engine.lm.trainer import LmTrainer, network_config
 from engine.model.token_bytes import token_bytes
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError, WorkFailed
-from store.run.folder import RunFolder
+from store.run.folder import RunFolder, RunRecord
 from store.settings.lm import LmSettings
 from tests.engine.small import Texts
 from tests.tiny_text import documents, write_corpus
@@ -370,6 +370,7 @@ def test_a_model_is_never_replaced(trained: Trained, tmp_path: Path) -> None:
     assert train_lm(trained.run, LmSettings(), Silent(), resume=True) is None
     assert (trained.run.model / "model.safetensors").read_bytes() == before
     given = RunFolder(tmp_path)
+    given.create(RunRecord())
     given.model.mkdir()
     for resume in (False, True):
         with pytest.raises(MonosemError, match="already holds a model"):
