@@ -141,7 +141,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = live_run(folder / "run")
     build_sample(folder / "segments", merged=False)
     assert monosem(["label", str(run.path), "1", "a label"]) == 0
-    assert monosem(["label", str(run.path), "--export", str(folder / "notes.csv")]) == 0
+    (folder / "notes.csv").write_text("feature,label\n3,another label\n")
     assert monosem(["export", str(run.path), "--to", "saelens", "--out", str(folder / "sae")]) == 0
     return folder
 

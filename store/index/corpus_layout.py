@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,28 +43,25 @@ class CorpusLayout:
     @cached_property
     def contexts(self) -> Contexts:
         """All contexts."""
-        with reading(self._path):
-            groups = [(part.first_token, part.file["corpus/contexts"]) for part in self._parts]
-            return Contexts(
-                np.concatenate([group["start"][()] + first for first, group in groups]),
-                np.concatenate([group["length"][()] for _, group in groups]),
-                np.concatenate([group["document"][()] for _, group in groups]),
-            )
+        start, length = self._column("contexts/start", shifted=True), self._column("contexts/length")
+        return Contexts(start, length, self._column("contexts/document"))
 
     @cached_property
     def documents(self) -> Documents:
         """All runs of documents."""
-        with reading(self._path):
-            groups = [(part.first_token, part.file["corpus/documents"]) for part in self._parts]
-            start = np.concatenate([group["start"][()] + first for first, group in groups])
-            number = np.concatenate([group["id"][()] for _, group in groups])
+        start, number = self._column("documents/start", shifted=True), self._column("documents/id")
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
 
     def counted_tokens(self) -> NDArray[np.bool_]:
         """Read which tokens count [N]."""
+        return self._column("counted")
+
+    def _column(self, name: str, *, shifted: bool = False) -> NDArray[Any]:
+        """Read a column of all parts; `shifted` turns places in a part into places in the corpus."""
         with reading(self._path):
-            return np.concatenate([part.file["corpus/counted"][()] for part in self._parts])
+            pieces = [(part.file[f"corpus/{name}"][()], part.first_token) for part in self._parts]
+        return np.concatenate([piece + first if shifted else piece for piece, first in pieces])
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of corpus places start … stop-1 count."""

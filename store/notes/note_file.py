@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from store.files.atomic import sync, sync_open
+from store.files.atomic import sync_folder, sync_open
 from store.files.errors import MonosemError, disk_errors
 from store.files.regular_file import open_regular, read_stream
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
@@ -173,7 +173,7 @@ class Notes:
                         self.path.unlink()
                 raise
             if not before:
-                sync(self.path.parent)
+                sync_folder(self.path.parent)
 
     # Reading
 

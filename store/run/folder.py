@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from store.files.atomic import atomic_path, read_json, write_json
+from store.files.atomic import atomic_path, read_json, remove, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.run.spec import SaeSpec, known_fields
@@ -219,8 +219,7 @@ class RunFolder:
         for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
             for path in () if folder.is_symlink() else folder.glob(".*"):
                 if _LEFTOVER.fullmatch(path.name):
-                    with suppress(OSError):  # a stranger's folder may be in its place
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    remove(path)
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""

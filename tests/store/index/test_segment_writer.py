@@ -109,7 +109,7 @@ def test_the_next_segment_is_collected_while_one_is_sealed(tmp_path: Path, monke
         seal(self, *args)
 
     monkeypatch.setattr(SegmentBuilder, "seal", waiting)
-    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 40)
+    monkeypatch.setattr(SegmentBuilder, "most_tokens", 40)
     with SegmentWriter(run.index, RAW.d_sae, ROOMY) as filled:
         for rows, active in batches():
             filled.add(rows, active)
