@@ -194,7 +194,7 @@ def train(
         WorkFailed: a training failed; the others of a grid are finished first.
     """
     grid = settings if isinstance(settings, TrainGrid) else TrainGrid(settings)
-    jobs = training.planned(grid, _path(out), runs_root(runs_dir), resume=resume)
+    jobs = training.planned(grid, out, runs_root(runs_dir), resume=resume)
     training.train_all(jobs, progress or NotebookProgress(), resume=resume)
     runs = [TrainedRun(job.run.path) for job in jobs]
     return runs if isinstance(settings, TrainGrid) else runs[0]
@@ -209,7 +209,7 @@ def train_lm(
     progress: Progress | None = None,
 ) -> TrainedLm:
     """Train a small language model from scratch; arguments as of `train`."""
-    run = run_to_write(_path(out), runs_root(runs_dir), "lm", resume=resume)
+    run = run_to_write(out, runs_root(runs_dir), "lm", resume=resume)
     return TrainedLm(run.path, lm_training.train_lm(run, settings, progress or NotebookProgress(), resume=resume))
 
 
@@ -222,7 +222,7 @@ def extract(
     progress: Progress | None = None,
 ) -> Path:
     """Write activations to disk; return the folder, the `activations` of a training. Arguments as of `train`."""
-    run = run_to_write(_path(out), runs_root(runs_dir), run_name(settings), resume=resume)
+    run = run_to_write(out, runs_root(runs_dir), run_name(settings), resume=resume)
     extraction.extract(run, settings, progress or NotebookProgress(), resume=resume)
     return run.path
 
@@ -308,17 +308,9 @@ def generate(
         for generation in generations(live, recipe):
             while generation.step() is not None:
                 pass
-            base = generation.base
-            clamped = generation.clamped if generation.compare else base
-            found.append(
-                Continuation(
-                    shown_text(live, base),
-                    shown_text(live, clamped),
-                    tuple(base.logprobs),
-                    tuple(clamped.logprobs),
-                    tuple(generation.kl),
-                )
-            )
+            base, clamped = generation.base.complete(), generation.clamped.complete()
+            texts = shown_text(live, base), shown_text(live, clamped)
+            found.append(Continuation(*texts, base.logprobs, clamped.logprobs, tuple(generation.kl)))
     return found
 
 
@@ -347,7 +339,7 @@ def import_sae(
     shown = progress or NotebookProgress()
     path = located(str(source), shown)
     (one,) = importing.choose(path, part, everything=False)
-    run = run_to_write(_path(out), runs_root(runs_dir), filename(importing.name_of(one, path)), resume=False)
+    run = run_to_write(out, runs_root(runs_dir), filename(importing.name_of(one, path)), resume=False)
     importing.import_sae(run, one, settings or ImportSettings(), shown)
     return TrainedRun(run.path)
 
@@ -377,7 +369,3 @@ def load(run: str | Path, device: str = "cpu") -> Sae:
     if not path.is_file():
         raise MonosemError(f"{run} has no trained autoencoder", "Give a run's folder, or a sae.h5.")
     return from_weights(load_sae(path), torch.device(device))
-
-
-def _path(out: str | Path | None) -> Path | None:
-    return None if out is None else Path(out)

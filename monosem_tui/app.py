@@ -21,7 +21,7 @@ from monosem_tui.model.session_state import keep as remember
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.commands import CommandLine, ThemeChoice
-from monosem_tui.screens.picture import PictureFile
+from monosem_tui.screens.output_files import PictureFile
 from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
 from store.files.errors import MonosemError
 

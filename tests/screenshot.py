@@ -13,7 +13,7 @@ terminal.apply(terminal.decide({"TERM": "xterm-256color", "MONOSEM_COLOR": "true
 from monosem_tui.app import MonosemApp  # noqa: E402 - the colour system is read when textual is imported
 from monosem_tui.draw.palette import Palette  # noqa: E402
 from monosem_tui.model.open_run import open_run  # noqa: E402
-from monosem_tui.screens.picture import picture  # noqa: E402
+from monosem_tui.screens.output_files import picture  # noqa: E402
 from monosem_tui.screens.session import Session  # noqa: E402
 
 TARGET = Path(__file__).parents[1] / "docs" / "screenshot.svg"

@@ -60,15 +60,6 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
     theirs = LENS.get(spec.arch, "jumprelu")
     if transcodes and theirs == "topk":
         raise MonosemError("SAELens has no TopK transcoder", "Those with thresholds can be exported; sparsify has one.")
-    tensors = {name: t[name] for name in ("W_enc", "W_dec", "b_dec")}
-    if theirs == "gated":
-        tensors |= {"b_gate": t["b_enc"], "b_mag": t["b_mag"], "r_mag": t["r_mag"]}
-    else:
-        tensors["b_enc"] = _unshifted(t, "b_in") if transcodes else t["b_enc"]
-    if theirs == "jumprelu":
-        tensors["threshold"] = t["threshold"].expand(spec.d_sae)
-    if spec.skip:
-        tensors["W_skip"] = t["W_skip"]
     config: dict[str, Any] = {
         "architecture": f"{theirs}{'_skip' * spec.skip}_transcoder" if transcodes else theirs,
         "d_in": spec.d_in,
@@ -93,7 +84,21 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
     if transcodes:
         config["d_out"] = spec.d_out
         config["metadata"]["hook_name_out"] = hook_of_site(spec.site_out, spec.layer_out)
+    tensors = _lens_tensors(theirs, spec, t)
     return [_tensors(out / "sae_weights.safetensors", tensors), _json(out / "cfg.json", config)]
+
+
+def _lens_tensors(theirs: str, spec: SaeSpec, t: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors = {name: t[name] for name in ("W_enc", "W_dec", "b_dec")}
+    if theirs == "gated":
+        tensors |= {"b_gate": t["b_enc"], "b_mag": t["b_mag"], "r_mag": t["r_mag"]}
+    else:
+        tensors["b_enc"] = t["b_enc"] if spec.d_out is None else _unshifted(t, "b_in")
+    if theirs == "jumprelu":
+        tensors["threshold"] = t["threshold"].expand(spec.d_sae)
+    if spec.skip:
+        tensors["W_skip"] = t["W_skip"]
+    return tensors
 
 
 def to_sparsify(run: RunFolder, out: Path) -> list[Path]:

@@ -54,7 +54,7 @@ class Job:
     """As asked for: to be resumed, only what is given must agree with what it began with."""
 
 
-def planned(grid: TrainGrid, out: Path | None, root: Path, *, resume: bool) -> list[Job]:
+def planned(grid: TrainGrid, out: str | Path | None, root: Path, *, resume: bool) -> list[Job]:
     """Return every combination of a grid with its folder: `out`, else a name that says what it is of, under `root`."""
     wanted = variants(grid)
     names = [run_name(one.settings, one.marks) for one in wanted]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -54,31 +54,31 @@ class Encoding:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's token ids, untruncated, with no special tokens added or recognised."""
-        backend = self._plain_backend()
+        backend = self._backend()
         if backend is None:
             plain = {"add_special_tokens": False, "split_special_tokens": True}
             return [self.tokenizer.encode(text, **plain) for text in texts]
         return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Return the half-open character range of each token that `encode` returns for a text.
+    def located(self, text: str, *, markers: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return a text's token ids and the half-open character range of each; `markers` recognises special tokens.
 
         Errors: MonosemError for a tokenizer not made with the `tokenizers` library.
         """
-        backend = self._plain_backend()
+        backend = self._backend(markers=markers)
         if backend is None:
             raise MonosemError(
                 f"{type(self.tokenizer).__name__} does not give the positions of its tokens in a text",
                 "Use a model whose folder holds a tokenizer.json.",
             )
-        offsets: list[tuple[int, int]] = backend.encode(text, add_special_tokens=False).offsets
-        return offsets
+        found = backend.encode(text, add_special_tokens=False)
+        return found.ids, found.offsets
 
-    def _plain_backend(self) -> Any:
-        """Return the fast tokenizer, set to neither add, recognise, truncate nor pad; None if there is none."""
+    def _backend(self, *, markers: bool = False) -> Any:
+        """Return the fast tokenizer, set to neither add, recognise (but `markers`), truncate nor pad, or None."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is not None:
-            backend.encode_special_tokens = True
+            backend.encode_special_tokens = not markers
             backend.no_truncation()  # tokenizer.json may ask for either
             backend.no_padding()
         return backend
@@ -89,7 +89,7 @@ class Encoding:
             return [self.bos_id, *ids]
         return [*ids, self.separator_id] if self.separator_id is not None else ids
 
-    def counted(self, tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def counted(self, tokens: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return True for tokens that count; the last axis of `tokens` runs over a context's positions."""
         counted = np.ones(tokens.shape, bool)
         if self.bos_id is not None:
@@ -157,13 +157,11 @@ class StreamPosition:
     carry_documents: list[int] = field(default_factory=list)
     """Documents of `carry_ids`: tokens before the chunk that were too few for a context."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the position as JSON values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class _Context:
+class EncodedContext:
+    """A context's token ids, and the number of each token's document."""
+
     ids: NDArray[np.int32]
     documents: NDArray[np.int64]
 
@@ -185,7 +183,7 @@ class ContextStream:
         self.settings = settings
         self.position = position or StreamPosition()
         """The position after the last context returned."""
-        self._contexts: Iterator[_Context] = self._run(self.position)
+        self._contexts: Iterator[EncodedContext] = self._run(self.position)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[ContextBatch]:
         """Yield up to `limit` further contexts, `size` at a time, as far as the stream goes."""
@@ -195,7 +193,7 @@ class ContextStream:
             wanted = size if left is None else min(size, left)
             group = list(islice(self._contexts, wanted))
             if group:
-                yield self._batch(first, group)
+                yield padded(self.encoding, group, first)
             if len(group) < wanted:
                 return
             left = None if left is None else left - len(group)
@@ -218,7 +216,7 @@ class ContextStream:
         Up to `keep` tokens are kept for the following calls; beyond that, contexts are encoded again.
         """
         here, seen = self.position, 0
-        kept: deque[tuple[StreamPosition, _Context]] = deque()
+        kept: deque[tuple[StreamPosition, EncodedContext]] = deque()
         contexts = 0
         while seen < tokens and (context := next(self._contexts, None)) is not None:
             seen += len(context.ids)
@@ -229,12 +227,12 @@ class ContextStream:
         self.position = here
         return contexts
 
-    def _again(self, kept: deque[tuple[StreamPosition, _Context]]) -> Iterator[_Context]:
+    def _again(self, kept: deque[tuple[StreamPosition, EncodedContext]]) -> Iterator[EncodedContext]:
         while kept:
             self.position, context = kept.popleft()
             yield context
 
-    def _run(self, start: StreamPosition) -> Iterator[_Context]:
+    def _run(self, start: StreamPosition) -> Iterator[EncodedContext]:
         epoch, position = start.epoch, start
         while self.settings.epochs is None or epoch < self.settings.epochs:
             counts = position.documents > 0
@@ -260,7 +258,7 @@ class ContextStream:
 
     def _pack(
         self, chunk: list[Document], position: StreamPosition, *, flush: bool
-    ) -> tuple[list[_Context], tuple[list[int], list[int]]]:
+    ) -> tuple[list[EncodedContext], tuple[list[int], list[int]]]:
         encoded = [self.encoding.frame(ids) for ids in self.encoding.encode([d.text for d in chunk])]
         numbers = [document.number for document in chunk]
         if self.settings.packing == "documents":
@@ -272,7 +270,7 @@ class ContextStream:
 
     def _cut(
         self, ids: NDArray[np.int32], documents: NDArray[np.int64], *, flush: bool
-    ) -> tuple[list[_Context], tuple[list[int], list[int]]]:
+    ) -> tuple[list[EncodedContext], tuple[list[int], list[int]]]:
         """Cut a stream into contexts, each beginning with BOS if there is one; return them and the rest."""
         bos, size = self.encoding.bos_id, self.settings.context
         contexts, at = [], 0
@@ -285,30 +283,31 @@ class ContextStream:
             if head:
                 piece = np.concatenate([np.array([bos], np.int32), piece])
                 owners = np.concatenate([owners[:1], owners])
-            contexts.append(_Context(piece, owners))
+            contexts.append(EncodedContext(piece, owners))
             at += take
         return contexts, (ids[at:].tolist(), documents[at:].tolist())
 
-    def _separate(self, encoded: list[list[int]], numbers: list[int]) -> list[_Context]:
+    def _separate(self, encoded: list[list[int]], numbers: list[int]) -> list[EncodedContext]:
         """Return contexts of one document each, sorted by length so that batches need little padding."""
-        contexts: list[_Context] = []
+        contexts: list[EncodedContext] = []
         for ids, number in zip(encoded, numbers, strict=True):
             array = np.array(ids, np.int32)
             cut, _ = self._cut(array, np.full(len(array), number, np.int64), flush=True)
             contexts += cut
         return sorted(contexts, key=lambda context: len(context.ids))
 
-    def _batch(self, first: int, group: list[_Context]) -> ContextBatch:
-        width = max(len(context.ids) for context in group)
-        shape = (len(group), width)
-        tokens, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
-        document = np.zeros(shape, np.int64)
-        for row, context in enumerate(group):
-            n = len(context.ids)
-            tokens[row, :n], mask[row, :n] = context.ids, True
-            document[row] = context.documents[0]
-            document[row, :n] = context.documents
-        return ContextBatch(first, tokens, mask, mask & self.encoding.counted(tokens), document)
+
+def padded(encoding: Encoding, contexts: Sequence[EncodedContext], first: int = 0) -> ContextBatch:
+    """Lay contexts, the first of which has number `first`, side by side, padded on the right."""
+    shape = (len(contexts), max(len(context.ids) for context in contexts))
+    tokens, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    document = np.zeros(shape, np.int64)
+    for row, context in enumerate(contexts):
+        n = len(context.ids)
+        tokens[row, :n], mask[row, :n] = context.ids, True
+        document[row] = context.documents[0]
+        document[row, :n] = context.documents
+    return ContextBatch(first, tokens, mask, mask & encoding.counted(tokens), document)
 
 
 def _chunks(documents: Iterator[Document]) -> Iterator[tuple[list[Document], bool]]:

@@ -83,8 +83,8 @@ class Labeller:
 
     def _encoded(self, number: int) -> _Open:
         text = self._corpus.text(number)
-        ids = self._encoding.frame(self._encoding.encode([text])[0])
-        concepts = token_concepts(self._encoding.offsets(text), self._corpus.spans(number))
+        ids, offsets = self._encoding.located(text)
+        ids, concepts = self._encoding.frame(ids), token_concepts(offsets, self._corpus.spans(number))
         if self._encoding.bos_id is not None:
             ids = ids[1:]
         return _Open(ids, concepts + [()] * (len(ids) - len(concepts)))

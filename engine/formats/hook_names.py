@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from engine.model.language_model import LanguageModel
-from engine.model.sites import SITES, Site, block_path, family_of, resolve_site
+from engine.model.sites import SITES, Site, block_path, family_of, module_names, resolve_site
 from store.files.errors import MonosemError
 
 HOOKS = {
@@ -47,7 +47,7 @@ def site_of_hook(lm: LanguageModel, hook: str) -> Site:
     if hook == "hook_embed":
         return resolve_site(lm, "resid_pre", 0)
     path, _, side = hook.partition(":")
-    names = {name for name, _ in lm.network.named_modules() if name}
+    names = module_names(lm)
     module = next((prefix + path for prefix in _PREFIXES if prefix + path in names), None)
     if module is None:
         raise _unknown(lm, hook)
@@ -72,10 +72,8 @@ def _of_block(lm: LanguageModel, layer: int, part: str) -> Site:
         return resolve_site(lm, HOOKS[part], layer)
     family = family_of(lm)
     if part == "attn.hook_z" and family is not None:
-        names = {name for name, _ in lm.network.named_modules()}
-        path = next(
-            (block_path(family, layer, one) for one in _ATTENTION_OUT if block_path(family, layer, one) in names), None
-        )
+        paths, names = [block_path(family, layer, one) for one in _ATTENTION_OUT], module_names(lm)
+        path = next((one for one in paths if one in names), None)
         if path is not None:
             return resolve_site(lm, f"{path}:input", None)
     raise _unknown(lm, f"blocks.{layer}.{part}")

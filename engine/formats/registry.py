@@ -26,25 +26,14 @@ def importer_of(path: Path) -> Importer | None:
     return next((one for one in IMPORTERS if one.recognise(path)), None)
 
 
-def found_under(path: Path) -> list[Path]:
+def found_under(path: Path, depth: int = DEPTH) -> list[Path]:
     """Return the autoencoders in a folder, itself included, in order of name."""
     if importer_of(path) is not None:
         return [path]
-    if not path.is_dir():
+    if not path.is_dir() or not depth:
         return []
-    return _below(path, DEPTH)
-
-
-def _below(folder: Path, depth: int) -> list[Path]:
-    found: list[Path] = []
-    for inner in sorted(folder.iterdir()):
-        if inner.name.startswith("."):
-            continue
-        if importer_of(inner) is not None:
-            found.append(inner)
-        elif inner.is_dir() and depth > 1:
-            found += _below(inner, depth - 1)
-    return found
+    inside = [inner for inner in sorted(path.iterdir()) if not inner.name.startswith(".")]
+    return [found for inner in inside for found in found_under(inner, depth - 1)]
 
 
 def read(path: Path) -> Foreign:

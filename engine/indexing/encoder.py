@@ -34,9 +34,9 @@ class _Found(NamedTuple):
 
 
 @torch.no_grad()
-def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: NDArray[np.bool_]) -> SparseRows:
+def encode_rows(sae: Sae, acts_ND: torch.Tensor, counted_N: NDArray[np.bool_], rows: int | None = None) -> SparseRows:
     """Return the active features of consecutive tokens; `acts_ND` holds the activations of the counted ones."""
-    pieces = torch.split(acts_ND, _rows_at_once(sae, acts_ND.device))
+    pieces = torch.split(acts_ND, rows or _rows_at_once(sae, acts_ND.device))
     groups = _groups(sae, acts_ND.device)
     found = list(_by_groups(sae, pieces, groups) if groups else (_plainly(sae, x_BD.float()) for x_BD in pieces))
     per_token = np.zeros(len(counted_N), np.int64)

@@ -28,7 +28,7 @@ BINS = 40
 """Bins of the histogram of a feature's logits."""
 BINNED = 1 << 22
 """Logits binned at a time: bins are 64-bit numbers."""
-VOCAB_BLOCK = 1 << 14
+BLOCK = 1 << 14
 """Rows of a half-precision unembedding converted to float32 at a time."""
 
 
@@ -65,7 +65,9 @@ def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> t
     return W_FM
 
 
-def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10) -> LogitTable:
+def logit_effects(
+    lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10, *, scratch: int = SCRATCH, block: int = BLOCK
+) -> LogitTable:
     """Return the `top` tokens that each feature's decoder row raises and lowers most, and a histogram of its logits.
 
     In dictionaries with a token norm, effects on the model are multiplied by the token's unit (`Sae.unit_of`): the
@@ -80,26 +82,26 @@ def logit_effects(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: in
     vocab = unembedding_VM.shape[0]
     histogram_FB = np.zeros((n_features, BINS), np.uint16 if vocab < 1 << 16 else np.uint32)
     table = replace(_table(n_features, min(top, vocab)), histogram_FB=histogram_FB)
-    mean_M = _mean_row(unembedding_VM)
-    rows = max(1, SCRATCH // vocab)
+    mean_M = _mean_row(unembedding_VM, block)
+    rows = max(1, scratch // vocab)
     for start in range(0, n_features, rows):
         at = slice(start, start + rows)
         read_FM = _through_final_norm(lm, family, directions_FM[at])
-        logits_FV = _times_transposed(read_FM, unembedding_VM) - (read_FM @ mean_M)[:, None]
+        logits_FV = _times_transposed(read_FM, unembedding_VM, block) - (read_FM @ mean_M)[:, None]
         for ids, values, largest in (
             (table.top_id_FT, table.top_value_FT, True),
             (table.bottom_id_FT, table.bottom_value_FT, False),
         ):
             found = logits_FV.topk(ids.shape[1], dim=1, largest=largest)
             ids[at], values[at] = found.indices.cpu().numpy(), found.values.cpu().numpy()
-        histogram_FB[at] = _histograms(logits_FV)
+        histogram_FB[at] = _histograms(logits_FV, min(BINNED, scratch))
     return table
 
 
-def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
+def _histograms(logits_FV: torch.Tensor, binned: int) -> NDArray[np.int64]:
     """Count each row's values in BINS equal bins from its lowest to its highest: [F, BINS]."""
     counts = []
-    for some_FV in torch.split(logits_FV, max(1, BINNED // logits_FV.shape[1])):
+    for some_FV in torch.split(logits_FV, max(1, binned // logits_FV.shape[1])):
         low_F, high_F = some_FV.amin(1, keepdim=True), some_FV.amax(1, keepdim=True)
         scale_F = torch.where(high_F > low_F, BINS / (high_F - low_F), 0.0)
         bin_FV = ((some_FV - low_F) * scale_F).long().clamp_(max=BINS - 1)
@@ -109,7 +111,9 @@ def _histograms(logits_FV: torch.Tensor) -> NDArray[np.int64]:
     return np.concatenate(counts)
 
 
-def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def neighbours(
+    W_dec_FD: torch.Tensor, top: int = 10, *, compared: int = COMPARED
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return ids and cosines [F, T] of the features with the most similar decoder rows, nearest first.
 
     A feature is not its own neighbour. Rows of zeros have no direction: they are not listed, and their own lists have
@@ -122,7 +126,7 @@ def neighbours(W_dec_FD: torch.Tensor, top: int = 10) -> tuple[NDArray[np.int32]
     listed = max(0, min(top, directed - 1))
     ids = np.zeros((n_features, listed), np.int32)
     cosines = np.zeros((n_features, listed), np.float32)
-    rows = max(1, COMPARED // max(1, n_features))
+    rows = max(1, compared // max(1, n_features))
     room_FF = unit_FD.new_empty(min(rows, n_features), n_features)
     for start in range(0, n_features if listed else 0, rows):
         at = slice(start, start + rows)
@@ -156,15 +160,15 @@ def _through_final_norm(lm: LanguageModel, family: Family, directions_FM: torch.
     return directions_FM * norm_weight(lm, family, family.final_norm)
 
 
-def _mean_row(unembedding_VM: torch.Tensor) -> torch.Tensor:
-    starts = range(0, len(unembedding_VM), VOCAB_BLOCK)
-    sums = [unembedding_VM[start : start + VOCAB_BLOCK].float().sum(0) for start in starts]
+def _mean_row(unembedding_VM: torch.Tensor, block: int) -> torch.Tensor:
+    starts = range(0, len(unembedding_VM), block)
+    sums = [unembedding_VM[start : start + block].float().sum(0) for start in starts]
     return torch.stack(sums).sum(0) / len(unembedding_VM)
 
 
-def _times_transposed(read_FM: torch.Tensor, unembedding_VM: torch.Tensor) -> torch.Tensor:
+def _times_transposed(read_FM: torch.Tensor, unembedding_VM: torch.Tensor, block: int) -> torch.Tensor:
     logits_FV = read_FM.new_empty(len(read_FM), len(unembedding_VM))
-    for start in range(0, len(unembedding_VM), VOCAB_BLOCK):
-        at = slice(start, start + VOCAB_BLOCK)
+    for start in range(0, len(unembedding_VM), block):
+        at = slice(start, start + block)
         logits_FV[:, at] = read_FM @ unembedding_VM[at].float().T
     return logits_FV

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.indexing.logit_effects import SCRATCH, norm_weight
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, block_path, family_of, matrix_in_out
+from engine.model.sites import Site, block_path, family_of, matrix_in_out, module_names
 from store.run.spec import SaeSpec
 
 
@@ -26,7 +26,7 @@ def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
     if family is None or layer is None or site.name == "mlp_act":
         return None
     path = block_path(family, layer, family.mlp_down)
-    if path not in dict(lm.network.named_modules()):  # the neurons of a mixture of experts are not shared by all tokens
+    if path not in module_names(lm):  # the neurons of a mixture of experts are not shared by all tokens
         return None
     rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
     if family.mlp_post_norm:
@@ -35,7 +35,7 @@ def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
 
 
 def aligned_neurons(
-    lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10
+    lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10, *, scratch: int = SCRATCH
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
     """Return ids and cosines [F, T] of the neurons most aligned with each decoder row, by descending |cosine|.
 
@@ -50,7 +50,7 @@ def aligned_neurons(
     n_neurons = unit_FD.shape[1] if unit_HM is None else len(unit_HM)
     ids = np.zeros((len(unit_FD), min(top, n_neurons)), np.int32)
     cosines = np.zeros(ids.shape, np.float32)
-    rows = max(1, SCRATCH // n_neurons)
+    rows = max(1, scratch // n_neurons)
     for start in range(0, len(unit_FD), rows):
         at = slice(start, start + rows)
         cosine_FH = unit_FD[at] if unit_HM is None else unit_FD[at] @ unit_HM.T

@@ -46,11 +46,7 @@ def resolved(
     if s.d_sae is not None and s.expansion is not None:
         raise MonosemError("`d_sae` and `expansion` say the same thing twice", "Give one of them.")
     d_sae = s.d_sae or d_in * (s.expansion or 16)
-    batch = s.batch or min(nearest_power_of_two(s.tokens / 2000, 256, 4096), s.tokens)
-    if batch < 2:
-        raise MonosemError(f"a training step needs at least 2 tokens, not {batch}", "Raise `batch` and `tokens`.")
-    if batch > s.tokens:
-        raise MonosemError(f"`batch={batch}` is more than `tokens={s.tokens}`")
+    batch = _batch(s)
     known, sae = known_architecture(s.arch), architecture(s.arch)
     if d_out is not None and not known.transcodes:
         raise MonosemError(
@@ -70,6 +66,16 @@ def resolved(
     )
     sae_settings(found, d_in, d_out)
     return found
+
+
+def _batch(settings: TrainSettings) -> int:
+    tokens = settings.tokens
+    batch = settings.batch or min(nearest_power_of_two(tokens / 2000, 256, 4096), tokens)
+    if batch < 2:
+        raise MonosemError(f"a training step needs at least 2 tokens, not {batch}", "Raise `batch` and `tokens`.")
+    if batch > tokens:
+        raise MonosemError(f"`batch={batch}` is more than `tokens={tokens}`")
+    return batch
 
 
 def _steering(settings: TrainSettings, known: Architecture) -> Sparsity:

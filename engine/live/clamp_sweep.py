@@ -68,6 +68,6 @@ def _scored(live: LiveModel, prompt: Prompt, clamp: Clamp, text: GrowingText, fo
 def _log_probs(live: LiveModel, tokens: Sequence[int], response: int, row: RowClamps | None) -> Tensor:
     """Return log-probabilities of the last `response` tokens [N, V], with the whole text read at once."""
     array_T = np.array(tokens[:-1], np.int64)[None]
-    with clamped(live, [row], 0, live.encoding.counted(array_T.astype(np.int32))):
+    with clamped(live, [row], 0, live.encoding.counted(array_T)):
         logits_TV = logits(live.lm, torch.from_numpy(array_T))[0]
     return functional.log_softmax(logits_TV[len(logits_TV) - response :].float(), dim=-1)

@@ -102,11 +102,9 @@ class Decoder:
 
     def _counted(self, tokens_RT: NDArray[np.int64]) -> Bools:
         """Return the positions that clamps may change: all but BOS, or but the first where there is no BOS."""
-        bos = self.live.encoding.bos_id
-        if bos is not None:
-            return np.asarray(tokens_RT != bos)
-        counted = np.ones(tokens_RT.shape, bool)
-        counted[:, 0] = self.length > 0
+        counted = self.live.encoding.counted(tokens_RT)
+        if self.live.encoding.bos_id is None:
+            counted[:, 0] = self.length > 0
         return counted
 
     def select(self, rows: Sequence[int]) -> None:

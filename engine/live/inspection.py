@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.data.activations import forward_contexts
+from engine.data.contexts import EncodedContext, padded
 from engine.indexing.encoder import encode_rows
 from engine.jobs.trained_run import settings_again
 from engine.live.decoder import Decoder
@@ -68,15 +69,10 @@ def inspect_contexts(
 
 
 def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> list[tuple[ReadToken, ...]]:
-    width = max(map(len, contexts))
-    tokens_BT, mask_BT = np.zeros((len(contexts), width), np.int64), np.zeros((len(contexts), width), bool)
-    for row, ids in enumerate(contexts):
-        tokens_BT[row, : len(ids)], mask_BT[row, : len(ids)] = ids, True
-    counted_BT = mask_BT & live.encoding.counted(tokens_BT.astype(np.int32))
-    mask = None if mask_BT.all() else torch.from_numpy(mask_BT)
-    acts_BTD = capture(live.lm, live.source, torch.from_numpy(tokens_BT), mask)
-    acts_ND = acts_BTD[torch.from_numpy(counted_BT).to(acts_BTD.device)]
-    rows = encode_rows(live.sae, acts_ND, counted_BT[mask_BT])
+    batch = padded(live.encoding, [EncodedContext(ids, np.zeros(len(ids), np.int64)) for ids in contexts])
+    acts_BTD = capture(live.lm, live.source, *batch.tensors(live.lm.device))
+    acts_ND = acts_BTD[torch.from_numpy(batch.counted_BT).to(acts_BTD.device)]
+    rows = encode_rows(live.sae, acts_ND, batch.counted_BT[batch.mask_BT])
     found: list[tuple[ReadToken, ...]] = []
     at = 0
     for row, ids in enumerate(contexts):
@@ -86,7 +82,7 @@ def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> l
             feature, act = rows.feature[here], rows.act[here]
             order = np.lexsort((feature, -act))[:top]
             firings = tuple(Firing(int(feature[i]), float(act[i])) for i in order)
-            read.append(ReadToken(token, bool(counted_BT[row, place]), firings, len(act)))
+            read.append(ReadToken(token, bool(batch.counted_BT[row, place]), firings, len(act)))
             at += 1
         found.append(tuple(read))
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.runtime.progress import Progress
+from store.files.regular_file import stamp
 from store.live import wire
 from store.run.folder import RunFolder
 from store.settings.subject import ReopenSettings
@@ -23,7 +24,7 @@ class LoadedRun:
     run: Path
     given: tuple[str | None, str | None, str | None]
     """Model, device and dtype; None where the request named none."""
-    stamps: tuple[tuple[int, int] | None, ...]
+    stamps: tuple[tuple[int, ...], ...]
     """Modification time (ns) and size of sae.h5 and features.h5 when they were read; None for a missing file."""
 
     @classmethod
@@ -49,13 +50,5 @@ class LoadedRun:
         return same and run.path.resolve() == self.run and _stamps(run) == self.stamps
 
 
-def _stamps(run: RunFolder) -> tuple[tuple[int, int] | None, ...]:
-    found: list[tuple[int, int] | None] = []
-    for path in (run.sae, run.features):
-        try:
-            state = path.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((state.st_mtime_ns, state.st_size))
-    return tuple(found)
+def _stamps(run: RunFolder) -> tuple[tuple[int, ...], ...]:
+    return stamp(run.sae), stamp(run.features)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engine.live.live_model import LiveModel
 from engine.live.row_clamps import PromptLayout
@@ -67,26 +66,8 @@ def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
         text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # a template is a program of the model's author, with errors of its own
         raise MonosemError(f"the chat template of {live.lm.name} fails: {one_line(error)}") from error
-    ids, offsets = _with_markers(live, text)
+    ids, offsets = live.encoding.located(text, markers=True)
     return _checked(live, Prompt(text, tuple(ids), tuple(_roles(text, messages, offsets))))
-
-
-def _with_markers(live: LiveModel, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return token ids with the template's markers as special tokens, and the characters of each."""
-    backend: Any = getattr(live.encoding.tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise MonosemError(
-            f"{type(live.encoding.tokenizer).__name__} does not say where in a text its tokens stand",
-            "Use a model whose folder holds a tokenizer.json.",
-        )
-    backend.encode_special_tokens = False
-    backend.no_truncation()
-    backend.no_padding()
-    try:
-        found = backend.encode(text, add_special_tokens=False)
-    finally:
-        backend.encode_special_tokens = True
-    return found.ids, found.offsets
 
 
 def _roles(text: str, messages: Sequence[ChatMessage], offsets: Sequence[tuple[int, int]]) -> list[Part | None]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, input_tensor, tensor_in
+from engine.model.sites import Site, attach
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
 
@@ -39,17 +39,14 @@ def capture_all(
     """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
     found: dict[int, torch.Tensor] = {}
 
-    def keep(number: int) -> Callable[[torch.Tensor], None]:
-        def see(acts_BTD: torch.Tensor) -> None:
-            found.setdefault(number, acts_BTD)
-            if len(found) == len(sites):
-                raise _Reached
-
-        return see
+    def see(number: int, acts_BTD: torch.Tensor) -> None:
+        found.setdefault(number, acts_BTD)
+        if len(found) == len(sites):
+            raise _Reached
 
     with ExitStack() as hooks:
         for number, site in enumerate(sites):
-            hooks.callback(_attach(lm, site, keep(number)).remove)
+            hooks.enter_context(_attach(lm, site, partial(see, number)))
         try:
             _forward(lm, tokens_BT, mask_BT)
         except _Reached:
@@ -74,11 +71,8 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
             raise ValueError(f"{site.name} is {list(acts_BTD.shape)}, its replacement {list(changed.shape)}")
         return changed.to(acts_BTD.dtype)
 
-    handle = _attach(lm, site, see)
-    try:
+    with _attach(lm, site, see):
         yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -98,12 +92,8 @@ def rerouted(
     def see(acts_BTD: torch.Tensor) -> None:
         seen[:] = [acts_BTD]
 
-    handle = _attach(lm, source, see)
-    try:
-        with replaced(lm, target, lambda acts_BTO: fn(seen[0], acts_BTO)):
-            yield
-    finally:
-        handle.remove()
+    with _attach(lm, source, see), replaced(lm, target, lambda acts_BTO: fn(seen[0], acts_BTO)):
+        yield
 
 
 def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
@@ -111,7 +101,7 @@ def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
     order: list[Site] = []
     with ExitStack() as hooks:
         for site in (second, first):
-            hooks.callback(_attach(lm, site, lambda _, site=site: order.append(site)).remove)  # type: ignore[misc]
+            hooks.enter_context(_attach(lm, site, lambda _, site=site: order.append(site)))  # type: ignore[misc]
         _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.device), None)
     return order.index(first) < order.index(second)
 
@@ -135,33 +125,11 @@ def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor |
 
 
 def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
-    """Call `see` with the site's tensor in every forward pass; a tensor it returns replaces the site's."""
-    module: nn.Module = lm.network.get_submodule(site.module)
+    """As `attach`, for a site that was a tensor when it was resolved."""
 
-    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        acts_BTD = _wanted(site, input_tensor(args, kwargs))
-        changed = see(acts_BTD)
-        if changed is None:
-            return None
-        if site.is_stream:
-            acts_BTD.copy_(changed)
-            return None
-        if args:
-            return (changed, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": changed}
+    def tensor(acts_BTD: torch.Tensor | None) -> torch.Tensor | None:
+        if acts_BTD is None:
+            raise RuntimeError(f"the {site.side} of {site.module} is not a tensor, but was when the site was resolved")
+        return see(acts_BTD)
 
-    def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
-        changed = see(_wanted(site, tensor_in(output)))
-        if changed is None or isinstance(output, torch.Tensor):
-            return changed
-        return type(output)([changed, *output[1:]])
-
-    if site.side == "input":
-        return module.register_forward_pre_hook(before, with_kwargs=True)
-    return module.register_forward_hook(after)
-
-
-def _wanted(site: Site, acts_BTD: torch.Tensor | None) -> torch.Tensor:
-    if acts_BTD is None:
-        raise RuntimeError(f"the {site.side} of {site.module} is not a tensor, but was when the site was resolved")
-    return acts_BTD
+    return attach(lm, site, tensor)

@@ -13,12 +13,14 @@ norms, which are what is added. If attention and MLP run in parallel (Pythia), r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from engine.model.language_model import LanguageModel
 from store.files.errors import MonosemError
@@ -166,7 +168,7 @@ def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     if site in SITES:
         return _named_site(lm, site, layer)
     path, _, side = site.partition(":")
-    known = path in _module_names(lm)
+    known = path in module_names(lm)
     if not known and "." not in path:
         raise MonosemError(
             f"no site is called {site!r}",
@@ -213,7 +215,7 @@ def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     path = block_path(family, layer, getattr(family, place.part) if place.part else "")
     d_in = lm.d_model
     if site == "mlp_act":
-        if path not in _module_names(lm):
+        if path not in module_names(lm):
             raise MonosemError(
                 f"the MLP of layer {layer} of {lm.name} is a mixture of experts: it has no single mlp_act",
                 "Use mlp_out, or a module path inside the block.",
@@ -231,45 +233,55 @@ def matrix_in_out(module: nn.Module) -> torch.Tensor:
 def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
     """Run two short contexts to see the module's input or output: its shape cannot be known otherwise."""
     tokens_BT = torch.zeros(2, 3, dtype=torch.long, device=lm.device)
-    seen: list[torch.Tensor | None] = []
-
-    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        seen.append(input_tensor(args, kwargs))
-
-    def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        seen.append(tensor_in(output))
-
-    module = lm.network.get_submodule(path)
-    handle = (
-        module.register_forward_pre_hook(before, with_kwargs=True)
-        if side == "input"
-        else module.register_forward_hook(after)
-    )
-    try:
-        with torch.no_grad():
-            lm.network(input_ids=tokens_BT, use_cache=False)
-    finally:
-        handle.remove()
+    raw, seen = Site(site, None, 0, path, side), list[torch.Tensor | None]()
+    with attach(lm, raw, seen.append), torch.no_grad():
+        lm.network(input_ids=tokens_BT, use_cache=False)
     if not seen:
         raise MonosemError(f"{path} never runs in {lm.name}", f"Give a module that computes{_children(lm, path)}.")
     acts = seen[0]
     if acts is None or acts.ndim != 3 or acts.shape[:2] != tokens_BT.shape or not acts.is_floating_point():
         shape = "not a tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
         raise MonosemError(f"the {side} of {path} is not one vector per token: {shape}", "Choose another module.")
-    return Site(site, None, acts.shape[2], path, side)
+    return replace(raw, d_in=acts.shape[2])
 
 
-def input_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
-    """Return the hidden states a module is called with: the first argument, or `hidden_states` by keyword."""
-    return tensor_in(args) if args else tensor_in(kwargs.get("hidden_states"))
+def attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor | None], torch.Tensor | None]) -> RemovableHandle:
+    """Call `see` in every forward pass with the site's tensor, None if it is not one; what it returns replaces it.
+
+    A module's input is its first argument, or `hidden_states` by keyword.
+    """
+    module: nn.Module = lm.network.get_submodule(site.module)
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        acts_BTD = tensor_in(args if args else kwargs.get("hidden_states"))
+        changed = see(acts_BTD)
+        if changed is None:
+            return None
+        if site.is_stream and acts_BTD is not None:
+            acts_BTD.copy_(changed)
+            return None
+        if args:
+            return (changed, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": changed}
+
+    def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+        changed = see(tensor_in(output))
+        if changed is None or isinstance(output, torch.Tensor):
+            return changed
+        return type(output)([changed, *output[1:]])
+
+    if site.side == "input":
+        return module.register_forward_pre_hook(before, with_kwargs=True)
+    return module.register_forward_hook(after)
 
 
-def _module_names(lm: LanguageModel) -> set[str]:
+def module_names(lm: LanguageModel) -> set[str]:
+    """Return the paths of a model's modules."""
     return {name for name, _ in lm.network.named_modules() if name}
 
 
 def _nearest(lm: LanguageModel, path: str) -> str:
-    near = get_close_matches(path, sorted(_module_names(lm)), n=3, cutoff=0.5)
+    near = get_close_matches(path, sorted(module_names(lm)), n=3, cutoff=0.5)
     return f"; the nearest: {', '.join(near)}" if near else ""
 
 

@@ -37,12 +37,8 @@ def shortages(plan: Plan, room: Room, done: int = 0) -> list[MonosemError]:
     ):
         needed = peak(needs, further=True) - (done if what == "disk" else 0)
         if free is not None and needed > free:
-            found.append(
-                MonosemError(
-                    f"this needs {gigabytes(needed)} of {what}{where}, and {gigabytes(free)} are free",
-                    _advice(needs),
-                )
-            )
+            said = f"this needs {gigabytes(needed)} of {what}{where}, and {gigabytes(free)} are free"
+            found.append(MonosemError(said, f"Most of it: {'; '.join(map(_lowered, largest(needs)))}."))
     return found
 
 
@@ -62,12 +58,6 @@ def written(path: Path) -> int:
     return sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.rglob("*.h5"))
 
 
-def _advice(needs: tuple[Need, ...]) -> str:
-    return (
-        "Most of it: "
-        + "; ".join(
-            f"{need.what} {gigabytes(need.n_bytes)}" + (f" (lower {need.settings})" if need.settings else "")
-            for need in largest(needs)
-        )
-        + "."
-    )
+def _lowered(need: Need) -> str:
+    """Return a need's name and size, and the settings that lower it."""
+    return f"{need.what} {gigabytes(need.n_bytes)}" + (f" (lower {need.settings})" if need.settings else "")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -29,8 +29,6 @@ from store.run.folder import RunFolder
 
 T = TypeVar("T")
 
-LOG_POINTS = 200
-"""Log lines of a training, about."""
 EXPLODED = 1000
 """Ratio of the loss to the first one logged from which it has exploded."""
 CARRY = "shuffle.carry"
@@ -110,6 +108,8 @@ class TrainLoop:
     checkpoint_every: int | None
     """Steps between checkpoints; None for one every `checkpoint_seconds`."""
     progress: Progress
+    log_points: ClassVar[int] = 200
+    """Log lines of a training, about."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     seconds: float = 0.0
     """Training time before this process took over."""
@@ -194,7 +194,7 @@ class TrainLoop:
 
     def _steps(self, request: StopRequest, bar: Task, began: float) -> None:
         settings = self.members[0].trainer.settings
-        log_every = max(1, settings.steps // LOG_POINTS)
+        log_every = max(1, settings.steps // self.log_points)
         logged = began + self.logged_at
         clock = CheckpointClock(self.checkpoint_every, self.checkpoint_seconds)
         shown = self.step_count

@@ -17,7 +17,7 @@ import typer
 from monosem_tui.cli import output
 from monosem_tui.cli.config import CONFIG_FILE
 from monosem_tui.draw.flags import with_flags
-from store.files.errors import NAMED, MonosemError, UnguardedWarning
+from store.files.errors import FULL, NAMED, MonosemError, UnguardedWarning
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 _SENTENCES = re.compile(r"(?<=[.!?]) ")
@@ -71,9 +71,15 @@ def _flushed(code: int) -> int:
     except OSError as error:
         _close_stdout()
         if code == DONE and not isinstance(error, BrokenPipeError):
-            output.complain(f"cannot write the output: {error.strerror}")
-            return FAILED
+            return _output_failed(error)
     return code
+
+
+def _output_failed(error: OSError) -> int:
+    output.complain(
+        f"cannot write the output: {error.strerror}", "Free some space where it goes, or pipe it elsewhere."
+    )
+    return FAILED
 
 
 def _explain(error: Exception, debug: bool, known: set[str]) -> int:
@@ -95,6 +101,8 @@ def _explain(error: Exception, debug: bool, known: set[str]) -> int:
         output.complain(*_usage(error))
         return WRONG_USE
     if isinstance(error, OSError) and error.strerror and not isinstance(error, BrokenPipeError):
+        if error.errno in FULL and error.filename is None:  # errors about files are known already
+            return _output_failed(error)
         where = "" if error.filename is None else f"{error.filename}: "
         output.complain(f"{where}{error.strerror}", "" if debug else "--debug shows where.")
         return FAILED

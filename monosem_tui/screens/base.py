@@ -22,7 +22,7 @@ from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import at, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
-from monosem_tui.pages.header import header
+from monosem_tui.pages.header import header, hints
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
@@ -30,7 +30,6 @@ from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
-from monosem_tui.widgets.status import hints
 from store.files.errors import MonosemError
 
 T = TypeVar("T")

@@ -1,12 +1,20 @@
-"""Output of a key: the clipboard with a copy in a file, and new files in the working directory."""
+"""Output of a key: the clipboard with a copy in a file, new files in the working directory, pictures of the screen."""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.console import Console
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME
+from textual.screen import Screen
+
 from monosem_tui.model.session_state import state_folder
+from monosem_tui.screens.base import MonosemScreen
+from monosem_tui.screens.part import ScreenPart
 from store.files.atomic import write_text
 from store.files.errors import MonosemError
 
@@ -61,3 +69,41 @@ def unreadable(error: Exception) -> MonosemError:
     """Return what to show where reading a store has failed in an unforeseen way."""
     what = f"the store is damaged, or has changed while it was open: {type(error).__name__}: {error}"
     return MonosemError(what, "`monosem verify` says what is readable.")
+
+
+class PictureFile(ScreenPart):
+    """Writes the screen to a file."""
+
+    def __init__(self, host: MonosemScreen) -> None:
+        self._host = host
+
+    def action_picture(self) -> None:
+        """Write the screen to a file as a picture."""
+        from monosem_tui.export.page_files import file_name
+
+        host = self._host
+        run, light = host.session.run, not host.session.palette.dark
+        name = run.name if run else "runs"
+        host.tell(write(file_name(name, host.VIEW, "picture"), lambda: picture(host, name, light=light)))
+
+
+def picture(screen: Screen[None], title: str, *, light: bool) -> str:
+    """Return the screen as SVG that loads nothing from anywhere.
+
+    `App.export_screenshot` does the same for dark terminals only.
+    """
+    width, height = screen.app.size
+    console = Console(
+        width=width,
+        height=height,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        record=True,
+        legacy_windows=False,
+        safe_box=False,
+    )
+    console.print(screen._compositor.render_update(full=True))
+    svg = console.export_svg(title=title, theme=DEFAULT_TERMINAL_THEME if light else SVG_EXPORT_THEME)
+    # Rich names a server that has its font.
+    return re.sub(r"@font-face\s*\{[^}]*\}\s*", "", svg)

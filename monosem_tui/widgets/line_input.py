@@ -11,8 +11,8 @@ from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop_left, line, width_of
 from monosem_tui.keys.actions import TYPING, Where
 from monosem_tui.keys.table import at
+from monosem_tui.pages.header import hints
 from monosem_tui.widgets.line_view import OneLine
-from monosem_tui.widgets.status import hints
 
 NoteKind = Literal["label", "tags", "comment"]
 LiveKind = Literal[

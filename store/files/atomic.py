@@ -20,7 +20,7 @@ _UNUSUAL = re.compile(r"[^\x20-\x7e\n]")
 
 
 def sync(path: Path) -> None:
-    """Sync a file, or a folder so that a rename inside it lasts: what is synced survives a power cut."""
+    """Sync a file, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         sync_open(descriptor)
@@ -38,35 +38,50 @@ def sync_open(descriptor: int) -> None:
         unguarded("cannot sync files: a power cut may cost the last ones")
 
 
+def sync_folder(folder: Path) -> None:
+    """Sync a folder, so that a name in it lasts. A failure is a warning: the file itself is there, and complete."""
+    try:
+        sync(folder)
+    except OSError as error:
+        unguarded(f"did not sync a folder ({error.strerror}): a power cut may cost the last files")
+
+
 def _put_in_place(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path` for good; where that is impossible, copy it."""
+    """Rename `temporary` to `path` for good; where that is impossible, copy it, or leave nothing new."""
     try:
         temporary.replace(path)
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EBUSY, *UNSUPPORTED}:
             raise
         unguarded("cannot rename: files that are being written are incomplete if the work is killed")
-        _copy(temporary, path)
-    sync(path.parent)
+        if path.is_symlink():  # a rename replaces a link too
+            path.unlink()
+        is_new = not path.exists()
+        try:
+            _copy(temporary, path)
+        except BaseException:
+            for left in [path] if is_new else list(path.iterdir()) if path.is_dir() else []:
+                remove(left)
+            raise
+    sync_folder(path.parent)
 
 
-def _copy(temporary: Path, path: Path) -> None:
-    """Copy a file over another, or a folder into an empty one; on failure nothing of it is left."""
-    if path.is_symlink():  # a rename replaces a link too
-        path.unlink()
-    is_new = not path.exists()
-    try:
-        if temporary.is_dir():
-            shutil.copytree(temporary, path, dirs_exist_ok=True)
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir(exist_ok=True)
+        for child in source.iterdir():
+            _copy(child, target / child.name)
+    else:
+        shutil.copyfile(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, as far as that is possible."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            shutil.copyfile(temporary, path)
-    except BaseException:
-        if path.is_dir():
-            for child in path.iterdir():
-                shutil.rmtree(child) if child.is_dir() else child.unlink()
-        if is_new:
-            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
-        raise
+            path.unlink()
 
 
 @contextmanager
@@ -108,7 +123,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     with disk_errors(path):
         _require_free(path)
         for stale in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
-            shutil.rmtree(stale, ignore_errors=True)
+            remove(stale)
     temporary = path.parent / f".{path.name}.tmp-{os.getpid()}"
     try:
         with disk_errors(path):

@@ -13,7 +13,7 @@ from pathlib import Path
 NAMED = re.compile(r"`([a-z]\w*)(?:=([^`]*))?`")
 """A setting in a message, with a value or without: `d_sae`, `device=cpu`. The command line shows them as flags."""
 _RESUME = "`resume=True` goes on from what is finished."
-_FULL = {
+FULL = {
     errno.ENOSPC: ("no space left while writing {}", f"Free some space and run it again. {_RESUME}"),
     errno.EDQUOT: ("the quota is used up while writing {}", f"Free some space and run it again. {_RESUME}"),
     errno.EFBIG: ("{} would exceed the size allowed for a file", f"Raise it (ulimit -f) and run it again. {_RESUME}"),
@@ -29,9 +29,7 @@ _ADVICE = {
         *(errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENODEV, errno.EBUSY),
     ),
 }
-_TROUBLE = _FULL | {
-    number: ("cannot write {}: {}", advice) for advice, numbers in _ADVICE.items() for number in numbers
-}
+_TROUBLE = FULL | {number: ("cannot write {}: {}", advice) for advice, numbers in _ADVICE.items() for number in numbers}
 _DENIED, _MISPLACED, _ = _ADVICE.values()
 _FOREIGN = re.compile(r"\(os error (\d+)\)")
 """How libraries written in Rust (safetensors, tokenizers) state the system's error number."""

@@ -116,7 +116,7 @@ def _owner(descriptor: int) -> Owner | None:
 
 def _held(path: Path, owner: Owner | None) -> MonosemError:
     who = f"another monosem (process {owner.pid} on {owner.host})" if owner else "another monosem"
-    hint = "Wait for it, or choose another `out`."
+    hint = "Wait for it. `out` takes another folder."
     if owner and owner.host != platform.node():
         hint = f"Wait for it. Where it runs no more, its lock can go: rm {path}"
     return MonosemError(f"{who} is writing to {path.parent}", hint)

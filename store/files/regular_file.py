@@ -53,5 +53,14 @@ def read_stream(path: Path) -> io.BufferedReader:
     return os.fdopen(open_regular(path), "rb")
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return inode, time and size: they change when a file or folder is written or replaced. Empty if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _irregular(path: Path) -> MonosemError:
     return MonosemError(f"{path} is not a regular file")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -17,10 +17,6 @@ from store.files.sealed_hdf5 import put
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Stored quantiles of a feature's non-zero activations."""
-TOP_TOKEN_POOL = 1024
-"""`top_token` is the token with the largest total activation among this many of the feature's strongest entries."""
-PIECE = 1 << 18
-"""Entries handled at once: few enough to stay in the processor's cache."""
 VocabOf = Callable[[NDArray[Any]], NDArray[np.int32]]
 _POINT = 24
 _ONE = 1 << _POINT
@@ -53,6 +49,11 @@ class CorpusColumns:
 
     Bit-identical for any cut into blocks: sums are kept in whole units of 2⁻²⁴, of which every float16 is a multiple.
     """
+
+    pool: ClassVar[int] = 1024
+    """`top_token` is the token with the largest total activation among this many of the feature's strongest entries."""
+    piece: ClassVar[int] = 1 << 18
+    """Entries handled at once: few enough to stay in the processor's cache."""
 
     count_F: NDArray[np.int64]
     indptr: NDArray[np.int64]
@@ -101,8 +102,8 @@ class CorpusColumns:
             token: their places in the corpus.
             vocab_of: returns the vocabulary ids of places; called only for those that can matter to `top_token`.
         """
-        for start in range(0, len(act), PIECE):
-            piece = slice(start, start + PIECE)
+        for start in range(0, len(act), self.piece):
+            piece = slice(start, start + self.piece)
             self._take(at + start, act[piece], token[piece], vocab_of)
 
     def _take(self, at: int, act: NDArray[np.float16], token: NDArray[Any], vocab_of: VocabOf) -> None:
@@ -122,11 +123,11 @@ class CorpusColumns:
         places = self.places_FQ[first:last]
         inside = (places >= at) & (places < end)
         self.quantiles_FQ[first:last][inside] = act[places[inside] - at]
-        near = np.clip(begin + TOP_TOKEN_POOL - at - starts, 0, lengths)
+        near = np.clip(begin + self.pool - at - starts, 0, lengths)
         self._collect(feature, starts, near, bits, token, vocab_of)
         # A feature whose pool is incomplete waits for the rest of it.
         final = int(feature[-1])
-        whole = end >= min(int(self.indptr[final + 1]), int(self.indptr[final]) + TOP_TOKEN_POOL)
+        whole = end >= min(int(self.indptr[final + 1]), int(self.indptr[final]) + self.pool)
         if whole or len(feature) > 1:
             self._settle(final + whole)
 

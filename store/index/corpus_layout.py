@@ -44,32 +44,25 @@ class CorpusLayout:
     @cached_property
     def contexts(self) -> Contexts:
         """All contexts."""
-        with reading(self._path):
-            return Contexts(
-                self._starts("corpus/contexts/start"),
-                self._joined("corpus/contexts/length"),
-                self._joined("corpus/contexts/document"),
-            )
+        start, length = self._column("contexts/start", shifted=True), self._column("contexts/length")
+        return Contexts(start, length, self._column("contexts/document"))
 
     @cached_property
     def documents(self) -> Documents:
         """All runs of documents."""
-        with reading(self._path):
-            start, number = self._starts("corpus/documents/start"), self._joined("corpus/documents/id")
+        start, number = self._column("documents/start", shifted=True), self._column("documents/id")
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
 
     def counted_tokens(self) -> NDArray[np.bool_]:
         """Read which tokens count [N]."""
+        return self._column("counted")
+
+    def _column(self, name: str, *, shifted: bool = False) -> NDArray[Any]:
+        """Read a column of all parts; `shifted` turns places in a part into places in the corpus."""
         with reading(self._path):
-            counted: NDArray[np.bool_] = self._joined("corpus/counted")
-            return counted
-
-    def _starts(self, name: str) -> Places:
-        return np.concatenate([part.file.whole(name) + part.first_token for part in self._parts])
-
-    def _joined(self, name: str) -> NDArray[Any]:
-        return np.concatenate([part.file.whole(name) for part in self._parts])
+            pieces = [(part.file.whole(f"corpus/{name}"), part.first_token) for part in self._parts]
+        return np.concatenate([piece + first if shifted else piece for piece, first in pieces])
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of corpus places start … stop-1 count."""

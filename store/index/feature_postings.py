@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 
 from store.index.index_part import IndexPart, Postings, inside
 
-FEW = 1 << 14
-"""Entries of a feature up to which all are read at once, which takes as long as about three short reads."""
-
 
 class FeatureWindow(NamedTuple):
     """Tokens of one window of the corpus, and a feature's activations on them."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 import h5py
 
 from store.files.errors import MonosemError
+from store.files.regular_file import stamp
 from store.run.folder import RunFolder
 
 TRIES = 20
@@ -29,7 +30,7 @@ _Opened = TypeVar("_Opened")
 def signature(folder: Path) -> Signature:
     """Return numbers that change whenever the index of a run does, for two calls of stat."""
     run = RunFolder(folder)
-    return _stamp(run.features), _stamp(run.index)
+    return stamp(run.features), stamp(run.index)
 
 
 def settled(folder: Path, opens: Callable[[], _Opened]) -> _Opened:
@@ -60,7 +61,7 @@ class Watch:
         found = signature(self._folder)
         if found == self._seen:
             return False
-        newest = max((stamp[1] for stamp in found if stamp), default=0)
+        newest = max((one[1] for one in found if one), default=0)
         # A change soon after the last one may leave the time stamp as it is.
         self._seen = found if abs(time.time_ns() - newest) > SETTLED else None
         return True
@@ -74,12 +75,3 @@ def same_file(file: h5py.File, path: Path) -> bool:
         return False
     here = os.fstat(file.id.get_vfd_handle())
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return inode, time of the last write and size; () where nothing is there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size

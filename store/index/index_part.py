@@ -16,15 +16,6 @@ from numpy.typing import NDArray
 from store.index.feature_ids import FeatureIds
 from store.index.index_file import IndexFile
 
-BLOCK_TOKENS = 1 << 17
-"""Corpus places handled at once."""
-NEAR = 1 << 14
-"""Entries between two rows up to which both are read in one read."""
-TOKENS_AT_ONCE = 1 << 16
-"""Tokens whose rows are handled at once: 4 MB of forward/feature at 32 active features."""
-FEW_ROWS = 64
-"""Rows up to which each is read by itself: a read costs about a 64th of reading them all."""
-
 
 class Postings(NamedTuple):
     """Entries of one feature, descending by activation, ties by token."""
@@ -80,6 +71,15 @@ class ColumnTotals:
 class IndexPart:
     """An open features.h5 or segment."""
 
+    block_tokens = 1 << 17
+    """Corpus places handled at once."""
+    near = 1 << 14
+    """Entries between two rows up to which both are read in one read."""
+    tokens_at_once = 1 << 16
+    """Tokens whose rows are handled at once: 4 MB of forward/feature at 32 active features."""
+    few_rows = 64
+    """Rows up to which each is read by itself: a read costs about a 64th of reading them all."""
+
     def __init__(self, file: IndexFile) -> None:
         self.n_tokens = file.lengths["N"]
         self.first_token = file.number("first_token")
@@ -118,14 +118,14 @@ class IndexPart:
 
         Rows near each other are read together: a read costs as much as some thousands of entries.
         """
-        for first in range(0, self.n_tokens, BLOCK_TOKENS):
-            token_N = self.tokens[first : first + BLOCK_TOKENS]
+        for first in range(0, self.n_tokens, self.block_tokens):
+            token_N = self.tokens[first : first + self.block_tokens]
             place_N = np.flatnonzero(np.isin(token_N, vocab) if len(vocab) != 1 else token_N == vocab[0])
             if not len(place_N):
                 continue
             edges = self.forward_indptr[first : first + len(token_N) + 1]
             start_N, stop_N = edges[place_N], edges[place_N + 1]
-            far = np.flatnonzero(start_N[1:] - stop_N[:-1] > NEAR) + 1
+            far = np.flatnonzero(start_N[1:] - stop_N[:-1] > self.near) + 1
             features, acts = [], []
             for a, b in zip([0, *far.tolist()], [*far.tolist(), len(place_N)], strict=True):
                 low, high = int(start_N[a]), int(stop_N[b - 1])
@@ -144,14 +144,14 @@ class IndexPart:
 
         `token_N` rises and counts from this part's first token.
         """
-        blocks = np.searchsorted(token_N, np.arange(0, self.n_tokens + TOKENS_AT_ONCE, TOKENS_AT_ONCE))
+        blocks = np.searchsorted(token_N, np.arange(0, self.n_tokens + self.tokens_at_once, self.tokens_at_once))
         for start, stop in pairwise(blocks.tolist()):
             if start == stop:
                 continue
             token = token_N[start:stop]
             indptr = self.forward_indptr[token[0] : token[-1] + 2]
             first, last = indptr[token - token[0]], indptr[token - token[0] + 1]
-            if len(token) <= FEW_ROWS:
+            if len(token) <= self.few_rows:
                 for a, b in zip(first.tolist(), last.tolist(), strict=True):
                     yield self.forward_feature[a:b]
             else:

@@ -48,7 +48,9 @@ class SegmentArrays:
     act: ArraySpan
 
 
-def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False) -> None:
+def merge(
+    index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool = False, most: int = MAX_TOKENS
+) -> None:
     """Write `target` (features.h5) from an index folder. Its bytes depend neither on the segments nor on the memory.
 
     Args:
@@ -67,8 +69,8 @@ def merge(index: Path, target: Path, memory: int = MERGE_BYTES, *, partial: bool
             f"{index} holds {found.contexts:,} of {plan.n_contexts:,} contexts",
             "Finish it with monosem index --resume.",
         )
-    if found.tokens > MAX_TOKENS:
-        raise MonosemError(f"an index holds up to {MAX_TOKENS:,} tokens", "Lower `index_tokens`.")
+    if found.tokens > most:
+        raise MonosemError(f"an index holds up to {most:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
     with reading(index), create_sealed(target, "features") as out, IndexFile.open(common_path(index), "common") as file:
         out.attrs["plan"] = plan.to_json()

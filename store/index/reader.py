@@ -13,7 +13,7 @@ from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.index.columns import QUANTILES, quantile_ranks
-from store.index.feature_postings import FEW, FeaturePostings, FeatureWindow
+from store.index.feature_postings import FeaturePostings, FeatureWindow
 from store.index.index_part import ColumnTotals, IndexPart, Postings
 from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "FeatureColumns", "FeatureStore", "LogitEffects", "Quantiles", "Weighted"]
 
-_AT_ONCE = 1 << 16
-"""Entries that one read may return although only some of them are wanted."""
-_TOKENS_HELD = 1 << 22
-"""Tokens of a corpus up to which all are held in memory (16 MB) after the first read."""
-
 
 class FeatureStore(OpenIndex):
     """A dictionary of features and its activations on a corpus. Needs neither the model nor its tokenizer.
@@ -40,6 +35,12 @@ class FeatureStore(OpenIndex):
         ...     store.postings(412, 0, 20)
     """
 
+    few = 1 << 14
+    """Entries of a feature up to which all are read at once, which takes as long as about three short reads."""
+    at_once = 1 << 16
+    """Entries that one read may return although only some of them are wanted."""
+    tokens_held = 1 << 22
+    """Tokens of a corpus up to which all are held in memory (16 MB) after the first read."""
     _entries: tuple[int, FeaturePostings] | None = None
     """Entries of the feature asked for last: a page needs them often."""
 
@@ -111,7 +112,7 @@ class FeatureStore(OpenIndex):
         """Yield W_dec [d_sae, d_out] in blocks of rows."""
         with reading(self.path):
             rows, possible = self._common.file["sae/W_dec"], self._common.values("sae/W_dec")
-            step = max(1, _AT_ONCE * 64 // max(1, rows.shape[1]))
+            step = max(1, self.at_once * 64 // max(1, rows.shape[1]))
             for start in range(0, len(rows), step):
                 yield possible.checked(rows[start : start + step])
 
@@ -153,7 +154,7 @@ class FeatureStore(OpenIndex):
         with reading(self.path):
             if (whole := self._whole(feature)) is not None:
                 return whole.postings(ranks_R)
-        if high - low <= _AT_ONCE:
+        if high - low <= self.at_once:
             block = self.postings(feature, low, high)
             return Postings(block.token[ranks_R - low], block.act[ranks_R - low])
         pieces = [self.postings(feature, int(rank), int(rank) + 1) for rank in ranks_R]
@@ -174,7 +175,7 @@ class FeatureStore(OpenIndex):
         if kept is None or kept[0] != feature:
             if len(self._parts) == 1:
                 first, last = self._parts[0].span(feature)
-                if last - first > FEW:
+                if last - first > self.few:
                     return None
             self._entries = kept = (feature, FeaturePostings.of(self._parts, feature))
         return kept[1]
@@ -226,7 +227,7 @@ class FeatureStore(OpenIndex):
 
     @cached_property
     def _held_tokens(self) -> NDArray[np.int32] | None:
-        return self._read_tokens(0, self.n_tokens) if self.n_tokens <= _TOKENS_HELD else None
+        return self._read_tokens(0, self.n_tokens) if self.n_tokens <= self.tokens_held else None
 
     def rows(self, start: int, stop: int) -> SparseRows:
         """Return the features that fire on each of corpus places start … stop-1, ascending within a token."""
@@ -302,14 +303,12 @@ class FeatureStore(OpenIndex):
 
     def logits(self, feature: int) -> LogitEffects:
         """Return the tokens that a feature raises and lowers most."""
-        self.check_feature(feature)
         return LogitEffects(
             self._weighted("logit_top", "value", feature), self._weighted("logit_bottom", "value", feature)
         )
 
     def neighbours(self, feature: int) -> Weighted:
         """Return the features whose decoder directions are nearest, by cosine."""
-        self.check_feature(feature)
         return self._weighted("neighbour", "cosine", feature)
 
     def neurons(self, feature: int) -> Weighted:
@@ -317,7 +316,6 @@ class FeatureStore(OpenIndex):
 
         Empty where the site has none, and for files of versions that did not write them.
         """
-        self.check_feature(feature)
         return self._weighted("neuron", "cosine", feature)
 
     def static(self, name: str, feature: int) -> NDArray[Any] | None:

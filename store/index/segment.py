@@ -8,8 +8,9 @@ package lists the datasets. Shapes: N tokens, C contexts, F features, T listed t
 from __future__ import annotations
 
 import json
-import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.atomic import remove
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, ACT_BITS = 24, 16
-MAX_SEGMENT_TOKENS = 1 << TOKEN_BITS
 BLOCK = 1 << 20
 """Entries unpacked and written at once."""
 
@@ -119,10 +120,7 @@ def segment_path(index: Path, number: int) -> Path:
 
 def complete_segments(index: Path) -> int:
     """Return how many segments follow each other without a gap, counted from segment 0."""
-    number = 0
-    while segment_path(index, number).is_file():
-        number += 1
-    return number
+    return next(number for number in count() if not segment_path(index, number).is_file())
 
 
 class SegmentCoverage(NamedTuple):
@@ -150,10 +148,12 @@ def discard(index: Path) -> None:
     It is renamed first, so that a process killed meanwhile leaves no half of an index under its name.
     """
     aside = index.with_name(f".{index.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     if index.is_dir():
-        index.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):  # not every file system renames folders
+            index.rename(aside)
+        remove(aside)
+        remove(index)
 
 
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:
@@ -180,6 +180,9 @@ class SegmentBuilder:
     Each batch is sorted when it is added, so that sealing only has to merge sorted runs.
     """
 
+    most_tokens = 1 << TOKEN_BITS
+    """Tokens of a segment at most."""
+
     def __init__(self, d_sae: int) -> None:
         if d_sae >= 1 << FEATURE_BITS:
             raise MonosemError(f"the index holds up to {1 << FEATURE_BITS} features, not {d_sae}")
@@ -202,8 +205,8 @@ class SegmentBuilder:
         An activation counts as active if it is above zero as float16, so that counts are those of stored entries.
         """
         n_tokens = len(rows.token_N)
-        if self.n_tokens + n_tokens > MAX_SEGMENT_TOKENS:
-            raise ValueError(f"a segment holds up to {MAX_SEGMENT_TOKENS} tokens, not {self.n_tokens + n_tokens}")
+        if self.n_tokens + n_tokens > self.most_tokens:
+            raise ValueError(f"a segment holds up to {self.most_tokens} tokens, not {self.n_tokens + n_tokens}")
         act = np.minimum(active.act, np.float32(MAX_ACT)).astype(np.float16)
         per_token = np.diff(active.indptr)
         keep = act > 0

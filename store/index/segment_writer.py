@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from store.files.errors import MonosemError
-from store.index.segment import MAX_SEGMENT_TOKENS, SegmentBuilder, SparseRows, TokenRows, covered, segment_path
+from store.index.segment import SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
 ENTRY_BYTES = 36
 """Bytes per activation: 14 while it is collected, up to 20 while it is sealed."""
@@ -94,7 +94,7 @@ class SegmentWriter:
             MonosemError: this segment or an earlier one could not be written.
         """
         size = ENTRY_BYTES * len(active.feature) + TOKEN_BYTES * len(rows.token_N)
-        too_long = self._tokens + len(rows.token_N) > MAX_SEGMENT_TOKENS
+        too_long = self._tokens + len(rows.token_N) > self._builder.most_tokens
         if self._tokens and (too_long or self._used + AT_ONCE * size > self._room or self._is_late()):
             self._seal()
         self._tokens += len(rows.token_N)

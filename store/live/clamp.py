@@ -31,17 +31,11 @@ LARGEST = 3e38
 """Largest strength: activations are float32, which ends at 3.4e38."""
 
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_VALUES: tuple[tuple[Mode, re.Pattern[str]], ...] = (
-    ("set", re.compile(f"({_NUMBER})")),
-    ("max", re.compile(rf"max\*({_NUMBER})")),
-    ("scale", re.compile(rf"\*({_NUMBER})")),
-    ("add", re.compile(rf"\+({_NUMBER})")),
-)
 _BEFORE: dict[Mode, str] = {"set": "", "max": "max*", "scale": "*", "add": "+"}
 _EXAMPLES = "Write 412=8.5, 412=max*4, 412=*0.5, 412=+3 or 412=off; then @prompt, @response, @12:40, @if:88>2.0."
 _ID = r"\d{1,18}"
-_RANGE = re.compile(rf"({_ID})?:({_ID})?")
-_CONDITION = re.compile(rf"if:({_ID})>({_NUMBER})")
+_RANGE = re.compile(rf"({_ID})?:({_ID})?", re.ASCII)
+_CONDITION = re.compile(rf"if:({_ID})>({_NUMBER})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -174,8 +168,8 @@ def _feature(text: str, head: str) -> int:
 def _strength(text: str, value: str, at: int) -> tuple[Mode, float]:
     if value == "off":
         return "ablate", 0.0
-    for mode, pattern in _VALUES:
-        if found := re.fullmatch(pattern.pattern, value, re.ASCII):
+    for mode, before in _BEFORE.items():
+        if found := re.fullmatch(f"{re.escape(before)}({_NUMBER})", value, re.ASCII):
             return mode, _number(text, found[1], at)
     raise _no_clamp(text, value, at, "not a strength")
 
@@ -200,10 +194,10 @@ def _narrowed(text: str, where: Where, limit: str, at: int) -> Where:
         if where.part is not None and where.part != limit:
             raise _no_clamp(text, f"@{limit}", at, f"at odds with @{where.part}")
         return replace(where, part=limit)
-    if found := re.fullmatch(_CONDITION.pattern, limit, re.ASCII):
+    if found := _CONDITION.fullmatch(limit):
         condition = Condition(int(found[1]), _number(text, found[2], at))
         return replace(where, conditions=(*where.conditions, condition))
-    if (found := re.fullmatch(_RANGE.pattern, limit, re.ASCII)) and limit != ":":
+    if (found := _RANGE.fullmatch(limit)) and limit != ":":
         start, stop = int(found[1] or 0), int(found[2]) if found[2] else None
         if where._is_limited:
             raise _no_clamp(text, f"@{limit}", at, "a second range")

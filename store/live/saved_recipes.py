@@ -16,7 +16,7 @@ from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
 from store.live.recipe import Recipe
 from store.notes.note_file import Notes
-from store.notes.statements import valid_text
+from store.notes.statements import json_line, valid_text
 
 LONGEST_NAME = 80
 """Characters."""
@@ -79,8 +79,7 @@ def forget_recipe(notes: Notes, name: str) -> None:
 
 def _append(notes: Notes, name: str, said: dict[str, Any]) -> None:
     texts = {key: valid_text(value) if isinstance(value, str) else value for key, value in said.items()}
-    line = {**texts, "name": valid_text(name), "time": round(time.time(), 3)}
-    notes.append_line((json.dumps(line).replace("\x7f", "\\u007f") + "\n").encode())
+    notes.append_line(json_line({**texts, "name": valid_text(name), "time": round(time.time(), 3)}))
 
 
 def _said(line: bytes) -> dict[str, Any] | None:

@@ -40,10 +40,16 @@ class WireError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
-    """Load a run's model and dictionary in place of the loaded one. Answers: Working …, Ready."""
+class _Numbered:
+    """A request, or an answer to the request with the same number."""
 
     id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load(_Numbered):
+    """Load a run's model and dictionary in place of the loaded one. Answers: Working …, Ready."""
+
     run: str
     """Its folder."""
     model: str | None = None
@@ -52,79 +58,67 @@ class Load:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspect:
+class Inspect(_Numbered):
     """Read a text. Answers: Working …, Inspected."""
 
-    id: int
     text: str
     top: int = 5
     ablate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class Start(_Numbered):
     """Prepare a prompt to be continued, in place of the present text. Answer: Started."""
 
-    id: int
     recipe: Recipe
     """Without its sweep."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Go:
+class Go(_Numbered):
     """Generate. Answers, with the id of this request: Stepped …, then Rested."""
 
-    id: int
     tokens: int | None = None
     """Stop after so many; None continues to the end of the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause:
+class Pause(_Numbered):
     """Stop generating for now. Answer: Rested, to the Go that is paused; none where nothing is generated."""
-
-    id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeClamps:
+class ChangeClamps(_Numbered):
     """Replace the clamps from the next token on, generating or not. Answer: Changed."""
 
-    id: int
     clamps: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branch:
+class Branch(_Numbered):
     """Take back all tokens of the response from number `token` on. Answer: Branched."""
 
-    id: int
     token: int
     seed: int | None = None
     """Seed of another random stream; None repeats the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartSweep:
+class StartSweep(_Numbered):
     """Generate one text for each strength of `recipe.sweep`. Answers: Working …, Swept."""
 
-    id: int
     recipe: Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
+class Stop(_Numbered):
     """Cancel what runs, and drop the text. Answer: Stopped; to the cancelled request: Failed."""
-
-    id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall:
+class Recall(_Numbered):
     """Send the present text to a client that reconnects. Answers, with the id of this request: Recalled, a Stepped for
     each token so far and for each that follows, then Rested."""
-
-    id: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +130,9 @@ class Hello:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Working:
+class Working(_Numbered):
     """Progress of a long request, or a sentence about it."""
 
-    id: int
     title: str
     done: int = 0
     total: int | None = None
@@ -147,10 +140,9 @@ class Working:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
+class Ready(_Numbered):
     """The run is loaded."""
 
-    id: int
     model: str
     device: str
     d_sae: int
@@ -163,10 +155,9 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspected:
+class Inspected(_Numbered):
     """The tokens of a text, context by context."""
 
-    id: int
     contexts: tuple[tuple[ReadToken, ...], ...]
 
     @cached_property
@@ -176,28 +167,25 @@ class Inspected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started:
+class Started(_Numbered):
     """A prompt is ready to be continued."""
 
-    id: int
     prompt: tuple[int, ...]
     clamps: tuple[str, ...]
     """In the form that store.live.clamp writes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stepped:
+class Stepped(_Numbered):
     """The next token of each text that goes on."""
 
-    id: int
     step: Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rested:
+class Rested(_Numbered):
     """Generation has paused or ended. An end is None while the text could go on."""
 
-    id: int
     base_end: End | None
     clamped_end: End | None
     base_tok_s: float | None
@@ -205,28 +193,25 @@ class Rested:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed:
+class Changed(_Numbered):
     """Other clamps are in force."""
 
-    id: int
     clamps: tuple[str, ...]
     from_token: int
     """The first token of the response that they act on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Branched:
+class Branched(_Numbered):
     """Tokens have been taken back."""
 
-    id: int
     token: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recalled:
+class Recalled(_Numbered):
     """The present text."""
 
-    id: int
     recipe: Recipe | None
     """Recipe of the text with the clamps now in force; None where there is no text, and nothing follows."""
     prompt: tuple[int, ...] = ()
@@ -237,25 +222,21 @@ class Recalled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swept:
+class Swept(_Numbered):
     """The texts of a sweep."""
 
-    id: int
     sweep: ClampSweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stopped:
+class Stopped(_Numbered):
     """The running request has been cancelled."""
-
-    id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
+class Failed(_Numbered):
     """A request failed; the process goes on."""
 
-    id: int
     """0 where the line was not a request."""
     what: str
     hint: str = ""

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from store.files.atomic import sync, sync_open
+from store.files.atomic import sync_folder, sync_open
 from store.files.errors import MonosemError, disk_errors
-from store.files.owner_lock import file_lock
 from store.files.regular_file import open_regular, read_stream
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
@@ -130,6 +129,8 @@ class Notes:
             os.close(descriptor)  # releases the lock
 
     def _open_locked(self) -> int:
+        from store.files.owner_lock import file_lock
+
         while True:
             with disk_errors(self.path, denied=_COPY):
                 descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -172,7 +173,7 @@ class Notes:
                         self.path.unlink()
                 raise
             if not before:
-                sync(self.path.parent)
+                sync_folder(self.path.parent)
 
     # Reading
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -100,6 +100,11 @@ def _value(name: Name, value: Any) -> Value | None:
 def written(statement: Statement, time: float) -> bytes:
     """Return the line of a statement, in ASCII, its newline included. `time`: seconds since the epoch."""
     data = {"feature": statement.feature, statement.name: statement.value, "time": round(time, 3)}
+    return json_line(data)
+
+
+def json_line(data: Mapping[str, Any]) -> bytes:
+    """Return a line of the notes file: ASCII without control characters."""
     return (json.dumps(data).replace("\x7f", "\\u007f") + "\n").encode()
 
 

@@ -88,18 +88,9 @@ def cofiring(
     whole_J = (joint_F[ids] * (n_active / used)).astype(np.float64)
     g2_J = log_likelihood(whole_J, float(n_active), count_F[ids].astype(np.float64), float(store.n_counted))
     best = np.lexsort((ids, -g2_J))[:limit]
-    companions = [
-        Companion(
-            feature=int(ids[i]),
-            joint=int(joint_F[ids[i]]),
-            share=float(joint_F[ids[i]] / used),
-            lift=float(lift_F[ids[i]]),
-            pmi=float(np.log(lift_F[ids[i]])),
-            g2=float(g2_J[i]),
-        )
-        for i in best
-    ]
-    return CoFiring(n_active, used, minimum, companions)
+    columns = (ids, joint_F[ids], joint_F[ids] / used, lift_F[ids], np.log(lift_F[ids]), g2_J)
+    rows = zip(*(column_J[best].tolist() for column_J in columns), strict=True)
+    return CoFiring(n_active, used, minimum, [Companion(*row) for row in rows])
 
 
 def log_likelihood(

@@ -95,10 +95,9 @@ def sections(
     found = [(TOP, 0, n, _top(store, feature, n, min(top, limit), groups))]
     if n > top:
         spans = [(_share(n, i, intervals), _share(n, i + 1, intervals)) for i in range(intervals)]
-        for i, (span, places) in enumerate(zip(spans, _spaced(store, feature, spans, each, groups), strict=True)):
-            if places:
-                name = interval_name(1 - (i + 1) / intervals, 1 - i / intervals)
-                found.append((name, span[0], span[1] - span[0], places))
+        names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
+        spaced = zip(names, spans, _spaced(store, feature, spans, each, groups), strict=True)
+        found += [(name, first, last - first, places) for name, (first, last), places in spaced if places]
     if random:
         rng = np.random.default_rng((seed, feature))
         distinct = groups if one_per_document else None

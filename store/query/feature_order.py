@@ -22,13 +22,13 @@ def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending
     """Return `ids` ordered by a column; ties by id."""
     if key == "id":
         return np.sort(ids)[::-1] if descending else np.sort(ids)
-    by_key: dict[str, NDArray[Any]] = {
-        "density": columns.density_F,
-        "max": columns.max_F,
-        "mean": columns.mean_F,
-        "norm": columns.decoder_norm_F,
-    }
-    return sort_by(by_key[key], ids, descending=descending)
+    return sort_by(column(columns, key), ids, descending=descending)
+
+
+def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
+    """Return a column by its name in sorting and in filters: density, max, mean, count or norm."""
+    values_F: NDArray[Any] = getattr(columns, "decoder_norm_F" if name == "norm" else f"{name}_F")
+    return values_F
 
 
 def sort_by(values_F: NDArray[Any], ids: Ids, *, descending: bool) -> Ids:

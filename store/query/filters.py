@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.reader import FeatureColumns, FeatureStore
 from store.notes.note_file import FeatureNotes
-from store.query.feature_order import Ids, matching
+from store.query.feature_order import Ids, column, matching
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
@@ -156,15 +156,7 @@ class Compare(_Plain):
 
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those for which it holds."""
-        columns = source.columns
-        by_name: dict[Column, NDArray[Any]] = {
-            "density": columns.density_F,
-            "max": columns.max_F,
-            "mean": columns.mean_F,
-            "count": columns.count_F,
-            "norm": columns.decoder_norm_F,
-        }
-        values = ids if self.column == "id" else by_name[self.column][ids]
+        values = ids if self.column == "id" else column(source.columns, self.column)[ids]
         return ids[_COMPARE[self.sign](values.astype(np.float64), self.value)]
 
 

@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from store.files.atomic import atomic_path, read_json, write_json
+from store.files.atomic import atomic_path, read_json, remove, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.owner_lock import is_alive, owned
 from store.files.regular_file import read_stream
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.files.typed_json import decode
@@ -91,8 +90,11 @@ class RunRecord:
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
-        if self.status in WORKING and self.host == platform.node() and not is_alive(self.pid):
-            return "stopped"
+        if self.status in WORKING and self.host == platform.node():
+            from store.files.owner_lock import is_alive
+
+            if not is_alive(self.pid):
+                return "stopped"
         return self.status
 
 
@@ -188,6 +190,8 @@ class RunFolder:
         Raises:
             MonosemError: another process holds the lock, or the folder cannot be written.
         """
+        from store.files.owner_lock import owned
+
         made = [path for path in (self.path, self.path.parent) if not path.exists()]
         try:
             with disk_errors(self.path):
@@ -219,8 +223,7 @@ class RunFolder:
         for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
             for path in () if folder.is_symlink() else folder.glob(".*"):
                 if _LEFTOVER.fullmatch(path.name):
-                    with suppress(OSError):  # a stranger's folder may be in its place
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    remove(path)
 
     def _work(self) -> dict[Path, int]:
         """Return the size of every file of the run except run.json and the lock."""

@@ -34,7 +34,7 @@ def filename(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text)
 
 
-def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
+def run_to_write(out: str | Path | None, root: Path, name: str, *, resume: bool) -> RunFolder:
     """Return the folder to work in: `out` (a bare name lies under `root`), else `root`/`name`, else with a number.
 
     New work takes the first free number; resumed work the last one taken: that of the same command before.
@@ -43,16 +43,17 @@ def run_to_write(out: Path | None, root: Path, name: str, *, resume: bool) -> Ru
 
 
 def runs_to_write(
-    out: Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
+    out: str | Path | None, root: Path, names: Sequence[str], endings: Sequence[str], *, resume: bool
 ) -> list[RunFolder]:
     """Return the folders of runs made together: `out` with each ending, else each name, all with the same number.
 
     Raises:
         MonosemError: the folder that they are to be in is missing; only `root` itself is made.
     """
-    place = out if out is not None and (len(out.parts) != 1 or out.is_absolute()) else root / (out or "run")
+    given = None if out is None else Path(out)
+    place = given if given and (len(given.parts) != 1 or given.is_absolute()) else root / (given or "run")
     require_folder(root.absolute().parent if place.parent == root else place.parent)
-    if out is not None:
+    if given is not None:
         return [RunFolder(place.with_name(place.name + ending)) if ending else RunFolder(place) for ending in endings]
     taken = {path.name for name in names for path in root.glob(f"{name}*")}
     numbers = ["", *(f"-{number}" for number in range(2, len(taken) + 3))]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,10 +89,7 @@ def write_shard(folder: Path, number: int, info: ShardInfo, rows: ShardRows) -> 
 
 def complete_shards(folder: Path) -> int:
     """Return the number of shards from shard 0 on without a gap."""
-    number = 0
-    while shard_path(folder, number).is_file():
-        number += 1
-    return number
+    return next(number for number in count() if not shard_path(folder, number).is_file())
 
 
 class ShardReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from store.settings.setting import setting
+from store.settings.setting import optional, setting
 from store.settings.subject import ReopenSettings, SubjectSettings
 
 
@@ -13,17 +13,15 @@ from store.settings.subject import ReopenSettings, SubjectSettings
 class ImportSettings(ReopenSettings):
     """The site, conventions and self-check of an imported autoencoder. None takes the value from its files."""
 
-    model: str | None = setting(None, SubjectSettings.description("model").help, "MODEL", unset="as the source says")
-    data: str | None = setting(
-        None, SubjectSettings.description("data").help, "DATA", unset="as the source says, or stdlib"
-    )
+    model: str | None = optional(SubjectSettings, "model", "as the source says")
+    data: str | None = optional(SubjectSettings, "data", "as the source says, or stdlib")
     layer: int | None = setting(None, "Layer, from 0, where the source says none or a wrong one", "N")
     site: str | None = setting(None, "Site, where the source says none or a wrong one", "SITE")
     layer_out: int | None = setting(None, "Of a transcoder: layer of what it explains", "N")
     site_out: str | None = setting(None, "Of a transcoder: the site it explains", "SITE")
-    context: int | None = setting(None, "Tokens per context", "N", unset="as the source says, or 256", least=2)
-    device: str | None = setting(None, SubjectSettings.description("device").help, "DEVICE", unset="auto")
-    dtype: str | None = setting(None, SubjectSettings.description("dtype").help, "TYPE", unset="auto")
+    context: int | None = optional(SubjectSettings, "context", "as the source says, or 256")
+    device: str | None = optional(SubjectSettings, "device", "auto")
+    dtype: str | None = optional(SubjectSettings, "dtype", "auto")
     check: bool = setting(True, "Measure it on text at once", unset="`check=True`")
     tokens: int = setting(4096, "Tokens to check on", "COUNT")
     explained_variance: float | None = setting(None, "As published, to compare with", "X")

@@ -45,6 +45,12 @@ def setting(
     return field(default=default, metadata={"setting": Description(help, metavar, shown, least, most)})
 
 
+def optional(kind: type[Settings], name: str, unset: str) -> Any:
+    """The setting `name` of `kind` as one that may be left out: None stands for `unset`."""
+    same = kind.description(name)
+    return setting(None, same.help, same.metavar, unset=unset, least=same.least)
+
+
 def _written(value: object) -> str:
     """Return a default as people write it: 2M, 500k, 4096, and the words of a choice."""
     if value is None or value == "" or isinstance(value, bool):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from store.settings import architectures
-from store.settings.setting import Settings, setting
+from store.settings.setting import Settings, optional, setting
 
 Packing = Literal["packed", "documents"]
 SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
@@ -51,11 +51,7 @@ class SubjectSettings(Settings):
 class ReopenSettings(Settings):
     """Settings with which a trained run is opened again; None keeps the training's."""
 
-    model: str | None = setting(
-        None, "Language model: gpt2, llama, gemma, a hub id, a folder or a run", "MODEL", unset="as in training"
-    )
-    data: str | None = setting(None, SubjectSettings.description("data").help, "DATA", unset="as in training")
-    device: str | None = setting(None, "auto, cpu, cuda, cuda:1 or mps", "DEVICE", unset="as in training")
-    dtype: str | None = setting(
-        None, "Of matrix products: auto, float32, bfloat16 or float16", "TYPE", unset="as in training"
-    )
+    model: str | None = optional(SubjectSettings, "model", "as in training")
+    data: str | None = optional(SubjectSettings, "data", "as in training")
+    device: str | None = optional(SubjectSettings, "device", "as in training")
+    dtype: str | None = optional(SubjectSettings, "dtype", "as in training")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from store.settings.setting import setting
+from store.settings.setting import optional, setting
 from store.settings.subject import ReopenSettings, SubjectSettings
 
 
@@ -25,8 +25,6 @@ class IndexSettings(ReopenSettings):
 class EvaluateSettings(ReopenSettings):
     """Settings of `monosem eval`; without text or activations it measures on the training's held-out text."""
 
-    data: str | None = setting(
-        None, SubjectSettings.description("data").help, "DATA", unset="what was held out from the training"
-    )
+    data: str | None = optional(SubjectSettings, "data", "what was held out from the training")
     activations: str | None = setting(None, "Measure on an array: .npy, .h5:DATASET, .safetensors:NAME", "FILE")
     tokens: int | None = setting(None, "Tokens to measure on (500k, 2M)", "COUNT", unset="500k")

@@ -197,7 +197,7 @@ def test_output_that_cannot_be_written(runs: Path) -> None:
                 cwd=ROOT,
             )
             assert done.returncode == 1, arguments
-            assert b"No space left on device" in done.stderr
+            assert b"cannot write the output: No space left on device" in done.stderr
             assert len(done.stderr.splitlines()) <= 2
 
 

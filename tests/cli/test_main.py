@@ -48,7 +48,7 @@ MOST = {
     "train --help": 22,
     "index --help": 21,
     "runs": 34,
-    "label RUN": 32,
+    "label RUN": 34,
     "verify RUN": 46,
     "show RUN": 80,
     "show RUN 0": 80,

@@ -163,19 +163,10 @@ def weighted_rows(weight_BK: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Ten
     (n_tokens, k), d_in = feature_BK.shape, rows_FD.shape[1]
     out_BD = rows_FD.new_empty(n_tokens, d_in)
     if n_tokens:
-        width, warps = _slice(d_in)
+        operands = weight_BK.contiguous(), rows_FD.contiguous(), feature_BK.contiguous(), out_BD
+        slices, shape = _slices(d_in)
         with torch.cuda.device_of(rows_FD):  # type: ignore[no-untyped-call]
-            _weighted_rows[n_tokens, triton.cdiv(d_in, width)](
-                weight_BK.contiguous(),
-                rows_FD.contiguous(),
-                feature_BK.contiguous(),
-                out_BD,
-                k,
-                d_in,
-                R=ROWS,
-                W=width,
-                num_warps=warps,
-            )
+            _weighted_rows[n_tokens, slices](*operands, k, d_in, **shape)
     return out_BD
 
 
@@ -184,19 +175,10 @@ def row_products(left_BD: Tensor, rows_FD: Tensor, feature_BK: Tensor) -> Tensor
     (n_tokens, k), d_in = feature_BK.shape, rows_FD.shape[1]
     out_BK = rows_FD.new_empty(n_tokens, k)
     if n_tokens:
-        width, warps = _slice(d_in)
+        operands = left_BD.contiguous(), rows_FD.contiguous(), feature_BK.contiguous(), out_BK
+        _, shape = _slices(d_in)
         with torch.cuda.device_of(rows_FD):  # type: ignore[no-untyped-call]
-            _row_products[n_tokens * triton.cdiv(k, ROWS),](
-                left_BD.contiguous(),
-                rows_FD.contiguous(),
-                feature_BK.contiguous(),
-                out_BK,
-                k,
-                d_in,
-                R=ROWS,
-                W=width,
-                num_warps=warps,
-            )
+            _row_products[n_tokens * triton.cdiv(k, ROWS),](*operands, k, d_in, **shape)
     return out_BK
 
 
@@ -216,35 +198,18 @@ def summed_by_feature(weight_BK: Tensor, left_BD: Tensor, entries: EntryList) ->
     n_pieces = len(feature_P)
     out_FD = left_BD.new_empty(entries.d_sae, d_in)
     part_PD = left_BD.new_empty(n_pieces, d_in, dtype=torch.float32)
-    width, warps = _slice(d_in)
-    slices = triton.cdiv(d_in, width)
+    operands = weight_BK.contiguous(), left_BD.contiguous(), entry_E, token_E, start_G, feature_P, first_G
+    sizes, (slices, shape) = (entries.d_sae, d_in), _slices(d_in)
     with torch.cuda.device_of(left_BD):  # type: ignore[no-untyped-call]
         _summed_by_feature[n_pieces + entries.d_sae, slices](
-            weight_BK.contiguous(),
-            left_BD.contiguous(),
-            entry_E,
-            token_E,
-            start_G,
-            feature_P,
-            first_G,
-            out_FD,
-            part_PD,
-            n_pieces,
-            entries.d_sae,
-            d_in,
-            LENGTH=length,
-            R=ROWS,
-            W=width,
-            num_warps=warps,
+            *operands, out_FD, part_PD, n_pieces, *sizes, LENGTH=length, **shape
         )
         if n_pieces:
-            _joined_pieces[n_pieces, slices](
-                feature_P, first_G, part_PD, out_FD, entries.d_sae, d_in, R=ROWS, W=width, num_warps=warps
-            )
+            _joined_pieces[n_pieces, slices](feature_P, first_G, part_PD, out_FD, *sizes, **shape)
     return out_FD
 
 
-def _slice(d_in: int) -> tuple[int, int]:
-    """Return the columns of a slice, and the warps that share them, four columns per thread."""
+def _slices(d_in: int) -> tuple[int, dict[str, int]]:
+    """Return the slices that a row is cut into, and a program's rows, columns and warps, four columns per thread."""
     width = min(WIDTH, max(16, triton.next_power_of_2(d_in)))
-    return width, max(1, width // 128)
+    return triton.cdiv(d_in, width), {"R": ROWS, "W": width, "num_warps": max(1, width // 128)}

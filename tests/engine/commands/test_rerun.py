@@ -20,7 +20,6 @@ from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index import segment_writer as filling
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, complete_segments
 from store.run.folder import RunFolder
@@ -160,7 +159,7 @@ def kill_behind_first_segment(run: RunFolder, patch: pytest.MonkeyPatch, given: 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 4 contexts."""
-    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 4 * CONTEXT)
+    monkeypatch.setattr(SegmentBuilder, "most_tokens", 4 * CONTEXT)
 
 
 @pytest.mark.usefixtures("small_segments")

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -252,7 +253,7 @@ def test_a_stream_resumes_from_any_position(
         whole = rows_of(stream_of(LONGER, encoding, size, packing, 5, epochs=2))
         stream = stream_of(LONGER, encoding, size, packing, 5, epochs=2)
         assert rows_of(stream, batch, taken) == whole[:taken]
-        position = StreamPosition(**json.loads(json.dumps(stream.position.to_json())))
+        position = StreamPosition(**json.loads(json.dumps(asdict(stream.position))))
         resumed = stream_of(LONGER, encoding, size, packing, 5, epochs=2, position=position)
         assert resumed.position == stream.position
         assert rows_of(resumed, batch, first=taken) == whole[taken:]

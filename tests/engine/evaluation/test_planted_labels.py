@@ -45,7 +45,7 @@ def test_tokens_by_hand() -> None:
         ConceptSpan(space, 9, 10),  # the space in front of x
         ConceptSpan(word, 3, 5),  # overlaps another span of its concept
     ]
-    assert token_concepts(encoding.offsets(text), spans) == [
+    assert token_concepts(encoding.located(text)[1], spans) == [
         (whole,),
         (quotation, whole),
         (quotation, word, whole),

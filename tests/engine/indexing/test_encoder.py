@@ -30,13 +30,11 @@ def by_hand(sae: TopKSae, x_ND: torch.Tensor) -> list[dict[int, float]]:
 
 @pytest.mark.parametrize("bias", [0.0, -1.5, -100.0])
 @pytest.mark.parametrize("rows", [3, 512])
-def test_the_largest_of_each_token(bias: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "FEWEST_ROWS", rows)
-    monkeypatch.setattr(encoding, "ENCODED", D_SAE)
+def test_the_largest_of_each_token(bias: float, rows: int) -> None:
     sae, x_ND = sae_of(bias), torch.randn(40, D_IN, generator=torch.Generator().manual_seed(2))
     counted_N = np.arange(50) % 5 != 0
     assert encoding._groups(sae, x_ND.device)
-    found, expected = encode_rows(sae, x_ND, counted_N), iter(by_hand(sae, x_ND))
+    found, expected = encode_rows(sae, x_ND, counted_N, rows), iter(by_hand(sae, x_ND))
     for counted, first, last in zip(counted_N, found.indptr, found.indptr[1:], strict=False):
         mine = dict(zip(found.feature[first:last].tolist(), found.act[first:last].tolist(), strict=True))
         assert mine == pytest.approx(next(expected) if counted else {}, abs=1e-5)

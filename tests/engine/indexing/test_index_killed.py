@@ -23,10 +23,9 @@ from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from store.files import sealed_hdf5 as hdf5
 from store.files.errors import MonosemError
-from store.index import segment_writer as filling
 from store.index.merge_run import clear_merged
 from store.index.reader import FeatureStore
-from store.index.segment import SparseRows, complete_segments, covered
+from store.index.segment import SegmentBuilder, SparseRows, complete_segments, covered
 from store.run.folder import RunFolder
 from store.verify.run_check import verify_run
 from tests.dying import DONE, deaths, forked
@@ -39,7 +38,7 @@ TOKENS = 11 * CONTEXT
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     """A subject of 11 contexts, in three segments, of which the model is asked nothing any more."""
     small_forwards(monkeypatch)
-    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 4 * CONTEXT)
+    monkeypatch.setattr(SegmentBuilder, "most_tokens", 4 * CONTEXT)
     subject, weights = llama_topk_packed()
     sae = from_weights(weights, torch.device("cpu"))
     batches = list(captured_batches(subject.lm, [subject.site()], subject.stream("all"), 11))

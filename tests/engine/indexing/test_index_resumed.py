@@ -17,7 +17,6 @@ from engine.indexing.index_run import build_index
 from engine.jobs.subject import Subject
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError
-from store.index import segment_writer as filling
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, common_path, complete_segments
 from store.run.folder import RunFolder
@@ -44,7 +43,7 @@ class Killed(BaseException):
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 8 contexts, two forwards each."""
     small_forwards(monkeypatch)
-    monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", 8 * CONTEXT)
+    monkeypatch.setattr(SegmentBuilder, "most_tokens", 8 * CONTEXT)
 
 
 @pytest.fixture

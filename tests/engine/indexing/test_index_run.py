@@ -22,11 +22,10 @@ from engine.runtime.progress import Silent
 from engine.sae import base
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index import segment_writer as filling
 from store.index.columns import QUANTILES
 from store.index.merge import merge
 from store.index.reader import FeatureStore
-from store.index.segment import SegmentCoverage, covered
+from store.index.segment import SegmentBuilder, SegmentCoverage, covered
 from store.query.histogram import activation_histogram, density_histogram
 from store.run.folder import RunFolder
 from store.run.weights import SaeWeights
@@ -70,7 +69,7 @@ def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     run = run_with(weights, tmp_path_factory.mktemp("index") / "run")
     with pytest.MonkeyPatch.context() as patch:
         small_forwards(patch)
-        patch.setattr(filling, "MAX_SEGMENT_TOKENS", 14 * CONTEXT)  # no whole number of forwards of 4 contexts: 12 is
+        patch.setattr(SegmentBuilder, "most_tokens", 14 * CONTEXT)  # no whole number of forwards of 4 contexts: 12 is
         merged: list[SegmentCoverage] = []
         patch.setattr(module, "merge", lambda index, *args: (merged.append(covered(index)), merge(index, *args)))
         build_index(run, subject, ALL, Silent())
@@ -380,7 +379,7 @@ def test_how_it_is_cut_into_segments_changes_nothing(
     small_forwards(monkeypatch)
     found: list[bytes] = []
     for contexts in (4, 8, 1000):
-        monkeypatch.setattr(filling, "MAX_SEGMENT_TOKENS", contexts * CONTEXT)
+        monkeypatch.setattr(SegmentBuilder, "most_tokens", contexts * CONTEXT)
         subject, weights = CASES[case]()
         run = run_with(weights, tmp_path / str(contexts))
         build_index(run, subject, ALL, Silent())

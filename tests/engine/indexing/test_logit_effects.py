@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing import logit_effects as module
 from engine.indexing.logit_effects import logit_directions, logit_effects, neighbours
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, resolve_site
@@ -100,19 +99,16 @@ def test_logits_move_as_the_table_says() -> None:
     assert torch.corrcoef(torch.stack([moved, expected]))[0, 1] > 0.999
 
 
-def test_small_pieces_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_pieces_give_the_same() -> None:
     lm = tiny("gpt2")
     place = resolve_site(lm, "mlp_act", 0)
     W_FD = rows(N_FEATURES, place.d_in)
     whole, near = logit_effects(lm, place, W_FD), neighbours(W_FD, 3)
-    monkeypatch.setattr(module, "SCRATCH", 2 * VOCAB)
-    monkeypatch.setattr(module, "VOCAB_BLOCK", 10)
-    pieces = logit_effects(lm, place, W_FD)
+    pieces = logit_effects(lm, place, W_FD, scratch=2 * VOCAB, block=10)
     np.testing.assert_array_equal(pieces.top_id_FT, whole.top_id_FT)
     np.testing.assert_array_equal(pieces.bottom_id_FT, whole.bottom_id_FT)
     np.testing.assert_allclose(pieces.top_value_FT, whole.top_value_FT, rtol=1e-4)
-    monkeypatch.setattr(module, "COMPARED", 2 * N_FEATURES)
-    np.testing.assert_array_equal(neighbours(W_FD, 3)[0], near[0])
+    np.testing.assert_array_equal(neighbours(W_FD, 3, compared=2 * N_FEATURES)[0], near[0])
 
 
 def test_half_precision_weights_are_read_in_full() -> None:

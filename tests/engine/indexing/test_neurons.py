@@ -10,8 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing import logit_effects as effects
-from engine.indexing import neurons as module
 from engine.indexing.logit_effects import BINS, logit_effects
 from engine.indexing.neurons import aligned_neurons
 from engine.model.language_model import LanguageModel
@@ -76,17 +74,15 @@ def test_where_there_are_no_neurons_to_compare_with(family: str, site: str, laye
     assert aligned_neurons(lm, resolve_site(lm, site, layer), rows(N_FEATURES, D_MODEL)) is None
 
 
-def test_small_pieces_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_pieces_give_the_same() -> None:
     lm = tiny("gpt2")
     place, W_FD = resolve_site(lm, "resid_post", 1), rows(N_FEATURES, D_MODEL)
     whole, table = aligned_neurons(lm, place, W_FD), logit_effects(lm, place, W_FD)
-    monkeypatch.setattr(module, "SCRATCH", 2 * D_MLP)
-    monkeypatch.setattr(effects, "BINNED", 2 * VOCAB)
-    pieces = aligned_neurons(lm, place, W_FD)
+    pieces = aligned_neurons(lm, place, W_FD, scratch=2 * D_MLP)
     assert whole is not None
     assert pieces is not None
     np.testing.assert_array_equal(pieces[0], whole[0])
-    np.testing.assert_array_equal(logit_effects(lm, place, W_FD).histogram_FB, table.histogram_FB)
+    np.testing.assert_array_equal(logit_effects(lm, place, W_FD, scratch=2 * VOCAB).histogram_FB, table.histogram_FB)
 
 
 @pytest.mark.parametrize("family", PARTS)

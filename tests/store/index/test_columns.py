@@ -25,11 +25,10 @@ def entries(seed: int = 0) -> tuple[NDArray[np.float16], NDArray[np.uint32], NDA
 
 @pytest.mark.parametrize("pool", [1, 4, 1024])
 @pytest.mark.parametrize(("block", "piece"), [(1, 1), (3, 2), (7, 1000), (1000, 5), (1000, 1000)])
-def test_cut_anywhere(block: int, piece: int, pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "PIECE", piece)
-    monkeypatch.setattr(columns, "TOP_TOKEN_POOL", pool)
+def test_cut_anywhere(block: int, piece: int, pool: int) -> None:
     act, token, vocab = entries()
     found = CorpusColumns.empty(COUNT_F)
+    found.piece, found.pool = piece, pool
     for at in range(0, len(act), block):
         found.take(at, act[at : at + block], token[at : at + block], vocab.__getitem__)
     end = np.cumsum(COUNT_F)
@@ -48,8 +47,7 @@ def test_cut_anywhere(block: int, piece: int, pool: int, monkeypatch: pytest.Mon
         assert found.top_sum_F[feature] == totals.get(best, 0.0)
 
 
-def test_only_what_can_matter_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "TOP_TOKEN_POOL", 4)
+def test_only_what_can_matter_is_looked_up() -> None:
     asked: list[int] = []
 
     def look(token: NDArray[np.uint32]) -> NDArray[np.int32]:
@@ -57,7 +55,9 @@ def test_only_what_can_matter_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> N
         return vocab[token]
 
     act, token, vocab = entries()
-    CorpusColumns.empty(COUNT_F).take(0, act, token, look)
+    found = CorpusColumns.empty(COUNT_F)
+    found.pool = 4
+    found.take(0, act, token, look)
     end = np.cumsum(COUNT_F)
     wanted = [token[stop - n : stop][:4].tolist() for stop, n in zip(end, COUNT_F, strict=True)]
     assert asked == [one for some in wanted for one in some]

@@ -216,6 +216,6 @@ def test_nothing_is_listed_while_nothing_happens(writer: Writer, monkeypatch: py
     _age(writer.run, 20)
     assert [watch.changed(), watch.changed()] == [True, False]
     calls = []
-    monkeypatch.setattr(growth, "_stamp", lambda path: calls.append(path) or ())
+    monkeypatch.setattr(growth, "stamp", lambda path: calls.append(path) or ())
     watch.changed()
     assert calls == [writer.run.features, writer.run.index]

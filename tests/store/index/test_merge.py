@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.index import columns, segment_columns
-from store.index import merge as merging
+from store.index import segment_columns
+from store.index.columns import CorpusColumns
 from store.index.merge import BYTES_PER_ENTRY, feature_groups, merge
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, TokenRows, segment_path
@@ -48,7 +48,7 @@ def test_bit_identical_for_any_memory(tmp_path: Path) -> None:
 
 
 def test_the_same_for_any_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "TOP_TOKEN_POOL", 6)  # as with features of more than 1 024 entries
+    monkeypatch.setattr(CorpusColumns, "pool", 6)  # as with features of more than 1 024 entries
     monkeypatch.setattr(segment_columns, "ROWS", 7)
     raw = random_raw(2, n_contexts=24)
     merge(build_index(tmp_path / "whole", raw, 24), tmp_path / "whole.h5")
@@ -129,11 +129,10 @@ def test_an_unfinished_index_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "features.h5").exists()
 
 
-def test_more_tokens_than_32_bits_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tokens_than_32_bits_name(tmp_path: Path) -> None:
     index = build_index(tmp_path, random_raw(5), 3)
-    monkeypatch.setattr(merging, "MAX_TOKENS", 10)
     with pytest.raises(MonosemError, match="up to 10 tokens"):
-        merge(index, tmp_path / "features.h5")
+        merge(index, tmp_path / "features.h5", most=10)
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +142,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(columns.CorpusColumns, "write", fail)
+    monkeypatch.setattr(CorpusColumns, "write", fail)
     with pytest.raises(KeyboardInterrupt):
         merge(index, tmp_path / "features.h5")
     assert sorted(tmp_path.rglob("*")) == before

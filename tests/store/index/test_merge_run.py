@@ -153,3 +153,13 @@ def test_an_index_that_is_discarded_loses_its_name_first(tmp_path: Path, monkeyp
     begun(tmp_path, 2)
     discard(run.index)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_an_index_that_is_a_link_only_the_link_is_discarded(tmp_path: Path) -> None:
+    run, elsewhere = RunFolder(tmp_path / "run"), begun(tmp_path / "elsewhere", 2)
+    run.path.mkdir()
+    for name in (".index.old", "index"):
+        (run.path / name).symlink_to(elsewhere.index)
+    discard(run.index)
+    assert list(run.path.iterdir()) == []
+    assert segments_coverage(elsewhere.index) is not None

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.index import reader
 from store.index.reader import FeatureStore
 from store.index.segment import segment_path
 from store.query.examples import sections
@@ -81,8 +80,8 @@ def test_postings(store: FeatureStore, feature: int) -> None:
 
 @pytest.mark.parametrize("at_once", [0, 2, 1 << 16])
 def test_entries_at_ranks(store: FeatureStore, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_AT_ONCE", at_once)
-    monkeypatch.setattr(reader, "FEW", at_once)
+    monkeypatch.setattr(store, "at_once", at_once)
+    monkeypatch.setattr(store, "few", at_once)
     for feature in ALIVE:
         truth = RAW.falling(feature)
         ranks = np.random.default_rng(feature).integers(0, len(truth), 6)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.index import columns, segment
+from store.index.columns import QUANTILES, CorpusColumns
 from store.index.feature_ids import FeatureIds, feature_dtype
 from store.index.index_file import RULES, IndexFile
 from store.index.merge import merge
@@ -54,8 +54,8 @@ def assert_columns(found: dict[str, np.ndarray], raw: Raw) -> None:
         assert found["feature/count"][feature] == len(acts)
         assert found["feature/max"][feature] == max(acts, default=0.0)
         assert found["feature/sum"][feature] == pytest.approx(math.fsum(acts), rel=1e-12)
-        assert found["feature/top_token"][feature] == raw.top_token(feature, columns.TOP_TOKEN_POOL)
-        for q, value in zip(columns.QUANTILES, found["feature/quantiles"][feature], strict=True):
+        assert found["feature/top_token"][feature] == raw.top_token(feature, CorpusColumns.pool)
+        for q, value in zip(QUANTILES, found["feature/quantiles"][feature], strict=True):
             assert value == (acts[round((1 - q) * (len(acts) - 1))] if acts else 0.0)
 
 
@@ -109,7 +109,7 @@ def test_no_activation_at_all(tmp_path: Path) -> None:
 
 
 def test_top_token_looks_at_the_strongest_entries_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "TOP_TOKEN_POOL", 3)
+    monkeypatch.setattr(CorpusColumns, "pool", 3)
     acts = [(5, 9.0), (6, 8.0), (6, 0.5), (7, 7.0), (6, 0.5), (7, 0.5), (7, 0.5)]
     raw = Raw(5, [[RawToken(token, 0, True, {0: act}) for token, act in acts]])
     found = datasets(segment_path(build_index(tmp_path, raw, 1), 0))
@@ -117,13 +117,13 @@ def test_top_token_looks_at_the_strongest_entries_only(tmp_path: Path, monkeypat
     assert found["feature/top_sum"][0] == 9.0
 
 
-def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits(tmp_path: Path) -> None:
     assert feature_dtype(1 << 16) is np.uint16
     assert feature_dtype((1 << 16) + 1) is np.uint32
     with pytest.raises(MonosemError, match="16777216 features"):
         SegmentBuilder(1 << 24)
-    monkeypatch.setattr(segment, "MAX_SEGMENT_TOKENS", 4)
     builder = SegmentBuilder(5)
+    builder.most_tokens = 4
     builder.add(*as_rows([[RawToken(1, 0, True, {})] * 3]))
     with pytest.raises(ValueError, match="4 tokens, not 5"):
         builder.add(*as_rows([[RawToken(1, 0, True, {})] * 2]))

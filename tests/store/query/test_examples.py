@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.index import reader
 from store.index.reader import FeatureStore
 from store.query import examples
 from store.query.examples import Section, interval_name, sections
@@ -23,10 +22,9 @@ BEFORE, AFTER = 4, 2
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
     """The index of RAW, open."""
     run = build_store(tmp_path_factory.mktemp("run"), RAW, 16, merged=request.param != "segments")
-    with pytest.MonkeyPatch.context() as patch, FeatureStore.open(run.path) as opened:
+    with FeatureStore.open(run.path) as opened:
         if "large" in request.param:
-            patch.setattr(reader, "FEW", 1)
-            patch.setattr(reader, "_TOKENS_HELD", 1)
+            opened.few = opened.tokens_held = 1
         yield opened
 
 

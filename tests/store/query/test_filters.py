@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.index import index_part as part
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.filter_parser import FilterError, parse_filter
@@ -142,10 +141,9 @@ def test_dead_and_alive(source: FilterSource, sample: Sample) -> None:
 @given(token=st.integers(0, len(VOCAB) - 1), near=st.sampled_from([0, 7, 1 << 14]), block=st.sampled_from([5, 1 << 17]))
 def test_fires_on_a_token(source: FilterSource, sample: Sample, token: int, near: int, block: int) -> None:
     fresh = FilterSource(source.store, {})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(part, "NEAR", near)
-        patch.setattr(part, "BLOCK_TOKENS", block)
-        use = fresh.use_of(TokenName("", id=token))
+    for part in source.store.parts:
+        part.near, part.block_tokens = near, block
+    use = fresh.use_of(TokenName("", id=token))
     here = sample.token_N == token
     dense = sample.dense_NF.astype(np.float64)
     assert use.count_F.tolist() == (dense[here] > 0).sum(axis=0).tolist()

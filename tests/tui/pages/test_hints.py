@@ -7,7 +7,7 @@ import pytest
 from monosem_tui.draw.spans import text_of, width_of
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS
-from monosem_tui.widgets.status import hints
+from monosem_tui.pages.header import hints
 
 PLACE = Where.PAGE
 OWN = [Action(f"a.{key}", "x", (key,), key, PLACE, key, f"{key} does this") for key in "abc"]
