@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.hdf5_arrays import array_shapes
+from store.files.hdf5_arrays import array_shape
 
 BLOCK_ROWS = 1024
 """Most rows of a block: enough that a read is worth its seek."""
@@ -276,7 +276,7 @@ def _opened(path: Path) -> Iterator[_File]:
                 yield _safetensors(tensors)
         else:
             with h5py.File(path, "r", locking=False) as file:
-                yield _hdf5(file, path)
+                yield _hdf5(file)
     except (OSError, ValueError, EOFError, RuntimeError, OverflowError, BadZipFile, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise MonosemError(
@@ -290,20 +290,30 @@ def _npy(array: Any) -> _File:
     return _File({"": array.shape}, lambda _: _dtype_name(array.dtype), lambda _: _numpy_reader(array))
 
 
-def _hdf5(file: h5py.File, path: Path) -> _File:
-    found = array_shapes(file, path)
+def _hdf5(file: h5py.File) -> _File:
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.shape is not None:
+            shapes[name] = item.shape
+
+    def found(name: str) -> h5py.Dataset:
+        array_shape(file[name].id, name, file.id.get_filesize())  # HDF5 would read any file that we may read
+        return file[name]
+
+    file.visititems(note)
 
     def dtype(name: str) -> str:
         # NumPy has no bfloat16: monosem's own shards store its bits as uint16, with an attribute.
-        array = file[name]
+        array = found(name)
         named = array.attrs.get("dtype", file.attrs.get("dtype")) if array.dtype == np.uint16 else None
         return "bfloat16" if named == "bfloat16" else _dtype_name(array.dtype)
 
     return _File(
-        {name: one.shape for name, one in found.items()},
+        shapes,
         dtype,
-        lambda name: _numpy_reader(file[name], dtype(name)),
-        lambda name: (file[name].chunks or (1,))[0],
+        lambda name: _numpy_reader(found(name), dtype(name)),
+        lambda name: (found(name).chunks or (1,))[0],
     )
 
 
