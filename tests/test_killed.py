@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.commands import export_sae, extract, import_sae, rerun, train, train_lm  # noqa: F401 once for all forks
 from monosem_tui.cli.main import run as monosem
 from store.run.folder import RunFolder
 from tests.dying import DONE, deaths, forked, places
