@@ -45,7 +45,7 @@ class Killed:
 
 
 CASES = {
-    "lm": Killed(f"lm --data text.txt --checkpoint-every 5 --out runs/new {LM}", "--resume"),
+    "lm": Killed(f"lm --data text.txt --out runs/new {LM}", "--resume"),
     "extract": Killed("extract --model models/lm --data text.txt --layer 0 --tokens 1k --out runs/new", "--resume"),
     "train": Killed(f"{TRAIN} runs/new --k 4", "--resume"),
     "sweep": Killed(f"{TRAIN} runs/new --k 2,4", "--resume"),
