@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import h5py
 import numpy as np
 import pytest
 
+from monosem_tui.cli import output
 from monosem_tui.cli.main import run as monosem
 from store.files.sealed_hdf5 import SEAL_BYTES
 from tests.patience import PATIENCE
@@ -371,7 +373,7 @@ def test_no_space_left(limit: int, place: Place) -> None:
         "training: 0 of",
         pytest.param("reconstruction: 0 of", marks=SLOW),
         pytest.param("indexing: 0 of", marks=SLOW),
-        "merging",
+        pytest.param("merging", marks=SLOW),
     ],
 )
 def test_interrupted_then_resumed(moment: str, place: Place) -> None:
@@ -379,6 +381,28 @@ def test_interrupted_then_resumed(moment: str, place: Place) -> None:
     assert found.returncode == 2, found.stderr
     assert found.stdout == ""
     assert _complaint(found.stderr) == ["monosem: stopped; run the same command with --resume to go on"]
+    assert monosem(train("--resume")(place)) == 0
+    assert (place.out / "features.h5").is_file()
+    assert not list(place.out.rglob("*.tmp-*"))
+
+
+def test_interrupted_while_merging_then_resumed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a process of its own, which takes longer to start than the training."""
+    told = output.narrate
+
+    def narrate(text: str) -> None:
+        told(text)
+        if "merging" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "narrate", narrate)
+        assert monosem(train()(place)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert _complaint(said.err) == ["monosem: stopped; run the same command with --resume to go on"]
     assert monosem(train("--resume")(place)) == 0
     assert (place.out / "features.h5").is_file()
     assert not list(place.out.rglob("*.tmp-*"))
