@@ -53,7 +53,9 @@ CASES = {
     "merge": Killed("merge runs/begun", done="runs/begun/.index.old", tidy="eval runs/begun --tokens 1k"),
     "eval": Killed("eval runs/plain --tokens 1k"),
     "label": Killed("label runs/done 3 word"),
-    "import": Killed("import sae --model models/lm --data text.txt --tokens 500 --out runs/new"),
+    "import": Killed(
+        "import sae --model models/lm --data text.txt --tokens 500 --out runs/new", done="runs/new/sae.h5"
+    ),
     "export saelens": Killed("export runs/done --to saelens --out out"),
     "export html": Killed("export runs/done --to html --out out", done="out"),
 }
