@@ -166,6 +166,9 @@ def on_array(name: str, *flags: str) -> Arguments:
     ]
 
 
+NPY = b"\x93NUMPY\x01\x00d\x00"
+"""Head of an .npy file with a header of 100 bytes."""
+ODD_SHAPE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 16)}"
 ROWS = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
 
 
@@ -258,6 +261,8 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "empty file of an array": (write("a.npy", b""), on_array("a.npy"), "a.npy"),
     "array with NaN": (rows_with_nan, on_array("a.npy"), "row 123"),
     "array beyond float32": (array("a.npy", np.full((40, 4), 1e300)), on_array("a.npy"), "row 0"),
+    "array with a header that never ends": (write("a.npy", NPY + b"[" * 100), on_array("a.npy"), "a.npy"),
+    "array of an odd shape": (write("a.npy", NPY + ODD_SHAPE.ljust(99) + b"\n"), on_array("a.npy"), "a.npy"),
     "truncated array": (truncated_array, on_array("a.npy"), "a.npy"),
     "no safetensors": (write("a.safetensors", b"\x08" + bytes(40)), on_array("a.safetensors"), "a.safetensors"),
     "two datasets": (two_datasets, on_array("a.h5"), "early [400, 16], late [400, 16]"),
