@@ -8,6 +8,7 @@ package lists the datasets. Shapes: N tokens, C contexts, F features, T listed t
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -146,8 +147,10 @@ def discard(index: Path) -> None:
     aside = index.with_name(f".{index.name}.old")
     remove(aside)
     if index.is_dir():
-        index.rename(aside)
+        with suppress(OSError):  # not every file system renames folders
+            index.rename(aside)
         remove(aside)
+        remove(index)
 
 
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:

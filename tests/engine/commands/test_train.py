@@ -228,5 +228,8 @@ def test_too_little_text_to_hold_any_out_is_said(place: Place) -> None:
 
 
 def test_a_run_that_is_being_written_to_is_refused(place: Place) -> None:
-    with place.run("run").locked(), pytest.raises(MonosemError, match="another monosem is writing"):
+    with (
+        place.run("run").locked(),
+        pytest.raises(MonosemError, match=r"another monosem \(process \d+ on .*\) is writing"),
+    ):
         place.train("run", **place.settings())
