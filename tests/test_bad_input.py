@@ -21,6 +21,7 @@ import pytest
 
 from monosem_tui.cli import output
 from monosem_tui.cli.main import run as monosem
+from store.files.atomic import write_json
 from store.files.sealed_hdf5 import SEAL_BYTES
 from tests.patience import PATIENCE
 from tests.sample_run import build_sample
@@ -145,6 +146,13 @@ def newer_run(place: Place) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 9}))
 
 
+def odd_evaluation(place: Place) -> None:
+    """A trained run whose run.json has an evaluation without figures."""
+    finished_run(place)
+    path = place.out / "run.json"
+    write_json(path, json.loads(path.read_text()) | {"evaluation": {"l0": []}})
+
+
 def damaged_sae(place: Place) -> None:
     """A trained run whose weights were cut off."""
     finished_run(place)
@@ -248,6 +256,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "newer run": (newer_run, on("show"), "schema version 9"),
     "truncated store": (truncated_store, on("show", "0"), "truncated"),
     "no HDF5": (no_hdf5, on("show", "0"), "not a monosem file"),
+    "odd evaluation": (odd_evaluation, lambda place: ["train", "--resume", "--out", str(place.out)], "makes no sense"),
     "damaged weights": (damaged_sae, on("eval"), "truncated"),
     "no such feature": (sample, on("show", "480"), "480"),
     "no such run": (nothing, on("show", "0"), "it"),
