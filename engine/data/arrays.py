@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -270,7 +271,7 @@ def _opened(path: Path) -> Iterator[_File]:
     kind = path.suffix.lower()
     try:
         if kind == ".npy":
-            yield _npy(np.load(path, mmap_mode="r", allow_pickle=False))
+            yield _npy(_mapped(path))
         elif kind == ".safetensors":
             with safe_open(path, framework="pt") as tensors:
                 yield _safetensors(tensors)
@@ -282,6 +283,13 @@ def _opened(path: Path) -> Iterator[_File]:
         raise MonosemError(
             f"cannot read {path}: {reason}", "It may be truncated, pickled or of another format: write it again."
         ) from error
+
+
+def _mapped(path: Path) -> Any:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (TypeError, SyntaxError, RecursionError, TokenError) as error:  # numpy reads the header as Python
+        raise ValueError(f"its header is damaged: {error}") from error
 
 
 def _npy(array: Any) -> _File:
