@@ -13,6 +13,7 @@ from textual import events, work
 from textual.app import App
 from textual.message import Message
 from textual.timer import Timer
+from textual.worker import WorkerFailed
 
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import Memory, recall
@@ -69,6 +70,8 @@ class MonosemApp(App[None]):
         self._kept, self._keeping = session.memory, cast(Timer | None, None)
         self.views: dict[str, MonosemScreen] = {}
         """The screens shown so far, by the names of `VIEWS`: kept, so that returning is instant and exact."""
+        self.failure: MonosemError | None = None
+        """The reason that the app cannot go on, such as a damaged file; for the command line to print."""
 
     def _view(self, name: str) -> MonosemScreen:
         if name not in self.views:
@@ -78,6 +81,15 @@ class MonosemApp(App[None]):
             screen.parts += (theme, CommandLine(screen, theme), PictureFile(screen))
             self.install_screen(screen, f"{name} {id(screen)}")
         return self.views[name]
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with a sentence for what no screen has caught; Textual shows a traceback of anything else."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if not isinstance(cause, MonosemError):
+            super()._handle_exception(error)
+        elif self.failure is None:
+            self.failure = cause
+            self.exit(return_code=cause.exit_code)
 
     async def on_event(self, event: events.Event) -> None:
         """Pass each key and each paste to the screen in order; Textual handles the rest."""

@@ -37,7 +37,7 @@ def browse(
         The exit code.
 
     Raises:
-        MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened.
+        MonosemError: there is no terminal, nothing listens at the socket, or the run cannot be opened or read.
     """
     if attach is not None:
         from store.live.socket_file import connect
@@ -76,6 +76,8 @@ def browse(
         finally:
             app.keep()
             run = session.run  # another run may have been opened meanwhile
+        if app.failure is not None:
+            raise app.failure
         return app.return_code or 0
     finally:
         if run is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,9 @@ import h5py
 import numpy as np
 import pytest
 
+from monosem_tui.cli import output
 from monosem_tui.cli.main import run as monosem
+from store.files.atomic import write_json
 from store.files.sealed_hdf5 import SEAL_BYTES
 from tests.patience import PATIENCE
 from tests.sample_run import build_sample
@@ -143,6 +146,13 @@ def newer_run(place: Place) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 9}))
 
 
+def odd_evaluation(place: Place) -> None:
+    """A trained run whose run.json has an evaluation without figures."""
+    finished_run(place)
+    path = place.out / "run.json"
+    write_json(path, json.loads(path.read_text()) | {"evaluation": {"l0": []}})
+
+
 def damaged_sae(place: Place) -> None:
     """A trained run whose weights were cut off."""
     finished_run(place)
@@ -164,6 +174,9 @@ def on_array(name: str, *flags: str) -> Arguments:
     ]
 
 
+NPY = b"\x93NUMPY\x01\x00d\x00"
+"""Head of an .npy file with a header of 100 bytes."""
+ODD_SHAPE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 16)}"
 ROWS = np.random.default_rng(0).standard_normal((400, 16)).astype(np.float32)
 
 
@@ -299,6 +312,7 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "newer run": (newer_run, on("show"), "schema version 9"),
     "truncated store": (truncated_store, on("show", "0"), "truncated"),
     "no HDF5": (no_hdf5, on("show", "0"), "not a monosem file"),
+    "odd evaluation": (odd_evaluation, lambda place: ["train", "--resume", "--out", str(place.out)], "makes no sense"),
     "damaged weights": (damaged_sae, on("eval"), "truncated"),
     "no such feature": (sample, on("show", "480"), "480"),
     "no such run": (nothing, on("show", "0"), "it"),
@@ -312,6 +326,8 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "empty file of an array": (write("a.npy", b""), on_array("a.npy"), "a.npy"),
     "array with NaN": (rows_with_nan, on_array("a.npy"), "row 123"),
     "array beyond float32": (array("a.npy", np.full((40, 4), 1e300)), on_array("a.npy"), "row 0"),
+    "array with a header that never ends": (write("a.npy", NPY + b"[" * 100), on_array("a.npy"), "a.npy"),
+    "array of an odd shape": (write("a.npy", NPY + ODD_SHAPE.ljust(99) + b"\n"), on_array("a.npy"), "a.npy"),
     "truncated array": (truncated_array, on_array("a.npy"), "a.npy"),
     "no safetensors": (write("a.safetensors", b"\x08" + bytes(40)), on_array("a.safetensors"), "a.safetensors"),
     "two datasets": (two_datasets, on_array("a.h5"), "early [400, 16], late [400, 16]"),
@@ -443,7 +459,7 @@ def test_no_space_left(limit: int, place: Place) -> None:
         "training: 0 of",
         pytest.param("reconstruction: 0 of", marks=SLOW),
         pytest.param("indexing: 0 of", marks=SLOW),
-        "merging",
+        pytest.param("merging", marks=SLOW),
     ],
 )
 def test_interrupted_then_resumed(moment: str, place: Place) -> None:
@@ -451,6 +467,28 @@ def test_interrupted_then_resumed(moment: str, place: Place) -> None:
     assert found.returncode == 2, found.stderr
     assert found.stdout == ""
     assert _complaint(found.stderr) == ["monosem: stopped; run the same command with --resume to go on"]
+    assert monosem(train("--resume")(place)) == 0
+    assert (place.out / "features.h5").is_file()
+    assert not list(place.out.rglob("*.tmp-*"))
+
+
+def test_interrupted_while_merging_then_resumed(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a process of its own, which takes longer to start than the training."""
+    told = output.narrate
+
+    def narrate(text: str) -> None:
+        told(text)
+        if "merging" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "narrate", narrate)
+        assert monosem(train()(place)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert _complaint(said.err) == ["monosem: stopped; run the same command with --resume to go on"]
     assert monosem(train("--resume")(place)) == 0
     assert (place.out / "features.h5").is_file()
     assert not list(place.out.rglob("*.tmp-*"))

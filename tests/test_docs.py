@@ -29,3 +29,9 @@ def test_the_python_page_runs(
     said = capsys.readouterr().out
     assert "`d_sae` and `expansion` say the same thing twice" in said
     assert "topk 48 k4" in said and "75–100 %" not in said and "92–100 %" in said
+
+
+def test_the_tests_that_hold_the_promises_exist() -> None:
+    named = re.findall(r"[\w/]+\.py", (DOCS / "reliability.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    assert [name for name in named if not (DOCS.parent / "tests" / name).is_file()] == []

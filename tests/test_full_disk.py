@@ -119,6 +119,15 @@ def full_from(n: int) -> Callable[[], None]:
 
         return call
 
+    write_whole = _Disk.write
+
+    def on_disk(self: _Disk, data: Any) -> int:  # its errors are kept, and not raised
+        nonlocal calls
+        calls += 1
+        if calls > n:
+            self.error = self.error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_whole(self, data)
+
     def makes(path: Any, flags: int, *_: Any, **__: Any) -> bool:
         return bool(flags & os.O_CREAT)
 
@@ -129,7 +138,7 @@ def full_from(n: int) -> Callable[[], None]:
         for name in NEEDING_SPACE:
             setattr(os, name, counted(getattr(os, name), makes if name == "open" else lambda *_, **__: True))
         io.open = counted(io.open, writes)
-        _Disk.write = counted(_Disk.write, lambda *_: True)  # type: ignore[method-assign]
+        _Disk.write = on_disk  # type: ignore[method-assign]
 
     return apply
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.commands import export_sae, extract, import_sae, rerun, train, train_lm  # noqa: F401 once for all forks
 from monosem_tui.cli.main import run as monosem
 from store.run.folder import RunFolder
 from tests.dying import DONE, deaths, forked, places
@@ -44,7 +45,7 @@ class Killed:
 
 
 CASES = {
-    "lm": Killed(f"lm --data text.txt --checkpoint-every 5 --out runs/new {LM}", "--resume"),
+    "lm": Killed(f"lm --data text.txt --out runs/new {LM}", "--resume"),
     "extract": Killed("extract --model models/lm --data text.txt --layer 0 --tokens 1k --out runs/new", "--resume"),
     "train": Killed(f"{TRAIN} runs/new --k 4", "--resume"),
     "sweep": Killed(f"{TRAIN} runs/new --k 2,4", "--resume"),
@@ -52,7 +53,9 @@ CASES = {
     "merge": Killed("merge runs/begun", done="runs/begun/.index.old", tidy="eval runs/begun --tokens 1k"),
     "eval": Killed("eval runs/plain --tokens 1k"),
     "label": Killed("label runs/done 3 word"),
-    "import": Killed("import sae --model models/lm --data text.txt --tokens 500 --out runs/new"),
+    "import": Killed(
+        "import sae --model models/lm --data text.txt --tokens 500 --out runs/new", done="runs/new/sae.h5"
+    ),
     "export saelens": Killed("export runs/done --to saelens --out out"),
     "export html": Killed("export runs/done --to html --out out", done="out"),
 }

@@ -8,7 +8,7 @@ from engine.commands.train import EVAL_TOKENS, evaluate_run
 from engine.corpus.reading_order import has_held_out
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.quality import Evaluation, evaluate
-from engine.indexing.index_run import build_index
+from engine.indexing.index_run import build_index, planned_index
 from engine.jobs.resume import changed
 from engine.jobs.subject import pinned
 from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, trained_settings
@@ -19,7 +19,7 @@ from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.index.merge_run import clear_merged, features_coverage, segments_coverage
-from store.index.segment import discard
+from store.index.segment import IndexPlan, discard
 from store.index.segment_writer import checked_memory
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
@@ -33,7 +33,7 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
         run: a run with sae.h5.
         asked: how, where that differs from the training.
         progress: receives reports.
-        resume: finish an index that was interrupted.
+        resume: finish an index that was interrupted; one that is complete stays.
         overwrite: replace an index, finished or not.
 
     Raises:
@@ -48,18 +48,30 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
     keep_freed_memory()
     with run.locked():
         clear_merged(run)
-        if not overwrite:
+        complete = _complete(run) if resume and not overwrite else None
+        if not overwrite and complete is None:
             _check_free(run, resume=resume)
         subject = reopen(run, asked, progress)
         tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
+        if complete is not None and complete != planned_index(run, subject, subject.stream("all"), tokens):
+            _check_free(run, resume=resume)
         memory = checked_memory(asked.memory)
         check_room(index_plan(load_sae(run.sae).spec, subject, tokens, memory), run.path, subject.lm.device)
         if overwrite and not resume:
             discard(run.index)
         with run.working("indexing"):
-            build_index(run, subject, tokens, progress, memory=memory)
+            if complete is None:
+                build_index(run, subject, tokens, progress, memory=memory)
+            else:
+                progress.say(f"{run.features} is complete already")
             used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
             run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
+
+
+def _complete(run: RunFolder) -> IndexPlan | None:
+    """Return the plan of a complete features.h5, as long as no other index has been begun."""
+    features = features_coverage(run.features)
+    return features.plan if features and features.complete and segments_coverage(run.index) is None else None
 
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:

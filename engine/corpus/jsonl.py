@@ -10,8 +10,10 @@ from typing import Any
 from engine.corpus.files import BLOCK, blocks, missing_field, not_text, not_utf8
 from store.files.errors import MonosemError
 
-MAX_LINE = 1 << 28
+MAX_LINE = 1 << 26
 """Most bytes of a line. A longer one means that the file does not have one object per line."""
+PACKED = 1 << 10
+"""Packed bytes read at once; each may stand for 43 KiB."""
 
 _EXPECTED = 'Each line must be one JSON object, such as {"text": "Once upon a time"}.'
 
@@ -102,16 +104,17 @@ def _unpacked(path: Path) -> Iterator[bytes]:
     # Files made with `zstd --long=31` need a window of 2 GiB; the library's default limit is 128 MiB.
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31)
     frame, offset = None, 0
-    for block in blocks(path, BLOCK // 4):
+    for block in blocks(path, PACKED):
         rest = block
         while rest:
             frame = frame or unpacker.decompressobj()
             try:
-                yield frame.decompress(rest)
+                text = frame.decompress(rest)
             except zstandard.ZstdError as error:
                 raise MonosemError(
                     f"{path}: not Zstandard data, or damaged, near byte {offset}", f"Check it: zstd --test {path.name}"
                 ) from error
+            yield from (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
             rest, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
         offset += len(block)
     if frame is not None:

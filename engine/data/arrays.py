@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -25,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from engine.corpus.reading_order import HELD_OUT_EVERY, Split
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import keeps_elsewhere
+from store.files.hdf5_arrays import array_shape
 
 BLOCK_ROWS = 1024
 """Most rows of a block: enough that a read is worth its seek."""
@@ -270,18 +271,25 @@ def _opened(path: Path) -> Iterator[_File]:
     kind = path.suffix.lower()
     try:
         if kind == ".npy":
-            yield _npy(np.load(path, mmap_mode="r", allow_pickle=False))
+            yield _npy(_mapped(path))
         elif kind == ".safetensors":
             with safe_open(path, framework="pt") as tensors:
                 yield _safetensors(tensors)
         else:
             with h5py.File(path, "r", locking=False) as file:
                 yield _hdf5(file)
-    except (OSError, ValueError, EOFError, OverflowError, RuntimeError, BadZipFile, SafetensorError) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, OverflowError, BadZipFile, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise MonosemError(
             f"cannot read {path}: {reason}", "It may be truncated, pickled or of another format: write it again."
         ) from error
+
+
+def _mapped(path: Path) -> Any:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (TypeError, SyntaxError, RecursionError, TokenError) as error:  # numpy reads the header as Python
+        raise ValueError(f"its header is damaged: {error}") from error
 
 
 def _npy(array: Any) -> _File:
@@ -298,8 +306,7 @@ def _hdf5(file: h5py.File) -> _File:
             shapes[name] = item.shape
 
     def found(name: str) -> h5py.Dataset:
-        if keeps_elsewhere(file[name].id):  # HDF5 would read any file that we may read
-            raise ValueError(f"{name} keeps its values in another file")
+        array_shape(file[name].id, name, file.id.get_filesize())  # HDF5 would read any file that we may read
         return file[name]
 
     file.visititems(note)

@@ -56,7 +56,7 @@ def site_of_hook(lm: LanguageModel, hook: str) -> Site:
 
 def hook_of_site(site: str, layer: int | None) -> str:
     """Return a site's name in TransformerLens; module paths are returned unchanged."""
-    return site if layer is None else f"blocks.{layer}.{BACK[site]}"
+    return site if layer is None else f"blocks.{layer}.{BACK.get(site, site)}"
 
 
 def hub_name(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 import zipfile
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import PACKED
 from store.files.regular_file import read_whole
 from store.files.typed_json import JsonError, Positive, decode, parse
 
@@ -68,10 +71,27 @@ def read_npz(path: Path) -> dict[str, Tensor]:
         MonosemError: it is missing, damaged, or holds other objects than arrays of numbers.
     """
     try:
+        with zipfile.ZipFile(path) as packed:
+            for member in packed.infolist():
+                _check_member(packed, member)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.asarray(arrays[name], np.float32)) for name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError) as error:
         raise MonosemError(f"{path} is damaged or holds more than arrays: {one_line(error)}", AGAIN) from None
+
+
+def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Check that an array in an archive claims no more bytes than the archive can hold.
+
+    Raises:
+        ValueError: it does, or is not an array.
+    """
+    with packed.open(member) as stream:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(stream)]
+        shape, _, dtype = read(stream)
+        claimed = math.prod(shape) * dtype.itemsize
+        if claimed > member.file_size - stream.tell() or member.file_size > member.compress_size * PACKED:
+            raise ValueError(f"{member.filename} claims {claimed:,} bytes, which the file cannot hold")
 
 
 def read_torch(path: Path) -> dict[str, Any]:
@@ -92,9 +112,19 @@ def read_torch(path: Path) -> dict[str, Any]:
         raise MonosemError(f"{path} is damaged: {one_line(error)}", AGAIN) from None
     except Exception as error:  # torch raises almost anything for truncated files
         raise MonosemError(f"{path} is damaged or cut off: {one_line(error)}", AGAIN) from None
+    for name, one in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(one, Tensor) and not _is_stored(one):
+            raise MonosemError(f"{path} is damaged: {name} claims more values than it holds", AGAIN)
     if not isinstance(value, Mapping):
         raise MonosemError(f"{path} holds a {type(value).__name__}, not a state_dict", "Save its state_dict() alone.")
     return dict(value)
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Return whether all values of a tensor are in memory: views may repeat one, and sparse tensors leave them out."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def need(tensors: Mapping[str, Any], names: Sequence[str], path: Path) -> None:

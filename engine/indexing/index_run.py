@@ -70,7 +70,7 @@ def build_index(
     target = subject.target()
     check_width(weights, site, target, subject.lm)
     stream = subject.stream("all")
-    plan = _plan(run, subject, stream, tokens)
+    plan = planned_index(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
     if complete_segments(run.index):
         _check_same(read_plan(common_path(run.index)), plan, run)
@@ -121,7 +121,12 @@ def _sweep(
         progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
 
 
-def _plan(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
+def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
+    """Return the plan of the index that `build_index` would build.
+
+    Raises:
+        MonosemError: `tokens` is not positive.
+    """
     if tokens < 1:
         raise MonosemError(f"an index needs at least one token, not {tokens}", "Raise `tokens` or `index_tokens`.")
     settings = subject.settings

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model
 from engine.model.narrow_heads import widen_heads
+from engine.model.token_ids import check_token_ids
 from engine.runtime.free_memory import free_memory, gigabytes
 from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent
@@ -28,6 +32,14 @@ LARGE = 10**8
 """Bytes of a model from which loading it is announced."""
 
 __all__ = ["SHORT_NAMES", "LanguageModel", "load_model"]
+
+
+_REPEATED = re.compile(r"(layer|expert|head)s?$")
+"""Settings that count parts of a model, each of which takes time to build, in config.json."""
+MOST_REPEATED = 256
+"""Parts that are built whatever the weights are."""
+UNCHECKED = 1 << 26
+"""Parameters of one tensor up to which the shapes in config.json are not compared with the size of the weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +157,15 @@ def _silence() -> Iterator[None]:
 
 
 def _check_config(files: ModelFiles) -> None:
-    """Refuse a configuration that no causal language model can be built from."""
+    """Refuse a configuration that no causal language model can be built from, or a larger one than the weights are."""
     path = files.folder / "config.json"
+    try:
+        numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+    for name, value in numbers.items():
+        if _REPEATED.search(name) and value > max(MOST_REPEATED, len(files.sizes)):
+            raise _claims(path, f"{name} is {value:,}", f"{len(files.sizes):,} tensors")
     try:
         config = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # configuration classes fail in many ways
@@ -166,11 +185,34 @@ def _check_config(files: ModelFiles) -> None:
             f"{files.folder} is a {config.model_type} model, which has no causal language-model head",
             "monosem needs a model that predicts the next token.",
         )
+    largest = [1, 1, *sorted(abs(value) for value in numbers.values())][-2:]
+    if prod(largest) > UNCHECKED:
+        try:
+            with torch.device("meta"):
+                shell = AutoModelForCausalLM.from_config(config)
+            claimed = sum(parameter.numel() for parameter in shell.parameters())
+        except Exception as error:  # shapes beyond every integer, among others
+            raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+        if claimed > 8 * files.n_bytes:
+            raise _claims(path, f"it describes {claimed:,} parameters", f"{files.n_bytes:,} bytes")
+
+
+def _integers(value: Any) -> Iterator[tuple[str, int]]:
+    """Yield the integers of a configuration and of those inside it, by name."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if isinstance(inner, dict):
+            yield from _integers(inner)
+        elif isinstance(inner, int):
+            yield name, inner
+
+
+def _claims(path: Path, what: str, there: str) -> MonosemError:
+    return MonosemError(f"{path}: {what}, and the weights are {there}", "Fetch or copy the model again.")
 
 
 def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> int:
     """Return the bytes of a model. Refuse one that does not fit; weights for a GPU pass through host memory too."""
-    needed = files.parameters * dtype.itemsize
+    needed = sum(files.sizes) * dtype.itemsize
     on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
         if free is not None and needed > free:
@@ -221,6 +263,7 @@ def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, A
 
 
 def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
+    check_token_ids(files.folder)
     try:
         return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # JSON errors, KeyErrors, missing packages

@@ -7,6 +7,7 @@ weights are neither fetched nor opened.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from engine.runtime.hub import HubFiles, one_line
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.files.regular_file import read_whole
-from store.files.typed_json import JsonError, decode, parse
+from store.files.typed_json import decode, parse
 from store.run.folder import RunFolder
 
 SHORT_NAMES = {
@@ -45,14 +46,19 @@ class ModelFiles:
     revision: str
     """Commit of the hub repository; empty for a folder."""
 
-    @property
-    def parameters(self) -> int:
-        """Parameters in all weight files, counted from their headers."""
-        total = 0
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Parameters of each tensor in all weight files, from their headers."""
+        found: list[int] = []
         for path in self.weights:
             with safe_open(path, framework="pt") as file:
-                total += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-        return total
+                found += [prod(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
+        return tuple(found)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all weight files."""
+        return sum(path.stat().st_size for path in self.weights)
 
 
 @dataclass(frozen=True)
@@ -150,9 +156,9 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     index = folder / WEIGHTS_INDEX
     try:
         names = set(decode(_WeightsIndex, parse(read_whole(index, follow=True))).weight_map.values())
-    except JsonError as error:
+        paths = tuple(folder / _plain(name) for name in sorted(names))
+    except ValueError as error:
         raise MonosemError(f"{index} is damaged: {error}", "Fetch the model again.") from None
-    paths = tuple(folder / name for name in sorted(names))
     missing = [path.name for path in paths if not path.is_file()]
     if missing or not paths:
         raise MonosemError(
@@ -160,6 +166,13 @@ def _shards(folder: Path) -> tuple[Path, ...]:
             "Fetch the model again, or copy the whole folder.",
         )
     return paths
+
+
+def _plain(name: str) -> str:
+    """Return the name of a file in the model's folder; ValueError for one that leads out of it."""
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"{name} is outside of the folder")
+    return name
 
 
 def _check_safetensors(path: Path) -> None:

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from engine.runtime.progress import Progress
-from store.files.errors import MonosemError
+from store.files.errors import FULL, MonosemError, disk_errors
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,9 @@ class HubFiles:
                 "Check the spelling; for a private one run `hf auth login` first.",
             ) from None
         except Exception as error:  # the hub's client raises what its network stack raises
+            if isinstance(error, OSError) and error.errno in FULL:
+                with disk_errors(Path(constants.HF_HUB_CACHE)):
+                    raise
             raise self._unreachable(error) from error
 
     def _snapshot(self, *, offline: bool) -> Path:

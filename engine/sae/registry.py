@@ -9,6 +9,7 @@ import torch
 
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.token_norm import TokenNorm
+from store.files.errors import MonosemError
 from store.run.weights import SaeWeights
 from store.settings.architectures import known_architecture
 
@@ -24,7 +25,11 @@ def architecture(name: str) -> type[Sae]:
 
 
 def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
-    """Return the trained autoencoder, ready to encode raw activations; no parameter requires a gradient."""
+    """Return the trained autoencoder, ready to encode raw activations; no parameter requires a gradient.
+
+    Raises:
+        MonosemError: the weights are not those of the architecture that they name.
+    """
     spec = weights.spec
     settings = SaeSettings(
         d_in=spec.d_in,
@@ -36,5 +41,9 @@ def from_weights(weights: SaeWeights, device: torch.device) -> Sae:
         skip=spec.skip,
     )
     sae = architecture(spec.arch)(settings)
-    sae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
+    try:
+        sae.load_state_dict({name: torch.from_numpy(values) for name, values in weights.tensors.items()})
+    except RuntimeError as error:
+        what = " ".join(str(error).split())
+        raise MonosemError(f"the weights are not those of a {spec.arch} autoencoder: {what}") from error
     return sae.eval().requires_grad_(False).to(device)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable
-from contextlib import suppress
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers._writer_thread import WriterThread
@@ -67,18 +67,17 @@ class LineWriter(WriterThread):
 
     def run(self) -> None:
         """Write what is queued, until None comes."""
-        gone = False
         while (text := self._queue.get()) is not None:
-            if gone:
-                continue
-            try:
-                self._file.write(text)
-                if self._queue.empty():
-                    self._file.flush()
-            except OSError:
-                gone = True
-        with suppress(OSError):
-            self._file.flush()
+            self._put(text, self._queue.empty())
+        self._put("", True)
+
+    def _put(self, text: str, last: bool) -> None:
+        try:
+            self._file.write(text)
+            if last:
+                self._file.flush()
+        except OSError:  # the rest, and what Python writes out at its end: that failing would change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
 
 
 def forgive() -> None:

@@ -48,32 +48,32 @@ def sync_folder(folder: Path) -> None:
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path` for good; where that is impossible, copy it."""
+    """Rename `temporary` to `path` for good; where that is impossible, copy it, or leave nothing new."""
     try:
         temporary.replace(path)
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EBUSY, *UNSUPPORTED}:
             raise
         unguarded("cannot rename: files that are being written are incomplete if the work is killed")
-        _copy(temporary, path)
+        if path.is_symlink():  # a rename replaces a link too
+            path.unlink()
+        is_new = not path.exists()
+        try:
+            _copy(temporary, path)
+        except BaseException:
+            for left in [path] if is_new else list(path.iterdir()) if path.is_dir() else []:
+                remove(left)
+            raise
     sync_folder(path.parent)
 
 
-def _copy(temporary: Path, path: Path) -> None:
-    """Copy a file over another, or a folder into an empty one; on failure nothing of it is left."""
-    is_new = not path.exists()
-    try:
-        if temporary.is_dir():
-            shutil.copytree(temporary, path, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(temporary, path)
-    except BaseException:
-        if path.is_dir():
-            for child in path.iterdir():
-                shutil.rmtree(child) if child.is_dir() else child.unlink()
-        if is_new:
-            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
-        raise
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        target.mkdir(exist_ok=True)
+        for child in source.iterdir():
+            _copy(child, target / child.name)
+    else:
+        shutil.copyfile(source, target)
 
 
 def remove(path: Path) -> None:

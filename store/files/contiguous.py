@@ -15,17 +15,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import ANY, ValueRange
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 
 
 class OpenArray:
     """A dataset of an open file, read by slices of its values in storage order, or by rows.
 
-    It reads from the descriptor that HDF5 has open, so the file may have lost its name meanwhile.
+    It reads from the descriptor that HDF5 has open, so the file may have lost its name meanwhile. Reads raise
+    ValueError for values that are not `possible`.
     """
 
-    def __init__(self, file: h5py.File, name: str) -> None:
-        self._file, self._dataset = file, file[name]
+    def __init__(self, file: h5py.File, name: str, possible: ValueRange) -> None:
+        self._file, self._dataset, self._possible = file, file[name], possible
         shape = self._dataset.shape
         self._dtype, self._length = self._dataset.dtype, int(math.prod(shape))
         # Without an offset (compressed, or never written) HDF5 itself reads, along the first axis alone.
@@ -45,18 +48,18 @@ class OpenArray:
         if stop <= start:
             return np.empty(0, self._dtype)
         if self._offset is None or step != 1:
-            return np.asarray(self._dataset[start:stop:step])
-        return _read(self._file.id.get_vfd_handle(), self._dtype, self._offset, start, stop)
+            return self._possible.checked(np.asarray(self._dataset[start:stop:step]))
+        return self._possible.checked(_read(self._file.id.get_vfd_handle(), self._dtype, self._offset, start, stop))
 
     def row(self, number: int) -> Any:
         """Return one row as an array of its own; of a dataset with one axis, a value."""
         if not self._width:
-            return self._dataset[number]
+            return self._possible.checked(np.asarray(self._dataset[number]))
         return self[number * self._width : (number + 1) * self._width]
 
     def whole(self) -> NDArray[Any]:
         """Return all values in the dataset's shape."""
-        return np.asarray(self._dataset[()])
+        return self._possible.checked(np.asarray(self._dataset[()]), whole=True)
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class ArraySpan:
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    possible: ValueRange = ANY
+    """Values that `read` accepts."""
 
     @classmethod
-    def of(cls, path: Path, dataset: h5py.Dataset) -> ArraySpan:
+    def of(cls, path: Path, dataset: h5py.Dataset, possible: ValueRange = ANY) -> ArraySpan:
         """Locate a dataset.
 
         Raises:
@@ -78,7 +83,7 @@ class ArraySpan:
         offset = dataset.id.get_offset()
         if offset is None and dataset.size:
             raise ValueError(f"{dataset.name} is not contiguous")
-        return cls(path, offset or 0, dataset.shape, dataset.dtype)
+        return cls(path, offset or 0, dataset.shape, dataset.dtype, possible)
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Return values start … stop-1 of a dataset with one axis, all of them by default.
@@ -87,13 +92,15 @@ class ArraySpan:
 
         Raises:
             MonosemError: the file ends before them, or is gone.
+            ValueError: a value is not possible.
         """
         stop = self.shape[0] if stop is None else stop
         if stop <= start:
             return np.empty(0, self.dtype)
         try:
-            with self.path.open("rb", buffering=0) as stream:
-                return _read(stream.fileno(), self.dtype, self.offset, start, stop)
+            with read_stream(self.path) as stream:
+                found = _read(stream.fileno(), self.dtype, self.offset, start, stop)
+                return self.possible.checked(found, whole=stop - start == self.shape[0])
         except OSError as error:
             what = f"cannot read {self.path}: {error.strerror or error}"
             raise MonosemError(what, "Remove the index folder and index again.") from error

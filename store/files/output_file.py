@@ -58,6 +58,8 @@ def check_output(
     """
     with disk_errors(path):
         target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise MonosemError(f"{path} is a link that leads back to itself", "Choose another name.")
         if not path.exists():
             require_folder(target.parent)
         elif _is_written_into(path):

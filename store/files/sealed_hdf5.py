@@ -3,8 +3,8 @@
 The first 512 bytes (HDF5's user block) are the seal: one ASCII line with the kind of file, the schema version, the
 length and the SHA-256 of everything after it. Each dataset also carries its own SHA-256, so damage can be named.
 
-The seal is not a signature: a forger can write one. So a file is believed only where all it holds lies in itself; HDF5
-would read external storage, virtual datasets and links from any file that the reader may read.
+The seal is not a signature: a forger can write one. So a file is believed only as far as `hdf5_arrays` and
+`array_rules` have checked it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import ArrayShape
 from store.files.atomic import atomic_path
 from store.files.errors import MonosemError, disk_errors
+from store.files.hdf5_arrays import array_shape, array_shapes, reading
 from store.files.regular_file import read_stream
 from store.files.schema import SCHEMA_VERSION, check_version
 
@@ -126,8 +128,14 @@ def read_seal(path: Path) -> Seal:
 
 
 def open_sealed(path: Path, kind: str) -> h5py.File:
-    """Open a sealed file for reading. Length and kind are checked, and that it refers to no other file; its digests are
-    not (see `store.verify`).
+    """Open a sealed file for reading, as `open_described` does."""
+    return open_described(path, kind)[0]
+
+
+def open_described(path: Path, kind: str) -> tuple[h5py.File, dict[str, ArrayShape]]:
+    """Open a sealed file for reading, and return it with the shapes of its arrays by name.
+
+    Length and kind are checked, and that all its arrays lie in it; its digests are not (see `store.verify`).
 
     Raises:
         MonosemError: as `read_seal` does, or the file is of another kind, damaged, or refers to other files.
@@ -135,58 +143,14 @@ def open_sealed(path: Path, kind: str) -> h5py.File:
     seal = read_seal(path)
     if seal.kind != kind:
         raise MonosemError(f"{path} is a monosem {seal.kind} file, not a {kind} file")
-    try:
+    with reading(path):
         # The file never changes once it is sealed, and locks do not work on many network file systems.
         file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
     try:
-        check_self_contained(file, path)
+        return file, array_shapes(file, path)
     except BaseException:
         file.close()
         raise
-    return file
-
-
-_self_contained: set[tuple[int, ...]] = set()
-"""Files that have been checked by this process; a file that is written to or replaced is another one."""
-
-
-def check_self_contained(file: h5py.File, path: Path) -> None:
-    """Refuse an HDF5 file of which any part lies, or may lie, in another file.
-
-    Raises:
-        MonosemError: it has a soft or external link, external storage or a virtual dataset; which, by name.
-    """
-    now = os.fstat(file.id.get_vfd_handle())
-    state = now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
-    if state in _self_contained:
-        return
-    root, foreign = file.id, ""
-
-    def look(name: bytes, link: h5py.h5l.LinkInfo) -> int | None:
-        nonlocal foreign
-        if link.type != h5py.h5l.TYPE_HARD:
-            foreign = f"{name.decode(errors='replace')} is a link"
-        elif isinstance(item := h5py.h5o.open(root, name), h5py.h5d.DatasetID) and keeps_elsewhere(item):
-            foreign = f"{name.decode(errors='replace')} keeps its values in another file"
-        return 1 if foreign else None
-
-    try:
-        root.links.visit(look, info=True)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise MonosemError(f"{path} is damaged: {error}", "Copy it again, or rebuild it.") from error
-    if foreign:
-        raise MonosemError(f"{path} refers to other files: {foreign}", "monosem writes no such file: do not trust it.")
-    _self_contained.add(state)
-
-
-def keeps_elsewhere(dataset: h5py.h5d.DatasetID) -> bool:
-    """Return whether the values of a dataset lie in other files: external storage, or a virtual dataset."""
-    if dataset.get_offset() is not None:  # contiguous, in this file: most are, and this is quick
-        return False
-    created = dataset.get_create_plist()
-    return bool(created.get_external_count()) or created.get_layout() == h5py.h5d.VIRTUAL
 
 
 def seal_holds(path: Path) -> bool:
@@ -199,13 +163,12 @@ def dataset_states(file: h5py.File) -> Iterator[tuple[str, bool]]:
 
     HDF5 may crash in a damaged file: see `store.verify.damage_probe`.
     """
-    size = os.fstat(file.id.get_vfd_handle()).st_size
+    size = file.id.get_filesize()
     for name, dataset in _datasets(file):
         try:
-            # A damaged shape may claim more than all memory; gzip packs no tighter than 1 032 to 1.
-            fits = not keeps_elsewhere(dataset.id) and dataset.nbytes <= size * (1 if dataset.chunks is None else 1032)
-            whole = bool(fits and dataset.attrs["sha256"] == _digest_dataset(dataset))
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError):
+            array_shape(dataset.id, name, size)
+            whole = bool(dataset.attrs["sha256"] == _digest_dataset(dataset))
+        except (MonosemError, OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError):
             whole = False
         yield name, whole
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from store.index.index_part import IndexPart, reading
+from store.files.hdf5_arrays import reading
+from store.index.index_part import IndexPart
 
 Places = NDArray[np.int64]
 
@@ -60,7 +61,7 @@ class CorpusLayout:
     def _column(self, name: str, *, shifted: bool = False) -> NDArray[Any]:
         """Read a column of all parts; `shifted` turns places in a part into places in the corpus."""
         with reading(self._path):
-            pieces = [(part.file[f"corpus/{name}"][()], part.first_token) for part in self._parts]
+            pieces = [(part.file.whole(f"corpus/{name}"), part.first_token) for part in self._parts]
         return np.concatenate([piece + first if shifted else piece for piece, first in pieces])
 
     def counted(self, start: int, stop: int) -> NDArray[np.bool_]:

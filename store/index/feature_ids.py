@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import OpenArray
+from store.files.array_rules import ValueRange
+from store.index.index_file import IndexFile
 
 FEATURE_BITS = 24
 LOW, HIGH = "feature", "feature_high"
@@ -44,27 +45,17 @@ def write_ids(forward: h5py.Group, pieces: Sequence[NDArray[np.unsignedinteger[A
 class FeatureIds:
     """The feature id of every entry, read by slices."""
 
-    def __init__(self, low: OpenArray | h5py.Dataset, high: OpenArray | h5py.Dataset | None) -> None:
-        self._low, self._high = low, high
-
-    @classmethod
-    def flat(cls, file: h5py.File) -> FeatureIds:
-        """Open the columns of a file for short reads."""
-        high = OpenArray(file, f"forward/{HIGH}") if HIGH in file["forward"] else None
-        return cls(OpenArray(file, f"forward/{LOW}"), high)
-
-    @classmethod
-    def of(cls, file: h5py.File) -> FeatureIds:
-        """Open the columns of a file for long reads."""
-        return cls(file["forward"][LOW], file["forward"].get(HIGH))
+    def __init__(self, file: IndexFile) -> None:
+        self._low = file.array(f"forward/{LOW}")
+        self._high = file.array(f"forward/{HIGH}") if f"forward/{HIGH}" in file.names else None
+        self._possible = ValueRange(f"forward/{LOW}", end=file.lengths["F"])
 
     def __len__(self) -> int:
         return len(self._low)
 
     def __getitem__(self, wanted: slice) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the ids of a slice, as an array of its own."""
-        low: NDArray[np.unsignedinteger[Any]] = self._low[wanted]
-        if self._high is None:
-            return low
-        ids: NDArray[np.uint32] = low | (self._high[wanted].astype(np.uint32) << np.uint32(16))
-        return ids
+        """Return the ids of a slice, as an array of its own; ValueError for one that is not a feature."""
+        ids: NDArray[np.unsignedinteger[Any]] = self._low[wanted]
+        if self._high is not None:
+            ids = ids | (self._high[wanted].astype(np.uint32) << np.uint32(16))
+        return self._possible.checked(ids)

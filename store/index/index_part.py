@@ -5,22 +5,16 @@ Shapes: N tokens, F features.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import OpenArray
-from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import open_sealed
 from store.index.feature_ids import FeatureIds
+from store.index.index_file import IndexFile
 
 
 class Postings(NamedTuple):
@@ -56,7 +50,10 @@ class ColumnTotals:
     @classmethod
     def _first(cls, part: IndexPart) -> ColumnTotals:
         names = ("count", "sum", "max", "top_sum", "top_token")
-        return cls(1, *(part.column(name) for name in names))
+        total = cls(1, *(part.column(name) for name in names))
+        if (np.diff(part.inverted_indptr[:]) != total.count_F).any():
+            raise ValueError("feature/count does not follow from inverted/indptr")
+        return total
 
     def _plus(self, part: IndexPart) -> ColumnTotals:
         other = ColumnTotals._first(part)
@@ -83,22 +80,22 @@ class IndexPart:
     few_rows = 64
     """Rows up to which each is read by itself: a read costs about a 64th of reading them all."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self.first_token = int(file.attrs["first_token"])
-        self.first_context = int(file.attrs["first_context"])
-        self.n_tokens = int(file.attrs["n_tokens"])
-        self.n_counted = int(file.attrs["n_counted"])
-        self.tokens = OpenArray(file, "corpus/tokens")
-        self.forward_indptr, self.forward_act = (OpenArray(file, f"forward/{name}") for name in ("indptr", "act"))
-        self.forward_feature = FeatureIds.flat(file)
+    def __init__(self, file: IndexFile) -> None:
+        self.n_tokens = file.lengths["N"]
+        self.first_token = file.number("first_token")
+        self.first_context = file.number("first_context")
+        self.n_counted = file.number("n_counted", self.n_tokens)
+        self.tokens = file.array("corpus/tokens")
+        self.forward_indptr, self.forward_act = (file.array(f"forward/{name}") for name in ("indptr", "act"))
+        self.forward_feature = FeatureIds(file)
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
-            OpenArray(file, f"inverted/{name}") for name in ("indptr", "token", "act")
+            file.array(f"inverted/{name}") for name in ("indptr", "token", "act")
         )
         self.file = file
 
     def column(self, name: str) -> NDArray[Any]:
         """Read a column with one value per feature, over this part's tokens."""
-        return np.asarray(self.file[f"feature/{name}"][()])
+        return self.file.whole(f"feature/{name}")
 
     def span(self, feature: int) -> tuple[int, int]:
         """Return the feature's half-open range of entries in the inverted order."""
@@ -166,21 +163,3 @@ def inside(first_N: NDArray[np.int64], length_N: NDArray[np.int64]) -> NDArray[n
     """Return the indices of ranges end to end: length[0] numbers from first[0] on, length[1] from first[1] on, …"""
     end_N = np.cumsum(length_N)
     return np.repeat(first_N - end_N + length_N, length_N) + np.arange(end_N[-1] if len(end_N) else 0)
-
-
-def open_part(path: Path, kind: str) -> IndexPart:
-    """Open one file of an index: `features` or `segment`."""
-    file = open_sealed(path, kind)
-    with reading(path):
-        return IndexPart(file)
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn HDF5's errors about a damaged or vanished file into a `MonosemError` that names it."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, json.JSONDecodeError) as error:
-        raise MonosemError(
-            f"{path} is damaged: {error}", "`monosem verify` lists what is still readable; monosem index rebuilds it."
-        ) from error

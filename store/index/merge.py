@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.index.columns import CorpusColumns
+from store.index.index_file import IndexFile, check_consecutive, open_segment
 from store.index.segment import common_path, covered, read_plan, segment_path
 from store.index.segment_columns import joined, joined_packed
 
@@ -70,27 +72,28 @@ def merge(
     if found.tokens > most:
         raise MonosemError(f"an index holds up to {most:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
-    with create_sealed(target, "features") as out, open_sealed(common_path(index), "common") as common:
+    with reading(index), create_sealed(target, "features") as out, IndexFile.open(common_path(index), "common") as file:
         out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
         out.attrs["first_context"] = 0
         for name in ("vocab", "sae", "feature"):
-            common.copy(name, out)
+            file.file.copy(name, out)
+        segments = [_located(path, file) for path in paths]
+        check_consecutive([(segment.first_token, segment.n_tokens) for segment in segments])
         _merge_corpus(out, paths)
         _merge_forward(out, paths)
-        _merge_inverted(out, [_located(path) for path in paths], memory)
+        _merge_inverted(out, segments, memory)
 
 
-def _located(path: Path) -> SegmentArrays:
-    with open_sealed(path, "segment") as file:
-        inverted = file["inverted"]
+def _located(path: Path, common: IndexFile) -> SegmentArrays:
+    with open_segment(path, common) as file:
         return SegmentArrays(
-            first_token=int(file.attrs["first_token"]),
-            n_tokens=int(file.attrs["n_tokens"]),
-            tokens=ArraySpan.of(path, file["corpus/tokens"]),
-            indptr=ArraySpan.of(path, inverted["indptr"]),
-            token=ArraySpan.of(path, inverted["token"]),
-            act=ArraySpan.of(path, inverted["act"]),
+            first_token=file.number("first_token"),
+            n_tokens=file.lengths["N"],
+            tokens=file.span("corpus/tokens"),
+            indptr=file.span("inverted/indptr"),
+            token=file.span("inverted/token"),
+            act=file.span("inverted/act"),
         )
 
 

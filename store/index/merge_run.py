@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import open_sealed
+from store.files.hdf5_arrays import reading
+from store.index.index_file import IndexFile
 from store.index.merge import merge
 from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
 from store.run.folder import RunFolder
@@ -35,9 +36,8 @@ def features_coverage(features: Path) -> IndexCoverage | None:
     """
     if not features.is_file():
         return None
-    with open_sealed(features, "features") as file:
-        plan = IndexPlan.from_json(file.attrs["plan"])
-        return IndexCoverage(plan, len(file["corpus/contexts/start"]), int(file.attrs["n_tokens"]))
+    with IndexFile.open(features, "features") as file, reading(features):
+        return IndexCoverage(IndexPlan.from_json(file.file.attrs["plan"]), file.lengths["C"], file.lengths["N"])
 
 
 def segments_coverage(index: Path) -> IndexCoverage | None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import h5py
-
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import open_sealed
+from store.files.hdf5_arrays import reading
 from store.index.corpus_layout import CorpusLayout
 from store.index.growth import same_file, settled
-from store.index.index_part import ColumnTotals, IndexPart, open_part, reading
+from store.index.index_file import IndexFile, check_consecutive, open_segment
+from store.index.index_part import ColumnTotals, IndexPart
 from store.index.segment import IndexPlan, common_path, complete_segments, segment_path
 from store.run.folder import RunFolder
 from store.run.spec import SaeSpec
@@ -23,14 +22,14 @@ from store.run.spec import SaeSpec
 class OpenIndex:
     """The open files of an index. Use it as a context manager, or close it."""
 
-    def __init__(self, path: Path, common: h5py.File, parts: list[IndexPart], run: RunFolder | None = None) -> None:
+    def __init__(self, path: Path, common: IndexFile, parts: list[IndexPart], run: RunFolder | None = None) -> None:
         self.path = path
         self._run = run
         self._common = common
-        self._files = [common, *(part.file for part in parts if part.file is not common)]
+        self._files = [common.file, *(part.file.file for part in parts if part.file is not common)]
         with reading(path):
-            self.plan = IndexPlan.from_json(common.attrs["plan"])
-            self.spec = SaeSpec.from_json(common["sae"].attrs["spec"])
+            self.plan, self.spec = described(common)
+            check_consecutive([(part.first_token, part.n_tokens) for part in parts])
         self._parts = parts
         self.layout = CorpusLayout(path, parts)
         """Contexts and documents, and which tokens count."""
@@ -44,7 +43,7 @@ class OpenIndex:
             MonosemError: there is nothing to browse yet, or a file is damaged, truncated or of a newer schema.
         """
         if path.is_file():
-            return cls(path, (part := open_part(path.resolve(), "features")).file, [part])
+            return cls(path, file := IndexFile.open(path.resolve(), "features"), [_part(file)])
         return settled(path, lambda: cls._open_run(RunFolder(path)))
 
     @classmethod
@@ -59,13 +58,13 @@ class OpenIndex:
                     "An index needs a model and text.",
                 )
             raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
-        parts = [open_part(segment_path(run.index, number), "segment") for number in range(found)]
-        return cls(run.index, open_sealed(common_path(run.index), "common"), parts, run)
+        common = IndexFile.open(common_path(run.index), "common")
+        return cls(run.index, common, _segments(run, range(found), common), run)
 
     @classmethod
     def _open_merged(cls, run: RunFolder) -> Self:
-        part = open_part(run.features, "features")
-        return cls(run.features, part.file, [part], run)
+        file = IndexFile.open(run.features, "features")
+        return cls(run.features, file, [_part(file)], run)
 
     @property
     def merged(self) -> bool:
@@ -90,12 +89,12 @@ class OpenIndex:
         if run.features.is_file():
             return self._open_merged(run)
         found = complete_segments(run.index)
-        if not found or not same_file(self._common, common_path(run.index)):
+        if not found or not same_file(self._common.file, common_path(run.index)):
             return self._open_run(run) if found else None
         known = len(self._parts)
         if found <= known:
             return None
-        parts = [open_part(segment_path(run.index, number), "segment") for number in range(known, found)]
+        parts = _segments(run, range(known, found), self._common)
         newer = type(self)(run.index, self._common, [*self._parts, *parts], run)
         newer._before = self.__dict__.get("totals")
         if "vocabulary" in self.__dict__:
@@ -133,3 +132,19 @@ class OpenIndex:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def described(common: IndexFile) -> tuple[IndexPlan, SaeSpec]:
+    """Return the plan of an index and the description of its autoencoder; ValueError and others where there is none."""
+    spec = SaeSpec.from_json(common.file["sae"].attrs["spec"])
+    spec.check_lengths(common.lengths)
+    return IndexPlan.from_json(common.file.attrs["plan"]), spec
+
+
+def _part(file: IndexFile) -> IndexPart:
+    with reading(Path(file.file.filename)):
+        return IndexPart(file)
+
+
+def _segments(run: RunFolder, numbers: range, common: IndexFile) -> list[IndexPart]:
+    return [_part(open_segment(segment_path(run.index, number), common)) for number in numbers]

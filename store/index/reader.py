@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from store.files.contiguous import OpenArray
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.index.columns import QUANTILES, quantile_ranks
 from store.index.feature_postings import FeaturePostings, FeatureWindow
-from store.index.index_part import ColumnTotals, IndexPart, Postings, reading
+from store.index.index_part import ColumnTotals, IndexPart, Postings
 from store.index.open_index import OpenIndex
 from store.index.results import Context, FeatureColumns, LogitEffects, Quantiles, Weighted
 from store.index.segment import SparseRows
@@ -61,7 +62,7 @@ class FeatureStore(OpenIndex):
     @property
     def n_contexts(self) -> int:
         """Contexts indexed so far."""
-        return len(self.layout.contexts.start)
+        return sum(part.file.lengths["C"] for part in self._parts)
 
     @property
     def n_documents(self) -> int:
@@ -85,7 +86,7 @@ class FeatureStore(OpenIndex):
                 max_F=total.max_F,
                 mean_F=(total.sum_F / np.maximum(count, 1)).astype(np.float32),
                 top_token_F=total.top_token_F,
-                decoder_norm_F=self._common["feature/decoder_norm"][()],
+                decoder_norm_F=self._common.whole("feature/decoder_norm"),
             )
 
     @cached_property
@@ -98,28 +99,29 @@ class FeatureStore(OpenIndex):
     def vocabulary(self) -> Vocabulary:
         """The bytes of every token."""
         with reading(self.path):
-            return Vocabulary.read(self._common["vocab"])
+            return Vocabulary.read(self._common)
 
     def sae(self) -> SaeWeights:
         """Read the autoencoder's weights."""
         from store.run.weights import SaeWeights
 
         with reading(self.path):
-            return SaeWeights.read(self._common["sae"])
+            return SaeWeights.read(self._common.file["sae"])
 
     def decoder_rows(self) -> Iterator[NDArray[np.float32]]:
         """Yield W_dec [d_sae, d_out] in blocks of rows."""
         with reading(self.path):
-            rows = self._common["sae/W_dec"]
+            rows, possible = self._common.file["sae/W_dec"], self._common.values("sae/W_dec")
             step = max(1, self.at_once * 64 // max(1, rows.shape[1]))
             for start in range(0, len(rows), step):
-                yield rows[start : start + step]
+                yield possible.checked(rows[start : start + step])
 
     def decoder_row(self, feature: int) -> NDArray[np.float32]:
         """Read one feature's row of W_dec."""
         self.check_feature(feature)
         with reading(self.path):
-            return np.asarray(self._common["sae/W_dec"][feature])
+            row: NDArray[np.float32] = self._common.array("sae/W_dec").row(feature)
+            return row
 
     def listed_tokens(self) -> Weighted:
         """Read the tokens that each feature raises most, and their effects: [d_sae, T]; T may be 0."""
@@ -185,9 +187,8 @@ class FeatureStore(OpenIndex):
         if not n:
             return Quantiles(QUANTILES, np.empty(0, np.float32))
         with reading(self.path):
-            if len(self._parts) == 1 and "quantiles" in self._parts[0].file["feature"]:
-                column = self._parts[0].file["feature/quantiles"]
-                return Quantiles(tuple(float(q) for q in column.attrs["q"]), column[feature])
+            if len(self._parts) == 1 and "feature/quantiles" in (file := self._parts[0].file).names:
+                return Quantiles(QUANTILES, file.array("feature/quantiles").row(feature))
         return Quantiles(QUANTILES, self.at_ranks(feature, quantile_ranks(np.array([n]))[0]).act)
 
     def places(self, feature: int) -> NDArray[np.int64]:
@@ -332,7 +333,8 @@ class FeatureStore(OpenIndex):
     @cached_property
     def _static(self) -> dict[str, OpenArray]:
         """Columns that follow from the weights, opened once: finding a name costs more than reading a row."""
-        return {name: OpenArray(self._common, f"feature/{name}") for name in self._common["feature"]}
+        names = (name.removeprefix("feature/") for name in self._common.names if name.startswith("feature/"))
+        return {name: self._common.array(f"feature/{name}") for name in names}
 
     def _spans(self, start: int, stop: int) -> Iterator[tuple[IndexPart, int, int]]:
         """Yield the parts of corpus places start … stop-1, with the range relative to each."""

@@ -8,6 +8,7 @@ package lists the datasets. Shapes: N tokens, C contexts, F features, T listed t
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 
 from store.files.atomic import remove
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.files.typed_json import decode
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
+from store.index.index_file import IndexFile
 from store.index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -133,9 +136,10 @@ def covered(index: Path) -> SegmentCoverage:
     number = complete_segments(index)
     if not number:
         return SegmentCoverage(0, 0, 0)
-    with open_sealed(segment_path(index, number - 1), "segment") as file:
-        contexts = int(file.attrs["first_context"]) + len(file["corpus/contexts/start"])
-        return SegmentCoverage(number, contexts, int(file.attrs["first_token"]) + int(file.attrs["n_tokens"]))
+    path = segment_path(index, number - 1)
+    with IndexFile.open(path, "segment") as file, reading(path):
+        tokens, contexts = file.number("first_token"), file.number("first_context")
+        return SegmentCoverage(number, contexts + file.lengths["C"], tokens + file.lengths["N"])
 
 
 def discard(index: Path) -> None:
@@ -146,8 +150,10 @@ def discard(index: Path) -> None:
     aside = index.with_name(f".{index.name}.old")
     remove(aside)
     if index.is_dir():
-        index.rename(aside)
+        with suppress(OSError):  # not every file system renames folders
+            index.rename(aside)
         remove(aside)
+        remove(index)
 
 
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:
@@ -164,7 +170,7 @@ def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeW
 
 def read_plan(path: Path) -> IndexPlan:
     """Read the plan in index/common.h5."""
-    with open_sealed(path, "common") as file:
+    with open_sealed(path, "common") as file, reading(path):
         return IndexPlan.from_json(file.attrs["plan"])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.sealed_hdf5 import put
+from store.index.index_file import IndexFile
 
 
 class Vocabulary:
@@ -35,9 +36,9 @@ class Vocabulary:
         put(group, "offsets", self._offsets, packed=True)
 
     @classmethod
-    def read(cls, group: h5py.Group) -> Vocabulary:
-        """Read a group that `write` filled."""
-        return cls(group["strings"][()], group["offsets"][()])
+    def read(cls, file: IndexFile) -> Vocabulary:
+        """Read the group `vocab` of a file, which `write` filled."""
+        return cls(file.whole("vocab/strings"), file.whole("vocab/offsets"))
 
     def __len__(self) -> int:
         return len(self._offsets) - 1

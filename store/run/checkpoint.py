@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put, seal_holds
 
 _NAME = re.compile(r"step-(\d+)\.h5")
@@ -70,7 +71,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not seal_holds(path):
         raise MonosemError(f"{path} is damaged", "Remove it and start the training again.")
-    with open_sealed(path, "checkpoint") as file:
+    with open_sealed(path, "checkpoint") as file, reading(path):
         arrays = {
             name: dataset[()].reshape(()) if dataset.attrs.get("scalar") else dataset[()]
             for name, dataset in file["arrays"].items()

@@ -6,7 +6,8 @@ Shapes: N rows, D = d_in.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -16,13 +17,21 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import ArrayRule, Rules, check_shapes
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.hdf5_arrays import reading
+from store.files.sealed_hdf5 import create_sealed, open_described, put
 from store.files.typed_json import decode, parse
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
+RULES: Rules = {
+    "acts": ArrayRule("f4 f2 u2", "N D"),
+    "token": ArrayRule("i4", "N"),
+    "context": ArrayRule("i8", "N"),
+    "position": ArrayRule("i4", "N"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +99,7 @@ class ShardReader:
         self._paths = [shard_path(folder, number) for number in range(complete_shards(folder))]
         if not self._paths:
             raise MonosemError(f"no activation shards in {folder}", "Make them with monosem extract.")
-        with open_sealed(self._paths[0], "activations") as file:
+        with _opened(self._paths[0]) as file:
             self.info = _info(file)
         self._open: dict[int, ShardRows] = {}
 
@@ -117,12 +126,20 @@ class ShardReader:
     def _shard(self, number: int) -> ShardRows:
         if number not in self._open:
             path = self._paths[number]
-            with open_sealed(path, "activations") as file:
+            with _opened(path) as file:
                 if _info(file) != self.info:
                     raise MonosemError(f"{path} is from another extraction than {self._paths[0]}", "Extract again.")
                 arrays = [ArraySpan.of(path, file[name]).mapped() for name in ("acts", "token", "context", "position")]
             self._open[number] = ShardRows(*arrays)
         return self._open[number]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    file, found = open_described(path, "activations")
+    with file, reading(path):
+        check_shapes(found, RULES, {"D": _info(file).d_in})
+        yield file
 
 
 def _info(file: h5py.File) -> ShardInfo:

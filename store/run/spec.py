@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,12 +62,18 @@ class SaeSpec:
 
     @classmethod
     def from_json(cls, text: str) -> SaeSpec:
-        """Read the text of `to_json`.
+        """Read the text of `to_json`; ValueError where it is not that."""
+        return decode(cls, parse(text))
+
+    def check_lengths(self, lengths: Mapping[str, int]) -> None:
+        """Check that arrays have these widths; `lengths` are by axis, as `store.run.sae_rules` names them.
 
         Raises:
-            ValueError: it is not that.
+            ValueError: an array is of another width.
         """
-        return decode(cls, parse(text))
+        for axis, wanted in (("D", self.d_in), ("F", self.d_sae), ("O", self.d_out or self.d_in)):
+            if lengths.get(axis, wanted) != wanted:
+                raise ValueError(f"its weights are {lengths[axis]} wide along {axis} where its spec says {wanted}")
 
     def place(self) -> str:
         """Return `resid_post 2`, for a transcoder `mlp_in 2 → mlp_out 2`; empty where only activations are known."""

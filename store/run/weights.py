@@ -10,9 +10,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import check_shapes
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
 from store.files.regular_file import read_stream
-from store.files.sealed_hdf5 import create_sealed, open_sealed, put
+from store.files.sealed_hdf5 import create_sealed, open_described, put
+from store.run.sae_rules import SAE_RULES
 from store.run.spec import SaeSpec
 
 
@@ -31,8 +34,11 @@ class SaeWeights:
 
     @classmethod
     def read(cls, group: h5py.Group) -> SaeWeights:
-        """Read a group that `write` filled."""
+        """Read a group that `write` filled; ValueError where it was not."""
         tensors = {name: item[()] for name, item in group.items() if isinstance(item, h5py.Dataset)}
+        for name, values in tensors.items():
+            if values.dtype != np.float32:
+                raise ValueError(f"{name} holds {values.dtype}, not float32")
         return cls(SaeSpec.from_json(group.attrs["spec"]), tensors)
 
 
@@ -48,8 +54,11 @@ def load_sae(path: Path) -> SaeWeights:
     Raises:
         MonosemError: it is missing, damaged or of a newer schema.
     """
-    with open_sealed(path, "sae") as file:
-        return SaeWeights.read(file)
+    file, found = open_described(path, "sae")
+    with file, reading(path):
+        weights = SaeWeights.read(file)
+        weights.spec.check_lengths(check_shapes(found, SAE_RULES))
+        return weights
 
 
 def sae_digest(path: Path) -> str:

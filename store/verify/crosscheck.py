@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import ArraySpan
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FeatureIds
+from store.index.index_file import IndexFile
 from store.index.merge import feature_groups
 
 BLOCK = 1 << 20
@@ -53,20 +51,16 @@ class _Digest:
         self.total = (self.total + int(drawn.sum(dtype=np.uint64))) % (1 << 64)
 
 
-def index_problem(file: h5py.File, block: int = BLOCK) -> str:
-    """Return what is inconsistent in an index file, or "".
+def index_problem(file: IndexFile, block: int = BLOCK) -> str:
+    """Return what is inconsistent in features.h5 or a segment, or "".
 
     Both orders must hold the same (token, feature, activation) entries, each in its order, on tokens that
     count; contexts must cover the corpus, and the columns must follow from the entries.
+
+    Raises:
+        ValueError: a dataset holds impossible values.
     """
-    n, n_inverted = len(file["forward/act"]), len(file["inverted/act"])
-    if n != n_inverted:
-        return f"the forward order holds {n} entries, the inverted order {n_inverted}"
-    problem = _bad_pointers(file, "forward", len(file["corpus/tokens"]), block) or _bad_pointers(
-        file, "inverted", len(file["feature/count"]), block
-    )
-    problem = problem or _corpus_problem(file)
-    if problem:
+    if problem := _corpus_problem(file):
         return problem
     forward, inverted = _Digest(3), _Digest(3)
     problem = _forward_problem(file, block, forward)
@@ -76,7 +70,7 @@ def index_problem(file: h5py.File, block: int = BLOCK) -> str:
     return problem or inverted_problem
 
 
-def _differing(file: h5py.File, block: int) -> str:
+def _differing(file: IndexFile, block: int) -> str:
     for fields, name in ((1, "tokens"), (2, "features")):
         forward, inverted = _Digest(fields), _Digest(fields)
         for entries in _forward(file, block):
@@ -88,55 +82,28 @@ def _differing(file: h5py.File, block: int) -> str:
     return "activations"
 
 
-def _bad_pointers(file: h5py.File, order: str, rows: int, block: int) -> str:
-    """Check that indptr rises from 0 to the number of entries, one step per row."""
-    indptr, n = file[f"{order}/indptr"], len(file[f"{order}/act"])
-    sound = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == n
-    for start in range(0, rows, block):
-        sound = sound and bool((np.diff(indptr[start : start + block + 1]) >= 0).all())
-    return "" if sound else f"{order}/indptr does not rise from 0 to the number of entries"
-
-
-def vocabulary_problem(file: h5py.File) -> str:
-    """Return why `vocab/` cannot be the bytes of tokens, or ""."""
-    strings, offsets = file["vocab/strings"], file["vocab/offsets"]
-    for name, column, kind in (("strings", strings, "u"), ("offsets", offsets, "i")):
-        if not isinstance(column, h5py.Dataset) or column.ndim != 1 or column.dtype.kind != kind:
-            return f"vocab/{name} is not a column of whole numbers"
-    offset_V = offsets[()]
-    if not len(offset_V) or offset_V[0] != 0 or offset_V[-1] != len(strings) or (np.diff(offset_V) < 0).any():
-        return "vocab/offsets do not rise from 0 to the number of bytes in vocab/strings"
-    return ""
-
-
-def _corpus_problem(file: h5py.File) -> str:
+def _corpus_problem(file: IndexFile) -> str:
     """Check that contexts and documents cover the tokens, and the counts in the file's attributes."""
-    corpus = file["corpus"]
-    n_tokens, counted_N = len(corpus["tokens"]), corpus["counted"][()]
-    if len(counted_N) != n_tokens:
-        return f"corpus/counted has {len(counted_N)} values for {n_tokens} tokens"
+    n_tokens, counted_N = file.lengths["N"], file.whole("corpus/counted")
     for name, found in (("n_tokens", n_tokens), ("n_counted", int(counted_N.sum()))):
-        if file.attrs[name] != found:
-            return f"{name} is {file.attrs[name]}, but the corpus has {found}"
-    contexts, documents = corpus["contexts"], corpus["documents"]
-    length_C = contexts["length"][()].astype(np.int64)
-    end_C = np.cumsum(length_C)
-    if len(contexts["start"]) != len(length_C) or (contexts["start"][()] != end_C - length_C).any():
+        if (stated := file.number(name)) != found:
+            return f"{name} is {stated}, but the corpus has {found}"
+    start_C, length_C, document_C = (file.whole(f"corpus/contexts/{name}") for name in ("start", "length", "document"))
+    end_C = np.cumsum(length_C, dtype=np.int64)
+    if (start_C != end_C - length_C).any():
         return "corpus/contexts/start does not follow from their lengths"
-    if (length_C <= 0).any() or length_C.sum() != n_tokens or len(contexts["document"]) != len(length_C):
+    if end_C[-1] != n_tokens:
         return "corpus/contexts do not cover the corpus"
-    start_D = documents["start"][()]
-    inside = len(start_D) > 0 and start_D[0] == 0 and start_D[-1] < n_tokens and bool((np.diff(start_D) > 0).all())
-    if not inside or len(documents["id"]) != len(start_D):
-        return "corpus/documents/start does not rise from 0"
-    document_C = documents["id"][()][np.searchsorted(start_D, contexts["start"][()], side="right") - 1]
-    if (document_C != contexts["document"][()]).any():
+    start_R, id_R = file.whole("corpus/documents/start"), file.whole("corpus/documents/id")
+    if (np.diff(start_R) <= 0).any():
+        return "corpus/documents/start does not rise"
+    if (id_R[np.searchsorted(start_R, start_C, side="right") - 1] != document_C).any():
         return "corpus/contexts/document does not follow from corpus/documents"
     return ""
 
 
-def _forward(file: h5py.File, block: int) -> Iterator[IndexEntries]:
-    indptr, act, feature = file["forward/indptr"], file["forward/act"], FeatureIds.of(file)
+def _forward(file: IndexFile, block: int) -> Iterator[IndexEntries]:
+    indptr, act, feature = file.array("forward/indptr"), file.array("forward/act"), FeatureIds(file)
     for first in range(0, len(indptr) - 1, block):
         edges = indptr[first : first + block + 1]
         for start in range(int(edges[0]), int(edges[-1]), block):
@@ -145,10 +112,10 @@ def _forward(file: h5py.File, block: int) -> Iterator[IndexEntries]:
             yield IndexEntries(token, feature[start:stop].astype(np.int64), act[start:stop])
 
 
-def _inverted(file: h5py.File, block: int) -> Iterator[IndexEntries]:
+def _inverted(file: IndexFile, block: int) -> Iterator[IndexEntries]:
     """Yield blocks of whole features, or pieces of a single one."""
-    indptr = file["inverted/indptr"][()]
-    token, act = file["inverted/token"], file["inverted/act"]
+    indptr = file.whole("inverted/indptr")
+    token, act = file.array("inverted/token"), file.array("inverted/act")
     for first, last in feature_groups(np.diff(indptr), block):
         edges = indptr[first : last + 1]
         for start in range(int(edges[0]), int(edges[-1]), block):
@@ -163,9 +130,9 @@ def _rows(edges: NDArray[np.int64], start: int, stop: int) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(edges) - 1), inside[1:] - inside[:-1])
 
 
-def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
+def _forward_problem(file: IndexFile, block: int, digest: _Digest) -> str:
     problem, before = "", (-1, -1)
-    counted_N = file["corpus/counted"][()]
+    counted_N = file.whole("corpus/counted")
     for entries in _forward(file, block):
         digest.take(entries)
         if not counted_N[entries.token].all():
@@ -177,15 +144,13 @@ def _forward_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     return problem
 
 
-def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
-    count_F = np.diff(file["inverted/indptr"][()])
+def _inverted_problem(file: IndexFile, block: int, digest: _Digest) -> str:
+    count_F = np.diff(file.whole("inverted/indptr"))
     columns, at, problem = CorpusColumns.empty(count_F), 0, ""
-    vocab = ArraySpan.of(Path(file.filename), file["corpus/tokens"]).mapped()
+    vocab = file.span("corpus/tokens").mapped()
     before = (-1, -1, 0)
     for entries in _inverted(file, block):
         digest.take(entries)
-        if entries.token.max() >= len(vocab):
-            return ""  # tokens beyond the corpus: the digests differ
         columns.take(at, entries.act, entries.token, lambda token_E: vocab[token_E])
         at += len(entries.token)
         token, feature = _after(before[0], entries.token), _after(before[1], entries.feature)
@@ -199,7 +164,7 @@ def _inverted_problem(file: h5py.File, block: int, digest: _Digest) -> str:
     return problem or _column_problem(file, columns)
 
 
-def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
+def _column_problem(file: IndexFile, columns: CorpusColumns) -> str:
     expected: dict[str, NDArray[Any]] = {
         "count": columns.count_F,
         "max": columns.max_F,
@@ -209,10 +174,9 @@ def _column_problem(file: h5py.File, columns: CorpusColumns) -> str:
         "top_sum": columns.top_sum_F,
     }
     for name, values in expected.items():
-        if file[f"feature/{name}"].shape != values.shape:
-            return f"feature/{name} has the shape {file[f'feature/{name}'].shape}, not {values.shape}"
+        found = file.whole(f"feature/{name}")
         # A tolerance, as sums of many numbers depend on the order of addition.
-        if not np.allclose(file[f"feature/{name}"][()], values, rtol=1e-12, atol=0.0):
+        if found.shape != values.shape or not np.allclose(found, values, rtol=1e-12, atol=0.0):
             return f"feature/{name} does not follow from the activations"
     return ""
 

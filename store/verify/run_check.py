@@ -8,14 +8,16 @@ from pathlib import Path
 import h5py
 
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import Seal, check_self_contained, read_seal, seal_holds
+from store.files.hdf5_arrays import UNREADABLE
+from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
+from store.index.index_file import RULES, IndexFile, check_consecutive
+from store.index.index_part import IndexPart
+from store.index.open_index import described
 from store.run.folder import RunFolder
-from store.verify.crosscheck import index_problem, vocabulary_problem
+from store.run.weights import load_sae
+from store.verify.crosscheck import BLOCK, index_problem
 from store.verify.damage_probe import survey
 from store.verify.weightcheck import weights_problem
-
-UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, MemoryError)
-"""Errors that h5py and numpy raise for a file that is not what its seal says."""
 
 
 @dataclass(frozen=True)
@@ -55,36 +57,47 @@ def verify_file(path: Path) -> Finding:
     if not holds:
         return _damage(path)
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_self_contained(file, path)
-            return _contents(path, seal, file)
+        with open_sealed(path, seal.kind) as file:
+            return _attributes(path, seal, file) or _contents(path, seal)
     except MonosemError as error:
         return Finding(path, False, error.what)
     except UNREADABLE as error:
         return Finding(path, False, f"its bytes are what was sealed, but not a {seal.kind} file: {error}")
 
 
-def _contents(path: Path, seal: Seal, file: h5py.File) -> Finding:
-    """Check the content of a file whose bytes are what was sealed."""
-    # The seal covers all bytes but its own; the attributes repeat what it states.
+def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
+    """Check the attributes that repeat the seal, which covers all bytes but its own."""
     for name, said in (("kind", seal.kind), ("schema_version", seal.schema_version)):
         if file.attrs[name] != said:
             return Finding(
                 path, False, f"its head is damaged: {name} is {file.attrs[name]}, not {said}; the rest is whole"
             )
-    problem = index_problem(file) if seal.kind in ("features", "segment") else ""
-    if not problem and seal.kind in ("features", "common"):
-        problem = vocabulary_problem(file) or weights_problem(file)
-    if problem:
-        return Finding(path, False, problem)
-    if seal.kind == "common":
-        return Finding(path, True, "digests hold, its columns follow from the weights")
-    if seal.kind not in ("features", "segment"):
+    return None
+
+
+def _contents(path: Path, seal: Seal) -> Finding:
+    """Check the content of a file whose bytes are what was sealed."""
+    if seal.kind == "sae":
+        load_sae(path)
+    if seal.kind not in RULES:
         return Finding(path, True, "digests hold")
-    checked = (
-        f"digests hold, both orders hold the same {len(file['forward/act']):,} entries, its columns follow from them"
-    )
-    return Finding(path, True, checked + (" and the weights" if seal.kind == "features" else ""))
+    with IndexFile.open(path, seal.kind) as file:
+        file.check_values(BLOCK)
+        problem = ""
+        if seal.kind != "common":
+            part = IndexPart(file)
+            if seal.kind == "features":
+                check_consecutive([(part.first_token, part.n_tokens)])
+            problem = index_problem(file)
+        if seal.kind != "segment":
+            described(file)
+            problem = problem or weights_problem(file)
+        if problem:
+            return Finding(path, False, problem)
+        if seal.kind == "common":
+            return Finding(path, True, "digests hold, its columns follow from the weights")
+        checked = f"digests hold, both orders hold the same {file.lengths['E']:,} entries, its columns follow from them"
+        return Finding(path, True, checked + (" and the weights" if seal.kind == "features" else ""))
 
 
 def _damage(path: Path) -> Finding:

@@ -6,13 +6,11 @@ Shapes: F features, D width of the decoder, T listed neighbours, S sampled featu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.contiguous import ArraySpan
+from store.index.index_file import IndexFile
 
 NUMBERS = 1 << 22
 """Numbers of the largest intermediate matrix: 16 MiB."""
@@ -22,28 +20,19 @@ COSINE_ERROR = 1e-3
 """Error of a cosine that was computed with a GPU's reduced precision (TF32 has 10 bits)."""
 
 
-def weights_problem(file: h5py.File) -> str:
+def weights_problem(file: IndexFile) -> str:
     """Return which column of an index file does not follow from its weights, or "".
 
     Decoder norms and the cosines of all listed neighbours are recomputed; for an even sample of 64 features, all others
     are searched for a nearer neighbour. Logit effects depend on the language model, too, so they are not checked.
     """
-    if "W_dec" not in file["sae"]:
+    if "sae/W_dec" not in file.names:
         return ""
-    W_FD: NDArray[np.float32] = ArraySpan.of(Path(file.filename), file["sae/W_dec"]).mapped()
-    columns = file["feature"]
-    n_features = len(W_FD)
-    for name in ("decoder_norm", "neighbour_id", "neighbour_cosine"):
-        if len(columns[name]) != n_features:
-            return f"feature/{name} has {len(columns[name])} rows for {n_features} features"
+    W_FD: NDArray[np.float32] = file.span("sae/W_dec").mapped()
     norm_F = np.concatenate([np.zeros(0), *(np.linalg.norm(W_FD[at].astype(np.float64), axis=1) for at in _rows(W_FD))])
-    if not np.allclose(columns["decoder_norm"][()], norm_F, rtol=1e-5, atol=1e-30):
+    if not np.allclose(file.whole("feature/decoder_norm"), norm_F, rtol=1e-5, atol=1e-30):
         return "feature/decoder_norm does not follow from sae/W_dec"
-    id_FT, cosine_FT = columns["neighbour_id"][()].astype(np.int64), columns["neighbour_cosine"][()]
-    if id_FT.shape != cosine_FT.shape:
-        return "feature/neighbour_id and feature/neighbour_cosine differ in shape"
-    if ((id_FT < 0) | (id_FT >= n_features)).any():
-        return "feature/neighbour_id names features that do not exist"
+    id_FT, cosine_FT = file.whole("feature/neighbour_id").astype(np.int64), file.whole("feature/neighbour_cosine")
     if not _cosines_follow(W_FD, norm_F, id_FT, cosine_FT):
         return "feature/neighbour_cosine does not follow from sae/W_dec"
     if (np.diff(cosine_FT, axis=1) > 0).any():

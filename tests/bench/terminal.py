@@ -84,7 +84,7 @@ def first_paint(run: Path, what: str, plan: Plan) -> Row:
     """From exec to the first rows of the list on a pseudo-terminal."""
 
     def paint() -> None:
-        with PtyApp(run, 120, 36, TERM="xterm-256color", **KEEPS) as app:
+        with PtyApp(run, 120, 36, fresh=True, TERM="xterm-256color", **KEEPS) as app:
             app.read_until(b" features ")
 
     imports = "import typer, h5py, textual.app"

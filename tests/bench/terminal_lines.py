@@ -42,7 +42,7 @@ IDLE: dict[str, tuple[bytes, bytes]] = {
 @contextmanager
 def opened(run: Path, **settings: str) -> Iterator[PtyApp]:
     """The app, its first page drawn."""
-    with PtyApp(run, *SIZE, TERM="xterm-256color", PYTHONPATH=str(ROOT), **settings) as app:
+    with PtyApp(run, *SIZE, fresh=True, TERM="xterm-256color", PYTHONPATH=str(ROOT), **settings) as app:
         app.read_until(b"RAISES")
         app.rest()
         yield app
@@ -87,14 +87,14 @@ def ordering(run: Path, what: str, times: int) -> list[Row]:
 
 def bytes_of_keys(run: Path) -> list[Row]:
     """Start, a step, `j` held down, another page."""
-    with PtyApp(run, *SIZE, TERM="xterm-256color") as app:
+    with PtyApp(run, *SIZE, fresh=True, TERM="xterm-256color") as app:
         start = len(app.read_until(b"RAISES") + app.rest())
         page = float(np.median([len(app.press(b"J")) for _ in range(7)]))
         held = 0
         for _ in range(STEPS):
             held += len(app.press(b"j", HELD))
         held += len(app.rest())
-    with PtyApp(run, *SIZE, debounce=KEPT, TERM="xterm-256color") as app:
+    with PtyApp(run, *SIZE, debounce=KEPT, fresh=True, TERM="xterm-256color") as app:
         app.read_until(b"features")
         app.read(1.0)
         step = max(len(app.press(b"j", 0.2)) for _ in range(7))
@@ -152,7 +152,7 @@ def waits_for_pages(run: Path, what: str, steps: int) -> list[Row]:
             keys.append(first_bytes(app, b"j"))
             app.read(HELD)
         app.rest()
-    with PtyApp(run, *SIZE, debounce=0.0, TERM="xterm-256color") as app:
+    with PtyApp(run, *SIZE, debounce=0.0, fresh=True, TERM="xterm-256color") as app:
         app.read_until(b"RAISES")
         app.rest()
         pages = []

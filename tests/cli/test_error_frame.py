@@ -78,7 +78,7 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
                 "--debug shows the traceback"
             ],
         ),
-        ("denied", 1, ["monosem: runs/⟨0x1B⟩[2Jx/run.json: Permission denied", "  --debug shows where."]),
+        ("denied", 2, ["monosem: runs/⟨0x1B⟩[2Jx/run.json: Permission denied"]),
         ("interrupt", 2, ["monosem: stopped"]),
         ("abort", 2, ["monosem: stopped"]),
         ("exit", 7, []),

@@ -12,6 +12,7 @@ from tests.cli.live_runs import live_run
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()  # progress bars of making the run
     assert monosem(arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) <= 2

@@ -191,7 +191,7 @@ def static_columns(d_sae: int) -> StaticColumns:
         logit_top_value_FT=values + 0.1,
         logit_bottom_id_FT=ids + 100,
         logit_bottom_value_FT=values - 0.1,
-        neighbour_id_FT=ids + 200,
+        neighbour_id_FT=ids % d_sae,
         neighbour_cosine_FT=values + 0.2,
         logit_histogram_FB=(ids % 7).astype(np.uint16),
         neuron_id_FT=ids + 300,

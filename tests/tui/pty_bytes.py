@@ -12,10 +12,12 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from tests.patience import PATIENCE
+from tests.tui.nursery import Child, nursery, own_terminal
 
 ROOT = Path(__file__).parents[2]
 _LAUNCH = """
@@ -49,7 +51,7 @@ sys.exit(browse(path, tuning=tuning) if alone else browse(None, root=path, tunin
 """
 _NOWHERE = "/dev/null/state"
 """A folder that keeps nothing: each app starts without state."""
-LOOK, REST, FOLLOWS, ESCAPES = 0.01, 0.07, 0.08, 0.11
+LOOK, REST, FOLLOWS, ESCAPES = 0.02, 0.07, 0.08, 0.11
 """Seconds between two looks at an app; that it must have slept to be at rest: more than until its next frame; that it
 may sleep before the page follows; and before an escape character at the end of what it has read is a key."""
 TRIFLE, IDLE = 1_000_000, 5_000_000
@@ -59,8 +61,9 @@ TRIFLE, IDLE = 1_000_000, 5_000_000
 class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
-    `debounce` is the wait, in seconds, before the page follows the cursor: a long one keeps the page out of what a step
-    costs, however busy the machine is. Among the variables, `EXPORT_TO` is
+    It starts with its modules loaded already, or `fresh`, as a person starts it.
+    `debounce` is the wait, in seconds, before the page follows the cursor: PATIENCE keeps the page out of what a step
+    costs, however busy the machine is, and nothing waits for it. Among the variables, `EXPORT_TO` is
     the folder that the app is started in; `TRACES` a file that takes the traceback of every exception that nobody has
     caught; `FAKE_MODEL` how a pretended model behaves that Live then talks to.
 
@@ -70,26 +73,30 @@ class PtyApp:
         ...     step = app.press(b"j")
     """
 
-    def __init__(self, run: Path, width: int, height: int, debounce: float | None = None, **environ: str) -> None:
-        self._follows = FOLLOWS if debounce is None else debounce
+    def __init__(
+        self, run: Path, width: int, height: int, debounce: float | None = None, fresh: bool = False, **environ: str
+    ) -> None:
+        self._follows = FOLLOWS if debounce is None else debounce % PATIENCE
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         dropped = ("COLORTERM", "NO_COLOR", "TMUX", "SSH_CONNECTION", "SSH_TTY", "MONOSEM_COLOR", "MONOSEM_THEME")
         environ = {k: v for k, v in os.environ.items() if k not in dropped} | {"XDG_STATE_HOME": _NOWHERE} | environ
 
-        def own_terminal() -> None:
-            os.setsid()
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, str(run), *([] if debounce is None else [str(debounce)])],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=ROOT,
-            env=environ,
-            preexec_fn=own_terminal,
-        )
+        arguments = [str(run), *([] if debounce is None else [str(debounce)])]
+        self.process: subprocess.Popen[bytes] | Child
+        if fresh:
+            command = [sys.executable, "-c", _LAUNCH, *arguments]
+            self.process = subprocess.Popen(
+                command,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                cwd=ROOT,
+                env=environ,
+                preexec_fn=partial(own_terminal, slave),
+            )
+        else:
+            self.process = nursery(environ).start(_LAUNCH, arguments, environ, slave)
         os.close(slave)
 
     def __enter__(self) -> PtyApp:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,12 +18,15 @@ from monosem_tui.keys.table import ACTIONS
 from monosem_tui.model.document import Whole
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.session_state import BrowseMemory, FindMemory, Memory, recall
+from monosem_tui.screens import pattern_search
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.find import FindScreen
 from monosem_tui.screens.health import HealthScreen
+from store.index.reader import FeatureStore
 from store.notes.note_file import Notes
 from store.query.find import FindOptions, find
 from store.query.find_process import Asking
+from store.query.pattern_search import Inquiry, Report, search_pattern
 from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
 from tests.patience import wait_for_end
 from tests.sample_run import Sample, build_sample
@@ -44,6 +48,30 @@ NAMES = {
 }
 EITHER = "sea|she"
 """Two concepts, so that no feature has them all and two of them together do."""
+
+
+@dataclass
+class SearchHere:
+    """A search like `Asking` without a process of its own, which takes longer to start than to answer."""
+
+    path: Path
+    inquiry: Inquiry
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def reports(self) -> Iterator[Report]:
+        with FeatureStore.open(self.path) as store:
+            yield from search_pattern(store, self.inquiry)
+
+
+@pytest.fixture(autouse=True)
+def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own is for what never ends; tests/store/query and those on a terminal always have one."""
+    monkeypatch.setattr(
+        pattern_search, "Asking", lambda path, asked: (Asking if asked.pattern == ENDLESS else SearchHere)(path, asked)
+    )
 
 
 def find_screen(pilot: Pilot[None]) -> FindScreen:

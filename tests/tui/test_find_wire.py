@@ -13,7 +13,7 @@ from tests.patience import PATIENCE, wait_for_end
 from tests.sample_run import Sample, build_sample
 from tests.store.query.test_find_process import ENDLESS, at_work
 from tests.tui.pty_bytes import PtyApp
-from tests.tui.test_wire import LONG, text
+from tests.tui.test_wire import text
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
 
@@ -23,28 +23,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return build_sample(tmp_path_factory.mktemp("wire") / "sample", n_features=200, n_contexts=60)
 
 
-@pytest.fixture(params=[(200, 50), (80, 24)], ids=["200x50", "80x24"])
-def app(run: Sample, request: pytest.FixtureRequest) -> Iterator[PtyApp]:
-    with PtyApp(run.run.path, *request.param, TERM="xterm-256color") as there:
+@pytest.fixture
+def app(run: Sample) -> Iterator[PtyApp]:
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as there:
         there.read_until(b"features")
         there.rest()
         yield there
 
 
 def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
-    with PtyApp(run.run.path, 200, 50, debounce=LONG, TERM="xterm-256color") as app:
+    with PtyApp(run.run.path, 200, 50, debounce=PATIENCE, TERM="xterm-256color") as app:
         app.read_until(b"features")
         app.rest()
-        assert len(app.press(b"2", 0.3)) <= 40_000
-        app.press(b"/", 0.3)
+        assert len(app.press(b"2")) <= 40_000
+        app.press(b"/")
         for letter in b"sea|she":
-            assert 0 < len(app.press(bytes([letter]), 0.2)) <= 600
+            assert 0 < len(app.press(bytes([letter]))) <= 600
         os.write(app.master, b"\r")
         found = app.read_until(b"together") + app.rest()
         assert len(found) <= 90_000
         assert "tokens match" in text(found)
         for _ in range(3):
-            assert 0 < len(app.press(b"j", 0.2)) <= 2_500
+            assert 0 < len(app.press(b"j")) <= 2_500
 
 
 def test_a_search_that_never_ends_writes_nothing_and_keys_go_on(app: PtyApp) -> None:

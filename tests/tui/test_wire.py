@@ -15,13 +15,11 @@ import pytest
 
 from store.notes.note_file import Notes
 from store.run.folder import RunFolder
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 from tests.sample_run import Sample, build_sample
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
-LONG = 2.0
-"""Seconds before the page follows the cursor: more than a step takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +27,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return build_sample(tmp_path_factory.mktemp("wire") / "sample", n_features=200, n_contexts=60)
 
 
-def started(run: Sample, *size: int, debounce: float | None = None) -> PtyApp:
-    return PtyApp(run.run.path, *size, debounce=debounce, TERM="xterm-256color")
+def started(run: Sample, *size: int, debounce: float | None = None, fresh: bool = False) -> PtyApp:
+    return PtyApp(run.run.path, *size, debounce=debounce, fresh=fresh, TERM="xterm-256color")
 
 
 @pytest.fixture
@@ -47,20 +45,23 @@ def text(written: bytes) -> str:
 
 
 def test_start_and_rest(run: Sample) -> None:
-    with started(run, 200, 50) as app:
+    with started(run, 200, 50, fresh=True) as app:
         start = app.read_until(b"RAISES") + app.rest()
         assert len(start) <= 90_000
         assert app.press(b"\x1b[O\x1b[I") == b""  # another window takes the keyboard, and gives it back
 
 
 def test_a_step_costs_two_rows(run: Sample) -> None:
-    with started(run, 200, 50, debounce=LONG) as app:
-        app.read_until(b"RAISES")
+    with started(run, 200, 50, debounce=PATIENCE) as app:
+        app.read_until(b"features")
         app.rest()
         for _ in range(5):
-            assert 0 < len(app.press(b"j", 0.2)) <= 1_500
-        held = sum(len(app.press(b"j", 0.03)) for _ in range(60))  # over the edge of the screen, too
-        page = len(app.read_until(b"RAISES") + app.rest())
+            assert 0 < len(app.press(b"j")) <= 1_500
+        held = sum(len(app.press(b"j")) for _ in range(60))  # over the edge of the screen, too
+    with started(run, 200, 50) as app:
+        app.read_until(b"RAISES")
+        app.rest()
+        page = len(app.press(b"j" * 65))
         assert (held + page) / 60 <= 1_500
 
 
@@ -163,7 +164,8 @@ def test_a_damaged_store_is_a_sentence_before_the_screen_is_taken(tmp_path: Path
 def test_stopping_and_going_on_draws_everything_again(app: PtyApp) -> None:
     os.write(app.master, b"\x1a")
     app.read_until(b"\x1b[?1049l")
-    os.waitid(os.P_PID, app.process.pid, os.WSTOPPED | os.WNOWAIT)
+    status = Path(f"/proc/{app.process.pid}/stat")
+    eventually(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
     app.process.send_signal(signal.SIGCONT)
     found = text(app.read_until(b"RAISES") + app.rest())
     assert "monosem" in found

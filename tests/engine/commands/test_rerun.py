@@ -110,11 +110,14 @@ def test_training_leaves_index_and_evaluation(original: RunFolder) -> None:
     assert record.results.tokens == ASKED["tokens"]
 
 
-def test_an_index_is_not_replaced_unasked(run: RunFolder) -> None:
+def test_an_index_is_not_replaced_unasked(run: RunFolder, other: str) -> None:
     before = run.features.read_bytes()
-    for resume in (False, True):
+    run.update(status="indexing")
+    index_run(run, IndexSettings(), Silent(), resume=True, overwrite=False)
+    assert run.record().status == "done"
+    for resume, asked in ((False, {}), (True, {"data": other}), (True, {"tokens": 300})):
         with pytest.raises(MonosemError) as caught:
-            index_run(run, IndexSettings(), Silent(), resume=resume, overwrite=False)
+            index_run(run, IndexSettings(**asked), Silent(), resume=resume, overwrite=False)
         assert "`overwrite=True`" in caught.value.hint
         assert caught.value.exit_code == 2
     assert run.features.read_bytes() == before

@@ -322,7 +322,7 @@ def test_a_training_on_an_array_that_was_broken_off_ends_as_if_it_had_not_been(t
     np.save(tmp_path / "x.npy", sparse_rows().astype(np.float16))
     changes: dict[str, Any] = {} if arch == "topk" else {"arch": "relu", "k": None, "l1": 3.0, "dead_after": 200}
     whole = trained(tmp_path / "whole", **changes)
-    for stop in (1, 30, 100, 150):
+    for stop in (1, 30, 100, 150) if arch == "topk" else (30,):
         run = RunFolder(tmp_path / f"stopped-{stop}")
         with after_step(stop, ask_to_stop), pytest.raises(KeyboardInterrupt):
             trained(run.path, **changes)

@@ -22,6 +22,7 @@ from tests.engine.broken_off import after_step, ask_to_stop, assert_same, timele
 from tests.engine.data.test_activations import BLOCKS, Numbered, all_batches
 from tests.engine.jobs.test_grid import place as place
 from tests.engine.trainings import Place
+from tests.patience import PATIENCE
 
 
 @given(BLOCKS, st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.data())
@@ -59,7 +60,7 @@ class Gated(Numbered):
         for piece in super().next_block(rows):
             if number == 1:
                 self.asked.set()
-                assert self.gate.wait(30)
+                assert self.gate.wait(PATIENCE)
             if number == self.fails_at:
                 raise MonosemError("the text is gone")
             self.given += 1
@@ -70,7 +71,7 @@ def test_the_next_block_is_made_while_the_first_is_used() -> None:
     source = Gated((6, 6, 6))
     ahead = PrefetchedBlocks(source)
     assert sum(map(len, ahead.next_block(12))) == 6
-    assert source.asked.wait(30)  # nobody has asked for the second
+    assert source.asked.wait(PATIENCE)  # nobody has asked for the second
     assert ahead.position() == {"block": 1}
     source.gate.set()
     assert sum(map(len, ahead.next_block(6))) == 6
@@ -83,7 +84,7 @@ def test_stopping_waits_for_no_more_than_a_piece() -> None:
     source = Gated((6, 6))
     with prefetched(source, wanted=True) as ahead:
         ahead.next_block(12)
-        assert source.asked.wait(30)
+        assert source.asked.wait(PATIENCE)
         timer = threading.Timer(0.05, source.gate.set)
         timer.start()
     assert source.given == 3  # one piece of the second block, not two

@@ -20,6 +20,7 @@ from engine.evaluation.planted_labels import Labeller
 from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
+from monosem_tui.cli.main import run as monosem
 from monosem_tui.cli.reports.eval import report
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
@@ -27,7 +28,6 @@ from store.settings.lm import LmSettings
 from store.settings.subject import ReopenSettings
 from store.settings.train import TrainSettings
 from store.settings.trained_run import EvaluateSettings
-from tests.cli.running import monosem
 
 PER_CONCEPT = {
     "name",
@@ -115,10 +115,9 @@ def test_figures_from_a_second_pass(run: RunFolder, evaluation: dict[str, Any]) 
     assert checked > 20
 
 
-def test_the_command_gives_them(run: RunFolder, evaluation: dict[str, Any]) -> None:
-    spoken = monosem("eval", str(run.path), "--json")
-    assert spoken.returncode == 0, spoken.stderr
-    value = json.loads(spoken.stdout)
+def test_the_command_gives_them(run: RunFolder, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert monosem(["eval", str(run.path), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
     assert value["concepts"] == evaluation["concepts"]
     assert value["concept_means"] == evaluation["concept_means"]
 

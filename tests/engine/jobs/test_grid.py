@@ -156,21 +156,22 @@ def asked_once() -> Callable[[SaeTrainer], None]:
     return ask
 
 
-@pytest.mark.parametrize("stop", [1, 40, 93])
-def test_stopped_together_they_go_on_together_or_alone(place: Place, stop: int) -> None:
+def test_stopped_together_they_go_on_together_or_alone(place: Place) -> None:
     whole = train_all(place, "whole", buffer=700)
-    with after_step(stop, asked_once()), pytest.raises(KeyboardInterrupt):
-        train_all(place, "broken", buffer=700)
-    for number in range(len(whole)):
-        assert list(checkpoints(place.run(f"broken{number}").checkpoints)) == [stop]
-    first = jobs(place, "broken", buffer=700)[3]
-    train.train(first.run, TrainSettings(), Silent(), resume=True)
-    same(first.run, whole[3])
-    spoken = Spoken()
-    train.train_all(jobs(place, "broken", buffer=700), spoken, resume=True)
-    assert f"{first.run.path} is trained already" in spoken.said
-    for number, run in enumerate(whole):
-        same(place.run(f"broken{number}"), run)
+    for stop in (1, 40, 93):
+        name = f"broken-at-{stop}-"
+        with after_step(stop, asked_once()), pytest.raises(KeyboardInterrupt):
+            train_all(place, name, buffer=700)
+        for number in range(len(whole)):
+            assert list(checkpoints(place.run(f"{name}{number}").checkpoints)) == [stop]
+        first = jobs(place, name, buffer=700)[3]
+        train.train(first.run, TrainSettings(), Silent(), resume=True)
+        same(first.run, whole[3])
+        spoken = Spoken()
+        train.train_all(jobs(place, name, buffer=700), spoken, resume=True)
+        assert f"{first.run.path} is trained already" in spoken.said
+        for number, run in enumerate(whole):
+            same(place.run(f"{name}{number}"), run)
 
 
 def test_killed_while_checkpoints_are_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

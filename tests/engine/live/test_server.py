@@ -270,10 +270,6 @@ def test_lines_that_are_no_requests(child: Child) -> None:
 def test_it_ends_with_its_stdin_and_with_idleness(tmp_path: Path) -> None:
     child = Child(tmp_path)
     child.until(wire.Hello)
-    child.tell(WRONG["no run"][0])
-    while not isinstance(failed := child.hear(), wire.Failed):
-        pass
-    assert "/nowhere" in failed.what
     assert child.close() == 0
     idle = Child(tmp_path, "--idle", "0.05")
     assert isinstance(idle.hear(), wire.Hello)
@@ -334,14 +330,23 @@ def test_what_libraries_print_does_not_stand_among_the_answers(tmp_path: Path) -
     assert sorted(log.read_text().splitlines()) == ["C library", "library"]
 
 
-def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path: Path, run: RunFolder) -> None:
+def test_errors_of_the_model_are_answers_and_the_process_goes_on(tmp_path: Path, run: RunFolder) -> None:
+    """A run that is not there, an error with a traceback in the log, memory that runs out: one line each."""
     script = (
-        "import sys; from engine.live import decoder, server\n"
-        "def feed(*_): raise RuntimeError('CUDA error: device-side assert')\n"
+        "import sys, torch; from engine.live import decoder, server\n"
+        "kept, calls = decoder.Decoder.feed, []\n"
+        "def feed(*given):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) < 3: raise RuntimeError('CUDA error: device-side assert')\n"
+        "    return torch.empty(1 << 60) if len(calls) == 5 else kept(*given)\n"
         "decoder.Decoder.feed = feed\nserver.main(sys.argv[1:])"
     )
     log = tmp_path / "serve.log"
     child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(log)])
+    child.tell(WRONG["no run"][0])
+    while not isinstance(failed := child.hear(), wire.Failed):
+        pass
+    assert "/nowhere" in failed.what
     child.tell(wire.Load(id=1, run=str(run.path)))
     child.until(wire.Ready)
     for number in (2, 3):
@@ -350,26 +355,13 @@ def test_an_error_of_the_model_is_an_answer_and_a_traceback_in_the_log(tmp_path:
         failed = child.hear()
         assert isinstance(failed, wire.Failed)
         assert (failed.id, failed.what) == (number, "RuntimeError: CUDA error: device-side assert")
-    assert child.close() == 0
     assert "Traceback" in log.read_text()
-
-
-def test_memory_that_runs_out_is_one_line_and_the_process_goes_on(tmp_path: Path, run: RunFolder) -> None:
-    script = (
-        "import sys, torch; from engine.live import decoder, server\n"
-        "kept, calls = decoder.Decoder.feed, []\n"
-        "def feed(*given):\n"
-        "    calls.append(1)\n"
-        "    return torch.empty(1 << 60) if len(calls) == 3 else kept(*given)\n"
-        "decoder.Decoder.feed = feed\nserver.main(sys.argv[1:])"
-    )
-    child = Child(tmp_path, python=[sys.executable, "-c", script, "--log", str(tmp_path / "serve.log")])
-    child.tell(wire.Load(id=1, run=str(run.path)), start(2), wire.Go(id=3))
+    child.tell(start(4), wire.Go(id=5))
     while not isinstance(failed := child.hear(), wire.Failed):
         pass
-    assert (failed.id, failed.what) == (3, "out of memory")
-    assert len(stepped(child, 3)) == 2
-    child.tell(start(4, max_new=5), wire.Go(id=5))
+    assert (failed.id, failed.what) == (5, "out of memory")
+    assert len(stepped(child, 5)) == 2
+    child.tell(start(6, max_new=5), wire.Go(id=7))
     child.until(wire.Rested)
-    assert len(stepped(child, 5)) == 5
+    assert len(stepped(child, 7)) == 5
     assert child.close() == 0

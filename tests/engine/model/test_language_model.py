@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -200,9 +201,31 @@ def test_code_that_comes_with_a_model_is_not_run(folder: Path) -> None:
     assert not (folder / "ran").exists()
 
 
-def test_loading_prints_nothing(folder: Path) -> None:
+def with_more_than_belongs_there(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors") | {"left.over": torch.zeros(3)}
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_loading_prints_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    with_more_than_belongs_there(folder)
+    printing = logging.StreamHandler(sys.stderr)  # transformers' own still writes to the stderr that it was loaded with
+    logging.getLogger("transformers").addHandler(printing)
+    try:
+        lm = load(folder)
+        assert lm.tokenizer is not None
+        lm.tokenizer("w1 " * 100)
+        lm.network(input_ids=torch.zeros(1, 3, dtype=torch.long))
+    finally:
+        logging.getLogger("transformers").removeHandler(printing)
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+@pytest.mark.slow
+def test_loading_prints_nothing_in_a_process_of_its_own(folder: Path) -> None:
+    with_more_than_belongs_there(folder)
     program = (
         "import sys, torch\nfrom engine.model.language_model import load_model\n"
         "lm = load_model(sys.argv[1], device=torch.device('cpu'), dtype=torch.float32)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from engine.model.model_files import ModelFiles, find_model
 from engine.runtime.progress import Silent
@@ -158,6 +160,17 @@ def test_unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert "the hub cannot be reached" in refusal("owner/name")
+
+
+def test_a_cache_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    def full(*_: object, local_files_only: bool, **__: object) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not in the cache")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("engine.runtime.hub.snapshot_download", full)
+    assert f"no space left while writing {cache}" in refusal("owner/name")
 
 
 def test_gated(hub: FakeHub) -> None:

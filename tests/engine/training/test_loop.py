@@ -174,26 +174,27 @@ def weights_of(made: Alone) -> dict[str, NDArray[np.float32]]:
 
 
 @each_architecture
-@pytest.mark.parametrize("stop", [1, 5, 6, 23, 39, 40])
 def test_a_loop_that_was_stopped_goes_on_as_if_it_had_not_been(
-    tmp_path: Path, arch: str, stop: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, arch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TrainLoop, "log_points", 6)
     whole = loop_in(tmp_path / "whole", arch)
     whole.finish()
-    broken = loop_in(tmp_path / "broken", arch)
-    with after_step(stop, ask_to_stop), pytest.raises(KeyboardInterrupt):
-        broken.finish()
-    assert latest_checkpoint(broken.run.checkpoints) == broken.run.checkpoints / f"step-{stop}.h5"
-    resumed = loop_in(tmp_path / "broken", arch)
-    assert resumed.resume()
-    assert resumed.trainer.step_count == stop
-    resumed.finish()
-    assert_same(weights_of(resumed), weights_of(whole))
-    assert timeless(resumed.run) == timeless(whole.run)
-    seconds = [event.seconds for event in read_events(resumed.run.events) if isinstance(event, EndEvent)]
-    assert len(seconds) == 1
-    assert seconds[0] > broken.seconds > 0
+    for stop in (1, 5, 6, 23, 39, 40):
+        folder = tmp_path / f"broken-at-{stop}"
+        broken = loop_in(folder, arch)
+        with after_step(stop, ask_to_stop), pytest.raises(KeyboardInterrupt):
+            broken.finish()
+        assert latest_checkpoint(broken.run.checkpoints) == broken.run.checkpoints / f"step-{stop}.h5"
+        resumed = loop_in(folder, arch)
+        assert resumed.resume()
+        assert resumed.trainer.step_count == stop
+        resumed.finish()
+        assert_same(weights_of(resumed), weights_of(whole))
+        assert timeless(resumed.run) == timeless(whole.run)
+        seconds = [event.seconds for event in read_events(resumed.run.events) if isinstance(event, EndEvent)]
+        assert len(seconds) == 1
+        assert seconds[0] > broken.seconds > 0
 
 
 @each_architecture

@@ -109,6 +109,13 @@ def test_what_is_neither_file_nor_device_is_refused(tmp_path: Path) -> None:
                 write(tmp_path / name)
 
 
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (path := tmp_path / "loop").symlink_to(path)
+    with pytest.raises(MonosemError, match="back to itself"):
+        write_output(path, "text")
+    assert path.is_symlink()
+
+
 @pytest.mark.parametrize(("before", "mode"), [("keep", 0o640), ("ours 1", 0o600), ("", 0o604)])
 def test_a_file_is_replaced_when_asked_and_keeps_its_mode(tmp_path: Path, before: str, mode: int) -> None:
     (tmp_path / "it").write_text(before)

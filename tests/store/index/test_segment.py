@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from store.files.errors import MonosemError
 from store.index.columns import QUANTILES, CorpusColumns
 from store.index.feature_ids import FeatureIds, feature_dtype
+from store.index.index_file import RULES, IndexFile
 from store.index.merge import merge
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, complete_segments, read_plan, segment_path
@@ -149,7 +150,8 @@ def test_more_features_than_16_bits_name(tmp_path: Path) -> None:
 def test_four_byte_ids_of_schema_1_are_read(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file["forward/feature"] = np.array([0, 65_535, 65_544], np.uint32)
-        assert FeatureIds.of(file)[1:].tolist() == [65_535, 65_544]
+        old = IndexFile(file, RULES["segment"], {"forward/feature"}, {"E": 3, "F": 65_545})
+        assert FeatureIds(old)[1:].tolist() == [65_535, 65_544]
 
 
 def test_segments_of_different_versions_are_not_merged(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SegmentCoverage, SparseRows, TokenRows, covered, write_common
 from store.index.segment_writer import ENTRY_BYTES, TOKEN_BYTES, SegmentWriter
 from store.run.folder import RunFolder
+from tests.patience import PATIENCE
 from tests.store.raw import Raw, as_rows, plan_of, random_raw, static_columns, vocabulary, weights
 
 ROOMY = 1 << 30
@@ -105,7 +106,7 @@ def test_the_next_segment_is_collected_while_one_is_sealed(tmp_path: Path, monke
     run, seal, begin = begun(tmp_path), SegmentBuilder.seal, threading.Event()
 
     def waiting(self: SegmentBuilder, *args: Any) -> None:
-        assert begin.wait(30)
+        assert begin.wait(PATIENCE)
         seal(self, *args)
 
     monkeypatch.setattr(SegmentBuilder, "seal", waiting)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store.index.index_file import RULES, IndexFile
 from store.index.vocabulary import Vocabulary
 
 ODD = [b"", b"a", b"\xe6\x97", b"\xa5", b"\xff\xfe", b"\x00\x1b[2J", b"", b"x" * 100_000, "日本".encode(), b"\n"]
@@ -19,7 +20,8 @@ def reread(tokens: list[bytes], path: Path) -> Vocabulary:
     with h5py.File(path, "w") as file:
         Vocabulary.from_tokens(tokens).write(file.create_group("vocab"))
     with h5py.File(path, "r") as file:
-        return Vocabulary.read(file["vocab"])
+        names = {f"vocab/{name}": len(item) for name, item in file["vocab"].items()}
+        return Vocabulary.read(IndexFile(file, RULES["common"], names, {"B": names["vocab/strings"]}))
 
 
 @pytest.mark.parametrize("tokens", [ODD, [], [b""], [b"", b""], ODD[::-1]])

@@ -125,54 +125,44 @@ def check_whole(found: Found, acts_NF: Dense, scored: Bools, matched: Bools) -> 
 @settings(max_examples=60)
 @given(cases(), st.sampled_from([3, 40, 1 << 20]))
 def test_every_score_is_brute_force(case: tuple[Raw, int, bool, Bools], entries: int) -> None:
-    """Merged or in segments, whatever the block size: with 3, single features come in pieces."""
+    """Merged or in segments, whatever the block size: with 3, single features come in pieces.
+
+    Scoring only two tokens of three is scoring the dense rows of those: the others do not exist.
+    """
     raw, per_segment, merged, matched = case
     scored = np.array([token.counted for token in raw.tokens])
-    with opened(raw, per_segment, merged=merged) as store, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep.InvertedScan.__init__, "__defaults__", (entries,))
+    some = scored & (np.arange(len(raw.tokens)) % 3 > 0)
+    with opened(raw, per_segment, merged=merged) as store:
+        if (some & matched).any():
+            found = find(store, Question("x", some, matched), FindOptions(top=raw.d_sae))
+            check_whole(found, dense_of(raw), some, matched)
+        check_held_out(store, raw, scored, matched)
         question = Question("x", scored, matched)
         if not (scored & matched).any():
             with pytest.raises(MonosemError, match="nothing in the indexed corpus matches x"):
                 find(store, question)
             return
-        *parts, last = search(store, question, FindOptions(top=raw.d_sae))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep.InvertedScan.__init__, "__defaults__", (entries,))
+            *parts, last = search(store, question, FindOptions(top=raw.d_sae))
         check_whole(last, dense_of(raw), scored, matched)
         assert last.finished and last.done == 1.0 and not any(one.finished for one in parts)
         assert [one.done for one in parts] == sorted(one.done for one in parts)
 
 
-@settings(max_examples=40)
-@given(cases())
-def test_tokens_left_out_do_not_exist(case: tuple[Raw, int, bool, Bools]) -> None:
-    """Scoring every third token only is scoring the dense rows of those."""
-    raw, per_segment, merged, matched = case
-    scored = np.array([token.counted for token in raw.tokens]) & (np.arange(len(raw.tokens)) % 3 > 0)
-    if not (scored & matched).any():
-        return
-    with opened(raw, per_segment, merged=merged) as store:
-        check_whole(
-            find(store, Question("x", scored, matched), FindOptions(top=raw.d_sae)), dense_of(raw), scored, matched
-        )
-
-
-@settings(max_examples=40)
-@given(cases())
-def test_held_out_is_chosen_on_one_half_and_measured_on_the_other(case: tuple[Raw, int, bool, Bools]) -> None:
-    raw, per_segment, merged, matched = case
-    scored = np.array([token.counted for token in raw.tokens])
+def check_held_out(store: FeatureStore, raw: Raw, scored: Bools, matched: Bools) -> None:
+    """Choose on one half, measure on the other."""
     odd = np.repeat(np.arange(len(raw.contexts)) % 2 == 1, [len(context) for context in raw.contexts])
     here, there = scored & ~odd, scored & odd
-    acts_NF = dense_of(raw)
-    with opened(raw, per_segment, merged=merged) as store:
-        question = Question("x", scored, matched)
-        if not (here & matched).any() or not (there & matched).any():
-            with pytest.raises(UnevenHalves if (scored & matched).any() else MonosemError):
-                find(store, question, FindOptions(held_out=True))
-            return
-        chosen = find(store, Question("x", here, matched), FindOptions(top=raw.d_sae))
-        found = find(store, question, FindOptions(top=raw.d_sae, held_out=True))
+    question = Question("x", scored, matched)
+    if not (here & matched).any() or not (there & matched).any():
+        with pytest.raises(UnevenHalves if (scored & matched).any() else MonosemError):
+            find(store, question, FindOptions(held_out=True))
+        return
+    chosen = find(store, Question("x", here, matched), FindOptions(top=raw.d_sae))
+    found = find(store, question, FindOptions(top=raw.d_sae, held_out=True))
     assert [one.choice for one in found.results] == [one.choice for one in chosen.results]
-    acts, has = acts_NF[there], matched[there]
+    acts, has = dense_of(raw)[there], matched[there]
     assert found.measured == has.sum()
     for one in found.results:
         assert one.tally == tally(acts[:, one.choice.feature] >= one.choice.threshold, has)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -64,7 +64,7 @@ def opened(raw: Raw, per_segment: int, merged: bool) -> Iterator[FeatureStore]:
 
 
 MANY_RAWS = RAWS | st.builds(random_raw, st.integers(0, 10**6), d_sae=st.integers(3, 7), n_contexts=st.integers(1, 20))
-ANY = {"raw": MANY_RAWS, "per_segment": st.integers(1, 6), "merged": st.booleans()}
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def counts_by_hand(values: F64, edges: F64) -> list[int]:
@@ -74,32 +74,29 @@ def counts_by_hand(values: F64, edges: F64) -> list[int]:
     return inside
 
 
-@settings(max_examples=40)
-@given(**ANY, bins=st.integers(1, 9))
-def test_count_density_extremes_quantiles_and_histograms(raw: Raw, per_segment: int, merged: bool, bins: int) -> None:
-    counted = sum(token.counted for token in raw.tokens)
-    with opened(raw, per_segment, merged) as store:
-        for feature, act_N in enumerate(dense(raw).T):
-            fires = np.sort(act_N[act_N > 0])
-            columns, n = store.columns, len(fires)
-            assert columns.count_F[feature] == n
-            assert columns.density_F[feature] == n / max(1, counted)
-            assert columns.max_F[feature] == max(fires, default=0)
-            assert columns.mean_F[feature] == pytest.approx(fires.mean() if n else 0.0, rel=1e-6)
-            assert zeros(store, feature) == counted - n
-            quantiles = store.quantiles(feature)
-            assert quantiles.q == QUANTILES
-            falling = fires[::-1]
-            assert quantiles.value.tolist() == [falling[round((1 - q) * (n - 1))] for q in QUANTILES if n]
-            linear, logs = activation_histogram(store, feature, bins), log_histogram(store, feature, bins)
-            assert linear.counts.tolist() == counts_by_hand(fires, linear.edges)
-            assert logs.counts.tolist() == counts_by_hand(fires, logs.edges)
-            assert linear.counts.sum() == logs.counts.sum() == n
-            if n:
-                low = fires[0] if fires[0] < fires[-1] else fires[-1] / 2
-                assert (logs.edges[0], logs.edges[-1]) == (low, fires[-1])
-                ratios = np.diff(np.log(logs.edges))
-                assert ratios == pytest.approx(math.log(fires[-1] / low) / bins, rel=1e-6)
+def count_density_extremes_quantiles_and_histograms(store: FeatureStore, raw: Raw, draw: Draw) -> None:
+    counted, bins = sum(token.counted for token in raw.tokens), draw(st.integers(1, 9))
+    for feature, act_N in enumerate(dense(raw).T):
+        fires = np.sort(act_N[act_N > 0])
+        columns, n = store.columns, len(fires)
+        assert columns.count_F[feature] == n
+        assert columns.density_F[feature] == n / max(1, counted)
+        assert columns.max_F[feature] == max(fires, default=0)
+        assert columns.mean_F[feature] == pytest.approx(fires.mean() if n else 0.0, rel=1e-6)
+        assert zeros(store, feature) == counted - n
+        quantiles = store.quantiles(feature)
+        assert quantiles.q == QUANTILES
+        falling = fires[::-1]
+        assert quantiles.value.tolist() == [falling[round((1 - q) * (n - 1))] for q in QUANTILES if n]
+        linear, logs = activation_histogram(store, feature, bins), log_histogram(store, feature, bins)
+        assert linear.counts.tolist() == counts_by_hand(fires, linear.edges)
+        assert logs.counts.tolist() == counts_by_hand(fires, logs.edges)
+        assert linear.counts.sum() == logs.counts.sum() == n
+        if n:
+            low = fires[0] if fires[0] < fires[-1] else fires[-1] / 2
+            assert (logs.edges[0], logs.edges[-1]) == (low, fires[-1])
+            ratios = np.diff(np.log(logs.edges))
+            assert ratios == pytest.approx(math.log(fires[-1] / low) / bins, rel=1e-6)
 
 
 def companions_by_hand(dense_NF: F64, n_counted: int, feature: int, minimum: int) -> list[Companion]:
@@ -135,21 +132,20 @@ def assert_companions(found: list[Companion], expected: list[Companion]) -> None
         assert one.g2 == pytest.approx(other.g2, rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=40)
-@given(**ANY, minimum=st.sampled_from([0, 1, 2, MINIMUM]), block=st.integers(1, 40), few=st.integers(0, 9))
-def test_companions(raw: Raw, per_segment: int, merged: bool, minimum: int, block: int, few: int) -> None:
+def companions(store: FeatureStore, raw: Raw, draw: Draw) -> None:
+    minimum = draw(st.sampled_from([0, 1, 2, MINIMUM]))
     dense_NF, counted = dense(raw), sum(token.counted for token in raw.tokens)
-    with opened(raw, per_segment, merged) as store:
-        for part in store.parts:
-            part.tokens_at_once, part.few_rows = block, few
-        for feature in range(raw.d_sae):
-            found = cofiring(store, feature, limit=100, minimum=minimum)
-            assert found.n_active == found.n_used == (dense_NF[:, feature] > 0).sum()
-            assert not found.sampled
-            assert_companions(found.companions, companions_by_hand(dense_NF, counted, feature, minimum))
-            assert [c.g2 for c in found.companions] == sorted((c.g2 for c in found.companions), reverse=True)
-            some = cofiring(store, feature, limit=2, minimum=minimum).companions
-            assert some == found.companions[:2]
+    block, few = draw(st.integers(1, 40)), draw(st.integers(0, 9))
+    for part in store.parts:
+        part.tokens_at_once, part.few_rows = block, few
+    for feature in range(raw.d_sae):
+        found = cofiring(store, feature, limit=100, minimum=minimum)
+        assert found.n_active == found.n_used == (dense_NF[:, feature] > 0).sum()
+        assert not found.sampled
+        assert_companions(found.companions, companions_by_hand(dense_NF, counted, feature, minimum))
+        assert [c.g2 for c in found.companions] == sorted((c.g2 for c in found.companions), reverse=True)
+        some = cofiring(store, feature, limit=2, minimum=minimum).companions
+        assert some == found.companions[:2]
 
 
 def test_companions_of_planted_features(tmp_path: Path) -> None:
@@ -186,85 +182,95 @@ def test_a_sample_says_that_it_is_one(tmp_path: Path) -> None:
     assert all(c.share == c.joint / 60 for c in some.companions)
 
 
-@settings(max_examples=40)
-@given(**ANY, stretches=st.integers(1, 50))
-def test_drift(raw: Raw, per_segment: int, merged: bool, stretches: int) -> None:
+def drift_by_hand(store: FeatureStore, raw: Raw, draw: Draw) -> None:
     counted_N, dense_NF = np.array([token.counted for token in raw.tokens]), dense(raw)
-    n = len(raw.tokens)
-    with opened(raw, per_segment, merged) as store:
-        for feature in range(raw.d_sae):
-            found = drift(store, feature, stretches)
-            assert len(found.counted_S) == min(stretches, n)
-            assert (found.edges[0], found.edges[-1]) == (0, n)
-            assert np.ptp(np.diff(found.edges)) <= 1
-            for i, (a, b) in enumerate(zip(found.edges[:-1], found.edges[1:], strict=True)):
-                fires = int((dense_NF[a:b, feature] > 0).sum())
-                assert (found.counted_S[i], found.count_S[i]) == (counted_N[a:b].sum(), fires)
-                assert found.density_S[i] == (fires / counted_N[a:b].sum() if fires else 0)
-        for a, b in ((0, n), (n // 3, n // 2), (n // 2, n + 5)):
-            assert store.counted(a, b).tolist() == counted_N[a:b].tolist()
+    n, stretches = len(raw.tokens), draw(st.integers(1, 50))
+    for feature in range(raw.d_sae):
+        found = drift(store, feature, stretches)
+        assert len(found.counted_S) == min(stretches, n)
+        assert (found.edges[0], found.edges[-1]) == (0, n)
+        assert np.ptp(np.diff(found.edges)) <= 1
+        for i, (a, b) in enumerate(zip(found.edges[:-1], found.edges[1:], strict=True)):
+            fires = int((dense_NF[a:b, feature] > 0).sum())
+            assert (found.counted_S[i], found.count_S[i]) == (counted_N[a:b].sum(), fires)
+            assert found.density_S[i] == (fires / counted_N[a:b].sum() if fires else 0)
+    for a, b in ((0, n), (n // 3, n // 2), (n // 2, n + 5)):
+        assert store.counted(a, b).tolist() == counted_N[a:b].tolist()
 
 
-@settings(max_examples=40)
-@given(**ANY, intervals=st.integers(1, 14), each=st.integers(1, 4), top=st.integers(1, 6), documents=st.booleans())
-def test_intervals_and_the_top(
-    raw: Raw, per_segment: int, merged: bool, intervals: int, each: int, top: int, documents: bool
-) -> None:
+def intervals_and_the_top(store: FeatureStore, raw: Raw, draw: Draw) -> None:
+    intervals, each, top = draw(st.integers(1, 14)), draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    documents = draw(st.booleans())
     group_N = [token.document for token in raw.tokens]
     if not documents:
         group_N = [number for number, context in enumerate(raw.contexts) for _ in context]
     dense_NF, half = dense(raw), Fraction(1, 2)
-    with opened(raw, per_segment, merged) as store:
-        for feature in range(raw.d_sae):
-            falling = [e.place for e in raw.falling(feature)]
-            found = sections(
-                store, feature, top=top, intervals=intervals, each=each, one_per_document=documents, before=3, after=1
-            )
-            if not falling:
-                assert found == []
-                continue
-            firsts: dict[int, int] = {}
-            for place in falling:
-                firsts.setdefault(group_N[place], place)
-            assert [e.start + e.peak for e in found[0].examples] == list(firsts.values())[:top]
-            halves = [Fraction(i * len(falling), intervals) for i in range(intervals + 1)]
-            cuts = [int(h) if h % 1 < half or (h % 1 == half and int(h) % 2 == 0) else int(h) + 1 for h in halves]
-            bounds = list(pairwise(cuts))
-            names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
-            held = [(name, at) for name, at in zip(names, bounds, strict=True) if at[0] < at[1]]
-            assert [s.title for s in found] == [TOP, *(name for name, _ in held if len(falling) > top)]
-            for section, (_, (first, last)) in zip(found[1:], held, strict=False):
-                peaks = [e.start + e.peak for e in section.examples]
-                assert 0 < len(peaks) <= each
-                assert all(first <= falling.index(place) < last for place in peaks)
-                assert len({group_N[place] for place in peaks}) == len(peaks)
-            for example in (e for section in found for e in section.examples):
-                shown = dense_NF[example.start : example.start + len(example.token_T), feature]
-                assert example.act_T.tolist() == shown.tolist()
+    for feature in range(raw.d_sae):
+        falling = [e.place for e in raw.falling(feature)]
+        found = sections(
+            store, feature, top=top, intervals=intervals, each=each, one_per_document=documents, before=3, after=1
+        )
+        if not falling:
+            assert found == []
+            continue
+        firsts: dict[int, int] = {}
+        for place in falling:
+            firsts.setdefault(group_N[place], place)
+        assert [e.start + e.peak for e in found[0].examples] == list(firsts.values())[:top]
+        halves = [Fraction(i * len(falling), intervals) for i in range(intervals + 1)]
+        cuts = [int(h) if h % 1 < half or (h % 1 == half and int(h) % 2 == 0) else int(h) + 1 for h in halves]
+        bounds = list(pairwise(cuts))
+        names = [interval_name(1 - (i + 1) / intervals, 1 - i / intervals) for i in range(intervals)]
+        held = [(name, at) for name, at in zip(names, bounds, strict=True) if at[0] < at[1]]
+        assert [s.title for s in found] == [TOP, *(name for name, _ in held if len(falling) > top)]
+        for section, (_, (first, last)) in zip(found[1:], held, strict=False):
+            peaks = [e.start + e.peak for e in section.examples]
+            assert 0 < len(peaks) <= each
+            assert all(first <= falling.index(place) < last for place in peaks)
+            assert len({group_N[place] for place in peaks}) == len(peaks)
+        for example in (e for section in found for e in section.examples):
+            shown = dense_NF[example.start : example.start + len(example.token_T), feature]
+            assert example.act_T.tolist() == shown.tolist()
 
 
-@settings(max_examples=25)
-@given(**ANY, wanted=st.integers(1, 30), seed=st.integers(0, 5), documents=st.booleans())
-def test_random_examples(raw: Raw, per_segment: int, merged: bool, wanted: int, seed: int, documents: bool) -> None:
+def random_examples(store: FeatureStore, raw: Raw, draw: Draw) -> None:
+    wanted, seed, documents = draw(st.integers(1, 30)), draw(st.integers(0, 5)), draw(st.booleans())
+    for feature in range(raw.d_sae):
+        falling = [e.place for e in raw.falling(feature)]
+        drawn = [
+            sections(store, feature, intervals=0, random=wanted, seed=seed, one_per_document=documents)[-1:]
+            for _ in range(2)
+        ]
+        peaks = [[e.start + e.peak for section in found for e in section.examples] for found in drawn]
+        assert peaks[0] == peaks[1]
+        if not falling:
+            assert peaks[0] == []
+            continue
+        assert (drawn[0][0].title, drawn[0][0].n_entries) == (RANDOM, len(falling))
+        ranks = [falling.index(place) for place in peaks[0]]
+        assert ranks == sorted(set(ranks))
+        distinct = {raw.tokens[place].document for place in falling}
+        assert len(ranks) == min(wanted, len(distinct) if documents else len(falling))
+        if documents:
+            assert len({raw.tokens[place].document for place in peaks[0]}) == len(peaks[0])
+
+
+CLAIMS = (
+    count_density_extremes_quantiles_and_histograms,
+    companions,
+    drift_by_hand,
+    intervals_and_the_top,
+    random_examples,
+)
+
+
+@settings(max_examples=40)
+@given(MANY_RAWS, st.integers(1, 6), st.booleans(), st.data())
+def test_every_number_is_counted_by_hand(raw: Raw, per_segment: int, merged: bool, data: st.DataObject) -> None:
+    """Every claim on each of the indexes: to make one takes longer than to try them all."""
     with opened(raw, per_segment, merged) as store:
-        for feature in range(raw.d_sae):
-            falling = [e.place for e in raw.falling(feature)]
-            drawn = [
-                sections(store, feature, intervals=0, random=wanted, seed=seed, one_per_document=documents)[-1:]
-                for _ in range(2)
-            ]
-            peaks = [[e.start + e.peak for section in found for e in section.examples] for found in drawn]
-            assert peaks[0] == peaks[1]
-            if not falling:
-                assert peaks[0] == []
-                continue
-            assert (drawn[0][0].title, drawn[0][0].n_entries) == (RANDOM, len(falling))
-            ranks = [falling.index(place) for place in peaks[0]]
-            assert ranks == sorted(set(ranks))
-            distinct = {raw.tokens[place].document for place in falling}
-            assert len(ranks) == min(wanted, len(distinct) if documents else len(falling))
-            if documents:
-                assert len({raw.tokens[place].document for place in peaks[0]}) == len(peaks[0])
+        for claim in CLAIMS:
+            claim(store, raw, data.draw)
 
 
 def test_random_examples_are_uniform(tmp_path: Path) -> None:

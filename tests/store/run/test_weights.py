@@ -30,9 +30,18 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_kept_in_float32(tmp_path: Path) -> None:
-    wide = np.linspace(0, 1, 12).reshape(3, 4).T
+    wide = np.linspace(0, 1, 36).reshape(9, 4).T
     save_sae(tmp_path / "sae.h5", SaeWeights(SPEC, {"W_enc": wide}))
     np.testing.assert_array_equal(load_sae(tmp_path / "sae.h5").tensors["W_enc"], wide.astype(np.float32))
+
+
+def test_weights_of_other_widths_than_the_spec_are_not_believed(tmp_path: Path) -> None:
+    save_sae(tmp_path / "sae.h5", SaeWeights(SPEC, {"W_dec": np.zeros((9, 5))}))
+    with pytest.raises(MonosemError, match=r"sae\.h5 is damaged: its weights are 5 wide along O where its spec says 4"):
+        load_sae(tmp_path / "sae.h5")
+    save_sae(tmp_path / "sae.h5", SaeWeights(SPEC, {"W_dec": np.zeros((9, 4)), "b_enc": np.zeros(8)}))
+    with pytest.raises(MonosemError, match=r"W_dec has 9 values along F, not 8|b_enc has 8 values along F, not 9"):
+        load_sae(tmp_path / "sae.h5")
 
 
 def test_not_weights(tmp_path: Path) -> None:
