@@ -152,6 +152,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = RunFolder(folder / "runs" / f"run-{name}")
         if not run.exists():
             random_run(folder / "runs", name)
+        (folder / name).mkdir(exist_ok=True)
         export(run, library, folder / name / library)
         torch.save(x_ND, folder / f"{name}.x.pt")
     run_peer("peer_reads.py", folder)
