@@ -161,8 +161,10 @@ def _check_config(files: ModelFiles) -> None:
     path = files.folder / "config.json"
     try:
         numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+    except ValueError as error:
+        raise MonosemError(f"{path} is not a valid JSON file: {one_line(error)}") from error
     for name, value in numbers.items():
         if _REPEATED.search(name) and value > max(MOST_REPEATED, len(files.sizes)):
             raise _claims(path, f"{name} is {value:,}", f"{len(files.sizes):,} tensors")

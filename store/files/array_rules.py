@@ -125,6 +125,13 @@ class ValueRange:
 
 ANY = ValueRange("the array")
 """Any whole number, and any number that is finite."""
+SAE_RULES: Rules = {
+    "W_enc": ArrayRule("f4", "D F", optional=True),
+    "b_enc": ArrayRule("f4", "F", optional=True),
+    "W_dec": ArrayRule("f4", "F O", optional=True),
+    "b_dec": ArrayRule("f4", "O", optional=True),
+}
+"""The weights that every autoencoder has, in sae.h5 and in the index: D and O are its widths, F its features."""
 
 
 def _parts(length: str) -> tuple[str, int]:

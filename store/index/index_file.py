@@ -15,11 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_rules import ArrayRule, Lengths, Rules, ValueRange, check_shapes
+from store.files.array_rules import SAE_RULES, ArrayRule, Lengths, Rules, ValueRange, check_shapes
 from store.files.contiguous import ArraySpan, OpenArray
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import open_described
-from store.run.sae_rules import SAE_RULES
 
 _TOKENS = str(1 << 24)
 """End (exclusive) of token ids, as `store.index.columns` packs them; embeddings may be padded beyond the vocabulary."""

@@ -10,12 +10,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_rules import check_shapes
+from store.files.array_rules import SAE_RULES, check_shapes
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.regular_file import read_stream
 from store.files.sealed_hdf5 import create_sealed, open_described, put
-from store.run.sae_rules import SAE_RULES
 from store.run.spec import SaeSpec
 
 

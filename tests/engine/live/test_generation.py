@@ -330,7 +330,7 @@ def test_prompts_that_cannot_be_continued() -> None:
 
 @pytest.mark.parametrize(
     ("clamp", "why"),
-    [("20=1", "no feature 20"), ("3=1@if:20>1", "no feature 20"), ("3=1@user", "@user means a turn of a chat")],
+    [("20=1", "no feature 20"), ("3=1@if:20>1", "no feature 20"), ("3=1@user", "@user is a turn of a chat")],
 )
 def test_clamps_that_do_not_fit(clamp: str, why: str) -> None:
     live = live_model()
