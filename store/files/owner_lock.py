@@ -18,7 +18,7 @@ from pathlib import Path
 
 from store.files.errors import UNSUPPORTED, MonosemError, disk_errors, unguarded
 from store.files.regular_file import open_regular
-from store.files.typed_json import decode
+from store.files.typed_json import decode, parse
 
 _LONGEST = 4096
 """Bytes read of a lock file."""
@@ -109,8 +109,8 @@ def _write(descriptor: int, line: bytes) -> None:
 def _owner(descriptor: int) -> Owner | None:
     """Return the owner that an open lock file names; None for anything else."""
     try:
-        return decode(Owner, json.loads(os.pread(descriptor, _LONGEST, 0)))
-    except (ValueError, RecursionError):
+        return decode(Owner, parse(os.pread(descriptor, _LONGEST, 0)))
+    except ValueError:
         return None
 
 

@@ -22,7 +22,7 @@ from store.files.atomic import remove
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
-from store.files.typed_json import decode
+from store.files.typed_json import decode, parse
 from store.index.columns import CorpusColumns
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.index_file import IndexFile
@@ -64,7 +64,7 @@ class IndexPlan:
         Raises:
             ValueError: it is not that.
         """
-        return decode(cls, json.loads(text))
+        return decode(cls, parse(text))
 
 
 @dataclass(frozen=True)

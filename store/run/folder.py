@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 from store.files.atomic import atomic_path, read_json, remove, write_json
 from store.files.errors import MonosemError, WorkFailed, disk_errors
-from store.files.regular_file import read_stream
+from store.files.regular_file import read_whole
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.files.typed_json import JsonError, Narrowed, decode
 from store.run.spec import SaeSpec
@@ -211,7 +211,7 @@ class RunFolder:
                 raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
             with owned(self._lock):
                 self._tidy()
-                before, known = self._work(), self._content() if self.exists() else None
+                before, known = self._work(), read_whole(self.run_json) if self.exists() else None
                 try:
                     yield
                 except WorkFailed:
@@ -224,10 +224,6 @@ class RunFolder:
             for folder in made:
                 with suppress(OSError):
                     folder.rmdir()  # as long as it is empty
-
-    def _content(self) -> bytes:
-        with read_stream(self.run_json) as stream:
-            return stream.read()
 
     def _tidy(self) -> None:
         """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""
