@@ -116,7 +116,7 @@ def test_a_large_vocabulary_is_searched_in_groups(groups: int) -> None:
     lm, W_FD = tiny("llama"), rows(N_FEATURES, D_MODEL)
     W_FD[0] = 0  # all logits are equal
     place = resolve_site(lm, "resid_post", 1)
-    assert VOCAB >= 4 * groups * 2
+    assert 4 * groups * 2 <= VOCAB
     whole, found = logit_effects(lm, place, W_FD, 2), logit_effects(lm, place, W_FD, 2, groups=groups)
     for name in ("top_id_FT", "bottom_id_FT"):
         np.testing.assert_array_equal(getattr(found, name)[1:], getattr(whole, name)[1:])
