@@ -37,7 +37,9 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
         f"on {count(e['tokens'])} tokens",
     ]
     if e.get("detectable_density") is not None and e["dead"]:
-        found.append(f"{_MORE}dead or rarer than {e['detectable_density']:.1e}: so few tokens cannot tell")
+        found.append(
+            f"{_MORE}the rest: dead or rarer than {e['detectable_density']:.1e}, which these tokens cannot tell"
+        )
     if e.get("cosine") is not None:
         found.append(f"reconstruction      cosine {e['cosine']:.4f}, norm {e['norm_ratio']:.4f} of ‖x‖")
     if e["ce_clean"] is not None:  # without a model there is no CE
