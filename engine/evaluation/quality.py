@@ -28,6 +28,7 @@ from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
 from engine.data.activations import captured_batches, forward_contexts
 from engine.data.contexts import ContextBatch
+from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.planted_concepts import concept_means, concept_scores
 from engine.evaluation.reconstruction import reconstruct
@@ -43,8 +44,17 @@ NO_TOKEN = -100
 """Marks positions without a next token."""
 
 
-def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
+def evaluate(
+    subject: Subject,
+    sae: Sae,
+    split: Split,
+    tokens: int,
+    progress: Progress,
+    ordinary: OrdinaryTokens | None = None,
+) -> Evaluation:
     """Measure an autoencoder on whole contexts holding the first `tokens` tokens of a split, in seeded order.
+
+    `ordinary` tells outliers; None to measure what is ordinary on the first tokens.
 
     Raises:
         MonosemError: the split has no token that counts.
@@ -59,7 +69,7 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
                 bar.advance(len(captured.batch.tokens_BT))
 
     data = subject.corpus.spec
-    (sums,) = reconstruct(batches(), [sae], data)
+    (sums,) = reconstruct(batches(), [sae], data, ordinary)
     ce = _cross_entropies(subject, sites, sae, split, contexts, sums.mean_O, progress)
     found: dict[str, Any] = {f"ce_{name}": value for name, value in ce.items()}
     found |= {f"ce_recovered_{name}": _recovered(ce[name], ce) for name in ("zero", "mean")}
@@ -71,13 +81,15 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
     return replace(evaluation, concepts=concepts, concept_means=concept_means(concepts))
 
 
-def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
+def evaluate_rows(
+    batches: Iterable[Tensor], sae: Sae, data: str, split: Split, ordinary: OrdinaryTokens | None = None
+) -> Evaluation:
     """Measure an autoencoder on batches of activations [n, D]; figures that need a model are None.
 
     Raises:
         MonosemError: there are no activations.
     """
-    (sums,) = reconstruct(batches, [sae], data)
+    (sums,) = reconstruct(batches, [sae], data, ordinary)
     return Evaluation(**sums.figures(), data=data, split=split)
 
 

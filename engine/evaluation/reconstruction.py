@@ -5,7 +5,7 @@ Shapes: N counted tokens, D = d_in, O = d_out, F = d_sae.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of, variance_shares
+from engine.runtime.sizes import SAMPLE_ROWS
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import density_histogram
+from store.settings.train import MAX_NORM
 
 TINY = 1e-30
 """Least variance and norm to divide by."""
@@ -24,8 +27,9 @@ TINY = 1e-30
 class Reconstruction:
     """Sums over an evaluation set, from which the figures of one autoencoder follow."""
 
-    def __init__(self, sae: Sae) -> None:
+    def __init__(self, sae: Sae, ordinary: OrdinaryTokens) -> None:
         self.tokens = 0
+        self._ordinary = _OrdinaryPart(ordinary, len(sae.b_dec))
         self._sae = sae
         self._squared_error, self._squares, self._cosine, self._norm_ratio = 0.0, 0.0, 0.0, 0.0
         self._sum_O: NDArray[np.float64] = np.zeros(len(sae.b_dec), np.float64)
@@ -49,6 +53,7 @@ class Reconstruction:
             self._squares += float((exact_NO**2).sum())
             self._sum_O += exact_NO.sum(0)
             self.tokens += len(x_ND)
+            self._ordinary.add(some_ND, y_NO - found_NO, exact_NO)
 
     @property
     def mean_O(self) -> Tensor:
@@ -64,6 +69,7 @@ class Reconstruction:
             "l0": float(self._count_F.sum()) / n,
             "explained_variance": 1 - fvu,
             "fvu": fvu,
+            **self._ordinary.figures(),
             "mse": self._squared_error / (n * len(self._sum_O)),
             "cosine": self._cosine / n,
             "norm_ratio": self._norm_ratio / n,
@@ -76,16 +82,61 @@ class Reconstruction:
         }
 
 
-def reconstruct(batches: Iterable[Tensor], saes: Iterable[Sae], data: str) -> list[Reconstruction]:
+class _OrdinaryPart:
+    """Sums over the ordinary tokens of an evaluation set, by dimension, and the distances of all of its tokens."""
+
+    def __init__(self, ordinary: OrdinaryTokens, d_out: int) -> None:
+        self._ordinary, self._d_out = ordinary, d_out
+        self._n = 0
+        self._error_O, self._sum_O, self._squares_O = (np.zeros(d_out, np.float64) for _ in range(3))
+        self._away: list[NDArray[np.float32]] = []
+        self._outlier: list[NDArray[np.bool_]] = []
+
+    def add(self, rows_ND: Tensor, error_NO: Tensor, exact_NO: NDArray[np.float64]) -> None:
+        """Add tokens: rows of activations, y - ŷ, and y in float64."""
+        outlier_N = self._ordinary.outliers(rows_ND)
+        centre_O = torch.from_numpy(self._ordinary.limits_2D[0, -self._d_out :]).to(rows_ND.device)
+        self._away.append((rows_ND[:, -self._d_out :] - centre_O).square().sum(1).cpu().numpy())
+        self._outlier.append(outlier_N.cpu().numpy())
+        if outlier_N.any():
+            error_NO, exact_NO = error_NO[~outlier_N], exact_NO[~self._outlier[-1]]
+        self._n += len(exact_NO)
+        self._error_O += error_NO.square().sum(0).double().cpu().numpy()
+        self._sum_O += exact_NO.sum(0)
+        self._squares_O += (exact_NO**2).sum(0)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of ordinary tokens by the names of `Evaluation`."""
+        variance_O = self._squares_O - self._sum_O**2 / max(self._n, 1)
+        varies_O = variance_O > self._squares_O * 1e-12
+        outlier_N = np.concatenate(self._outlier)
+        explained_O = 1 - self._error_O[varies_O] / variance_O[varies_O]
+        return {
+            "explained_variance_ordinary": 1 - float(self._error_O.sum()) / max(float(variance_O.sum()), TINY),
+            "explained_variance_standardised": float(explained_O.mean()) if len(explained_O) else 0.0,
+            "outlier_tokens": int(outlier_N.sum()),
+            "variance_shares": variance_shares(np.concatenate(self._away), outlier_N, variance_O),
+        }
+
+
+def reconstruct(
+    batches: Iterable[Tensor], saes: Sequence[Sae], data: str, ordinary: OrdinaryTokens | None = None
+) -> list[Reconstruction]:
     """Add batches of rows to the sums of each autoencoder; all read the same columns.
+
+    `ordinary` tells outliers; None to measure what is ordinary on the first batch.
 
     Raises:
         MonosemError: there are no rows.
     """
-    sums = [Reconstruction(sae) for sae in saes]
+    sums: list[Reconstruction] = []
     for batch_ND in batches:
+        if not sums:
+            places = places_of(saes[0].settings.d_in, saes[0].settings.d_out)
+            known = ordinary or OrdinaryTokens.measured(batch_ND[:SAMPLE_ROWS], places, MAX_NORM)
+            sums = [Reconstruction(sae, known) for sae in saes]
         for one in sums:
             one.add(batch_ND)
-    if not sums[0].tokens:
+    if not sums or not sums[0].tokens:
         raise MonosemError(f"{data} has no tokens to evaluate on", "Use other text as `data`.")
     return sums

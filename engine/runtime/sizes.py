@@ -11,6 +11,8 @@ LOGIT_BYTES = 1 << 28
 """Most logits [B, T, V] made at once, unless one context has more; the same for their float32 copy."""
 SAMPLE_ROWS = 16_384
 """Activations whose mean and scale initialise a training."""
+SAMPLE_BYTES = 1 << 28
+"""Most float32 values of them from which outliers are told."""
 WINDOW_BYTES = 1 << 28
 """Most text held for shuffling documents: 256 MiB."""
 LISTED = 10

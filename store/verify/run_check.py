@@ -36,7 +36,7 @@ class Finding:
 
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json and every sealed file of a run. Reads all of them, whole."""
-    sealed = [run.sae, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
