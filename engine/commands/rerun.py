@@ -104,18 +104,14 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     subject = reopen(run, asked, progress)
     sae = from_weights(load_sae(run.sae), subject.lm.device)
     if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
-        return evaluate(
-            subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress, kept_limits(run)
-        )
+        return evaluate(subject, sae, "all", tokens, progress, kept_limits(run))
     if not has_held_out(subject.corpus):
         progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
     strange = changed(run, subject.provenance())
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")
     if strange or not os.access(run.path, os.W_OK):
-        return evaluate(
-            subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress, kept_limits(run)
-        )
+        return evaluate(subject, sae, "heldout", tokens, progress, kept_limits(run))
     with run.locked():
         clear_merged(run)
         return evaluate_run(run, subject, "heldout", tokens, progress)
