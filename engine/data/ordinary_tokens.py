@@ -57,13 +57,15 @@ class OrdinaryTokens:
     @classmethod
     def measured(cls, sample_ND: torch.Tensor, places: Places, max_norm: float) -> OrdinaryTokens:
         """Measure what is usual in a sample, as the module defines it; `max_norm` 0 finds no outliers."""
+        if len(sample_ND) < LEAST_ROWS:
+            return cls(np.zeros((2, sample_ND.shape[1]), np.float32), places)
         columns = (columns_ND.float().T.contiguous() for columns_ND in torch.split(sample_ND, _COLUMNS, dim=1))
         centre_D = torch.cat([columns_DN.median(1).values for columns_DN in columns]).cpu().numpy()
         limits_2D = np.stack([centre_D, np.ones_like(centre_D)])
         n, distances = len(sample_ND), cls(limits_2D, places).distances(sample_ND).sort(1).values.cpu().numpy()
         for place, sorted_N in zip(places.values(), distances, strict=True):
             most = max_norm * max(sorted_N[(n - 1) // 2], TAIL_SCALE * sorted_N[TAIL * n // 100])
-            limits_2D[1, place] = 1 / most if most > 0 and n >= LEAST_ROWS else 0
+            limits_2D[1, place] = 1 / most if most > 0 else 0
         return cls(limits_2D, places)
 
     def distances(self, rows_ND: torch.Tensor) -> torch.Tensor:
@@ -74,6 +76,11 @@ class OrdinaryTokens:
             away_ND = (some_ND.float() - centre_D).mul_(weight_D).square_()
             found.append(torch.stack([away_ND[:, place].sum(1).sqrt_() for place in self.places.values()]))
         return torch.cat(found, 1)
+
+    def of_input(self) -> OrdinaryTokens:
+        """Return what tells outliers by the first site alone."""
+        name, place = next(iter(self.places.items()))
+        return OrdinaryTokens(self.limits_2D[:, place], {name: place})
 
     def outliers(self, rows_ND: torch.Tensor) -> torch.Tensor:
         """Return which rows are outliers at any site [N]; NaN and infinite ones are not, so that others refuse them."""

@@ -126,8 +126,8 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     meter = Meter(min(contexts, -(-readers[0].settings.tokens // subject.context)))
     made = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter)
     ends = list(accumulate(site.d_in for site in sites))
-    places = {site.title: slice(end - site.d_in, end) for site, end in zip(sites, ends, strict=True)}
-    return Source(OrdinaryBlocks(made, places, wanted[0].max_norm), readers, subjects[0], meter)
+    of_sites = {site.title: slice(end - site.d_in, end) for site, end in zip(sites, ends, strict=True)}
+    return Source(OrdinaryBlocks(made, of_sites, wanted[0].max_norm), readers, subjects[0], meter)
 
 
 def _laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
@@ -166,8 +166,8 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         made = replace(made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed)
         provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest)
         readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
-    made = ShardBlocks(reader, _contexts_at_once(readers, info.context))
-    blocks = OrdinaryBlocks(made, {readers[0].spec.place(): slice(None)}, wanted[0].max_norm)
+    shards = ShardBlocks(reader, _contexts_at_once(readers, info.context))
+    blocks = OrdinaryBlocks(shards, {readers[0].spec.place(): slice(None)}, wanted[0].max_norm)
     return Source(blocks, readers, info)
 
 

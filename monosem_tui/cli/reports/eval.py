@@ -46,7 +46,7 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
 
 def _of_ordinary(evaluation: dict[str, Any]) -> str:
     """Return the explained variance of ordinary tokens where there are others, and its mean over dimensions."""
-    outliers, mean = evaluation.get("outlier_tokens"), evaluation.get("explained_variance_standardised")
+    outliers, mean = evaluation.get("outlier_tokens") or 0, evaluation.get("explained_variance_standardised")
     parts = [f"{evaluation['explained_variance_ordinary']:.4f} without {count(outliers)} outlier tokens"] * bool(
         outliers
     )
