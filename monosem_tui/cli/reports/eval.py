@@ -47,10 +47,10 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
 def _of_ordinary(evaluation: dict[str, Any]) -> str:
     """Return the explained variance of ordinary tokens where there are others, and its mean over dimensions."""
     outliers, mean = evaluation.get("outlier_tokens") or 0, evaluation.get("explained_variance_standardised")
-    parts = [f"{evaluation['explained_variance_ordinary']:.4f} without {count(outliers)} outlier tokens"] * bool(
-        outliers
-    )
-    parts += [] if mean is None else [f"{mean:.4f} as a mean over dimensions"]
+    parts = [] if mean is None else [f"{mean:.4f} as a mean over dimensions"]
+    if outliers:
+        ordinary = evaluation["explained_variance_ordinary"]
+        parts.insert(0, f"{ordinary:.4f} without {count(outliers)} outlier tokens")
     return f" ({', '.join(parts)})" if parts else ""
 
 
