@@ -67,6 +67,7 @@ class Evaluation:
     """CE of a uniform guess: ln of the number of tokens."""
     ce_unigram: float | None = None
     """CE of a guess by the frequency of tokens in the training split, each counted once more than it occurs."""
+    ce_unigram_se: float | None = None
     ce_tokens: int | None = None
     """Tokens that the CE figures are means over."""
     alive: int

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.ordinary_tokens import OrdinaryTokens, places_of, variance_shares
-from engine.runtime.sizes import SAMPLE_ROWS
+from engine.data.activations import Columns
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
+from engine.evaluation.ordinary_part import OrdinaryPart
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import density_histogram
-from store.settings.train import MAX_NORM
 
 TINY = 1e-30
 """Least variance and norm to divide by."""
@@ -27,21 +27,22 @@ TINY = 1e-30
 class Reconstruction:
     """Sums over an evaluation set, from which the figures of one autoencoder follow."""
 
-    def __init__(self, sae: Sae, ordinary: OrdinaryTokens) -> None:
+    def __init__(self, sae: Sae, columns: Columns, ordinary: OrdinaryTokens | None = None) -> None:
+        """`columns` are those of a row that the autoencoder reads, and those of a transcoder's target."""
         self.tokens = 0
-        self._ordinary = _OrdinaryPart(ordinary, len(sae.b_dec))
-        self._sae = sae
+        self._ordinary = OrdinaryPart(ordinary, places_of(sae.settings.d_in, sae.settings.d_out), len(sae.b_dec))
+        self._sae, self._columns = sae, columns
         self._squared_error, self._squares, self._cosine, self._norm_ratio = 0.0, 0.0, 0.0, 0.0
         self._sum_O: NDArray[np.float64] = np.zeros(len(sae.b_dec), np.float64)
         self._count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=sae.W_dec.device)
 
     def add(self, rows_ND: Tensor) -> None:
-        """Add rows of inputs, followed by a transcoder's targets."""
+        """Add rows of activations."""
         sae, device = self._sae, self._sae.W_dec.device
+        self._ordinary.begin(_joined(*self._columns.of(rows_ND)))
         for some_ND in torch.split(rows_ND, encoded_rows(sae)):
-            some_ND = some_ND.to(device).float()
-            x_ND = some_ND[:, : sae.settings.d_in]
-            y_NO = x_ND if sae.settings.d_out is None else some_ND[:, sae.settings.d_in :]
+            x_ND, target_NO = self._columns.of(some_ND.to(device).float())
+            y_NO = x_ND if target_NO is None else target_NO
             acts = sae.encode(x_ND)
             found_NO = sae.decode(acts, x_ND)
             self._squared_error += (y_NO - found_NO).square().sum().item()
@@ -53,7 +54,7 @@ class Reconstruction:
             self._squares += float((exact_NO**2).sum())
             self._sum_O += exact_NO.sum(0)
             self.tokens += len(x_ND)
-            self._ordinary.add(some_ND, y_NO - found_NO, exact_NO)
+            self._ordinary.add(_joined(x_ND, target_NO), y_NO - found_NO, exact_NO)
 
     @property
     def mean_O(self) -> Tensor:
@@ -82,61 +83,18 @@ class Reconstruction:
         }
 
 
-class _OrdinaryPart:
-    """Sums over the ordinary tokens of an evaluation set, by dimension, and the distances of all of its tokens."""
-
-    def __init__(self, ordinary: OrdinaryTokens, d_out: int) -> None:
-        self._ordinary, self._d_out = ordinary, d_out
-        self._n = 0
-        self._error_O, self._sum_O, self._squares_O = (np.zeros(d_out, np.float64) for _ in range(3))
-        self._away: list[NDArray[np.float32]] = []
-        self._outlier: list[NDArray[np.bool_]] = []
-
-    def add(self, rows_ND: Tensor, error_NO: Tensor, exact_NO: NDArray[np.float64]) -> None:
-        """Add tokens: rows of activations, y - ŷ, and y in float64."""
-        outlier_N = self._ordinary.outliers(rows_ND)
-        centre_O = torch.from_numpy(self._ordinary.limits_2D[0, -self._d_out :]).to(rows_ND.device)
-        self._away.append((rows_ND[:, -self._d_out :] - centre_O).square().sum(1).cpu().numpy())
-        self._outlier.append(outlier_N.cpu().numpy())
-        if outlier_N.any():
-            error_NO, exact_NO = error_NO[~outlier_N], exact_NO[~self._outlier[-1]]
-        self._n += len(exact_NO)
-        self._error_O += error_NO.square().sum(0).double().cpu().numpy()
-        self._sum_O += exact_NO.sum(0)
-        self._squares_O += (exact_NO**2).sum(0)
-
-    def figures(self) -> dict[str, Any]:
-        """Return the figures of ordinary tokens by the names of `Evaluation`."""
-        variance_O = self._squares_O - self._sum_O**2 / max(self._n, 1)
-        varies_O = variance_O > self._squares_O * 1e-12
-        outlier_N = np.concatenate(self._outlier)
-        explained_O = 1 - self._error_O[varies_O] / variance_O[varies_O]
-        return {
-            "explained_variance_ordinary": 1 - float(self._error_O.sum()) / max(float(variance_O.sum()), TINY),
-            "explained_variance_standardised": float(explained_O.mean()) if len(explained_O) else 0.0,
-            "outlier_tokens": int(outlier_N.sum()),
-            "variance_shares": variance_shares(np.concatenate(self._away), outlier_N, variance_O),
-        }
+def _joined(x_ND: Tensor, target_NO: Tensor | None) -> Tensor:
+    return x_ND if target_NO is None else torch.cat([x_ND, target_NO], 1)
 
 
-def reconstruct(
-    batches: Iterable[Tensor], saes: Sequence[Sae], data: str, ordinary: OrdinaryTokens | None = None
-) -> list[Reconstruction]:
-    """Add batches of rows to the sums of each autoencoder; all read the same columns.
-
-    `ordinary` tells outliers; None to measure what is ordinary on the first batch.
+def reconstruct(batches: Iterable[Tensor], sums: Sequence[Reconstruction], data: str) -> None:
+    """Add batches of rows to the sums of each autoencoder.
 
     Raises:
         MonosemError: there are no rows.
     """
-    sums: list[Reconstruction] = []
     for batch_ND in batches:
-        if not sums:
-            places = places_of(saes[0].settings.d_in, saes[0].settings.d_out)
-            known = ordinary or OrdinaryTokens.measured(batch_ND[:SAMPLE_ROWS], places, MAX_NORM)
-            sums = [Reconstruction(sae, known) for sae in saes]
         for one in sums:
             one.add(batch_ND)
-    if not sums or not sums[0].tokens:
+    if not sums[0].tokens:
         raise MonosemError(f"{data} has no tokens to evaluate on", "Use other text as `data`.")
-    return sums

@@ -25,6 +25,7 @@ from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverg
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
+from store.files.hdf5_arrays import reading
 from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
@@ -151,17 +152,19 @@ class TrainLoop:
         values, carry_ND, limits_2D = {}, np.empty((0, 0), np.float32), np.ones((2, self.shuffle.width), np.float32)
         for number, (member, steps) in enumerate(zip(self.members, found, strict=True)):
             checkpoint = load_checkpoint(steps[step])
-            member.restore(checkpoint)
-            values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
-            if number == 0:
-                carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
-            member.columns.spread(own_ND, carry_ND)
-            if has_limits := ORDINARY in checkpoint.arrays:
-                member.columns.spread(checkpoint.arrays[ORDINARY], limits_2D)
+            with reading(steps[step]):
+                member.restore(checkpoint)
+                values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
+                if number == 0:
+                    carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
+                member.columns.spread(own_ND, carry_ND)
+                if has_limits := ORDINARY in checkpoint.arrays:
+                    member.columns.spread(checkpoint.arrays[ORDINARY], limits_2D)
         if self.ordinary is not None:
             self.ordinary.resume(limits_2D if has_limits else None)
-        self.shuffle.restore(values["shuffle"], carry_ND)
-        self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
+        with reading(self.members[-1].run.checkpoints / f"step-{step}.h5"):
+            self.shuffle.restore(values["shuffle"], carry_ND)
+            self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
         self.progress.say(f"resumed at step {step} of {self.members[0].trainer.settings.steps}")
         return True
 
@@ -258,9 +261,7 @@ class TrainLoop:
                 member.trainer.step(*member.columns.of(rows_ND))
             step, now = self.step_count, time.perf_counter()
             if step % log_every == 0 or step == settings.steps:
-                events = [
-                    self._guarded(member, partial(member.log, now - logged, self.outliers)) for member in self._going()
-                ]
+                events = [self._guarded(one, partial(one.log, now - logged, self.outliers)) for one in self._going()]
                 bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
                 logged, shown = now, step
             if request.asked or clock.is_due(step):
