@@ -322,6 +322,7 @@ def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     np.testing.assert_array_equal(*(one["counts"] for one in histograms))
     assert (pieces.pop("data"), pieces.pop("split")) == (whole.pop("data"), whole.pop("split"))
     assert pieces.keys() == whole.keys()
+    assert pieces.pop("variance_shares") == pytest.approx(whole.pop("variance_shares"), rel=1e-5)
     measured_whole = {name: value for name, value in whole.items() if value is not None}
     assert {name: value for name, value in pieces.items() if value is not None} == pytest.approx(
         measured_whole, rel=1e-5
