@@ -116,11 +116,6 @@ class _Bars:
 
 def note(run: RunFolder, evaluation: Evaluation) -> None:
     """Record an evaluation in run.json. The caller holds the run's lock."""
-    results = replace(
-        run.record().results,
-        explained_variance=evaluation.explained_variance,
-        l0=evaluation.l0,
-        alive=evaluation.alive,
-        ce_recovered_zero=evaluation.ce_recovered_zero,
-    )
+    shown = "explained_variance l0 alive ce_recovered_zero delta_ce delta_ce_se kl kl_se"
+    results = replace(run.record().results, **{name: getattr(evaluation, name) for name in shown.split()})
     run.update(results=results, evaluation=evaluation.to_json())

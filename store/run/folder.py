@@ -66,6 +66,10 @@ class Results:
     l0: float | None = None
     alive: int | None = None
     ce_recovered_zero: float | None = None
+    delta_ce: float | None = None
+    delta_ce_se: float | None = None
+    kl: float | None = None
+    kl_se: float | None = None
 
 
 @dataclass(frozen=True)
