@@ -234,7 +234,7 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
 
 
 class _Found(NamedTuple):
-    """What the check of an import found."""
+    """The result of the check of an import."""
 
     evaluation: Evaluation
     check: SelfCheck

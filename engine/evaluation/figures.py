@@ -34,7 +34,7 @@ class Evaluation:
     outlier_tokens: int | None = None
     """Counted tokens that are not ordinary."""
     variance_shares: VarianceShares | None = None
-    """What few tokens and one dimension hold of the variance."""
+    """The variance held by few tokens and by one dimension."""
     mse: float
     cosine: float | None = None
     """Mean cosine of x and x̂."""

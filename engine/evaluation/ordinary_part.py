@@ -1,4 +1,4 @@
-"""Figures of ordinary tokens: their explained variance, also by dimension, and who holds the variance.
+"""Figures of ordinary tokens: their explained variance, also by dimension, and the holders of the variance.
 
 Shapes: N counted tokens, D width of a row, O = d_out.
 """

@@ -34,7 +34,7 @@ class TrainEvent:
     """Tokens per second since the line before."""
     terms: dict[str, float] = field(default_factory=dict)
     explained_variance_standardised: float | None = None
-    """Of the last batch, with every dimension scaled to the same variance; None in files of older versions."""
+    """The mean over dimensions for the last batch; None in files of older versions."""
     outlier_tokens: int | None = None
     """Tokens left out so far: `explained_variance` is that of ordinary ones."""
 

@@ -1,4 +1,4 @@
-"""ordinary.h5: what a training measured to tell outliers from ordinary tokens (engine.data.ordinary_tokens)."""
+"""ordinary.h5: the limits by which a training tells outliers from ordinary tokens (engine.data.ordinary_tokens)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def save_limits(path: Path, limits_2D: NDArray[np.float32]) -> None:
 
 
 def load_limits(path: Path, width: int) -> NDArray[np.float32] | None:
-    """Read what `save_limits` wrote, `width` dimensions; None where there is no such file, as in older runs.
+    """Read the file of `save_limits`, `width` dimensions; None where there is no such file, as in older runs.
 
     Raises:
         MonosemError: it is damaged, of another width or of a newer schema.

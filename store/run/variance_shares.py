@@ -1,4 +1,4 @@
-"""Who holds the variance of activations: a few tokens, or a single dimension."""
+"""Holders of much of the variance of activations: a few tokens, or a single dimension."""
 
 from __future__ import annotations
 
