@@ -80,7 +80,7 @@ def build_index(
     else:
         discard(run.index)
         exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
-        columns = replace(_columns(subject.lm, target, sae), exponent_F=exponent_F)
+        columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
         write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
     del weights
     _sweep(run, subject, stream, plan, site, sae, memory, progress)
@@ -166,8 +166,8 @@ def _vocabulary(lm: LanguageModel) -> Vocabulary:
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))
 
 
-def _columns(lm: LanguageModel, target: Site, sae: Sae) -> StaticColumns:
-    table = logit_effects(lm, target, sae.W_dec, LISTED)
+def _columns(lm: LanguageModel, target: Site, sae: Sae, progress: Progress) -> StaticColumns:
+    table = logit_effects(lm, target, sae.W_dec, LISTED, progress=progress)
     near_id, near_cosine = neighbours(sae.W_dec, LISTED)
     neuron_id, neuron_cosine = aligned_neurons(lm, target, sae.W_dec, LISTED) or (None, None)
     return StaticColumns(
