@@ -50,7 +50,8 @@ class GatedSae(Sae):
 
     def reach(self, norm: float) -> Tensor:
         """Return each feature's magnitude on an input of this norm along its encoder column."""
-        return self.W_enc.norm(dim=0) * norm * self.r_mag.exp() + self.b_mag.relu()
+        reach_F: Tensor = self.W_enc.norm(dim=0) * norm * self.r_mag.exp() + self.b_mag.relu()
+        return reach_F
 
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:
         """At first most gates are open, so that the entries are dense."""

@@ -152,9 +152,13 @@ def open_segment(path: Path, common: IndexFile) -> IndexFile:
     """Open a segment of the index that a common.h5 belongs to, as `IndexFile.open` does."""
     file = IndexFile.open(path, "segment", {axis: common.lengths[axis] for axis in "FV"})
     with reading(path):
-        if not np.array_equal(file.exponent_F, common.exponent_F):
+        if not _same(file.exponent_F, common.exponent_F):
             raise ValueError("feature/exponent differs from the index's")
     return file
+
+
+def _same(one_F: Exponents | None, other_F: Exponents | None) -> bool:
+    return one_F is other_F or (one_F is not None and other_F is not None and bool((one_F == other_F).all()))
 
 
 def check_consecutive(spans: Sequence[tuple[int, int]]) -> None:

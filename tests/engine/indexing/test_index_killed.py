@@ -44,7 +44,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     sae = from_weights(weights, torch.device("cpu"))
     batches = list(captured_batches(subject.lm, [subject.site()], subject.stream("all"), 11))
     known = {id(one.acts_ND): encode_rows(sae, one.acts_ND, module.token_rows(one.batch).counted_N) for one in batches}
-    columns = module._columns(subject.lm, subject.target(), sae)
+    columns = module._columns(subject.lm, subject.target(), sae, Silent())
 
     def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int) -> Iterator[Captured]:
         first = 11 - contexts
