@@ -88,7 +88,7 @@ class StaticColumns:
     """MLP neurons whose output directions are nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
     neuron_cosine_FT: NDArray[np.float32] | None = None
     exponent_F: Exponents | None = None
-    """Of the activations, for all segments of the index (see `store.index.exponents`); None where all are 0."""
+    """Exponents of the activations in all segments (see `store.index.exponents`); None where all are 0."""
 
 
 class SparseRows(NamedTuple):
