@@ -37,6 +37,8 @@ from store.settings.lm import LmSettings
 HELD_OUT_CONTEXTS = 400
 LOG_EVERY = 10
 TOKENIZER = "tokenizer.json"
+LONG_TEXT = 1 << 22
+"""Characters from which on merging the pairs of a text into tokens takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,13 @@ def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: P
     if kept.is_file():
         return fast_tokenizer(settings.context, tokenizer_file=str(kept))
     documents = ordered(corpus, split="train", seed=settings.seed, epoch=0, rule=settings.held_out)
+
+    def on_read(characters: int) -> None:
+        if characters > LONG_TEXT:
+            progress.say(f"{characters:,} characters are read; merging frequent pairs into tokens")
+
     with progress.task(f"learning a vocabulary of {settings.vocab:,} tokens", None, "documents") as bar:
-        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context)
+        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context, on_read)
     with atomic_path(kept) as temporary:
         tokenizer.backend_tokenizer.save(str(temporary))
     return tokenizer

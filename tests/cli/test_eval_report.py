@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monosem_tui.cli.reports.eval import figures
+from monosem_tui.cli.reports.eval import figures, stored_figures
 from monosem_tui.draw.numbers import with_error
+from store.files.errors import MonosemError
+from store.run.folder import RunFolder, RunRecord
 
 FIRST: dict[str, Any] = {
     **{"explained_variance": 0.75, "l0": 3.0, "alive": 470, "dead": 10, "d_sae": 480, "tokens": 1234},
@@ -72,3 +75,27 @@ def test_every_ablation_says_which_it_is() -> None:
 def test_without_a_model_there_is_no_ce() -> None:
     text = "\n".join(figures(FIRST | LATER | {"ce_clean": None}))
     assert "CE" not in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"l0": "many"},
+        {"alive": [1]},
+        {"tokens": {}},
+        {"d_sae": 0},
+        {"ce_clean": "x"},
+        {"density_log10_histogram": 5},
+        {"density_log10_histogram": {"edges": [], "counts": []}},
+        {"density_log10_histogram": {"edges": [-1.0, 0.0], "counts": ["x"]}},
+    ],
+)
+def test_a_stored_evaluation_that_makes_no_sense_is_one_line(changes: dict[str, Any], tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.create(RunRecord(evaluation=FIRST))
+    assert stored_figures(run) == figures(FIRST)
+    run.update(evaluation=FIRST | changes)
+    with pytest.raises(MonosemError, match="its evaluation makes no sense"):
+        stored_figures(run)
+    run.update(evaluation={})
+    assert stored_figures(run) == []

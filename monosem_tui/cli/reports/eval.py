@@ -9,6 +9,7 @@ from monosem_tui.cli.reports import concepts
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
+from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 
 _MORE = " " * 20
@@ -23,6 +24,19 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
     output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
     output.emit_text("\n".join(figures(evaluation)))
     concepts.report(evaluation)
+
+
+def stored_figures(run: RunFolder) -> list[str]:
+    """Return the main figures of the evaluation that run.json holds; none where it holds none.
+
+    Raises:
+        MonosemError: they are not such figures.
+    """
+    stored = run.record().evaluation
+    try:
+        return figures(stored) if stored else []
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise MonosemError(f"{run.run_json} is damaged: its evaluation makes no sense", "Run monosem eval.") from error
 
 
 def figures(evaluation: dict[str, Any]) -> list[str]:

@@ -90,6 +90,12 @@ def learn(vocab: int, texts: list[str] | None = None) -> PreTrainedTokenizerFast
     return train_tokenizer((Document(number, text) for number, text in enumerate(found)), vocab, CONTEXT)
 
 
+def test_the_end_of_the_text_is_reported_before_the_merges() -> None:
+    found: list[int] = []
+    train_tokenizer([Document(0, "ab ab"), Document(1, "ba")], 258, CONTEXT, found.append)
+    assert found == [7]
+
+
 @settings(max_examples=300)
 @given(text=st.text())
 def test_any_text_comes_back(text: str, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from store.files.errors import MonosemError, WorkFailed
-from store.files.schema import SCHEMA_VERSION
+from store.files.schema import NEWEST_VERSION, SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
@@ -149,8 +149,8 @@ def test_recorded_settings_are_read_like_the_record(run: RunFolder) -> None:
 
 
 def test_of_a_newer_schema(run: RunFolder) -> None:
-    edit(run, schema_version=SCHEMA_VERSION + 1)
-    with pytest.raises(MonosemError, match=f"has schema version {SCHEMA_VERSION + 1}"):
+    edit(run, schema_version=NEWEST_VERSION + 1)
+    with pytest.raises(MonosemError, match=f"has schema version {NEWEST_VERSION + 1}"):
         run.record()
 
 
