@@ -32,7 +32,7 @@ class Document:
         return self.number if self.source is None else self.source
 
 
-class Continuation(str):
+class LaterPiece(str):
     """A piece of a text whose beginning came before it."""
 
     __slots__ = ()
@@ -72,7 +72,7 @@ def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
     """
     number, source = 0, -1
     for text in texts:
-        begins = not isinstance(text, Continuation)
+        begins = not isinstance(text, LaterPiece)
         for piece in cut(text):
             source, begins = source + begins, False
             yield Document(number, _encodable(piece), source)
@@ -97,9 +97,10 @@ def cut(text: str) -> Iterator[str]:
 
 
 def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
-    """Yield the texts between matches of `separator` in a stream of chunks, cut as by `cut`, pieces as continuations.
+    """Yield the texts between matches of `separator` in a stream of chunks, cut as by `cut`.
 
-    Chunk boundaries make no difference. At most two maximal documents and one chunk are held in memory.
+    Later pieces of a text are marked. Chunk boundaries make no difference. At most two maximal documents and one chunk
+    are held in memory.
     """
     tail, begun = "", False
     for chunk in chunks:
@@ -111,7 +112,7 @@ def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
         # Twice the length, so that an incomplete separator at the end is never cut in two.
         while len(tail) - start >= 2 * MAX_DOCUMENT:
             end = _piece_end(tail, start)
-            yield Continuation(tail[start:end]) if begun else tail[start:end]
+            yield LaterPiece(tail[start:end]) if begun else tail[start:end]
             start, begun = _skip_space(tail, end), True
         tail = tail[start:]
     yield from _pieces(tail, begun=begun)
@@ -119,7 +120,7 @@ def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
 
 def _pieces(text: str, *, begun: bool) -> Iterator[str]:
     for piece in cut(text):
-        yield Continuation(piece) if begun else piece
+        yield LaterPiece(piece) if begun else piece
         begun = True
 
 
