@@ -112,8 +112,8 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
 
     if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
         return measured("all")
-    if not has_held_out(subject.corpus):
-        progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
+    if not has_held_out(subject.corpus, settings.held_out):
+        progress.say("the corpus has fewer than 20 texts, so none were held out: this is its training text")
     strange = changed(run, subject.provenance())
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")

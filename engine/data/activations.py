@@ -24,7 +24,7 @@ from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.sizes import FORWARD_TOKENS
-from store.files.errors import MonosemError
+from store.files.errors import MonosemError, WorkFailed
 from store.run.shards import ShardReader
 
 
@@ -80,6 +80,8 @@ def captured_batches(
         counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
         rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
         captured = Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
+        if not captured.acts_ND.sum(dtype=torch.float32).isfinite():
+            raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
         if meter.report is not None and meter.contexts > 0:

@@ -78,6 +78,12 @@ class Evaluation:
     data: str
     split: str
     """"heldout", or "all" for a corpus given for the evaluation or one too small to hold documents out."""
+    held_out: str | None = None
+    """The rule by which text was held out: "texts" or "documents"; None for all of a text, and for rows."""
+    duplicates: int | None = None
+    """Held-out documents, among those read, left out because they are letter for letter in the training split."""
+    documents: str | None = None
+    """How the text was read and cut into documents."""
     concepts: list[ConceptScore] | None = None
     """Planted corpus only."""
     concept_means: list[ConceptMeans] | None = None

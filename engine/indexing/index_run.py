@@ -6,6 +6,7 @@ Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T posit
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
 from engine.indexing.logit_effects import logit_effects, neighbours
 from engine.indexing.neurons import aligned_neurons
+from engine.indexing.value_range import value_exponents
 from engine.jobs.resume import differing
 from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
@@ -27,6 +29,7 @@ from engine.runtime.sizes import LISTED
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
+from store.index.index_file import IndexFile
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
@@ -76,7 +79,9 @@ def build_index(
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
         discard(run.index)
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae, progress))
+        exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
+        columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
+        write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
     del weights
     _sweep(run, subject, stream, plan, site, sae, memory, progress)
     progress.say("merging the index")
@@ -105,7 +110,9 @@ def _sweep(
     memory: int,
     progress: Progress,
 ) -> None:
-    with stop_request() as request, SegmentWriter(run.index, sae.settings.d_sae, memory) as filling:
+    with IndexFile.open(common_path(run.index), "common") as common:
+        writer = SegmentWriter(run.index, sae.settings.d_sae, memory, common.exponent_F)
+    with stop_request() as request, writer as filling:
         done = filling.n_contexts
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
@@ -118,7 +125,9 @@ def _sweep(
                     if request.asked:
                         raise KeyboardInterrupt
     if filling.clipped:
-        progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
+        progress.say(f"{filling.clipped} activations are too large for the index: stored as the largest that it holds")
+    if filling.lost:
+        progress.say(f"{filling.lost} activations are too small for the index (below 2⁻²⁴ of its unit): not stored")
 
 
 def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:

@@ -24,7 +24,7 @@ from store.run.shards import ShardInfo, ShardReader
 from store.run.spec import SaeSpec
 from store.settings.train import TrainSettings
 
-SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "model", "data", "activations")
+SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "held_out", "model", "data", "activations")
 """Settings that trainings on one pass have in common."""
 
 
@@ -97,7 +97,7 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
         raise MonosemError(
             f"{activations} holds one site, and a transcoder needs two at once", "Train it from `model`."
         )
-    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
+    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing", "held_out")}
     for name in asked.given:
         value = getattr(asked, name)
         if name not in ("model", "data") and same.get(name, value) != value:

@@ -234,6 +234,11 @@ class Sae(nn.Module, ABC):
         """Return `pre_acts` of selected features [B, C]."""
         return torch.addmm(self.b_enc[feature_C], self.read_in(x_BD), self.W_enc.T[feature_C].T)
 
+    def reach(self, norm: float) -> Tensor:
+        """Return each feature's activation [F] on an input of this norm along its encoder column."""
+        reach_F: Tensor = self.W_enc.norm(dim=0) * norm + self.b_enc.relu()
+        return reach_F
+
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """Return the training loss: the architecture's own, plus AuxK while there are dead features.
 

@@ -24,6 +24,8 @@ S = TypeVar("S")
 Time = Annotated[float, Narrowed("a time since 1970 in seconds", lambda value: 0 <= value < 1e11)]
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+FIRST = {"held_out": "documents"}
+"""Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
     r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
@@ -152,7 +154,7 @@ class RunFolder:
             MonosemError: as `record` does, or they are not settings of that kind.
         """
         config = self.record().config
-        return self._decoded(kind, config[command], f"config.{command}") if command in config else None
+        return self._decoded(kind, FIRST | config[command], f"config.{command}") if command in config else None
 
     def lm_figures(self, kind: type[S]) -> S | None:
         """Return the figures of the language model that was trained here; None where there are none.
