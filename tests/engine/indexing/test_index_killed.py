@@ -12,6 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     monkeypatch.setattr(module, "captured_batches", replay)
     monkeypatch.setattr(module, "encode_rows", rows)
     monkeypatch.setattr(module, "_columns", lambda *_: columns)
+    exponent_F = (np.arange(weights.spec.d_sae) % 5).astype(np.int8)
+    monkeypatch.setattr(module, "value_exponents", lambda *_: exponent_F)
     return subject
 
 
