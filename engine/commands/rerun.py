@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.commands.train import evaluate_runs, size_of
 from engine.corpus.reading_order import Split, has_held_out
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.quality import Dictionary, evaluate_all
@@ -107,7 +108,7 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     subject = subject.on(replace(settings_again(run, asked), eval_tokens=tokens))
 
     def measured(split: Split) -> Evaluation:
-        own = Dictionary(subject, from_weights(load_sae(run.sae), subject.lm.device))
+        own = Dictionary(subject, from_weights(load_sae(run.sae), subject.lm.device), kept_limits(run))
         return evaluate_all([own], split, size_of(run, subject), progress)[0]
 
     if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown

@@ -12,6 +12,7 @@ from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, decode
 from store.query.histogram import Histogram
 from store.run.folder import RunFolder
+from store.run.variance_shares import VarianceShares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Evaluation:
     """With every dimension scaled to the same variance."""
     outlier_tokens: int | None = None
     """Counted tokens that are not ordinary."""
+    variance_shares: VarianceShares | None = None
+    """The variance held by few tokens and by one dimension."""
     mse: float
     cosine: float | None = None
     """Mean cosine of x and x̂."""

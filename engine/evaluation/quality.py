@@ -16,6 +16,7 @@ from torch import Tensor
 from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
 from engine.data.activations import Columns, forward_contexts
+from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.cross_entropy import Measured, cross_entropies
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.planted_concepts import concept_means, concept_scores
@@ -34,11 +35,15 @@ class Dictionary(NamedTuple):
 
     subject: Subject
     sae: Sae
+    ordinary: OrdinaryTokens | None = None
+    """Tells outliers; None to measure what is ordinary on the first tokens."""
 
 
-def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
+def evaluate(
+    subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress, ordinary: OrdinaryTokens | None = None
+) -> Evaluation:
     """`evaluate_all` of one, every figure on `tokens` tokens."""
-    return evaluate_all([Dictionary(subject, sae)], split, Size(tokens, tokens), progress)[0]
+    return evaluate_all([Dictionary(subject, sae, ordinary)], split, Size(tokens, tokens), progress)[0]
 
 
 def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, progress: Progress) -> list[Evaluation]:
@@ -65,7 +70,7 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
                 bar.advance(len(batch.tokens_BT))
 
     data = subject.corpus.spec
-    sums = [Reconstruction(one.sae, of_row) for one, of_row in zip(dictionaries, columns, strict=True)]
+    sums = [Reconstruction(one.sae, of_row, one.ordinary) for one, of_row in zip(dictionaries, columns, strict=True)]
     reconstruct(batches(), sums, data)
     ce_contexts = contexts if size.ce_tokens >= size.tokens else subject.stream(split).skip_tokens(size.ce_tokens)
     measured = [Measured(one.sae, own, its.mean_O) for one, own, its in zip(dictionaries, sites, sums, strict=True)]
@@ -84,12 +89,18 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     return found
 
 
-def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
-    """Measure an autoencoder on batches of activations [n, D]; figures that need a model are None.
+def evaluate_rows(
+    batches: Iterable[Tensor], sae: Sae, data: str, split: Split, ordinary: OrdinaryTokens | None = None
+) -> Evaluation:
+    """Measure an autoencoder on batches of activations [n, D], a transcoder's target beside its input.
+
+    Figures that need a model are None.
 
     Raises:
         MonosemError: there are no activations.
     """
-    sums = Reconstruction(sae, Columns(slice(None)))
+    d_in = sae.settings.d_in
+    columns = Columns(slice(0, d_in), slice(d_in, None) if sae.settings.d_out else None)
+    sums = Reconstruction(sae, columns, ordinary)
     reconstruct(batches, [sums], data)
     return Evaluation(**sums.figures(), data=data, split=split)

@@ -27,7 +27,7 @@ WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 FIRST = {"held_out": "documents"}
 """Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 
@@ -62,6 +62,8 @@ class Results:
 
     tokens: int | None = None
     """Tokens the SAE was trained on."""
+    outlier_tokens: int | None = None
+    """Tokens that the training left out."""
     explained_variance: float | None = None
     l0: float | None = None
     alive: int | None = None
@@ -118,6 +120,7 @@ class RunFolder:
         self.run_json = path / "run.json"
         self.events = path / "events.jsonl"
         self.sae = path / "sae.h5"
+        self.ordinary = path / "ordinary.h5"
         self.checkpoints = path / "checkpoints"
         self.activations = path / "activations"
         self.index = path / "index"

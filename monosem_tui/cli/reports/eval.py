@@ -10,7 +10,9 @@ from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
 from store.files.errors import MonosemError
+from store.files.typed_json import decode
 from store.run.folder import RunFolder
+from store.run.variance_shares import VarianceShares
 
 _MORE = " " * 20
 """Begins a line that continues the one above."""
@@ -47,6 +49,7 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
     unexplained = f", {e['fvu']:.4f} unexplained (FVU)" if e.get("fvu") is not None else ""
     found = [
         f"explained variance  {e['explained_variance']:.4f}{unexplained}",
+        *_of_ordinary(e),
         f"L0                  {e['l0']:.2f}",
         f"features alive      {count(e['alive'])} of {count(e['d_sae'])} ({100 * e['alive'] / e['d_sae']:.1f} %), "
         f"on {count(e['tokens'])} tokens",
@@ -58,7 +61,24 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
     if e["ce_clean"] is not None:  # without a model there is no CE
         found += _losses(e)
     found += _text(e)
-    return [*found, f"density             1e{low} {sparkline(histogram['counts'])} 1"]
+    found.append(f"density             1e{low} {sparkline(histogram['counts'])} 1")
+    return [*found, *(f"note                {line}" for line in variance_lines(e))]
+
+
+def _of_ordinary(e: dict[str, Any]) -> list[str]:
+    """Return the explained variance of ordinary tokens where there are others, and its mean over dimensions."""
+    parts, outliers = [], e.get("outlier_tokens")
+    if outliers:
+        parts.append(f"{e['explained_variance_ordinary']:.4f} without {count(outliers)} outlier tokens")
+    if e.get("explained_variance_standardised") is not None:
+        parts.append(f"{e['explained_variance_standardised']:.4f} as a mean over dimensions")
+    return [_MORE + ", ".join(parts)] if parts else []
+
+
+def variance_lines(evaluation: dict[str, Any]) -> list[str]:
+    """Return a sentence for few tokens and for a dimension that hold more than a quarter of the variance."""
+    shares = evaluation.get("variance_shares")
+    return decode(VarianceShares, shares).lines() if shares else []
 
 
 def _losses(e: dict[str, Any]) -> list[str]:

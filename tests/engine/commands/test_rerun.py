@@ -15,6 +15,7 @@ import torch
 from engine.commands.rerun import evaluate_again, index_run
 from engine.commands.train import train
 from engine.corpus.data_argument import open_corpus
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.quality import evaluate
 from engine.jobs.trained_run import reopen, trained_settings
 from engine.runtime.progress import Silent
@@ -234,7 +235,8 @@ def test_an_unfinished_index_is_finished_or_begun_anew(
 def figures(run: RunFolder, given: dict[str, Any], split: Any) -> dict[str, Any]:
     """Result of `evaluate` for the run's autoencoder."""
     subject = reopen(run, ReopenSettings(**given), Silent())
-    return evaluate(subject, from_weights(load_sae(run.sae), torch.device("cpu")), split, 10**6, Silent()).to_json()
+    sae = from_weights(load_sae(run.sae), torch.device("cpu"))
+    return evaluate(subject, sae, split, 10**6, Silent(), kept_limits(run)).to_json()
 
 
 def test_its_own_text_is_measured_where_held_out_and_noted(run: RunFolder) -> None:
