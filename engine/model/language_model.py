@@ -37,7 +37,7 @@ __all__ = ["SHORT_NAMES", "LanguageModel", "describe_model", "load_model", "rehe
 
 
 class Origin(NamedTuple):
-    """What a model is loaded from."""
+    """The source of the weights of a model, and its network without them."""
 
     files: ModelFiles
     config: PreTrainedConfig
