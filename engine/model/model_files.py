@@ -62,7 +62,7 @@ class ModelFiles:
         """Every tensor in the weight files by name, from their headers."""
         found = {}
         for path in self.weights:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(path, framework="np") as file:
                 for name in file.keys():  # noqa: SIM118
                     part = file.get_slice(name)
                     found[name] = TensorShape(prod(part.get_shape()), part.get_dtype())
@@ -95,10 +95,28 @@ def find_model(name: str, progress: Progress) -> ModelFiles:
     Raises:
         MonosemError: there is no such model, it cannot be fetched, or its files are unusable.
     """
+    found = local_model(name)
+    if found is None:
+        fetched = _hub(name).fetch(progress)
+        found = _inspect(fetched, revision=fetched.name)
+    return found
+
+
+def local_model(name: str) -> ModelFiles | None:
+    """Return the files of a model on this disk, its cache of the hub included; None if it would have to be fetched.
+
+    Raises:
+        MonosemError: there can be no such model, or its files are unusable.
+    """
     folder = _local_folder(name)
     if folder is not None:
         return _inspect(folder, revision="")
-    hub = HubFiles(
+    cached = _hub(name).cached()
+    return None if cached is None or not _is_complete(cached) else _inspect(cached, revision=cached.name)
+
+
+def _hub(name: str) -> HubFiles:
+    return HubFiles(
         SHORT_NAMES.get(name, name),
         _WANTED,
         _UNWANTED,
@@ -106,10 +124,6 @@ def find_model(name: str, progress: Progress) -> ModelFiles:
         names=f"Use {_NAMES}.",
         use="use FOLDER as the model",
     )
-    cached = hub.cached()
-    if cached is None or not _is_complete(cached):
-        cached = hub.fetch(progress)
-    return _inspect(cached, revision=cached.name)
 
 
 def _local_folder(name: str) -> Path | None:
@@ -198,7 +212,7 @@ def _plain(name: str) -> str:
 
 def _check_safetensors(path: Path) -> None:
     try:
-        with safe_open(path, framework="pt"):
+        with safe_open(path, framework="np"):
             pass
     except SafetensorError as error:
         raise MonosemError(
