@@ -62,6 +62,8 @@ def config_file(name: str) -> ConfigFile | None:
     files = local_model(name)
     if files is None:
         return None
+    if files.source:  # its header is read by a package that may be missing
+        return None
     config = _json(files.folder / "config.json")
     inner = config.get("text_config", config)
     inner = inner if isinstance(inner, dict) else config

@@ -6,6 +6,7 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ SHORT_NAMES = {
 """Short names of hub repositories."""
 
 _NAMES = f"a model folder, a hub id like owner/name, or {', '.join(SHORT_NAMES)}"
+GGUF = ".gguf"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 _WANTED = (WEIGHTS, "model-*-of-*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
@@ -57,9 +59,18 @@ class ModelFiles:
     revision: str
     """Commit of the hub repository; empty for a folder."""
 
+    @property
+    def source(self) -> dict[str, str]:
+        """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
+        return {"gguf_file": self.weights[0].name} if self.weights[0].suffix == GGUF else {}
+
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
         """Every tensor in the weight files by name, from their headers."""
+        if self.source:
+            from engine.model.gguf_file import gguf_sizes
+
+            return {name: TensorShape(size, "BF16") for name, size in gguf_sizes(self.weights[0]).items()}
         found = {}
         for path in self.weights:
             with safe_open(path, framework="np") as file:
@@ -109,6 +120,8 @@ def local_model(name: str) -> ModelFiles | None:
         MonosemError: there can be no such model, or its files are unusable.
     """
     folder = _local_folder(name)
+    if folder is not None and (path := _gguf_in(folder)) is not None:
+        return ModelFiles(path.parent, (path,), has_tokenizer=True, revision="")
     if folder is not None:
         return _inspect(folder, revision="")
     cached = _hub(name).cached()
@@ -130,7 +143,7 @@ def _local_folder(name: str) -> Path | None:
     if not name.strip():
         raise MonosemError("the model's name is empty", f"Use {_NAMES}.")
     path = Path(name).expanduser()
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() or _gguf_in(path) is not None:
         return path
     run = RunFolder(path)
     if (run.model / "config.json").is_file():
@@ -146,8 +159,31 @@ def _local_folder(name: str) -> Path | None:
     if path.is_dir():
         raise MonosemError(f"{name} is not a model folder: it has no config.json")
     if path.exists():
-        raise MonosemError(f"{name} is a file", "Give the folder that holds config.json and model.safetensors.")
+        raise MonosemError(
+            f"{name} is a file", "Give the folder that holds config.json and model.safetensors, or a .gguf file."
+        )
     return None
+
+
+def _gguf_in(path: Path) -> Path | None:
+    """Return a GGUF file: `path` itself, or the only one in a folder without config.json.
+
+    Raises:
+        MonosemError: it is not one, or one part of several.
+    """
+    if path.is_dir() and not (path / "config.json").is_file():
+        found = sorted(path.glob(f"*{GGUF}"))
+        if len(found) > 1:
+            raise MonosemError(f"{path} holds {len(found)} {GGUF} files", f"Name one: {found[0]}.")
+        path = found[0] if found else path
+    if path.suffix != GGUF or not path.is_file():
+        return None
+    if re.search(r"-\d+-of-\d+$", path.stem):
+        raise MonosemError(f"{path} is one part of a model", "Join its parts with llama-gguf-split --merge.")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise MonosemError(f"{path} is not a GGUF file", "Fetch or copy it again.")
+    return path
 
 
 def _is_complete(folder: Path) -> bool:
