@@ -1,4 +1,4 @@
-"""Parquet files: each row is a document, its text in one column."""
+"""Parquet files: each row is a document, its text, conversation or token ids in one column."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.files import blocks, missing_field, not_text
+from engine.corpus.conversations import Content
+from engine.corpus.files import blocks, checked_content, missing_field, not_text
 from store.files.errors import MonosemError
 
 ROWS = 256
 """Rows read at once."""
 
 
-def texts(path: Path, field: str) -> Iterator[str]:
+def texts(path: Path, field: str) -> Iterator[Content]:
     """Yield the texts of a column; other columns are not read, rows where it is null are skipped.
 
     Errors: MonosemError if the file is not Parquet, is damaged, or lacks the text column.
@@ -26,7 +27,10 @@ def texts(path: Path, field: str) -> Iterator[str]:
         with _opened(path) as file:
             _check(file.schema_arrow, path, field)
             for batch in file.iter_batches(batch_size=ROWS, columns=[field], use_threads=False):
-                yield from (text for text in batch.column(0).to_pylist() if text is not None)
+                for number, value in enumerate(batch.column(0).to_pylist(), row + 1):
+                    content = checked_content(value, f"{path}, row {number}", field, f"{path.name}:FIELD")
+                    if content is not None:
+                        yield content
                 row += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MonosemError(f"{path}: damaged in or after row {row + 1}", "Copy or download it again.") from error
@@ -56,5 +60,9 @@ def _check(schema: Any, path: Path, field: str) -> None:
         raise missing_field(str(path), field, schema.names, f"{path.name}:FIELD")
     kind = schema.field(field).type
     held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        held = kind.value_type
+        if pa.types.is_integer(held) or pa.types.is_struct(held):
+            return
     if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)):
         raise not_text(str(path), field, str(kind), f"{path.name}:FIELD")

@@ -92,6 +92,7 @@ def token_rows(batch: ContextBatch) -> TokenRows:
         counted_N=batch.counted_BT[real_BT],
         document_N=batch.document_BT[real_BT],
         length_C=real_BT.sum(1).astype(np.int32),
+        role_N=batch.role_BT[real_BT],
     )
 
 

@@ -34,6 +34,8 @@ class ShownExample:
     position: int
     place: int = 0
     """Corpus position of the peak."""
+    role: str = ""
+    """Of the turn that the peak belongs to; empty outside conversations and in the template."""
 
     @property
     def act(self) -> float:
@@ -196,7 +198,8 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
     """Convert an example of the store to one that is ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place)
+    role = example.role or ""
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, role)
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

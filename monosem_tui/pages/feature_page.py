@@ -145,17 +145,21 @@ def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     name, words = section_words(section, card)
     found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
-    where = frame(section.examples, cells - VALUE - 2)
+    roles = max((width(example.role) for example in section.examples), default=0)
+    first = VALUE + (1 + roles if roles else 0)
+    where = frame(section.examples, cells - first - 2)
     for example in section.examples:
         if card.choice.text.lines == 1:
             lines = [line(" ", *spans) for spans in passage(example, card.max, rendering, where)]
         else:
-            lines = block(example, card.max, rendering, cells - VALUE - 1, card.choice.text.lines)
+            lines = block(example, card.max, rendering, cells - first - 1, card.choice.text.lines)
         key = Key(section.title, example.place)
         found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
-        value = fit(activation(example.act), VALUE, ">")
-        heads = [value, *[" " * VALUE] * (len(lines) - 1)]
-        found.lines.extend(line(start, " ", *spans) for start, spans in zip(heads, lines, strict=True))
+        head = line(fit(activation(example.act), VALUE, ">"))
+        if roles:
+            head = line(*head, " ", Span(fit(example.role, roles), Role.DIM))
+        heads = [head, *[line(" " * first)] * (len(lines) - 1)]
+        found.lines.extend(line(*start, " ", *spans) for start, spans in zip(heads, lines, strict=True))
     return found
 
 

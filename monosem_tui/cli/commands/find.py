@@ -28,7 +28,9 @@ def find(
         int | None, typer.Option("--feature", metavar="ID", min=0, help="Describe what one feature fires on instead.")
     ] = None,
     *,
-    asked: Annotated[FindSettings, o.Flags("tokens last held_out together by top", from_file=False, defaults=True)],
+    asked: Annotated[
+        FindSettings, o.Flags("tokens last held_out together role by top", from_file=False, defaults=True)
+    ],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -42,11 +44,13 @@ def find(
     from store.run.folder import runs_root
 
     ways = {"PATTERN": pattern, "--labels": labels, "--feature": feature}
+    if asked.role is not None and pattern is None:
+        ways["--role"] = asked.role
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise MonosemError(
             f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
-            "Give one of PATTERN, --labels FILE and --feature ID.",
+            "Give one of PATTERN, --labels FILE, --feature ID and --role ROLE.",
         )
     if (asked.tokens or asked.last) and pattern is None:
         raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
@@ -57,5 +61,5 @@ def find(
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)
         reports.report_labels(place, labels, options, json=json)
     else:
-        how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together
+        how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together, asked.role
         reports.report_pattern(place, Inquiry(pattern or "", *how), json=json)

@@ -53,17 +53,25 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         notes = read_notes(place)
         found = _answer(store, inquiry)
         if json:
-            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last}
+            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last, "role": inquiry.role}
             output.emit_json({**asked, **_head_json(store, inquiry.options), **_found_json(found, notes)})
             return
         narrate_unfinished(store)
-        what = "tokens end a match of" if inquiry.last else "tokens match"
-        output.emit_text(
-            f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {inquiry.pattern}"
-        )
+        output.emit_text(_matched(store, inquiry, found))
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(inquiry.options, store.d_sae))
+
+
+def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
+    """`12 of 3 400 tokens match the`; with a role, of the tokens of its turns."""
+    if not inquiry.pattern:
+        return f"{count(found.matched)} of {count(found.scored)} tokens are {inquiry.role}'s"
+    asked_N, whose = store.layout.counted_tokens(), ""
+    if inquiry.role is not None:
+        asked_N, whose = asked_N & store.layout.tokens_of(inquiry.role), f"{inquiry.role}'s "
+    what = "end a match of" if inquiry.last else "match"
+    return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}tokens {what} {inquiry.pattern}"
 
 
 def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) -> None:
