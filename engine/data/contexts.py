@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, ordered
-from engine.data.encoding import EncodedDocument, Encoding
+from engine.data.text_encoder import EncodedDocument, Encoding
 from store.files.errors import MonosemError
 from store.settings.subject import Packing
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
 from engine.data.contexts import ContextBatch
-from engine.data.encoding import Encoding
+from engine.data.text_encoder import Encoding
 
 TokenConcepts = tuple[int, ...]
 """Concepts of a token by number, ascending."""

@@ -13,7 +13,7 @@ from engine.corpus.documents import Corpus, names_files
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
 from engine.data.contexts import ContextSettings, ContextStream
-from engine.data.encoding import Encoding
+from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, load_model
 from engine.model.sites import SITES, Site, resolve_site

@@ -22,7 +22,7 @@ from engine.corpus.conversations import TokenIds, Turn, content_of
 from engine.corpus.documents import Document
 from engine.data.activations import forward_contexts
 from engine.data.contexts import EncodedContext, cut_contexts, padded, whole_document
-from engine.data.encoding import EncodedDocument
+from engine.data.text_encoder import EncodedDocument
 from engine.indexing.encoder import encode_rows
 from engine.jobs.trained_run import settings_again
 from engine.live.decoder import Decoder

@@ -76,7 +76,7 @@ class ReadToken:
     next_loss: float | None = None
     """-log p of the next token of the context, in nats; None as for `Firing.loss_change`."""
     role: Role | None = None
-    """Of the turn that it belongs to, in a chat."""
+    """The role of its turn, in a chat."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Example:
     position: int
     """Position of the peak in its context, from 0."""
     role: Role | None = None
-    """Of the turn that the peak belongs to, in a conversation."""
+    """The role of the turn with the peak, in a conversation."""
 
     @property
     def act(self) -> float:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.documents import Document
 from engine.data.contexts import ContextBatch
-from engine.data.encoding import Encoding
+from engine.data.text_encoder import Encoding
 from engine.jobs.subject import Subject
 from engine.model.language_model import LanguageModel
 from store.settings.subject import SubjectSettings

@@ -20,7 +20,7 @@ from engine.commands import extract as module
 from engine.commands.extract import extract
 from engine.corpus.data_argument import open_corpus
 from engine.data.contexts import ContextSettings, ContextStream
-from engine.data.encoding import Encoding
+from engine.data.text_encoder import Encoding
 from engine.model.language_model import load_model
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError

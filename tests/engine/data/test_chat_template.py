@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.conversations import Turn
 from engine.data.chat_template import chat_text
-from engine.data.encoding import Encoding
+from engine.data.text_encoder import Encoding
 from store.files.errors import MonosemError
 from store.settings.roles import ROLES, role_of
 
