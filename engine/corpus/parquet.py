@@ -8,10 +8,14 @@ from typing import Any
 
 from engine.corpus.conversations import Content
 from engine.corpus.files import blocks, checked_content, missing_field, not_text
+from engine.corpus.parquet_pages import pages
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 
 ROWS = 256
 """Rows read at once."""
+REPEATED = 64 << 20
+"""Bytes of text at once that rows may repeat from a dictionary."""
 
 
 def texts(path: Path, field: str) -> Iterator[Content]:
@@ -26,14 +30,36 @@ def texts(path: Path, field: str) -> Iterator[Content]:
     try:
         with _opened(path) as file:
             _check(file.schema_arrow, path, field)
-            for batch in file.iter_batches(batch_size=ROWS, columns=[field], use_threads=False):
-                for number, value in enumerate(batch.column(0).to_pylist(), row + 1):
-                    content = checked_content(value, f"{path}, row {number}", field, f"{path.name}:FIELD")
-                    if content is not None:
-                        yield content
-                row += batch.num_rows
+            for group in range(file.num_row_groups):
+                rows = _rows_at_once(path, file.metadata.row_group(group), field)
+                for batch in file.iter_batches(rows, [group], columns=[field], use_threads=False):
+                    for number, value in enumerate(batch.column(0).to_pylist(), row + 1):
+                        content = checked_content(value, f"{path}, row {number}", field, f"{path.name}:FIELD")
+                        if content is not None:
+                            yield content
+                    row += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MonosemError(f"{path}: damaged in or after row {row + 1}", "Copy or download it again.") from error
+
+
+def _rows_at_once(path: Path, group: Any, field: str) -> int:
+    """Return the rows of a row group to read at once, so that they take little memory whatever they repeat.
+
+    Errors: MonosemError if a page claims to unpack to far more than text does.
+    """
+    # A list of messages is a column for each of their fields.
+    every = map(group.column, range(group.num_columns))
+    columns = [one for one in every if one.path_in_schema == field or one.path_in_schema.startswith(f"{field}.")]
+    found: list[int] = []
+    try:
+        with read_stream(path, follow=True) as file:
+            for column in columns:
+                start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)), default=0)
+                end = start + column.total_compressed_size
+                found += [page.unpacked for page in pages(file, start, end) if page.repeats]
+    except ValueError as error:
+        raise MonosemError(f"{path}: {error}", "Copy or download it again.") from error
+    return max(1, min(ROWS, REPEATED // max(1, *found)))
 
 
 def note(path: Path, field: str) -> str:
