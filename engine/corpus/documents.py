@@ -26,9 +26,9 @@ class Document:
     text: str
     """Without white space at its edges; the messages of a conversation, or the ids in decimal, on one line each."""
     turns: Conversation = ()
-    """Of a conversation."""
+    """The messages of a conversation."""
     ids: TokenIds | None = None
-    """Of a document that is tokenized already."""
+    """The tokens of a document that is tokenized already."""
 
 
 class Corpus(Protocol):

@@ -35,7 +35,7 @@ class EncodedDocument(NamedTuple):
     number: int
     ids: list[int]
     role_N: NDArray[np.uint8] | None = None
-    """Of a conversation."""
+    """The role of each token's turn, in a conversation."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Encoding:
     bos_id: int | None
     separator_id: int | None
     name: str = "the model"
-    """Of its model, for errors."""
+    """The name of its model, for errors."""
 
     @property
     def excluded(self) -> str:
