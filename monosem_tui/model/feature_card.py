@@ -35,7 +35,7 @@ class ShownExample:
     place: int = 0
     """Corpus position of the peak."""
     role: str = ""
-    """Of the turn that the peak belongs to; empty outside conversations and in the template."""
+    """The role of the turn with the peak; empty outside conversations and in the template."""
 
     @property
     def act(self) -> float:

@@ -47,6 +47,10 @@ class CorpusLayout:
     def contexts(self) -> Contexts:
         """All contexts."""
         start, length = self._column("contexts/start", shifted=True), self._column("contexts/length")
+        with reading(self._path):
+            ends = np.append(start[1:], sum(part.n_tokens for part in self._parts))
+            if (start + length != ends).any():
+                raise ValueError("corpus/contexts/length does not follow from corpus/contexts/start")
         return Contexts(start, length, self._column("contexts/document"))
 
     @cached_property

@@ -34,7 +34,9 @@ class FindSettings(Settings):
     last: bool = setting(False, "Of each match ask for its last token only, where it is complete")
     held_out: bool = setting(False, "Choose features and thresholds on half of the contexts, measure on the rest")
     together: int = setting(5, "Features to combine at most; 0 for none", "N", most=MOST)
-    role: Role | None = setting(None, "Only tokens of such turns of conversations; without PATTERN, find those")
+    role: Role | None = setting(
+        None, "Only tokens of such turns: user, assistant, system, tool; without PATTERN, find those", "ROLE"
+    )
     by: Literal["f1", "auroc"] = setting("f1", "What features are ranked by")
     top: int = setting(10, "Features, or n-grams, to show", "N", least=1, most=MOST)
 
