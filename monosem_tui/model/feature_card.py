@@ -36,6 +36,8 @@ class ShownExample:
     """Corpus position of the peak."""
     role: str = ""
     """The role of the turn with the peak; empty outside conversations and in the template."""
+    outlier: bool = False
+    """Whether the peak is an outlier token."""
 
     @property
     def act(self) -> float:
@@ -198,8 +200,8 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
     """Convert an example of the store to one that is ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
-    role = example.role or ""
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, role)
+    role, outlier = example.role or "", store.layout.is_outlier(place)
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, role, outlier)
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

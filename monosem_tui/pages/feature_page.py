@@ -144,6 +144,7 @@ def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
 
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     name, words = section_words(section, card)
+    words += "; ! an outlier token" if any(example.outlier for example in section.examples) else ""
     found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
     roles = max((width(example.role) for example in section.examples), default=0)
     first = VALUE + (1 + roles if roles else 0)
@@ -155,11 +156,11 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
             lines = block(example, card.max, rendering, cells - first - 1, card.choice.text.lines)
         key = Key(section.title, example.place)
         found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
-        head = line(fit(activation(example.act), VALUE, ">"))
+        head = line(fit(activation(example.act), VALUE, ">"), "!" if example.outlier else " ")
         if roles:
-            head = line(*head, " ", Span(fit(example.role, roles), Role.DIM))
-        heads = [head, *[line(" " * first)] * (len(lines) - 1)]
-        found.lines.extend(line(*start, " ", *spans) for start, spans in zip(heads, lines, strict=True))
+            head = line(*head, Span(fit(example.role, roles), Role.DIM), " ")
+        heads = [head, *[line(" " * (first + 1))] * (len(lines) - 1)]
+        found.lines.extend(line(*start, *spans) for start, spans in zip(heads, lines, strict=True))
     return found
 
 

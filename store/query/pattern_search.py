@@ -40,6 +40,8 @@ class Inquiry:
     most: int = MOST
     role: Role | None = None
     """Score tokens of such turns only; with an empty pattern, these are the tokens to detect among all."""
+    ordinary: bool = False
+    """Leave outlier tokens out."""
 
     @property
     def options(self) -> FindOptions:
@@ -72,7 +74,9 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     """
     of_role_N = None if inquiry.role is None else store.layout.tokens_of(inquiry.role)
     if of_role_N is not None and not inquiry.pattern:
-        question = Question(f"{inquiry.role}'s turns", store.layout.counted_tokens(), of_role_N)
+        question = Question(
+            f"{inquiry.role}'s turns", store.layout.counted_tokens(ordinary=inquiry.ordinary), of_role_N
+        )
         yield Report(1.0)
         yield from _ranked(store, question, inquiry)
         return
@@ -82,7 +86,7 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     for match in (token_matches if inquiry.tokens else text_matches)(store, pattern, block):
         matches.append(match)
         yield Report((match.start + len(match.matched_N)) / n_tokens)
-    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last)
+    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
     if of_role_N is not None:
         question = question._replace(scored_N=question.scored_N & of_role_N)
     yield from _ranked(store, question, inquiry)

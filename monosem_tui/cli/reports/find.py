@@ -54,10 +54,12 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         found = _answer(store, inquiry)
         if json:
             asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last, "role": inquiry.role}
-            output.emit_json({**asked, **_head_json(store, inquiry.options), **_found_json(found, notes)})
+            head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
+            output.emit_json({**asked, **head, **_found_json(found, notes)})
             return
         narrate_unfinished(store)
         output.emit_text(_matched(store, inquiry, found))
+        _emit_outliers(store, ordinary=inquiry.ordinary)
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(inquiry.options, store.d_sae))
@@ -67,14 +69,14 @@ def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
     """`12 of 3 400 tokens match the`; with a role, of the tokens of its turns."""
     if not inquiry.pattern:
         return f"{count(found.matched)} of {count(found.scored)} tokens are {inquiry.role}'s"
-    asked_N, whose = store.layout.counted_tokens(), ""
+    asked_N, whose = store.layout.counted_tokens(ordinary=inquiry.ordinary), ""
     if inquiry.role is not None:
         asked_N, whose = asked_N & store.layout.tokens_of(inquiry.role), f"{inquiry.role}'s "
     what = "end a match of" if inquiry.last else "match"
     return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}tokens {what} {inquiry.pattern}"
 
 
-def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) -> None:
+def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bool, json: bool) -> None:
     """Print, for each label of a file, the features that tell its text from that of the others.
 
     Raises:
@@ -84,15 +86,17 @@ def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) 
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
         labels = apply_labels(store, said)
-        questions = label_questions(store, labels)
+        questions = label_questions(store, labels, ordinary=ordinary)
         answers = dict(_answers(store, questions, options))
         if json:
-            head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, options)}
+            head = {"labels_file": file, "found": labels.found, "missing": labels.missing}
+            head |= _head_json(store, options, ordinary=ordinary)
             each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
         narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
+        _emit_outliers(store, ordinary=ordinary)
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
         output.emit_text(_caution(options, store.d_sae))
 
@@ -202,8 +206,17 @@ def _interval(interval: Interval) -> str:
     return f"{low}–{high}"
 
 
-def _head_json(store: FeatureStore, options: FindOptions) -> dict[str, Any]:
+def _emit_outliers(store: FeatureStore, *, ordinary: bool) -> None:
+    """Say whether outliers count, where there are any."""
+    if number := len(store.layout.outliers):
+        what = "are left out" if ordinary else "count like others: --ordinary leaves them out"
+        output.emit_text(f"{count(number)} outlier tokens {what}")
+
+
+def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> dict[str, Any]:
     return {
+        "outlier_tokens": len(store.layout.outliers),
+        "ordinary": ordinary,
         "counted_tokens": store.n_counted,
         "complete": store.complete,
         "held_out": options.held_out,
