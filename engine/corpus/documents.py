@@ -25,12 +25,12 @@ class Document:
     """Its position in the corpus, from 0, before any shuffling."""
     text: str
     """Without white space at its edges; the messages of a conversation, or the ids in decimal, on one line each."""
+    source: int | None = None
+    """The number of the text that it is, or is a piece of; None where no text of the corpus is cut."""
     turns: Conversation = ()
     """The messages of a conversation."""
     ids: TokenIds | None = None
     """The tokens of a document that is tokenized already."""
-    source: int | None = None
-    """The number of the text that it is, or is a piece of; None where no text of the corpus is cut."""
 
     @property
     def text_number(self) -> int:
@@ -94,7 +94,7 @@ def _documents(content: Content, first: int) -> Iterator[Document]:
         yield Document(first, "\n".join(map(str, content)), ids=content)
     else:
         turns = tuple(replace(turn, content=_encodable(turn.content)) for turn in content)
-        yield Document(first, "\n".join(turn.content for turn in turns), turns)
+        yield Document(first, "\n".join(turn.content for turn in turns), turns=turns)
 
 
 def cut(text: str) -> Iterator[str]:
