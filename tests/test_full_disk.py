@@ -68,7 +68,7 @@ CASES = {
     "train": Case(f"train --model {{base}}/model --data {{base}}/texts.txt --out {{folder}}/out {TRAIN}", is_run=True),
     "lm": Case(f"lm --data {{base}}/texts.txt --out {{folder}}/out {LM}", is_run=True),
 }
-FEW = ("saelens", "dictionary-learning", "csv", "notes", "label", "import", "merge")
+FEW = ("saelens", "csv", "label", "import", "merge")
 """Those quick enough for every test run."""
 
 

@@ -139,7 +139,7 @@ class BlockSource(Protocol):
         """Width of the activations."""
 
     def next_block(self, rows: int) -> Iterable[torch.Tensor]:
-        """Return up to `rows` rows of the next block in pieces of [n, D]; no block follows one that was cut.
+        """Return up to `rows` rows of the next block in pieces of [n, D]; a block that was cut is not continued.
 
         Pieces may be computed lazily; the caller must consume all of them.
         """
@@ -262,6 +262,11 @@ class BlockShuffle:
     def width(self) -> int:
         """Width of the rows, D."""
         return self._source.d_in
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """The position of the source after the current block."""
+        return self._source.position()
 
     def next_batch(self) -> torch.Tensor:
         """Return the next batch [batch, D], float32, on the device. Errors: ValueError after the last one."""

@@ -58,6 +58,8 @@ class StepLoss(NamedTuple):
     """True for features active on any token of the batch."""
     n_active: Tensor
     """Active features, summed over the tokens of the batch."""
+    error_BO: Tensor
+    """x - x̂, detached."""
 
 
 class LossParts(NamedTuple):
@@ -256,7 +258,8 @@ class Sae(nn.Module, ABC):
             terms["aux"] = aux.detach()
             total = total + weight * aux
         fired_F = step.entries.fired(step.active_V)
-        return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, step.active_V.sum())
+        error_BO, n_active = step.error_BO.detach(), step.active_V.sum()
+        return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, n_active, error_BO)
 
     @abstractmethod
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:

@@ -1,7 +1,7 @@
 """One file of the index, opened: the rules for its datasets, and checked reads of them.
 
-Axes: N tokens, C contexts, R runs of documents, E entries, F features, V vocabulary tokens, B bytes, T listed tokens,
-K neighbours, M neurons, H bins, D and O widths of encoder and decoder.
+Axes: N tokens, Q outliers, C contexts, R runs of documents, E entries, F features, V vocabulary tokens, B bytes, T
+listed tokens, K neighbours, M neurons, H bins, D and O widths of encoder and decoder.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _TOKENS = str(1 << 24)
 _BY_TOKEN: Rules = {
     "corpus/tokens": ArrayRule("i4", "N", low=0, end=_TOKENS),
     "corpus/counted": ArrayRule("?", "N"),
+    "corpus/outliers": ArrayRule("i8", "Q", low=0, end="N", optional=True),
     "corpus/contexts/start": ArrayRule("i8", "C", end="N", order="starts"),
     "corpus/contexts/length": ArrayRule("i4", "C", low=1, end="N+1"),
     "corpus/contexts/document": ArrayRule("i8", "C"),

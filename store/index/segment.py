@@ -109,6 +109,8 @@ class TokenRows:
     document_N: NDArray[np.int64]
     """Number of the document each token is from."""
     length_C: NDArray[np.int32]
+    outlier_N: NDArray[np.bool_] | None = None
+    """Which tokens are outliers; None for none."""
 
 
 def common_path(index: Path) -> Path:
@@ -344,6 +346,9 @@ def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
     runs = np.flatnonzero(np.diff(document, prepend=document[:1] - 1))
     put(group, "tokens", np.concatenate([r.token_N for r in rows]).astype(np.int32))
     put(group, "counted", np.concatenate([r.counted_N for r in rows]), packed=True)
+    marks = [np.zeros(len(r.token_N), bool) if r.outlier_N is None else r.outlier_N for r in rows]
+    if len(outliers := np.flatnonzero(np.concatenate(marks))):
+        put(group, "outliers", outliers)
     contexts = group.create_group("contexts")
     put(contexts, "start", start)
     put(contexts, "length", length.astype(np.int32))

@@ -22,6 +22,8 @@ FIRST: dict[str, Any] = {
 LATER: dict[str, Any] = {
     **{"fvu": 0.25, "cosine": 0.9, "norm_ratio": 0.8, "detectable_density": 3 / 1234, "ce_tokens": 2048},
     **{"ce_clean_se": 0.021, "delta_ce": 0.1004, "delta_ce_se": 0.0012, "kl": 0.0871, "kl_se": 0.0023},
+    "documents": "a.txt: no <|endoftext|> found, so documents are separated by blank lines",
+    **{"held_out": "texts", "duplicates": 3},
     **{"ln_vocab": 2.5, "ce_unigram": 2.4, "ce_unigram_se": 0.04, "ce_recovered_saelens": 0.93},
 }
 
@@ -52,17 +54,21 @@ def test_an_evaluation_of_the_first_version_is_still_printed() -> None:
 def test_every_ablation_says_which_it_is() -> None:
     text = "\n".join(figures(FIRST | LATER))
     for said in (
-        "1.00 ± 0.02 clean, 1.100 with reconstructions, on 2 048 tokens",
-        "0.100 ± 0.001 more than clean, KL from clean 0.087 ± 0.002",
+        "1.00 ± 0.02 clean, 1.100 with reconstructions\n",
+        "ΔCE 0.100 ± 0.001, KL 0.087 ± 0.002, on 2 048 tokens",
         "3.000 with zeros, 2.000 with the mean (BOS kept)",
-        "2.500 from a uniform guess, 2.40 ± 0.04 from the tokens' frequencies",
-        "0.9500 of zero-ablation, 0.9000 of mean-ablation (BOS kept)",
-        "0.9300 as SAELens counts: zeros at BOS too",
-        "zeros are worse than a uniform guess",
-        "dead or rarer than 2.4e-03",
+        "2.500 by a uniform guess, 2.40 ± 0.04 by frequencies",
+        "0.9500 of zero-ablation (BOS kept)",
+        "0.9000 of mean-ablation (BOS kept)",
+        "0.9300 as SAELens counts (zeros at BOS too)",
+        "zeros do worse than a uniform guess",
+        "the rest are dead, or rarer than 2.4e-03",
         "0.2500 unexplained (FVU)",
+        "text                a.txt: no <|endoftext|> found, so documents are separated by blank lines",
+        "every 20th text is held out, 3 copies of training documents left out",
     ):
         assert said in text
+    assert max(map(len, text.splitlines())) <= 100
     assert "uniform guess, which" not in "\n".join(figures(FIRST | LATER | {"ln_vocab": 3.5}))
 
 

@@ -42,6 +42,7 @@ class RawToken(NamedTuple):
     counted: bool
     acts: dict[int, float]
     """Activation by feature, as an autoencoder gives it: any float32."""
+    outlier: bool = False
 
 
 class Entry(NamedTuple):
@@ -164,6 +165,7 @@ def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
         counted_N=np.array([token.counted for token in tokens], bool),
         document_N=np.array([token.document for token in tokens], np.int64),
         length_C=np.array([len(context) for context in contexts], np.int32),
+        outlier_N=np.array([token.outlier for token in tokens], bool),
     )
     active = SparseRows(
         indptr=np.array([0, *np.cumsum([len(token.acts) for token in tokens])], np.int64),

@@ -142,7 +142,7 @@ def test_a_wrong_value_is_named_by_its_field(run: RunFolder, place: str, value: 
 
 def test_recorded_settings_are_read_like_the_record(run: RunFolder) -> None:
     run.update(config={"train": {"k": 5, "of a later version": 1}, "lm": {"vocab": "many"}})
-    assert run.settings("train", TrainSettings) == TrainSettings(k=5)
+    assert run.settings("train", TrainSettings) == TrainSettings(k=5, held_out="documents"), "as monosem 0.1 held out"
     assert run.settings("extract", TrainSettings) is None
     with pytest.raises(MonosemError, match=r'run\.json is damaged: config\.lm\.vocab is "many", not an integer'):
         run.settings("lm", LmSettings)
