@@ -22,8 +22,8 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
 
 An activation is active if it is above zero as stored, a float16 times its feature's power of two (`exponents`); values
 above 65 504 times that are stored as that and counted in the attribute `clipped`. An entry costs 10 bytes (11 with
-`feature_high`). Slices of the inverted order descend, so the strongest entries, any interval and the histogram are reads
-of one slice. Pages leave out columns that an older file lacks.
+`feature_high`). Slices of the inverted order descend, so the strongest entries, any interval and the histogram are
+reads of one slice. Pages leave out columns that an older file lacks.
 
 How it is built, in one pass (engine.indexing):
 
