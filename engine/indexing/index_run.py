@@ -183,6 +183,7 @@ def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
 
 
 def _vocabulary(lm: LanguageModel) -> Vocabulary:
+    lm.read_tokenizer()
     if lm.tokenizer is None:
         return Vocabulary.from_tokens(numbered_vocabulary(lm.vocab_size))
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))

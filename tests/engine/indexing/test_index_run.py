@@ -201,7 +201,7 @@ def test_what_a_reader_shows(indexed: Indexed) -> None:
 
 def effects_by_hand(indexed: Indexed) -> F64:
     """Direct effects on the logits [F, V] in float64, by the formula of docs/formulas.md."""
-    network = indexed.subject.lm.network
+    network = indexed.subject.lm.load().network
     parameter = {name: value.double().numpy() for name, value in network.state_dict().items()}
     rows = indexed.weights.tensors["W_dec"].astype(np.float64)
     if indexed.weights.spec.site == "mlp_act":
