@@ -176,5 +176,5 @@ def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], st
 
 
 def _width(dtype: str) -> int:
-    """Return the bytes of a stored value; float64 is read as float32."""
-    return 4 if dtype == "float64" else np.dtype(DTYPES[dtype]).itemsize
+    """Return the bytes of a stored value; float64 is read as float32, and "auto" is one of 16 bits."""
+    return {"float64": 4, "auto": 2}.get(dtype) or np.dtype(DTYPES[dtype]).itemsize
