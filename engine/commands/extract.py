@@ -11,6 +11,7 @@ from engine.data.activations import Captured, Meter, captured_batches, to_array,
 from engine.data.contexts import ContextStream
 from engine.jobs.resume import agreeing, begin, differing, has_begun
 from engine.jobs.subject import Subject, open_subject, pinned, spec_of
+from engine.jobs.trained_run import as_begun
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
@@ -70,7 +71,7 @@ def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> 
     """
     begun = has_begun(run, "extract", asked, resume=resume) and resume
     stored = run.settings("extract", ExtractSettings) if begun else None
-    return asked if stored is None else agreeing(stored, asked, run, free={"device"})
+    return asked if stored is None else agreeing(as_begun(run, stored), asked, run, free={"device"})
 
 
 def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
@@ -89,6 +90,7 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
         packing=settings.packing,
         seed=settings.seed,
         excluded=subject.encoding.excluded,
+        held_out=settings.held_out,
         contexts_per_shard=whole_forwards(SHARD_BYTES // (width * site.d_in * context), context),
         n_contexts=subject.stream("train", epochs=None).skip_tokens(settings.tokens, counted=True),
     )

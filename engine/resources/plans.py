@@ -66,7 +66,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work.append(model.forward)
+        work += [model.forward, *_weights(subject, "evaluating" if settings.index else "")]
         host.append(_text(subject.corpus))
         if settings.index:
             there = tokens_in(subject)
@@ -107,7 +107,7 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
-    work = [model.forward, *looking_needs(sae, model, tokens, "indexing")]
+    work = [model.forward, *_weights(subject), *looking_needs(sae, model, tokens, "indexing")]
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
@@ -120,7 +120,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     acts = site.d_in * _width(keep)
     host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
     disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
-    work, stages = [model_work(subject).forward], [Stage("activations", tokens)]
+    work, stages = [model_work(subject).forward, *_weights(subject)], [Stage("activations", tokens)]
     return _plan("extract", disk, host, work, stages, subject.settings.device)
 
 
@@ -136,6 +136,13 @@ def model_work(subject: Subject) -> ModelWork:
     lm = subject.lm
     row_bytes = lm.network.dtype.itemsize
     return ModelWork(d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes)
+
+
+def _weights(subject: Subject, whole_in: str = "") -> list[Need]:
+    """Weights still to be loaded: up to the site, and in the phase `whole_in`, if there is one, the rest."""
+    part, whole = (subject.lm.missing(upto) for upto in ([site.module for site in subject.sites()], ()))
+    rest = Need("layers after the site", whole - part, "`model`", whole_in)
+    return [Need("the language model", part, "`model`"), *([rest] if whole_in else [])]
 
 
 def _text(corpus: Corpus) -> Need:

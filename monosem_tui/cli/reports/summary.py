@@ -62,10 +62,10 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
 
 def report_demo(run: RunFolder) -> None:
     """Print the demo's folder, its figures, some legible features with strong examples, and how to browse it."""
-    from monosem_tui.cli.reports.eval import figures
+    from monosem_tui.cli.reports.eval import stored_figures
 
     record = run.record()
-    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *figures(record.evaluation), ""]))
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *stored_figures(run), ""]))
     with FeatureStore.open(run.path) as store:
         best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
         output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))
@@ -113,7 +113,8 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
         shape, array_digest = " × ".join(count(size) for size in origin.array_shape), origin.array_digest[:DIGEST]
         lines += _named("array", [origin.array, shape, f"sha256 {array_digest}", f"seed {origin.seed}"], width)
     else:
-        lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
+        read = str(record.evaluation.get("documents") or "")
+        lines += _named("text", [origin.corpus, read, f"seed {origin.seed}"], width)
     return lines + _named("made on", [origin.hardware, versions], width)
 
 
