@@ -195,9 +195,14 @@ def test_nothing_to_inspect() -> None:
         inspect_contexts(live, contexts_of(live, typed_document(TEXT)), 0, Silent())
 
 
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ 'w8 ' if m.role == 'user' else 'w7 ' }}{{ m.content }} </s>{% endfor %}"
+)
+
+
 def test_a_typed_chat_is_read_in_the_template() -> None:
     live = live_model("relu", "llama", "resid_post", 0, "bos", "eos")
-    live.encoding.tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ 'w8 ' if m.role == 'user' else 'w7 ' }}{{ m.content }} </s>{% endfor %}"
+    live.encoding.tokenizer.chat_template = TEMPLATE
     spoken = [FIRST_WORD + 8, FIRST_WORD + 5, EOS]
     for text, ids, roles in (
         ("w5", [BOS, *spoken], [None, None, "user", None]),
