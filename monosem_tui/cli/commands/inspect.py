@@ -30,7 +30,7 @@ def inspect(
         text = piped_text("--text or --document")
     from engine.jobs.refusals import check_again
 
-    check_again(folder, settings)
+    check_again(folder, settings, chat=asked.chat)
     from engine.live.inspection import contexts_of, corpus_document, inspect_contexts, typed_document
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained
