@@ -12,7 +12,8 @@ import torch
 from engine.corpus.documents import Corpus, names_files
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
-from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.data.contexts import ContextSettings, ContextStream
+from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, describe_model
 from engine.model.sites import SITES, Site, resolve_site
@@ -124,7 +125,7 @@ def encoding_of(lm: LanguageModel) -> Encoding:
     lm.read_tokenizer()
     if lm.tokenizer is None:
         raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
-    return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
+    return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id, lm.name)
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:

@@ -160,9 +160,9 @@ def tokens_in(subject: Subject) -> int | None:
     """Estimate a corpus's tokens from its first documents; None where its size is unknown."""
     if not isinstance(subject.corpus, Files):
         return None
-    texts = [document.text for document in islice(subject.corpus.documents(), SAMPLED)]
-    read = sum(len(text.encode()) for text in texts)
-    found = sum(len(ids) + 1 for ids in subject.encoding.encode(texts))
+    documents = list(islice(subject.corpus.documents(), SAMPLED))
+    read = sum(len(document.text.encode()) for document in documents)
+    found = sum(len(encoded.ids) for encoded in subject.encoding.documents(documents))
     return max(1, round(MARGIN * text_bytes(subject.corpus) * found / max(read, 1)))
 
 
@@ -176,5 +176,5 @@ def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], st
 
 
 def _width(dtype: str) -> int:
-    """Return the bytes of a stored value; float64 is read as float32."""
-    return 4 if dtype == "float64" else np.dtype(DTYPES[dtype]).itemsize
+    """Return the bytes of a stored value; float64 is read as float32, and "auto" is one of 16 bits."""
+    return {"float64": 4, "auto": 2}.get(dtype) or np.dtype(DTYPES[dtype]).itemsize

@@ -147,7 +147,7 @@ def lm_rate(settings: LmSettings, device: torch.device) -> float:
     shape = (settings.batch_contexts, settings.context)
     tokens = np.random.default_rng(0).integers(0, settings.vocab, shape).astype(np.int32)
     whole = np.ones(shape, bool)
-    batch = ContextBatch(0, tokens, whole, whole, np.zeros(shape, np.int64))
+    batch = ContextBatch(0, tokens, whole, whole, np.zeros(shape, np.int64), np.zeros(shape, np.uint8))
 
     def work() -> int:
         trainer.step(batch)
