@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -112,15 +112,15 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
     return target
 
 
-def encoding_of(lm: LanguageModel) -> Encoding:
-    """Return how a model reads text.
+def encoding_of(lm: LanguageModel, *, for_plan: bool = False) -> Encoding:
+    """Return how a model reads text; a plan needs no tokenizer.
 
     Raises:
         MonosemError: it has no tokenizer.
     """
-    if lm.tokenizer is None:
+    if lm.tokenizer is None and not for_plan:
         raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
-    return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
+    return Encoding(cast("Any", lm.tokenizer), lm.bos_id, lm.separator_id)
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
@@ -153,8 +153,10 @@ def pinned(settings: S) -> S:
     return settings.changed(**changes)
 
 
-def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
+def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> Subject:
     """Load the model and find the corpus. The corpus comes first: its faults show within a second.
+
+    `for_plan`: as in `load_model`; a tokenizer is not needed either.
 
     Raises:
         MonosemError: either cannot be used, or they do not fit together.
@@ -163,14 +165,15 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
 
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
-    lm = open_model(settings, progress)
-    return Subject(settings, lm, corpus, encoding_of(lm), context_of(settings, lm))
+    lm = open_model(settings, progress, for_plan=for_plan)
+    return Subject(settings, lm, corpus, encoding_of(lm, for_plan=for_plan), context_of(settings, lm))
 
 
-def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
-    """Load the language model on its device."""
+def open_model(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> LanguageModel:
+    """Load the language model on its device; `for_plan` as in `load_model`."""
     device = pick_device(settings.device)
-    return load_model(settings.model, device=device, dtype=pick_dtype(settings.dtype, device), progress=progress)
+    dtype = pick_dtype(settings.dtype, device)
+    return load_model(settings.model, device=device, dtype=dtype, progress=progress, for_plan=for_plan)
 
 
 def device_of(settings: SubjectSettings) -> torch.device:

@@ -121,9 +121,12 @@ class LanguageModel:
 
 
 def load_model(
-    name: str, *, device: torch.device, dtype: torch.dtype, progress: Progress | None = None
+    name: str, *, device: torch.device, dtype: torch.dtype, progress: Progress | None = None, for_plan: bool = False
 ) -> LanguageModel:
     """Load a model from a folder, a run, a short name or a hub id, without running code that comes with it.
+
+    `for_plan`: weights that are not on this disk, or do not fit into memory, are not loaded, which leaves a network on
+    the device "meta"; nor are they digested.
 
     Silences transformers and the hub's client for the rest of the process: standard output is for results, and the
     terminal may belong to the app.
@@ -133,8 +136,10 @@ def load_model(
         WorkFailed: it does not fit into the device's memory.
     """
     with _silence():
-        files = find_model(name, progress or Silent())
-        _check_config(files)
+        files = find_model(name, progress or Silent(), needs_weights=not for_plan)
+        config = _checked_config(files)
+        if for_plan and (not files.weights or _shortage(files, dtype, device)):
+            return _shell(name, files, config, dtype)
         size = _check_room(files, dtype, device)
         if size >= LARGE and progress is not None:
             progress.say(f"loading {name}: {gigabytes(size)}")
@@ -142,7 +147,15 @@ def load_model(
         tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
         network = _place(network, name, device)
         widen_heads(network, device)
-    return LanguageModel(name, network, tokenizer, device, files.revision, files.weights)
+    return LanguageModel(name, network, tokenizer, device, files.revision, () if for_plan else files.weights)
+
+
+def _shell(name: str, files: ModelFiles, config: Any, dtype: torch.dtype) -> LanguageModel:
+    """Return a model of shapes alone."""
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(config, dtype=dtype).eval().requires_grad_(requires_grad=False)
+    tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
+    return LanguageModel(name, network, tokenizer, torch.device("meta"))
 
 
 @contextmanager
@@ -156,8 +169,11 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _check_config(files: ModelFiles) -> None:
-    """Refuse a configuration that no causal language model can be built from, or a larger one than the weights are."""
+def _checked_config(files: ModelFiles) -> Any:
+    """Return the configuration.
+
+    Refuse one that no causal language model can be built from, or that is larger than the weights, where there are any.
+    """
     path = files.folder / "config.json"
     try:
         numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
@@ -188,7 +204,7 @@ def _check_config(files: ModelFiles) -> None:
             "monosem needs a model that predicts the next token.",
         )
     largest = [1, 1, *sorted(abs(value) for value in numbers.values())][-2:]
-    if prod(largest) > UNCHECKED:
+    if prod(largest) > UNCHECKED and files.weights:
         try:
             with torch.device("meta"):
                 shell = AutoModelForCausalLM.from_config(config)
@@ -197,6 +213,7 @@ def _check_config(files: ModelFiles) -> None:
             raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
         if claimed > 8 * files.n_bytes:
             raise _claims(path, f"it describes {claimed:,} parameters", f"{files.n_bytes:,} bytes")
+    return config
 
 
 def _integers(value: Any) -> Iterator[tuple[str, int]]:
@@ -213,16 +230,25 @@ def _claims(path: Path, what: str, there: str) -> MonosemError:
 
 
 def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> int:
-    """Return the bytes of a model. Refuse one that does not fit; weights for a GPU pass through host memory too."""
+    """Return the bytes of a model. Refuse one that does not fit."""
+    if short := _shortage(files, dtype, device):
+        raise MonosemError(
+            f"{files.folder} needs {short}", "Use `dtype=bfloat16`, a smaller model, or a machine with more memory."
+        )
+    return sum(files.sizes) * dtype.itemsize
+
+
+def _shortage(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> str:
+    """Return how much memory a model needs and how much is free where it does not fit, else "".
+
+    Weights for a GPU pass through host memory too.
+    """
     needed = sum(files.sizes) * dtype.itemsize
     on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
         if free is not None and needed > free:
-            raise MonosemError(
-                f"{files.folder} needs {gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free",
-                "Use `dtype=bfloat16`, a smaller model, or a machine with more memory.",
-            )
-    return needed
+            return f"{gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free"
+    return ""
 
 
 def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:

@@ -65,7 +65,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work.append(model.forward)
+        work += model.needs()
         host.append(_text(subject.corpus))
         if settings.index:
             there = tokens_in(subject)
@@ -75,7 +75,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             # They are evaluated and indexed one after another: the largest needs the most.
             largest_sae = max(saes, key=lambda sae: sae.parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")
-            work += looking_needs(largest_sae, model, index_tokens, "indexing")
+            work += [*looking_needs(largest_sae, model, index_tokens, "indexing"), model.effects(largest_sae.d_sae)]
             host += index_needs(largest_sae, index_tokens, default_memory())
     if settings.index and not isinstance(source, Array):
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
@@ -102,7 +102,7 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
-    work = [model.forward, *looking_needs(sae, model, tokens, "indexing")]
+    work = [*model.needs(), *looking_needs(sae, model, tokens, "indexing"), model.effects(sae.d_sae)]
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
@@ -115,7 +115,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     acts = site.d_in * _width(keep)
     host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
     disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
-    work, stages = [model_work(subject).forward], [Stage("activations", tokens)]
+    work, stages = list(model_work(subject).needs()), [Stage("activations", tokens)]
     return _plan("extract", disk, host, work, stages, subject.settings.device)
 
 
@@ -130,7 +130,10 @@ def model_work(subject: Subject) -> ModelWork:
     """Return the sizes of the subject's language model."""
     lm = subject.lm
     row_bytes = lm.network.dtype.itemsize
-    return ModelWork(d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes)
+    to_load = row_bytes * sum(one.numel() for one in lm.network.parameters()) if lm.device.type == "meta" else 0
+    return ModelWork(
+        d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes, to_load=to_load
+    )
 
 
 def _text(corpus: Corpus) -> Need:
@@ -145,8 +148,8 @@ def text_bytes(corpus: Corpus) -> int:
 
 
 def tokens_in(subject: Subject) -> int | None:
-    """Estimate a corpus's tokens from its first documents; None where its size is unknown."""
-    if not isinstance(subject.corpus, Files):
+    """Estimate a corpus's tokens from its first documents; None where its size, or the tokenizer, is unknown."""
+    if not isinstance(subject.corpus, Files) or subject.lm.tokenizer is None:
         return None
     texts = [document.text for document in islice(subject.corpus.documents(), SAMPLED)]
     read = sum(len(text.encode()) for text in texts)
