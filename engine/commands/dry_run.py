@@ -9,13 +9,14 @@ import torch
 
 from engine.commands.extract import SHARD_BYTES
 from engine.commands.extract import wanted_settings as extraction_settings
-from engine.commands.train import EVAL_TOKENS, Job
+from engine.commands.train import Job
 from engine.commands.train import wanted_settings as training_settings
 from engine.commands.train_lm import wanted_settings as lm_settings
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import ModelBlocks
-from engine.jobs.activation_source import Source, open_source
-from engine.jobs.subject import device_of, open_subject, pinned
+from engine.evaluation.size import evaluation_size
+from engine.jobs.activation_source import Reader, Source, open_source
+from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.trained_run import reopen, trained_settings
 from engine.resources.estimates import Plan
 from engine.resources.limits import Room, room_for, shortages, written
@@ -40,6 +41,9 @@ from store.settings.extract import ExtractSettings
 from store.settings.lm import LmSettings
 from store.settings.trained_run import IndexSettings
 
+ABLATIONS = 3
+"""Passes of an evaluation that depend on the site alone: zero, mean, zero at every position."""
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -56,7 +60,7 @@ def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) 
     wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
     source = open_source(wanted, progress, for_plan=True)
-    plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
+    plan = training_plan(source.readers, source.origin)
     return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device))
 
 
@@ -76,6 +80,7 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
         assert buffer is not None
         read, sample_ND = block_seconds(source.blocks, min(buffer, tokens["training"]))
         seconds["training"] = tokens["training"] * read
+    groups = len({(reader.spec.layer, reader.spec.site, reader.spec.site_out) for reader in readers})
     for reader in readers:
         batch = reader.settings.batch
         assert batch is not None
@@ -83,15 +88,23 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
         seconds["training"] += tokens["training"] / batch * step
         if model is not None and subject is not None and reader.settings.index:
             own = sae_seconds(subject.lm, subject.on(reader.settings).target(), sae, x_ND, limit)
-            for name in ("evaluation", "index"):
-                seconds[name] += _looking(name, tokens[name] / len(readers), model, own)
+            seconds["index"] += _index_seconds(tokens["index"] / len(readers), model, own)
+            seconds["evaluation"] += _evaluation_seconds(subject, reader, len(readers) / groups, model, own)
     return seconds
 
 
-def _looking(stage: str, tokens: float, model: ModelSeconds, sae: SaeSeconds) -> float:
-    """Return the seconds of an evaluation (four passes of the whole model) or of an index."""
-    if stage == "evaluation":
-        return tokens * (model.text + model.site + 2 * sae.forward + 4 * model.whole)
+def _evaluation_seconds(
+    subject: Subject, reader: Reader, sharing: float, model: ModelSeconds, sae: SaeSeconds
+) -> float:
+    """Return the seconds of an evaluation; `sharing` autoencoders of one site share what does not depend on them."""
+    size = evaluation_size(reader.settings, reader.spec, subject.lm)
+    ablated = ABLATIONS / sharing
+    passes = model.blocks / sharing + (1 + ablated) * (model.blocks - model.site) + sae.forward
+    losses = (1 + ablated + 1 / sharing) * model.head
+    return size.tokens * ((model.text + model.site) / sharing + sae.forward) + size.ce_tokens * (passes + losses)
+
+
+def _index_seconds(tokens: float, model: ModelSeconds, sae: SaeSeconds) -> float:
     return sae.static + tokens * (model.text + model.site + sae.encode + sae.entries)
 
 
@@ -108,7 +121,7 @@ def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> 
         model = model_seconds(subject, subject.sites(), device, whole=False)
         x_ND = model.sample_ND[:, : weights.spec.d_in]
         sae = sae_seconds(subject.lm, subject.target(), from_weights(weights, device), x_ND)
-        return {"index": _looking("index", plan.stages[0].tokens, model, sae)}
+        return {"index": _index_seconds(plan.stages[0].tokens, model, sae)}
 
     return _forecast(plan, run, device, progress, timed)
 

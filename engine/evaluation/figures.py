@@ -64,6 +64,7 @@ class Evaluation:
     """CE of a uniform guess: ln of the number of tokens."""
     ce_unigram: float | None = None
     """CE of a guess by the frequency of tokens in the training split, each counted once more than it occurs."""
+    ce_unigram_se: float | None = None
     ce_tokens: int | None = None
     """Tokens that the CE figures are means over."""
     alive: int
@@ -112,11 +113,6 @@ class _Bars:
 
 def note(run: RunFolder, evaluation: Evaluation) -> None:
     """Record an evaluation in run.json. The caller holds the run's lock."""
-    results = replace(
-        run.record().results,
-        explained_variance=evaluation.explained_variance,
-        l0=evaluation.l0,
-        alive=evaluation.alive,
-        ce_recovered_zero=evaluation.ce_recovered_zero,
-    )
+    shown = "explained_variance l0 alive ce_recovered_zero delta_ce delta_ce_se kl kl_se"
+    results = replace(run.record().results, **{name: getattr(evaluation, name) for name in shown.split()})
     run.update(results=results, evaluation=evaluation.to_json())

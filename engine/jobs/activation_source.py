@@ -113,7 +113,7 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
 def _model_source(wanted: Sequence[TrainSettings], subject: Subject) -> Source:
     subjects = [subject.on(settings) for settings in wanted]
     sites_of = [one.sites() for one in subjects]
-    columns, sites = _laid_out(sites_of)
+    columns, sites = laid_out(sites_of)
     width = sum(site.d_in for site in sites)
     readers = []
     for one, settings, own, of_row in zip(subjects, wanted, sites_of, columns, strict=True):
@@ -127,8 +127,8 @@ def _model_source(wanted: Sequence[TrainSettings], subject: Subject) -> Source:
     return Source(blocks, readers, subjects[0], meter)
 
 
-def _laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
-    """Who reads which columns of a row in which every site stands once, and the sites in that order."""
+def laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
+    """Return who reads which columns of a row in which every site stands once, and the sites in that order."""
     place: dict[Site, slice] = {}
     end = 0
     for sites in sites_of:

@@ -6,7 +6,7 @@ Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,21 @@ def capture_all(
             return [found[number] for number in range(len(sites))]
     missed = next(site.module for number, site in enumerate(sites) if number not in found)
     raise RuntimeError(f"{missed} did not run, though resolve_site saw it run")
+
+
+def stopped_at(
+    lm: LanguageModel, module: torch.nn.Module, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
+) -> Any:
+    """Return the output of a module, computing nothing after it; see `capture`."""
+    found: list[Any] = []
+
+    def see(_module: torch.nn.Module, _args: Any, output: Any) -> None:
+        found.append(output)
+        raise _Reached
+
+    with module.register_forward_hook(see), suppress(_Reached):
+        _forward(lm, tokens_BT, mask_BT)
+    return found[0]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from engine.corpus.data_argument import Files
 from engine.corpus.documents import Corpus
 from engine.corpus.reading_order import HELD_OUT_EVERY
 from engine.data.arrays import Array
+from engine.evaluation.size import MOST, evaluation_size
 from engine.jobs.activation_source import Reader
 from engine.jobs.subject import Subject
 from engine.model.sites import Site
@@ -46,7 +47,7 @@ SAMPLED, MARGIN = 100, 1.1
 """Documents from which a corpus's tokens are estimated, and the margin because they may differ from the rest."""
 
 
-def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array, eval_tokens: int) -> Plan:
+def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array) -> Plan:
     """Return what training needs, for autoencoders that share one pass.
 
     A training from shards loads model and text only at its end; they are neither opened for the plan nor counted.
@@ -70,8 +71,12 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
-            held_out = min(eval_tokens, there // HELD_OUT_EVERY + 1 if there else eval_tokens)
-            stages += [Stage("evaluation", held_out * len(saes)), Stage("index", index_tokens * len(saes))]
+            sizes = [evaluation_size(reader.settings, reader.spec, subject.lm) for reader in readers]
+            most = there // HELD_OUT_EVERY + 1 if there else MOST
+            held_out = min(most, max(size.tokens for size in sizes))
+            # Of the evaluation's time, what reconstruction takes on all its tokens is no more than CE takes.
+            ce_tokens = sum(min(most, 2 * size.ce_tokens) for size in sizes)
+            stages += [Stage("evaluation", ce_tokens), Stage("index", index_tokens * len(saes))]
             # They are evaluated and indexed one after another: the largest needs the most.
             largest_sae = max(saes, key=lambda sae: sae.parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")

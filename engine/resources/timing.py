@@ -20,15 +20,17 @@ from transformers import GPT2LMHeadModel
 
 from engine.data.activations import BlockSource
 from engine.data.contexts import ContextBatch
+from engine.evaluation.size import PER_LOGIT
 from engine.indexing.encoder import encode_rows
 from engine.indexing.logit_effects import logit_effects, neighbours
 from engine.jobs.subject import Subject
 from engine.jobs.train_settings import trainer_settings
 from engine.lm.trainer import LmTrainer, network_config
-from engine.model.hooks import capture_all, logits
+from engine.model.head import Head
+from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.runtime.sizes import LISTED, LOGIT_BYTES, SAMPLE_ROWS, SCRATCH
+from engine.runtime.sizes import LISTED, LOGIT_BYTES, LOSS_BYTES, SAMPLE_ROWS, SCRATCH
 from engine.sae.base import Sae
 from engine.training.trainer import SaeTrainer
 from store.settings.lm import LmSettings
@@ -90,10 +92,11 @@ class _TimeUp(BaseException):
 
 
 def weights_until(lm: LanguageModel, site: Site | None = None) -> dict[nn.Module, float]:
-    """Return the multiplications per token of each module up to a site, in order of their definition, or of all.
+    """Return the multiplications per token of each module up to a site, in order of their definition, or of all blocks.
 
     Of several experts in one tensor those count that a token meets. Attention's own products are left out.
     """
+    head = lm.network.get_output_embeddings()
     experts = getattr(lm.text_config, "num_local_experts", None) or getattr(lm.text_config, "num_experts", None) or 1
     met = (getattr(lm.text_config, "num_experts_per_tok", None) or experts) / experts
     found, inside = dict[nn.Module, float](), False
@@ -102,7 +105,7 @@ def weights_until(lm: LanguageModel, site: Site | None = None) -> dict[nn.Module
         inside = inside or within
         if inside and (not within or (site is not None and site.side == "input")):
             break
-        if not isinstance(module, nn.Embedding):
+        if module is not head and not isinstance(module, nn.Embedding):
             own = (one for one in module.parameters(recurse=False) if one.ndim > 1)
             found[module] = sum(one.numel() * (met if one.ndim > 2 else 1.0) for one in own)
     return {module: size for module, size in found.items() if size}
@@ -137,8 +140,10 @@ class ModelSeconds:
     """Reading and tokenizing."""
     site: float
     """A forward pass to the last site."""
-    whole: float
-    """A forward pass and its loss; 0 where it was not to be timed."""
+    blocks: float
+    """A forward pass through all blocks; 0, as `head`, where it was not to be timed."""
+    head: float
+    """Logits and their loss."""
     sample_ND: Tensor
 
 
@@ -158,7 +163,8 @@ def model_seconds(
     if lm.device.type == "meta":
         a_product = _product_seconds(lm.d_model, lm.network.dtype, device, limit)
         near, far = (sum(weights_until(lm, site).values()) * a_product for site in (sites[-1], None))
-        return ModelSeconds(text, near, far, sample_ND)
+        head = a_product * lm.vocab_size * (lm.d_model + PER_LOGIT)
+        return ModelSeconds(text, near, far, head, sample_ND)
     tokens_BT = torch.from_numpy(np.resize(np.array(ids), (CONTEXTS, context))).to(device)
     kept = [sample_ND]
 
@@ -169,16 +175,31 @@ def model_seconds(
 
         return limited(lm, sites[-1], limit, run)
 
-    def to_loss(n: int) -> float:
+    to_site = seconds_for(up_to_site, CONTEXTS, device, limit=limit) / tokens_BT.numel()
+    blocks, head = _blocks_and_head(lm, tokens_BT, limit) if whole else (0.0, 0.0)
+    return ModelSeconds(text, to_site, blocks, head, kept[0])
+
+
+def _blocks_and_head(lm: LanguageModel, tokens_BT: Tensor, limit: float) -> tuple[float, float]:
+    """Return the seconds per token of all blocks, and of the head with its loss as an evaluation computes it."""
+    head, device = Head(lm), lm.device
+    hidden_NM = torch.zeros(1, head.width, dtype=lm.network.dtype, device=device)
+    at_once = LOGIT_BYTES // (4 * lm.vocab_size) if device.type != "cpu" else LOSS_BYTES // (4 * lm.vocab_size)
+
+    def to_end(n: int) -> float:
         def run() -> None:
-            functional.cross_entropy(logits(lm, tokens_BT[:1, :n])[0].float(), tokens_BT[0, :n])
+            nonlocal hidden_NM
+            hidden_NM = head.hidden(tokens_BT[:n], None).flatten(0, 1)
 
         return limited(lm, None, limit, run)
 
-    to_site = seconds_for(up_to_site, CONTEXTS, device, limit=limit) / tokens_BT.numel()
-    length = min(context, max(2, LOGIT_BYTES // (4 * lm.vocab_size)))
-    spent = seconds_for(to_loss, length, device, first=-(-length // 4), limit=limit) / length if whole else 0.0
-    return ModelSeconds(text, to_site, spent, kept[0])
+    def loss(n: int) -> None:
+        for logits_NV in torch.split(head.logits(_repeated(hidden_NM, n)), max(1, at_once)):
+            functional.log_softmax(logits_NV, 1, dtype=torch.float32)
+
+    blocks = seconds_for(to_end, CONTEXTS, device, limit=limit) / tokens_BT.numel()
+    rows = max(1, LOGIT_BYTES // (4 * lm.vocab_size))
+    return blocks, seconds_for(loss, rows, device, first=-(-rows // 4), limit=limit / 2) / rows
 
 
 def _product_seconds(width: int, dtype: torch.dtype, device: torch.device, limit: float) -> float:

@@ -24,6 +24,7 @@ from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverg
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
+from store.files.hdf5_arrays import reading
 from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
@@ -144,13 +145,15 @@ class TrainLoop:
         values, carry_ND = {}, np.empty((0, 0), np.float32)
         for number, (member, steps) in enumerate(zip(self.members, found, strict=True)):
             checkpoint = load_checkpoint(steps[step])
-            member.restore(checkpoint)
-            values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
-            if number == 0:
-                carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
-            member.columns.spread(own_ND, carry_ND)
-        self.shuffle.restore(values["shuffle"], carry_ND)
-        self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
+            with reading(steps[step]):
+                member.restore(checkpoint)
+                values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
+                if number == 0:
+                    carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
+                member.columns.spread(own_ND, carry_ND)
+        with reading(self.members[-1].run.checkpoints / f"step-{step}.h5"):
+            self.shuffle.restore(values["shuffle"], carry_ND)
+            self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
         self.progress.say(f"resumed at step {step} of {self.members[0].trainer.settings.steps}")
         return True
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monosem_tui.draw.numbers import count
+from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
@@ -106,7 +106,15 @@ class _Measured:
     d_sae: int | None = None
     explained_variance: float | None = None
     l0: float | None = None
+    fvu: float | None = None
+    cosine: float | None = None
+    norm_ratio: float | None = None
     mse: float | None = None
+    delta_ce: float | None = None
+    delta_ce_se: float | None = None
+    kl: float | None = None
+    kl_se: float | None = None
+    ce_recovered_saelens: float | None = None
     ce_recovered_zero: float | None = None
     ce_recovered_mean: float | None = None
     ce_clean: float | None = None
@@ -129,16 +137,25 @@ def figures(run: OpenRun) -> list[str]:
     for key, name, digits in (
         ("explained_variance", "EV", 3),
         ("l0", "L0", 1),
+        ("fvu", "FVU", 3),
+        ("cosine", "cosine", 3),
+        ("norm_ratio", "norm ratio", 3),
         ("mse", "MSE", 4),
     ):
         value = getattr(found, key)
-        if value is None and key != "mse":
-            value = getattr(record.results, key)
+        if value is None:
+            value = getattr(record.results, key, None)
         if value is not None:
             said.append(f"{name} {value:.{digits}f}")
     zero, mean = found.ce_recovered_zero, found.ce_recovered_mean
     if zero is not None:
         said.append(f"CE recovered {zero:.3f} (zero)" + (f" {mean:.3f} (mean)" if mean is not None else ""))
+    if found.ce_recovered_saelens is not None:
+        said.append(f"{found.ce_recovered_saelens:.3f} (SAELens)")
+    if found.delta_ce is not None:
+        said.append(f"ΔCE {with_error(found.delta_ce, found.delta_ce_se)}")
+    if found.kl is not None:
+        said.append(f"KL {with_error(found.kl, found.kl_se)}")
     losses = {key: getattr(found, f"ce_{key}") for key in ("clean", "sae", "zero", "mean")}
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import h5py
 
+from store.files.array_rules import ANY
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import UNREADABLE
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
+from store.run.checkpoint import check_checkpoint
 from store.run.folder import RunFolder
+from store.run.shards import check_shard
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
 from store.verify.damage_probe import survey
@@ -78,7 +81,13 @@ def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
 def _contents(path: Path, seal: Seal) -> Finding:
     """Check the content of a file whose bytes are what was sealed."""
     if seal.kind == "sae":
-        load_sae(path)
+        for name, values in load_sae(path).tensors.items():
+            if problem := ANY.problem(values):
+                return Finding(path, False, f"{name}: {problem}")
+    elif seal.kind == "checkpoint":
+        check_checkpoint(path, BLOCK)
+    elif seal.kind == "activations":
+        check_shard(path, BLOCK)
     if seal.kind not in RULES:
         return Finding(path, True, "digests hold")
     with IndexFile.open(path, seal.kind) as file:

@@ -13,7 +13,7 @@ from monosem_tui.cli import output
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes, rendering
 from monosem_tui.cli.run_lookup import Place, has_index
 from monosem_tui.draw.bars import sparkline
-from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.numbers import activation, count, share, with_error
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_token
@@ -123,6 +123,8 @@ def _figures(record: RunRecord) -> list[str]:
         "" if results.explained_variance is None else f"explained variance {results.explained_variance:.3f}",
         "" if results.l0 is None else f"L0 {results.l0:.1f}",
         "" if results.ce_recovered_zero is None else f"CE recovered {results.ce_recovered_zero:.3f}",
+        "" if results.delta_ce is None else f"ΔCE {with_error(results.delta_ce, results.delta_ce_se)}",
+        "" if results.kl is None else f"KL {with_error(results.kl, results.kl_se)}",
         "" if results.alive is None else f"{count(results.alive)} of {count(record.spec.d_sae)} features alive",
     ]
 

@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -367,7 +367,10 @@ def test_a_model_is_never_replaced(trained: Trained, tmp_path: Path) -> None:
     before = (trained.run.model / "model.safetensors").read_bytes()
     with pytest.raises(MonosemError, match="already holds a model"):
         train_lm(trained.run, LmSettings(**SMALL), Silent(), resume=False)
+    assert train_lm(trained.run, LmSettings(), Silent(), resume=True) == trained.report
+    trained.run.update(lm={})  # as where no figures were kept
     assert train_lm(trained.run, LmSettings(), Silent(), resume=True) is None
+    trained.run.update(lm=asdict(trained.report))
     assert (trained.run.model / "model.safetensors").read_bytes() == before
     given = RunFolder(tmp_path)
     given.create(RunRecord())
@@ -392,7 +395,9 @@ def test_killed_behind_its_model_it_ends_as_if_it_had_not_been(
         train_lm(run, LmSettings(**short), Silent(), resume=False)
     assert run.record().status == "training lm"
     assert (run.checkpoints / "lm").is_dir()
-    train_lm(run, LmSettings(), Silent(), resume=True)
+    found = train_lm(run, LmSettings(), Silent(), resume=True)
+    assert found is not None
+    assert replace(found, seconds=0) == replace(unbroken[1], seconds=0)
     assert_equal_runs(run, unbroken[0])
     assert (run.record().status, run.record().pid) == ("done", 0)
     assert not (run.checkpoints / "lm").exists()

@@ -215,8 +215,26 @@ def test_what_killed_writers_left_goes_with_the_next_lock_and_nothing_else(run: 
     assert not (run.path / ".sae.h5.tmp-7").is_symlink()
     shutil.rmtree(run.checkpoints)
     run.checkpoints.symlink_to(elsewhere)
+    (elsewhere / "step-1.h5").write_text("x")
     with run.locked():
         assert (elsewhere / ".step-1.h5.tmp-7").exists()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("name", ["index", "checkpoints", "checkpoints/lm", "activations", "model"])
+def test_a_linked_folder_that_holds_nothing_of_a_run_is_not_worked_in(
+    name: str, is_there: bool, run: RunFolder, tmp_path: Path
+) -> None:
+    home, link = tmp_path / "home", run.path / name
+    if is_there:
+        home.mkdir()
+        if name != "model":  # any file may belong to a model
+            (home / "precious.h5").write_text("x")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(home)
+    with pytest.raises(MonosemError, match=f"{link} is a link to a place that holds nothing"), run.locked():
+        pass
+    assert home.exists() == is_there
 
 
 def _lock_it(path: Path, answer: multiprocessing.Queue[str]) -> None:
