@@ -139,7 +139,7 @@ def load_model(
         files = find_model(name, progress or Silent(), needs_weights=not for_plan)
         config = _checked_config(files)
         if for_plan and (not files.weights or _shortage(files, dtype, device)):
-            return _shell(name, files, config, dtype)
+            return _shell(name, files, config, dtype, progress or Silent())
         size = _check_room(files, dtype, device)
         if size >= LARGE and progress is not None:
             progress.say(f"loading {name}: {gigabytes(size)}")
@@ -150,8 +150,10 @@ def load_model(
     return LanguageModel(name, network, tokenizer, device, files.revision, () if for_plan else files.weights)
 
 
-def _shell(name: str, files: ModelFiles, config: Any, dtype: torch.dtype) -> LanguageModel:
+def _shell(name: str, files: ModelFiles, config: Any, dtype: torch.dtype, progress: Progress) -> LanguageModel:
     """Return a model of shapes alone."""
+    why = "do not fit into memory" if files.weights else "are not here"
+    progress.say(f"the weights of {name} {why}: its speed is estimated from config.json and one matrix product")
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(config, dtype=dtype).eval().requires_grad_(requires_grad=False)
     tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
