@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.commands.train import evaluate_runs, size_of
 from engine.corpus.reading_order import Split, has_held_out
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.quality import Dictionary, evaluate_all
@@ -107,13 +108,13 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     subject = subject.on(replace(settings_again(run, asked), eval_tokens=tokens))
 
     def measured(split: Split) -> Evaluation:
-        own = Dictionary(subject, from_weights(load_sae(run.sae), subject.lm.device))
+        own = Dictionary(subject, from_weights(load_sae(run.sae), subject.lm.device), kept_limits(run))
         return evaluate_all([own], split, size_of(run, subject), progress)[0]
 
     if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
         return measured("all")
-    if not has_held_out(subject.corpus):
-        progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
+    if not has_held_out(subject.corpus, settings.held_out):
+        progress.say("the corpus has fewer than 20 texts, so none were held out: this is its training text")
     strange = changed(run, subject.provenance())
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")

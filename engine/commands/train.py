@@ -16,6 +16,7 @@ from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import has_held_out
 from engine.data.activations import BlockShuffle
 from engine.data.arrays import open_array
+from engine.data.ordinary_tokens import kept_limits
 from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
 from engine.evaluation.figures import Evaluation, note
@@ -40,6 +41,7 @@ from store.files.errors import MonosemError, WorkFailed
 from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
+from store.run.ordinary import save_limits
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
 
@@ -141,8 +143,8 @@ def _trained(
     source = open_source([task.settings for task in tasks], progress)
     plan = training_plan(source.readers, source.origin)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
-    if source.subject is not None and not has_held_out(source.subject.corpus):
-        progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
+    if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
+        progress.say("fewer than 20 texts: nothing can be held out, so evaluation is on the training text")
     for task, reader in zip(tasks, source.readers, strict=True):
         begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
     with _all(task.run.working("training") for task in tasks):
@@ -164,16 +166,24 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
     device = device_of(shared)
     with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
-        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.meter)
+        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.blocks, source.meter)
         if resume:
             loop.resume()
         with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):
             loop.finish()
     for task, member in zip(tasks, members, strict=True):
         if member.failure is None:
+            _keep_limits(task.run, member, loop)
             save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
             _tidy(task)
     return members
+
+
+def _keep_limits(run: RunFolder, member: Member, loop: TrainLoop) -> None:
+    """Keep what outliers are told by, for evaluation and index, and how many the training left out."""
+    if loop.ordinary is not None and loop.ordinary.ordinary is not None:
+        save_limits(run.ordinary, member.columns.join(loop.ordinary.ordinary.limits_2D))
+    run.update(results=replace(run.record().results, outlier_tokens=loop.outliers))
 
 
 def _open_sinks(member: Member, reader: Reader, progress: Progress) -> AbstractContextManager[Sinks]:
@@ -250,7 +260,8 @@ def evaluate_runs(runs: Mapping[RunFolder, Subject], progress: Progress) -> list
     for (*_, size), members in groups.items():
         with _all(run.working("evaluating") for run in members):
             dictionaries = [
-                Dictionary(runs[run], from_weights(load_sae(run.sae), runs[run].lm.device)) for run in members
+                Dictionary(runs[run], from_weights(load_sae(run.sae), runs[run].lm.device), kept_limits(run))
+                for run in members
             ]
             found |= zip(members, evaluate_all(dictionaries, "heldout", size, progress), strict=True)
             for run in members:

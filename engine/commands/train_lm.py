@@ -37,6 +37,8 @@ from store.settings.lm import LmSettings
 HELD_OUT_CONTEXTS = 400
 LOG_EVERY = 10
 TOKENIZER = "tokenizer.json"
+LONG_TEXT = 1 << 22
+"""Characters from which on merging the pairs of a text into tokens takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSet
 def _begin(
     run: RunFolder, settings: LmSettings, corpus: Corpus, device: torch.device, progress: Progress, *, resume: bool
 ) -> None:
-    if not has_held_out(corpus):
-        progress.say("fewer than 20 documents: nothing can be held out, so the loss at the end is on the training text")
+    if not has_held_out(corpus, settings.held_out):
+        progress.say("fewer than 20 texts: nothing can be held out, so the loss at the end is on the training text")
     read = replace(made_on(device), corpus=corpus.spec, corpus_digest=corpus.digest())
     begin(run, "lm", settings, replace(read, model="trained here", seed=settings.seed), resume=resume)
 
@@ -124,9 +126,14 @@ def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: P
     kept = run.checkpoints / "lm" / TOKENIZER
     if kept.is_file():
         return fast_tokenizer(settings.context, tokenizer_file=str(kept))
-    documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
+    documents = ordered(corpus, split="train", seed=settings.seed, epoch=0, rule=settings.held_out)
+
+    def on_read(characters: int) -> None:
+        if characters > LONG_TEXT:
+            progress.say(f"{characters:,} characters are read; merging frequent pairs into tokens")
+
     with progress.task(f"learning a vocabulary of {settings.vocab:,} tokens", None, "documents") as bar:
-        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context)
+        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context, on_read)
     with atomic_path(kept) as temporary:
         tokenizer.backend_tokenizer.save(str(temporary))
     return tokenizer
@@ -176,7 +183,7 @@ def _stream(
     settings: LmSettings, corpus: Corpus, encoding: Encoding, split: Split, position: StreamPosition | None = None
 ) -> ContextStream:
     epochs = None if split == "train" else 1
-    wanted = ContextSettings(settings.context, "packed", settings.seed, split, epochs)
+    wanted = ContextSettings(settings.context, "packed", settings.seed, split, epochs, settings.held_out)
     return ContextStream(corpus, encoding, wanted, position)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
-from engine.data.activations import Columns, captured_batches
+from engine.data.activations import Columns, forward_contexts
+from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.cross_entropy import Measured, cross_entropies
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.planted_concepts import concept_means, concept_scores
@@ -23,6 +25,7 @@ from engine.evaluation.size import Size
 from engine.evaluation.unigram import Unigram
 from engine.jobs.activation_source import laid_out
 from engine.jobs.subject import Subject
+from engine.model.hooks import capture_all
 from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 
@@ -32,11 +35,15 @@ class Dictionary(NamedTuple):
 
     subject: Subject
     sae: Sae
+    ordinary: OrdinaryTokens | None = None
+    """Tells outliers; None to measure what is ordinary on the first tokens."""
 
 
-def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
+def evaluate(
+    subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress, ordinary: OrdinaryTokens | None = None
+) -> Evaluation:
     """`evaluate_all` of one, every figure on `tokens` tokens."""
-    return evaluate_all([Dictionary(subject, sae)], split, Size(tokens, tokens), progress)[0]
+    return evaluate_all([Dictionary(subject, sae, ordinary)], split, Size(tokens, tokens), progress)[0]
 
 
 def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, progress: Progress) -> list[Evaluation]:
@@ -52,24 +59,28 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     columns, places = laid_out(sites)
     contexts = subject.stream(split).skip_tokens(size.tokens)
 
+    stream = subject.stream(split)
+
     def batches() -> Iterator[Tensor]:
         with progress.task("reconstruction", contexts, "contexts") as bar:
-            for captured in captured_batches(subject.lm, places, subject.stream(split), contexts):
-                yield captured.acts_ND
-                bar.advance(len(captured.batch.tokens_BT))
+            for batch in stream.batches(forward_contexts(subject.context), contexts):
+                counted_BT = torch.from_numpy(batch.counted_BT).to(subject.lm.device)
+                found = capture_all(subject.lm, places, *batch.tensors(subject.lm.device))
+                yield torch.cat([acts_BTD[counted_BT] for acts_BTD in found], dim=1)
+                bar.advance(len(batch.tokens_BT))
 
     data = subject.corpus.spec
-    sums = [Reconstruction(one.sae, of_row) for one, of_row in zip(dictionaries, columns, strict=True)]
+    sums = [Reconstruction(one.sae, of_row, one.ordinary) for one, of_row in zip(dictionaries, columns, strict=True)]
     reconstruct(batches(), sums, data)
     ce_contexts = contexts if size.ce_tokens >= size.tokens else subject.stream(split).skip_tokens(size.ce_tokens)
     measured = [Measured(one.sae, own, its.mean_O) for one, own, its in zip(dictionaries, sites, sums, strict=True)]
-    unigram = Unigram(subject) if split == "heldout" else None
+    unigram = Unigram(subject, progress) if split == "heldout" else None
     losses = cross_entropies(subject, measured, split, ce_contexts, unigram, progress)
-    uniform = math.log(subject.lm.vocab_size)
-    found = [
-        Evaluation(**its.figures(), **ce, ln_vocab=uniform, data=data, split=split)
-        for its, ce in zip(sums, losses, strict=True)
-    ]
+    same: dict[str, Any] = {"data": data, "split": split, "documents": subject.corpus.describe()}
+    same["ln_vocab"] = math.log(subject.lm.vocab_size)
+    if split == "heldout":
+        same |= {"held_out": subject.settings.held_out, "duplicates": stream.duplicates}
+    found = [Evaluation(**its.figures(), **ce, **same) for its, ce in zip(sums, losses, strict=True)]
     if not isinstance(subject.corpus, PlantedCorpus):
         return found
     for place, one in enumerate(dictionaries):
@@ -78,12 +89,18 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     return found
 
 
-def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
-    """Measure an autoencoder on batches of activations [n, D]; figures that need a model are None.
+def evaluate_rows(
+    batches: Iterable[Tensor], sae: Sae, data: str, split: Split, ordinary: OrdinaryTokens | None = None
+) -> Evaluation:
+    """Measure an autoencoder on batches of activations [n, D], a transcoder's target beside its input.
+
+    Figures that need a model are None.
 
     Raises:
         MonosemError: there are no activations.
     """
-    sums = Reconstruction(sae, Columns(slice(None)))
+    d_in = sae.settings.d_in
+    columns = Columns(slice(0, d_in), slice(d_in, None) if sae.settings.d_out else None)
+    sums = Reconstruction(sae, columns, ordinary)
     reconstruct(batches, [sums], data)
     return Evaluation(**sums.figures(), data=data, split=split)

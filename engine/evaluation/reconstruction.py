@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.data.activations import Columns
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
+from engine.evaluation.ordinary_part import OrdinaryPart
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import density_histogram
@@ -25,9 +27,10 @@ TINY = 1e-30
 class Reconstruction:
     """Sums over an evaluation set, from which the figures of one autoencoder follow."""
 
-    def __init__(self, sae: Sae, columns: Columns) -> None:
+    def __init__(self, sae: Sae, columns: Columns, ordinary: OrdinaryTokens | None = None) -> None:
         """`columns` are those of a row that the autoencoder reads, and those of a transcoder's target."""
         self.tokens = 0
+        self._ordinary = OrdinaryPart(ordinary, places_of(sae.settings.d_in, sae.settings.d_out), len(sae.b_dec))
         self._sae, self._columns = sae, columns
         self._squared_error, self._squares, self._cosine, self._norm_ratio = 0.0, 0.0, 0.0, 0.0
         self._sum_O: NDArray[np.float64] = np.zeros(len(sae.b_dec), np.float64)
@@ -36,6 +39,7 @@ class Reconstruction:
     def add(self, rows_ND: Tensor) -> None:
         """Add rows of activations."""
         sae, device = self._sae, self._sae.W_dec.device
+        self._ordinary.begin(_joined(*self._columns.of(rows_ND)))
         for some_ND in torch.split(rows_ND, encoded_rows(sae)):
             x_ND, target_NO = self._columns.of(some_ND.to(device).float())
             y_NO = x_ND if target_NO is None else target_NO
@@ -50,6 +54,7 @@ class Reconstruction:
             self._squares += float((exact_NO**2).sum())
             self._sum_O += exact_NO.sum(0)
             self.tokens += len(x_ND)
+            self._ordinary.add(_joined(x_ND, target_NO), y_NO - found_NO, exact_NO)
 
     @property
     def mean_O(self) -> Tensor:
@@ -65,6 +70,7 @@ class Reconstruction:
             "l0": float(self._count_F.sum()) / n,
             "explained_variance": 1 - fvu,
             "fvu": fvu,
+            **self._ordinary.figures(),
             "mse": self._squared_error / (n * len(self._sum_O)),
             "cosine": self._cosine / n,
             "norm_ratio": self._norm_ratio / n,
@@ -75,6 +81,10 @@ class Reconstruction:
             "detectable_density": 3 / n,
             "density_log10_histogram": density_histogram(self._count_F.cpu().numpy() / n),
         }
+
+
+def _joined(x_ND: Tensor, target_NO: Tensor | None) -> Tensor:
+    return x_ND if target_NO is None else torch.cat([x_ND, target_NO], 1)
 
 
 def reconstruct(batches: Iterable[Tensor], sums: Sequence[Reconstruction], data: str) -> None:

@@ -55,7 +55,9 @@ class Subject:
         """Return the contexts of one split of the corpus, in seeded order."""
         s = self.settings
         return ContextStream(
-            self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.order_seed, split, epochs)
+            self.corpus,
+            self.encoding,
+            ContextSettings(self.context, s.packing, s.order_seed, split, epochs, s.held_out),
         )
 
     def on(self, settings: SubjectSettings) -> Subject:

@@ -15,6 +15,8 @@ HIDDEN_BYTES = 1 << 28
 """Most hidden states [B, T, D] of all passes of an evaluation held at once, unless one context has more."""
 SAMPLE_ROWS = 16_384
 """Activations whose mean and scale initialise a training."""
+SAMPLE_BYTES = 1 << 28
+"""Most float32 values of them from which outliers are told."""
 WINDOW_BYTES = 1 << 28
 """Most text held for shuffling documents: 256 MiB."""
 LISTED = 10

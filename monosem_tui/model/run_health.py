@@ -16,6 +16,7 @@ from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
+from store.run.variance_shares import VarianceShares
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
 """Density below which a feature is ultra-low, and the least indexed tokens to state it."""
@@ -123,6 +124,10 @@ class _Measured:
     ce_mean: float | None = None
     tokens: int | None = None
     split: str = ""
+    explained_variance_ordinary: float | None = None
+    explained_variance_standardised: float | None = None
+    outlier_tokens: int | None = None
+    variance_shares: VarianceShares | None = None
 
 
 def figures(run: OpenRun) -> list[str]:
@@ -147,6 +152,10 @@ def figures(run: OpenRun) -> list[str]:
             value = getattr(record.results, key, None)
         if value is not None:
             said.append(f"{name} {value:.{digits}f}")
+    if found.outlier_tokens and found.explained_variance_ordinary is not None:
+        said.append(f"EV {found.explained_variance_ordinary:.3f} without {count(found.outlier_tokens)} outlier tokens")
+    if found.explained_variance_standardised is not None:
+        said.append(f"EV {found.explained_variance_standardised:.3f} (mean over dimensions)")
     zero, mean = found.ce_recovered_zero, found.ce_recovered_mean
     if zero is not None:
         said.append(f"CE recovered {zero:.3f} (zero)" + (f" {mean:.3f} (mean)" if mean is not None else ""))
@@ -160,6 +169,7 @@ def figures(run: OpenRun) -> list[str]:
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:
         said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
+    said += found.variance_shares.lines() if found.variance_shares else []
     return said or ["not evaluated yet: monosem eval does it"]
 
 

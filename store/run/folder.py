@@ -24,8 +24,10 @@ S = TypeVar("S")
 Time = Annotated[float, Narrowed("a time since 1970 in seconds", lambda value: 0 <= value < 1e11)]
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+FIRST = {"held_out": "documents"}
+"""Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 
@@ -60,6 +62,8 @@ class Results:
 
     tokens: int | None = None
     """Tokens the SAE was trained on."""
+    outlier_tokens: int | None = None
+    """Tokens that the training left out."""
     explained_variance: float | None = None
     l0: float | None = None
     alive: int | None = None
@@ -116,6 +120,7 @@ class RunFolder:
         self.run_json = path / "run.json"
         self.events = path / "events.jsonl"
         self.sae = path / "sae.h5"
+        self.ordinary = path / "ordinary.h5"
         self.checkpoints = path / "checkpoints"
         self.activations = path / "activations"
         self.index = path / "index"
@@ -152,7 +157,7 @@ class RunFolder:
             MonosemError: as `record` does, or they are not settings of that kind.
         """
         config = self.record().config
-        return self._decoded(kind, config[command], f"config.{command}") if command in config else None
+        return self._decoded(kind, FIRST | config[command], f"config.{command}") if command in config else None
 
     def lm_figures(self, kind: type[S]) -> S | None:
         """Return the figures of the language model that was trained here; None where there are none.

@@ -52,6 +52,8 @@ class ShardInfo:
     packing: str
     seed: int
     excluded: str
+    held_out: str = "documents"
+    """The rule by which text was held out; shards of monosem 0.1 do not say."""
     contexts_per_shard: int
     n_contexts: int
     """Contexts in all shards together, once the extraction is complete."""

@@ -9,6 +9,9 @@ from store.settings import architectures
 from store.settings.setting import setting
 from store.settings.subject import SubjectSettings
 
+MAX_NORM = 5.0
+"""Distance from the median, as a multiple of the usual, beyond which a token is an outlier."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(SubjectSettings):
@@ -37,6 +40,9 @@ class TrainSettings(SubjectSettings):
         "Tokens of silence after which a feature counts as dead while training",
         "COUNT",
         unset="a tenth of the tokens, 10M at most",
+    )
+    max_norm: float = setting(
+        MAX_NORM, "Leave out tokens farther from the median than this many times the usual; 0: none", "X", least=0
     )
     checkpoint_every: int | None = setting(
         None, "Steps between checkpoints", "STEPS", unset="one every two minutes", least=1

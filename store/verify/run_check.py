@@ -14,9 +14,7 @@ from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
-from store.run.checkpoint import check_checkpoint
 from store.run.folder import RunFolder
-from store.run.shards import check_shard
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
 from store.verify.damage_probe import survey
@@ -39,7 +37,7 @@ class Finding:
 
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json and every sealed file of a run. Reads all of them, whole."""
-    sealed = [run.sae, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
@@ -85,8 +83,12 @@ def _contents(path: Path, seal: Seal) -> Finding:
             if problem := ANY.problem(values):
                 return Finding(path, False, f"{name}: {problem}")
     elif seal.kind == "checkpoint":
+        from store.run.checkpoint import check_checkpoint
+
         check_checkpoint(path, BLOCK)
     elif seal.kind == "activations":
+        from store.run.shards import check_shard
+
         check_shard(path, BLOCK)
     if seal.kind not in RULES:
         return Finding(path, True, "digests hold")

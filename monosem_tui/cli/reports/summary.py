@@ -62,10 +62,10 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
 
 def report_demo(run: RunFolder) -> None:
     """Print the demo's folder, its figures, some legible features with strong examples, and how to browse it."""
-    from monosem_tui.cli.reports.eval import figures
+    from monosem_tui.cli.reports.eval import stored_figures
 
     record = run.record()
-    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *figures(record.evaluation), ""]))
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *stored_figures(run), ""]))
     with FeatureStore.open(run.path) as store:
         best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
         output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))

@@ -135,18 +135,34 @@ def log_softmax(logits_TV: F64) -> F64:
     return found
 
 
+def outliers_by_hand(x_ND: F64, max_norm: float = 5.0) -> NDArray[np.bool_]:
+    """As engine.data.ordinary_tokens defines them, by what is usual in these tokens themselves."""
+    n, middle = len(x_ND), (len(x_ND) - 1) // 2
+    if n < 64:
+        return np.zeros(n, bool)
+    distance_N = np.linalg.norm(x_ND - np.sort(x_ND, 0)[middle], axis=1)
+    sorted_N = np.sort(distance_N)
+    found_N: NDArray[np.bool_] = distance_N > max_norm * max(sorted_N[middle], 0.6 * sorted_N[98 * n // 100])
+    return found_N
+
+
 def by_hand(subject: Subject, weights: SaeWeights, split: Split, count: int | None) -> dict[str, Any]:
     """All figures, by the names of `Evaluation`."""
     truth = brute_force(subject, weights, split, count)
     x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
     mean_D = x_ND.mean(0)
-    error = ((x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2).sum()
+    error_ND = (x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2
+    error, ordinary_N = error_ND.sum(), ~outliers_by_hand(x_ND)
+    variance_ND = (x_ND[ordinary_N] - x_ND[ordinary_N].mean(0)) ** 2
     fires = (dense_NF > 0).any(0)
     found_ND = decode_by_hand(weights, dense_NF, x_ND)
     norm_N, found_norm_N = np.linalg.norm(x_ND, axis=1), np.linalg.norm(found_ND, axis=1)
     return {
         "cosine": ((x_ND * found_ND).sum(1) / (norm_N * found_norm_N)).mean(),
         "norm_ratio": (found_norm_N / norm_N).mean(),
+        "explained_variance_ordinary": 1 - error_ND[ordinary_N].sum() / variance_ND.sum(),
+        "explained_variance_standardised": (1 - error_ND[ordinary_N].sum(0) / variance_ND.sum(0)).mean(),
+        "outlier_tokens": int((~ordinary_N).sum()),
         "fvu": error / ((x_ND - mean_D) ** 2).sum(),
         "ln_vocab": np.log(subject.lm.vocab_size),
         "detectable_density": 3 / len(x_ND),
@@ -304,8 +320,10 @@ def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         assert pieces.pop(name) == whole.pop(name)
     histograms = whole.pop("density_log10_histogram"), pieces.pop("density_log10_histogram")
     np.testing.assert_array_equal(*(one["counts"] for one in histograms))
-    assert (pieces.pop("data"), pieces.pop("split")) == (whole.pop("data"), whole.pop("split"))
+    for name in [name for name, value in whole.items() if isinstance(value, str)]:
+        assert pieces.pop(name) == whole.pop(name)
     assert pieces.keys() == whole.keys()
+    assert pieces.pop("variance_shares") == pytest.approx(whole.pop("variance_shares"), rel=1e-5)
     measured_whole = {name: value for name, value in whole.items() if value is not None}
     assert {name: value for name, value in pieces.items() if value is not None} == pytest.approx(
         measured_whole, rel=1e-5

@@ -12,6 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,7 +44,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     sae = from_weights(weights, torch.device("cpu"))
     batches = list(captured_batches(subject.lm, [subject.site()], subject.stream("all"), 11))
     known = {id(one.acts_ND): encode_rows(sae, one.acts_ND, module.token_rows(one.batch).counted_N) for one in batches}
-    columns = module._columns(subject.lm, subject.target(), sae)
+    columns = module._columns(subject.lm, subject.target(), sae, Silent())
 
     def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int) -> Iterator[Captured]:
         first = 11 - contexts
@@ -55,6 +56,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     monkeypatch.setattr(module, "captured_batches", replay)
     monkeypatch.setattr(module, "encode_rows", rows)
     monkeypatch.setattr(module, "_columns", lambda *_: columns)
+    exponent_F = (np.arange(weights.spec.d_sae) % 5).astype(np.int8)
+    monkeypatch.setattr(module, "value_exponents", lambda *_: exponent_F)
     return subject
 
 

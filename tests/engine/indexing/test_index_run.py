@@ -292,7 +292,9 @@ def test_tokens_are_counted_with_bos_and_contexts_taken_whole(
         assert store.n_tokens == sum(lengths[:wanted])
 
 
-def test_activations_beyond_float16_are_clipped_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exponents", [True, False])
+def test_activations_beyond_float16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exponents: bool) -> None:
+    """Exponents make room for them; what does not fit in spite of them is clipped, counted and reported."""
     said: list[str] = []
 
     class Told(Silent):
@@ -304,15 +306,23 @@ def test_activations_beyond_float16_are_clipped_and_counted(tmp_path: Path) -> N
     for name in ("W_enc", "b_enc"):
         weights.tensors[name] *= 5e4
     run = run_with(weights, tmp_path / "run")
+    if not exponents:
+        monkeypatch.setattr(module, "value_exponents", lambda *_: None)
     build_index(run, subject, ALL, Told())
     dense_NF = brute_force(subject, weights, "all").dense_NF
     above = int((dense_NF > 65_504).sum())
     assert above
+    if exponents:
+        with FeatureStore.open(run.path) as store:
+            np.testing.assert_allclose(store.columns.max_F, dense_NF.max(0), rtol=2**-10)
+            assert store.totals.count_F.sum() == (dense_NF > 0).sum()
+        assert not any("too large" in line for line in said)
+        return
     with h5py.File(run.features) as file:
         assert file.attrs["clipped"] == above
         assert file["forward/act"][()].max() == 65_504
         np.testing.assert_array_equal(np.diff(file["inverted/indptr"]), (dense_NF > 0).sum(0))
-    assert f"{above} activations above 65 504 are stored as 65 504" in said
+    assert f"{above} activations are too large for the index: stored as the largest that it holds" in said
 
 
 def test_encoding_in_pieces_is_encoding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from store.files.errors import MonosemError, WorkFailed
-from store.files.schema import SCHEMA_VERSION
+from store.files.schema import NEWEST_VERSION, SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
@@ -142,15 +142,15 @@ def test_a_wrong_value_is_named_by_its_field(run: RunFolder, place: str, value: 
 
 def test_recorded_settings_are_read_like_the_record(run: RunFolder) -> None:
     run.update(config={"train": {"k": 5, "of a later version": 1}, "lm": {"vocab": "many"}})
-    assert run.settings("train", TrainSettings) == TrainSettings(k=5)
+    assert run.settings("train", TrainSettings) == TrainSettings(k=5, held_out="documents"), "as monosem 0.1 held out"
     assert run.settings("extract", TrainSettings) is None
     with pytest.raises(MonosemError, match=r'run\.json is damaged: config\.lm\.vocab is "many", not an integer'):
         run.settings("lm", LmSettings)
 
 
 def test_of_a_newer_schema(run: RunFolder) -> None:
-    edit(run, schema_version=SCHEMA_VERSION + 1)
-    with pytest.raises(MonosemError, match=f"has schema version {SCHEMA_VERSION + 1}"):
+    edit(run, schema_version=NEWEST_VERSION + 1)
+    with pytest.raises(MonosemError, match=f"has schema version {NEWEST_VERSION + 1}"):
         run.record()
 
 
