@@ -13,9 +13,8 @@ from engine.commands.train import Job
 from engine.commands.train import wanted_settings as training_settings
 from engine.commands.train_lm import wanted_settings as lm_settings
 from engine.corpus.data_argument import open_corpus
-from engine.data.activations import ModelBlocks
 from engine.evaluation.size import evaluation_size
-from engine.jobs.activation_source import Reader, Source, open_source
+from engine.jobs.activation_source import Reader, Source, laid_out, open_source
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
 from engine.jobs.trained_run import reopen, trained_settings
 from engine.resources.estimates import Plan
@@ -71,8 +70,8 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
     limit = max(SECONDS / len(readers), 0.5)
     model = None
     if subject is not None:
-        assert isinstance(source.blocks, ModelBlocks)
-        model = model_seconds(subject, source.blocks.sites, device, whole=readers[0].settings.index)
+        _, sites = laid_out([subject.on(reader.settings).sites() for reader in readers])
+        model = model_seconds(subject, sites, device, whole=readers[0].settings.index)
         seconds["activations"] = tokens["activations"] * (model.text + model.site)
         sample_ND = model.sample_ND
     else:

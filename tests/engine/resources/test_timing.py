@@ -93,7 +93,7 @@ def test_a_configuration_alone_can_be_planned_for(
 ) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
-    for path in tiny_lm.iterdir():
+    for path in (tiny_lm / "model").iterdir():
         if path.name == "config.json" or (with_tokenizer and path.name.startswith("token")):
             shutil.copy(path, folder)
     given = ["--data", str(tiny_text), "--device", "cpu", "--layer", "1", "--d-sae", "64", "--tokens", "4k"]
@@ -108,4 +108,4 @@ def test_a_configuration_alone_can_be_planned_for(
     assert weights > 0
     assert monosem(line) == 2
     assert "holds no weights" in capfd.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "text.txt"]
