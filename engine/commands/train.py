@@ -143,6 +143,7 @@ def _trained(
     source = open_source([task.settings for task in tasks], progress)
     plan = training_plan(source.readers, source.origin)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
+    source.load()
     if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
         progress.say("fewer than 20 texts: nothing can be held out, so evaluation is on the training text")
     for task, reader in zip(tasks, source.readers, strict=True):

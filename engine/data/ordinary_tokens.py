@@ -65,7 +65,7 @@ class OrdinaryTokens:
         n, distances = len(sample_ND), cls(limits_2D, places).distances(sample_ND).sort(1).values.cpu().numpy()
         for place, sorted_N in zip(places.values(), distances, strict=True):
             most = max_norm * max(sorted_N[(n - 1) // 2], TAIL_SCALE * sorted_N[TAIL * n // 100])
-            limits_2D[1, place] = 1 / most if most > 0 else 0
+            limits_2D[1, place] = 1 / most if most > TINY else 0
         return cls(limits_2D, places)
 
     def distances(self, rows_ND: torch.Tensor) -> torch.Tensor:

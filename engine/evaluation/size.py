@@ -1,7 +1,7 @@
 """How much text an evaluation reads where nobody says: as much as costs a sixth of the training.
 
 Costs are arithmetic in multiply-adds from widths, layers and vocabulary, never measured times, so that the same
-training is always evaluated on the same tokens (docs/decisions/014-evaluation-size.md).
+training is always evaluated on the same tokens (docs/decisions/017-evaluation-size.md).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from engine.indexing.neurons import aligned_neurons
 from engine.indexing.value_range import value_exponents
 from engine.jobs.resume import differing
 from engine.jobs.subject import Subject
-from engine.jobs.trained_run import check_width, trained_settings
+from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.model.token_bytes import numbered_vocabulary, token_bytes
@@ -49,6 +49,7 @@ from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
 from store.run.weights import load_sae, sae_digest
+from store.settings.train import TrainSettings
 
 
 def build_index(
@@ -102,6 +103,7 @@ def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) 
         counted_N=batch.counted_BT[real_BT],
         document_N=batch.document_BT[real_BT],
         length_C=real_BT.sum(1).astype(np.int32),
+        role_N=batch.role_BT[real_BT],
         outlier_N=marked_BT[real_BT],
     )
 
@@ -117,7 +119,8 @@ def _ordinary_tokens(run: RunFolder, subject: Subject) -> OrdinaryTokens:
         batches = captured_batches(subject.lm, subject.sites(), subject.stream("all"), contexts)
         places = places_of(spec.d_in, spec.d_out)
         sample_ND = torch.cat([captured.acts_ND for captured in batches])
-        found = OrdinaryTokens.measured(sample_ND, places, trained_settings(run).max_norm)
+        settings = run.settings("train", TrainSettings) or TrainSettings()
+        found = OrdinaryTokens.measured(sample_ND, places, settings.max_norm)
         save_limits(run.ordinary, found.limits_2D)
     return found.of_input()
 
@@ -183,6 +186,7 @@ def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
 
 
 def _vocabulary(lm: LanguageModel) -> Vocabulary:
+    lm.read_tokenizer()
     if lm.tokenizer is None:
         return Vocabulary.from_tokens(numbered_vocabulary(lm.vocab_size))
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))

@@ -83,12 +83,13 @@ def logit_effects(
 
     Memory: `scratch` logits, and `block` rows of the unembedding, both in float32.
     """
+    lm.load([site.module])
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
     family = family_of(lm)
     if directions_FM is None or family is None:
         return _table(n_features, 0)
-    unembedding_VM: torch.Tensor = lm.network.get_output_embeddings().weight.detach()
+    unembedding_VM = lm.unembedding()
     vocab = unembedding_VM.shape[0]
     histogram_FB = np.zeros((n_features, BINS), np.uint16 if vocab < 1 << 16 else np.uint32)
     table = replace(_table(n_features, min(top, vocab)), histogram_FB=histogram_FB)

@@ -29,6 +29,7 @@ def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
     path = block_path(family, layer, family.mlp_down)
     if path not in module_names(lm):  # the neurons of a mixture of experts are not shared by all tokens
         return None
+    lm.load([path])
     rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
     if family.mlp_post_norm:
         rows_HM = rows_HM * norm_weight(lm, family, block_path(family, layer, family.mlp_post_norm))

@@ -56,6 +56,11 @@ class Source:
     meter: Meter | None = None
     """Measures the model's time; None where activations were stored."""
 
+    def load(self) -> None:
+        """Load the model as far as the sites reach."""
+        if isinstance(self.blocks, ModelBlocks):
+            self.blocks.lm.load([site.module for site in self.blocks.sites])
+
     @property
     def subject(self) -> Subject | None:
         """The model and text; None where activations were stored."""
@@ -167,7 +172,9 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     for settings in wanted:
         known = resolved(settings, info.d_in)
         spec = SaeSpec(model=known.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
-        made = replace(made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed)
+        made = replace(
+            made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed, dtype=known.dtype
+        )
         provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest)
         readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
     shards = ShardBlocks(reader, _contexts_at_once(readers, info.context))

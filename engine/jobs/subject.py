@@ -12,11 +12,12 @@ import torch
 from engine.corpus.documents import Corpus, names_files
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
-from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.data.contexts import ContextSettings, ContextStream
+from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
-from engine.model.language_model import LanguageModel, load_model
+from engine.model.language_model import LanguageModel, describe_model
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.devices import made_on, pick_device, pick_dtype
+from engine.runtime.devices import dtype_name, made_on, pick_device
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
@@ -73,7 +74,8 @@ class Subject:
 
 def model_provenance(lm: LanguageModel) -> Provenance:
     """Return the provenance of work with a model, without a text."""
-    return replace(made_on(lm.device), model=lm.name, model_revision=lm.revision, model_digest=lm.digest)
+    made, dtype = made_on(lm.device), dtype_name(lm.network.dtype)
+    return replace(made, model=lm.name, model_revision=lm.revision, model_digest=lm.digest, dtype=dtype)
 
 
 def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = None) -> SaeSpec:
@@ -120,9 +122,10 @@ def encoding_of(lm: LanguageModel, *, for_plan: bool = False) -> Encoding:
     Raises:
         MonosemError: it has no tokenizer.
     """
+    lm.read_tokenizer()
     if lm.tokenizer is None and not for_plan:
         raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
-    return Encoding(cast("Any", lm.tokenizer), lm.bos_id, lm.separator_id)
+    return Encoding(cast("Any", lm.tokenizer), lm.bos_id, lm.separator_id, lm.name)
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
@@ -156,9 +159,10 @@ def pinned(settings: S) -> S:
 
 
 def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> Subject:
-    """Load the model and find the corpus. The corpus comes first: its faults show within a second.
+    """Find the corpus, describe the model, and read its tokenizer; weights are loaded when they are needed.
 
-    `for_plan`: as in `load_model`; a tokenizer is not needed either.
+    What fails sooner comes first: the corpus, then the site and the context, then the tokenizer. A plan needs neither
+    weights nor a tokenizer.
 
     Raises:
         MonosemError: either cannot be used, or they do not fit together.
@@ -168,14 +172,15 @@ def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: boo
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
     lm = open_model(settings, progress, for_plan=for_plan)
-    return Subject(settings, lm, corpus, encoding_of(lm, for_plan=for_plan), context_of(settings, lm))
+    target_of(settings, lm)
+    context = context_of(settings, lm)
+    return Subject(settings, lm, corpus, encoding_of(lm, for_plan=for_plan), context)
 
 
 def open_model(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> LanguageModel:
-    """Load the language model on its device; `for_plan` as in `load_model`."""
+    """Describe the language model, without its weights and tokenizer; a plan needs neither."""
     device = pick_device(settings.device)
-    dtype = pick_dtype(settings.dtype, device)
-    return load_model(settings.model, device=device, dtype=dtype, progress=progress, for_plan=for_plan)
+    return describe_model(settings.model, device=device, dtype=settings.dtype, progress=progress, for_plan=for_plan)
 
 
 def device_of(settings: SubjectSettings) -> torch.device:

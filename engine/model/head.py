@@ -33,7 +33,7 @@ class Head:
     def __init__(self, lm: LanguageModel) -> None:
         """Try both parts on six tokens."""
         self._lm = lm
-        self._body: nn.Module | None = lm.network.base_model
+        self._body: nn.Module | None = lm.load().network.base_model
         tokens_BT = torch.arange(6, device=lm.device).reshape(2, 3) % lm.vocab_size
         whole_NV = logits(lm, tokens_BT).flatten(0, 1).float()
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from engine.model.language_model import LanguageModel
+from engine.model.language_model import LanguageModel, rehearsed
 from engine.model.sites import Site, attach
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
@@ -37,6 +37,7 @@ def capture_all(
     lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
     """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
+    lm.load([site.module for site in sites])
     found: dict[int, torch.Tensor] = {}
 
     def see(number: int, acts_BTD: torch.Tensor) -> None:
@@ -79,6 +80,8 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
     everything after it see the change. Elsewhere the module's input or output is exchanged.
     """
 
+    lm.load()
+
     def see(acts_BTD: torch.Tensor) -> torch.Tensor:
         # fn may keep what it gets: a copy, because the stream is overwritten.
         changed = fn(acts_BTD.clone() if site.is_stream else acts_BTD)
@@ -102,6 +105,7 @@ def rerouted(
         with replaced(lm, target, lambda acts_BTD: fn(acts_BTD, acts_BTD)):
             yield
         return
+    lm.load()
     seen: list[torch.Tensor] = []
 
     def see(acts_BTD: torch.Tensor) -> None:
@@ -113,26 +117,31 @@ def rerouted(
 
 def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
     """Return whether a forward pass reaches `first` before `second`."""
-    order: list[Site] = []
-    with ExitStack() as hooks:
-        for site in (second, first):
-            hooks.enter_context(_attach(lm, site, lambda _, site=site: order.append(site)))  # type: ignore[misc]
-        _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.device), None)
-    return order.index(first) < order.index(second)
+
+    def order() -> list[Site]:
+        reached: list[Site] = []
+        with ExitStack() as hooks:
+            for site in (second, first):
+                hooks.enter_context(_attach(lm, site, lambda _, site=site: reached.append(site)))  # type: ignore[misc]
+            _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.network.device), None)
+        return reached
+
+    reached = rehearsed(lm, order)
+    return reached.index(first) < reached.index(second)
 
 
 def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
     """Return the model's logits [B, T, V] for the token after each position; `mask_BT` as in `capture`."""
-    logits_BTV: torch.Tensor = _forward(lm, tokens_BT, mask_BT).logits
+    logits_BTV: torch.Tensor = _forward(lm.load(), tokens_BT, mask_BT).logits
     return logits_BTV
 
 
 @torch.no_grad()
 def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> Any:
     # no_grad rather than inference_mode: trainers differentiate functions of these activations.
-    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.device), "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.network.device), "use_cache": False}
     if mask_BT is not None:
-        mask_BT = mask_BT.to(lm.device)
+        mask_BT = mask_BT.to(lm.network.device)
         inputs["attention_mask"] = mask_BT.long()
         if not mask_BT[:, 0].all():  # padding on the left: the first real token is still at position 0
             inputs["position_ids"] = (mask_BT.long().cumsum(1) - 1).clamp(min=0)

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from engine.model.language_model import LanguageModel
+from engine.model.language_model import LanguageModel, rehearsed
 from store.files.errors import MonosemError
 
 SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_out", "mlp_act")
@@ -232,14 +232,19 @@ def matrix_in_out(module: nn.Module) -> torch.Tensor:
 
 def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
     """Run two short contexts to see the module's input or output: its shape cannot be known otherwise."""
-    tokens_BT = torch.zeros(2, 3, dtype=torch.long, device=lm.device)
-    raw, seen = Site(site, None, 0, path, side), list[torch.Tensor | None]()
-    with attach(lm, raw, seen.append), torch.no_grad():
-        lm.network(input_ids=tokens_BT, use_cache=False)
+    raw = Site(site, None, 0, path, side)
+
+    def run() -> list[torch.Tensor | None]:
+        seen: list[torch.Tensor | None] = []
+        with attach(lm, raw, seen.append), torch.no_grad():
+            lm.network(input_ids=torch.zeros(2, 3, dtype=torch.long, device=lm.network.device), use_cache=False)
+        return seen
+
+    seen = rehearsed(lm, run)
     if not seen:
         raise MonosemError(f"{path} never runs in {lm.name}", f"Give a module that computes{_children(lm, path)}.")
     acts = seen[0]
-    if acts is None or acts.ndim != 3 or acts.shape[:2] != tokens_BT.shape or not acts.is_floating_point():
+    if acts is None or acts.ndim != 3 or acts.shape[:2] != (2, 3) or not acts.is_floating_point():
         shape = "not a tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
         raise MonosemError(f"the {side} of {path} is not one vector per token: {shape}", "Choose another module.")
     return replace(raw, d_in=acts.shape[2])

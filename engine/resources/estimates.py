@@ -131,13 +131,6 @@ class ModelWork:
     context: int
     row_bytes: int
     """Bytes of a value in its dtype."""
-    to_load: int = 0
-    """Bytes of weights that are not loaded yet."""
-
-    def needs(self) -> tuple[Need, ...]:
-        """Return the memory of the weights, where they are not loaded yet, and of a forward pass."""
-        weights = (Need("the language model", self.to_load, "`dtype`"),) if self.to_load else ()
-        return (*weights, self.forward)
 
     def effects(self, d_sae: int) -> Need:
         """Return the memory of logit effects: logits of some features, and rows of the unembedding, in float32."""

@@ -66,7 +66,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work += model.needs()
+        work += [model.forward, *_weights(subject, "evaluating" if settings.index else "")]
         host.append(_text(subject.corpus))
         if settings.index:
             there = tokens_in(subject)
@@ -107,7 +107,8 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
-    work = [*model.needs(), *looking_needs(sae, model, tokens, "indexing"), model.effects(sae.d_sae)]
+    work = [model.forward, *_weights(subject), *looking_needs(sae, model, tokens, "indexing")]
+    work.append(model.effects(sae.d_sae))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
@@ -120,7 +121,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     acts = site.d_in * _width(keep)
     host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
     disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
-    work, stages = list(model_work(subject).needs()), [Stage("activations", tokens)]
+    work, stages = [model_work(subject).forward, *_weights(subject)], [Stage("activations", tokens)]
     return _plan("extract", disk, host, work, stages, subject.settings.device)
 
 
@@ -135,10 +136,14 @@ def model_work(subject: Subject) -> ModelWork:
     """Return the sizes of the subject's language model."""
     lm = subject.lm
     row_bytes = lm.network.dtype.itemsize
-    to_load = row_bytes * sum(one.numel() for one in lm.network.parameters()) if lm.device.type == "meta" else 0
-    return ModelWork(
-        d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes, to_load=to_load
-    )
+    return ModelWork(d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes)
+
+
+def _weights(subject: Subject, whole_in: str = "") -> list[Need]:
+    """Weights still to be loaded: up to the site, and in the phase `whole_in`, if there is one, the rest."""
+    part, whole = (subject.lm.missing(upto) for upto in ([site.module for site in subject.sites()], ()))
+    rest = Need("layers after the site", whole - part, "`model`", whole_in)
+    return [Need("the language model", part, "`model`"), *([rest] if whole_in else [])]
 
 
 def _text(corpus: Corpus) -> Need:
@@ -156,9 +161,9 @@ def tokens_in(subject: Subject) -> int | None:
     """Estimate a corpus's tokens from its first documents; None where its size, or the tokenizer, is unknown."""
     if not isinstance(subject.corpus, Files) or subject.lm.tokenizer is None:
         return None
-    texts = [document.text for document in islice(subject.corpus.documents(), SAMPLED)]
-    read = sum(len(text.encode()) for text in texts)
-    found = sum(len(ids) + 1 for ids in subject.encoding.encode(texts))
+    documents = list(islice(subject.corpus.documents(), SAMPLED))
+    read = sum(len(document.text.encode()) for document in documents)
+    found = sum(len(encoded.ids) for encoded in subject.encoding.documents(documents))
     return max(1, round(MARGIN * text_bytes(subject.corpus) * found / max(read, 1)))
 
 
@@ -172,5 +177,5 @@ def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], st
 
 
 def _width(dtype: str) -> int:
-    """Return the bytes of a stored value; float64 is read as float32."""
-    return 4 if dtype == "float64" else np.dtype(DTYPES[dtype]).itemsize
+    """Return the bytes of a stored value; float64 is read as float32, and "auto" is one of 16 bits."""
+    return {"float64": 4, "auto": 2}.get(dtype) or np.dtype(DTYPES[dtype]).itemsize

@@ -154,17 +154,18 @@ def model_seconds(
     """Time text and model on a few contexts. Where only the model's sizes are known, time one product instead."""
     lm, text = subject.lm, 0.0
     width, context = sum(site.d_in for site in sites), subject.context
-    sample_ND = torch.randn(ROWS, width, device=device)
+    sample_ND, ids = torch.randn(ROWS, width, device=device), [0]
     if lm.tokenizer is not None:
         began = time.perf_counter()
-        texts = [document.text for document in islice(subject.corpus.documents(), DOCUMENTS)]
-        ids = [token for one in subject.encoding.encode(texts) for token in subject.encoding.frame(one)] or [0]
+        documents = list(islice(subject.corpus.documents(), DOCUMENTS))
+        ids = [token for one in subject.encoding.documents(documents) for token in one.ids] or ids
         text = (time.perf_counter() - began) / len(ids)
-    if lm.device.type == "meta":
+    if not lm.has_weights:
         a_product = _product_seconds(lm.d_model, lm.network.dtype, device, limit)
         near, far = (sum(weights_until(lm, site).values()) * a_product for site in (sites[-1], None))
         head = a_product * lm.vocab_size * (lm.d_model + PER_LOGIT)
         return ModelSeconds(text, near, far, head, sample_ND)
+    lm.load([] if whole else [site.module for site in sites])
     tokens_BT = torch.from_numpy(np.resize(np.array(ids), (CONTEXTS, context))).to(device)
     kept = [sample_ND]
 
@@ -283,7 +284,7 @@ def _static_seconds(lm: LanguageModel, target: Site, sae: Sae, limit: float) -> 
     n, d_sae = min(COMPARED, len(W_FD)), len(W_FD)
     near = seconds_for(lambda some: neighbours(W_FD[:some], LISTED), n, device, first=n, limit=limit / 2)
     spent = near * (d_sae / n) ** 2
-    if lm.device.type == "meta":
+    if not lm.has_weights:
         product = _product_seconds(lm.d_model, torch.float32, device, limit)
         return spent + EFFECTS * product * d_sae * lm.vocab_size * lm.d_model
     at_once = min(d_sae, max(1, SCRATCH // lm.vocab_size))
@@ -297,7 +298,7 @@ def lm_seconds(settings: LmSettings, device: torch.device) -> float:
     shape = (settings.batch_contexts, settings.context)
     tokens = np.random.default_rng(0).integers(0, settings.vocab, shape).astype(np.int32)
     whole = np.ones(shape, bool)
-    batch = ContextBatch(0, tokens, whole, whole, np.zeros(shape, np.int64))
+    batch = ContextBatch(0, tokens, whole, whole, np.zeros(shape, np.int64), np.zeros(shape, np.uint8))
     spent = seconds_for(lambda n: trainer.step(batch.head(n)), settings.batch_contexts, device)
     return spent / settings.batch_tokens
 

@@ -124,6 +124,7 @@ class _Measured:
     ce_mean: float | None = None
     tokens: int | None = None
     split: str = ""
+    documents: str = ""
     explained_variance_ordinary: float | None = None
     explained_variance_standardised: float | None = None
     outlier_tokens: int | None = None
@@ -170,6 +171,8 @@ def figures(run: OpenRun) -> list[str]:
     if found.tokens is not None:
         said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
     said += found.variance_shares.lines() if found.variance_shares else []
+    if found.documents:
+        said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
 
 

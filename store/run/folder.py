@@ -43,6 +43,8 @@ class Provenance:
     """Commit in the hub's repository; empty for a local folder."""
     model_digest: str = ""
     """SHA-256 over the model's safetensors files."""
+    dtype: str = ""
+    """Type in which the model was computed, or was asked for where it was not run; empty in runs of 0.1."""
     corpus: str = ""
     corpus_digest: str = ""
     """SHA-256 over the text, or over file names and sizes where the text is streamed."""

@@ -113,7 +113,8 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
         shape, array_digest = " × ".join(count(size) for size in origin.array_shape), origin.array_digest[:DIGEST]
         lines += _named("array", [origin.array, shape, f"sha256 {array_digest}", f"seed {origin.seed}"], width)
     else:
-        lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
+        read = str(record.evaluation.get("documents") or "")
+        lines += _named("text", [origin.corpus, read, f"seed {origin.seed}"], width)
     return lines + _named("made on", [origin.hardware, versions], width)
 
 

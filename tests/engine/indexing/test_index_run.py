@@ -28,6 +28,7 @@ from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SegmentCoverage, covered
 from store.query.histogram import activation_histogram, density_histogram
 from store.run.folder import RunFolder
+from store.run.ordinary import load_limits, save_limits
 from store.run.weights import SaeWeights
 from store.verify.run_check import verify_file
 from tests.engine.small import BOS, EOS, FIRST_WORD, Texts
@@ -101,6 +102,27 @@ def test_the_corpus_is_that_of_the_stream(indexed: Indexed) -> None:
         assert file.attrs["n_tokens"] == len(truth.token_N)
         assert file.attrs["n_counted"] == truth.counted_N.sum()
         assert file.attrs["clipped"] == 0
+
+
+def test_outliers_of_the_input_are_marked(tmp_path: Path) -> None:
+    subject, weights = llama_topk_packed()
+    truth = brute_force(subject, weights, "all")
+    centre_D = truth.x_ND.mean(0)
+    distance_N = np.where(truth.counted_N, np.linalg.norm(truth.x_ND - centre_D, axis=1), 0)
+    *_, sixth, fifth = np.unique(distance_N)[:-4]
+    run = run_with(weights, tmp_path / "run")
+    weight_D = np.full_like(centre_D, 2 / (sixth + fifth))
+    save_limits(run.ordinary, np.stack([centre_D, weight_D]).astype(np.float32))
+    build_index(run, subject, ALL, Silent())
+    with FeatureStore.open(run.path) as store:
+        assert store.layout.outliers.tolist() == np.flatnonzero(distance_N >= fifth).tolist()
+    assert verify_file(run.features).ok
+
+
+def test_without_limits_they_are_measured_and_kept(indexed: Indexed) -> None:
+    assert load_limits(indexed.run.ordinary, indexed.truth.x_ND.shape[1]) is not None
+    with h5py.File(indexed.run.features) as file:
+        assert "outliers" not in file["corpus"]
 
 
 def assert_rounded(found: NDArray[Any], wanted: F64) -> None:
@@ -201,7 +223,7 @@ def test_what_a_reader_shows(indexed: Indexed) -> None:
 
 def effects_by_hand(indexed: Indexed) -> F64:
     """Direct effects on the logits [F, V] in float64, by the formula of docs/formulas.md."""
-    network = indexed.subject.lm.network
+    network = indexed.subject.lm.load().network
     parameter = {name: value.double().numpy() for name, value in network.state_dict().items()}
     rows = indexed.weights.tensors["W_dec"].astype(np.float64)
     if indexed.weights.spec.site == "mlp_act":
