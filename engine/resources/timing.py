@@ -259,7 +259,7 @@ class SaeSeconds:
     entries: float
     """Sorting and writing the index, per token."""
     static: float
-    """What an index holds of the weights: logit effects and neighbours."""
+    """Logit effects and neighbours, which an index holds of the weights."""
 
 
 @torch.no_grad()
