@@ -59,7 +59,7 @@ def config_file(name: str) -> ConfigFile | None:
     Raises:
         MonosemError: the model's folder is unusable.
     """
-    files = local_model(name)
+    files = local_model(name, needs_weights=False)
     if files is None:
         return None
     if files.source:  # its header is read by a package that may be missing

@@ -34,7 +34,8 @@ _NAMES = f"a model folder, a hub id like owner/name, or {', '.join(SHORT_NAMES)}
 GGUF = ".gguf"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-_WANTED = (WEIGHTS, "model-*-of-*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+_SMALL = ("*.json", "*.model", "*.txt", "*.jinja")
+_WANTED = (WEIGHTS, "model-*-of-*.safetensors", *_SMALL)
 _UNWANTED = ("*/*",)  # folders of a repository hold the same model in other formats
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -62,7 +63,7 @@ class ModelFiles:
     @property
     def source(self) -> dict[str, str]:
         """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
-        return {"gguf_file": self.weights[0].name} if self.weights[0].suffix == GGUF else {}
+        return {"gguf_file": path.name for path in self.weights[:1] if path.suffix == GGUF}
 
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
@@ -98,22 +99,24 @@ class _WeightsIndex:
     weight_map: dict[str, str]
 
 
-def find_model(name: str, progress: Progress) -> ModelFiles:
+def find_model(name: str, progress: Progress, *, needs_weights: bool = True) -> ModelFiles:
     """Find the model called `name`, fetching it from the hub if it is not on this disk.
+
+    Without `needs_weights`, weights are neither fetched nor asked for; those that are there are found.
 
     A folder with a config.json takes precedence, then a run's own model, the short names, the hub.
 
     Raises:
         MonosemError: there is no such model, it cannot be fetched, or its files are unusable.
     """
-    found = local_model(name)
+    found = local_model(name, needs_weights=needs_weights)
     if found is None:
-        fetched = _hub(name).fetch(progress)
-        found = _inspect(fetched, revision=fetched.name)
+        fetched = _hub(name, needs_weights=needs_weights).fetch(progress)
+        found = _inspect(fetched, revision=fetched.name, needs_weights=needs_weights)
     return found
 
 
-def local_model(name: str) -> ModelFiles | None:
+def local_model(name: str, *, needs_weights: bool = True) -> ModelFiles | None:
     """Return the files of a model on this disk, its cache of the hub included; None if it would have to be fetched.
 
     Raises:
@@ -123,15 +126,17 @@ def local_model(name: str) -> ModelFiles | None:
     if folder is not None and (path := _gguf_in(folder)) is not None:
         return ModelFiles(path.parent, (path,), has_tokenizer=True, revision="")
     if folder is not None:
-        return _inspect(folder, revision="")
-    cached = _hub(name).cached()
-    return None if cached is None or not _is_complete(cached) else _inspect(cached, revision=cached.name)
+        return _inspect(folder, revision="", needs_weights=needs_weights)
+    cached = _hub(name, needs_weights=needs_weights).cached()
+    if cached is None or not _is_complete(cached):
+        return None
+    return _inspect(cached, revision=cached.name, needs_weights=needs_weights)
 
 
-def _hub(name: str) -> HubFiles:
+def _hub(name: str, *, needs_weights: bool) -> HubFiles:
     return HubFiles(
         SHORT_NAMES.get(name, name),
-        _WANTED,
+        _WANTED if needs_weights else _SMALL,
         _UNWANTED,
         tried=f"there is no folder {name}",
         names=f"Use {_NAMES}.",
@@ -194,7 +199,7 @@ def _is_complete(folder: Path) -> bool:
         return False
 
 
-def _inspect(folder: Path, revision: str) -> ModelFiles:
+def _inspect(folder: Path, revision: str, *, needs_weights: bool = True) -> ModelFiles:
     """Check the files of a model folder.
 
     Raises:
@@ -202,7 +207,12 @@ def _inspect(folder: Path, revision: str) -> ModelFiles:
     """
     if not (folder / "config.json").is_file():
         raise MonosemError(f"{folder} is not a model folder: it has no config.json")
-    weights = _weight_files(folder)
+    try:
+        weights = _weight_files(folder)
+    except MonosemError:
+        if needs_weights:
+            raise
+        weights = ()
     for path in weights:
         _check_safetensors(path)
     has_tokenizer = any((folder / name).is_file() for name in _TOKENIZER_FILES)
