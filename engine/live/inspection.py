@@ -48,7 +48,7 @@ def typed_document(text: str, *, chat: bool = False) -> Document:
     turns = content if isinstance(content, tuple) and not isinstance(content, TokenIds) else (Turn("user", text),)
     for turn in turns:
         need_unicode(turn.content, "text")
-    return Document(0, text, turns)
+    return Document(0, text, turns=turns)
 
 
 def contexts_of(live: LiveModel, document: Document) -> list[EncodedContext]:

@@ -26,7 +26,7 @@ from store.run.weights import SaeWeights
 from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
 from tests.engine.live_models import acts_by_hand, live_model, log_softmax
-from tests.engine.small import BOS, words
+from tests.engine.small import BOS, EOS, FIRST_WORD, words
 from tests.engine.trained import (
     ALL,
     double,
@@ -193,3 +193,25 @@ def test_nothing_to_inspect() -> None:
         contexts_of(live, typed_document(""))
     with pytest.raises(MonosemError, match="at least one feature"):
         inspect_contexts(live, contexts_of(live, typed_document(TEXT)), 0, Silent())
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ 'w8 ' if m.role == 'user' else 'w7 ' }}{{ m.content }} </s>{% endfor %}"
+)
+
+
+def test_a_typed_chat_is_read_in_the_template() -> None:
+    live = live_model("relu", "llama", "resid_post", 0, "bos", "eos")
+    live.encoding.tokenizer.chat_template = TEMPLATE
+    spoken = [FIRST_WORD + 8, FIRST_WORD + 5, EOS]
+    for text, ids, roles in (
+        ("w5", [BOS, *spoken], [None, None, "user", None]),
+        (
+            '[{"role": "user", "content": "w5"}, {"role": "assistant", "content": "w4"}]',
+            [BOS, *spoken, FIRST_WORD + 7, FIRST_WORD + 4, EOS],
+            [None, None, "user", None, None, "assistant", None],
+        ),
+    ):
+        contexts = contexts_of(live, typed_document(text, chat=True))
+        found = flat(inspect_contexts(live, contexts, 3, Silent()))
+        assert ([one.token for one in found], [one.role for one in found]) == (ids, roles)
