@@ -63,7 +63,7 @@ class ModelFiles:
     @property
     def source(self) -> dict[str, str]:
         """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
-        return {"gguf_file": path.name for path in self.weights[:1] if path.suffix == GGUF}
+        return {"gguf_file": self.weights[0].name} if self.weights and self.weights[0].suffix == GGUF else {}
 
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
