@@ -17,7 +17,7 @@ from store.settings.train import TrainGrid, TrainSettings
 DEVICES, DTYPES = ("auto", "cpu", "mps", "cuda"), ("auto", "float32", "bfloat16", "float16")
 PLACES = ("site", "layer", "site_out", "layer_out")
 OLD_DTYPE = "auto32"
-"""What runs of 0.1 say (engine.runtime.devices.OLD_AUTO)."""
+"""The `auto` of runs of 0.1 (engine.runtime.devices.OLD_AUTO)."""
 
 
 def check_subject(settings: SubjectSettings, *, chat: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a model's small files say, read within milliseconds and without torch: enough to refuse wrong requests early."""
+"""Facts from the small files of a model, read within milliseconds and without torch: enough to refuse wrong requests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ConfigFile:
 
 
 def config_file(name: str) -> ConfigFile | None:
-    """Return what the files of a model say; None for a model that is not on this disk.
+    """Return the facts in the files of a model; None for a model that is not on this disk.
 
     Raises:
         MonosemError: the model's folder is unusable.
