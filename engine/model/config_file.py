@@ -1,4 +1,4 @@
-"""Facts from the small files of a model, read within milliseconds and without torch: enough to refuse wrong requests."""
+"""Facts from the small files of a model, read within milliseconds and without torch, by which requests are refused."""
 
 from __future__ import annotations
 
