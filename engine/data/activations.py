@@ -79,9 +79,7 @@ def captured_batches(
         contexts -= len(wanted.tokens_BT)
         counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
         rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
-        captured = Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
-        if not captured.acts_ND.sum(dtype=torch.float32).isfinite():
-            raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
+        captured = Captured(wanted, _finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)))
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
         if meter.report is not None and meter.contexts > 0:
@@ -90,6 +88,23 @@ def captured_batches(
             meter.report(made)
         yield captured
         began = time.perf_counter()
+
+
+def probed(lm: LanguageModel, site: Site, stream: ContextStream, tokens: int = 1024) -> torch.Tensor:
+    """Return a site's activations [N, D], float32, on the counted positions of about `tokens` tokens of a stream."""
+    contexts = max(1, tokens // stream.settings.context)
+    pieces = [torch.empty(0, site.d_in, device=lm.device)]
+    for batch in stream.batches(contexts, contexts):
+        counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
+        pieces.append(capture_all(lm, [site], *batch.tensors(lm.device))[0][counted_BT].float())
+    return _finite(torch.cat(pieces))
+
+
+def _finite(acts_ND: torch.Tensor) -> torch.Tensor:
+    """Return activations, if none is NaN or infinite."""
+    if not acts_ND.sum(dtype=torch.float32).isfinite():
+        raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
+    return acts_ND
 
 
 class Columns(NamedTuple):

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing.logit_effects import SCRATCH, norm_weight
+from engine.indexing.logit_effects import norm_weight
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site, block_path, family_of, matrix_in_out, module_names
+from engine.runtime.sizes import SCRATCH
 from store.run.spec import SaeSpec
 
 

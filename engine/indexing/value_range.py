@@ -15,15 +15,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from engine.data.activations import probed
 from engine.data.contexts import ContextStream
-from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.sae.base import Sae
 from store.index.exponents import MOST, Exponents
 
-PROBED = 1024
-"""Tokens whose median norm is taken, about."""
 LOW, HIGH = -6, 8
 """Logarithms to base 2 of the least and greatest reach that need no exponent."""
 GOAL = 3
@@ -33,13 +31,8 @@ GOAL = 3
 @torch.no_grad()
 def value_exponents(lm: LanguageModel, site: Site, stream: ContextStream, sae: Sae) -> Exponents | None:
     """Return the exponents of an index's activations; None where all are 0. The stream moves on."""
-    contexts = max(1, PROBED // stream.settings.context)
-    batch = next(stream.batches(contexts, contexts), None)
-    if batch is None or not batch.counted_BT.any():
-        return None
-    acts_BTD = capture_all(lm, [site], *batch.tensors(lm.device))[0]
-    x_ND = acts_BTD[torch.from_numpy(batch.counted_BT).to(lm.device)].float()
-    return exponents_of(sae, sae.read_in(x_ND).norm(dim=1).median().item())
+    x_ND = probed(lm, site, stream)
+    return exponents_of(sae, sae.read_in(x_ND).norm(dim=1).median().item()) if len(x_ND) else None
 
 
 def exponents_of(sae: Sae, norm: float) -> Exponents | None:

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from engine.data.activations import Captured, captured_batches
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
 from engine.indexing import index_run as module
 from engine.indexing.index_run import build_index, encode_rows
 from engine.jobs.subject import Subject
@@ -58,6 +59,9 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     monkeypatch.setattr(module, "_columns", lambda *_: columns)
     exponent_F = (np.arange(weights.spec.d_sae) % 5).astype(np.int8)
     monkeypatch.setattr(module, "value_exponents", lambda *_: exponent_F)
+    width = subject.site().d_in
+    ordinary = OrdinaryTokens.measured(torch.empty(0, width), places_of(width, None), 5.0)
+    monkeypatch.setattr(module, "_ordinary_tokens", lambda *_: ordinary)
     return subject
 
 
