@@ -6,12 +6,11 @@ Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.hooks import RemovableHandle
 
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site, attach
@@ -124,7 +123,7 @@ def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor |
     return lm.network(**inputs)
 
 
-def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
+def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> AbstractContextManager[Any]:
     """As `attach`, for a site that was a tensor when it was resolved."""
 
     def tensor(acts_BTD: torch.Tensor | None) -> torch.Tensor | None:
