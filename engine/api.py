@@ -19,7 +19,7 @@ from engine.commands import import_sae as importing
 from engine.commands import train as training
 from engine.commands import train_lm as lm_training
 from engine.commands.train_lm import LmReport
-from engine.evaluation.quality import Evaluation
+from engine.evaluation.figures import Evaluation
 from engine.formats.hub_files import located
 from engine.jobs.trained_run import trained_settings
 from engine.live.from_recipe import generations

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
-from engine.evaluation.quality import Evaluation, evaluate, note
+from engine.evaluation.figures import Evaluation, note
+from engine.evaluation.quality import evaluate
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook

@@ -7,7 +7,8 @@ import os
 from engine.commands.train import EVAL_TOKENS, evaluate_run
 from engine.corpus.reading_order import has_held_out
 from engine.evaluation.array_quality import measure_again
-from engine.evaluation.quality import Evaluation, evaluate
+from engine.evaluation.figures import Evaluation
+from engine.evaluation.quality import evaluate
 from engine.indexing.index_run import build_index, planned_index
 from engine.jobs.resume import changed
 from engine.jobs.subject import pinned

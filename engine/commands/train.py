@@ -17,7 +17,8 @@ from engine.data.activations import BlockShuffle
 from engine.data.arrays import open_array
 from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
-from engine.evaluation.quality import Evaluation, evaluate, note
+from engine.evaluation.figures import Evaluation, note
+from engine.evaluation.quality import evaluate
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
 from engine.jobs.grid import variants

@@ -10,7 +10,8 @@ import torch
 
 from engine.corpus.reading_order import Split
 from engine.data.arrays import Array, names_array, open_array, sample_spans
-from engine.evaluation.quality import Evaluation, evaluate_rows, note
+from engine.evaluation.figures import Evaluation, note
+from engine.evaluation.quality import evaluate_rows
 from engine.jobs.array_source import refuse_of_text
 from engine.runtime.devices import pick_device
 from engine.runtime.progress import Progress

@@ -15,11 +15,11 @@ Definitions:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -28,7 +28,9 @@ from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
 from engine.data.activations import captured_batches, forward_contexts
 from engine.data.contexts import ContextBatch
-from engine.evaluation.planted_concepts import ConceptMeans, ConceptScore, concept_means, concept_scores
+from engine.evaluation.figures import Evaluation
+from engine.evaluation.planted_concepts import concept_means, concept_scores
+from engine.evaluation.reconstruction import reconstruct
 from engine.jobs.subject import Subject
 from engine.model.hooks import logits, rerouted
 from engine.model.language_model import LanguageModel
@@ -36,80 +38,9 @@ from engine.model.sites import Site
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LOGIT_BYTES
 from engine.sae.base import Sae, encoded_rows
-from store.files.errors import MonosemError
-from store.files.typed_json import JsonError, decode
-from store.query.histogram import Histogram, density_histogram
-from store.run.folder import RunFolder
 
 NO_TOKEN = -100
 """Marks positions without a next token."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The figures of an evaluation, with the names that `monosem eval --json` prints."""
-
-    l0: float
-    explained_variance: float
-    mse: float
-    ce_clean: float | None = None
-    """None, like every other CE, without a model."""
-    ce_sae: float | None = None
-    ce_zero: float | None = None
-    ce_mean: float | None = None
-    ce_recovered_zero: float | None = None
-    ce_recovered_mean: float | None = None
-    alive: int
-    dead: int
-    d_sae: int
-    tokens: int
-    """Counted tokens of the evaluation set."""
-    density_log10_histogram: Histogram
-    data: str
-    split: str
-    """"heldout", or "all" for a corpus given for the evaluation or one too small to hold documents out."""
-    concepts: list[ConceptScore] | None = None
-    """Planted corpus only."""
-    concept_means: list[ConceptMeans] | None = None
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Evaluation:
-        """Read what `to_json` returned.
-
-        Raises:
-            MonosemError: it is not that.
-        """
-        name = "density_log10_histogram"
-        try:
-            bars = decode(_Bars, values.get(name))
-            return decode(cls, values | {name: Histogram(np.array(bars.edges), np.array(bars.counts))}, finite=False)
-        except JsonError as error:
-            raise MonosemError(f"the evaluation in run.json is damaged: {error}") from error
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the evaluation as JSON values."""
-        histogram = self.density_log10_histogram
-        edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
-        values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
-        of_planted_text = ("concepts", "concept_means")
-        return {name: value for name, value in values.items() if value is not None or name not in of_planted_text}
-
-
-@dataclass(frozen=True)
-class _Bars:
-    edges: list[float]
-    counts: list[int]
-
-
-@dataclass(frozen=True)
-class _Reconstruction:
-    """Sums over the evaluation set that need only the site's activations."""
-
-    tokens: int
-    squared_error: float
-    variance: float
-    count_F: Tensor
-    mean_O: Tensor
 
 
 def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Progress) -> Evaluation:
@@ -127,27 +58,17 @@ def evaluate(subject: Subject, sae: Sae, split: Split, tokens: int, progress: Pr
                 yield captured.acts_ND
                 bar.advance(len(captured.batch.tokens_BT))
 
-    sums = _reconstruct(batches(), sae, subject.corpus.spec)
+    data = subject.corpus.spec
+    (sums,) = reconstruct(batches(), [sae], data)
     ce = _cross_entropies(subject, sites, sae, split, contexts, sums.mean_O, progress)
-    recovered = {f"ce_recovered_{name}": _recovered(ce[name], ce) for name in ("zero", "mean")}
-    found = {f"ce_{name}": value for name, value in ce.items()} | recovered
-    evaluation = _evaluation(sums, found, subject.corpus.spec, split)
+    found: dict[str, Any] = {f"ce_{name}": value for name, value in ce.items()}
+    found |= {f"ce_recovered_{name}": _recovered(ce[name], ce) for name in ("zero", "mean")}
+    found |= {"delta_ce": ce["sae"] - ce["clean"], "ln_vocab": math.log(subject.lm.vocab_size)}
+    evaluation = Evaluation(**sums.figures(), **found, data=data, split=split)
     if not isinstance(subject.corpus, PlantedCorpus):
         return evaluation
     concepts = concept_scores(subject, subject.corpus, sae, split, contexts, progress)
     return replace(evaluation, concepts=concepts, concept_means=concept_means(concepts))
-
-
-def note(run: RunFolder, evaluation: Evaluation) -> None:
-    """Record an evaluation in run.json. The caller holds the run's lock."""
-    results = replace(
-        run.record().results,
-        explained_variance=evaluation.explained_variance,
-        l0=evaluation.l0,
-        alive=evaluation.alive,
-        ce_recovered_zero=evaluation.ce_recovered_zero,
-    )
-    run.update(results=results, evaluation=evaluation.to_json())
 
 
 def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) -> Evaluation:
@@ -156,54 +77,13 @@ def evaluate_rows(batches: Iterable[Tensor], sae: Sae, data: str, split: Split) 
     Raises:
         MonosemError: there are no activations.
     """
-    return _evaluation(_reconstruct(batches, sae, data), {}, data, split)
-
-
-def _evaluation(sums: _Reconstruction, ce: dict[str, Any], data: str, split: Split) -> Evaluation:
-    alive, d_sae = int((sums.count_F > 0).sum()), len(sums.count_F)
-    return Evaluation(
-        l0=float(sums.count_F.sum()) / sums.tokens,
-        explained_variance=1 - sums.squared_error / max(sums.variance, 1e-30),
-        mse=sums.squared_error / (sums.tokens * len(sums.mean_O)),
-        **ce,
-        alive=alive,
-        dead=d_sae - alive,
-        d_sae=d_sae,
-        tokens=sums.tokens,
-        density_log10_histogram=density_histogram(sums.count_F.cpu().numpy() / sums.tokens),
-        data=data,
-        split=split,
-    )
+    (sums,) = reconstruct(batches, [sae], data)
+    return Evaluation(**sums.figures(), data=data, split=split)
 
 
 def _recovered(ablated: float, ce: dict[str, float]) -> float:
     gap = ablated - ce["clean"]
     return (ablated - ce["sae"]) / gap if gap else float("nan")
-
-
-def _reconstruct(batches: Iterable[Tensor], sae: Sae, data: str) -> _Reconstruction:
-    """Sum over rows of inputs, followed by a transcoder's targets."""
-    device, d_in = sae.W_dec.device, sae.settings.d_in
-    n, squared_error, squares = 0, 0.0, 0.0
-    sum_O = np.zeros(len(sae.b_dec), np.float64)
-    count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=device)
-    for batch_ND in batches:
-        for some_ND in torch.split(batch_ND, encoded_rows(sae)):
-            some_ND = some_ND.to(device).float()
-            x_ND = some_ND[:, :d_in]
-            y_NO = x_ND if sae.settings.d_out is None else some_ND[:, d_in:]
-            acts = sae.encode(x_ND)
-            squared_error += (y_NO - sae.decode(acts, x_ND)).square().sum().item()
-            count_F += torch.bincount(acts.feature_BK[acts.act_BK > 0], minlength=len(count_F))
-            exact_NO = y_NO.cpu().numpy().astype(np.float64)
-            squares += float((exact_NO**2).sum())
-            sum_O += exact_NO.sum(0)
-            n += len(x_ND)
-    if n == 0:
-        raise MonosemError(f"{data} has no tokens to evaluate on", "Use other text as `data`.")
-    mean_O = sum_O / n
-    variance = squares - n * float((mean_O**2).sum())
-    return _Reconstruction(n, squared_error, variance, count_F, torch.from_numpy(mean_O).float().to(device))
 
 
 def _cross_entropies(

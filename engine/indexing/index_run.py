@@ -76,7 +76,7 @@ def build_index(
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
         discard(run.index)
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae))
+        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae, progress))
     del weights
     _sweep(run, subject, stream, plan, site, sae, memory, progress)
     progress.say("merging the index")
@@ -157,8 +157,8 @@ def _vocabulary(lm: LanguageModel) -> Vocabulary:
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))
 
 
-def _columns(lm: LanguageModel, target: Site, sae: Sae) -> StaticColumns:
-    table = logit_effects(lm, target, sae.W_dec, LISTED)
+def _columns(lm: LanguageModel, target: Site, sae: Sae, progress: Progress) -> StaticColumns:
+    table = logit_effects(lm, target, sae.W_dec, LISTED, progress=progress)
     near_id, near_cosine = neighbours(sae.W_dec, LISTED)
     neuron_id, neuron_cosine = aligned_neurons(lm, target, sae.W_dec, LISTED) or (None, None)
     return StaticColumns(

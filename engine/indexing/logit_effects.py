@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Family, Site, block_path, family_of, matrix_in_out
+from engine.runtime.progress import Progress, Silent
 
 SCRATCH = 1 << 26
 """Most numbers in an intermediate matrix (256 MiB in float32)."""
@@ -26,8 +27,10 @@ COMPARED = 1 << 22
 """Cosines computed at a time, into the same memory, which stays in the cache."""
 BINS = 40
 """Bins of the histogram of a feature's logits."""
-BINNED = 1 << 22
-"""Logits binned at a time: bins are 64-bit numbers."""
+BINNED = 1 << 18
+"""Logits listed and binned at a time, which stay in the processor's cache."""
+GROUPS = 512
+"""Groups of a large vocabulary, of which only those with the largest logits are searched."""
 BLOCK = 1 << 14
 """Rows of a half-precision unembedding converted to float32 at a time."""
 
@@ -66,12 +69,22 @@ def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> t
 
 
 def logit_effects(
-    lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor, top: int = 10, *, scratch: int = SCRATCH, block: int = BLOCK
+    lm: LanguageModel,
+    site: Site,
+    W_dec_FD: torch.Tensor,
+    top: int = 10,
+    *,
+    progress: Progress | None = None,
+    scratch: int = SCRATCH,
+    block: int = BLOCK,
+    groups: int = GROUPS,
 ) -> LogitTable:
     """Return the `top` tokens that each feature's decoder row raises and lowers most, and a histogram of its logits.
 
     In dictionaries with a token norm, effects on the model are multiplied by the token's unit (`Sae.unit_of`): the
     order is the same, and the numbers hold for a token of unit 1.
+
+    Memory: `scratch` logits, and `block` rows of the unembedding, both in float32.
     """
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
@@ -83,32 +96,66 @@ def logit_effects(
     histogram_FB = np.zeros((n_features, BINS), np.uint16 if vocab < 1 << 16 else np.uint32)
     table = replace(_table(n_features, min(top, vocab)), histogram_FB=histogram_FB)
     mean_M = _mean_row(unembedding_VM, block)
-    rows = max(1, scratch // vocab)
-    for start in range(0, n_features, rows):
-        at = slice(start, start + rows)
-        read_FM = _through_final_norm(lm, family, directions_FM[at])
-        logits_FV = _times_transposed(read_FM, unembedding_VM, block) - (read_FM @ mean_M)[:, None]
-        for ids, values, largest in (
-            (table.top_id_FT, table.top_value_FT, True),
-            (table.bottom_id_FT, table.bottom_value_FT, False),
-        ):
-            found = logits_FV.topk(ids.shape[1], dim=1, largest=largest)
-            ids[at], values[at] = found.indices.cpu().numpy(), found.values.cpu().numpy()
-        histogram_FB[at] = _histograms(logits_FV, min(BINNED, scratch))
+    rows = min(max(1, scratch // vocab), n_features)
+    room_FV = directions_FM.new_empty(rows, vocab)
+    with (progress or Silent()).task("logit effects", n_features, "features") as bar:
+        for start in range(0, n_features, rows):
+            read_FM = _through_final_norm(lm, family, directions_FM[start : start + rows])
+            logits_FV = _times_transposed(read_FM, unembedding_VM, block, room_FV[: len(read_FM)])
+            means_F = (read_FM @ mean_M)[:, None]
+            pieces = (torch.split(one, _rows_binned(vocab)) for one in (logits_FV, means_F))
+            for some_FV, mean_F in zip(*pieces, strict=True):
+                _describe(some_FV.sub_(mean_F), table, histogram_FB, start, groups)
+                start += len(some_FV)
+                bar.advance(len(some_FV))
     return table
 
 
-def _histograms(logits_FV: torch.Tensor, binned: int) -> NDArray[np.int64]:
-    """Count each row's values in BINS equal bins from its lowest to its highest: [F, BINS]."""
-    counts = []
-    for some_FV in torch.split(logits_FV, max(1, binned // logits_FV.shape[1])):
-        low_F, high_F = some_FV.amin(1, keepdim=True), some_FV.amax(1, keepdim=True)
-        scale_F = torch.where(high_F > low_F, BINS / (high_F - low_F), 0.0)
-        bin_FV = ((some_FV - low_F) * scale_F).long().clamp_(max=BINS - 1)
-        first_F = torch.arange(len(some_FV), device=some_FV.device)[:, None] * BINS
-        found = torch.bincount((bin_FV + first_F).flatten(), minlength=len(some_FV) * BINS)
-        counts.append(found.view(-1, BINS).cpu().numpy())
-    return np.concatenate(counts)
+def _rows_binned(vocab: int) -> int:
+    """Return how many features are described at once: their bins are numbered in 16 bits."""
+    return min(max(1, BINNED // vocab), (1 << 15) // BINS)
+
+
+def _describe(
+    logits_FV: torch.Tensor, table: LogitTable, histogram_FB: NDArray[np.unsignedinteger[Any]], start: int, groups: int
+) -> None:
+    """Enter the extremes of each row, and its values counted in BINS equal bins between them, at `start`."""
+    at = slice(start, start + len(logits_FV))
+    ends: list[torch.Tensor] = []
+    for ids, values, largest in (
+        (table.bottom_id_FT, table.bottom_value_FT, False),
+        (table.top_id_FT, table.top_value_FT, True),
+    ):
+        value_FT, id_FT = _extremes(logits_FV, ids.shape[1], groups, largest=largest)
+        ids[at], values[at] = id_FT.cpu().numpy(), value_FT.cpu().numpy()
+        ends.append(value_FT[:, :1])
+    low_F, high_F = ends
+    scale_F = torch.where(high_F > low_F, BINS / (high_F - low_F), 0.0)
+    bin_FV = logits_FV.sub_(low_F).mul_(scale_F).to(torch.int16).clamp_(max=BINS - 1)
+    bin_FV += torch.arange(len(bin_FV), dtype=torch.int16, device=bin_FV.device)[:, None] * BINS
+    counts = torch.bincount(bin_FV.flatten(), minlength=len(bin_FV) * BINS)
+    histogram_FB[at] = counts.view(-1, BINS).cpu().numpy()
+
+
+def _extremes(logits_FV: torch.Tensor, listed: int, groups: int, *, largest: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the `listed` largest or smallest values of each row, from the outermost, and their places [F, T].
+
+    Of a large vocabulary only the `listed` groups with the outermost values are searched (every value beyond the
+    last of them lies in one), and what is left over after equal groups.
+    """
+    vocab = logits_FV.shape[1]
+    if vocab < 4 * groups * listed or groups < listed:
+        found = logits_FV.topk(listed, dim=1, largest=largest)
+        return found.values, found.indices
+    deep = vocab // groups
+    grouped_FNG = logits_FV[:, : deep * groups].view(-1, deep, groups)
+    best_FG = grouped_FNG.amax(1) if largest else grouped_FNG.amin(1)
+    group_FT = best_FG.topk(listed, dim=1, largest=largest).indices
+    step_N = torch.arange(deep, device=logits_FV.device) * groups
+    left_R = torch.arange(deep * groups, vocab, device=logits_FV.device).expand(len(logits_FV), -1)
+    place_FC = torch.cat([(step_N[:, None] + group_FT[:, None]).flatten(1), left_R], dim=1)
+    found = logits_FV.gather(1, place_FC).topk(listed, dim=1, largest=largest)
+    return found.values, place_FC.gather(1, found.indices)
 
 
 def neighbours(
@@ -166,9 +213,14 @@ def _mean_row(unembedding_VM: torch.Tensor, block: int) -> torch.Tensor:
     return torch.stack(sums).sum(0) / len(unembedding_VM)
 
 
-def _times_transposed(read_FM: torch.Tensor, unembedding_VM: torch.Tensor, block: int) -> torch.Tensor:
-    logits_FV = read_FM.new_empty(len(read_FM), len(unembedding_VM))
+def _times_transposed(
+    read_FM: torch.Tensor, unembedding_VM: torch.Tensor, block: int, logits_FV: torch.Tensor
+) -> torch.Tensor:
+    """Return `logits_FV` filled with the product in float32."""
+    room_VM = None if unembedding_VM.dtype == torch.float32 else read_FM.new_empty(block, read_FM.shape[1])
     for start in range(0, len(unembedding_VM), block):
-        at = slice(start, start + block)
-        logits_FV[:, at] = read_FM @ unembedding_VM[at].float().T
+        some_VM = unembedding_VM[start : start + block]
+        if room_VM is not None:
+            some_VM = room_VM[: len(some_VM)].copy_(some_VM)
+        torch.mm(read_FM, some_VM.T, out=logits_FV[:, start : start + block])
     return logits_FV

@@ -111,6 +111,20 @@ def test_small_pieces_give_the_same() -> None:
     np.testing.assert_array_equal(neighbours(W_FD, 3, compared=2 * N_FEATURES)[0], near[0])
 
 
+@pytest.mark.parametrize("groups", [2, 3, 5])
+def test_a_large_vocabulary_is_searched_in_groups(groups: int) -> None:
+    lm, W_FD = tiny("llama"), rows(N_FEATURES, D_MODEL)
+    W_FD[0] = 0  # all logits are equal
+    place = resolve_site(lm, "resid_post", 1)
+    assert 4 * groups * 2 <= VOCAB
+    whole, found = logit_effects(lm, place, W_FD, 2), logit_effects(lm, place, W_FD, 2, groups=groups)
+    for name in ("top_id_FT", "bottom_id_FT"):
+        np.testing.assert_array_equal(getattr(found, name)[1:], getattr(whole, name)[1:])
+        assert len(set(getattr(found, name)[0].tolist())) == 2
+    for name in ("top_value_FT", "bottom_value_FT", "histogram_FB"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+
+
 def test_half_precision_weights_are_read_in_full() -> None:
     half = tiny("gemma2", torch.bfloat16)
     place = resolve_site(half, "mlp_act", 1)
