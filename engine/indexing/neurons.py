@@ -14,24 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing.logit_effects import SCRATCH, norm_weight
+from engine.indexing.logit_effects import SCRATCH, through_mlp
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, block_path, family_of, matrix_in_out, module_names
+from engine.model.sites import Site
 from store.run.spec import SaeSpec
 
 
 def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
     """Return what each neuron writes at the site [H, M], float32; None for mlp_act and for sites without neurons."""
-    family, layer = family_of(lm), SaeSpec(site=site.name, layer=site.layer).neuron_layer
-    if family is None or layer is None or site.name == "mlp_act":
-        return None
-    path = block_path(family, layer, family.mlp_down)
-    if path not in module_names(lm):  # the neurons of a mixture of experts are not shared by all tokens
-        return None
-    rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
-    if family.mlp_post_norm:
-        rows_HM = rows_HM * norm_weight(lm, family, block_path(family, layer, family.mlp_post_norm))
-    return rows_HM
+    layer = SaeSpec(site=site.name, layer=site.layer).neuron_layer
+    return None if layer is None or site.name == "mlp_act" else through_mlp(lm, layer)
 
 
 def aligned_neurons(

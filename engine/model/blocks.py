@@ -23,11 +23,13 @@ from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 
 Side = Literal["input", "output"]
-N_CONTEXTS, N_TOKENS = 2, 3
+N_CONTEXTS, N_TOKENS = 2, 4
 """Shape of the tokens that a model is tried on."""
 PATH_HINT = "Give the path of a module as `site`."
 _NORM = re.compile(r"norm|(^|_)ln(_|\d|$)")
 _ROLES = {"mlp": re.compile(r"mlp|ffn|feed_?forward|moe|^fc\d$"), "attention": re.compile(r"attn|attention")}
+_CLASSES = {"mlp": re.compile(r"Mlp|MLP|FeedForward|Mo[eE](Block)?$"), "attention": re.compile("Attention")}
+"""Classes say it where names do not: those of NVIDIA's hybrids are all called mixer."""
 _EXPERTS = re.compile(r"expert|router")
 
 
@@ -50,7 +52,8 @@ class Block:
 
     path: str
     places: dict[str, Place]
-    """By site; attn_out is what attention, or whatever else stands in its place, adds."""
+    """By site; attn_out is what attention, or what else stands in its place, adds. MLPs beside the first are called
+    mlp_out and their path."""
     missing: dict[str, str]
     """By site: why it is refused, as a clause about the block."""
     mixer: str
@@ -133,27 +136,32 @@ def propose_block(lm: LanguageModel, layer: int) -> Block:
     path = f"{blocks_path(lm)}.{layer}"
     *events, whole = _events(lm, path)
     pre, post = whole.given, whole.output
-    if pre is None or post is None or pre.shape != post.shape or pre.shape[:-1] != (N_CONTEXTS, N_TOKENS):
+    one_stream = (N_CONTEXTS, N_TOKENS, lm.d_model)
+    if pre is None or post is None or not pre.shape == post.shape == one_stream:
         shapes = " to ".join("not a tensor" if one is None else f"{[*one.shape]}" for one in (pre, post))
-        what = f"{lm.name} has no named sites: its blocks do not pass on one vector per token"
+        what = f"{lm.name} has no named sites: its blocks do not pass on one vector of {lm.d_model} per token"
         raise MonosemError(f"{what} ({shapes} for {N_CONTEXTS} contexts of {N_TOKENS} tokens)", PATH_HINT)
     return _Reading(path, events, whole).block()
 
 
-def run_few_tokens(lm: LanguageModel) -> None:
-    """Run the model on a few tokens, spread over the vocabulary and none of them special, until a hook ends the pass.
-
-    Raises:
-        MonosemError: the model cannot run on them.
-    """
+def few_tokens(lm: LanguageModel) -> torch.Tensor:
+    """Return tokens [B, T], spread over the vocabulary and none of them special."""
     config = lm.network.config.to_dict() | lm.text_config.to_dict()
     special = {str(config[name]) for name in config if name.endswith(("_token_id", "_token_index"))}
     wanted, step = N_CONTEXTS * N_TOKENS, max(1, lm.vocab_size // (N_CONTEXTS * N_TOKENS + 1))
     found = [token for token in range(step, lm.vocab_size, step) if str(token) not in special][:wanted]
-    tokens_BT = torch.tensor(found + [0] * (wanted - len(found)), device=lm.device).view(N_CONTEXTS, N_TOKENS)
+    return torch.tensor(found + [0] * (wanted - len(found)), device=lm.device).view(N_CONTEXTS, N_TOKENS)
+
+
+def run_few_tokens(lm: LanguageModel) -> None:
+    """Run the model on a few tokens, until a hook ends the pass.
+
+    Raises:
+        MonosemError: the model cannot run on them.
+    """
     try:
         with torch.no_grad():
-            lm.network(input_ids=tokens_BT, use_cache=False)
+            lm.network(input_ids=few_tokens(lm), use_cache=False)
     except Reached:
         pass
     except Exception as error:  # any of hundreds of architectures
@@ -207,8 +215,8 @@ def _role(part: Event) -> str:
     cls = type(part.module).__name__
     if "Norm" in cls or _NORM.search(part.name):
         return "norm"
-    for text in (part.name, cls.lower()):
-        for role, words in _ROLES.items():
+    for text, roles in ((part.name, _ROLES), (cls, _CLASSES)):
+        for role, words in roles.items():
             if words.search(text):
                 return role
     return "mixer" if next(part.module.parameters(), None) is not None else ""
@@ -246,6 +254,8 @@ class _Reading:
             "mlp_out": (written, "output"),
             "mlp_act": (down, "input"),
         }
+        siblings = self._siblings(mlp) if mlp is not None else []
+        found |= {f"mlp_out {self._full(part)}": (part, "output") for part in siblings}
         places = {}
         for site, (event, side) in found.items():
             place = None if event is None else self._place(event, side)
@@ -266,9 +276,13 @@ class _Reading:
     def _missing(self, mlp: Event | None, middle: Event | None, down: Event | None) -> dict[str, str]:
         found = {}
         if not self.has_attention:
-            found["attn_out"] = "has no attention" + (f" but {self._full(self.mixer)}" if self.mixer else "")
+            mixer = f", and mixes tokens by {self._full(self.mixer)}" if self.mixer else ""
+            found["attn_out"] = f"has no attention{mixer}"
         if mlp is None:
             found |= dict.fromkeys(("mlp_in", "mlp_out", "mlp_act"), "has no MLP")
+        elif self._siblings(mlp):
+            names = ", ".join(self._full(part) for part in (mlp, *self._siblings(mlp)))
+            found |= dict.fromkeys(("mlp_out", "mlp_act"), f"adds up several MLPs: {names}")
         elif any(_EXPERTS.search(name) for name, _ in mlp.module.named_modules()):
             found["mlp_act"] = "has a mixture of experts for an MLP"
         elif down is None:
@@ -303,6 +317,10 @@ class _Reading:
                 return part
         return None
 
+    def _siblings(self, mlp: Event) -> list[Event]:
+        """Return the other MLPs that read the same."""
+        return [part for part in self.mlps if part is not mlp and _same(part.given, mlp.given)]
+
     def _tail(self, mlp: Event, middle: Event | None) -> Event | None:
         """Return the module whose output the MLP's result is, before what follows the MLP."""
         if isinstance(mlp.module, nn.Linear):  # the matrices are parts of the block themselves
@@ -324,9 +342,7 @@ class _Reading:
         )
 
     def _place(self, event: Event, side: Side) -> Place | None:
-        acts, version = (
-            (event.given, event.given_version) if side == "input" else (event.output, event.output_version)
-        )
+        acts, version = (event.given, event.given_version) if side == "input" else (event.output, event.output_version)
         if acts is None or acts.shape[:-1] not in ((N_CONTEXTS, N_TOKENS), (N_CONTEXTS * N_TOKENS,)):
             return None
         return Place(self._full(event), side, acts.shape[-1], acts.ndim == 2, acts._version != version)

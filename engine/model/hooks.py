@@ -123,7 +123,9 @@ def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor |
     return lm.network(**inputs)
 
 
-def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> AbstractContextManager[Any]:
+def _attach(
+    lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]
+) -> AbstractContextManager[Any]:
     """As `attach`, for a site that was a tensor when it was resolved."""
 
     def tensor(acts_BTD: torch.Tensor | None) -> torch.Tensor | None:

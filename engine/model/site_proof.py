@@ -49,9 +49,9 @@ def disproved(lm: LanguageModel, block: Block) -> dict[str, str]:
     seen = _seen(lm, block)
     found: dict[str, str] = {}
     for total, *terms in _sums(block):
-        if not {total, *terms} <= seen.keys():
+        if not {total, *terms} <= seen.keys() or len({seen[term].shape for term in (total, *terms)}) > 1:
             return dict.fromkeys(PARTS, "has parts that do not return one vector per token")
-        off = _off(seen[total], [(seen[term], block.scale if term.endswith("_out") else 1.0) for term in terms])
+        off = _off(seen[total], [(seen[term], block.scale if "_out" in term else 1.0) for term in terms])
         if off is not None:
             sum_ = " + ".join(terms).replace(" changed", "")
             clause = f"does not add up: {sum_} differs from {total} by {off:.2g} of its norm"
@@ -65,9 +65,10 @@ def disproved(lm: LanguageModel, block: Block) -> dict[str, str]:
 
 def _sums(block: Block) -> list[tuple[str, ...]]:
     """Return the sums to check, the total first."""
+    mlps = [site for site in block.places if site.startswith("mlp_out")]
     if "resid_mid" in block.places:
-        return [("resid_mid", "resid_pre", "attn_out"), ("resid_post", "resid_mid changed", "mlp_out")]
-    parts = [site for site in ("attn_out", "mlp_out") if site in block.places]
+        return [("resid_mid", "resid_pre", "attn_out"), ("resid_post", "resid_mid changed", *mlps)]
+    parts = [site for site in ("attn_out", *mlps) if site in block.places]
     return [("resid_post", "resid_pre", *parts)] if parts else []
 
 
@@ -112,11 +113,13 @@ def _seen(lm: LanguageModel, block: Block) -> dict[str, Tensor]:
 
 
 def _off(total_ND: Tensor, terms: Sequence[tuple[Tensor, float]]) -> float | None:
-    """Return the largest difference of a total and its terms times their factors, as a share of its norm; None if few."""
+    """Return how far a total is from its terms times their factors, as a share of its norm; None for near enough."""
     exact_ND = sum((term.float() * scale for term, scale in terms), torch.zeros(1))
     tries = [exact_ND.to(total_ND.dtype)]
-    scaled = [term * scale if scale != 1 else term for term, scale in terms]
-    for first, *others in permutations(scaled):
+    (stream_ND, _), *added = terms
+    if added:
+        tries.append(stream_ND + sum(term for term, _ in added) * added[0][1])
+    for first, *others in permutations(term * scale if scale != 1 else term for term, scale in terms):
         for other in others:
             first = first + other
         tries.append(first)
