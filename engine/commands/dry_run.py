@@ -10,7 +10,7 @@ import torch
 
 from engine.commands.extract import SHARD_BYTES
 from engine.commands.extract import wanted_settings as extraction_settings
-from engine.commands.train import EVAL_TOKENS, Job
+from engine.commands.train import Job
 from engine.commands.train import wanted_settings as training_settings
 from engine.commands.train_lm import wanted_settings as lm_settings
 from engine.corpus.data_argument import open_corpus
@@ -49,7 +49,7 @@ def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) 
     wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
     source = open_source(wanted, progress)
-    plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
+    plan = training_plan(source.readers, source.origin)
     return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device))
 
 

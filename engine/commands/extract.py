@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from engine.data.activations import Captured, Meter, captured_batches, to_array, whole_forwards
+from engine.data.activations import Captured, Meter, captured_batches, probed, to_array, whole_forwards
 from engine.data.contexts import ContextStream
 from engine.jobs.resume import agreeing, begin, differing, has_begun
 from engine.jobs.subject import Subject, open_subject, pinned, spec_of
+from engine.jobs.trained_run import as_begun
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
@@ -20,6 +21,10 @@ from store.run.folder import RunFolder, RunRecord
 from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, joined_rows, write_shard
 from store.settings.extract import ExtractSettings
 
+MOST = torch.finfo(torch.float16).max
+SUITED = 2.0**-10, MOST / 16
+"""Least root mean square, and greatest value, of a first look for which float16 is chosen: below, bfloat16 is as exact;
+above, an outlier may pass what float16 holds."""
 SHARD_BYTES = 1 << 28
 """Activations a shard, about: few enough files, little enough to hold in memory and to lose when killed."""
 
@@ -41,8 +46,10 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
         MonosemError: a setting is impossible, or the folder already holds activations and `resume` is not asked for.
     """
     settings = wanted_settings(run, pinned(asked), resume=resume)
-    if settings.keep not in DTYPES:
-        raise MonosemError(f"activations cannot be kept as {settings.keep}", f"Choose one of: {', '.join(DTYPES)}.")
+    if settings.keep not in ("auto", *DTYPES):
+        raise MonosemError(
+            f"activations cannot be kept as {settings.keep}", f"Choose one of: auto, {', '.join(DTYPES)}."
+        )
     with run.locked():
         done = complete_shards(run.activations)
         if done and not resume:
@@ -51,6 +58,8 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
             )
         subject = open_subject(settings, progress)
         site = subject.site()
+        kept = ShardReader(run.activations).info.dtype if done else None
+        settings = replace(settings, keep=_kept_dtype(subject, site, settings.keep, kept, progress))
         info = _info(subject, site, settings)
         if done:
             _check_same(run, info)
@@ -70,7 +79,35 @@ def wanted_settings(run: RunFolder, asked: ExtractSettings, *, resume: bool) -> 
     """
     begun = has_begun(run, "extract", asked, resume=resume) and resume
     stored = run.settings("extract", ExtractSettings) if begun else None
-    return asked if stored is None else agreeing(stored, asked, run, free={"device"})
+    free = {"device", "keep"} if asked.keep == "auto" else {"device"}
+    return asked if stored is None else agreeing(as_begun(run, stored), asked, run, free=free)
+
+
+def _kept_dtype(subject: Subject, site: Site, asked: str, kept: str | None, progress: Progress) -> str:
+    """Return the dtype to keep activations in: `asked`, or for "auto" that of the shards there, else one that suits.
+
+    That is the model's own where it has 16 bits. Else it is float16, or bfloat16, with float32's range at 8 bits, where
+    a look at about 1 000 tokens finds values that float16 does not hold well.
+
+    Raises:
+        MonosemError: float16 is asked for, and would clip.
+    """
+    own = str(subject.lm.network.dtype).removeprefix("torch.")
+    if asked == "auto" and (kept or own in ("float16", "bfloat16")):
+        return kept or own
+    if asked not in ("auto", "float16") or kept or own == "float16":
+        return asked
+    x_ND = probed(subject.lm, site, subject.stream("train", epochs=None))
+    typical, largest = (x_ND.square().mean().sqrt().item(), x_ND.abs().max().item()) if len(x_ND) else (1.0, 1.0)
+    if SUITED[0] <= typical and largest <= SUITED[1]:
+        return "float16"
+    range_text = f"the site's values are about {typical:.2g} and reach {largest:.2g}"
+    if asked == "auto":
+        progress.say(f"{range_text}: kept as bfloat16, as float16 holds 6e-5 to 65 504 at full precision")
+        return "bfloat16"
+    if typical < SUITED[0]:
+        progress.say(f"{range_text}: float16 loses bits below 6e-5; bfloat16 does not")
+    return "float16"
 
 
 def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
@@ -89,6 +126,7 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
         packing=settings.packing,
         seed=settings.seed,
         excluded=subject.encoding.excluded,
+        held_out=settings.held_out,
         contexts_per_shard=whole_forwards(SHARD_BYTES // (width * site.d_in * context), context),
         n_contexts=subject.stream("train", epochs=None).skip_tokens(settings.tokens, counted=True),
     )
@@ -134,10 +172,10 @@ def _rows(captured: Captured, dtype: str) -> ShardRows:
     batch = captured.batch
     context_N, position_N = np.nonzero(batch.counted_BT)
     acts_ND = captured.acts_ND
-    if dtype == "float16":
-        # A few outlier directions of large models exceed what float16 holds.
-        limit = torch.finfo(torch.float16).max
-        acts_ND = acts_ND.float().clamp(-limit, limit)  # in bfloat16 the limit itself would be rounded up
+    if dtype == "float16" and (largest := acts_ND.float().abs().max().item() if len(acts_ND) else 0.0) > MOST:
+        raise MonosemError(
+            f"the site's values reach {largest:.6g}, and float16 holds up to 65 504", "Use `keep=bfloat16` or float32."
+        )
     return ShardRows(
         acts_ND=to_array(acts_ND, dtype),
         token_N=batch.tokens_BT[batch.counted_BT],

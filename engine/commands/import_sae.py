@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
 from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import evaluate
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import SelfCheck, as_sae, captured, checked, places_to_try
+from engine.formats.self_check import EVALUATED, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.progress import Progress
+from engine.runtime.sizes import SAMPLE_ROWS
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
+from store.run.ordinary import save_limits
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, save_sae
 from store.settings.import_sae import ImportSettings
-from store.settings.train import TrainSettings
+from store.settings.train import MAX_NORM, TrainSettings
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
@@ -118,7 +121,7 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     subject = subject.on(settings)
     found = _checked(foreign, made, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
-    return Imported(run, foreign, spec, made.steps, found[1] if found else None)
+    return Imported(run, foreign, spec, made.steps, found.check if found else None)
 
 
 def _listed(names: list[str]) -> str:
@@ -230,11 +233,16 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
         )
 
 
-def _checked(
-    foreign: Foreign, made: Folded, subject: Subject, asked: ImportSettings, progress: Progress
-) -> tuple[Evaluation, SelfCheck]:
+class _Found(NamedTuple):
+    """The result of the check of an import."""
+
+    evaluation: Evaluation
+    check: SelfCheck
+    ordinary: OrdinaryTokens
+
+
+def _checked(foreign: Foreign, made: Folded, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
     tokens = asked.tokens
-    evaluation = evaluate(subject, as_sae(foreign, made, subject.lm.device), "all", tokens, progress)
     own = subject.sites()
     sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
     contexts = subject.stream("all").skip_tokens(tokens)
@@ -243,8 +251,13 @@ def _checked(
     given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
     stated = replace(foreign.stated, **given)
     target = rows[len(sites)] if own[1:] else None
+    ordinary = OrdinaryTokens.measured(
+        chosen(rows[0], target)[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM
+    )
+    sae = as_sae(foreign, made, subject.lm.device)
+    evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
     check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
-    return evaluation, replace(check, ce_recovered_zero=evaluation.ce_recovered_zero)
+    return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
 
 
 def _write(
@@ -253,7 +266,7 @@ def _write(
     made: Folded,
     spec: SaeSpec,
     subject: Subject,
-    found: tuple[Evaluation, SelfCheck] | None,
+    found: _Found | None,
 ) -> None:
     settings = subject.settings
     names = ("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k")
@@ -267,14 +280,13 @@ def _write(
         }
         run.update(spec=spec, provenance=provenance, config=config, status="done")
         if found is not None:
-            note(run, found[0])
+            note(run, found.evaluation)
+            save_limits(run.ordinary, found.ordinary.limits_2D)
         # Last: as long as it is missing, the import can be made again.
         save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
 
 
-def _source(
-    foreign: Foreign, made: Folded, spec: SaeSpec, found: tuple[Evaluation, SelfCheck] | None
-) -> dict[str, Any]:
+def _source(foreign: Foreign, made: Folded, spec: SaeSpec, found: _Found | None) -> dict[str, Any]:
     """Return the record of the import: its origin and how it was read."""
     return {
         "format": foreign.format,
@@ -290,5 +302,5 @@ def _source(
         "folded": list(made.steps),
         "notes": list(foreign.notes),
         **foreign.details,
-        "check": None if found is None else asdict(found[1]),
+        "check": None if found is None else asdict(found.check),
     }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
-from engine.commands.train import EVAL_TOKENS, evaluate_run
-from engine.corpus.reading_order import has_held_out
+from engine.commands.train import evaluate_runs, size_of
+from engine.corpus.reading_order import Split, has_held_out
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.figures import Evaluation
-from engine.evaluation.quality import evaluate
+from engine.evaluation.quality import Dictionary, evaluate_all
+from engine.evaluation.size import evaluation_size
 from engine.indexing.index_run import build_index, planned_index
 from engine.jobs.resume import changed
 from engine.jobs.subject import pinned
-from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, trained_settings
+from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, settings_again, trained_settings
 from engine.resources.limits import check_room
 from engine.resources.plans import index_plan
 from engine.runtime.free_memory import keep_freed_memory
@@ -96,20 +99,27 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     text are, to the byte, what the run was trained with.
     """
     need_sae(run)
-    asked, tokens = pinned(asked), EVAL_TOKENS if asked.tokens is None else asked.tokens
-    settings = trained_settings(run)
+    asked, settings = pinned(asked), trained_settings(run)
+    tokens = settings.eval_tokens if asked.tokens is None else asked.tokens
     if asked.activations is not None or is_of_array(settings):
-        return measure_again(run, settings, asked, tokens, progress)
+        size = evaluation_size(replace(settings, eval_tokens=tokens), run.record().spec, None)
+        return measure_again(run, settings, asked, size.tokens, progress)
     subject = reopen(run, asked, progress)
+    subject = subject.on(replace(settings_again(run, asked), eval_tokens=tokens))
+
+    def measured(split: Split) -> Evaluation:
+        own = Dictionary(subject, from_weights(load_sae(run.sae), subject.lm.device), kept_limits(run))
+        return evaluate_all([own], split, size_of(run, subject), progress)[0]
+
     if asked.data is not None or "import" in run.record().config:  # what was held out from an import is unknown
-        return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "all", tokens, progress)
-    if not has_held_out(subject.corpus):
-        progress.say("the corpus has fewer than 20 documents, so none were held out: this is its training text")
+        return measured("all")
+    if not has_held_out(subject.corpus, settings.held_out):
+        progress.say("the corpus has fewer than 20 texts, so none were held out: this is its training text")
     strange = changed(run, subject.provenance())
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")
     if strange or not os.access(run.path, os.W_OK):
-        return evaluate(subject, from_weights(load_sae(run.sae), subject.lm.device), "heldout", tokens, progress)
+        return measured("heldout")
     with run.locked():
         clear_merged(run)
-        return evaluate_run(run, subject, "heldout", tokens, progress)
+        return evaluate_runs({run: subject}, progress)[0]

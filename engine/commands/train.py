@@ -12,13 +12,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.reading_order import Split, has_held_out
+from engine.corpus.planted.generator import PlantedCorpus
+from engine.corpus.reading_order import has_held_out
 from engine.data.activations import BlockShuffle
 from engine.data.arrays import open_array
+from engine.data.ordinary_tokens import kept_limits
 from engine.data.prefetch import prefetched, prefetching_pays
 from engine.evaluation.array_quality import note_measure
 from engine.evaluation.figures import Evaluation, note
-from engine.evaluation.quality import evaluate
+from engine.evaluation.quality import Dictionary, evaluate_all
+from engine.evaluation.size import Size, evaluation_size
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
 from engine.jobs.grid import variants
@@ -38,11 +41,9 @@ from store.files.errors import MonosemError, WorkFailed
 from store.index.merge_run import clear_merged
 from store.run.folder import RunFolder
 from store.run.new_folders import filename, run_name, runs_to_write
+from store.run.ordinary import save_limits
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
-
-EVAL_TOKENS = 500_000
-"""Most held-out tokens that a training is evaluated on at its end."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,11 @@ def train_all(jobs: Sequence[Job], progress: Progress, *, resume: bool) -> list[
                 with task.run.working("training"):
                     _tidy(task)
         subject, failures = _trained(pending, progress, resume=resume) if pending else (None, {})
-        found: list[Evaluation | None] = []
-        for task in tasks:
-            evaluation = None
-            if task.run.path not in failures and _is_unfinished(task):
-                evaluation, subject = _finish(task, subject, progress)
-            found.append(evaluation)
+        unfinished = [task for task in tasks if task.run.path not in failures and _is_unfinished(task)]
+        found = dict(zip((task.run.path for task in unfinished), _finish(unfinished, subject, progress), strict=True))
         for path, failure in failures.items():
             raise WorkFailed(f"{len(failures)} of {len(tasks)} trainings failed; {path}: {failure.what}", failure.hint)
-        return found
+        return [found.get(task.run.path) for task in tasks]
 
 
 def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> TrainSettings:
@@ -125,7 +122,9 @@ def wanted_settings(run: RunFolder, asked: TrainSettings, *, resume: bool) -> Tr
         return from_activations(asked)
     if asked.expansion is not None:
         asked = asked.changed(expansion=None, d_sae=asked.expansion * run.record().spec.d_in)
-    return agreeing(trained_settings(run), asked, run, free={"device", "index", "index_tokens", "log_to"})
+    return agreeing(
+        trained_settings(run), asked, run, free={"device", "eval_tokens", "index", "index_tokens", "log_to"}
+    )
 
 
 @contextmanager
@@ -142,10 +141,11 @@ def _trained(
 ) -> tuple[Subject | None, Mapping[Any, WorkFailed]]:
     """Train; return the model and text, if they were opened, and the errors of failed runs."""
     source = open_source([task.settings for task in tasks], progress)
-    plan = training_plan(source.readers, source.origin, EVAL_TOKENS)
+    plan = training_plan(source.readers, source.origin)
     check_room(plan, tasks[0].run.path, device_of(tasks[0].settings))
-    if source.subject is not None and not has_held_out(source.subject.corpus):
-        progress.say("fewer than 20 documents: nothing can be held out, so evaluation is on the training text")
+    source.load()
+    if source.subject is not None and not has_held_out(source.subject.corpus, tasks[0].settings.held_out):
+        progress.say("fewer than 20 texts: nothing can be held out, so evaluation is on the training text")
     for task, reader in zip(tasks, source.readers, strict=True):
         begin(task.run, "train", reader.settings, reader.provenance, resume=resume, spec=reader.spec)
     with _all(task.run.working("training") for task in tasks):
@@ -167,16 +167,24 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
     device = device_of(shared)
     with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
-        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.meter)
+        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.blocks, source.meter)
         if resume:
             loop.resume()
         with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):
             loop.finish()
     for task, member in zip(tasks, members, strict=True):
         if member.failure is None:
+            _keep_limits(task.run, member, loop)
             save_sae(task.run.sae, SaeWeights(task.run.record().spec, member.trainer.weights()))
             _tidy(task)
     return members
+
+
+def _keep_limits(run: RunFolder, member: Member, loop: TrainLoop) -> None:
+    """Keep what outliers are told by, for evaluation and index, and how many the training left out."""
+    if loop.ordinary is not None and loop.ordinary.ordinary is not None:
+        save_limits(run.ordinary, member.columns.join(loop.ordinary.ordinary.limits_2D))
+    run.update(results=replace(run.record().results, outlier_tokens=loop.outliers))
 
 
 def _open_sinks(member: Member, reader: Reader, progress: Progress) -> AbstractContextManager[Sinks]:
@@ -204,29 +212,67 @@ def _is_unfinished(task: Job) -> bool:
     return task.settings.index and not there
 
 
-def _finish(task: Job, subject: Subject | None, progress: Progress) -> tuple[Evaluation | None, Subject | None]:
-    """Evaluate on held-out text, then index, where still to be done; return the evaluation and the opened subject."""
-    run = task.run
-    if is_of_array(task.settings):
+def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -> list[Evaluation | None]:
+    """Index, so that the run can be browsed, then evaluate on what was held out; each where still to be done.
+
+    Returns the evaluation of each, None where it was made earlier.
+    """
+    if not tasks:
+        return []
+    if is_of_array(tasks[0].settings):
         progress.say("no index is made: an index needs a model and text")
-        return note_measure(run, open_array(str(task.settings.activations)), EVAL_TOKENS, task.settings, progress), None
-    settings = replace(trained_settings(run), index_tokens=task.settings.index_tokens, device=task.settings.device)
+        return [_measured_on_array(task, progress) for task in tasks]
+    wanted = [
+        replace(
+            trained_settings(task.run),
+            **{name: getattr(task.settings, name) for name in ("index_tokens", "eval_tokens", "device")},
+        )
+        for task in tasks
+    ]
     if subject is None:
-        subject = open_subject(settings, progress)
-        check_unchanged(run, subject.provenance())
-    own, evaluation = subject.on(settings), None
-    if not run.record().evaluation:
-        evaluation = evaluate_run(run, own, "heldout", EVAL_TOKENS, progress)
-    if not run.features.is_file():
-        with run.working("indexing"):
-            build_index(run, own, settings.index_tokens, progress)
-    return evaluation, subject
+        subject = open_subject(wanted[0], progress)
+        for task in tasks:
+            check_unchanged(task.run, subject.provenance())
+    subjects = [subject.on(settings) for settings in wanted]
+    for task, own in zip(tasks, subjects, strict=True):
+        if not task.run.features.is_file():
+            with task.run.working("indexing"):
+                build_index(task.run, own, task.settings.index_tokens, progress)
+    missing = {task.run: own for task, own in zip(tasks, subjects, strict=True) if not task.run.record().evaluation}
+    found = dict(zip(missing, evaluate_runs(missing, progress), strict=True))
+    return [found.get(task.run) for task in tasks]
 
 
-def evaluate_run(run: RunFolder, subject: Subject, split: Split, tokens: int, progress: Progress) -> Evaluation:
-    """Measure a run's autoencoder and note the figures in run.json. The caller holds the run's lock."""
-    sae = from_weights(load_sae(run.sae), subject.lm.device)
-    with run.working("evaluating"):
-        evaluation = evaluate(subject, sae, split, tokens, progress)
-        note(run, evaluation)
-    return evaluation
+def _measured_on_array(task: Job, progress: Progress) -> Evaluation:
+    settings = replace(trained_settings(task.run), eval_tokens=task.settings.eval_tokens)
+    size = evaluation_size(settings, task.run.record().spec, None)
+    return note_measure(task.run, open_array(str(settings.activations)), size.tokens, task.settings, progress)
+
+
+def evaluate_runs(runs: Mapping[RunFolder, Subject], progress: Progress) -> list[Evaluation]:
+    """Measure runs with one model and text, each on its subject, and note the figures in run.json.
+
+    Those on one site share passes. The caller holds the runs' locks.
+    """
+    groups: dict[Any, list[RunFolder]] = {}
+    for run, subject in runs.items():
+        groups.setdefault((subject.site(), subject.target(), size_of(run, subject)), []).append(run)
+    found: dict[RunFolder, Evaluation] = {}
+    for (*_, size), members in groups.items():
+        with _all(run.working("evaluating") for run in members):
+            dictionaries = [
+                Dictionary(runs[run], from_weights(load_sae(run.sae), runs[run].lm.device), kept_limits(run))
+                for run in members
+            ]
+            found |= zip(members, evaluate_all(dictionaries, "heldout", size, progress), strict=True)
+            for run in members:
+                note(run, found[run])
+    return [found[run] for run in runs]
+
+
+def size_of(run: RunFolder, subject: Subject) -> Size:
+    """Return how much a run is evaluated on."""
+    settings = subject.settings
+    assert isinstance(settings, TrainSettings)
+    planted = isinstance(subject.corpus, PlantedCorpus)
+    return evaluation_size(settings, run.record().spec, subject.lm, whole=planted)

@@ -28,6 +28,8 @@ from engine.runtime.progress import Progress, Task
 from engine.training.schedule import CheckpointClock, diverged
 from store.files.atomic import atomic_path, new_folder, sync
 from store.files.errors import MonosemError
+from store.files.hdf5_arrays import reading
+from store.files.typed_json import decode
 from store.run.checkpoint import Checkpoint, forget_others, latest_checkpoint, load_checkpoint, save_checkpoint
 from store.run.folder import RunFolder
 from store.settings.lm import LmSettings
@@ -35,6 +37,8 @@ from store.settings.lm import LmSettings
 HELD_OUT_CONTEXTS = 400
 LOG_EVERY = 10
 TOKENIZER = "tokenizer.json"
+LONG_TEXT = 1 << 22
+"""Characters from which on merging the pairs of a text into tokens takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class LmReport:
 def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: bool) -> LmReport | None:
     """Train a tokenizer and a GPT-2-architecture model, and save them as an ordinary Hugging Face folder.
 
-    Return the model's report, or None where an earlier call has saved the model.
+    Return the model's report, or None where none was kept with a model that is there.
 
     Args:
         run: the folder; it may hold no model but the one that is resumed.
@@ -77,7 +81,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
             shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
             if len(config) == 1:  # else the status is that of later work
                 run.update(status="done", message="", pid=0)
-            return None
+            return run.lm_figures(LmReport)
         corpus = open_corpus(settings.data)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
@@ -111,8 +115,8 @@ def wanted_settings(run: RunFolder, asked: LmSettings, *, resume: bool) -> LmSet
 def _begin(
     run: RunFolder, settings: LmSettings, corpus: Corpus, device: torch.device, progress: Progress, *, resume: bool
 ) -> None:
-    if not has_held_out(corpus):
-        progress.say("fewer than 20 documents: nothing can be held out, so the loss at the end is on the training text")
+    if not has_held_out(corpus, settings.held_out):
+        progress.say("fewer than 20 texts: nothing can be held out, so the loss at the end is on the training text")
     read = replace(made_on(device), corpus=corpus.spec, corpus_digest=corpus.digest())
     begin(run, "lm", settings, replace(read, model="trained here", seed=settings.seed), resume=resume)
 
@@ -122,9 +126,14 @@ def _tokenizer(run: RunFolder, settings: LmSettings, corpus: Corpus, progress: P
     kept = run.checkpoints / "lm" / TOKENIZER
     if kept.is_file():
         return fast_tokenizer(settings.context, tokenizer_file=str(kept))
-    documents = ordered(corpus, split="train", seed=settings.seed, epoch=0)
+    documents = ordered(corpus, split="train", seed=settings.seed, epoch=0, rule=settings.held_out)
+
+    def on_read(characters: int) -> None:
+        if characters > LONG_TEXT:
+            progress.say(f"{characters:,} characters are read; merging frequent pairs into tokens")
+
     with progress.task(f"learning a vocabulary of {settings.vocab:,} tokens", None, "documents") as bar:
-        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context)
+        tokenizer = train_tokenizer(_counted(documents, bar), settings.vocab, settings.context, on_read)
     with atomic_path(kept) as temporary:
         tokenizer.backend_tokenizer.save(str(temporary))
     return tokenizer
@@ -153,11 +162,9 @@ def _train(
     _fit(run, trainer, corpus, encoding, progress)
     if not trainer.is_sound():
         raise diverged("the model's weights are not all finite numbers any more", run.checkpoints / "lm")
-    loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device)
+    loss, entropy, n = _held_out(trainer, _stream(settings, corpus, encoding, "heldout"), device, progress)
     network.eval()
-    _save(run, network, tokenizer)
-    shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
-    return LmReport(
+    report = LmReport(
         tokens=settings.steps * settings.batch_tokens,
         parameters=sum(p.numel() for p in network.parameters()),
         held_out_loss=loss,
@@ -166,13 +173,17 @@ def _train(
         seconds=time.perf_counter() - began,
         samples=[sample(network, tokenizer, settings.seed + i) for i in range(settings.samples)],
     )
+    run.update(lm=asdict(report))
+    _save(run, network, tokenizer)
+    shutil.rmtree(run.checkpoints / "lm", ignore_errors=True)
+    return report
 
 
 def _stream(
     settings: LmSettings, corpus: Corpus, encoding: Encoding, split: Split, position: StreamPosition | None = None
 ) -> ContextStream:
     epochs = None if split == "train" else 1
-    wanted = ContextSettings(settings.context, "packed", settings.seed, split, epochs)
+    wanted = ContextSettings(settings.context, "packed", settings.seed, split, epochs, settings.held_out)
     return ContextStream(corpus, encoding, wanted, position)
 
 
@@ -181,8 +192,9 @@ def _fit(run: RunFolder, trainer: LmTrainer, corpus: Corpus, encoding: Encoding,
     position = None
     if found := latest_checkpoint(folder):
         checkpoint = load_checkpoint(found)
-        trainer.restore(checkpoint.step, checkpoint.arrays)
-        position = StreamPosition(**checkpoint.state["position"])
+        with reading(found):
+            trainer.restore(checkpoint.step, checkpoint.arrays)
+            position = decode(StreamPosition, checkpoint.state["position"])
         progress.say(f"resumed at step {checkpoint.step} of {settings.steps}")
     stream = _stream(settings, corpus, encoding, "train", position)
     task = progress.task(
@@ -218,14 +230,18 @@ def _steps(run: RunFolder, trainer: LmTrainer, stream: ContextStream, request: S
 
 
 @torch.no_grad()
-def _held_out(trainer: LmTrainer, stream: ContextStream, device: torch.device) -> tuple[float, float, int]:
+def _held_out(
+    trainer: LmTrainer, stream: ContextStream, device: torch.device, progress: Progress
+) -> tuple[float, float, int]:
     """Mean held-out loss, entropy of the same tokens' frequencies, and how many there were."""
     trainer.network.eval()
     counts = np.zeros(trainer.network.config.vocab_size, np.int64)
     total = 0.0
-    for batch in stream.batches(trainer.settings.batch_contexts, HELD_OUT_CONTEXTS):
-        total += float(next_token_loss(trainer.network, batch, device).cpu().double().sum())
-        counts += np.bincount(batch.tokens_BT[:, 1:][batch.mask_BT[:, 1:]], minlength=len(counts))
+    with progress.task("measuring the loss on held-out text", HELD_OUT_CONTEXTS, "contexts") as bar:
+        for batch in stream.batches(trainer.settings.batch_contexts, HELD_OUT_CONTEXTS):
+            total += float(next_token_loss(trainer.network, batch, device).cpu().double().sum())
+            counts += np.bincount(batch.tokens_BT[:, 1:][batch.mask_BT[:, 1:]], minlength=len(counts))
+            bar.advance(len(batch.tokens_BT))
     n = int(counts.sum())
     share = counts[counts > 0] / max(n, 1)
     return total / max(n, 1), float(-(share * np.log(share)).sum()), n

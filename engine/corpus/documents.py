@@ -23,6 +23,19 @@ class Document:
     number: int
     """Its position in the corpus, from 0, before any shuffling."""
     text: str
+    source: int | None = None
+    """The number of the text that it is, or is a piece of; None where no text of the corpus is cut."""
+
+    @property
+    def text_number(self) -> int:
+        """The number of its text, counted from 0."""
+        return self.number if self.source is None else self.source
+
+
+class LaterPiece(str):
+    """A piece of a text whose beginning came before it."""
+
+    __slots__ = ()
 
 
 class Corpus(Protocol):
@@ -57,10 +70,12 @@ def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
 
     Errors: MonosemError, naming `spec`, if there is no document.
     """
-    number = 0
+    number, source = 0, -1
     for text in texts:
+        begins = not isinstance(text, LaterPiece)
         for piece in cut(text):
-            yield Document(number, _encodable(piece))
+            source, begins = source + begins, False
+            yield Document(number, _encodable(piece), source)
             number += 1
     if number == 0:
         raise MonosemError(f"{spec} holds no text", "Every document in it is empty or only white space.")
@@ -84,21 +99,29 @@ def cut(text: str) -> Iterator[str]:
 def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
     """Yield the texts between matches of `separator` in a stream of chunks, cut as by `cut`.
 
-    Chunk boundaries make no difference. At most two maximal documents and one chunk are held in memory.
+    Later pieces of a text are marked. Chunk boundaries make no difference. At most two maximal documents and one chunk
+    are held in memory.
     """
-    tail = ""
+    tail, begun = "", False
     for chunk in chunks:
         *whole, tail = separator.split(tail + chunk)
         for text in whole:
-            yield from cut(text)
+            yield from _pieces(text, begun=begun)
+            begun = False
         start = _skip_space(tail, 0) if len(tail) >= 2 * MAX_DOCUMENT else 0
         # Twice the length, so that an incomplete separator at the end is never cut in two.
         while len(tail) - start >= 2 * MAX_DOCUMENT:
             end = _piece_end(tail, start)
-            yield tail[start:end]
-            start = _skip_space(tail, end)
+            yield LaterPiece(tail[start:end]) if begun else tail[start:end]
+            start, begun = _skip_space(tail, end), True
         tail = tail[start:]
-    yield from cut(tail)
+    yield from _pieces(tail, begun=begun)
+
+
+def _pieces(text: str, *, begun: bool) -> Iterator[str]:
+    for piece in cut(text):
+        yield LaterPiece(piece) if begun else piece
+        begun = True
 
 
 def _piece_end(text: str, start: int) -> int:

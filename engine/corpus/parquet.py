@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.corpus.files import blocks, missing_field, not_text
+from engine.corpus.parquet_pages import pages
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 
 ROWS = 256
 """Rows read at once."""
+REPEATED = 64 << 20
+"""Bytes of text at once that rows may repeat from a dictionary."""
 
 
 def texts(path: Path, field: str) -> Iterator[str]:
@@ -25,11 +29,28 @@ def texts(path: Path, field: str) -> Iterator[str]:
     try:
         with _opened(path) as file:
             _check(file.schema_arrow, path, field)
-            for batch in file.iter_batches(batch_size=ROWS, columns=[field], use_threads=False):
-                yield from (text for text in batch.column(0).to_pylist() if text is not None)
-                row += batch.num_rows
+            for group in range(file.num_row_groups):
+                rows = _rows_at_once(path, file.metadata.row_group(group), field)
+                for batch in file.iter_batches(rows, [group], columns=[field], use_threads=False):
+                    yield from (text for text in batch.column(0).to_pylist() if text is not None)
+                    row += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MonosemError(f"{path}: damaged in or after row {row + 1}", "Copy or download it again.") from error
+
+
+def _rows_at_once(path: Path, group: Any, field: str) -> int:
+    """Return the rows of a row group to read at once, so that they take little memory whatever they repeat.
+
+    Errors: MonosemError if a page claims to unpack to far more than text does.
+    """
+    column = next(one for one in map(group.column, range(group.num_columns)) if one.path_in_schema == field)
+    start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)), default=0)
+    try:
+        with read_stream(path, follow=True) as file:
+            found = [page.unpacked for page in pages(file, start, start + column.total_compressed_size) if page.repeats]
+    except ValueError as error:
+        raise MonosemError(f"{path}: {error}", "Copy or download it again.") from error
+    return max(1, min(ROWS, REPEATED // max(1, *found)))
 
 
 def note(path: Path, field: str) -> str:

@@ -24,7 +24,7 @@ from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.sizes import FORWARD_TOKENS
-from store.files.errors import MonosemError
+from store.files.errors import MonosemError, WorkFailed
 from store.run.shards import ShardReader
 
 
@@ -79,7 +79,7 @@ def captured_batches(
         contexts -= len(wanted.tokens_BT)
         counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
         rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
-        captured = Captured(wanted, rows[0] if len(rows) == 1 else torch.cat(rows, dim=1))
+        captured = Captured(wanted, _finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)))
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
         if meter.report is not None and meter.contexts > 0:
@@ -88,6 +88,23 @@ def captured_batches(
             meter.report(made)
         yield captured
         began = time.perf_counter()
+
+
+def probed(lm: LanguageModel, site: Site, stream: ContextStream, tokens: int = 1024) -> torch.Tensor:
+    """Return a site's activations [N, D], float32, on the counted positions of about `tokens` tokens of a stream."""
+    contexts = max(1, tokens // stream.settings.context)
+    pieces = [torch.empty(0, site.d_in, device=lm.device)]
+    for batch in stream.batches(contexts, contexts):
+        counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
+        pieces.append(capture_all(lm, [site], *batch.tensors(lm.device))[0][counted_BT].float())
+    return _finite(torch.cat(pieces))
+
+
+def _finite(acts_ND: torch.Tensor) -> torch.Tensor:
+    """Return activations, if none is NaN or infinite."""
+    if not acts_ND.sum(dtype=torch.float32).isfinite():
+        raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
+    return acts_ND
 
 
 class Columns(NamedTuple):
@@ -122,7 +139,7 @@ class BlockSource(Protocol):
         """Width of the activations."""
 
     def next_block(self, rows: int) -> Iterable[torch.Tensor]:
-        """Return up to `rows` rows of the next block in pieces of [n, D]; no block follows one that was cut.
+        """Return up to `rows` rows of the next block in pieces of [n, D]; a block that was cut is not continued.
 
         Pieces may be computed lazily; the caller must consume all of them.
         """
@@ -245,6 +262,11 @@ class BlockShuffle:
     def width(self) -> int:
         """Width of the rows, D."""
         return self._source.d_in
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """The position of the source after the current block."""
+        return self._source.position()
 
     def next_batch(self) -> torch.Tensor:
         """Return the next batch [batch, D], float32, on the device. Errors: ValueError after the last one."""

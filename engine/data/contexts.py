@@ -31,7 +31,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, ordered
 from store.files.errors import MonosemError
-from store.settings.subject import Packing
+from store.settings.subject import HeldOut, Packing
 
 CHUNK_CHARACTERS = 1 << 18
 """Characters encoded at once: enough to keep the tokenizer's threads busy, few enough to repeat on resuming."""
@@ -110,6 +110,8 @@ class ContextSettings:
     split: Split = "all"
     epochs: int | None = 1
     """Passes over the corpus; None for endless."""
+    held_out: HeldOut = "texts"
+    """The rule by which text is held out."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,8 @@ class ContextStream:
         self.settings = settings
         self.position = position or StreamPosition()
         """The position after the last context returned."""
+        self.duplicates = 0
+        """Held-out documents left out so far because the training split has them too."""
         self._contexts: Iterator[EncodedContext] = self._run(self.position)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[ContextBatch]:
@@ -236,7 +240,10 @@ class ContextStream:
         epoch, position = start.epoch, start
         while self.settings.epochs is None or epoch < self.settings.epochs:
             counts = position.documents > 0
-            order = ordered(self.corpus, split=self.settings.split, seed=self.settings.seed, epoch=epoch)
+            s = self.settings
+            order = ordered(
+                self.corpus, split=s.split, seed=s.seed, epoch=epoch, rule=s.held_out, left_out=self._leave_out
+            )
             chunks = _chunks(islice(order, position.documents, None))
             for chunk, is_last in chunks:
                 contexts, carry = self._pack(chunk, position, flush=is_last)
@@ -255,6 +262,9 @@ class ContextStream:
             epoch += 1
             position = StreamPosition(epoch, 0, position.contexts)
             self.position = position
+
+    def _leave_out(self, _document: Document) -> None:
+        self.duplicates += 1
 
     def _pack(
         self, chunk: list[Document], position: StreamPosition, *, flush: bool

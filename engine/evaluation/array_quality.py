@@ -10,6 +10,7 @@ import torch
 
 from engine.corpus.reading_order import Split
 from engine.data.arrays import Array, names_array, open_array, sample_spans
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import evaluate_rows
 from engine.jobs.array_source import refuse_of_text
@@ -47,7 +48,7 @@ def measure(
                 yield piece_ND
                 bar.advance(len(piece_ND))
 
-    return evaluate_rows(batches(), sae, array.spec, split)
+    return evaluate_rows(batches(), sae, array.spec, split, kept_limits(run))
 
 
 def note_measure(run: RunFolder, array: Array, tokens: int, settings: TrainSettings, progress: Progress) -> Evaluation:

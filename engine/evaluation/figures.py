@@ -12,6 +12,7 @@ from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, decode
 from store.query.histogram import Histogram
 from store.run.folder import RunFolder
+from store.run.variance_shares import VarianceShares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Evaluation:
     """With every dimension scaled to the same variance."""
     outlier_tokens: int | None = None
     """Counted tokens that are not ordinary."""
+    variance_shares: VarianceShares | None = None
+    """The variance held by few tokens and by one dimension."""
     mse: float
     cosine: float | None = None
     """Mean cosine of x and x̂."""
@@ -64,6 +67,7 @@ class Evaluation:
     """CE of a uniform guess: ln of the number of tokens."""
     ce_unigram: float | None = None
     """CE of a guess by the frequency of tokens in the training split, each counted once more than it occurs."""
+    ce_unigram_se: float | None = None
     ce_tokens: int | None = None
     """Tokens that the CE figures are means over."""
     alive: int
@@ -77,6 +81,12 @@ class Evaluation:
     data: str
     split: str
     """"heldout", or "all" for a corpus given for the evaluation or one too small to hold documents out."""
+    held_out: str | None = None
+    """The rule by which text was held out: "texts" or "documents"; None for all of a text, and for rows."""
+    duplicates: int | None = None
+    """Held-out documents, among those read, left out because they are letter for letter in the training split."""
+    documents: str | None = None
+    """How the text was read and cut into documents."""
     concepts: list[ConceptScore] | None = None
     """Planted corpus only."""
     concept_means: list[ConceptMeans] | None = None
@@ -112,11 +122,6 @@ class _Bars:
 
 def note(run: RunFolder, evaluation: Evaluation) -> None:
     """Record an evaluation in run.json. The caller holds the run's lock."""
-    results = replace(
-        run.record().results,
-        explained_variance=evaluation.explained_variance,
-        l0=evaluation.l0,
-        alive=evaluation.alive,
-        ce_recovered_zero=evaluation.ce_recovered_zero,
-    )
+    shown = "explained_variance l0 alive ce_recovered_zero delta_ce delta_ce_se kl kl_se"
+    results = replace(run.record().results, **{name: getattr(evaluation, name) for name in shown.split()})
     run.update(results=results, evaluation=evaluation.to_json())

@@ -5,7 +5,7 @@ Shapes: N counted tokens, D = d_in, O = d_out, F = d_sae.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.data.activations import Columns
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
+from engine.evaluation.ordinary_part import OrdinaryPart
 from engine.sae.base import Sae, encoded_rows
 from store.files.errors import MonosemError
 from store.query.histogram import density_histogram
@@ -24,20 +27,22 @@ TINY = 1e-30
 class Reconstruction:
     """Sums over an evaluation set, from which the figures of one autoencoder follow."""
 
-    def __init__(self, sae: Sae) -> None:
+    def __init__(self, sae: Sae, columns: Columns, ordinary: OrdinaryTokens | None = None) -> None:
+        """`columns` are those of a row that the autoencoder reads, and those of a transcoder's target."""
         self.tokens = 0
-        self._sae = sae
+        self._ordinary = OrdinaryPart(ordinary, places_of(sae.settings.d_in, sae.settings.d_out), len(sae.b_dec))
+        self._sae, self._columns = sae, columns
         self._squared_error, self._squares, self._cosine, self._norm_ratio = 0.0, 0.0, 0.0, 0.0
         self._sum_O: NDArray[np.float64] = np.zeros(len(sae.b_dec), np.float64)
         self._count_F = torch.zeros(sae.settings.d_sae, dtype=torch.int64, device=sae.W_dec.device)
 
     def add(self, rows_ND: Tensor) -> None:
-        """Add rows of inputs, followed by a transcoder's targets."""
+        """Add rows of activations."""
         sae, device = self._sae, self._sae.W_dec.device
+        self._ordinary.begin(_joined(*self._columns.of(rows_ND)))
         for some_ND in torch.split(rows_ND, encoded_rows(sae)):
-            some_ND = some_ND.to(device).float()
-            x_ND = some_ND[:, : sae.settings.d_in]
-            y_NO = x_ND if sae.settings.d_out is None else some_ND[:, sae.settings.d_in :]
+            x_ND, target_NO = self._columns.of(some_ND.to(device).float())
+            y_NO = x_ND if target_NO is None else target_NO
             acts = sae.encode(x_ND)
             found_NO = sae.decode(acts, x_ND)
             self._squared_error += (y_NO - found_NO).square().sum().item()
@@ -49,6 +54,7 @@ class Reconstruction:
             self._squares += float((exact_NO**2).sum())
             self._sum_O += exact_NO.sum(0)
             self.tokens += len(x_ND)
+            self._ordinary.add(_joined(x_ND, target_NO), y_NO - found_NO, exact_NO)
 
     @property
     def mean_O(self) -> Tensor:
@@ -64,6 +70,7 @@ class Reconstruction:
             "l0": float(self._count_F.sum()) / n,
             "explained_variance": 1 - fvu,
             "fvu": fvu,
+            **self._ordinary.figures(),
             "mse": self._squared_error / (n * len(self._sum_O)),
             "cosine": self._cosine / n,
             "norm_ratio": self._norm_ratio / n,
@@ -76,16 +83,18 @@ class Reconstruction:
         }
 
 
-def reconstruct(batches: Iterable[Tensor], saes: Iterable[Sae], data: str) -> list[Reconstruction]:
-    """Add batches of rows to the sums of each autoencoder; all read the same columns.
+def _joined(x_ND: Tensor, target_NO: Tensor | None) -> Tensor:
+    return x_ND if target_NO is None else torch.cat([x_ND, target_NO], 1)
+
+
+def reconstruct(batches: Iterable[Tensor], sums: Sequence[Reconstruction], data: str) -> None:
+    """Add batches of rows to the sums of each autoencoder.
 
     Raises:
         MonosemError: there are no rows.
     """
-    sums = [Reconstruction(sae) for sae in saes]
     for batch_ND in batches:
         for one in sums:
             one.add(batch_ND)
     if not sums[0].tokens:
         raise MonosemError(f"{data} has no tokens to evaluate on", "Use other text as `data`.")
-    return sums

@@ -27,6 +27,7 @@ from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
+from store.run.variance_shares import VarianceShares
 from store.run.weights import SaeWeights
 
 NEAR = 0.03
@@ -38,6 +39,14 @@ BETTER = 0.05
 POOR = 0.5
 """Explained variance below which something is probably wrong, even if no mistake fits better."""
 
+EVALUATED = (
+    "ce_recovered_zero",
+    "explained_variance_ordinary",
+    "explained_variance_standardised",
+    "outlier_tokens",
+    "variance_shares",
+)
+"""Figures of a `SelfCheck` that an evaluation of the autoencoder as read gives."""
 ALL_POSITIONS = "BOS positions counted"
 
 Kind = Literal["agrees", "differs", "plausible", "doubtful"]
@@ -75,6 +84,10 @@ class SelfCheck:
     trials: tuple[Trial, ...]
     """As read, then the usual mistakes."""
     ce_recovered_zero: float | None = None
+    explained_variance_ordinary: float | None = None
+    explained_variance_standardised: float | None = None
+    outlier_tokens: int | None = None
+    variance_shares: VarianceShares | None = None
 
 
 def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
@@ -146,14 +159,12 @@ def checked(
     counted = int(first.counted_N.sum())
     if not counted:
         raise MonosemError(f"{data} has no tokens to check on", "Use other text as `data`.")
-    trials = [_trial("as read", foreign, foreign.conventions, _chosen(first, target))]
+    trials = [_trial("as read", foreign, foreign.conventions, chosen(first, target))]
     for reading, conventions, flag in _readings(foreign, first):
-        trials.append(_trial(reading, foreign, conventions, _chosen(first, target), flag))
+        trials.append(_trial(reading, foreign, conventions, chosen(first, target), flag))
     for site, other in zip(sites[1:], rows[1:], strict=True):
         flag = f"--site {site.name} --layer {site.layer}"
-        trials.append(
-            _trial(f"wrong site, {site.title} fits", foreign, foreign.conventions, _chosen(other, None), flag)
-        )
+        trials.append(_trial(f"wrong site, {site.title} fits", foreign, foreign.conventions, chosen(other, None), flag))
     if counted < len(first.counted_N):
         whole = _beside(first.acts_ND, None if target is None else target.acts_ND)
         trials.append(_trial(ALL_POSITIONS, foreign, foreign.conventions, whole))
@@ -239,7 +250,8 @@ def _readings(foreign: Foreign, rows: SiteActs) -> Iterator[tuple[str, Conventio
         yield "decoder norms folded twice", replace(how, by_norm="none"), "--by-norm none"
 
 
-def _chosen(rows: SiteActs, target: SiteActs | None) -> Tensor:
+def chosen(rows: SiteActs, target: SiteActs | None) -> Tensor:
+    """Return the counted rows of a site, with those of a transcoder's target beside them."""
     return _beside(rows.acts_ND[rows.counted_N], None if target is None else target.acts_ND[target.counted_N])
 
 

@@ -6,15 +6,20 @@ Shapes: N tokens, F = d_sae, B contexts, C contexts of a segment's rows, T posit
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from engine.data.activations import captured_batches
 from engine.data.contexts import ContextBatch, ContextStream
+from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
 from engine.indexing.logit_effects import logit_effects, neighbours
 from engine.indexing.neurons import aligned_neurons
+from engine.indexing.value_range import value_exponents
 from engine.jobs.resume import differing
 from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
@@ -23,10 +28,11 @@ from engine.model.sites import Site
 from engine.model.token_bytes import numbered_vocabulary, token_bytes
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
-from engine.runtime.sizes import LISTED
+from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
+from store.index.index_file import IndexFile
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
@@ -41,7 +47,9 @@ from store.index.segment import (
 from store.index.segment_writer import SegmentWriter, checked_memory
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
+from store.run.ordinary import save_limits
 from store.run.weights import load_sae, sae_digest
+from store.settings.train import TrainSettings
 
 
 def build_index(
@@ -76,7 +84,9 @@ def build_index(
         _check_same(read_plan(common_path(run.index)), plan, run)
     else:
         discard(run.index)
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, _columns(subject.lm, target, sae, progress))
+        exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
+        columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
+        write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
     del weights
     _sweep(run, subject, stream, plan, site, sae, memory, progress)
     progress.say("merging the index")
@@ -84,15 +94,34 @@ def build_index(
     discard(run.index)
 
 
-def token_rows(batch: ContextBatch) -> TokenRows:
-    """Return the tokens of a batch without padding."""
-    real_BT = batch.mask_BT
+def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) -> TokenRows:
+    """Return the tokens of a batch without padding; `outlier_N` is of the counted ones."""
+    real_BT, marked_BT = batch.mask_BT, np.zeros_like(batch.mask_BT)
+    marked_BT[batch.counted_BT] = False if outlier_N is None else outlier_N
     return TokenRows(
         token_N=batch.tokens_BT[real_BT],
         counted_N=batch.counted_BT[real_BT],
         document_N=batch.document_BT[real_BT],
         length_C=real_BT.sum(1).astype(np.int32),
+        outlier_N=marked_BT[real_BT],
     )
+
+
+def _ordinary_tokens(run: RunFolder, subject: Subject) -> OrdinaryTokens:
+    """Return what outliers of the input are told by: kept by the training, else measured on the first tokens, and kept.
+
+    The target of a transcoder is not judged here: features follow from the input.
+    """
+    found = kept_limits(run)
+    if found is None:
+        spec, contexts = run.record().spec, -(-SAMPLE_ROWS // subject.context)
+        batches = captured_batches(subject.lm, subject.sites(), subject.stream("all"), contexts)
+        places = places_of(spec.d_in, spec.d_out)
+        sample_ND = torch.cat([captured.acts_ND for captured in batches])
+        settings = run.settings("train", TrainSettings) or TrainSettings()
+        found = OrdinaryTokens.measured(sample_ND, places, settings.max_norm)
+        save_limits(run.ordinary, found.limits_2D)
+    return found.of_input()
 
 
 def _sweep(
@@ -105,20 +134,24 @@ def _sweep(
     memory: int,
     progress: Progress,
 ) -> None:
-    with stop_request() as request, SegmentWriter(run.index, sae.settings.d_sae, memory) as filling:
-        done = filling.n_contexts
+    with IndexFile.open(common_path(run.index), "common") as common:
+        writer = SegmentWriter(run.index, sae.settings.d_sae, memory, common.exponent_F)
+    with stop_request() as request, writer as filling:
+        done, ordinary = filling.n_contexts, _ordinary_tokens(run, subject)
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
             coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done)
             with closing(one_ahead(coming)) as batches:
                 for captured in batches:
-                    rows = token_rows(captured.batch)
+                    rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())
                     filling.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
                     bar.advance(len(rows.length_C))
                     if request.asked:
                         raise KeyboardInterrupt
     if filling.clipped:
-        progress.say(f"{filling.clipped} activations above 65 504 are stored as 65 504")
+        progress.say(f"{filling.clipped} activations are too large for the index: stored as the largest that it holds")
+    if filling.lost:
+        progress.say(f"{filling.lost} activations are too small for the index (below 2⁻²⁴ of its unit): not stored")
 
 
 def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
@@ -152,6 +185,7 @@ def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
 
 
 def _vocabulary(lm: LanguageModel) -> Vocabulary:
+    lm.read_tokenizer()
     if lm.tokenizer is None:
         return Vocabulary.from_tokens(numbered_vocabulary(lm.vocab_size))
     return Vocabulary.from_tokens(token_bytes(lm.tokenizer))

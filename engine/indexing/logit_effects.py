@@ -72,6 +72,7 @@ def through_mlp(lm: LanguageModel, layer: int, W_FH: torch.Tensor | None = None)
     block = block_of(lm, layer)
     if "mlp_act" in block.missing:
         return None
+    lm.load([block.path])
     W_FM = matrix_in_out(lm.network.get_submodule(block.places["mlp_act"].module)).detach().float()
     if W_FH is not None:
         W_FM = W_FH @ W_FM
@@ -101,12 +102,13 @@ def logit_effects(
 
     Memory: `scratch` logits, and `block` rows of the unembedding, both in float32.
     """
+    lm.load([site.module])
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
     norm = final_norm(lm)
     if directions_FM is None or norm is None:
         return _table(n_features, 0)
-    unembedding_VM: torch.Tensor = lm.network.get_output_embeddings().weight.detach()
+    unembedding_VM = lm.unembedding()
     vocab = unembedding_VM.shape[0]
     histogram_FB = np.zeros((n_features, BINS), np.uint16 if vocab < 1 << 16 else np.uint32)
     table = replace(_table(n_features, min(top, vocab)), histogram_FB=histogram_FB)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
-from engine.data.activations import BlockSource, Columns, Meter, ModelBlocks, ShardBlocks, whole_forwards
+from engine.data.activations import Columns, Meter, ModelBlocks, ShardBlocks, whole_forwards
 from engine.data.arrays import Array, names_array, open_array
+from engine.data.ordinary_tokens import OrdinaryBlocks
 from engine.jobs.array_source import array_blocks, array_provenance, array_settings
 from engine.jobs.subject import Subject, device_of, open_subject, spec_of
 from engine.jobs.train_settings import resolved
@@ -24,7 +26,10 @@ from store.run.shards import ShardInfo, ShardReader
 from store.run.spec import SaeSpec
 from store.settings.train import TrainSettings
 
-SHARED = ("tokens", "batch", "buffer", "context", "packing", "order_seed", "model", "data", "activations")
+SHARED = (
+    *("tokens", "batch", "buffer", "context", "packing", "order_seed", "held_out", "model", "data", "activations"),
+    "max_norm",
+)
 """Settings that trainings on one pass have in common."""
 
 
@@ -44,12 +49,17 @@ class Reader:
 class Source:
     """Activations, and who reads what of them."""
 
-    blocks: BlockSource
+    blocks: OrdinaryBlocks
     readers: list[Reader]
     origin: Subject | ShardInfo | Array
     """Description of the activations."""
     meter: Meter | None = None
     """Measures the model's time; None where activations were stored."""
+
+    def load(self) -> None:
+        """Load the model as far as the sites reach."""
+        if isinstance(self.blocks, ModelBlocks):
+            self.blocks.lm.load([site.module for site in self.blocks.sites])
 
     @property
     def subject(self) -> Subject | None:
@@ -97,7 +107,7 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
         raise MonosemError(
             f"{activations} holds one site, and a transcoder needs two at once", "Train it from `model`."
         )
-    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing")}
+    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing", "held_out")}
     for name in asked.given:
         value = getattr(asked, name)
         if name not in ("model", "data") and same.get(name, value) != value:
@@ -112,7 +122,7 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     subject = open_subject(wanted[0], progress)
     subjects = [subject.on(settings) for settings in wanted]
     sites_of = [one.sites() for one in subjects]
-    columns, sites = _laid_out(sites_of)
+    columns, sites = laid_out(sites_of)
     width = sum(site.d_in for site in sites)
     readers = []
     for one, settings, own, of_row in zip(subjects, wanted, sites_of, columns, strict=True):
@@ -122,12 +132,14 @@ def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         readers.append(Reader(of_row, _complete(spec, known), known, one.provenance()))
     contexts = _contexts_at_once(readers, subject.context)
     meter = Meter(min(contexts, -(-readers[0].settings.tokens // subject.context)))
-    blocks = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter)
-    return Source(blocks, readers, subjects[0], meter)
+    made = ModelBlocks(subjects[0].lm, sites, subjects[0].stream("train", epochs=None), contexts, meter)
+    ends = list(accumulate(site.d_in for site in sites))
+    of_sites = {site.title: slice(end - site.d_in, end) for site, end in zip(sites, ends, strict=True)}
+    return Source(OrdinaryBlocks(made, of_sites, wanted[0].max_norm), readers, subjects[0], meter)
 
 
-def _laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
-    """Who reads which columns of a row in which every site stands once, and the sites in that order."""
+def laid_out(sites_of: Sequence[Sequence[Site]]) -> tuple[list[Columns], list[Site]]:
+    """Return who reads which columns of a row in which every site stands once, and the sites in that order."""
     place: dict[Site, slice] = {}
     end = 0
     for sites in sites_of:
@@ -147,7 +159,7 @@ def _array_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         known = resolved(settings, array.d_in)
         spec = _complete(SaeSpec(d_in=array.d_in, excluded="none"), known)
         readers.append(Reader(Columns(slice(None)), spec, known, array_provenance(array, digest, known)))
-    return Source(blocks, readers, array)
+    return Source(OrdinaryBlocks(blocks, {array.spec: slice(None)}, wanted[0].max_norm), readers, array)
 
 
 def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
@@ -159,10 +171,14 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
     for settings in wanted:
         known = resolved(settings, info.d_in)
         spec = SaeSpec(model=known.model, layer=info.layer, site=info.site, d_in=info.d_in, excluded=info.excluded)
-        made = replace(made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed)
+        made = replace(
+            made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed, dtype=known.dtype
+        )
         provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest)
         readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
-    return Source(ShardBlocks(reader, _contexts_at_once(readers, info.context)), readers, info)
+    shards = ShardBlocks(reader, _contexts_at_once(readers, info.context))
+    blocks = OrdinaryBlocks(shards, {readers[0].spec.place(): slice(None)}, wanted[0].max_norm)
+    return Source(blocks, readers, info)
 
 
 def _complete(spec: SaeSpec, settings: TrainSettings) -> SaeSpec:

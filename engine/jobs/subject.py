@@ -14,9 +14,9 @@ from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
 from engine.data.contexts import ContextSettings, ContextStream, Encoding
 from engine.model.hooks import runs_before
-from engine.model.language_model import LanguageModel, load_model
+from engine.model.language_model import LanguageModel, describe_model
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.devices import made_on, pick_device, pick_dtype
+from engine.runtime.devices import dtype_name, made_on, pick_device
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
@@ -55,7 +55,9 @@ class Subject:
         """Return the contexts of one split of the corpus, in seeded order."""
         s = self.settings
         return ContextStream(
-            self.corpus, self.encoding, ContextSettings(self.context, s.packing, s.order_seed, split, epochs)
+            self.corpus,
+            self.encoding,
+            ContextSettings(self.context, s.packing, s.order_seed, split, epochs, s.held_out),
         )
 
     def on(self, settings: SubjectSettings) -> Subject:
@@ -71,7 +73,8 @@ class Subject:
 
 def model_provenance(lm: LanguageModel) -> Provenance:
     """Return the provenance of work with a model, without a text."""
-    return replace(made_on(lm.device), model=lm.name, model_revision=lm.revision, model_digest=lm.digest)
+    made, dtype = made_on(lm.device), dtype_name(lm.network.dtype)
+    return replace(made, model=lm.name, model_revision=lm.revision, model_digest=lm.digest, dtype=dtype)
 
 
 def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = None) -> SaeSpec:
@@ -118,6 +121,7 @@ def encoding_of(lm: LanguageModel) -> Encoding:
     Raises:
         MonosemError: it has no tokenizer.
     """
+    lm.read_tokenizer()
     if lm.tokenizer is None:
         raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
     return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
@@ -154,7 +158,9 @@ def pinned(settings: S) -> S:
 
 
 def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
-    """Load the model and find the corpus. The corpus comes first: its faults show within a second.
+    """Find the corpus, describe the model, and read its tokenizer; weights are loaded when they are needed.
+
+    What fails sooner comes first: the corpus, then the site and the context, then the tokenizer.
 
     Raises:
         MonosemError: either cannot be used, or they do not fit together.
@@ -164,13 +170,15 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
     lm = open_model(settings, progress)
-    return Subject(settings, lm, corpus, encoding_of(lm), context_of(settings, lm))
+    target_of(settings, lm)
+    context = context_of(settings, lm)
+    return Subject(settings, lm, corpus, encoding_of(lm), context)
 
 
 def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
-    """Load the language model on its device."""
+    """Describe the language model, without its weights and tokenizer."""
     device = pick_device(settings.device)
-    return load_model(settings.model, device=device, dtype=pick_dtype(settings.dtype, device), progress=progress)
+    return describe_model(settings.model, device=device, dtype=settings.dtype, progress=progress)
 
 
 def device_of(settings: SubjectSettings) -> torch.device:

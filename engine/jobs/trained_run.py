@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from engine.data.arrays import names_array
 from engine.jobs.subject import Subject, open_subject, pinned
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
+from engine.runtime.devices import OLD_AUTO
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import SaeWeights
-from store.settings.subject import ReopenSettings
+from store.settings.subject import ReopenSettings, SubjectSettings
 from store.settings.train import TrainSettings
 
+S = TypeVar("S", bound=SubjectSettings)
 CHANGEABLE = ("model", "data", "device", "dtype")
 """Settings that may change when a trained run is opened again."""
 
@@ -28,7 +31,13 @@ def trained_settings(run: RunFolder) -> TrainSettings:
     settings = run.settings("train", TrainSettings)
     if settings is None:
         raise MonosemError(f"{run.path} holds no training", "Train it with monosem train.")
-    return settings
+    return as_begun(run, settings)
+
+
+def as_begun(run: RunFolder, settings: S) -> S:
+    """Return settings that a run was begun with; `auto` stays what it meant when it was begun."""
+    old = settings.dtype == "auto" and not run.record().provenance.dtype
+    return replace(settings, dtype=OLD_AUTO) if old else settings
 
 
 def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject:

@@ -85,11 +85,11 @@ def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Live
             "monosem train --model trains on a model's activations.",
         )
     lm = open_model(settings, progress)
-    encoding = encoding_of(lm)
     weights, source, target = load_sae(run.sae), site_of(settings, lm), target_of(settings, lm)
     check_width(weights, source, target, lm)
+    context, encoding = context_of(settings, lm), encoding_of(lm)
     sae = from_weights(weights, lm.device)
-    return LiveModel(lm, encoding, sae, source, target, context_of(settings, lm), _maxima(run))
+    return LiveModel(lm.load(), encoding, sae, source, target, context, _maxima(run))
 
 
 def _maxima(run: RunFolder) -> NDArray[np.float32] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -15,8 +15,13 @@ TRAINING_CHARACTERS = 64 << 20
 """Most characters of text that merges are learnt from."""
 
 
-def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int) -> PreTrainedTokenizerFast:
-    """Learn merges from the documents. One special token, `<|endoftext|>`, opens and closes texts, as GPT-2's does."""
+def train_tokenizer(
+    documents: Iterable[Document], vocab_size: int, context: int, on_read: Callable[[int], object] = lambda _: None
+) -> PreTrainedTokenizerFast:
+    """Learn merges from the documents. One special token, `<|endoftext|>`, opens and closes texts, as GPT-2's does.
+
+    `on_read` is called with the number of characters once the text is read, before the merges, which take long too.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -26,7 +31,7 @@ def train_tokenizer(documents: Iterable[Document], vocab_size: int, context: int
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(documents), trainer)
+    tokenizer.train_from_iterator(_texts(documents, on_read), trainer)
     return fast_tokenizer(context, tokenizer_object=tokenizer)
 
 
@@ -41,10 +46,11 @@ def fast_tokenizer(context: int, **source: Any) -> PreTrainedTokenizerFast:
     )
 
 
-def _texts(documents: Iterable[Document]) -> Iterator[str]:
+def _texts(documents: Iterable[Document], on_read: Callable[[int], object]) -> Iterator[str]:
     left = TRAINING_CHARACTERS
     for document in documents:
         if left <= 0:
-            return
+            break
         left -= len(document.text)
         yield document.text
+    on_read(TRAINING_CHARACTERS - left)

@@ -86,6 +86,10 @@ class Event:
         return _same(self.given, other.output) and self.given_version == other.output_version
 
 
+class CannotRun(MonosemError):
+    """The model fails on a few tokens."""
+
+
 class Reached(BaseException):
     """Ends a forward pass; no `except Exception` in a model can swallow it."""
 
@@ -114,11 +118,12 @@ def blocks_path(lm: LanguageModel) -> str:
     Raises:
         MonosemError: no list of modules has an entry per layer.
     """
-    decoder = lm.network.get_decoder()
-    inside = next((f"{name}." for name, module in lm.network.named_modules() if module is decoder and name), "")
+    whole = lm.whole
+    decoder = whole.get_decoder()
+    inside = next((f"{name}." for name, module in whole.named_modules() if module is decoder and name), "")
     found = [
         name
-        for name, module in lm.network.named_modules()
+        for name, module in whole.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == lm.n_layers
     ]
     if not found:
@@ -150,14 +155,14 @@ def few_tokens(lm: LanguageModel) -> torch.Tensor:
     special = {str(config[name]) for name in config if name.endswith(("_token_id", "_token_index"))}
     wanted, step = N_CONTEXTS * N_TOKENS, max(1, lm.vocab_size // (N_CONTEXTS * N_TOKENS + 1))
     found = [token for token in range(step, lm.vocab_size, step) if str(token) not in special][:wanted]
-    return torch.tensor(found + [0] * (wanted - len(found)), device=lm.device).view(N_CONTEXTS, N_TOKENS)
+    return torch.tensor(found + [0] * (wanted - len(found)), device=lm.network.device).view(N_CONTEXTS, N_TOKENS)
 
 
 def run_few_tokens(lm: LanguageModel) -> None:
     """Run the model on a few tokens, until a hook ends the pass.
 
     Raises:
-        MonosemError: the model cannot run on them.
+        CannotRun: it fails.
     """
     try:
         with torch.no_grad():
@@ -165,7 +170,7 @@ def run_few_tokens(lm: LanguageModel) -> None:
     except Reached:
         pass
     except Exception as error:  # any of hundreds of architectures
-        raise MonosemError(f"{lm.name} cannot be run on a few tokens: {one_line(error)}", PATH_HINT) from error
+        raise CannotRun(f"{lm.name} cannot be run on a few tokens: {one_line(error)}", PATH_HINT) from error
 
 
 def _events(lm: LanguageModel, path: str) -> list[Event]:

@@ -6,20 +6,17 @@ Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import torch
 
-from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, attach
+from engine.model.blocks import Reached
+from engine.model.language_model import LanguageModel, rehearsed
+from engine.model.sites import Site, attach, prove
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
-
-
-class _Reached(BaseException):
-    """Ends a forward pass once all sites have been captured; no `except Exception` in a model can swallow it."""
 
 
 def capture(
@@ -36,22 +33,39 @@ def capture_all(
     lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
     """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
+    lm.load([site.module for site in sites])
+    prove(lm, *sites)
     found: dict[int, torch.Tensor] = {}
 
     def see(number: int, acts_BTD: torch.Tensor) -> None:
         found.setdefault(number, acts_BTD)
         if len(found) == len(sites):
-            raise _Reached
+            raise Reached
 
     with ExitStack() as hooks:
         for number, site in enumerate(sites):
             hooks.enter_context(_attach(lm, site, partial(see, number)))
         try:
             _forward(lm, tokens_BT, mask_BT)
-        except _Reached:
+        except Reached:
             return [found[number] for number in range(len(sites))]
     missed = next(site.module for number, site in enumerate(sites) if number not in found)
     raise RuntimeError(f"{missed} did not run, though resolve_site saw it run")
+
+
+def stopped_at(
+    lm: LanguageModel, module: torch.nn.Module, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
+) -> Any:
+    """Return the output of a module, computing nothing after it; see `capture`."""
+    found: list[Any] = []
+
+    def see(_module: torch.nn.Module, _args: Any, output: Any) -> None:
+        found.append(output)
+        raise Reached
+
+    with module.register_forward_hook(see), suppress(Reached):
+        _forward(lm, tokens_BT, mask_BT)
+    return found[0]
 
 
 @contextmanager
@@ -62,6 +76,9 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
     the sum to which the MLP's output will be added. Both are one tensor, so its content is overwritten; the MLP and
     everything after it see the change. Elsewhere the module's input or output is exchanged.
     """
+
+    lm.load()
+    prove(lm, site)
 
     def see(acts_BTD: torch.Tensor) -> torch.Tensor:
         # fn may keep what it gets: a copy, because the stream is overwritten.
@@ -86,6 +103,8 @@ def rerouted(
         with replaced(lm, target, lambda acts_BTD: fn(acts_BTD, acts_BTD)):
             yield
         return
+    lm.load()
+    prove(lm, source, target)
     seen: list[torch.Tensor] = []
 
     def see(acts_BTD: torch.Tensor) -> None:
@@ -97,26 +116,31 @@ def rerouted(
 
 def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
     """Return whether a forward pass reaches `first` before `second`."""
-    order: list[Site] = []
-    with ExitStack() as hooks:
-        for site in (second, first):
-            hooks.enter_context(_attach(lm, site, lambda _, site=site: order.append(site)))  # type: ignore[misc]
-        _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.device), None)
-    return order.index(first) < order.index(second)
+
+    def order() -> list[Site]:
+        reached: list[Site] = []
+        with ExitStack() as hooks:
+            for site in (second, first):
+                hooks.enter_context(_attach(lm, site, lambda _, site=site: reached.append(site)))  # type: ignore[misc]
+            _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.network.device), None)
+        return reached
+
+    reached = rehearsed(lm, order)
+    return reached.index(first) < reached.index(second)
 
 
 def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None) -> torch.Tensor:
     """Return the model's logits [B, T, V] for the token after each position; `mask_BT` as in `capture`."""
-    logits_BTV: torch.Tensor = _forward(lm, tokens_BT, mask_BT).logits
+    logits_BTV: torch.Tensor = _forward(lm.load(), tokens_BT, mask_BT).logits
     return logits_BTV
 
 
 @torch.no_grad()
 def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> Any:
     # no_grad rather than inference_mode: trainers differentiate functions of these activations.
-    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.device), "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.network.device), "use_cache": False}
     if mask_BT is not None:
-        mask_BT = mask_BT.to(lm.device)
+        mask_BT = mask_BT.to(lm.network.device)
         inputs["attention_mask"] = mask_BT.long()
         if not mask_BT[:, 0].all():  # padding on the left: the first real token is still at position 0
             inputs["position_ids"] = (mask_BT.long().cumsum(1) - 1).clamp(min=0)

@@ -3,58 +3,132 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.model.configuration import read_config, shell
 from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model
-from engine.model.narrow_heads import widen_heads
 from engine.model.token_ids import check_token_ids
-from engine.runtime.free_memory import free_memory, gigabytes
+from engine.model.weights import Cut, check_room, cut_after, is_tied, load_network, stored_unembedding
+from engine.runtime.devices import dtype_name, dtype_remark, pick_dtype
+from engine.runtime.free_memory import gigabytes
 from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent
-from store.files.errors import MonosemError, WorkFailed
+from store.files.errors import MonosemError
 
+T = TypeVar("T")
 LARGE = 10**8
 """Bytes of a model from which loading it is announced."""
+STORED = {"BF16": torch.bfloat16, "F16": torch.float16}
+"""Dtypes of weights that a network may be computed in; from all others it is computed in float32."""
 
-__all__ = ["SHORT_NAMES", "LanguageModel", "load_model"]
-
-
-_REPEATED = re.compile(r"(layer|expert|head)s?$")
-"""Settings that count parts of a model, each of which takes time to build, in config.json."""
-MOST_REPEATED = 256
-"""Parts that are built whatever the weights are."""
-UNCHECKED = 1 << 26
-"""Parameters of one tensor up to which the shapes in config.json are not compared with the size of the weights."""
+__all__ = ["SHORT_NAMES", "LanguageModel", "describe_model", "load_model", "rehearsed"]
 
 
-@dataclass(frozen=True, eq=False)
+class Origin(NamedTuple):
+    """The source of the weights of a model, and its network without them."""
+
+    files: ModelFiles
+    config: PreTrainedConfig
+    shell: PreTrainedModel
+    """The whole network on the meta device, in the dtype to compute in."""
+    progress: Progress
+
+
+@dataclass(eq=False)
 class LanguageModel:
-    """A causal language model, frozen and in evaluation mode, with its tokenizer."""
+    """A causal language model, frozen and in evaluation mode, with its tokenizer.
+
+    One that `describe_model` returned has neither weights nor a tokenizer: its modules, on the meta device, are enough
+    for sites, shapes and refusals. `load` loads the weights as far as they are needed; running it does so too.
+    """
 
     name: str
     """The model's name as the user wrote it."""
     network: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
-    """None where the model's folder has no tokenizer."""
+    """None where the model's folder has no tokenizer, and before `read_tokenizer`."""
     device: torch.device
     revision: str = ""
     """Commit of the hub repository; empty for a local folder."""
     weight_files: tuple[Path, ...] = ()
+    origin: Origin | None = None
+    """None for a network made otherwise."""
+    loaded: Cut | bool = True
+    """Whether the weights are loaded, or up to where."""
+
+    def load(self, upto: Sequence[str] = ()) -> LanguageModel:
+        """Load the weights of the blocks up to the last of these modules, or all, and return the model itself.
+
+        What is loaded already stays, and is not read again.
+
+        Raises:
+            MonosemError: the weights are unusable.
+            WorkFailed: they do not fit into the device's memory.
+        """
+        if self.origin is None or self.loaded is True:
+            return self
+        files, config, whole, progress = self.origin
+        if not (size := self.missing(upto)):
+            return self
+        check_room(self.name, size, self.device)
+        cut = cut_after(whole, upto)
+        if size >= LARGE:
+            part = f", {cut.kept} of {self.n_layers} layers" if cut else ""
+            progress.say(f"loading {self.name}: {gigabytes(size)}{part}")
+        self.network, self.loaded = whole, False  # a part of the weights is not held twice
+        with _silence():
+            self.network = load_network(files, config, whole.dtype, self.device, cut)
+        self.loaded = cut or True
+        return self
+
+    def missing(self, upto: Sequence[str] = ()) -> int:
+        """Return the bytes of weights that `load` would load."""
+        if self.origin is None or self.loaded is True:
+            return 0
+        files, _, whole, _ = self.origin
+        cut = cut_after(whole, upto)
+        if cut is not None and isinstance(self.loaded, Cut) and self.loaded.kept >= cut.kept:
+            return 0
+        kept = (tensor.size for name, tensor in files.tensors.items() if cut is None or not cut.skips(name))
+        return sum(kept) * int(whole.dtype.itemsize)
+
+    def read_tokenizer(self) -> None:
+        """Read the tokenizer, where there is one and it is not read yet.
+
+        Raises:
+            MonosemError: its files are damaged.
+        """
+        if self.tokenizer is None and self.origin is not None and self.origin.files.has_tokenizer:
+            with _silence():
+                self.tokenizer = _load_tokenizer(self.origin.files)
+
+    @property
+    def whole(self) -> PreTrainedModel:
+        """The network with all its blocks, whose weights may not be loaded."""
+        return self.network if self.origin is None else self.origin.shell
+
+    def unembedding(self) -> torch.Tensor:
+        """Return the matrix that turns the stream into logits [V, d_model], which is loaded alone if it is not yet."""
+        weight_VM = getattr(self.network.get_output_embeddings(), "weight", None)
+        if self.origin is not None and (weight_VM is None or weight_VM.is_meta):
+            whole = self.origin.shell
+            weight_VM = None if is_tied(whole) else stored_unembedding(self.origin.files)
+            if weight_VM is None or weight_VM.shape != whole.get_output_embeddings().weight.shape:
+                weight_VM = self.load().network.get_output_embeddings().weight
+        assert isinstance(weight_VM, torch.Tensor)
+        return weight_VM.detach().to(self.device, self.network.dtype)
 
     @cached_property
     def digest(self) -> str:
@@ -123,26 +197,53 @@ class LanguageModel:
 def load_model(
     name: str, *, device: torch.device, dtype: torch.dtype, progress: Progress | None = None
 ) -> LanguageModel:
-    """Load a model from a folder, a run, a short name or a hub id, without running code that comes with it.
+    """Load a model and its tokenizer; see `describe_model` and `LanguageModel.load`."""
+    lm = describe_model(name, device=device, dtype=dtype_name(dtype), progress=progress)
+    lm.load()
+    lm.read_tokenizer()
+    return lm
 
-    Silences transformers and the hub's client for the rest of the process: standard output is for results, and the
-    terminal may belong to the app.
+
+def describe_model(name: str, *, device: torch.device, dtype: str, progress: Progress | None = None) -> LanguageModel:
+    """Find a model in a folder, a run, under a short name or a hub id, and describe it without reading its weights.
+
+    Code that comes with it is not run. Silences transformers and the hub's client for the rest of the process:
+    standard output is for results, and the terminal may belong to the app.
+
+    Args:
+        name: the model's.
+        device: where it will run.
+        dtype: type to compute in; `auto` picks one by the weights and the device, and reports another than theirs.
+        progress: receives reports, also of loading.
 
     Raises:
         MonosemError: there is no such model, or it is unusable.
-        WorkFailed: it does not fit into the device's memory.
     """
+    progress = progress or Silent()
     with _silence():
-        files = find_model(name, progress or Silent())
-        _check_config(files)
-        size = _check_room(files, dtype, device)
-        if size >= LARGE and progress is not None:
-            progress.say(f"loading {name}: {gigabytes(size)}")
-        network = _load_network(files, dtype)
-        tokenizer = _load_tokenizer(files) if files.has_tokenizer else None
-        network = _place(network, name, device)
-        widen_heads(network, device)
-    return LanguageModel(name, network, tokenizer, device, files.revision, files.weights)
+        files = find_model(name, progress)
+        own = STORED.get(files.dtype, torch.float32)
+        chosen = pick_dtype(dtype, device, own)
+        config = read_config(files)
+        network = shell(files, config, chosen)
+    if remark := dtype_remark(dtype, chosen, own, device):
+        progress.say(remark)
+    origin = Origin(files, config, network, progress)
+    return LanguageModel(name, network, None, device, files.revision, files.weights, origin, loaded=False)
+
+
+def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
+    """Return what `run` sees of a forward pass whose numbers do not matter: a large model's is on no real tensors.
+
+    Where an architecture cannot run without numbers, the weights are loaded.
+    """
+    if lm.loaded is False and lm.origin is not None and lm.origin.files.n_bytes >= LARGE:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        with suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):
+            return run()
+    lm.load()
+    return run()
 
 
 @contextmanager
@@ -156,127 +257,9 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _check_config(files: ModelFiles) -> None:
-    """Refuse a configuration that no causal language model can be built from, or a larger one than the weights are."""
-    path = files.folder / "config.json"
-    try:
-        numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
-    except ValueError as error:
-        raise MonosemError(f"{path} is not a valid JSON file: {one_line(error)}") from error
-    for name, value in numbers.items():
-        if _REPEATED.search(name) and value > max(MOST_REPEATED, len(files.sizes)):
-            raise _claims(path, f"{name} is {value:,}", f"{len(files.sizes):,} tensors")
-    try:
-        config = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # configuration classes fail in many ways
-        if "trust_remote_code" in str(error):
-            raise MonosemError(
-                f"{files.folder} needs program code of its own to load; monosem never runs code from a model",
-                "Use a model whose architecture transformers knows.",
-            ) from None
-        if "does not recognize this architecture" in str(error):
-            raise MonosemError(
-                f"{path} names an architecture that transformers {transformers.__version__} does not know",
-                "A newer transformers may know it.",
-            ) from None
-        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
-    if type(config) not in AutoModelForCausalLM._model_mapping:
-        raise MonosemError(
-            f"{files.folder} is a {config.model_type} model, which has no causal language-model head",
-            "monosem needs a model that predicts the next token.",
-        )
-    largest = [1, 1, *sorted(abs(value) for value in numbers.values())][-2:]
-    if prod(largest) > UNCHECKED:
-        try:
-            with torch.device("meta"):
-                shell = AutoModelForCausalLM.from_config(config)
-            claimed = sum(parameter.numel() for parameter in shell.parameters())
-        except Exception as error:  # shapes beyond every integer, among others
-            raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
-        if claimed > 8 * files.n_bytes:
-            raise _claims(path, f"it describes {claimed:,} parameters", f"{files.n_bytes:,} bytes")
-
-
-def _integers(value: Any) -> Iterator[tuple[str, int]]:
-    """Yield the integers of a configuration and of those inside it, by name."""
-    for name, inner in value.items() if isinstance(value, dict) else ():
-        if isinstance(inner, dict):
-            yield from _integers(inner)
-        elif isinstance(inner, int):
-            yield name, inner
-
-
-def _claims(path: Path, what: str, there: str) -> MonosemError:
-    return MonosemError(f"{path}: {what}, and the weights are {there}", "Fetch or copy the model again.")
-
-
-def _check_room(files: ModelFiles, dtype: torch.dtype, device: torch.device) -> int:
-    """Return the bytes of a model. Refuse one that does not fit; weights for a GPU pass through host memory too."""
-    needed = sum(files.sizes) * dtype.itemsize
-    on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-    for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
-        if free is not None and needed > free:
-            raise MonosemError(
-                f"{files.folder} needs {gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free",
-                "Use `dtype=bfloat16`, a smaller model, or a machine with more memory.",
-            )
-    return needed
-
-
-def _load_network(files: ModelFiles, dtype: torch.dtype) -> PreTrainedModel:
-    try:
-        network, info = AutoModelForCausalLM.from_pretrained(
-            files.folder,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # so that the report names the tensor
-            output_loading_info=True,
-        )
-    except Exception as error:  # any of hundreds of architectures, with files of any origin
-        raise MonosemError(f"cannot load the model in {files.folder}: {one_line(error)}") from error
-    _check_loaded(files, network, info)
-    return network.eval().requires_grad_(False)
-
-
-def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, Any]) -> None:
-    """Refuse weights that do not fill the network: transformers would initialise the rest at random."""
-    missing, mismatched = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
-    head = next((name for name, part in network.named_modules() if part is network.get_output_embeddings()), "")
-    if f"{head}.weight" in missing:
-        raise MonosemError(
-            f"{files.folder} holds a model without its language-model head ({head}.weight is missing)",
-            "monosem needs a model that predicts the next token.",
-        )
-    if missing:
-        raise MonosemError(
-            f"{files.folder}: the weights lack {len(missing)} tensors that config.json asks for, first {missing[0]}",
-            "Fetch or copy the model again, all files together.",
-        )
-    if mismatched:
-        name, found, wanted = mismatched[0]
-        raise MonosemError(
-            f"{files.folder}: config.json wants {name} to be {list(wanted)}, but the weights have {list(found)}",
-            "Fetch or copy the model again, all files together.",
-        )
-
-
 def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
     check_token_ids(files.folder)
     try:
         return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # JSON errors, KeyErrors, missing packages
         raise MonosemError(f"the tokenizer in {files.folder} cannot be read: {one_line(error)}") from error
-
-
-def _place(network: PreTrainedModel, name: str, device: torch.device) -> PreTrainedModel:
-    try:
-        return network.to(device)
-    except torch.OutOfMemoryError as error:
-        raise WorkFailed(
-            f"{name} does not fit into the memory of {device}",
-            "Use `dtype=bfloat16`, a smaller model, or `device=cpu`.",
-        ) from error

@@ -6,10 +6,12 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -35,6 +37,15 @@ _UNWANTED = ("*/*",)  # folders of a repository hold the same model in other for
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
+class TensorShape(NamedTuple):
+    """A tensor in a file."""
+
+    size: int
+    """Parameters."""
+    dtype: str
+    """As the file names it: `F32`, `BF16`, …"""
+
+
 @dataclass(frozen=True)
 class ModelFiles:
     """A model on this disk."""
@@ -47,13 +58,23 @@ class ModelFiles:
     """Commit of the hub repository; empty for a folder."""
 
     @cached_property
-    def sizes(self) -> tuple[int, ...]:
-        """Parameters of each tensor in all weight files, from their headers."""
-        found: list[int] = []
+    def tensors(self) -> dict[str, TensorShape]:
+        """Every tensor in the weight files by name, from their headers."""
+        found = {}
         for path in self.weights:
             with safe_open(path, framework="pt") as file:
-                found += [prod(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
-        return tuple(found)
+                for name in file.keys():  # noqa: SIM118
+                    part = file.get_slice(name)
+                    found[name] = TensorShape(prod(part.get_shape()), part.get_dtype())
+        return found
+
+    @cached_property
+    def dtype(self) -> str:
+        """The dtype of most parameters: `F32`, `BF16`, `F16`, …"""
+        sizes = Counter[str]()
+        for tensor in self.tensors.values():
+            sizes[tensor.dtype] += tensor.size
+        return max(sizes, key=lambda name: sizes[name], default="F32")
 
     @property
     def n_bytes(self) -> int:

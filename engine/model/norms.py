@@ -70,14 +70,14 @@ def norm_at(lm: LanguageModel, path: str, width: int) -> Norm | None:
 
 def final_norm(lm: LanguageModel) -> Norm | None:
     """Return the norm between the last block and the unembedding; None where something else lies between them."""
-    head = lm.network.get_output_embeddings()
-    others = [part for part in lm.network.children() if part is not head and next(part.parameters(), None) is not None]
+    head = lm.whole.get_output_embeddings()
+    others = [part for part in lm.whole.children() if part is not head and next(part.parameters(), None) is not None]
     try:
         path = blocks_path(lm).rpartition(".")[0]
     except MonosemError:
         return None
     if head is None or len(others) != 1 or lm.d_model != head.weight.shape[1]:
         return None
-    beside = lm.network.get_submodule(path).named_children()
+    beside = lm.whole.get_submodule(path).named_children()
     norms = [f"{path}.{name}" for name, part in beside if "norm" in (name + type(part).__name__).lower()]
     return next((found for name in reversed(norms) if (found := norm_at(lm, name, lm.d_model))), None)

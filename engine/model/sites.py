@@ -23,8 +23,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from engine.model.blocks import Block, Side, hidden_in, propose_block, tensor_in
-from engine.model.language_model import LanguageModel
+from engine.model.blocks import Block, CannotRun, Side, blocks_path, hidden_in, propose_block, tensor_in
+from engine.model.language_model import LanguageModel, rehearsed
 from engine.model.site_proof import disproved
 from store.files.errors import MonosemError
 
@@ -64,20 +64,66 @@ class Site:
         return self.name not in SITES
 
 
-_BLOCKS: WeakKeyDictionary[LanguageModel, dict[int, Block]] = WeakKeyDictionary()
+_BLOCKS: WeakKeyDictionary[LanguageModel, dict[int, tuple[Block, bool]]] = WeakKeyDictionary()
+"""Blocks by layer, and whether their sites are proven."""
 
 
 def block_of(lm: LanguageModel, layer: int) -> Block:
-    """Return where a block holds its sites, proven; the first request runs a few tokens twice.
+    """Return where a block holds its sites: proven once weights are loaded, by running a few tokens twice.
 
     Raises:
         MonosemError: its blocks do not pass on one vector per token.
     """
     known = _BLOCKS.setdefault(lm, {})
-    if layer not in known:
-        proposed = propose_block(lm, layer)
-        known[layer] = replace(proposed, missing=disproved(lm, proposed) | proposed.missing)
-    return known[layer]
+    block, proven = known.get(layer, (None, False))
+    if block is None:
+        block = _proposed(lm, layer)
+    if not proven and lm.loaded is not False:
+        lm.load([block.path])
+        block, proven = replace(block, missing=disproved(lm, block) | block.missing), True
+    known[layer] = block, proven
+    return block
+
+
+def _proposed(lm: LanguageModel, layer: int) -> Block:
+    """Propose a block, without weights if they are not loaded."""
+
+    def propose() -> Block | MonosemError:
+        try:
+            return propose_block(lm, layer)
+        except CannotRun:
+            raise
+        except MonosemError as refused:  # which needs no weights either
+            return refused
+
+    if lm.loaded is not False:
+        lm.load([f"{blocks_path(lm)}.{layer}"])
+    found = rehearsed(lm, propose) if lm.loaded is False else propose()
+    if isinstance(found, MonosemError):
+        raise found
+    return found
+
+
+def prove(lm: LanguageModel, *sites: Site) -> None:
+    """Prove sites that were resolved before weights were loaded.
+
+    Raises:
+        MonosemError: one does not hold.
+    """
+    for site in sites:
+        if site.layer is not None:
+            _refuse_missing(lm, site.name, site.layer)
+
+
+def _refuse_missing(lm: LanguageModel, site: str, layer: int) -> Block:
+    block = block_of(lm, layer)
+    if site in block.missing:
+        others = [name for name in SITES if name not in block.missing]
+        raise MonosemError(
+            f"{lm.name} has no {site} in layer {layer}: the block {block.missing[site]}",
+            f"Use {', '.join(others)}, or a module path such as {block.path}.",
+        )
+    return block
 
 
 def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
@@ -112,13 +158,7 @@ def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
         raise MonosemError(f"{site} needs a layer", f"Add `layer`, from 0 to {lm.n_layers - 1}.")
     if not 0 <= layer < lm.n_layers:
         raise MonosemError(f"{lm.name} has no layer {layer}", f"Its layers are 0 to {lm.n_layers - 1}.")
-    block = block_of(lm, layer)
-    if site in block.missing:
-        others = [name for name in SITES if name not in block.missing]
-        raise MonosemError(
-            f"{lm.name} has no {site} in layer {layer}: the block {block.missing[site]}",
-            f"Use {', '.join(others)}, or a module path such as {block.path}.",
-        )
+    block = _refuse_missing(lm, site, layer)
     place = block.places[site]
     return Site(
         site,
@@ -135,14 +175,19 @@ def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
 
 def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
     """Run two short contexts to see the module's input or output: its shape cannot be known otherwise."""
-    tokens_BT = torch.zeros(2, 3, dtype=torch.long, device=lm.device)
-    raw, seen = Site(site, None, 0, path, side), list[torch.Tensor | None]()
-    with attach(lm, raw, seen.append), torch.no_grad():
-        lm.network(input_ids=tokens_BT, use_cache=False)
+    raw = Site(site, None, 0, path, side)
+
+    def run() -> list[torch.Tensor | None]:
+        seen: list[torch.Tensor | None] = []
+        with attach(lm, raw, seen.append), torch.no_grad():
+            lm.network(input_ids=torch.zeros(2, 3, dtype=torch.long, device=lm.network.device), use_cache=False)
+        return seen
+
+    seen = rehearsed(lm, run)
     if not seen:
         raise MonosemError(f"{path} never runs in {lm.name}", f"Give a module that computes{_children(lm, path)}.")
     acts = seen[0]
-    if acts is None or acts.ndim != 3 or acts.shape[:2] != tokens_BT.shape or not acts.is_floating_point():
+    if acts is None or acts.ndim != 3 or acts.shape[:2] != (2, 3) or not acts.is_floating_point():
         shape = "not a tensor" if acts is None else f"{list(acts.shape)} for 2 contexts of 3 tokens"
         raise MonosemError(f"the {side} of {path} is not one vector per token: {shape}", "Choose another module.")
     return replace(raw, d_in=acts.shape[2])

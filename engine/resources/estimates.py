@@ -131,9 +131,8 @@ class ModelWork:
 
     @property
     def logit_bytes(self) -> int:
-        """Bytes of the evaluation's logits: as computed, in float32, and their softmax."""
-        made = min(FLOAT * self.vocab * FORWARD_TOKENS, LOGIT_BYTES)
-        return 3 * max(made, FLOAT * self.vocab * self.context)
+        """Bytes of the evaluation's logits: some rows of two passes, and what the head makes of them."""
+        return 3 * min(FLOAT * self.vocab * FORWARD_TOKENS, LOGIT_BYTES)
 
 
 def index_bytes(n_active: int, d_sae: int, tokens: int) -> int:

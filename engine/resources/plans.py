@@ -13,6 +13,7 @@ from engine.corpus.data_argument import Files
 from engine.corpus.documents import Corpus
 from engine.corpus.reading_order import HELD_OUT_EVERY
 from engine.data.arrays import Array
+from engine.evaluation.size import MOST, evaluation_size
 from engine.jobs.activation_source import Reader
 from engine.jobs.subject import Subject
 from engine.model.sites import Site
@@ -46,7 +47,7 @@ SAMPLED, MARGIN = 100, 1.1
 """Documents from which a corpus's tokens are estimated, and the margin because they may differ from the rest."""
 
 
-def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array, eval_tokens: int) -> Plan:
+def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array) -> Plan:
     """Return what training needs, for autoencoders that share one pass.
 
     A training from shards loads model and text only at its end; they are neither opened for the plan nor counted.
@@ -65,13 +66,17 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
     if subject is not None:
         model = model_work(subject)
         stages.insert(0, Stage("activations", steps))
-        work.append(model.forward)
+        work += [model.forward, *_weights(subject, "evaluating" if settings.index else "")]
         host.append(_text(subject.corpus))
         if settings.index:
             there = tokens_in(subject)
             index_tokens = min(index_tokens, there or index_tokens)
-            held_out = min(eval_tokens, there // HELD_OUT_EVERY + 1 if there else eval_tokens)
-            stages += [Stage("evaluation", held_out * len(saes)), Stage("index", index_tokens * len(saes))]
+            sizes = [evaluation_size(reader.settings, reader.spec, subject.lm) for reader in readers]
+            most = there // HELD_OUT_EVERY + 1 if there else MOST
+            held_out = min(most, max(size.tokens for size in sizes))
+            # Of the evaluation's time, what reconstruction takes on all its tokens is no more than CE takes.
+            ce_tokens = sum(min(most, 2 * size.ce_tokens) for size in sizes)
+            stages += [Stage("evaluation", ce_tokens), Stage("index", index_tokens * len(saes))]
             # They are evaluated and indexed one after another: the largest needs the most.
             largest_sae = max(saes, key=lambda sae: sae.parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")
@@ -102,7 +107,7 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     sae, model = _sae_work(spec), model_work(subject)
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
-    work = [model.forward, *looking_needs(sae, model, tokens, "indexing")]
+    work = [model.forward, *_weights(subject), *looking_needs(sae, model, tokens, "indexing")]
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
@@ -115,7 +120,7 @@ def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_
     acts = site.d_in * _width(keep)
     host = [Need("a shard, twice", 2 * min(tokens * acts, shard_bytes), "`keep`"), _text(subject.corpus)]
     disk = [Need("activations", tokens * (acts + 16), "`tokens`, `keep`", kept=tokens * (acts + 16))]
-    work, stages = [model_work(subject).forward], [Stage("activations", tokens)]
+    work, stages = [model_work(subject).forward, *_weights(subject)], [Stage("activations", tokens)]
     return _plan("extract", disk, host, work, stages, subject.settings.device)
 
 
@@ -131,6 +136,13 @@ def model_work(subject: Subject) -> ModelWork:
     lm = subject.lm
     row_bytes = lm.network.dtype.itemsize
     return ModelWork(d_model=lm.d_model, vocab=lm.vocab_size, context=subject.context, row_bytes=row_bytes)
+
+
+def _weights(subject: Subject, whole_in: str = "") -> list[Need]:
+    """Weights still to be loaded: up to the site, and in the phase `whole_in`, if there is one, the rest."""
+    part, whole = (subject.lm.missing(upto) for upto in ([site.module for site in subject.sites()], ()))
+    rest = Need("layers after the site", whole - part, "`model`", whole_in)
+    return [Need("the language model", part, "`model`"), *([rest] if whole_in else [])]
 
 
 def _text(corpus: Corpus) -> Need:
@@ -164,5 +176,5 @@ def _plan(command: str, disk: list[Need], host: list[Need], work: list[Need], st
 
 
 def _width(dtype: str) -> int:
-    """Return the bytes of a stored value; float64 is read as float32."""
-    return 4 if dtype == "float64" else np.dtype(DTYPES[dtype]).itemsize
+    """Return the bytes of a stored value; float64 is read as float32, and "auto" is one of 16 bits."""
+    return {"float64": 4, "auto": 2}.get(dtype) or np.dtype(DTYPES[dtype]).itemsize

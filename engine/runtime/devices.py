@@ -14,6 +14,8 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+OLD_AUTO = "auto32"
+"""`auto` as runs of 0.1 have it: every model is taken for one in float32."""
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
 """Packages whose versions a run's provenance records."""
 
@@ -45,18 +47,55 @@ def _check_cuda(name: str, number: int) -> None:
         raise MonosemError(f"{name} was asked for, but the last CUDA GPU here is cuda:{count - 1}")
 
 
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the dtype for `auto`, `float32`, `bfloat16` or `float16`; auto is bfloat16 on GPUs with native support.
+def pick_dtype(name: str, device: torch.device, own: torch.dtype = torch.float32) -> torch.dtype:
+    """Return the dtype for `auto`, `float32`, `bfloat16` or `float16`; `own` is that of the model's weights.
+
+    `auto` is the model's own where the device multiplies it natively, else float32; a model in float32 is computed in
+    bfloat16 by GPUs that multiply it natively.
 
     Raises:
         MonosemError: the name is not a dtype's.
     """
-    if name == "auto":
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if native else torch.float32
+    if name in ("auto", OLD_AUTO):
+        half = own if own.itemsize == 2 and name == "auto" else torch.bfloat16 if device.type == "cuda" else None
+        return half if half is not None and multiplies(half, device) else torch.float32
     if name not in DTYPES:
         raise MonosemError(f"no dtype is called {name!r}", f"Use auto, {', '.join(DTYPES)}.")
     return DTYPES[name]
+
+
+def dtype_remark(name: str, chosen: torch.dtype, own: torch.dtype, device: torch.device) -> str:
+    """Return why `auto` chose another dtype than the model's own, or that the one asked for is emulated; else ""."""
+    where, type_ = "this processor" if device.type == "cpu" else "this GPU", dtype_name(chosen)
+    if chosen.itemsize == 2 and not multiplies(chosen, device) and device.type != "mps":
+        return f"{where} does not multiply {type_} natively: float32 may be faster"
+    if name != "auto" or chosen == own:
+        return ""
+    if own.itemsize == 2:
+        return f"computing in {type_}: {where} does not multiply the model's {dtype_name(own)} natively"
+    return f"computing in {type_}" + f", faster on {where} than the model's {dtype_name(own)}" * (chosen.itemsize == 2)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return `bfloat16` for torch.bfloat16."""
+    return str(dtype).removeprefix("torch.")
+
+
+def multiplies(dtype: torch.dtype, device: torch.device) -> bool:
+    """Return whether the device multiplies matrices in a 16-bit dtype faster than in float32, without emulation."""
+    if device.type == "cuda":
+        if dtype == torch.float16:
+            return torch.cuda.get_device_capability(device) >= (7, 0)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        able = torch.cpu.get_capabilities()
+        return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last is ARM's
+    return device.type == "mps" and dtype == torch.float16
+
+
+def products_in_bfloat16(dtype: str, device: torch.device) -> bool:
+    """Return whether training multiplies in bfloat16: when asked to, or with `auto` where that is faster."""
+    return dtype == "bfloat16" or (dtype in ("auto", OLD_AUTO) and multiplies(torch.bfloat16, device))
 
 
 def hardware(device: torch.device) -> str:
@@ -99,18 +138,3 @@ def _cpu_model() -> str:
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def products_in_bfloat16(dtype: str, device: torch.device) -> bool:
-    """Return whether training multiplies in bfloat16: when asked to, or with `auto` where that is faster."""
-    return dtype == "bfloat16" or (dtype == "auto" and multiplies_bfloat16(device))
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether matrix products in bfloat16 are faster than in float32 on this device."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        capability = torch.cpu.get_capabilities()
-        return bool(capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"))
-    return False

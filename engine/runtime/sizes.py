@@ -7,10 +7,16 @@ FORWARD_TOKENS = 8192
 """Tokens per forward pass: enough to use all cores, few enough that attention's memory stays small."""
 ENCODE_BYTES = 1 << 28
 """Most pre-activations made at once outside training."""
-LOGIT_BYTES = 1 << 28
-"""Most logits [B, T, V] made at once, unless one context has more; the same for their float32 copy."""
+LOGIT_BYTES = 1 << 27
+"""Most logits [N, V] of one pass made at once, were they float32; two passes are held at a time."""
+LOSS_BYTES = 1 << 22
+"""Logits whose loss is computed at once on a CPU: no more than its cache holds."""
+HIDDEN_BYTES = 1 << 28
+"""Most hidden states [B, T, D] of all passes of an evaluation held at once, unless one context has more."""
 SAMPLE_ROWS = 16_384
 """Activations whose mean and scale initialise a training."""
+SAMPLE_BYTES = 1 << 28
+"""Most float32 values of them from which outliers are told."""
 WINDOW_BYTES = 1 << 28
 """Most text held for shuffling documents: 256 MiB."""
 LISTED = 10

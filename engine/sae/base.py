@@ -58,6 +58,8 @@ class StepLoss(NamedTuple):
     """True for features active on any token of the batch."""
     n_active: Tensor
     """Active features, summed over the tokens of the batch."""
+    error_BO: Tensor
+    """x - x̂, detached."""
 
 
 class LossParts(NamedTuple):
@@ -234,6 +236,11 @@ class Sae(nn.Module, ABC):
         """Return `pre_acts` of selected features [B, C]."""
         return torch.addmm(self.b_enc[feature_C], self.read_in(x_BD), self.W_enc.T[feature_C].T)
 
+    def reach(self, norm: float) -> Tensor:
+        """Return each feature's activation [F] on an input of this norm along its encoder column."""
+        reach_F: Tensor = self.W_enc.norm(dim=0) * norm + self.b_enc.relu()
+        return reach_F
+
     def loss(self, x_BD: Tensor, dead_F: Tensor | None, warmth: float, y_BO: Tensor | None = None) -> StepLoss:
         """Return the training loss: the architecture's own, plus AuxK while there are dead features.
 
@@ -251,7 +258,8 @@ class Sae(nn.Module, ABC):
             terms["aux"] = aux.detach()
             total = total + weight * aux
         fired_F = step.entries.fired(step.active_V)
-        return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, step.active_V.sum())
+        error_BO, n_active = step.error_BO.detach(), step.active_V.sum()
+        return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, n_active, error_BO)
 
     @abstractmethod
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:

@@ -48,6 +48,11 @@ class GatedSae(Sae):
         b_enc_C, r_mag_C, b_mag_C = (one_F[feature_C] for one_F in (self.b_enc, self.r_mag, self.b_mag))
         return ((pre_BC - b_enc_C) * r_mag_C.exp() + b_mag_C).relu() * (pre_BC > 0)
 
+    def reach(self, norm: float) -> Tensor:
+        """Return each feature's magnitude on an input of this norm along its encoder column."""
+        reach_F: Tensor = self.W_enc.norm(dim=0) * norm * self.r_mag.exp() + self.b_mag.relu()
+        return reach_F
+
     def _step(self, x_BD: Tensor, y_BO: Tensor, dead_F: Tensor | None, warmth: float) -> LossParts:
         """At first most gates are open, so that the entries are dense."""
         del y_BO, dead_F

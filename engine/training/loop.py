@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from engine.data.activations import BlockShuffle, Columns, Meter
+from engine.data.ordinary_tokens import OUTLIERS, OrdinaryBlocks
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
@@ -24,6 +25,7 @@ from engine.training.schedule import CHECKPOINT_SECONDS, CheckpointClock, diverg
 from engine.training.sinks import Sinks
 from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
+from store.files.hdf5_arrays import reading
 from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 EXPLODED = 1000
 """Ratio of the loss to the first one logged from which it has exploded."""
-CARRY = "shuffle.carry"
+CARRY, ORDINARY = "shuffle.carry", "ordinary"
 
 
 @dataclass
@@ -54,8 +56,10 @@ class Member:
         self.first_loss = checkpoint.state.get("first_loss")
         EventLog(self.run.events).rewind(checkpoint.step)
 
-    def log(self, seconds: float) -> TrainEvent:
+    def log(self, seconds: float, outliers: int) -> TrainEvent:
         """Write the log line for the steps since the last one, and start a new tally.
+
+        `outliers` is the number of tokens left out so far.
 
         Raises:
             WorkFailed: the loss is not finite or has exploded.
@@ -74,6 +78,8 @@ class Member:
             grad_norm=float(tally.grad_norm) / tally.steps,
             tok_s=rows / max(seconds, 1e-9),
             terms={name: float(value) / tally.steps for name, value in tally.terms.items()},
+            explained_variance_standardised=trainer.standardised_variance(),
+            outlier_tokens=outliers,
         )
         if not math.isfinite(event.loss):
             raise self.failed(f"the loss is {event.loss}")
@@ -109,6 +115,8 @@ class TrainLoop:
     checkpoint_every: int | None
     """Steps between checkpoints; None for one every `checkpoint_seconds`."""
     progress: Progress
+    ordinary: OrdinaryBlocks | None = None
+    """Leaves outliers out of what is shuffled; None for a source without."""
     meter: Meter | None = None
     """Measures the model's time; None where activations were stored."""
     log_points: ClassVar[int] = 200
@@ -141,18 +149,29 @@ class TrainLoop:
                 EventLog(member.run.events).rewind(0)
             return False
         step = max(common)
-        values, carry_ND = {}, np.empty((0, 0), np.float32)
+        values, carry_ND, limits_2D = {}, np.empty((0, 0), np.float32), np.ones((2, self.shuffle.width), np.float32)
         for number, (member, steps) in enumerate(zip(self.members, found, strict=True)):
             checkpoint = load_checkpoint(steps[step])
-            member.restore(checkpoint)
-            values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
-            if number == 0:
-                carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
-            member.columns.spread(own_ND, carry_ND)
-        self.shuffle.restore(values["shuffle"], carry_ND)
-        self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
+            with reading(steps[step]):
+                member.restore(checkpoint)
+                values, own_ND = checkpoint.state, checkpoint.arrays[CARRY]
+                if number == 0:
+                    carry_ND = np.zeros((len(own_ND), self.shuffle.width), np.float32)
+                member.columns.spread(own_ND, carry_ND)
+                if has_limits := ORDINARY in checkpoint.arrays:
+                    member.columns.spread(checkpoint.arrays[ORDINARY], limits_2D)
+        if self.ordinary is not None:
+            self.ordinary.resume(limits_2D if has_limits else None)
+        with reading(self.members[-1].run.checkpoints / f"step-{step}.h5"):
+            self.shuffle.restore(values["shuffle"], carry_ND)
+            self.seconds, self.logged_at = float(values["seconds"]), float(values["logged_at"])
         self.progress.say(f"resumed at step {step} of {self.members[0].trainer.settings.steps}")
         return True
+
+    @property
+    def outliers(self) -> int:
+        """Outliers left out up to the end of the current block."""
+        return int(self.shuffle.after.get(OUTLIERS, 0))
 
     @property
     def step_count(self) -> int:
@@ -173,6 +192,9 @@ class TrainLoop:
             sample_ND = self._first_rows()
             for member in self.members:
                 member.trainer.start(*member.columns.of(sample_ND))
+            for place, shares in {} if self.ordinary is None else self.ordinary.shares.items():
+                for line in shares.lines():
+                    self.progress.say(f"{place}: {line}")
         several = f"training {len(self.members)} autoencoders" if len(self.members) > 1 else "training"
         task = self.progress.task(several, settings.tokens, "tokens", self.step_count * settings.batch)
         with stop_request() as request, task as bar:
@@ -180,9 +202,17 @@ class TrainLoop:
         for member in self._going():
             self._guarded(member, member.check_sound)
         self.seconds = time.perf_counter() - began
-        end = EndEvent(tokens=settings.tokens, seconds=self.seconds, tok_s=settings.tokens / max(self.seconds, 1e-9))
+        end = EndEvent(
+            tokens=settings.tokens,
+            seconds=self.seconds,
+            tok_s=settings.tokens / max(self.seconds, 1e-9),
+            outlier_tokens=self.outliers,
+        )
         for member in self._going():
             EventLog(member.run.events).append(end)
+        if self.outliers:
+            part = 100 * self.outliers / (settings.tokens + self.outliers)
+            self.progress.say(f"{self.outliers} outlier tokens ({part:.2g}%) were left out of the training")
         self._say_shares(time.perf_counter() - here)
 
     def _first_rows(self) -> torch.Tensor:
@@ -231,7 +261,7 @@ class TrainLoop:
                 member.trainer.step(*member.columns.of(rows_ND))
             step, now = self.step_count, time.perf_counter()
             if step % log_every == 0 or step == settings.steps:
-                events = [self._guarded(member, partial(member.log, now - logged)) for member in self._going()]
+                events = [self._guarded(one, partial(one.log, now - logged, self.outliers)) for one in self._going()]
                 bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
                 logged, shown = now, step
             if request.asked or clock.is_due(step):
@@ -256,6 +286,8 @@ class TrainLoop:
             values, arrays = member.trainer.state()
             state = {"trainer": values, "shuffle": shuffle, "first_loss": member.first_loss} | times
             arrays[CARRY] = member.columns.join(carry_ND)
+            if self.ordinary is not None and self.ordinary.ordinary is not None:
+                arrays[ORDINARY] = member.columns.join(self.ordinary.ordinary.limits_2D)
             written.append(
                 save_checkpoint(member.run.checkpoints, Checkpoint(member.trainer.step_count, arrays, state))
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -31,8 +32,9 @@ class Sink(Protocol):
 
 def scalars(event: TrainEvent) -> dict[str, float]:
     """Return the numbers of a line by name, the loss's parts as `terms/NAME`."""
-    names = ("loss", "l0", "explained_variance", "dead", "lr", "grad_norm", "tok_s")
-    return {name: float(getattr(event, name)) for name in names} | {
+    names = [field.name for field in fields(event) if field.name not in ("step", "tokens", "terms")]
+    values = {name: getattr(event, name) for name in names}
+    return {name: float(value) for name, value in values.items() if value is not None} | {
         f"terms/{name}": value for name, value in event.terms.items()
     }
 

@@ -123,6 +123,8 @@ class SaeTrainer:
         self.silent_F = torch.zeros(settings.sae.d_sae, dtype=torch.int64, device=device)
         """Tokens since each feature last fired."""
         self.tally = Tally()
+        self._last: tuple[Tensor, Tensor] | None = None
+        """Errors and targets of the last batch, scaled."""
         self._resampling = frozenset(resampling_steps(settings.steps)) if self.sae.resamples else frozenset()
 
     def start(self, sample_ND: Tensor, y_NO: Tensor | None = None) -> None:
@@ -179,6 +181,15 @@ class SaeTrainer:
         if self.step_count in self._resampling:
             self._resample(x_BD)
         self.tally.add(loss, grad_norm)
+        self._last = loss.error_BO, x_BD if y_BO is None else y_BO
+
+    def standardised_variance(self) -> float:
+        """Return the explained variance of the last batch with every dimension scaled to the same variance."""
+        assert self._last is not None
+        error_BO, y_BO = self._last
+        variance_O = y_BO.var(0, unbiased=False)
+        explained_O = 1 - error_BO.square().mean(0) / variance_O
+        return float(explained_O[variance_O > 0].mean().nan_to_num())
 
     def _resample(self, x_BD: Tensor) -> None:
         dead_F = self.silent_F >= self.settings.dead_after

@@ -66,6 +66,14 @@ def cosine(value: float) -> str:
     return f"{value:.2f}".replace("-", MINUS)
 
 
+def with_error(value: float, error: float | None, digits: int = 3) -> str:
+    """Format a figure with the digits that its standard error allows, `3.41 ± 0.02`; without one, with `digits`."""
+    if error is None or not 1e-7 < error < math.inf:
+        return f"{value:.{digits}f}"
+    places = max(0, -math.floor(math.log10(error)))
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
 def known(value: float | None, shown: Callable[[float], str] | str, missing: str = "-") -> str:
     """Format a number by a function or a format such as `.3f`; `missing` stands for None."""
     if value is None:

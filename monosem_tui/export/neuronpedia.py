@@ -128,7 +128,7 @@ def _activations(store: FeatureStore, feature: int) -> Iterator[dict[str, Any]]:
     for section in sections(store, feature, top=TOP, intervals=0, before=BEFORE, after=AFTER):
         for example in section.examples:
             yield _example(store, example, -1.0, top, -1.0)
-    rising = store.falling_acts(feature)[::-1].astype(np.float64)
+    rising = store.falling_acts(feature)[::-1] * np.float64(store.unit_F[feature])
     edges = np.linspace(0.0, top, INTERVALS + 1)
     below = np.searchsorted(rising, edges)
     below[-1] = len(rising)

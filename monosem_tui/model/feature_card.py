@@ -34,6 +34,8 @@ class ShownExample:
     position: int
     place: int = 0
     """Corpus position of the peak."""
+    outlier: bool = False
+    """Whether the peak is an outlier token."""
 
     @property
     def act(self) -> float:
@@ -196,7 +198,8 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
     """Convert an example of the store to one that is ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place)
+    outlier = store.layout.is_outlier(place)
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, outlier)
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

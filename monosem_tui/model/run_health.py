@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monosem_tui.draw.numbers import count
+from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
@@ -16,6 +16,7 @@ from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
+from store.run.variance_shares import VarianceShares
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
 """Density below which a feature is ultra-low, and the least indexed tokens to state it."""
@@ -106,7 +107,15 @@ class _Measured:
     d_sae: int | None = None
     explained_variance: float | None = None
     l0: float | None = None
+    fvu: float | None = None
+    cosine: float | None = None
+    norm_ratio: float | None = None
     mse: float | None = None
+    delta_ce: float | None = None
+    delta_ce_se: float | None = None
+    kl: float | None = None
+    kl_se: float | None = None
+    ce_recovered_saelens: float | None = None
     ce_recovered_zero: float | None = None
     ce_recovered_mean: float | None = None
     ce_clean: float | None = None
@@ -115,6 +124,11 @@ class _Measured:
     ce_mean: float | None = None
     tokens: int | None = None
     split: str = ""
+    documents: str = ""
+    explained_variance_ordinary: float | None = None
+    explained_variance_standardised: float | None = None
+    outlier_tokens: int | None = None
+    variance_shares: VarianceShares | None = None
 
 
 def figures(run: OpenRun) -> list[str]:
@@ -129,20 +143,36 @@ def figures(run: OpenRun) -> list[str]:
     for key, name, digits in (
         ("explained_variance", "EV", 3),
         ("l0", "L0", 1),
+        ("fvu", "FVU", 3),
+        ("cosine", "cosine", 3),
+        ("norm_ratio", "norm ratio", 3),
         ("mse", "MSE", 4),
     ):
         value = getattr(found, key)
-        if value is None and key != "mse":
-            value = getattr(record.results, key)
+        if value is None:
+            value = getattr(record.results, key, None)
         if value is not None:
             said.append(f"{name} {value:.{digits}f}")
+    if found.outlier_tokens and found.explained_variance_ordinary is not None:
+        said.append(f"EV {found.explained_variance_ordinary:.3f} without {count(found.outlier_tokens)} outlier tokens")
+    if found.explained_variance_standardised is not None:
+        said.append(f"EV {found.explained_variance_standardised:.3f} (mean over dimensions)")
     zero, mean = found.ce_recovered_zero, found.ce_recovered_mean
     if zero is not None:
         said.append(f"CE recovered {zero:.3f} (zero)" + (f" {mean:.3f} (mean)" if mean is not None else ""))
+    if found.ce_recovered_saelens is not None:
+        said.append(f"{found.ce_recovered_saelens:.3f} (SAELens)")
+    if found.delta_ce is not None:
+        said.append(f"ΔCE {with_error(found.delta_ce, found.delta_ce_se)}")
+    if found.kl is not None:
+        said.append(f"KL {with_error(found.kl, found.kl_se)}")
     losses = {key: getattr(found, f"ce_{key}") for key in ("clean", "sae", "zero", "mean")}
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:
         said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
+    said += found.variance_shares.lines() if found.variance_shares else []
+    if found.documents:
+        said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
 
 

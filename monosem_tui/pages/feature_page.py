@@ -144,6 +144,7 @@ def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
 
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     name, words = section_words(section, card)
+    words += "; ! an outlier token" if any(example.outlier for example in section.examples) else ""
     found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
     where = frame(section.examples, cells - VALUE - 2)
     for example in section.examples:
@@ -154,8 +155,8 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
         key = Key(section.title, example.place)
         found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
         value = fit(activation(example.act), VALUE, ">")
-        heads = [value, *[" " * VALUE] * (len(lines) - 1)]
-        found.lines.extend(line(start, " ", *spans) for start, spans in zip(heads, lines, strict=True))
+        heads = [value + ("!" if example.outlier else " "), *[" " * (VALUE + 1)] * (len(lines) - 1)]
+        found.lines.extend(line(start, *spans) for start, spans in zip(heads, lines, strict=True))
     return found
 
 

@@ -1,7 +1,8 @@
 """Files that a person names for output: none is written over a file of another kind, and no folder is made for them.
 
-A fifo, a character device and the process's own standard output are written into and stay what they are. A link stays
-too: the file it leads to is written. Disks and sockets are refused.
+A fifo, a character device and the process's own standard output are written into and stay what they are; a fifo that
+nobody reads is refused after two seconds. A link stays too: the file it leads to is written. Disks and sockets are
+refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,8 @@ from store.files.errors import MonosemError, disk_errors
 
 _MOST = 10_000
 """Files of one name beside each other, after which something else is wrong."""
+WAIT = 2.0
+"""Seconds in which the reader of a fifo may come."""
 
 
 def write_output(
@@ -97,9 +101,26 @@ def _written_into(path: Path, text: str) -> bool:
     own = _own_stream(path)
     if own:  # its descriptor knows how far it is written; the name of a redirected file does not
         own.flush()
-    with os.fdopen(os.dup(own.fileno()), "wb") if own else path.open("wb") as stream:
+    with os.fdopen(os.dup(own.fileno()) if own else _open_into(path), "wb") as stream:
         stream.write(text.encode())
     return True
+
+
+def _open_into(path: Path) -> int:
+    """Open a device, or a fifo once it has a reader, for writing."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(path.stat().st_mode):
+                raise
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+        if time.monotonic() > end:
+            raise MonosemError(f"nobody reads the fifo {path}", "Start its reader first.")
+        time.sleep(0.02)
 
 
 def _is_written_into(path: Path) -> bool:

@@ -7,14 +7,17 @@ from pathlib import Path
 from store.files.errors import MonosemError
 
 SCHEMA_VERSION = 2
-"""Version of everything that monosem writes. Version 2 splits the ids of more than 65 536 features into two columns
-(`store.index.feature_ids` reads both)."""
+"""Version of what monosem writes, wherever version 2 can say it. Version 2 splits the ids of more than 65 536 features
+into two columns (`store.index.feature_ids` reads both)."""
+NEWEST_VERSION = 3
+"""The newest version that can be read. Version 3 is that of index files whose activations have exponents
+(`store.index.exponents`)."""
 
 
 def check_version(found: int, path: Path) -> None:
     """Refuse a file of a newer schema; every older version still opens."""
-    if found > SCHEMA_VERSION:
+    if found > NEWEST_VERSION:
         raise MonosemError(
-            f"{path} has schema version {found}; this monosem reads up to {SCHEMA_VERSION}",
+            f"{path} has schema version {found}; this monosem reads up to {NEWEST_VERSION}",
             "Upgrade monosem to open it.",
         )

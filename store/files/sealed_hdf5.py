@@ -83,8 +83,10 @@ class _Disk(io.FileIO):
 
 
 @contextmanager
-def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
+def create_sealed(path: Path, kind: str, version: int = SCHEMA_VERSION) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that becomes `path`, sealed, when the block ends well, and vanishes otherwise.
+
+    `version` is the schema version that a reader needs.
 
     Raises:
         MonosemError: the disk is full, or it cannot be written there.
@@ -94,13 +96,13 @@ def create_sealed(path: Path, kind: str) -> Iterator[h5py.File]:
             try:
                 with h5py.File(disk, "w", userblock_size=SEAL_BYTES) as file:
                     file.attrs["kind"] = kind
-                    file.attrs["schema_version"] = SCHEMA_VERSION
+                    file.attrs["schema_version"] = version
                     yield file
                     disk.check()
                     _digest_datasets(file)
             finally:
                 disk.check()  # a full disk is the cause of whatever else went wrong
-        _write_seal(temporary, kind)
+        _write_seal(temporary, kind, version)
 
 
 def read_seal(path: Path) -> Seal:
@@ -180,9 +182,9 @@ def put(group: h5py.Group, name: str, values: NDArray[Any], *, packed: bool = Fa
     return group.create_dataset(name, data=values)
 
 
-def _write_seal(path: Path, kind: str) -> None:
+def _write_seal(path: Path, kind: str, version: int) -> None:
     digest, n_bytes = _digest_file(path), path.stat().st_size
-    line = f"monosem {kind} schema {SCHEMA_VERSION} bytes {n_bytes} sha256 {digest}\n".encode()
+    line = f"monosem {kind} schema {version} bytes {n_bytes} sha256 {digest}\n".encode()
     with disk_errors(path), path.open("r+b") as stream:
         stream.write(line.ljust(SEAL_BYTES, b"\0"))
 

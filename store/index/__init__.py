@@ -6,6 +6,7 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
 
     corpus/tokens                       N int32           vocabulary ids, BOS included
     corpus/counted                      N bool            False where a position does not count
+    corpus/outliers                     Q int64           places of outlier tokens, where there are any
     corpus/contexts/{start,length,document}               per context as the model read it
     corpus/documents/{start,id}                           per document part: its first token, and the document's number
     vocab/strings, vocab/offsets        bytes, V+1        the bytes of every token
@@ -13,15 +14,16 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
     forward/feature_high                nnz uint8         upper bits of `feature`, with more than 65 536 features
     inverted/indptr, token, act         F+1 int64, nnz uint32, nnz float16     by feature, descending by act, then token
     feature/{count,max,sum,quantiles,top_token,top_sum}   from the activations
+    feature/exponent                    F int8            e in activation = stored · 2^e; absent where all are 0
     feature/{decoder_norm,logit_{top,bottom}_{id,value},neighbour_{id,cosine}}    from the weights: F, F×10
     feature/logit_histogram             F×40 uint16/32    vocabulary in equal bins from least to largest logit effect
     feature/neuron_{id,cosine}          F×10              the most aligned MLP neurons, where the site has any
     sae/*                                                 the weights
 
-An activation is active if it is above zero as float16, the precision in which it is stored; values above 65 504 are
-stored as 65 504 and counted in the attribute `clipped`. An entry costs 10 bytes (11 with `feature_high`). Slices of the
-inverted order descend, so the strongest entries, any interval and the histogram are reads of one slice. Pages leave
-out columns that an older file lacks.
+An activation is active if it is above zero as stored, a float16 times its feature's power of two (`exponents`); values
+above 65 504 times that are stored as that and counted in the attribute `clipped`. An entry costs 10 bytes (11 with
+`feature_high`). Slices of the inverted order descend, so the strongest entries, any interval and the histogram are
+reads of one slice. Pages leave out columns that an older file lacks.
 
 How it is built, in one pass (engine.indexing):
 

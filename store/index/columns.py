@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.sealed_hdf5 import put
+from store.index.exponents import Exponents
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Stored quantiles of a feature's non-zero activations."""
@@ -59,6 +60,7 @@ class CorpusColumns:
     indptr: NDArray[np.int64]
     places_FQ: NDArray[np.int64]
     max_F: NDArray[np.float32]
+    """As stored, like the other activations here: without their powers of two."""
     quantiles_FQ: NDArray[np.float32]
     top_token_F: NDArray[np.int32]
     """-1 for features that never fire."""
@@ -67,11 +69,12 @@ class CorpusColumns:
     _whole_F: NDArray[np.int64]
     _units_F: NDArray[np.int64]
     """Sums of activations: whole part, and units of 2⁻²⁴."""
+    _exponent_F: Exponents | None
     _pool: list[NDArray[np.uint64]]
     """Feature, vocabulary id and activation of each entry, packed, for features whose pool is not complete yet."""
 
     @classmethod
-    def empty(cls, count_F: NDArray[np.int64]) -> CorpusColumns:
+    def empty(cls, count_F: NDArray[np.int64], exponent_F: Exponents | None = None) -> CorpusColumns:
         """Return columns without entries; `count_F` is the number of entries that each feature will have."""
         f = len(count_F)
         return cls(
@@ -84,6 +87,7 @@ class CorpusColumns:
             top_sum_F=np.zeros(f, np.float64),
             _whole_F=np.zeros(f, np.int64),
             _units_F=np.zeros(f, np.int64),
+            _exponent_F=exponent_F,
             _pool=[],
         )
 
@@ -173,15 +177,23 @@ class CorpusColumns:
         self.top_token_F[feature[winners]] = (pairs[winners] & _VOCAB_MASK).astype(np.int32)
         self.top_sum_F[feature[winners]] = best
 
+    def by_name(self) -> dict[str, NDArray[Any]]:
+        """Return the columns by their names in files; activations are multiplied by their powers of two."""
+        exponent_F = np.zeros(1, np.int32) if self._exponent_F is None else self._exponent_F.astype(np.int32)
+        return {
+            "count": self.count_F,
+            "max": np.ldexp(self.max_F, exponent_F),
+            "sum": np.ldexp(self.sum_F, exponent_F),
+            "quantiles": np.ldexp(self.quantiles_FQ, exponent_F[:, None]),
+            "top_token": self.top_token_F,
+            "top_sum": np.ldexp(self.top_sum_F, exponent_F),
+        }
+
     def write(self, group: h5py.Group) -> None:
-        """Write datasets count, max, sum, quantiles, top_token and top_sum into `group`."""
-        put(group, "count", self.count_F)
-        put(group, "max", self.max_F)
-        put(group, "sum", self.sum_F)
-        put(group, "quantiles", self.quantiles_FQ)
+        """Write the columns into `group`."""
+        for name, values in self.by_name().items():
+            put(group, name, values)
         group["quantiles"].attrs["q"] = QUANTILES
-        put(group, "top_token", self.top_token_F)
-        put(group, "top_sum", self.top_sum_F)
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:

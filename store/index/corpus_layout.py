@@ -1,4 +1,4 @@
-"""Places of contexts and documents in the indexed corpus, and which of its tokens count."""
+"""Places of contexts and documents in the indexed corpus, which of its tokens count, and which are outliers."""
 
 from __future__ import annotations
 
@@ -54,9 +54,25 @@ class CorpusLayout:
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
 
-    def counted_tokens(self) -> NDArray[np.bool_]:
-        """Read which tokens count [N]."""
-        return self._column("counted")
+    def counted_tokens(self, *, ordinary: bool = False) -> NDArray[np.bool_]:
+        """Read which tokens count [N]; with `ordinary`, outliers do not."""
+        counted_N = self._column("counted")
+        if ordinary:
+            counted_N[self.outliers] = False
+        return counted_N
+
+    @cached_property
+    def outliers(self) -> NDArray[np.int64]:
+        """Places of outlier tokens, ascending; empty in indexes of older versions."""
+        having = [part for part in self._parts if "corpus/outliers" in part.file.names]
+        with reading(self._path):
+            pieces = [part.file.whole("corpus/outliers") + part.first_token for part in having]
+        return np.concatenate([np.empty(0, np.int64), *pieces])
+
+    def is_outlier(self, place: int) -> bool:
+        """Return whether the token at a corpus place is an outlier."""
+        at = int(np.searchsorted(self.outliers, place))
+        return at < len(self.outliers) and int(self.outliers[at]) == place
 
     def _column(self, name: str, *, shifted: bool = False) -> NDArray[Any]:
         """Read a column of all parts; `shifted` turns places in a part into places in the corpus."""

@@ -29,21 +29,24 @@ class FeaturePostings:
 
     token_N: NDArray[np.int64]
     act_N: NDArray[np.float16]
+    """As stored, in units of `unit`."""
+    unit: np.float32
 
     @classmethod
     def of(cls, parts: Sequence[IndexPart], feature: int) -> FeaturePostings:
         """Read a feature's entries from all parts of an index."""
         pieces = [part.stored(*part.span(feature)) for part in parts]
+        unit = parts[0].unit(feature)
         if len(pieces) == 1:
-            return cls(*pieces[0])
+            return cls(*pieces[0], unit)
         token_N, act_N = (np.concatenate(column) for column in zip(*pieces, strict=True))
         # Parts cover rising tokens, so a stable sort leaves equal activations in token order.
         order_N = np.argsort(np.uint16(0xFFFF) - act_N.view(np.uint16), kind="stable")
-        return cls(token_N[order_N], act_N[order_N])
+        return cls(token_N[order_N], act_N[order_N], unit)
 
     def postings(self, wanted: slice | NDArray[np.int64]) -> Postings:
         """Return entries by rank."""
-        return Postings(self.token_N[wanted], self.act_N[wanted].astype(np.float32))
+        return Postings(self.token_N[wanted], self.act_N[wanted].astype(np.float32) * self.unit)
 
     def on(self, start_W: NDArray[np.int64], stop_W: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         """Return the activation on each token of windows start … stop-1; 0 where the feature does not fire."""
@@ -57,6 +60,6 @@ class FeaturePostings:
         return [act[at : at + n] for at, n in zip(begin_W.tolist(), length_W.tolist(), strict=True)]
 
     @cached_property
-    def _by_token(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    def _by_token(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         order_N = np.argsort(self.token_N)
-        return self.token_N[order_N], self.act_N[order_N]
+        return self.token_N[order_N], self.act_N[order_N].astype(np.float32) * self.unit

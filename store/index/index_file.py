@@ -1,12 +1,13 @@
 """One file of the index, opened: the rules for its datasets, and checked reads of them.
 
-Axes: N tokens, C contexts, R runs of documents, E entries, F features, V vocabulary tokens, B bytes, T listed tokens,
-K neighbours, M neurons, H bins, D and O widths of encoder and decoder.
+Axes: N tokens, Q outliers, C contexts, R runs of documents, E entries, F features, V vocabulary tokens, B bytes, T
+listed tokens, K neighbours, M neurons, H bins, D and O widths of encoder and decoder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +20,14 @@ from store.files.array_rules import SAE_RULES, ArrayRule, Lengths, Rules, ValueR
 from store.files.contiguous import ArraySpan, OpenArray
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import open_described
+from store.index.exponents import EXPONENT_RULE, Exponents, units
 
 _TOKENS = str(1 << 24)
 """End (exclusive) of token ids, as `store.index.columns` packs them; embeddings may be padded beyond the vocabulary."""
 _BY_TOKEN: Rules = {
     "corpus/tokens": ArrayRule("i4", "N", low=0, end=_TOKENS),
     "corpus/counted": ArrayRule("?", "N"),
+    "corpus/outliers": ArrayRule("i8", "Q", low=0, end="N", optional=True),
     "corpus/contexts/start": ArrayRule("i8", "C", end="N", order="starts"),
     "corpus/contexts/length": ArrayRule("i4", "C", low=1, end="N+1"),
     "corpus/contexts/document": ArrayRule("i8", "C"),
@@ -43,6 +46,7 @@ _BY_TOKEN: Rules = {
     "feature/top_token": ArrayRule("i4", "F", low=-1, end=_TOKENS),
     "feature/top_sum": ArrayRule("f8", "F", low=0),
     "feature/quantiles": ArrayRule("f4", "F 5", low=0, optional=True),
+    "feature/exponent": EXPONENT_RULE,
 }
 _OF_WEIGHTS: Rules = {
     "vocab/offsets": ArrayRule("i8", "V+1", low=0, end="B+1", order="offsets"),
@@ -57,6 +61,7 @@ _OF_WEIGHTS: Rules = {
     "feature/neighbour_cosine": ArrayRule("f4", "F K"),
     "feature/neuron_id": ArrayRule("i4", "F M", low=0, optional=True),
     "feature/neuron_cosine": ArrayRule("f4", "F M", optional=True),
+    "feature/exponent": EXPONENT_RULE,
     **{f"sae/{name}": rule for name, rule in SAE_RULES.items()},
 }
 RULES: Mapping[str, Rules] = {
@@ -121,6 +126,16 @@ class IndexFile:
         """Read a dataset."""
         return self.values(name).checked(np.asarray(self.file[name][()]), whole=True)
 
+    @cached_property
+    def exponent_F(self) -> Exponents | None:
+        """Exponents of the activations; None where all are 0 (see `store.index.exponents`)."""
+        return self.whole("feature/exponent") if "feature/exponent" in self.names else None
+
+    @cached_property
+    def unit_F(self) -> NDArray[np.float32] | None:
+        """Powers of two by which stored activations are multiplied; None where all are 1."""
+        return None if self.exponent_F is None else units(self.exponent_F)
+
     def check_values(self, block: int) -> None:
         """Check all values of every dataset, `block` rows at a time.
 
@@ -136,7 +151,15 @@ class IndexFile:
 
 def open_segment(path: Path, common: IndexFile) -> IndexFile:
     """Open a segment of the index that a common.h5 belongs to, as `IndexFile.open` does."""
-    return IndexFile.open(path, "segment", {axis: common.lengths[axis] for axis in "FV"})
+    file = IndexFile.open(path, "segment", {axis: common.lengths[axis] for axis in "FV"})
+    with reading(path):
+        if not _same(file.exponent_F, common.exponent_F):
+            raise ValueError("feature/exponent differs from the index's")
+    return file
+
+
+def _same(one_F: Exponents | None, other_F: Exponents | None) -> bool:
+    return one_F is other_F or (one_F is not None and other_F is not None and bool((one_F == other_F).all()))
 
 
 def check_consecutive(spans: Sequence[tuple[int, int]]) -> None:

@@ -91,7 +91,7 @@ class IndexPart:
         self.inverted_indptr, self.inverted_token, self.inverted_act = (
             file.array(f"inverted/{name}") for name in ("indptr", "token", "act")
         )
-        self.file = file
+        self.file, self.unit_F = file, file.unit_F
 
     def column(self, name: str) -> NDArray[Any]:
         """Read a column with one value per feature, over this part's tokens."""
@@ -102,10 +102,21 @@ class IndexPart:
         first, last = self.inverted_indptr[feature : feature + 2]
         return int(first), int(last)
 
-    def entries(self, first: int, last: int) -> Postings:
-        """Read entries first … last-1 of the inverted order."""
+    def unit(self, feature: int) -> np.float32:
+        """Return the activation of a feature that a stored 1 stands for, a power of two."""
+        return np.float32(1) if self.unit_F is None else self.unit_F[feature]
+
+    def entries(self, feature: int, first: int, last: int) -> Postings:
+        """Read entries first … last-1 of the inverted order, all of them a feature's."""
         token, act = self.stored(first, last)
-        return Postings(token, act.astype(np.float32))
+        return Postings(token, act.astype(np.float32) * self.unit(feature))
+
+    def forward_entries(self, first: int, last: int) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.float32]]:
+        """Read features and activations of entries first … last-1 of the forward order."""
+        feature, act = self.forward_feature[first:last], self.forward_act[first:last].astype(np.float32)
+        if self.unit_F is not None:
+            act *= self.unit_F[feature]
+        return feature, act
 
     def stored(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Read corpus places and activations, as stored, of entries first … last-1 of the inverted order."""
@@ -113,7 +124,7 @@ class IndexPart:
         token += self.first_token
         return token, self.inverted_act[first:last]
 
-    def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[Any], NDArray[np.float16]]]:
+    def entries_on(self, vocab: NDArray[np.int64]) -> Iterator[tuple[NDArray[Any], NDArray[np.float32]]]:
         """Yield features and activations of all entries on tokens with one of the ids `vocab`, block by block.
 
         Rows near each other are read together: a read costs as much as some thousands of entries.
@@ -130,8 +141,9 @@ class IndexPart:
             for a, b in zip([0, *far.tolist()], [*far.tolist(), len(place_N)], strict=True):
                 low, high = int(start_N[a]), int(stop_N[b - 1])
                 wanted = inside(start_N[a:b] - low, stop_N[a:b] - start_N[a:b])
-                features.append(self.forward_feature[low:high][wanted])
-                acts.append(self.forward_act[low:high][wanted])
+                feature, act = self.forward_entries(low, high)
+                features.append(feature[wanted])
+                acts.append(act[wanted])
             yield np.concatenate(features), np.concatenate(acts)
 
     def places(self, feature: int) -> NDArray[np.int64]:

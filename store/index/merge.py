@@ -20,6 +20,7 @@ from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.index.columns import CorpusColumns
+from store.index.exponents import Exponents, schema_version
 from store.index.index_file import IndexFile, check_consecutive, open_segment
 from store.index.segment import common_path, covered, read_plan, segment_path
 from store.index.segment_columns import joined, joined_packed
@@ -72,7 +73,11 @@ def merge(
     if found.tokens > most:
         raise MonosemError(f"an index holds up to {most:,} tokens", "Lower `index_tokens`.")
     paths = [segment_path(index, number) for number in range(found.segments)]
-    with reading(index), create_sealed(target, "features") as out, IndexFile.open(common_path(index), "common") as file:
+    with (
+        reading(index),
+        IndexFile.open(common_path(index), "common") as file,
+        create_sealed(target, "features", schema_version(file.exponent_F)) as out,
+    ):
         out.attrs["plan"] = plan.to_json()
         out.attrs["first_token"] = 0
         out.attrs["first_context"] = 0
@@ -82,7 +87,7 @@ def merge(
         check_consecutive([(segment.first_token, segment.n_tokens) for segment in segments])
         _merge_corpus(out, paths)
         _merge_forward(out, paths)
-        _merge_inverted(out, segments, memory)
+        _merge_inverted(out, segments, memory, file.exponent_F)
 
 
 def _located(path: Path, common: IndexFile) -> SegmentArrays:
@@ -100,10 +105,12 @@ def _located(path: Path, common: IndexFile) -> SegmentArrays:
 def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
     totals = {"clipped": 0, "n_tokens": 0, "n_counted": 0}
     first_tokens, begins, before = [], [], None
+    marked: dict[Path, int] = {}
     for path in paths:
         with open_sealed(path, "segment") as file:
             totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
             first_tokens.append(int(file.attrs["first_token"]))
+            marked |= {path: first_tokens[-1]} if "corpus/outliers" in file else {}
             ids = file["corpus/documents/id"]
             begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
             before = ids[-1]
@@ -112,6 +119,8 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
     corpus = out.create_group("corpus")
     joined(corpus, "tokens", paths, "corpus/tokens")
     joined_packed(corpus, "counted", paths, "corpus/counted")
+    if marked:
+        joined(corpus, "outliers", list(marked), "corpus/outliers", add=list(marked.values()))
     contexts, documents = corpus.create_group("contexts"), corpus.create_group("documents")
     joined(contexts, "start", paths, "corpus/contexts/start", add=first_tokens)
     for name in ("length", "document"):
@@ -139,7 +148,9 @@ def _merge_forward(out: h5py.File, paths: Sequence[Path]) -> None:
             joined(forward, name, paths, f"forward/{name}")
 
 
-def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: int) -> None:
+def _merge_inverted(
+    out: h5py.File, segments: Sequence[SegmentArrays], memory: int, exponent_F: Exponents | None
+) -> None:
     """Write inverted/* and the columns that follow from it, piece by piece."""
     vocabulary = _Vocabulary(segments, memory // 4)
     budget = max(1, min(memory - vocabulary.n_bytes, MERGE_BYTES) // BYTES_PER_ENTRY)
@@ -151,7 +162,7 @@ def _merge_inverted(out: h5py.File, segments: Sequence[SegmentArrays], memory: i
     put(inverted, "indptr", indptr)
     token_out = inverted.create_dataset("token", (int(indptr[-1]),), np.uint32)
     act_out = inverted.create_dataset("act", (int(indptr[-1]),), np.float16)
-    columns = CorpusColumns.empty(count)
+    columns = CorpusColumns.empty(count, exponent_F)
     at = 0
     with closing(_prefetched(_pieces(segments, count, indptr, budget), segments)) as blocks:
         for block in blocks:

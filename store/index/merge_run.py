@@ -73,7 +73,8 @@ def _readable(coverage: Callable[[Path], IndexCoverage | None], path: Path) -> I
 def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) -> IndexCoverage:
     """Merge a run's segments into features.h5, and remove them if they cover the plan.
 
-    Segments of an unfinished index stay, so that it can still be finished. The caller holds the run's lock.
+    Segments of an unfinished index stay, so that it can still be finished. A finished index stays as it is. The caller
+    holds the run's lock.
 
     Args:
         run: a run with an index being built.
@@ -85,6 +86,8 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
         MonosemError: there is nothing to merge, or `partial` or `overwrite` was needed and not given.
     """
     segments, features = segments_coverage(run.index), features_coverage(run.features)
+    if segments is None and features is not None and features.complete:
+        return features
     if segments is None:
         raise _nothing_to_merge(run, features)
     if features == segments:

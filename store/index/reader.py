@@ -90,6 +90,13 @@ class FeatureStore(OpenIndex):
             )
 
     @cached_property
+    def unit_F(self) -> NDArray[np.float32]:
+        """Powers of two by which the stored activations of each feature are multiplied."""
+        with reading(self.path):
+            unit_F = self._common.unit_F
+        return np.ones(self.d_sae, np.float32) if unit_F is None else unit_F
+
+    @cached_property
     def totals(self) -> ColumnTotals:
         """The stored columns that `columns` follow from."""
         with reading(self.path):
@@ -137,7 +144,7 @@ class FeatureStore(OpenIndex):
                 return whole.postings(slice(start, stop if stop is None else max(stop, 0)))
             first, last = self._parts[0].span(feature)
             end = last if stop is None else min(first + stop, last)
-            return self._parts[0].entries(min(first + start, end), end)
+            return self._parts[0].entries(feature, min(first + start, end), end)
 
     def at_ranks(self, feature: int, ranks_R: NDArray[np.int64]) -> Postings:
         """Return a feature's entries of some ranks, in the order of `ranks_R`.
@@ -161,7 +168,7 @@ class FeatureStore(OpenIndex):
         return Postings(np.concatenate([p.token for p in pieces]), np.concatenate([p.act for p in pieces]))
 
     def falling_acts(self, feature: int) -> NDArray[np.float16]:
-        """Return a feature's activations as stored, the strongest first."""
+        """Return a feature's activations as stored, in units of `unit_F`, the strongest first."""
         self.check_feature(feature)
         with reading(self.path):
             if (whole := self._whole(feature)) is not None:
@@ -235,8 +242,9 @@ class FeatureStore(OpenIndex):
         with reading(self.path):
             for part, a, b in self._spans(start, stop):
                 edges = part.forward_indptr[a : b + 1]
-                features.append(part.forward_feature[edges[0] : edges[-1]].astype(np.int64))
-                acts.append(part.forward_act[edges[0] : edges[-1]].astype(np.float32))
+                feature, act = part.forward_entries(int(edges[0]), int(edges[-1]))
+                features.append(feature.astype(np.int64))
+                acts.append(act)
                 indptr.append(edges[1:] - edges[0] + indptr[-1][-1])
         empty = np.empty(0, np.float32)
         return SparseRows(

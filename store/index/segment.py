@@ -24,6 +24,7 @@ from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_sealed, put
 from store.files.typed_json import decode, parse
 from store.index.columns import CorpusColumns
+from store.index.exponents import Exponents, schema_version, units
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.index_file import IndexFile
 from store.index.vocabulary import Vocabulary
@@ -86,6 +87,8 @@ class StaticColumns:
     neuron_id_FT: NDArray[np.int32] | None = None
     """MLP neurons whose output directions are nearest by |cosine|, nearest first; see SaeSpec.neuron_layer."""
     neuron_cosine_FT: NDArray[np.float32] | None = None
+    exponent_F: Exponents | None = None
+    """Exponents of the activations in all segments (see `store.index.exponents`); None where all are 0."""
 
 
 class SparseRows(NamedTuple):
@@ -106,6 +109,8 @@ class TokenRows:
     document_N: NDArray[np.int64]
     """Number of the document each token is from."""
     length_C: NDArray[np.int32]
+    outlier_N: NDArray[np.bool_] | None = None
+    """Which tokens are outliers; None for none."""
 
 
 def common_path(index: Path) -> Path:
@@ -158,7 +163,7 @@ def discard(index: Path) -> None:
 
 def write_common(index: Path, plan: IndexPlan, vocabulary: Vocabulary, sae: SaeWeights, columns: StaticColumns) -> None:
     """Write index/common.h5, before the first segment."""
-    with create_sealed(common_path(index), "common") as file:
+    with create_sealed(common_path(index), "common", schema_version(columns.exponent_F)) as file:
         file.attrs["plan"] = plan.to_json()
         vocabulary.write(file.create_group("vocab"))
         sae.write(file.create_group("sae"))
@@ -183,10 +188,11 @@ class SegmentBuilder:
     most_tokens = 1 << TOKEN_BITS
     """Tokens of a segment at most."""
 
-    def __init__(self, d_sae: int) -> None:
+    def __init__(self, d_sae: int, exponent_F: Exponents | None = None) -> None:
         if d_sae >= 1 << FEATURE_BITS:
             raise MonosemError(f"the index holds up to {1 << FEATURE_BITS} features, not {d_sae}")
-        self._d_sae = d_sae
+        self._d_sae, self._exponent_F = d_sae, exponent_F
+        self._per_act_F = None if exponent_F is None else units(-exponent_F)
         self._rows: list[TokenRows] = []
         self._counts: list[NDArray[np.int32]] = []
         self._features: list[NDArray[np.unsignedinteger[Any]]] = []
@@ -197,28 +203,34 @@ class SegmentBuilder:
         self.n_tokens = 0
         """Tokens collected so far."""
         self.clipped = 0
-        """Activations above float16's maximum, stored as that maximum; positions that do not count are not stored."""
+        """Activations above what a float16 and its exponent hold, stored as the most that they hold."""
+        self.lost = 0
+        """Activations below what they hold, not stored. Positions that do not count are never stored."""
 
     def add(self, rows: TokenRows, active: SparseRows) -> None:
         """Append whole contexts and their activations.
 
-        An activation counts as active if it is above zero as float16, so that counts are those of stored entries.
+        An activation counts as active if it is above zero as stored, so that counts are those of stored entries.
         """
         n_tokens = len(rows.token_N)
         if self.n_tokens + n_tokens > self.most_tokens:
             raise ValueError(f"a segment holds up to {self.most_tokens} tokens, not {self.n_tokens + n_tokens}")
-        act = np.minimum(active.act, np.float32(MAX_ACT)).astype(np.float16)
+        exact = active.act if self._per_act_F is None else active.act * self._per_act_F[active.feature]
+        act = np.minimum(exact, np.float32(MAX_ACT)).astype(np.float16)
         per_token = np.diff(active.indptr)
         keep = act > 0
+        below = (exact > 0) & ~keep
         if per_token[~rows.counted_N].any():
-            keep &= np.repeat(rows.counted_N, per_token)
-        feature, above = active.feature, active.act > MAX_ACT
+            keep &= (counted := np.repeat(rows.counted_N, per_token))
+            below &= counted
+        feature, above = active.feature, exact > MAX_ACT
         if keep.all():
             token = np.repeat(np.arange(n_tokens, dtype=np.uint32), per_token)
         else:
             token = np.repeat(np.arange(n_tokens, dtype=np.uint32), per_token)[keep]
             feature, act, above = feature[keep], act[keep], above[keep]
         self.clipped += int(np.count_nonzero(above))
+        self.lost += int(np.count_nonzero(below))
         feature, act = _by_token(token, feature, act)
         self._features.append(feature.astype(feature_dtype(self._d_sae)))
         self._acts.append(act)
@@ -231,8 +243,8 @@ class SegmentBuilder:
     def seal(self, path: Path, first_token: int, first_context: int) -> None:
         """Merge the sorted runs and write the segment, all or nothing. The builder cannot be used afterwards."""
         vocab = np.concatenate([rows.token_N for rows in self._rows]).astype(np.int32, copy=False)
-        columns, n_entries = CorpusColumns.empty(self._count_F), int(self._count_F.sum())
-        with create_sealed(path, "segment") as file:
+        columns, n_entries = CorpusColumns.empty(self._count_F, self._exponent_F), int(self._count_F.sum())
+        with create_sealed(path, "segment", schema_version(self._exponent_F)) as file:
             file.attrs["first_token"] = first_token
             file.attrs["first_context"] = first_context
             file.attrs["clipped"] = self.clipped
@@ -252,7 +264,9 @@ class SegmentBuilder:
             # numpy's stable sort merges sorted runs, in a third of the time of its default sort.
             keys.sort(kind="stable")
             _write_inverted(inverted, keys, columns, vocab)
-            columns.write(file.create_group("feature"))
+            columns.write(group := file.create_group("feature"))
+            if self._exponent_F is not None:
+                put(group, "exponent", self._exponent_F)
 
 
 def _write_pieces(target: h5py.Dataset | NDArray[Any], pieces: list[NDArray[Any]]) -> None:
@@ -332,6 +346,9 @@ def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
     runs = np.flatnonzero(np.diff(document, prepend=document[:1] - 1))
     put(group, "tokens", np.concatenate([r.token_N for r in rows]).astype(np.int32))
     put(group, "counted", np.concatenate([r.counted_N for r in rows]), packed=True)
+    marks = [np.zeros(len(r.token_N), bool) if r.outlier_N is None else r.outlier_N for r in rows]
+    if len(outliers := np.flatnonzero(np.concatenate(marks))):
+        put(group, "outliers", outliers)
     contexts = group.create_group("contexts")
     put(contexts, "start", start)
     put(contexts, "length", length.astype(np.int32))

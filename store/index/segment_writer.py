@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from store.files.errors import MonosemError
+from store.index.exponents import Exponents
 from store.index.segment import SegmentBuilder, SparseRows, TokenRows, covered, segment_path
 
 ENTRY_BYTES = 36
@@ -67,14 +68,22 @@ class SegmentWriter:
     If the block ends by an exception, all after the last complete segment is lost; an interrupt still seals.
     """
 
-    def __init__(self, index: Path, d_sae: int, memory: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`memory`: bytes to stay under, for all segments in memory together."""
-        self._index, self._d_sae, self._clock = index, d_sae, clock
+    def __init__(
+        self,
+        index: Path,
+        d_sae: int,
+        memory: int,
+        exponent_F: Exponents | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`memory`: bytes to stay under, for all segments in memory together; `exponent_F`: those of common.h5."""
+        self._index, self._d_sae, self._exponent_F, self._clock = index, d_sae, exponent_F, clock
         self._room = max(memory - FEATURE_BYTES * d_sae, memory // 4)
         self._number, self.n_contexts, self._first_token = covered(index)
         self._first_context = self.n_contexts
-        self.clipped = 0
-        """Activations above float16's maximum, in sealed segments."""
+        self.clipped = self.lost = 0
+        """Activations above and below what is stored, in segments that this writer sealed (see `SegmentBuilder`)."""
         self._sorting = ThreadPoolExecutor(1, "sorting")
         self._sealing = ThreadPoolExecutor(1, "sealing")
         self._pending: deque[Future[None]] = deque()
@@ -83,7 +92,7 @@ class SegmentWriter:
         self._open()
 
     def _open(self) -> None:
-        self._builder = SegmentBuilder(self._d_sae)
+        self._builder = SegmentBuilder(self._d_sae, self._exponent_F)
         self._opened = self._clock()
         self._tokens = self._used = 0
 
@@ -121,6 +130,7 @@ class SegmentWriter:
         self._first_token += builder.n_tokens
         self._first_context = self.n_contexts
         self.clipped += builder.clipped
+        self.lost += builder.lost
         self._open()
 
     def _wait(self) -> None:

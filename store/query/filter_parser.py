@@ -21,6 +21,7 @@ from store.query.filters import (
     Contains,
     Filter,
     FiresOn,
+    FiresOnOutliers,
     Like,
     Mark,
     Marked,
@@ -101,8 +102,10 @@ class _Reader:
         start = self._at
         if found := self._take(_COMPARED):
             name = found[1].casefold()
+            if name == "outliers":
+                return FiresOnOutliers(cast(Sign, found[2]), self._number(found, 3))
             if name not in COLUMNS:
-                raise self._error(f"there is no column {found[1]}: {', '.join(COLUMNS)}", start)
+                raise self._error(f"there is no column {found[1]}: {', '.join((*COLUMNS, 'outliers'))}", start)
             return Compare(cast(Column, name), cast(Sign, found[2]), self._number(found, 3))
         if found := self._take(_KEYED):
             return self._keyed(found[1], start)

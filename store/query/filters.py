@@ -102,6 +102,10 @@ class FilterSource:
             raise BadFilter(f"there is no feature {feature}", f"Features of this run are 0 to {last}.")
         return self._once(("like", feature), lambda: decoder_cosines(self.store, feature))
 
+    def outlier_shares(self) -> NDArray[np.float64]:
+        """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
+        return self._once("outliers", lambda: outlier_shares(self.store))
+
     def raised(self, token: TokenName) -> NDArray[np.float32]:
         """Return how much each feature raises a token among those listed for it, else 0: [F]."""
         return self._once(("raised", token), lambda: _raised(self.store, self.token_ids(token)))
@@ -214,6 +218,22 @@ class FiresOn:
 
 
 @dataclass(frozen=True)
+class FiresOnOutliers:
+    """Features by the share of outliers among the tokens on which they fire: `outliers<50%`."""
+
+    sign: Sign
+    share: float
+
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those for which it holds."""
+        return ids[_COMPARE[self.sign](source.outlier_shares()[ids], self.share)]
+
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the share."""
+        return source.outlier_shares()
+
+
+@dataclass(frozen=True)
 class Promotes:
     """Features that raise a token's logit most.
 
@@ -305,6 +325,11 @@ def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
         sum_F += np.bincount(feature, weights=act, minlength=store.d_sae)
     total_F = store.totals.sum_F
     return TokenUse(count_F, sum_F, np.divide(sum_F, total_F, out=np.zeros_like(sum_F), where=total_F > 0))
+
+
+def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:
+    """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
+    return store.firing_on(store.layout.outliers) / np.maximum(store.columns.count_F, 1)
 
 
 def decoder_cosines(store: FeatureStore, feature: int) -> NDArray[np.float32]:

@@ -127,7 +127,7 @@ def search(store: FeatureStore, question: Question, options: FindOptions = DEFAU
     """
     selecting, measuring = _halves(store, question, held_out=options.held_out)
     scan = InvertedScan(store, selecting.scored_N, selecting.matched_N)
-    totals, scores = _totals(selecting), Scores.empty(store.d_sae)
+    totals, scores = _totals(selecting), Scores.empty(store.unit_F)
     matched, scored = int((question.scored_N & question.matched_N).sum()), int(question.scored_N.sum())
     measured = int((measuring.scored_N & measuring.matched_N).sum())
     wanted = scan.features()
@@ -209,7 +209,7 @@ def _best(
 
 def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
     """Measure the same features at the same thresholds on other tokens, in the same order."""
-    totals, scores = _totals(measuring), Scores.empty(store.d_sae)
+    totals, scores = _totals(measuring), Scores.empty(store.unit_F)
     scan = InvertedScan(store, measuring.scored_N, measuring.matched_N)
     for groups in scan.groups(np.unique([one.choice.feature for one in results])):
         scores.take(groups, totals)
@@ -233,7 +233,7 @@ def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -
         free_N[firing_places(store, choices[-1])] = False
         taken_N = selecting.scored_N & ~free_N
         totals = whole._replace(taken=int(taken_N.sum()), taken_hits=int((taken_N & selecting.matched_N).sum()))
-        scan, scores = InvertedScan(store, free_N, selecting.matched_N), Scores.empty(store.d_sae)
+        scan, scores = InvertedScan(store, free_N, selecting.matched_N), Scores.empty(store.unit_F)
         for groups in scan.groups(scan.features()):
             scores.take(groups, totals)
         scores.f1_F[[choice.feature for choice in choices]] = 0

@@ -22,7 +22,7 @@ def activation_histogram(store: FeatureStore, feature: int, bins: int = 40) -> H
     """Count a feature's non-zero activations in equal bins from 0 to its maximum."""
     rising = store.falling_acts(feature)[::-1]
     top = float(rising[-1]) if len(rising) else 1.0
-    return _counted(rising, np.linspace(0.0, top, bins + 1))
+    return _counted(rising, np.linspace(0.0, top, bins + 1), store.unit_F[feature])
 
 
 def log_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogram:
@@ -32,7 +32,7 @@ def log_histogram(store: FeatureStore, feature: int, bins: int = 40) -> Histogra
     """
     rising = store.falling_acts(feature)[::-1]
     low, top = (float(rising[0]), float(rising[-1])) if len(rising) else (0.5, 1.0)
-    return _counted(rising, np.geomspace(low if low < top else top / 2, top, bins + 1))
+    return _counted(rising, np.geomspace(low if low < top else top / 2, top, bins + 1), store.unit_F[feature])
 
 
 def zeros(store: FeatureStore, feature: int) -> int:
@@ -53,14 +53,17 @@ def logit_histogram(store: FeatureStore, feature: int) -> Histogram | None:
     return Histogram(edges, counts.astype(np.int64))
 
 
-def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64]) -> Histogram:
-    """Count sorted values between consecutive edges, none of them outside, by binary search for the edges."""
+def _counted(rising: NDArray[np.float16], edges: NDArray[np.float64], unit: np.float32) -> Histogram:
+    """Count sorted values between consecutive edges, none of them outside, by binary search for the edges.
+
+    Values and edges are as stored; the result has them multiplied by `unit`.
+    """
     # Bits of positive float16 numbers rise with their values, so they are compared as integers.
     rounded = edges.astype(np.float16)
     at_least = rounded.view(np.uint16) + (rounded < edges)
     below = np.searchsorted(rising.view(np.uint16), at_least)
     below[-1] = len(rising)
-    return Histogram(edges, np.diff(below))
+    return Histogram(edges * unit, np.diff(below))
 
 
 def density_histogram(density_F: NDArray[np.float64], bins_per_decade: int = 4) -> Histogram:

@@ -152,12 +152,13 @@ def apply_labels(store: FeatureStore, file: LabelFile) -> Labels:
     return Labels(tuple(file.names), label_N, len(found), missing, file.contradictions)
 
 
-def label_questions(store: FeatureStore, labels: Labels) -> list[Question]:
+def label_questions(store: FeatureStore, labels: Labels, *, ordinary: bool = False) -> list[Question]:
     """Return one question per label that the index has: its tokens against those of all other labels.
 
-    Tokens without a label are not scored, as nothing is known about them, unless the file has a single label.
+    Tokens without a label are not scored, as nothing is known about them, unless the file has a single label. With
+    `ordinary`, outliers are not scored either.
     """
-    scored_N: Mask = store.layout.counted_tokens()
+    scored_N: Mask = store.layout.counted_tokens(ordinary=ordinary)
     if len(labels.names) > 1:
         scored_N &= labels.label_N != UNLABELLED
     present = np.unique(labels.label_N[scored_N])

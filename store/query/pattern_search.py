@@ -37,6 +37,8 @@ class Inquiry:
     top: int = 0
     """Features in the ranking at most; 0 for RANKED or RANKED_HELD_OUT."""
     most: int = MOST
+    ordinary: bool = False
+    """Leave outlier tokens out."""
 
     @property
     def options(self) -> FindOptions:
@@ -73,7 +75,7 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     for match in (token_matches if inquiry.tokens else text_matches)(store, pattern, block):
         matches.append(match)
         yield Report((match.start + len(match.matched_N)) / n_tokens)
-    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last)
+    question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
     words = _words(store, question.scored_N & question.matched_N)
     for found in search(store, question, inquiry.options):
         yield Report(1.0, words, found)

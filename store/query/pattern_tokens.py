@@ -32,12 +32,13 @@ class Matches(NamedTuple):
     ending_N: Mask
     """Tokens with the last character of a match: there the model has seen all of it."""
 
-    def question(self, store: FeatureStore, name: str, *, last: bool = False) -> Question:
+    def question(self, store: FeatureStore, name: str, *, last: bool = False, ordinary: bool = False) -> Question:
         """Return the question that has the matches as positives among all counted tokens.
 
-        With `last`, the positives are the tokens that end a match; other tokens of a match are not scored.
+        With `last`, the positives are the tokens that end a match; other tokens of a match are not scored. With
+        `ordinary`, outliers are not scored.
         """
-        counted_N = store.layout.counted_tokens()
+        counted_N = store.layout.counted_tokens(ordinary=ordinary)
         if last:
             return Question(name, counted_N & (self.ending_N | ~self.matched_N), self.ending_N)
         return Question(name, counted_N, self.matched_N)

@@ -95,7 +95,7 @@ class TieGroups(NamedTuple):
 
     feature: NDArray[np.int64]
     bits: NDArray[np.uint16]
-    """Bits of the activation as float16; those of positive numbers rise with the number."""
+    """Bits of the activation as stored, a float16; those of positive numbers rise with the number."""
     entries: NDArray[np.int64]
     hits: NDArray[np.int64]
     """Entries on matching tokens."""
@@ -131,14 +131,16 @@ class Scores:
     fired_F: NDArray[np.int64]
     threshold_F: NDArray[np.float32]
     """The least activation that counts as firing."""
+    unit_F: NDArray[np.float32]
+    """Powers of two by which stored activations are multiplied."""
     auroc_F: NDArray[np.float64]
     """NaN if a feature was not scanned, or every token or none matches."""
 
     @classmethod
-    def empty(cls, d_sae: int) -> Scores:
-        """Return scores before the scan."""
-        whole = np.zeros((2, d_sae), np.int64)
-        return cls(np.zeros(d_sae), whole[0], whole[1], np.zeros(d_sae, np.float32), np.full(d_sae, np.nan))
+    def empty(cls, unit_F: NDArray[np.float32]) -> Scores:
+        """Return scores before the scan of a store with these units."""
+        f1_F, (hits_F, fired_F) = np.zeros(len(unit_F)), np.zeros((2, len(unit_F)), np.int64)
+        return cls(f1_F, hits_F, fired_F, np.zeros_like(unit_F), unit_F, np.full(len(unit_F), np.nan))
 
     def take(self, groups: TieGroups, totals: TokenTotals) -> None:
         """Score the features of these groups, which are all groups of each feature.
@@ -160,7 +162,7 @@ class Scores:
         self.f1_F[feature[some]] = best[some]
         self.hits_F[feature[some]] = hits[at[some]]
         self.fired_F[feature[some]] = fired[at[some]]
-        self.threshold_F[feature[some]] = groups.bits[at[some]].view(np.float16)
+        self.threshold_F[feature[some]] = groups.bits[at[some]].view(np.float16) * self.unit_F[feature[some]]
         self.auroc_F[feature] = _auroc(groups, fired, hits, begins, totals)
 
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.array_rules import ANY, SAE_RULES, ArrayShape, check_shapes
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
-from store.files.sealed_hdf5 import create_sealed, open_sealed, put, seal_holds
+from store.files.sealed_hdf5 import create_sealed, open_described, open_sealed, put, seal_holds
+from store.files.typed_json import decode, parse
 
 _NAME = re.compile(r"step-(\d+)\.h5")
 
@@ -77,3 +79,36 @@ def load_checkpoint(path: Path) -> Checkpoint:
             for name, dataset in file["arrays"].items()
         }
         return Checkpoint(int(file.attrs["step"]), arrays, json.loads(file["state"][()].tobytes()))
+
+
+def check_checkpoint(path: Path, block: int) -> None:
+    """Check what a checkpoint's arrays and state can be: dtypes, shapes that belong together, finite weights.
+
+    Args:
+        path: the file, whose bytes are what was sealed.
+        block: rows read at once.
+
+    Raises:
+        MonosemError: it is damaged or senseless.
+    """
+    file, found = open_described(path, "checkpoint")
+    with file, reading(path):
+        if _NAME.fullmatch(path.name) and path != path.with_name(f"step-{file.attrs['step']}.h5"):
+            raise ValueError(f"it is of step {file.attrs['step']}")
+        decode(dict[str, Any], parse(file["state"][()].tobytes()))
+        arrays = {name.removeprefix("arrays/"): one for name, one in found.items() if name != "state"}
+        check_shapes({name.removeprefix("sae."): one for name, one in arrays.items()}, SAE_RULES)
+        for name, shape in arrays.items():
+            _check_array(name, shape, arrays)
+            for start in range(0, len(values := file["arrays"][name]), block):
+                if name.startswith(("sae.", "network.")) and (problem := ANY.problem(values[start : start + block])):
+                    raise ValueError(f"{name}: {problem}")
+
+
+def _check_array(name: str, found: ArrayShape, arrays: dict[str, ArrayShape]) -> None:
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} is {found.dtype}, not numbers")
+    if of := re.fullmatch(r"adam\.exp_avg(?:_sq)?\.(.+)", name):
+        parameter = arrays.get(f"sae.{of[1]}") or arrays.get(f"network.{of[1]}")
+        if parameter is None or parameter.shape != found.shape:
+            raise ValueError(f"{name} belongs to no weights of its shape")

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from store.files.atomic import write_text
 from store.files.errors import MonosemError, disk_errors
@@ -33,6 +33,10 @@ class TrainEvent:
     tok_s: float
     """Tokens per second since the line before."""
     terms: dict[str, float] = field(default_factory=dict)
+    explained_variance_standardised: float | None = None
+    """The mean over dimensions for the last batch; None in files of older versions."""
+    outlier_tokens: int | None = None
+    """Tokens left out so far: `explained_variance` is that of ordinary ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,13 @@ class EndEvent:
     tokens: int
     seconds: float
     tok_s: float
+    outlier_tokens: int | None = None
+    """Tokens left out, which `tokens` does not count."""
+
+
+def _values(event: TrainEvent | EndEvent) -> dict[str, Any]:
+    """Return an event by the names of its fields, without those that an older version did not write."""
+    return {name: value for name, value in asdict(event).items() if value is not None}
 
 
 class EventLog:
@@ -57,7 +68,7 @@ class EventLog:
             MonosemError: it cannot be written.
         """
         head = {"event": "end"} if isinstance(event, EndEvent) else {}
-        line = json.dumps(head | asdict(event)) + "\n"
+        line = json.dumps(head | _values(event)) + "\n"
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         with disk_errors(self._path), os.fdopen(open_regular(self._path, flags), "ab+") as stream:
             stream.seek(0, os.SEEK_END)
@@ -70,7 +81,7 @@ class EventLog:
     def rewind(self, step: int) -> None:
         """Drop lines after `step`, as when training resumes from the checkpoint of that step."""
         kept = [e for e in read_events(self._path) if isinstance(e, TrainEvent) and e.step <= step]
-        write_text(self._path, "".join(json.dumps(asdict(event)) + "\n" for event in kept))
+        write_text(self._path, "".join(json.dumps(_values(event)) + "\n" for event in kept))
 
 
 class News(NamedTuple):

@@ -24,8 +24,10 @@ S = TypeVar("S")
 Time = Annotated[float, Narrowed("a time since 1970 in seconds", lambda value: 0 <= value < 1e11)]
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""
+FIRST = {"held_out": "documents"}
+"""Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 
@@ -41,6 +43,8 @@ class Provenance:
     """Commit in the hub's repository; empty for a local folder."""
     model_digest: str = ""
     """SHA-256 over the model's safetensors files."""
+    dtype: str = ""
+    """Type in which the model was computed, or was asked for where it was not run; empty in runs of 0.1."""
     corpus: str = ""
     corpus_digest: str = ""
     """SHA-256 over the text, or over file names and sizes where the text is streamed."""
@@ -60,10 +64,16 @@ class Results:
 
     tokens: int | None = None
     """Tokens the SAE was trained on."""
+    outlier_tokens: int | None = None
+    """Tokens that the training left out."""
     explained_variance: float | None = None
     l0: float | None = None
     alive: int | None = None
     ce_recovered_zero: float | None = None
+    delta_ce: float | None = None
+    delta_ce_se: float | None = None
+    kl: float | None = None
+    kl_se: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ class RunRecord:
     """Resolved settings of each command that worked on the run, by command name."""
     evaluation: dict[str, Any] = field(default_factory=dict)
     """The last output of `monosem eval --json`."""
+    lm: dict[str, Any] = field(default_factory=dict)
+    """The figures that `monosem lm` has printed of the model it trained."""
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""
@@ -110,6 +122,7 @@ class RunFolder:
         self.run_json = path / "run.json"
         self.events = path / "events.jsonl"
         self.sae = path / "sae.h5"
+        self.ordinary = path / "ordinary.h5"
         self.checkpoints = path / "checkpoints"
         self.activations = path / "activations"
         self.index = path / "index"
@@ -146,7 +159,16 @@ class RunFolder:
             MonosemError: as `record` does, or they are not settings of that kind.
         """
         config = self.record().config
-        return self._decoded(kind, config[command], f"config.{command}") if command in config else None
+        return self._decoded(kind, FIRST | config[command], f"config.{command}") if command in config else None
+
+    def lm_figures(self, kind: type[S]) -> S | None:
+        """Return the figures of the language model that was trained here; None where there are none.
+
+        Raises:
+            MonosemError: as `record` does, or they are not of that kind.
+        """
+        found = self.record().lm
+        return self._decoded(kind, found, "lm") if found else None
 
     def _decoded(self, kind: type[S], data: Any, name: str = "") -> S:
         try:
@@ -210,6 +232,7 @@ class RunFolder:
             if not self.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
             with owned(self._lock):
+                self._check_links()
                 self._tidy()
                 before, known = self._work(), read_whole(self.run_json) if self.exists() else None
                 try:
@@ -224,6 +247,19 @@ class RunFolder:
             for folder in made:
                 with suppress(OSError):
                     folder.rmdir()  # as long as it is empty
+
+    def _check_links(self) -> None:
+        """Refuse a folder of the run that is a link to anything but such a folder: work would write there."""
+        parts: dict[Path, tuple[str, ...]] = {
+            self.index: ("common.h5",),
+            self.checkpoints: ("step-*.h5", "lm"),
+            self.checkpoints / "lm": ("step-*.h5", "tokenizer.json"),
+            self.activations: ("shard-*.h5",),
+            self.model: ("*",),
+        }
+        for folder, held in parts.items():
+            if folder.is_symlink() and not any(any(folder.glob(name)) for name in held):
+                raise MonosemError(f"{folder} is a link to a place that holds nothing of a run", "Remove the link.")
 
     def _tidy(self) -> None:
         """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_rules import ArrayRule, Rules, check_shapes
+from store.files.array_rules import ArrayRule, Rules, ValueRange, check_shapes
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
@@ -28,9 +28,9 @@ DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
 RULES: Rules = {
     "acts": ArrayRule("f4 f2 u2", "N D"),
-    "token": ArrayRule("i4", "N"),
-    "context": ArrayRule("i8", "N"),
-    "position": ArrayRule("i4", "N"),
+    "token": ArrayRule("i4", "N", low=0),
+    "context": ArrayRule("i8", "N", low=0),
+    "position": ArrayRule("i4", "N", low=0, end="context"),
 }
 
 
@@ -52,6 +52,8 @@ class ShardInfo:
     packing: str
     seed: int
     excluded: str
+    held_out: str = "documents"
+    """The rule by which text was held out; shards of monosem 0.1 do not say."""
     contexts_per_shard: int
     n_contexts: int
     """Contexts in all shards together, once the extraction is complete."""
@@ -140,6 +142,31 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     with file, reading(path):
         check_shapes(found, RULES, {"D": _info(file).d_in})
         yield file
+
+
+def check_shard(path: Path, block: int) -> None:
+    """Check what a shard's arrays can be: dtypes, shapes, ids and places; `block` rows are read at once.
+
+    Activations themselves may be any numbers.
+
+    Raises:
+        MonosemError: it is damaged or senseless.
+    """
+    with _opened(path) as file:
+        info, acts = _info(file), file["acts"]
+        if acts.dtype != DTYPES.get(info.dtype):
+            raise ValueError(f"acts is {acts.dtype}, which is not how {info.dtype} is stored")
+        first = int(path.stem.rpartition("-")[2]) * info.contexts_per_shard
+        last = min(first + info.contexts_per_shard, info.n_contexts)
+        ranges = [ValueRange.of(name, RULES[name], {"context": info.context}) for name in ("token", "position")]
+        ranges.append(ValueRange("context", low=first, end=last))
+        before = 0
+        for start in range(0, len(acts), block):
+            for possible in ranges:
+                values = possible.checked(file[possible.name][start : start + block])
+            if values[0] < before or (values[1:] < values[:-1]).any():
+                raise ValueError("context falls")
+            before = values[-1]
 
 
 def _info(file: h5py.File) -> ShardInfo:

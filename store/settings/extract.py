@@ -13,4 +13,4 @@ class ExtractSettings(SubjectSettings):
     """The activations to keep, and their format."""
 
     tokens: int = setting(2_000_000, "Tokens to keep at least (500k, 2M); contexts are kept whole", "COUNT")
-    keep: str = setting("float16", "On disk: float16, bfloat16 or float32", "TYPE")
+    keep: str = setting("auto", "On disk: auto, float16, bfloat16 or float32", "TYPE")

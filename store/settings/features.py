@@ -32,6 +32,7 @@ class FindSettings(Settings):
     tokens: bool = setting(False, "Match single tokens' strings, not the text")
     last: bool = setting(False, "Of each match ask for its last token only, where it is complete")
     held_out: bool = setting(False, "Choose features and thresholds on half of the contexts, measure on the rest")
+    ordinary: bool = setting(False, "Leave outlier tokens out of what is scored")
     together: int = setting(5, "Features to combine at most; 0 for none", "N", most=MOST)
     by: Literal["f1", "auroc"] = setting("f1", "What features are ranked by")
     top: int = setting(10, "Features, or n-grams, to show", "N", least=1, most=MOST)

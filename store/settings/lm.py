@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from store.files.errors import MonosemError
 from store.settings.round_numbers import nearest_power_of_two
 from store.settings.setting import LARGEST_SEED, Settings, setting
-from store.settings.subject import SubjectSettings
+from store.settings.subject import HELD_OUT_HELP, HeldOut, SubjectSettings
 
 ACTIVATIONS = ("relu", "gelu_new", "gelu", "silu")
 DTYPES = ("auto", "float32", "bfloat16")
@@ -32,6 +32,7 @@ class LmSettings(Settings):
     batch: int | None = setting(
         None, "Tokens per training step, about", "COUNT", unset="1024 to 65536, for about 3000 steps"
     )
+    held_out: HeldOut = setting("texts", HELD_OUT_HELP)
     seed: int = setting(0, SubjectSettings.description("seed").help, "N", most=LARGEST_SEED)
     device: str = setting("auto", SubjectSettings.description("device").help, "DEVICE")
     dtype: str = setting("auto", "Of matrix products: auto, float32 or bfloat16; weights are float32", "TYPE")

@@ -9,6 +9,8 @@ from store.settings import architectures
 from store.settings.setting import LARGEST_SEED, Settings, optional, setting
 
 Packing = Literal["packed", "documents"]
+HeldOut = Literal["texts", "documents"]
+HELD_OUT_HELP = "Hold out every 20th text, or every 20th document (long texts are several), as monosem 0.1 did"
 SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
 
 
@@ -34,6 +36,7 @@ class SubjectSettings(Settings):
         None, "Tokens per context", "N", unset="256, or what the model was made for if that is less", least=2
     )
     packing: Packing = setting("packed", "Lay documents end to end, or give each its own contexts")
+    held_out: HeldOut = setting("texts", HELD_OUT_HELP)
     seed: int = setting(0, "Seed of everything that is drawn at random", "N", most=LARGEST_SEED)
     data_seed: int | None = setting(
         None, "Seed of the order of text and batches", "N", unset="`seed`, the first", most=LARGEST_SEED

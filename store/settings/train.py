@@ -9,6 +9,9 @@ from store.settings import architectures
 from store.settings.setting import setting
 from store.settings.subject import SubjectSettings
 
+MAX_NORM = 5.0
+"""Distance from the median, as a multiple of the usual, beyond which a token is an outlier."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(SubjectSettings):
@@ -38,10 +41,16 @@ class TrainSettings(SubjectSettings):
         "COUNT",
         unset="a tenth of the tokens, 10M at most",
     )
+    max_norm: float = setting(
+        MAX_NORM, "Leave out tokens farther from the median than this many times the usual; 0: none", "X", least=0
+    )
     checkpoint_every: int | None = setting(
         None, "Steps between checkpoints", "STEPS", unset="one every two minutes", least=1
     )
     log_to: str = setting("", "Send log lines to tensorboard or wandb too (extras)", "NAME,…")
+    eval_tokens: int | None = setting(
+        None, "Held-out tokens to evaluate on", "COUNT", unset="what costs a sixth of the training, 2048 at least"
+    )
     index: bool = setting(True, "Index and evaluate at the end", unset="`index=True`")
     index_tokens: int = setting(1_000_000, "Tokens to index features over", "COUNT")
 

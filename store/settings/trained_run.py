@@ -27,4 +27,4 @@ class EvaluateSettings(ReopenSettings):
 
     data: str | None = optional(SubjectSettings, "data", "what was held out from the training")
     activations: str | None = setting(None, "Measure on an array: .npy, .h5:DATASET, .safetensors:NAME", "FILE")
-    tokens: int | None = setting(None, "Tokens to measure on (500k, 2M)", "COUNT", unset="500k")
+    tokens: int | None = setting(None, "Tokens to measure on (500k, 2M)", "COUNT", unset="as in training")

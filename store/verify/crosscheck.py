@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,7 @@ def _forward_problem(file: IndexFile, block: int, digest: _Digest) -> str:
 
 def _inverted_problem(file: IndexFile, block: int, digest: _Digest) -> str:
     count_F = np.diff(file.whole("inverted/indptr"))
-    columns, at, problem = CorpusColumns.empty(count_F), 0, ""
+    columns, at, problem = CorpusColumns.empty(count_F, file.exponent_F), 0, ""
     vocab = file.span("corpus/tokens").mapped()
     before = (-1, -1, 0)
     for entries in _inverted(file, block):
@@ -165,15 +165,7 @@ def _inverted_problem(file: IndexFile, block: int, digest: _Digest) -> str:
 
 
 def _column_problem(file: IndexFile, columns: CorpusColumns) -> str:
-    expected: dict[str, NDArray[Any]] = {
-        "count": columns.count_F,
-        "max": columns.max_F,
-        "sum": columns.sum_F,
-        "quantiles": columns.quantiles_FQ,
-        "top_token": columns.top_token_F,
-        "top_sum": columns.top_sum_F,
-    }
-    for name, values in expected.items():
+    for name, values in columns.by_name().items():
         found = file.whole(f"feature/{name}")
         # A tolerance, as sums of many numbers depend on the order of addition.
         if found.shape != values.shape or not np.allclose(found, values, rtol=1e-12, atol=0.0):

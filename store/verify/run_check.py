@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from store.files.array_rules import ANY
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import UNREADABLE
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
@@ -36,7 +37,7 @@ class Finding:
 
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json and every sealed file of a run. Reads all of them, whole."""
-    sealed = [run.sae, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
@@ -78,7 +79,17 @@ def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
 def _contents(path: Path, seal: Seal) -> Finding:
     """Check the content of a file whose bytes are what was sealed."""
     if seal.kind == "sae":
-        load_sae(path)
+        for name, values in load_sae(path).tensors.items():
+            if problem := ANY.problem(values):
+                return Finding(path, False, f"{name}: {problem}")
+    elif seal.kind == "checkpoint":
+        from store.run.checkpoint import check_checkpoint
+
+        check_checkpoint(path, BLOCK)
+    elif seal.kind == "activations":
+        from store.run.shards import check_shard
+
+        check_shard(path, BLOCK)
     if seal.kind not in RULES:
         return Finding(path, True, "digests hold")
     with IndexFile.open(path, seal.kind) as file:

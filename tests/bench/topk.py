@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.jobs.train_settings import LR_AT_UNIT
-from engine.runtime.devices import multiplies_bfloat16
+from engine.runtime.devices import products_in_bfloat16
 from engine.runtime.free_memory import keep_freed_memory
 from engine.sae.base import SaeSettings
 from engine.training.trainer import SaeTrainer, TrainerSettings
@@ -39,7 +39,7 @@ class Size:
 
 def default_products() -> str:
     """The dtype that `monosem train` makes its encoder's products in here."""
-    return "bfloat16" if multiplies_bfloat16(CPU) else "float32"
+    return "bfloat16" if products_in_bfloat16("auto", CPU) else "float32"
 
 
 def trainer_settings(size: Size, steps: int, products: str) -> TrainerSettings:

@@ -65,7 +65,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_sample(tmp_path_factory.mktemp("links") / "sample").run.path
 
 
-@pytest.mark.parametrize("make", [link, relative, fifo, folder])
+@pytest.mark.parametrize(
+    "make", [link, fifo, *(pytest.param(one, marks=pytest.mark.slow) for one in (relative, folder))]
+)
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_outside_of_a_run_is_touched(
     name: str, make: Callable[[Path, Path], None], original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -62,7 +62,7 @@ def in_double() -> Iterator[None]:
 
 def double(lm: LanguageModel) -> LanguageModel:
     """The same model in float64."""
-    return replace(lm, network=copy.deepcopy(lm.network).double())
+    return replace(lm.load(), network=copy.deepcopy(lm.network).double())
 
 
 def contexts_of(subject: Subject, split: Split, count: int | None = None) -> list[ContextBatch]:

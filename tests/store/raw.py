@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.files.schema import SCHEMA_VERSION
+from store.index.exponents import Exponents
 from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
@@ -41,6 +42,7 @@ class RawToken(NamedTuple):
     counted: bool
     acts: dict[int, float]
     """Activation by feature, as an autoencoder gives it: any float32."""
+    outlier: bool = False
 
 
 class Entry(NamedTuple):
@@ -57,6 +59,8 @@ class Raw:
 
     d_sae: int
     contexts: list[list[RawToken]]
+    exponents: tuple[int, ...] | None = None
+    """Of each feature's activations; None where the index has none."""
 
     @property
     def tokens(self) -> list[RawToken]:
@@ -65,12 +69,26 @@ class Raw:
 
     def entries(self) -> list[Entry]:
         """The stored activations: those above zero as float16, on counted tokens."""
+        units = [2.0**exponent for exponent in self.exponents or [0] * self.d_sae]
         return [
-            Entry(place, feature, stored)
+            Entry(place, feature, stored * units[feature])
             for place, token in enumerate(self.tokens)
             for feature, act in sorted(token.acts.items())
-            if token.counted and (stored := float(np.float16(min(act, 65504.0)))) > 0
+            if token.counted and (stored := float(np.float16(min(act / units[feature], 65504.0)))) > 0
         ]
+
+    @property
+    def exponent_F(self) -> Exponents | None:
+        """The exponents as files have them."""
+        return None if self.exponents is None else np.array(self.exponents, np.int8)
+
+    def scaled(self, exponents: tuple[int, ...]) -> Raw:
+        """The same with activations times powers of two, and exponents that undo it."""
+        contexts = [
+            [token._replace(acts={f: act * 2.0 ** exponents[f] for f, act in token.acts.items()}) for token in context]
+            for context in self.contexts
+        ]
+        return Raw(self.d_sae, contexts, exponents)
 
     def falling(self, feature: int) -> list[Entry]:
         """A feature's entries, the strongest first, ties by place."""
@@ -114,11 +132,12 @@ def build_index(
 ) -> Path:
     """Write common.h5 and all segments; returns the index folder."""
     index, columns = RunFolder(folder).index, columns or static_columns(raw.d_sae)
+    columns = replace(columns, exponent_F=raw.exponent_F)
     write_common(index, plan_of(raw), vocabulary(), weights(raw.d_sae), columns)
     first_token = 0
     for number, first in enumerate(range(0, len(raw.contexts), per_segment)):
         contexts = raw.contexts[first : first + per_segment]
-        builder = SegmentBuilder(raw.d_sae)
+        builder = SegmentBuilder(raw.d_sae, raw.exponent_F)
         for start in range(0, len(contexts), per_add):
             builder.add(*as_rows(contexts[start : start + per_add]))
         builder.seal(segment_path(index, number), first_token, first)
@@ -146,6 +165,7 @@ def as_rows(contexts: list[list[RawToken]]) -> tuple[TokenRows, SparseRows]:
         counted_N=np.array([token.counted for token in tokens], bool),
         document_N=np.array([token.document for token in tokens], np.int64),
         length_C=np.array([len(context) for context in contexts], np.int32),
+        outlier_N=np.array([token.outlier for token in tokens], bool),
     )
     active = SparseRows(
         indptr=np.array([0, *np.cumsum([len(token.acts) for token in tokens])], np.int64),
@@ -232,10 +252,10 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-def reseal(path: Path) -> None:
+def reseal(path: Path, version: int = SCHEMA_VERSION) -> None:
     """Make the head true again after the content was changed, as a writer with a fault would have it."""
     content = path.read_bytes()
     kind = content.split(b" ")[1].decode()
     digest = hashlib.sha256(content[512:]).hexdigest()
-    head = f"monosem {kind} schema {SCHEMA_VERSION} bytes {len(content)} sha256 {digest}\n".encode()
+    head = f"monosem {kind} schema {version} bytes {len(content)} sha256 {digest}\n".encode()
     path.write_bytes(head.ljust(512, b"\0") + content[512:])

@@ -29,13 +29,18 @@ class Concept(NamedTuple):
     kind: Kind
 
 
+def _named_state(name: str) -> Concept:
+    """Return the concept of a state; one that is called like a word says which it is."""
+    return Concept(f"{name} (state)" if name in WORDS else name, "state")
+
+
 CONCEPTS: tuple[Concept, ...] = (
     *(Concept(word, "word") for word in sorted(WORDS, key=str.lower)),
     *(Concept(name, "class") for name in CLASS_CONCEPTS),
-    *(Concept(name, "state") for name in STATES),
+    *(_named_state(name) for name in STATES),
     *(Concept(f"topic {name}", "state") for name in TOPICS),
 )
-"""All concepts; a concept's number is its index here."""
+"""All concepts, each with a name of its own; a concept's number is its index here."""
 
 
 def is_planted(spec: str) -> bool:
@@ -130,7 +135,7 @@ def _concepts_of(word: str) -> tuple[int, ...]:
 
 
 def _state(span: Span) -> int:
-    return _NUMBER[Concept(span.concept, "state")]
+    return _NUMBER[_named_state(span.concept)]
 
 
 @lru_cache(maxsize=DEFAULT_DOCUMENTS)

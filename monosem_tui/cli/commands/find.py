@@ -9,6 +9,8 @@ import typer
 from monosem_tui.cli import options as o
 from store.settings.features import FindSettings
 
+FLAGS = "tokens last held_out ordinary together by top"
+
 
 def find(
     run: o.RunOrIndex,
@@ -28,7 +30,9 @@ def find(
         int | None, typer.Option("--feature", metavar="ID", min=0, help="Describe what one feature fires on instead.")
     ] = None,
     *,
-    asked: Annotated[FindSettings, o.Flags("tokens last held_out together by top", from_file=False, defaults=True)],
+    asked: Annotated[
+        FindSettings, o.Flags("tokens last held_out ordinary together by top", from_file=False, defaults=True)
+    ],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -55,7 +59,7 @@ def find(
         ngrams.report(place, feature, top=asked.top, json=json)
     elif labels is not None:
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)
-        reports.report_labels(place, labels, options, json=json)
+        reports.report_labels(place, labels, options, ordinary=asked.ordinary, json=json)
     else:
         how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together
-        reports.report_pattern(place, Inquiry(pattern or "", *how), json=json)
+        reports.report_pattern(place, Inquiry(pattern or "", *how, asked.ordinary), json=json)

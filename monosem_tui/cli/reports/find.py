@@ -54,19 +54,20 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         found = _answer(store, inquiry)
         if json:
             asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last}
-            output.emit_json({**asked, **_head_json(store, inquiry.options), **_found_json(found, notes)})
+            head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
+            output.emit_json({**asked, **head, **_found_json(found, notes)})
             return
         narrate_unfinished(store)
         what = "tokens end a match of" if inquiry.last else "tokens match"
-        output.emit_text(
-            f"{count(found.matched)} of {count(int(store.layout.counted_tokens().sum()))} {what} {inquiry.pattern}"
-        )
+        scored = int(store.layout.counted_tokens(ordinary=inquiry.ordinary).sum())
+        output.emit_text(f"{count(found.matched)} of {count(scored)} {what} {inquiry.pattern}")
+        _emit_outliers(store, ordinary=inquiry.ordinary)
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(inquiry.options, store.d_sae))
 
 
-def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) -> None:
+def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bool, json: bool) -> None:
     """Print, for each label of a file, the features that tell its text from that of the others.
 
     Raises:
@@ -76,15 +77,17 @@ def report_labels(place: Place, file: str, options: FindOptions, *, json: bool) 
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
         labels = apply_labels(store, said)
-        questions = label_questions(store, labels)
+        questions = label_questions(store, labels, ordinary=ordinary)
         answers = dict(_answers(store, questions, options))
         if json:
-            head = {"labels_file": file, "found": labels.found, "missing": labels.missing, **_head_json(store, options)}
+            head = {"labels_file": file, "found": labels.found, "missing": labels.missing}
+            head |= _head_json(store, options, ordinary=ordinary)
             each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
         narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
+        _emit_outliers(store, ordinary=ordinary)
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
         output.emit_text(_caution(options, store.d_sae))
 
@@ -194,8 +197,17 @@ def _interval(interval: Interval) -> str:
     return f"{low}–{high}"
 
 
-def _head_json(store: FeatureStore, options: FindOptions) -> dict[str, Any]:
+def _emit_outliers(store: FeatureStore, *, ordinary: bool) -> None:
+    """Say whether outliers count, where there are any."""
+    if number := len(store.layout.outliers):
+        what = "are left out" if ordinary else "count like others: --ordinary leaves them out"
+        output.emit_text(f"{count(number)} outlier tokens {what}")
+
+
+def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> dict[str, Any]:
     return {
+        "outlier_tokens": len(store.layout.outliers),
+        "ordinary": ordinary,
         "counted_tokens": store.n_counted,
         "complete": store.complete,
         "held_out": options.held_out,

@@ -13,7 +13,7 @@ from monosem_tui.cli import output
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes, rendering
 from monosem_tui.cli.run_lookup import Place, has_index
 from monosem_tui.draw.bars import sparkline
-from monosem_tui.draw.numbers import activation, count, share
+from monosem_tui.draw.numbers import activation, count, share, with_error
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_token
@@ -62,10 +62,10 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
 
 def report_demo(run: RunFolder) -> None:
     """Print the demo's folder, its figures, some legible features with strong examples, and how to browse it."""
-    from monosem_tui.cli.reports.eval import figures
+    from monosem_tui.cli.reports.eval import stored_figures
 
     record = run.record()
-    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *figures(record.evaluation), ""]))
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *stored_figures(run), ""]))
     with FeatureStore.open(run.path) as store:
         best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
         output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))
@@ -113,7 +113,8 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
         shape, array_digest = " × ".join(count(size) for size in origin.array_shape), origin.array_digest[:DIGEST]
         lines += _named("array", [origin.array, shape, f"sha256 {array_digest}", f"seed {origin.seed}"], width)
     else:
-        lines += _named("text", [origin.corpus, f"seed {origin.seed}"], width)
+        read = str(record.evaluation.get("documents") or "")
+        lines += _named("text", [origin.corpus, read, f"seed {origin.seed}"], width)
     return lines + _named("made on", [origin.hardware, versions], width)
 
 
@@ -123,6 +124,8 @@ def _figures(record: RunRecord) -> list[str]:
         "" if results.explained_variance is None else f"explained variance {results.explained_variance:.3f}",
         "" if results.l0 is None else f"L0 {results.l0:.1f}",
         "" if results.ce_recovered_zero is None else f"CE recovered {results.ce_recovered_zero:.3f}",
+        "" if results.delta_ce is None else f"ΔCE {with_error(results.delta_ce, results.delta_ce_se)}",
+        "" if results.kl is None else f"KL {with_error(results.kl, results.kl_se)}",
         "" if results.alive is None else f"{count(results.alive)} of {count(record.spec.d_sae)} features alive",
     ]
 

@@ -7,9 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.eval import figures
+from monosem_tui.cli.reports.eval import stored_figures
 from monosem_tui.draw.numbers import compact, known
-from store.files.errors import MonosemError
 from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
@@ -70,11 +69,7 @@ def _row(run: RunFolder, record: RunRecord) -> list[str]:
 
 def _one(run: RunFolder) -> None:
     record = run.record()
-    try:
-        lines = figures(record.evaluation) if record.evaluation else []
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        raise MonosemError(f"{run.run_json} is damaged: its evaluation makes no sense", "Run monosem eval.") from error
-    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}", *lines]))
+    output.emit_text("\n".join([f"{run.path}  {record.spec.title()}", *stored_figures(run)]))
     if run.features.is_file():
         output.narrate(f"browse it with: monosem tui {run.path}")
     elif record.provenance.array:

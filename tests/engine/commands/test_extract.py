@@ -146,17 +146,55 @@ def test_shards_go_on_into_further_epochs(given: dict[str, Any], tmp_path: Path)
     assert not np.array_equal(second, first[: len(second)])
 
 
-def test_float16_holds_outliers_at_its_limit(given: dict[str, Any], tmp_path: Path) -> None:
-    given["model"] = str(model_folder(tmp_path / "large", scale=2e5))
-    run, exact = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "exact")
-    extract(run, ExtractSettings(**given), Silent(), resume=False)
+class Listening(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize(("scale", "what"), [(2e5, "reach"), (1e-6, "are about")])
+def test_by_default_a_range_that_float16_lacks_is_kept(
+    scale: float, what: str, given: dict[str, Any], tmp_path: Path
+) -> None:
+    given |= {"model": str(model_folder(tmp_path / "scaled", scale=scale)), "site": "resid_pre"}
+    run, exact, said = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "exact"), Listening()
+    assert extract(run, ExtractSettings(**given), said, resume=False).dtype == "bfloat16"
+    (line,) = [line for line in said.lines if "bfloat16" in line]
+    assert what in line
+    assert run.settings("extract", ExtractSettings).keep == "bfloat16"
+    extract(run, ExtractSettings(keep="auto"), Silent(), resume=True)
     extract(exact, ExtractSettings(**(given | {"keep": "float32"})), Silent(), resume=False)
-    kept, full = (np.concatenate([shard["acts"] for shard in shards(one)]) for one in (run, exact))
-    outside = np.abs(full) > 65_504
-    assert 0 < outside.mean() < 1
-    assert np.isfinite(kept).all()
-    np.testing.assert_array_equal(kept[outside], np.sign(full[outside]) * 65_504)
-    np.testing.assert_allclose(kept[~outside], full[~outside], rtol=6e-4)
+    kept, full = (np.concatenate([values(shard["acts"]) for shard in shards(one)]) for one in (run, exact))
+    assert (np.abs(full) > 65_504).any() == (scale > 1)
+    np.testing.assert_allclose(kept, full, rtol=4e-3)
+
+
+def test_float16_never_clips(given: dict[str, Any], tmp_path: Path) -> None:
+    given |= {"model": str(model_folder(tmp_path / "large", scale=2e5)), "keep": "float16"}
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(MonosemError, match="and float16 holds up to 65 504") as caught:
+        extract(run, ExtractSettings(**given), Silent(), resume=False)
+    assert "bfloat16" in caught.value.hint
+    assert complete_shards(run.activations) == 0
+
+
+def test_float16_that_loses_bits_is_reported(given: dict[str, Any], tmp_path: Path) -> None:
+    given |= {"model": str(model_folder(tmp_path / "small", scale=1e-6)), "keep": "float16", "site": "resid_pre"}
+    said = Listening()
+    assert extract(RunFolder(tmp_path / "run"), ExtractSettings(**given), said, resume=False).dtype == "float16"
+    assert [line for line in said.lines if "float16 loses bits" in line]
+
+
+def test_a_model_that_overflows_is_refused_as_train_does(given: dict[str, Any], tmp_path: Path) -> None:
+    given |= {"model": str(model_folder(tmp_path / "large", scale=1e7)), "dtype": "float16"}
+    with pytest.raises(MonosemError, match="activations are NaN or infinite") as caught:
+        extract(RunFolder(tmp_path / "run"), ExtractSettings(**given), Silent(), resume=False)
+    assert "`dtype=float32`" in caught.value.hint
+    assert caught.value.exit_code == 1
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -268,6 +306,7 @@ def test_what_is_recorded(given: dict[str, Any], tmp_path: Path) -> None:
     assert provenance.corpus_digest == open_corpus(given["data"]).digest() != ""
     assert provenance.versions["torch"] == torch.__version__
     assert given.items() <= record.config["extract"].items()
+    assert record.config["extract"]["keep"] == "float16"
     for number in range(complete_shards(run.activations)):
         with h5py.File(shard_path(run.activations, number)) as file:
             assert ShardInfo(**json.loads(file.attrs["info"])) == info

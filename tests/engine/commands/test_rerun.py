@@ -15,8 +15,9 @@ import torch
 from engine.commands.rerun import evaluate_again, index_run
 from engine.commands.train import train
 from engine.corpus.data_argument import open_corpus
+from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.quality import evaluate
-from engine.jobs.trained_run import reopen
+from engine.jobs.trained_run import reopen, trained_settings
 from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
@@ -108,6 +109,17 @@ def test_training_leaves_index_and_evaluation(original: RunFolder) -> None:
     assert record.results.explained_variance == record.evaluation["explained_variance"] > 0.3
     assert (record.results.l0, record.results.alive) == (record.evaluation["l0"], record.evaluation["alive"])
     assert record.results.tokens == ASKED["tokens"]
+
+
+def test_the_rule_of_the_held_out_text_is_recorded_and_an_older_run_keeps_its_own(run: RunFolder) -> None:
+    record = run.record()
+    assert record.config["train"]["held_out"] == record.evaluation["held_out"] == "texts"
+    assert "separated" in record.evaluation["documents"]
+    first = {name: value for name, value in record.config["train"].items() if name not in ("held_out", "eval_tokens")}
+    run.update(config=record.config | {"train": first})
+    assert trained_settings(run).held_out == "documents"
+    found = evaluate_again(run, EvaluateSettings(), Silent())
+    assert (found.held_out, found.split) == ("documents", "heldout")
 
 
 def test_an_index_is_not_replaced_unasked(run: RunFolder, other: str) -> None:
@@ -223,7 +235,8 @@ def test_an_unfinished_index_is_finished_or_begun_anew(
 def figures(run: RunFolder, given: dict[str, Any], split: Any) -> dict[str, Any]:
     """Result of `evaluate` for the run's autoencoder."""
     subject = reopen(run, ReopenSettings(**given), Silent())
-    return evaluate(subject, from_weights(load_sae(run.sae), torch.device("cpu")), split, 10**6, Silent()).to_json()
+    sae = from_weights(load_sae(run.sae), torch.device("cpu"))
+    return evaluate(subject, sae, split, 10**6, Silent(), kept_limits(run)).to_json()
 
 
 def test_its_own_text_is_measured_where_held_out_and_noted(run: RunFolder) -> None:

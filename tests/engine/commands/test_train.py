@@ -220,6 +220,26 @@ def test_training_ends_with_an_evaluation_and_an_index(place: Place) -> None:
     assert later.to_json() == evaluation.to_json()
 
 
+def test_the_index_comes_first_so_that_the_run_can_be_browsed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while it evaluates, a training has its index; resumed, it evaluates."""
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "evaluate_all", stopped)
+    settings = TrainSettings(**place.settings(index=True, index_tokens=500))
+    with pytest.raises(KeyboardInterrupt):
+        train.train(place.run("run"), settings, Silent(), resume=False)
+    run = place.run("run")
+    assert run.features.is_file() and not run.record().evaluation
+    assert run.record().status == "stopped"
+    before = run.features.read_bytes()
+    monkeypatch.undo()
+    found = train.train(run, TrainSettings(), Silent(), resume=True)
+    assert found is not None and run.record().status == "done"
+    assert run.features.read_bytes() == before
+
+
 def test_too_little_text_to_hold_any_out_is_said(place: Place) -> None:
     write_corpus(Path(place.text), count=10)
     spoken = Spoken()

@@ -47,6 +47,10 @@ def test_chunks_make_no_difference(text: str, size: int, separator: re.Pattern[s
     # Whole documents first, then each of them cut: what a reader with unlimited memory would do.
     expected = [piece for document in separator.split(text) for piece in cut(document)]
     assert list(split(chunks, separator)) == expected
+    if expected:
+        pieces = [list(cut(document)) for document in separator.split(text)]
+        sources = [number for number, of_one in enumerate(filter(None, pieces)) for _ in of_one]
+        assert [one.text_number for one in numbered(split(chunks, separator), "words")] == sources
 
 
 def test_a_piece_ends_at_a_line_or_a_word_or_where_it_must() -> None:
@@ -77,3 +81,4 @@ def test_numbers_follow_each_other_across_cut_documents() -> None:
     found = list(numbered(["a " * 100, "b"], "words"))
     assert all(after.number == before.number + 1 for before, after in pairwise(found))
     assert len(found) > 3 and found[-1].text == "b"
+    assert [one.text_number for one in found] == [0] * (len(found) - 1) + [1]

@@ -139,7 +139,7 @@ def test_questions_begin_with_did_and_end_with_a_question_mark() -> None:
 
 def test_letters_begin_with_dear_and_end_with_a_name() -> None:
     for number, text in texts():
-        assert found("letter", "state", number) == matches(r"\bDear [\w ]+,\n.*\nYours, \w+(?: \w+)?", text)
+        assert found("letter (state)", "state", number) == matches(r"\bDear [\w ]+,\n.*\nYours, \w+(?: \w+)?", text)
 
 
 def test_the_second_language_is_where_its_words_are() -> None:
@@ -195,3 +195,7 @@ def test_concepts_overlap() -> None:
         spans = CORPUS.spans(number)
         most = max(most, *(sum(one.start <= place < one.end for one in spans) for place in (s.start for s in spans)))
     assert most >= 4
+
+
+def test_no_two_concepts_have_one_name() -> None:
+    assert len({one.name for one in CONCEPTS}) == len(CONCEPTS)

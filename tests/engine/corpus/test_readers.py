@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +16,7 @@ import pytest
 import zstandard
 
 from engine.corpus import files as blocks_module
-from engine.corpus import jsonl
+from engine.corpus import jsonl, parquet
 from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import MAX_DOCUMENT
 from store.files.errors import MonosemError
@@ -241,6 +243,45 @@ def test_parquet_damaged_inside(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[100:20_000] = b"\xff" * 19_900
     assert "damaged in or after row 1" in error_of(write(path, bytes(data)))
+
+
+def test_a_small_parquet_file_that_claims_to_be_vast_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": ["a" * (80 << 20)]})
+    for dictionary in (True, False):
+        pq.write_table(table, path, use_dictionary=dictionary, compression="zstd", dictionary_pagesize_limit=1 << 30)
+        assert path.stat().st_size < 50_000
+        assert re.search("a page of [0-9,]+ bytes claims to unpack to 83,886,", error_of(path))
+
+
+@pytest.mark.parametrize("encoding", ["RLE_DICTIONARY", "DELTA_BYTE_ARRAY"])
+def test_a_parquet_file_that_repeats_a_long_text_takes_little_memory(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "REPEATED", 4 << 20)
+    path, long = tmp_path / "a.parquet", "a" * (1 << 20)
+    whole: dict[str, Any] = {"dictionary_pagesize_limit": 1 << 30, "write_page_index": True}
+    if encoding != "RLE_DICTIONARY":
+        whole = {"use_dictionary": False, "column_encoding": encoding, "data_page_version": "2.0"}
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 60), pa.array([long])).cast(pa.string())
+    pq.write_table(pa.table({"text": column}), path, compression="zstd", **whole)
+    del column
+    before = pa.total_allocated_bytes()
+    for number, text in enumerate(parquet.texts(path, "text")):
+        assert len(text) == len(long)
+        assert pa.total_allocated_bytes() - before < 20 << 20, number
+    assert number == 59
+
+
+def test_page_headers_that_are_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": STORIES * 5}), path)
+    column = pq.read_metadata(path).row_group(0).column(0)
+    sound = path.read_bytes()
+    start = column.dictionary_page_offset
+    for damage in (b"\xff" * 40, bytes(40), b"\x1c" * 40, b"\x15\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"):
+        write(path, sound[:start] + damage + sound[start + len(damage) :])
+        assert "a.parquet: a page" in error_of(path)
 
 
 def test_parquet_text_that_is_not_utf8(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.corpus.documents import Document
 from engine.corpus.reading_order import Split, has_held_out, ordered
+from tests.engine.small import Texts
 
 SIZES = st.integers(1, 120)
 SEEDS = st.integers(0, 2**40)
@@ -124,6 +125,61 @@ def test_held_out_needs_twenty_and_reads_no_further(size: int, expected: bool) -
     corpus = Numbers(size)
     assert has_held_out(corpus) is expected
     assert corpus.asked <= 20
+
+
+@dataclass
+class Long:
+    """A corpus of texts in pieces: `sizes[n]` documents of text n; every document says a thing of its own."""
+
+    sizes: list[int]
+    spec: str = "long"
+
+    def documents(self) -> Iterator[Document]:
+        sources = [text for text, size in enumerate(self.sizes) for _ in range(size)]
+        return (Document(number, f"piece {number}", source) for number, source in enumerate(sources))
+
+    def describe(self) -> str:
+        return self.spec
+
+    def digest(self) -> str:
+        return ""
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=70), SEEDS)
+def test_pieces_of_a_text_stay_on_one_side(sizes: list[int], seed: int) -> None:
+    sides = {
+        split: {one.text_number for one in ordered(Long(sizes), split=split, seed=seed, epoch=0)}
+        for split in ("train", "heldout")
+    }
+    if len(sizes) < 20:
+        assert sides["train"] == sides["heldout"] == set(range(len(sizes)))
+        assert not has_held_out(Long(sizes))
+    else:
+        assert sides["heldout"] == set(range(19, len(sizes), 20))
+        assert sides["train"] == set(range(len(sizes))) - sides["heldout"]
+
+
+def test_the_first_rule_divides_by_documents() -> None:
+    """Runs of monosem 0.1 keep their sides."""
+    corpus = Long([30, 30])
+    held = [one.number for one in ordered(corpus, split="heldout", seed=0, epoch=0, rule="documents")]
+    assert sorted(held) == [19, 39, 59]
+    assert has_held_out(corpus, "documents") and not has_held_out(corpus)
+
+
+@pytest.mark.parametrize(("copies", "left"), [({39: 3, 19: 45}, [19, 39]), ({}, []), ({59: 39}, [])])
+def test_copies_of_training_documents_are_left_out_and_counted(copies: dict[int, int], left: list[int]) -> None:
+    """Whether the copy comes before or after in the corpus; copies within the held-out documents stay."""
+    corpus, found = Texts(tuple(f"text {copies.get(number, number)}" for number in range(60))), list[int]()
+    held = ordered(corpus, split="heldout", seed=0, epoch=0, left_out=lambda one: found.append(one.number))
+    assert sorted(one.number for one in held) == [number for number in (19, 39, 59) if number not in left]
+    assert sorted(found) == left
+    assert len(list(ordered(corpus, split="train", seed=0, epoch=0))) == 57, "training is as it was"
+    assert len(list(ordered(corpus, split="heldout", seed=0, epoch=0, rule="documents"))) == 3
+
+
+def test_where_every_held_out_document_is_a_copy_they_are_read_after_all() -> None:
+    assert sorted(numbers(60, "heldout")) == [19, 39, 59]
 
 
 def test_the_order_does_not_depend_on_hash_randomisation() -> None:

@@ -142,7 +142,7 @@ def test_other_text_has_no_concepts(run: RunFolder, tmp_path: Path) -> None:
 
 
 def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
-    lm = reopen(run, ReopenSettings(), Silent()).lm
+    lm = reopen(run, ReopenSettings(), Silent()).lm.load()
     before = torch.random.get_rng_state()
     drawn = [concepts.reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
     assert torch.equal(torch.random.get_rng_state(), before)

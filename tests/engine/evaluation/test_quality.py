@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.corpus.reading_order import Split
-from engine.evaluation import quality as module
+from engine.evaluation import cross_entropy as module
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.quality import evaluate
 from engine.jobs.subject import Subject
@@ -55,18 +55,26 @@ def measured(subject: Subject, weights: SaeWeights, split: Split = "all", tokens
 
 def losses(logits_TV: F64, tokens_T: NDArray[np.int32]) -> F64:
     """Return -log p of every token after the first."""
-    largest = logits_TV.max(1, keepdims=True)
-    log_p_TV = logits_TV - largest - np.log(np.exp(logits_TV - largest).sum(1, keepdims=True))
-    picked: F64 = -log_p_TV[np.arange(len(tokens_T) - 1), tokens_T[1:]]
+    picked: F64 = -log_softmax(logits_TV)[np.arange(len(tokens_T) - 1), tokens_T[1:]]
     return picked
 
 
-def mean_loss(subject: Subject, split: Split, count: int | None, swap: Swap | None) -> float:
-    """CE over all contexts, the site's rows at counted positions going through `swap`."""
+class Passed(NamedTuple):
+    """Of one context: -log p of every next token, whether it is predicted from a counted position, and all logits."""
+
+    loss_T: F64
+    counted_T: NDArray[np.bool_]
+    logits_TV: F64
+
+
+def passed(
+    subject: Subject, split: Split, count: int | None, swap: Swap | None, *, everywhere: bool = False
+) -> list[Passed]:
+    """All contexts, the site's rows at counted positions, or at all, going through `swap`."""
     lm, settings = double(subject.lm), subject.settings
     found = []
     for one in contexts_of(subject, split, count):
-        tokens_T, counted_T = one.tokens_BT[0], torch.from_numpy(one.counted_BT[0])
+        tokens_T, counted_T = one.tokens_BT[0], torch.from_numpy(one.counted_BT[0] | everywhere)
 
         def change(acts_BTD: torch.Tensor, counted_T: torch.Tensor = counted_T) -> torch.Tensor:
             assert swap is not None
@@ -76,8 +84,66 @@ def mean_loss(subject: Subject, split: Split, count: int | None, swap: Swap | No
 
         place = (settings.site, int(settings.layer or 0))
         logits_TV = logits_by_hand(lm, tokens_T, place if swap else None, change if swap else None)
-        found.append(losses(logits_TV, tokens_T))
-    return float(np.concatenate(found).mean())
+        found.append(Passed(losses(logits_TV, tokens_T), one.counted_BT[0, :-1], logits_TV[:-1]))
+    return found
+
+
+def mean_and_error(sums: list[float], counts: list[float]) -> tuple[float, float]:
+    """A ratio of sums over contexts, and its standard error."""
+    value = sum(sums) / sum(counts)
+    squares = [(one - value * n) ** 2 for one, n in zip(sums, counts, strict=True)]
+    return value, (len(sums) / (len(sums) - 1) * sum(squares)) ** 0.5 / abs(sum(counts))
+
+
+def losses_by_hand(
+    subject: Subject, weights: SaeWeights, split: Split, count: int | None, mean_D: F64
+) -> dict[str, Any]:
+    """Every figure of CE and KL with its standard error."""
+    zero: Swap = np.zeros_like
+    swaps: dict[str, tuple[Swap | None, bool]] = {
+        "clean": (None, False),
+        "sae": (lambda x: decode_by_hand(weights, encode_by_hand(weights, x), x), False),
+        "zero": (zero, False),
+        "mean": (lambda x: np.broadcast_to(mean_D, x.shape).copy(), False),
+        "all": (zero, True),
+    }
+    runs = {name: passed(subject, split, count, swap, everywhere=all_) for name, (swap, all_) in swaps.items()}
+    sums = {name: [float(one.loss_T.sum()) for one in run] for name, run in runs.items()}
+    later = {name: [float(one.loss_T[one.counted_T].sum()) for one in run] for name, run in runs.items()}
+    counts = [float(len(one.loss_T)) for one in runs["clean"]]
+
+    def less(one: list[float], other: list[float]) -> list[float]:
+        return [a - b for a, b in zip(one, other, strict=True)]
+
+    log_p = {name: [log_softmax(one.logits_TV) for one in runs[name]] for name in ("clean", "sae")}
+    kl = [float((np.exp(p) * (p - q)).sum()) for p, q in zip(log_p["clean"], log_p["sae"], strict=True)]
+    both = {f"ce_{name}": mean_and_error(sums[name], counts) for name in ("clean", "sae", "zero", "mean")}
+    both |= {"kl": mean_and_error(kl, counts), "delta_ce": mean_and_error(less(sums["sae"], sums["clean"]), counts)}
+    for name in ("zero", "mean"):
+        lost, gap = less(sums[name], sums["sae"]), less(sums[name], sums["clean"])
+        both[f"ce_recovered_{name}"] = mean_and_error(lost, gap)
+    lost, gap = less(later["all"], later["sae"]), less(later["all"], later["clean"])
+    both["ce_recovered_saelens"] = mean_and_error(lost, gap)
+    return {name: value for name, (value, _) in both.items()} | {
+        f"{name}_se": error for name, (_, error) in both.items()
+    }
+
+
+def log_softmax(logits_TV: F64) -> F64:
+    largest = logits_TV.max(1, keepdims=True)
+    found: F64 = logits_TV - largest - np.log(np.exp(logits_TV - largest).sum(1, keepdims=True))
+    return found
+
+
+def outliers_by_hand(x_ND: F64, max_norm: float = 5.0) -> NDArray[np.bool_]:
+    """As engine.data.ordinary_tokens defines them, by what is usual in these tokens themselves."""
+    n, middle = len(x_ND), (len(x_ND) - 1) // 2
+    if n < 64:
+        return np.zeros(n, bool)
+    distance_N = np.linalg.norm(x_ND - np.sort(x_ND, 0)[middle], axis=1)
+    sorted_N = np.sort(distance_N)
+    found_N: NDArray[np.bool_] = distance_N > max_norm * max(sorted_N[middle], 0.6 * sorted_N[98 * n // 100])
+    return found_N
 
 
 def by_hand(subject: Subject, weights: SaeWeights, split: Split, count: int | None) -> dict[str, Any]:
@@ -85,35 +151,30 @@ def by_hand(subject: Subject, weights: SaeWeights, split: Split, count: int | No
     truth = brute_force(subject, weights, split, count)
     x_ND, dense_NF = truth.x_ND[truth.counted_N], truth.dense_NF[truth.counted_N]
     mean_D = x_ND.mean(0)
-    error = ((x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2).sum()
-    swaps: dict[str, Swap | None] = {
-        "clean": None,
-        "sae": lambda x: decode_by_hand(weights, encode_by_hand(weights, x), x),
-        "zero": np.zeros_like,
-        "mean": lambda x: np.broadcast_to(mean_D, x.shape).copy(),
-    }
-    ce = {name: mean_loss(subject, split, count, swap) for name, swap in swaps.items()}
+    error_ND = (x_ND - decode_by_hand(weights, dense_NF, x_ND)) ** 2
+    error, ordinary_N = error_ND.sum(), ~outliers_by_hand(x_ND)
+    variance_ND = (x_ND[ordinary_N] - x_ND[ordinary_N].mean(0)) ** 2
     fires = (dense_NF > 0).any(0)
     found_ND = decode_by_hand(weights, dense_NF, x_ND)
     norm_N, found_norm_N = np.linalg.norm(x_ND, axis=1), np.linalg.norm(found_ND, axis=1)
     return {
         "cosine": ((x_ND * found_ND).sum(1) / (norm_N * found_norm_N)).mean(),
         "norm_ratio": (found_norm_N / norm_N).mean(),
+        "explained_variance_ordinary": 1 - error_ND[ordinary_N].sum() / variance_ND.sum(),
+        "explained_variance_standardised": (1 - error_ND[ordinary_N].sum(0) / variance_ND.sum(0)).mean(),
+        "outlier_tokens": int((~ordinary_N).sum()),
         "fvu": error / ((x_ND - mean_D) ** 2).sum(),
-        "delta_ce": ce["sae"] - ce["clean"],
         "ln_vocab": np.log(subject.lm.vocab_size),
         "detectable_density": 3 / len(x_ND),
         "l0": (dense_NF > 0).sum(1).mean(),
         "explained_variance": 1 - error / ((x_ND - mean_D) ** 2).sum(),
         "mse": error / x_ND.size,
-        "ce_recovered_zero": (ce["zero"] - ce["sae"]) / (ce["zero"] - ce["clean"]),
-        "ce_recovered_mean": (ce["mean"] - ce["sae"]) / (ce["mean"] - ce["clean"]),
         "alive": int(fires.sum()),
         "dead": int((~fires).sum()),
         "d_sae": dense_NF.shape[1],
         "tokens": len(x_ND),
         "density_F": (dense_NF > 0).mean(0),
-    } | {f"ce_{name}": value for name, value in ce.items()}
+    } | losses_by_hand(subject, weights, split, count, mean_D)
 
 
 def assert_same(found: Evaluation, wanted: dict[str, Any]) -> None:
@@ -259,12 +320,25 @@ def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         assert pieces.pop(name) == whole.pop(name)
     histograms = whole.pop("density_log10_histogram"), pieces.pop("density_log10_histogram")
     np.testing.assert_array_equal(*(one["counts"] for one in histograms))
-    assert (pieces.pop("data"), pieces.pop("split")) == (whole.pop("data"), whole.pop("split"))
+    for name in [name for name, value in whole.items() if isinstance(value, str)]:
+        assert pieces.pop(name) == whole.pop(name)
     assert pieces.keys() == whole.keys()
+    assert pieces.pop("variance_shares") == pytest.approx(whole.pop("variance_shares"), rel=1e-5)
     measured_whole = {name: value for name, value in whole.items() if value is not None}
     assert {name: value for name, value in pieces.items() if value is not None} == pytest.approx(
         measured_whole, rel=1e-5
     )
+
+
+def test_the_unigram_guess_counts_the_training_split_once_more() -> None:
+    subject, weights = llama_topk_packed()
+    found, count_V = measured(subject, weights, "heldout"), np.ones(subject.lm.vocab_size)
+    for one in contexts_of(subject, "train"):
+        np.add.at(count_V, one.tokens_BT[0, 1:], 1)
+    held = np.concatenate([one.tokens_BT[0, 1:] for one in contexts_of(subject, "heldout")])
+    assert found.ce_unigram == pytest.approx(-np.log(count_V / count_V.sum())[held].mean())
+    assert found.ce_tokens == len(held)
+    assert measured(subject, weights, "all").ce_unigram is None, "there is no training split of other text"
 
 
 def split_corpora() -> tuple[Texts, Texts, Texts]:
@@ -283,7 +357,9 @@ def test_held_out_figures_depend_on_held_out_text_alone() -> None:
     subject, weights = llama_topk_packed()
     plain, other_train, other_held = (replace(subject, corpus=corpus) for corpus in split_corpora())
     found = measured(plain, weights, "heldout").to_json()
-    assert measured(other_train, weights, "heldout").to_json() == found
+    guess = {"ce_unigram", "ce_unigram_se"}  # by the frequencies of the training text
+    other = measured(other_train, weights, "heldout").to_json()
+    assert {name for name in found if other[name] != found[name]} == guess
     assert measured(other_held, weights, "heldout").mse != found["mse"]
     assert measured(other_held, weights, "train").to_json() == measured(plain, weights, "train").to_json()
 

@@ -12,10 +12,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from engine.data.activations import Captured, captured_batches
+from engine.data.ordinary_tokens import OrdinaryTokens, places_of
 from engine.indexing import index_run as module
 from engine.indexing.index_run import build_index, encode_rows
 from engine.jobs.subject import Subject
@@ -43,7 +45,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     sae = from_weights(weights, torch.device("cpu"))
     batches = list(captured_batches(subject.lm, [subject.site()], subject.stream("all"), 11))
     known = {id(one.acts_ND): encode_rows(sae, one.acts_ND, module.token_rows(one.batch).counted_N) for one in batches}
-    columns = module._columns(subject.lm, subject.target(), sae)
+    columns = module._columns(subject.lm, subject.target(), sae, Silent())
 
     def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int) -> Iterator[Captured]:
         first = 11 - contexts
@@ -55,6 +57,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     monkeypatch.setattr(module, "captured_batches", replay)
     monkeypatch.setattr(module, "encode_rows", rows)
     monkeypatch.setattr(module, "_columns", lambda *_: columns)
+    exponent_F = (np.arange(weights.spec.d_sae) % 5).astype(np.int8)
+    monkeypatch.setattr(module, "value_exponents", lambda *_: exponent_F)
+    width = subject.site().d_in
+    ordinary = OrdinaryTokens.measured(torch.empty(0, width), places_of(width, None), 5.0)
+    monkeypatch.setattr(module, "_ordinary_tokens", lambda *_: ordinary)
     return subject
 
 

@@ -28,6 +28,7 @@ from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SegmentCoverage, covered
 from store.query.histogram import activation_histogram, density_histogram
 from store.run.folder import RunFolder
+from store.run.ordinary import load_limits, save_limits
 from store.run.weights import SaeWeights
 from store.verify.run_check import verify_file
 from tests.engine.small import BOS, EOS, FIRST_WORD, Texts
@@ -101,6 +102,27 @@ def test_the_corpus_is_that_of_the_stream(indexed: Indexed) -> None:
         assert file.attrs["n_tokens"] == len(truth.token_N)
         assert file.attrs["n_counted"] == truth.counted_N.sum()
         assert file.attrs["clipped"] == 0
+
+
+def test_outliers_of_the_input_are_marked(tmp_path: Path) -> None:
+    subject, weights = llama_topk_packed()
+    truth = brute_force(subject, weights, "all")
+    centre_D = truth.x_ND.mean(0)
+    distance_N = np.where(truth.counted_N, np.linalg.norm(truth.x_ND - centre_D, axis=1), 0)
+    *_, sixth, fifth = np.unique(distance_N)[:-4]
+    run = run_with(weights, tmp_path / "run")
+    weight_D = np.full_like(centre_D, 2 / (sixth + fifth))
+    save_limits(run.ordinary, np.stack([centre_D, weight_D]).astype(np.float32))
+    build_index(run, subject, ALL, Silent())
+    with FeatureStore.open(run.path) as store:
+        assert store.layout.outliers.tolist() == np.flatnonzero(distance_N >= fifth).tolist()
+    assert verify_file(run.features).ok
+
+
+def test_without_limits_they_are_measured_and_kept(indexed: Indexed) -> None:
+    assert load_limits(indexed.run.ordinary, indexed.truth.x_ND.shape[1]) is not None
+    with h5py.File(indexed.run.features) as file:
+        assert "outliers" not in file["corpus"]
 
 
 def assert_rounded(found: NDArray[Any], wanted: F64) -> None:
@@ -201,7 +223,7 @@ def test_what_a_reader_shows(indexed: Indexed) -> None:
 
 def effects_by_hand(indexed: Indexed) -> F64:
     """Direct effects on the logits [F, V] in float64, by the formula of docs/formulas.md."""
-    network = indexed.subject.lm.network
+    network = indexed.subject.lm.load().network
     parameter = {name: value.double().numpy() for name, value in network.state_dict().items()}
     rows = indexed.weights.tensors["W_dec"].astype(np.float64)
     if indexed.weights.spec.site == "mlp_act":
@@ -292,7 +314,9 @@ def test_tokens_are_counted_with_bos_and_contexts_taken_whole(
         assert store.n_tokens == sum(lengths[:wanted])
 
 
-def test_activations_beyond_float16_are_clipped_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exponents", [True, False])
+def test_activations_beyond_float16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exponents: bool) -> None:
+    """Exponents make room for them; what does not fit in spite of them is clipped, counted and reported."""
     said: list[str] = []
 
     class Told(Silent):
@@ -304,15 +328,23 @@ def test_activations_beyond_float16_are_clipped_and_counted(tmp_path: Path) -> N
     for name in ("W_enc", "b_enc"):
         weights.tensors[name] *= 5e4
     run = run_with(weights, tmp_path / "run")
+    if not exponents:
+        monkeypatch.setattr(module, "value_exponents", lambda *_: None)
     build_index(run, subject, ALL, Told())
     dense_NF = brute_force(subject, weights, "all").dense_NF
     above = int((dense_NF > 65_504).sum())
     assert above
+    if exponents:
+        with FeatureStore.open(run.path) as store:
+            np.testing.assert_allclose(store.columns.max_F, dense_NF.max(0), rtol=2**-10)
+            assert store.totals.count_F.sum() == (dense_NF > 0).sum()
+        assert not any("too large" in line for line in said)
+        return
     with h5py.File(run.features) as file:
         assert file.attrs["clipped"] == above
         assert file["forward/act"][()].max() == 65_504
         np.testing.assert_array_equal(np.diff(file["inverted/indptr"]), (dense_NF > 0).sum(0))
-    assert f"{above} activations above 65 504 are stored as 65 504" in said
+    assert f"{above} activations are too large for the index: stored as the largest that it holds" in said
 
 
 def test_encoding_in_pieces_is_encoding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,9 @@ def test_a_saved_model_comes_back(family: str, tmp_path: Path) -> None:
 
 def test_a_model_that_does_not_fit_is_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
-    monkeypatch.setattr("engine.model.language_model.free_memory", lambda: 2 * numbers)
+    monkeypatch.setattr("engine.model.weights.free_memory", lambda: 2 * numbers)
     load(folder, torch.bfloat16)
-    monkeypatch.setattr("engine.model.language_model._load_network", None)
+    monkeypatch.setattr("engine.model.language_model.load_network", None)
     message = refusal(folder)
     assert message.startswith(f"{folder} needs {4 * numbers / 1e6:.1f} MB of memory, and 0.0 MB are free")
     assert "`dtype=bfloat16`" in message

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.runtime.devices import hardware, pick_device, pick_dtype, versions
+from engine.runtime.devices import (
+    OLD_AUTO,
+    dtype_remark,
+    hardware,
+    pick_device,
+    pick_dtype,
+    products_in_bfloat16,
+    versions,
+)
 from store.files.errors import MonosemError
 
 
@@ -61,8 +69,46 @@ def test_dtypes(gpus: pytest.MonkeyPatch) -> None:
     assert pick_dtype("bfloat16", cpu) == torch.bfloat16
     gpus.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     assert pick_dtype("auto", cuda) == torch.float32
+    assert pick_dtype("auto", cuda, torch.bfloat16) == torch.float32
     with pytest.raises(MonosemError, match="'half'"):
         pick_dtype("half", cpu)
+
+
+@pytest.mark.parametrize(
+    ("able", "native"),
+    [
+        ({"avx2": True, "avx512_f": True}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"architecture": "aarch64", "bf16": True}, True),
+        ({"architecture": "aarch64"}, False),
+    ],
+    ids=str,
+)
+def test_bfloat16_only_where_the_processor_multiplies_it(
+    able: dict[str, object], native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu, half = torch.device("cpu"), torch.bfloat16
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert pick_dtype("auto", cpu, half) == (half if native else torch.float32)
+    assert pick_dtype("auto", cpu, torch.float16) == pick_dtype("auto", cpu) == torch.float32
+    assert pick_dtype(OLD_AUTO, cpu, half) == torch.float32
+    assert products_in_bfloat16("auto", cpu) == products_in_bfloat16(OLD_AUTO, cpu) == native
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert pick_dtype("auto", cpu, half) == torch.float32
+
+
+def test_dtypes_of_models_on_gpus(gpus: pytest.MonkeyPatch) -> None:
+    cuda = torch.device("cuda")
+    gpus.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert pick_dtype("auto", cuda, torch.float16) == torch.float16
+    gpus.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
+    assert pick_dtype("auto", cuda, torch.float16) == torch.float32
+    assert dtype_remark("auto", torch.bfloat16, torch.float32, cuda).endswith(
+        "faster on this GPU than the model's float32"
+    )
+    assert dtype_remark("auto", torch.bfloat16, torch.bfloat16, cuda) == ""
 
 
 def test_the_machine_in_one_line(gpus: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,14 @@ def test_a_fifo_is_written_into(tmp_path: Path, new: bool) -> None:
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
+def test_a_fifo_that_nobody_reads_is_refused_after_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.files.output_file.WAIT", 0.1)
+    os.mkfifo(tmp_path / "fifo")
+    for one in (write, lambda path: write_new(path, "x")):
+        with pytest.raises(MonosemError, match="nobody reads the fifo"):
+            one(tmp_path / "fifo")
+
+
 def test_a_device_stays_a_device() -> None:
     write(Path(os.devnull))
     assert write_new(Path(os.devnull), "x") == Path(os.devnull)

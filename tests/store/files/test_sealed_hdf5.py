@@ -14,6 +14,7 @@ import pytest
 
 from store.files.contiguous import ArraySpan
 from store.files.errors import MonosemError
+from store.files.schema import NEWEST_VERSION
 from store.files.sealed_hdf5 import (
     SCHEMA_VERSION,
     SEAL_BYTES,
@@ -176,15 +177,15 @@ def test_a_newer_schema_is_refused_and_an_older_one_opens(path: Path) -> None:
     path.write_bytes(content.replace(ours, b"schema 8 ", 1))
     with pytest.raises(MonosemError) as raised:
         open_sealed(path, "sae")
-    assert raised.value.what == f"{path} has schema version 8; this monosem reads up to {SCHEMA_VERSION}"
+    assert raised.value.what == f"{path} has schema version 8; this monosem reads up to {NEWEST_VERSION}"
     assert re.search("Upgrade monosem", raised.value.hint)
 
 
 def test_versions() -> None:
-    for version in range(SCHEMA_VERSION + 1):
+    for version in range(NEWEST_VERSION + 1):
         check_version(version, Path("x"))
-    with pytest.raises(MonosemError, match=f"x has schema version {SCHEMA_VERSION + 1}"):
-        check_version(SCHEMA_VERSION + 1, Path("x"))
+    with pytest.raises(MonosemError, match=f"x has schema version {NEWEST_VERSION + 1}"):
+        check_version(NEWEST_VERSION + 1, Path("x"))
 
 
 def _external(file: h5py.File, other: Path) -> None:

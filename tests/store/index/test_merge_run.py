@@ -138,7 +138,12 @@ def test_nothing_to_merge(tmp_path: Path) -> None:
     with pytest.raises(MonosemError, match="has no index to merge") as caught:
         by_hand(run)
     assert "monosem index" in caught.value.hint
-    whole(run.path)
+    merged = whole(run.path)
+    discard(run.index)
+    assert by_hand(run).complete  # finished before: nothing is done
+    assert run.features.read_bytes() == merged
+    run = begun(tmp_path / "part", 3)
+    by_hand(run, partial=True)
     discard(run.index)
     with pytest.raises(MonosemError, match=r"only its features\.h5"):
         by_hand(run)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from store.files.errors import MonosemError, WorkFailed
-from store.files.schema import SCHEMA_VERSION
+from store.files.schema import NEWEST_VERSION, SCHEMA_VERSION
 from store.run.events import EndEvent, EventLog, EventTail
 from store.run.folder import WORKING, Provenance, Results, RunFolder, RunRecord, find_run, list_runs, runs_root
 from store.run.spec import SaeSpec
@@ -142,15 +142,15 @@ def test_a_wrong_value_is_named_by_its_field(run: RunFolder, place: str, value: 
 
 def test_recorded_settings_are_read_like_the_record(run: RunFolder) -> None:
     run.update(config={"train": {"k": 5, "of a later version": 1}, "lm": {"vocab": "many"}})
-    assert run.settings("train", TrainSettings) == TrainSettings(k=5)
+    assert run.settings("train", TrainSettings) == TrainSettings(k=5, held_out="documents"), "as monosem 0.1 held out"
     assert run.settings("extract", TrainSettings) is None
     with pytest.raises(MonosemError, match=r'run\.json is damaged: config\.lm\.vocab is "many", not an integer'):
         run.settings("lm", LmSettings)
 
 
 def test_of_a_newer_schema(run: RunFolder) -> None:
-    edit(run, schema_version=SCHEMA_VERSION + 1)
-    with pytest.raises(MonosemError, match=f"has schema version {SCHEMA_VERSION + 1}"):
+    edit(run, schema_version=NEWEST_VERSION + 1)
+    with pytest.raises(MonosemError, match=f"has schema version {NEWEST_VERSION + 1}"):
         run.record()
 
 
@@ -215,8 +215,26 @@ def test_what_killed_writers_left_goes_with_the_next_lock_and_nothing_else(run: 
     assert not (run.path / ".sae.h5.tmp-7").is_symlink()
     shutil.rmtree(run.checkpoints)
     run.checkpoints.symlink_to(elsewhere)
+    (elsewhere / "step-1.h5").write_text("x")
     with run.locked():
         assert (elsewhere / ".step-1.h5.tmp-7").exists()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("name", ["index", "checkpoints", "checkpoints/lm", "activations", "model"])
+def test_a_linked_folder_that_holds_nothing_of_a_run_is_not_worked_in(
+    name: str, is_there: bool, run: RunFolder, tmp_path: Path
+) -> None:
+    home, link = tmp_path / "home", run.path / name
+    if is_there:
+        home.mkdir()
+        if name != "model":  # any file may belong to a model
+            (home / "precious.h5").write_text("x")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(home)
+    with pytest.raises(MonosemError, match=f"{link} is a link to a place that holds nothing"), run.locked():
+        pass
+    assert home.exists() == is_there
 
 
 def _lock_it(path: Path, answer: multiprocessing.Queue[str]) -> None:

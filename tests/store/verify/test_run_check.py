@@ -30,6 +30,8 @@ from store.verify import weightcheck
 from store.verify.crosscheck import index_problem
 from store.verify.damage_probe import survey
 from store.verify.run_check import Finding, verify_file, verify_run
+from tests.forged_run import Change, attribute, cast, forge, resize
+from tests.forged_run import put as forged_value
 from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, reseal, true_columns, weights
 from tests.store.run.test_shards import INFO, rows
 
@@ -43,8 +45,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True, columns=true_columns(RAW.d_sae))
     run.create(RunRecord(status="done"))
     save_sae(run.sae, weights(RAW.d_sae))
-    save_checkpoint(run.checkpoints, Checkpoint(4, {"a": np.arange(50)}))
-    save_checkpoint(run.checkpoints / "lm", Checkpoint(2, {"a": np.arange(50)}))
+    arrays = {"sae.W_enc": np.ones((4, 6), np.float32), "sae.b_enc": np.ones(6, np.float32)}
+    moments = {"adam.exp_avg.W_enc": np.ones((4, 6)), "adam.step.W_enc": np.float32(4), "a": np.arange(50)}
+    save_checkpoint(run.checkpoints, Checkpoint(4, arrays | moments))
+    lm = {"a": np.arange(50), "network.w": np.ones((2, 2)), "adam.exp_avg_sq.w": np.ones((2, 2))}
+    save_checkpoint(run.checkpoints / "lm", Checkpoint(2, lm))
     write_shard(run.activations, 0, INFO, rows(range(3), "float32"))
     return run
 
@@ -116,6 +121,34 @@ def test_truncated_empty_and_foreign(run: RunFolder) -> None:
     assert "truncated" in damaged["sae.h5"]
     assert "not a monosem file" in damaged["features.h5"]
     assert "not a monosem file" in damaged["step-4.h5"]
+
+
+STEP, LM, SHARD = "checkpoints/step-4.h5", "checkpoints/lm/step-2.h5", "activations/shard-00000.h5"
+SENSELESS: dict[str, tuple[str, Change, str]] = {
+    "another step": (STEP, attribute("step", 5), "it is of step 5"),
+    "no state": (STEP, resize("state", (3,)), "is not JSON"),
+    "weights of texts": (STEP, cast("arrays/sae.W_enc", "S4"), "not f4"),
+    "weights of another width": (STEP, resize("arrays/sae.b_enc", (9,)), "b_enc has 9 values"),
+    "moments of another shape": (STEP, resize("arrays/adam.exp_avg.W_enc", (5,)), "belongs to no weights"),
+    "weights that are not numbers": (STEP, forged_value("arrays/sae.W_enc", (1, 1), np.nan), "sae.W_enc: .* holds NaN"),
+    "a model's weights": (LM, forged_value("arrays/network.w", (0, 0), np.inf), "network.w: .* holds NaN or infinite"),
+    "texts": (LM, cast("arrays/a", "S4"), "a is |S4, not numbers"),
+    "another dtype": (SHARD, cast("acts", "f2"), "acts is float16, which is not how float32"),
+    "negative tokens": (SHARD, forged_value("token", 0, -1), "token holds -1"),
+    "contexts of another shard": (SHARD, forged_value("context", 2, 3), "context holds 3"),
+    "contexts that fall": (SHARD, forged_value("context", 2, 1), "context falls"),
+    "places past the context": (SHARD, forged_value("position", 0, 4), "position holds 4"),
+    "weights of an sae": ("sae.h5", forged_value("W_dec", (0, 0), np.inf), "W_dec: .* holds NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_sealed_files_that_make_no_sense(name: str, run: RunFolder) -> None:
+    file, change, said = SENSELESS[name]
+    forge(run.path / file, change)
+    (found,) = (finding for finding in verify_run(run) if not finding.ok)
+    assert found.path == run.path / file
+    assert re.search(said, found.detail), found.detail
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"spec": 5}', '{"schema_version": 99}', '{"schema_version": 1e999}'])

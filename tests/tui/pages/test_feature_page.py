@@ -82,6 +82,19 @@ def _example(before: str, peak: str, after: str) -> ShownExample:
     return ShownExample(tokens, act, len(before), 0, len(before))
 
 
+def test_an_example_whose_peak_is_an_outlier_is_marked(opened: OpenRun) -> None:
+    card = read_card(opened.store, opened.notes, 0)
+    plain = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
+    section = card.sections[0]
+    examples = [replace(one, outlier=number == 1) for number, one in enumerate(section.examples)]
+    card = replace(card, sections=[replace(section, examples=examples), *card.sections[1:]])
+    lines = [text_of(spans) for spans in page(card, 80, Rendering.MARKS, log=False)]
+    heading, marked = (number for number, (one, other) in enumerate(zip(lines, plain, strict=True)) if one != other)
+    assert lines[heading].endswith("; ! an outlier token")
+    assert lines[marked] == plain[marked].replace(" ", "!", 1) or "! " in lines[marked]
+    assert marked == heading + 2
+
+
 @pytest.mark.parametrize("rendering", Rendering)
 def test_peaks_stand_in_one_column(rendering: Rendering) -> None:
     examples = [_example("a" * n, "PEAK", "z" * 50) for n in (0, 3, 20, 90)] + [_example("日本" * 9, "PEAK", "")]
