@@ -24,7 +24,7 @@ from engine.formats.hub_files import located
 from engine.jobs.trained_run import trained_settings
 from engine.live.from_recipe import generations
 from engine.live.generation import shown_text
-from engine.live.inspection import contexts_of, inspect_contexts
+from engine.live.inspection import contexts_of, inspect_contexts, typed_document
 from engine.live.live_model import LiveModel, open_live
 from engine.runtime.notebook_progress import NotebookProgress
 from engine.runtime.out_of_memory import explained
@@ -274,17 +274,21 @@ def inspect(
     *,
     top: int = 5,
     ablate: bool = False,
+    chat: bool = False,
     progress: Progress | None = None,
 ) -> list[InspectedToken]:
     """Return the `top` strongest features on each token of a text; with `ablate`, what each does to the next loss.
+
+    With `chat` the text is a user's turn in the model's chat template, or a JSON list of messages.
 
     Raises:
         MonosemError: the text is empty, or the run has no language model.
     """
     live = open_run(run).live(settings, progress)
     with explained():
-        contexts = inspect_contexts(live, contexts_of(live, text), top, progress or NotebookProgress(), ablate=ablate)
-    tokens = [token for context in contexts for token in context]
+        contexts = contexts_of(live, typed_document(text, chat=chat))
+        found = inspect_contexts(live, contexts, top, progress or NotebookProgress(), ablate=ablate)
+    tokens = [token for context in found for token in context]
     strings = live.vocabulary.strings([token.token for token in tokens])
     return [
         InspectedToken(string, token.firings, token.active, token.next_loss)

@@ -128,7 +128,7 @@ UNUSED_LIVE = (
     "engine.resources",
     "engine.training",
 )
-MOST_LIVE = 50
+MOST_LIVE = 56
 """Modules of the engine, packages included. A new one costs start-up time: raise the number only with a reason."""
 
 
@@ -145,7 +145,7 @@ def test_the_check_of_a_closure_can_fail() -> None:
     assert len(found) > MOST_LIVE
 
 
-MOST_FIRST = {"monosem_tui.launch": 7, "monosem_tui.app": 109}
+MOST_FIRST = {"monosem_tui.launch": 7, "monosem_tui.app": 111}
 """Modules of ours until the first screen is there. Each costs time: raise a number only with a reason."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -14,24 +13,35 @@ from engine.commands.train import Job
 from engine.commands.train import wanted_settings as training_settings
 from engine.commands.train_lm import wanted_settings as lm_settings
 from engine.corpus.data_argument import open_corpus
-from engine.data.activations import ModelBlocks, forward_contexts
-from engine.jobs.activation_source import Source, open_source
+from engine.evaluation.size import evaluation_size
+from engine.jobs.activation_source import Reader, Source, laid_out, open_source
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
-from engine.jobs.train_settings import sae_settings
 from engine.jobs.trained_run import reopen, trained_settings
 from engine.resources.estimates import Plan
 from engine.resources.limits import Room, room_for, shortages, written
 from engine.resources.plans import extraction_plan, index_plan, lm_plan, training_plan
-from engine.resources.timing import evaluation_rate, index_rate, lm_rate, source_rate, step_rate
+from engine.resources.timing import (
+    SECONDS,
+    ModelSeconds,
+    SaeSeconds,
+    block_seconds,
+    lm_seconds,
+    model_seconds,
+    sae_seconds,
+    step_seconds,
+)
 from engine.runtime.devices import pick_device, products_in_bfloat16
 from engine.runtime.progress import Progress
-from engine.sae.registry import architecture, from_weights
+from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.settings.extract import ExtractSettings
 from store.settings.lm import LmSettings
 from store.settings.trained_run import IndexSettings
+
+ABLATIONS = 3
+"""Passes of an evaluation that depend on the site alone: zero, mean, zero at every position."""
 
 
 @dataclass(frozen=True)
@@ -48,69 +58,83 @@ def forecast_training(jobs: Sequence[Job], progress: Progress, *, resume: bool) 
     """`monosem train --dry-run`, of one autoencoder or of several on one pass."""
     wanted = [training_settings(job.run, pinned(job.settings), resume=resume) for job in jobs]
     device = device_of(wanted[0])
-    source = open_source(wanted, progress)
+    source = open_source(wanted, progress, for_plan=True)
     plan = training_plan(source.readers, source.origin)
     return _forecast(plan, jobs[0].run, device, progress, lambda: _timed_training(plan, source, device))
 
 
 def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[str, float]:
-    subject = source.subject
-    blocks = source.blocks
-    if isinstance(blocks, ModelBlocks) and subject is not None:
-        blocks = replace(blocks, contexts_per_block=forward_contexts(subject.context))
-    read, sample_ND = source_rate(blocks, device)
-    seconds: dict[str, float] = {}
-    for reader in source.readers:
-        rows = reader.columns.of(sample_ND)
-        steps = step_rate(reader.settings, *rows, device)
-        for stage in plan.stages:
-            if stage.name == "activations":
-                seconds[stage.name] = stage.tokens / read
-            elif stage.name == "training":
-                reading = 0.0 if subject is not None or seconds else stage.tokens / read
-                seconds[stage.name] = seconds.get(stage.name, 0.0) + reading + stage.tokens / steps
-        if subject is not None and reader.settings.index:
-            sae = architecture(reader.settings.arch)(sae_settings(reader.settings, reader.spec.d_in, reader.spec.d_out))
-            mean_O = None if rows[1] is None else rows[1].mean(0).cpu()
-            sae.initialise(rows[0].mean(0).cpu(), torch.Generator().manual_seed(0), mean_O)
-            own = _timed_looking(plan, subject.on(reader.settings), sae.to(device).requires_grad_(False))
-            for name, spent in own.items():
-                seconds[name] = seconds.get(name, 0.0) + spent / len(source.readers)
+    subject, readers = source.subject, source.readers
+    tokens = {stage.name: stage.tokens for stage in plan.stages}
+    seconds = dict.fromkeys(tokens, 0.0)
+    limit = max(SECONDS / len(readers), 0.5)
+    model = None
+    if subject is not None:
+        _, sites = laid_out([subject.on(reader.settings).sites() for reader in readers])
+        model = model_seconds(subject, sites, device, whole=readers[0].settings.index)
+        seconds["activations"] = tokens["activations"] * (model.text + model.site)
+        sample_ND = model.sample_ND
+    else:
+        buffer = readers[0].settings.buffer
+        assert buffer is not None
+        read, sample_ND = block_seconds(source.blocks, min(buffer, tokens["training"]))
+        seconds["training"] = tokens["training"] * read
+    groups = len({(reader.spec.layer, reader.spec.site, reader.spec.site_out) for reader in readers})
+    for reader in readers:
+        batch = reader.settings.batch
+        assert batch is not None
+        step, sae, x_ND = step_seconds(reader.settings, *reader.columns.of(sample_ND), device, limit)
+        seconds["training"] += tokens["training"] / batch * step
+        if model is not None and subject is not None and reader.settings.index:
+            own = sae_seconds(subject.lm, subject.on(reader.settings).target(), sae, x_ND, limit)
+            seconds["index"] += _index_seconds(tokens["index"] / len(readers), model, own)
+            seconds["evaluation"] += _evaluation_seconds(subject, reader, len(readers) / groups, model, own)
     return seconds
 
 
-def _timed_looking(plan: Plan, subject: Subject, sae: Any) -> dict[str, float]:
-    seconds = {}
-    for stage in plan.stages:
-        if stage.name == "evaluation":
-            seconds[stage.name] = stage.tokens / evaluation_rate(subject, sae)
-        elif stage.name == "index":
-            seconds[stage.name] = index_rate(subject, sae).seconds(stage.tokens)
-    return seconds
+def _evaluation_seconds(
+    subject: Subject, reader: Reader, sharing: float, model: ModelSeconds, sae: SaeSeconds
+) -> float:
+    """Return the seconds of an evaluation; `sharing` autoencoders of one site share what does not depend on them."""
+    size = evaluation_size(reader.settings, reader.spec, subject.lm)
+    ablated = ABLATIONS / sharing
+    passes = model.blocks / sharing + (1 + ablated) * (model.blocks - model.site) + sae.forward
+    losses = (1 + ablated + 1 / sharing) * model.head
+    return size.tokens * ((model.text + model.site) / sharing + sae.forward) + size.ce_tokens * (passes + losses)
+
+
+def _index_seconds(tokens: float, model: ModelSeconds, sae: SaeSeconds) -> float:
+    return sae.static + tokens * (model.text + model.site + sae.encode + sae.entries)
 
 
 def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
     """`monosem index --dry-run`."""
     if run.record().provenance.array or not run.sae.is_file():
         raise MonosemError(f"{run.path} cannot be indexed", "That takes a trained autoencoder, its model and text.")
-    subject, weights = reopen(run, asked, progress), load_sae(run.sae)
-    device = subject.lm.device
+    subject, weights = reopen(run, asked, progress, for_plan=True), load_sae(run.sae)
+    device = device_of(subject.settings)
     tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
     plan = index_plan(weights.spec, subject, tokens, asked.memory)
-    return _forecast(plan, run, device, progress, lambda: _timed_looking(plan, subject, from_weights(weights, device)))
+
+    def timed() -> dict[str, float]:
+        model = model_seconds(subject, subject.sites(), device, whole=False)
+        x_ND = model.sample_ND[:, : weights.spec.d_in]
+        sae = sae_seconds(subject.lm, subject.target(), from_weights(weights, device), x_ND)
+        return {"index": _index_seconds(plan.stages[0].tokens, model, sae)}
+
+    return _forecast(plan, run, device, progress, timed)
 
 
 def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> Forecast:
     """`monosem extract --dry-run`."""
     settings = extraction_settings(run, pinned(asked), resume=resume)
-    subject = open_subject(settings, progress)
-    site, device = subject.site(), subject.lm.device
+    subject = open_subject(settings, progress, for_plan=True)
+    site, device = subject.site(), device_of(settings)
     plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
 
     def timed() -> dict[str, float]:
-        stream = subject.stream("train", epochs=None)
-        read, _ = source_rate(ModelBlocks(subject.lm, [site], stream, forward_contexts(subject.context)), device)
-        return {"activations": settings.tokens / read}
+        model = model_seconds(subject, [site], device, whole=False)
+        return {"activations": settings.tokens * (model.text + model.site)}
 
     return _forecast(plan, run, device, progress, timed)
 
@@ -121,7 +145,7 @@ def forecast_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume
     corpus, device = open_corpus(settings.data), pick_device(settings.device)
     plan = lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device))
     (stage,) = plan.stages
-    return _forecast(plan, run, device, progress, lambda: {stage.name: stage.tokens / lm_rate(settings, device)})
+    return _forecast(plan, run, device, progress, lambda: {stage.name: stage.tokens * lm_seconds(settings, device)})
 
 
 def _forecast(

@@ -15,7 +15,8 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from engine.corpus.data_argument import open_corpus
 from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, has_held_out, ordered
-from engine.data.contexts import ContextSettings, ContextStream, Encoding, StreamPosition
+from engine.data.contexts import ContextSettings, ContextStream, StreamPosition
+from engine.data.text_encoder import Encoding
 from engine.jobs.resume import agreeing, begin, has_begun
 from engine.jobs.subject import pinned
 from engine.lm.tokenizer import END_OF_TEXT, fast_tokenizer, train_tokenizer

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from engine.corpus import hub_dataset as hub
 from engine.corpus import jsonl, parquet, text
+from engine.corpus.conversations import Content
 from engine.corpus.documents import Corpus, Document, numbered
 from engine.corpus.files import blocks, digest_of, is_folder, reading
 from engine.corpus.planted.generator import PlantedCorpus, is_planted
@@ -22,8 +23,8 @@ from store.files.errors import MonosemError
 class Format(NamedTuple):
     """A kind of file and its reader."""
 
-    texts: Callable[[Path, str], Iterator[str]]
-    """Yields the texts in the named field of a file."""
+    texts: Callable[[Path, str], Iterator[Content]]
+    """Yields the contents of the named field of a file."""
     note: Callable[[Path, str], str]
     """Describes how a file is read; appended to its name."""
     fields: bool
@@ -34,6 +35,8 @@ FORMATS = {
     ".txt": Format(text.texts, text.note, fields=False),
     ".jsonl": Format(jsonl.texts, jsonl.note, fields=True),
     ".jsonl.zst": Format(jsonl.packed_texts, jsonl.note, fields=True),
+    ".jsonl.gz": Format(jsonl.gzipped_texts, jsonl.note, fields=True),
+    ".json.gz": Format(jsonl.gzipped_texts, jsonl.note, fields=True),
     ".parquet": Format(parquet.texts, parquet.note, fields=True),
 }
 """Formats by file suffix. To add one, write a module with these two functions and add a line here."""

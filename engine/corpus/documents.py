@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from engine.corpus.conversations import Content, Conversation, TokenIds
 from store.files.errors import MonosemError
 
 MAX_DOCUMENT = 65_536
@@ -18,13 +19,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Document:
-    """A text of a corpus, without white space at its edges."""
+    """A text of a corpus, a conversation, or token ids."""
 
     number: int
     """Its position in the corpus, from 0, before any shuffling."""
     text: str
+    """Without white space at its edges; the messages of a conversation, or the ids in decimal, on one line each."""
     source: int | None = None
     """The number of the text that it is, or is a piece of; None where no text of the corpus is cut."""
+    turns: Conversation = ()
+    """The messages of a conversation."""
+    ids: TokenIds | None = None
+    """The tokens of a document that is tokenized already."""
 
     @property
     def text_number(self) -> int:
@@ -63,22 +69,32 @@ def names_files(spec: str) -> bool:
     return spec != "stdlib" and not spec.startswith("hf:") and spec.split(":", 1)[0] != "planted"
 
 
-def numbered(texts: Iterable[str], spec: str) -> Iterator[Document]:
-    """Yield documents from raw texts: stripped, long ones cut, blank ones left out.
+def numbered(contents: Iterable[Content], spec: str) -> Iterator[Document]:
+    """Yield documents from raw contents: texts stripped, long ones cut, blank ones left out; the others whole.
 
     Lone surrogates, which JSON can express but UTF-8 cannot, become U+FFFD.
 
     Errors: MonosemError, naming `spec`, if there is no document.
     """
     number, source = 0, -1
-    for text in texts:
-        begins = not isinstance(text, LaterPiece)
-        for piece in cut(text):
+    for content in contents:
+        begins = not isinstance(content, LaterPiece)
+        for document in _documents(content, number):
             source, begins = source + begins, False
-            yield Document(number, _encodable(piece), source)
+            yield replace(document, source=source)
             number += 1
     if number == 0:
         raise MonosemError(f"{spec} holds no text", "Every document in it is empty or only white space.")
+
+
+def _documents(content: Content, first: int) -> Iterator[Document]:
+    if isinstance(content, str):
+        yield from (Document(number, _encodable(piece)) for number, piece in enumerate(cut(content), first))
+    elif isinstance(content, TokenIds):
+        yield Document(first, "\n".join(map(str, content)), ids=content)
+    else:
+        turns = tuple(replace(turn, content=_encodable(turn.content)) for turn in content)
+        yield Document(first, "\n".join(turn.content for turn in turns), turns=turns)
 
 
 def cut(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.corpus.conversations import Content, content_of
 from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
 
@@ -71,6 +72,18 @@ def missing_field(where: str, field: str, fields: Iterable[object], spell: str) 
     names = [repr(str(name)) for name in fields]
     shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     return MonosemError(f"{where}: no field {field!r}", f"There are: {shown or 'none'}. Name one like this: {spell}")
+
+
+def checked_content(value: object, where: str, field: str, spell: str) -> Content | None:
+    """Return the content of a field, None for an empty one; `spell` shows how to name another field.
+
+    Raises:
+        MonosemError: it is neither text, nor a conversation, nor token ids.
+    """
+    try:
+        return content_of(value)
+    except ValueError as error:
+        raise not_text(where, field, str(error), spell) from error
 
 
 def not_text(where: str, field: str, held: str, spell: str) -> MonosemError:

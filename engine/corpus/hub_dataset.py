@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from engine.corpus.conversations import Content
 from engine.corpus.documents import Document, numbered
-from engine.corpus.files import missing_field, not_text
+from engine.corpus.files import checked_content, missing_field, not_text
 from store.files.errors import MonosemError, WorkFailed
 
 PREFIX = "hf:"
@@ -70,16 +71,24 @@ class HubDataset:
     @cached_property
     def _column(self) -> str:
         fields = self._fields()
-        spell = f"hf:{self.name}{f':{self.config}' if self.config else ''}@{self.split}:FIELD"
         wanted = self.field or "text"
         if wanted in fields:
-            if not fields[wanted]:
-                raise not_text(self.spec, wanted, "something else", spell)
+            if not fields[wanted] and not (self.field and self._is_list(wanted)):
+                raise not_text(self.spec, wanted, "something else", self._spell)
             return wanted
         of_text = [name for name, is_text in fields.items() if is_text]
         if self.field is None and len(of_text) == 1:
             return of_text[0]
-        raise missing_field(self.spec, wanted, of_text or fields, spell)
+        raise missing_field(self.spec, wanted, of_text or fields, self._spell)
+
+    def _is_list(self, column: str) -> bool:
+        """Return whether a column is declared to hold lists: conversations or token ids."""
+        kind = (self._rows.features or {}).get(column)
+        return isinstance(kind, list) or hasattr(kind, "feature") or kind is None
+
+    @property
+    def _spell(self) -> str:
+        return f"hf:{self.name}{f':{self.config}' if self.config else ''}@{self.split}:FIELD"
 
     def _fields(self) -> dict[str, bool]:
         """Return each field and whether it holds text, as declared or else as in the first row."""
@@ -92,15 +101,18 @@ class HubDataset:
             raise _explained(error, self.spec) from error
         return {name: value is None or isinstance(value, str) for name, value in row.items()}
 
-    def _texts(self) -> Iterator[str]:
+    def _texts(self) -> Iterator[Content]:
         column = self._column
         number = 0
         try:
             # Other columns are not decoded: images and sound need further packages.
             for row in self._rows.select_columns([column]):
                 number += 1
-                if row[column] is not None:
-                    yield row[column]
+                content = checked_content(row[column], f"{self.spec}, row {number}", column, self._spell)
+                if content is not None:
+                    yield content
+        except MonosemError:
+            raise
         except Exception as error:
             raise WorkFailed(
                 f"reading {self.spec} failed after row {number}: {_first_line(error)}",

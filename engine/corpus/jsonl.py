@@ -1,4 +1,4 @@
-"""JSON Lines, plain or compressed with Zstandard: one object per line, its text in one field."""
+"""JSON Lines, plain or compressed: one object per line, its text, conversation or token ids in one field."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.files import BLOCK, blocks, missing_field, not_text, not_utf8
+from engine.corpus.conversations import Content
+from engine.corpus.files import BLOCK, blocks, checked_content, missing_field, not_utf8, reading
 from store.files.errors import MonosemError
+from store.files.regular_file import read_stream
 
 MAX_LINE = 1 << 26
 """Most bytes of a line. A longer one means that the file does not have one object per line."""
@@ -18,17 +20,22 @@ PACKED = 1 << 10
 _EXPECTED = 'Each line must be one JSON object, such as {"text": "Once upon a time"}.'
 
 
-def texts(path: Path, field: str) -> Iterator[str]:
+def texts(path: Path, field: str) -> Iterator[Content]:
     """Yield the texts of a .jsonl file. Blank lines, and objects whose field is null, are skipped.
 
-    Errors: MonosemError with file and line if a line is not a JSON object or lacks the text field.
+    Errors: MonosemError with file and line if a line is not a JSON object, lacks the field, or has another kind in it.
     """
     return _texts(blocks(path), path, field)
 
 
-def packed_texts(path: Path, field: str) -> Iterator[str]:
+def packed_texts(path: Path, field: str) -> Iterator[Content]:
     """Yield the texts of a .jsonl.zst file. Errors: as for `texts`, and for truncated or damaged archives."""
     return _texts(_unpacked(path), path, field)
+
+
+def gzipped_texts(path: Path, field: str) -> Iterator[Content]:
+    """Yield the texts of a .jsonl.gz or .json.gz file. Errors: as for `packed_texts`."""
+    return _texts(_gunzipped(path), path, field)
 
 
 def note(path: Path, field: str) -> str:
@@ -37,7 +44,7 @@ def note(path: Path, field: str) -> str:
     return f", field {field}"
 
 
-def _texts(stream: Iterator[bytes], path: Path, field: str) -> Iterator[str]:
+def _texts(stream: Iterator[bytes], path: Path, field: str) -> Iterator[Content]:
     offset = 0
     for number, line in enumerate(_lines(stream, path), 1):
         where = f"{path}, line {number}"
@@ -82,13 +89,10 @@ def _object(content: str, where: str) -> dict[str, Any]:
     return value
 
 
-def _field(value: dict[str, Any], field: str, where: str, path: Path) -> str | None:
+def _field(value: dict[str, Any], field: str, where: str, path: Path) -> Content | None:
     if field not in value:
         raise missing_field(where, field, value, f"{path.name}:FIELD")
-    text = value[field]
-    if text is not None and not isinstance(text, str):
-        raise not_text(where, field, _kind(text), f"{path.name}:FIELD")
-    return text
+    return checked_content(value[field], where, field, f"{path.name}:FIELD")
 
 
 def _kind(value: object) -> str:
@@ -96,6 +100,20 @@ def _kind(value: object) -> str:
         return "null"
     names = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"}
     return names.get(type(value), "an object")
+
+
+def _gunzipped(path: Path) -> Iterator[bytes]:
+    import gzip
+    import zlib
+
+    with reading(path), read_stream(path, follow=True) as file, gzip.GzipFile(fileobj=file) as unpacked:
+        try:
+            while block := unpacked.read(BLOCK):
+                yield block
+        except EOFError as error:
+            raise MonosemError(f"{path}: cut off", "Copy or download it again.") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise MonosemError(f"{path}: not gzip data, or damaged", f"Check it: gzip --test {path.name}") from error
 
 
 def _unpacked(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Parquet files: each row is a document, its text in one column."""
+"""Parquet files: each row is a document, its text, conversation or token ids in one column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.files import blocks, missing_field, not_text
+from engine.corpus.conversations import Content
+from engine.corpus.files import blocks, checked_content, missing_field, not_text
 from engine.corpus.parquet_pages import pages
 from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
@@ -17,7 +18,7 @@ REPEATED = 64 << 20
 """Bytes of text at once that rows may repeat from a dictionary."""
 
 
-def texts(path: Path, field: str) -> Iterator[str]:
+def texts(path: Path, field: str) -> Iterator[Content]:
     """Yield the texts of a column; other columns are not read, rows where it is null are skipped.
 
     Errors: MonosemError if the file is not Parquet, is damaged, or lacks the text column.
@@ -32,7 +33,10 @@ def texts(path: Path, field: str) -> Iterator[str]:
             for group in range(file.num_row_groups):
                 rows = _rows_at_once(path, file.metadata.row_group(group), field)
                 for batch in file.iter_batches(rows, [group], columns=[field], use_threads=False):
-                    yield from (text for text in batch.column(0).to_pylist() if text is not None)
+                    for number, value in enumerate(batch.column(0).to_pylist(), row + 1):
+                        content = checked_content(value, f"{path}, row {number}", field, f"{path.name}:FIELD")
+                        if content is not None:
+                            yield content
                     row += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise MonosemError(f"{path}: damaged in or after row {row + 1}", "Copy or download it again.") from error
@@ -43,11 +47,16 @@ def _rows_at_once(path: Path, group: Any, field: str) -> int:
 
     Errors: MonosemError if a page claims to unpack to far more than text does.
     """
-    column = next(one for one in map(group.column, range(group.num_columns)) if one.path_in_schema == field)
-    start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)), default=0)
+    # A list of messages is a column for each of their fields.
+    every = map(group.column, range(group.num_columns))
+    columns = [one for one in every if one.path_in_schema == field or one.path_in_schema.startswith(f"{field}.")]
+    found: list[int] = []
     try:
         with read_stream(path, follow=True) as file:
-            found = [page.unpacked for page in pages(file, start, start + column.total_compressed_size) if page.repeats]
+            for column in columns:
+                start = min(filter(None, (column.dictionary_page_offset, column.data_page_offset)), default=0)
+                end = start + column.total_compressed_size
+                found += [page.unpacked for page in pages(file, start, end) if page.repeats]
     except ValueError as error:
         raise MonosemError(f"{path}: {error}", "Copy or download it again.") from error
     return max(1, min(ROWS, REPEATED // max(1, *found)))
@@ -77,5 +86,9 @@ def _check(schema: Any, path: Path, field: str) -> None:
         raise missing_field(str(path), field, schema.names, f"{path.name}:FIELD")
     kind = schema.field(field).type
     held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        held = kind.value_type
+        if pa.types.is_integer(held) or pa.types.is_struct(held):
+            return
     if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)):
         raise not_text(str(path), field, str(kind), f"{path.name}:FIELD")

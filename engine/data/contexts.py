@@ -5,6 +5,8 @@ Shapes: B contexts of a batch, T positions of a context.
 The same rules hold for every command:
 
 - Documents are encoded without special tokens; the name of a special token inside a text is plain text.
+- A conversation is put into the model's chat template, whose special tokens are recognised; nothing is added to it.
+  Documents that are token ids already stay as they are.
 - If the tokenizer has a BOS token, it begins every document and every context. Otherwise an end-of-text token, if
   there is one, ends every document.
 - `packed` (the default) concatenates documents and cuts the stream into contexts of T positions; a document may
@@ -21,15 +23,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from engine.corpus.documents import Corpus, Document
 from engine.corpus.reading_order import Split, ordered
+from engine.data.text_encoder import EncodedDocument, Encoding
 from store.files.errors import MonosemError
 from store.settings.subject import HeldOut, Packing
 
@@ -37,66 +39,6 @@ CHUNK_CHARACTERS = 1 << 18
 """Characters encoded at once: enough to keep the tokenizer's threads busy, few enough to repeat on resuming."""
 LOOKED_AHEAD = 1 << 21
 """Most tokens kept by `look_ahead`, 12 bytes each."""
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """A tokenizer, and the ids that begin or end documents."""
-
-    tokenizer: PreTrainedTokenizerBase
-    bos_id: int | None
-    separator_id: int | None
-
-    @property
-    def excluded(self) -> str:
-        """The position that does not count: "bos" or "first"."""
-        return "bos" if self.bos_id is not None else "first"
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return each text's token ids, untruncated, with no special tokens added or recognised."""
-        backend = self._backend()
-        if backend is None:
-            plain = {"add_special_tokens": False, "split_special_tokens": True}
-            return [self.tokenizer.encode(text, **plain) for text in texts]
-        return [encoding.ids for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
-
-    def located(self, text: str, *, markers: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return a text's token ids and the half-open character range of each; `markers` recognises special tokens.
-
-        Errors: MonosemError for a tokenizer not made with the `tokenizers` library.
-        """
-        backend = self._backend(markers=markers)
-        if backend is None:
-            raise MonosemError(
-                f"{type(self.tokenizer).__name__} does not give the positions of its tokens in a text",
-                "Use a model whose folder holds a tokenizer.json.",
-            )
-        found = backend.encode(text, add_special_tokens=False)
-        return found.ids, found.offsets
-
-    def _backend(self, *, markers: bool = False) -> Any:
-        """Return the fast tokenizer, set to neither add, recognise (but `markers`), truncate nor pad, or None."""
-        backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        if backend is not None:
-            backend.encode_special_tokens = not markers
-            backend.no_truncation()  # tokenizer.json may ask for either
-            backend.no_padding()
-        return backend
-
-    def frame(self, ids: list[int]) -> list[int]:
-        """Return a document's ids with BOS before them, or without a BOS token the separator after them."""
-        if self.bos_id is not None:
-            return [self.bos_id, *ids]
-        return [*ids, self.separator_id] if self.separator_id is not None else ids
-
-    def counted(self, tokens: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-        """Return True for tokens that count; the last axis of `tokens` runs over a context's positions."""
-        counted = np.ones(tokens.shape, bool)
-        if self.bos_id is not None:
-            counted[tokens == self.bos_id] = False
-        else:
-            counted[..., 0] = False
-        return counted
 
 
 @dataclass(frozen=True)
@@ -126,6 +68,8 @@ class ContextBatch:
     counted_BT: NDArray[np.bool_]
     document_BT: NDArray[np.int64]
     """The document of each token; for padding that of the first token."""
+    role_BT: NDArray[np.uint8]
+    """The role of each token's turn (store.settings.roles); 0 for tokens of no turn, and padding."""
 
     def head(self, contexts: int) -> ContextBatch:
         """Return the first contexts of the batch."""
@@ -135,6 +79,7 @@ class ContextBatch:
             mask_BT=self.mask_BT[:contexts],
             counted_BT=self.counted_BT[:contexts],
             document_BT=self.document_BT[:contexts],
+            role_BT=self.role_BT[:contexts],
         )
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -158,14 +103,17 @@ class StreamPosition:
     carry_ids: list[int] = field(default_factory=list)
     carry_documents: list[int] = field(default_factory=list)
     """Documents of `carry_ids`: tokens before the chunk that were too few for a context."""
+    carry_roles: list[int] = field(default_factory=list)
+    """Roles of `carry_ids`; empty if they have none."""
 
 
-@dataclass(frozen=True)
-class EncodedContext:
-    """A context's token ids, and the number of each token's document."""
+class EncodedContext(NamedTuple):
+    """A context's token ids, the number of each token's document, and the role of its turn."""
 
     ids: NDArray[np.int32]
     documents: NDArray[np.int64]
+    roles: NDArray[np.uint8]
+    """See store.settings.roles; 0 for tokens of no turn."""
 
 
 class ContextStream:
@@ -268,56 +216,73 @@ class ContextStream:
 
     def _pack(
         self, chunk: list[Document], position: StreamPosition, *, flush: bool
-    ) -> tuple[list[EncodedContext], tuple[list[int], list[int]]]:
-        encoded = [self.encoding.frame(ids) for ids in self.encoding.encode([d.text for d in chunk])]
-        numbers = [document.number for document in chunk]
+    ) -> tuple[list[EncodedContext], tuple[list[int], list[int], list[int]]]:
+        encoded = self.encoding.documents(chunk)
         if self.settings.packing == "documents":
-            return self._separate(encoded, numbers), ([], [])
-        ids = np.fromiter(chain(position.carry_ids, *encoded), np.int32)
-        documents = np.repeat(np.array(numbers, np.int64), [len(one) for one in encoded])
-        carried = np.array(position.carry_documents, np.int64)
-        return self._cut(ids, np.concatenate([carried, documents]), flush=flush)
+            return self._separate(encoded), ([], [], [])
+        carried = np.array(position.carry_ids, np.int32)
+        parts = [
+            EncodedContext(
+                carried,
+                np.array(position.carry_documents, np.int64),
+                np.array(position.carry_roles or np.zeros(len(carried)), np.uint8),
+            ),
+            *map(whole_document, encoded),
+        ]
+        ids, documents, roles = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return cut_contexts(
+            EncodedContext(ids, documents, roles), self.settings.context, self.encoding.bos_id, flush=flush
+        )
 
-    def _cut(
-        self, ids: NDArray[np.int32], documents: NDArray[np.int64], *, flush: bool
-    ) -> tuple[list[EncodedContext], tuple[list[int], list[int]]]:
-        """Cut a stream into contexts, each beginning with BOS if there is one; return them and the rest."""
-        bos, size = self.encoding.bos_id, self.settings.context
-        contexts, at = [], 0
-        while at < len(ids):
-            head = bos is not None and ids[at] != bos
-            take = size - head
-            if len(ids) - at < take and not flush:
-                break
-            piece, owners = ids[at : at + take], documents[at : at + take]
-            if head:
-                piece = np.concatenate([np.array([bos], np.int32), piece])
-                owners = np.concatenate([owners[:1], owners])
-            contexts.append(EncodedContext(piece, owners))
-            at += take
-        return contexts, (ids[at:].tolist(), documents[at:].tolist())
-
-    def _separate(self, encoded: list[list[int]], numbers: list[int]) -> list[EncodedContext]:
+    def _separate(self, encoded: list[EncodedDocument]) -> list[EncodedContext]:
         """Return contexts of one document each, sorted by length so that batches need little padding."""
-        contexts: list[EncodedContext] = []
-        for ids, number in zip(encoded, numbers, strict=True):
-            array = np.array(ids, np.int32)
-            cut, _ = self._cut(array, np.full(len(array), number, np.int64), flush=True)
-            contexts += cut
+        size, bos = self.settings.context, self.encoding.bos_id
+        contexts = [context for one in encoded for context in cut_contexts(whole_document(one), size, bos)[0]]
         return sorted(contexts, key=lambda context: len(context.ids))
+
+
+def cut_contexts(
+    stream: EncodedContext, size: int, bos: int | None, *, flush: bool = True
+) -> tuple[list[EncodedContext], tuple[list[int], list[int], list[int]]]:
+    """Cut a stream into contexts, each beginning with BOS if there is one; return them and the rest."""
+    ids, documents, roles = stream.ids, stream.documents, stream.roles
+    contexts, at = [], 0
+    while at < len(ids):
+        head = bos is not None and ids[at] != bos
+        take = size - head
+        if len(ids) - at < take and not flush:
+            break
+        piece, owners = ids[at : at + take], documents[at : at + take]
+        of_turns = roles[at : at + take]
+        if head:
+            piece = np.concatenate([np.array([bos], np.int32), piece])
+            owners = np.concatenate([owners[:1], owners])
+            of_turns = np.concatenate([np.zeros(1, np.uint8), of_turns])
+        contexts.append(EncodedContext(piece, owners, of_turns))
+        at += take
+    rest = roles[at:].tolist() if roles[at:].any() else []
+    return contexts, (ids[at:].tolist(), documents[at:].tolist(), rest)
+
+
+def whole_document(encoded: EncodedDocument) -> EncodedContext:
+    """Return a document as one long context."""
+    ids = np.array(encoded.ids, np.int32)
+    roles = np.zeros(len(ids), np.uint8) if encoded.role_N is None else encoded.role_N
+    return EncodedContext(ids, np.full(len(ids), encoded.number, np.int64), roles)
 
 
 def padded(encoding: Encoding, contexts: Sequence[EncodedContext], first: int = 0) -> ContextBatch:
     """Lay contexts, the first of which has number `first`, side by side, padded on the right."""
     shape = (len(contexts), max(len(context.ids) for context in contexts))
     tokens, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
-    document = np.zeros(shape, np.int64)
+    document, role = np.zeros(shape, np.int64), np.zeros(shape, np.uint8)
     for row, context in enumerate(contexts):
         n = len(context.ids)
         tokens[row, :n], mask[row, :n] = context.ids, True
         document[row] = context.documents[0]
         document[row, :n] = context.documents
-    return ContextBatch(first, tokens, mask, mask & encoding.counted(tokens), document)
+        role[row, :n] = context.roles
+    return ContextBatch(first, tokens, mask, mask & encoding.counted(tokens), document, role)
 
 
 def _chunks(documents: Iterator[Document]) -> Iterator[tuple[list[Document], bool]]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
-from engine.data.contexts import ContextBatch, Encoding
+from engine.data.contexts import ContextBatch
+from engine.data.text_encoder import Encoding
 
 TokenConcepts = tuple[int, ...]
 """Concepts of a token by number, ascending."""

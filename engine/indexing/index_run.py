@@ -103,6 +103,7 @@ def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) 
         counted_N=batch.counted_BT[real_BT],
         document_N=batch.document_BT[real_BT],
         length_C=real_BT.sum(1).astype(np.int32),
+        role_N=batch.role_BT[real_BT],
         outlier_N=marked_BT[real_BT],
     )
 

@@ -22,9 +22,8 @@ from engine.model.language_model import LanguageModel
 from engine.model.norms import final_norm, norm_at
 from engine.model.sites import Site, block_of
 from engine.runtime.progress import Progress, Silent
+from engine.runtime.sizes import SCRATCH, UNEMBEDDED
 
-SCRATCH = 1 << 26
-"""Most numbers in an intermediate matrix (256 MiB in float32)."""
 COMPARED = 1 << 22
 """Cosines computed at a time, into the same memory, which stays in the cache."""
 BINS = 40
@@ -33,8 +32,6 @@ BINNED = 1 << 18
 """Logits listed and binned at a time, which stay in the processor's cache."""
 GROUPS = 512
 """Groups of a large vocabulary, of which only those with the largest logits are searched."""
-BLOCK = 1 << 14
-"""Rows of a half-precision unembedding converted to float32 at a time."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def logit_effects(
     *,
     progress: Progress | None = None,
     scratch: int = SCRATCH,
-    block: int = BLOCK,
+    block: int = UNEMBEDDED,
     groups: int = GROUPS,
 ) -> LogitTable:
     """Return the `top` tokens that each feature's decoder row raises and lowers most, and a histogram of its logits.

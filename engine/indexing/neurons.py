@@ -1,7 +1,7 @@
 """The model's neurons that write in a feature's direction, from the weights alone.
 
-A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 times the weight of the norm after
-it. Its alignment with a feature is the cosine between the feature's decoder row and that direction; the layer of the
+A neuron of an MLP writes along its row of the MLP's last matrix, where a norm follows (Gemma 2 and 3) times its weight.
+Its alignment with a feature is the cosine between the feature's decoder row and that direction; the layer of the
 MLP is `SaeSpec.neuron_layer`. For mlp_act, decoder rows are in the space of the neurons themselves: the cosine is the
 neuron's coordinate of the row scaled to length 1, and its square the neuron's share of the row.
 
@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing.logit_effects import SCRATCH, through_mlp
+from engine.indexing.logit_effects import through_mlp
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
+from engine.runtime.sizes import SCRATCH
 from store.run.spec import SaeSpec
 
 

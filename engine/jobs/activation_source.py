@@ -67,14 +67,16 @@ class Source:
         return self.origin if isinstance(self.origin, Subject) else None
 
 
-def open_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
-    """Open what trainings are to read, and resolve their settings.
+def open_source(wanted: Sequence[TrainSettings], progress: Progress, *, for_plan: bool = False) -> Source:
+    """Open what trainings are to read, and resolve their settings; `for_plan` as in `load_model`.
 
     Raises:
         MonosemError: it cannot be opened or does not fit, a setting is impossible, or they cannot share one pass.
     """
-    opened = _model_source if not wanted[0].activations else _array_source if is_of_array(wanted[0]) else _shard_source
-    source = opened(wanted, progress)
+    if not wanted[0].activations:
+        source = _model_source(wanted, open_subject(wanted[0], progress, for_plan=for_plan))
+    else:
+        source = (_array_source if is_of_array(wanted[0]) else _shard_source)(wanted, progress)
     first, *others = (reader.settings for reader in source.readers)
     for other in others:
         for name in SHARED:
@@ -118,8 +120,7 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
     return asked.changed(**{name: value for name, value in same.items() if name not in asked.given})
 
 
-def _model_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source:
-    subject = open_subject(wanted[0], progress)
+def _model_source(wanted: Sequence[TrainSettings], subject: Subject) -> Source:
     subjects = [subject.on(settings) for settings in wanted]
     sites_of = [one.sites() for one in subjects]
     columns, sites = laid_out(sites_of)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
 from engine.corpus.documents import Corpus, names_files
 from engine.corpus.reading_order import Split
 from engine.data.arrays import names_array, split_spec
-from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.data.contexts import ContextSettings, ContextStream
+from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, describe_model
 from engine.model.sites import SITES, Site, resolve_site
@@ -115,16 +116,16 @@ def target_of(settings: SubjectSettings, lm: LanguageModel) -> Site:
     return target
 
 
-def encoding_of(lm: LanguageModel) -> Encoding:
-    """Return how a model reads text.
+def encoding_of(lm: LanguageModel, *, for_plan: bool = False) -> Encoding:
+    """Return how a model reads text; a plan needs no tokenizer.
 
     Raises:
         MonosemError: it has no tokenizer.
     """
     lm.read_tokenizer()
-    if lm.tokenizer is None:
+    if lm.tokenizer is None and not for_plan:
         raise MonosemError(f"{lm.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder.")
-    return Encoding(lm.tokenizer, lm.bos_id, lm.separator_id)
+    return Encoding(cast("Any", lm.tokenizer), lm.bos_id, lm.separator_id, lm.name)
 
 
 def context_of(settings: SubjectSettings, lm: LanguageModel) -> int:
@@ -157,10 +158,11 @@ def pinned(settings: S) -> S:
     return settings.changed(**changes)
 
 
-def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
+def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> Subject:
     """Find the corpus, describe the model, and read its tokenizer; weights are loaded when they are needed.
 
-    What fails sooner comes first: the corpus, then the site and the context, then the tokenizer.
+    What fails sooner comes first: the corpus, then the site and the context, then the tokenizer. A plan needs neither
+    weights nor a tokenizer.
 
     Raises:
         MonosemError: either cannot be used, or they do not fit together.
@@ -169,16 +171,16 @@ def open_subject(settings: SubjectSettings, progress: Progress) -> Subject:
 
     corpus = open_corpus(settings.data)
     progress.say(corpus.describe())
-    lm = open_model(settings, progress)
+    lm = open_model(settings, progress, for_plan=for_plan)
     target_of(settings, lm)
     context = context_of(settings, lm)
-    return Subject(settings, lm, corpus, encoding_of(lm), context)
+    return Subject(settings, lm, corpus, encoding_of(lm, for_plan=for_plan), context)
 
 
-def open_model(settings: SubjectSettings, progress: Progress) -> LanguageModel:
-    """Describe the language model, without its weights and tokenizer."""
+def open_model(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> LanguageModel:
+    """Describe the language model, without its weights and tokenizer; a plan needs neither."""
     device = pick_device(settings.device)
-    return describe_model(settings.model, device=device, dtype=settings.dtype, progress=progress)
+    return describe_model(settings.model, device=device, dtype=settings.dtype, progress=progress, for_plan=for_plan)
 
 
 def device_of(settings: SubjectSettings) -> torch.device:

@@ -40,12 +40,12 @@ def as_begun(run: RunFolder, settings: S) -> S:
     return replace(settings, dtype=OLD_AUTO) if old else settings
 
 
-def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Subject:
+def reopen(run: RunFolder, asked: ReopenSettings, progress: Progress, *, for_plan: bool = False) -> Subject:
     """Open the model, site and corpus that a run was trained on, with some settings changed.
 
     A model trained in the run's own folder is found there, wherever the folder has been moved to.
     """
-    return open_subject(settings_again(run, asked), progress)
+    return open_subject(settings_again(run, asked), progress, for_plan=for_plan)
 
 
 def settings_again(run: RunFolder, asked: ReopenSettings) -> TrainSettings:

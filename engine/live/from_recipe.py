@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from engine.corpus.conversations import Turn
 from engine.live.clamp_sweep import sweep
 from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
-from engine.live.prompts import ChatMessage, Prompt, chat_prompt, plain_prompt
+from engine.live.prompts import Prompt, chat_prompt, plain_prompt
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.live.clamp import parse_clamp, parse_sweep
@@ -37,8 +38,8 @@ def prompt_of(live: LiveModel, recipe: Recipe) -> Prompt:
         if recipe.system:
             raise MonosemError("`system` is for chats, and this is not a chat", "Add `chat=True`.")
         return plain_prompt(live, recipe.prompt)
-    system = [ChatMessage("system", recipe.system)] if recipe.system else []
-    return chat_prompt(live, [*system, ChatMessage("user", recipe.prompt)])
+    system = [Turn("system", recipe.system)] if recipe.system else []
+    return chat_prompt(live, [*system, Turn("user", recipe.prompt)])
 
 
 def generations(live: LiveModel, recipe: Recipe) -> Iterator[Generation]:

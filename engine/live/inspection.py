@@ -9,17 +9,20 @@ vocabulary, W = 1 + K rows.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from engine.corpus.conversations import TokenIds, Turn, content_of
+from engine.corpus.documents import Document
 from engine.data.activations import forward_contexts
-from engine.data.contexts import EncodedContext, padded
+from engine.data.contexts import EncodedContext, cut_contexts, padded, whole_document
+from engine.data.text_encoder import EncodedDocument
 from engine.indexing.encoder import encode_rows
 from engine.jobs.trained_run import settings_again
 from engine.live.decoder import Decoder
@@ -30,25 +33,41 @@ from store.files.errors import MonosemError
 from store.files.typed_json import need_unicode
 from store.live.model_outputs import Firing, ReadToken
 from store.run.folder import RunFolder
+from store.settings.roles import role_of
 from store.settings.subject import ReopenSettings
 
 
-def contexts_of(live: LiveModel, text: str) -> list[NDArray[np.int32]]:
-    """Cut a text into contexts, each starting with BOS where there is one, like a document of a corpus.
+def typed_document(text: str, *, chat: bool = False) -> Document:
+    """Return a typed text as a document; with `chat`, a JSON list of messages, or else a user's turn."""
+    if not chat:
+        return Document(0, need_unicode(text, "text"))
+    try:
+        content = content_of(json.loads(text))
+    except (ValueError, RecursionError):
+        content = None
+    turns = content if isinstance(content, tuple) and not isinstance(content, TokenIds) else (Turn("user", text),)
+    for turn in turns:
+        need_unicode(turn.content, "text")
+    return Document(0, text, turns=turns)
+
+
+def contexts_of(live: LiveModel, document: Document) -> list[EncodedContext]:
+    """Cut a document into contexts, each starting with BOS where there is one, as in a corpus.
 
     Raises:
-        MonosemError: the text is empty.
+        MonosemError: the text is empty, or a chat does not fit the model's template.
     """
-    ids, bos = live.encoding.encode([need_unicode(text, "text")])[0], live.encoding.bos_id
-    if not ids:
+    if not document.text:
         raise MonosemError("there is no text to inspect", "Give some with `text`, `document` or on stdin.")
-    room = live.context - (bos is not None)
-    head = [] if bos is None else [bos]
-    return [np.array(head + ids[at : at + room], np.int32) for at in range(0, len(ids), room)]
+    if document.turns or document.ids is not None:
+        ((number, ids, role_N),) = live.encoding.documents([document])
+    else:
+        number, ids, role_N = document.number, live.encoding.encode([document.text])[0], None
+    return cut_contexts(whole_document(EncodedDocument(number, ids, role_N)), live.context, live.encoding.bos_id)[0]
 
 
 def inspect_contexts(
-    live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int, progress: Progress, *, ablate: bool = False
+    live: LiveModel, contexts: Sequence[EncodedContext], top: int, progress: Progress, *, ablate: bool = False
 ) -> tuple[tuple[ReadToken, ...], ...]:
     """Return the `top` strongest features of each token of some contexts.
 
@@ -69,21 +88,22 @@ def inspect_contexts(
     return tuple(found)
 
 
-def _read(live: LiveModel, contexts: Sequence[NDArray[np.int32]], top: int) -> list[tuple[ReadToken, ...]]:
-    batch = padded(live.encoding, [EncodedContext(ids, np.zeros(len(ids), np.int64)) for ids in contexts])
+def _read(live: LiveModel, contexts: Sequence[EncodedContext], top: int) -> list[tuple[ReadToken, ...]]:
+    batch = padded(live.encoding, contexts)
     acts_BTD = capture(live.lm, live.source, *batch.tensors(live.lm.device))
     acts_ND = acts_BTD[torch.from_numpy(batch.counted_BT).to(acts_BTD.device)]
     rows = encode_rows(live.sae, acts_ND, batch.counted_BT[batch.mask_BT])
     found: list[tuple[ReadToken, ...]] = []
     at = 0
-    for row, ids in enumerate(contexts):
+    for row, context in enumerate(contexts):
         read: list[ReadToken] = []
-        for place, token in enumerate(ids.tolist()):
+        for place, (token, role) in enumerate(zip(context.ids.tolist(), context.roles.tolist(), strict=True)):
             here = slice(rows.indptr[at], rows.indptr[at + 1])
             feature, act = rows.feature[here], rows.act[here]
             order = np.lexsort((feature, -act))[:top]
             firings = tuple(Firing(int(feature[i]), float(act[i])) for i in order)
-            read.append(ReadToken(token, bool(batch.counted_BT[row, place]), firings, len(act)))
+            counted = bool(batch.counted_BT[row, place])
+            read.append(ReadToken(token, counted, firings, len(act), role=role_of(role)))
             at += 1
         found.append(tuple(read))
     return found
@@ -121,8 +141,8 @@ def _without(live: LiveModel, firings: Sequence[Firing]) -> Callable[[Tensor], T
     return change
 
 
-def document_text(run: RunFolder, asked: ReopenSettings, number: int) -> str:
-    """Return the text of document `number` of a run's corpus, or of the given data.
+def corpus_document(run: RunFolder, asked: ReopenSettings, number: int) -> Document:
+    """Return document `number` of a run's corpus, or of the given data.
 
     Raises:
         MonosemError: there is no such document.
@@ -133,4 +153,4 @@ def document_text(run: RunFolder, asked: ReopenSettings, number: int) -> str:
     document = next((one for one in corpus.documents() if one.number == number), None)
     if document is None:
         raise MonosemError(f"{corpus.spec} has no document {number}", "Documents are counted from 0.")
-    return document.text
+    return document

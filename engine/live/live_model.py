@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.contexts import Encoding
+from engine.data.text_encoder import Encoding
 from engine.jobs.subject import context_of, encoding_of, open_model, site_of, target_of
 from engine.jobs.trained_run import check_width, is_of_array, need_sae, settings_again
 from engine.model.language_model import LanguageModel

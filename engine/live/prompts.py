@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.corpus.conversations import Turn
 from engine.live.live_model import LiveModel
 from engine.live.row_clamps import PromptLayout
-from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 from store.files.typed_json import need_unicode
 from store.live.clamp import Part
-
-
-@dataclass(frozen=True)
-class ChatMessage:
-    """One turn of a chat."""
-
-    role: Part
-    content: str
+from store.settings.roles import role_of
 
 
 @dataclass(frozen=True)
@@ -48,44 +41,19 @@ def plain_prompt(live: LiveModel, text: str) -> Prompt:
     return _checked(live, Prompt(text, tuple(ids if bos is None else [bos, *ids])))
 
 
-def chat_prompt(live: LiveModel, messages: Sequence[ChatMessage]) -> Prompt:
-    """Return the turns of a chat in the tokenizer's template, up to the assistant's answer.
+def chat_prompt(live: LiveModel, turns: Sequence[Turn], *, answer: bool = True) -> Prompt:
+    """Return the turns of a chat in the tokenizer's template; with `answer`, up to the assistant's answer.
 
     A token belongs to a turn if one of its characters does; tokens of the template belong to none.
 
     Raises:
         MonosemError: the tokenizer has no chat template, or it does not take these turns.
     """
-    tokenizer = live.encoding.tokenizer
-    if not getattr(tokenizer, "chat_template", None):
-        raise MonosemError(
-            f"the tokenizer of {live.lm.name} has no chat template",
-            "Leave `chat=True` out: the prompt is taken as it is.",
-        )
-    for message in messages:
-        need_unicode(message.content, "prompt")
-    turns = [{"role": message.role, "content": message.content} for message in messages]
-    try:
-        text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    except Exception as error:  # a template is a program of the model's author, with errors of its own
-        raise MonosemError(f"the chat template of {live.lm.name} fails: {one_line(error)}") from error
-    ids, offsets = live.encoding.located(text, markers=True)
-    return _checked(live, Prompt(text, tuple(ids), tuple(_roles(text, messages, offsets))))
-
-
-def _roles(text: str, messages: Sequence[ChatMessage], offsets: Sequence[tuple[int, int]]) -> list[Part | None]:
-    roles: list[Part | None] = [None] * len(offsets)
-    at = 0
-    for message in messages:
-        content = message.content if message.content in text[at:] else message.content.strip()
-        start = text.find(content, at)
-        if start < 0:
-            continue  # a template may leave a turn out
-        at = start + len(content)
-        for number, (first, last) in enumerate(offsets):
-            if first < at and last > start:
-                roles[number] = message.role
-    return roles
+    for turn in turns:
+        need_unicode(turn.content, "prompt")
+    chat = live.encoding.conversation(turns, answer=answer)
+    roles = tuple(map(role_of, chat.role_N.tolist()))
+    return _checked(live, Prompt(chat.text, tuple(chat.ids), roles))
 
 
 def _checked(live: LiveModel, prompt: Prompt) -> Prompt:

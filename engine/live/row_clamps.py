@@ -22,8 +22,9 @@ from torch import Tensor
 from engine.live.live_model import LiveModel
 from engine.model.hooks import rerouted
 from store.files.errors import MonosemError
-from store.live.clamp import ROLES, Clamp, Part, Where
+from store.live.clamp import Clamp, Part, Where
 from store.live.model_outputs import ClampedAct
+from store.settings.roles import ROLES
 
 Bools = NDArray[np.bool_]
 

@@ -161,9 +161,9 @@ class ModelServer:
 
     def _inspect(self, request: wire.Inspect) -> None:
         live = self._loaded()
-        from engine.live.inspection import contexts_of, inspect_contexts
+        from engine.live.inspection import contexts_of, inspect_contexts, typed_document
 
-        contexts = contexts_of(live, request.text)
+        contexts = contexts_of(live, typed_document(request.text, chat=request.chat))
         found = inspect_contexts(live, contexts, request.top, self._telling(request.id), ablate=request.ablate)
         self._send(wire.Inspected(id=request.id, contexts=found))
 

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.documents import Document
+from store.files.errors import MonosemError
 
 END_OF_TEXT = "<|endoftext|>"
 TRAINING_CHARACTERS = 64 << 20
@@ -51,6 +52,8 @@ def _texts(documents: Iterable[Document], on_read: Callable[[int], object]) -> I
     for document in documents:
         if left <= 0:
             break
+        if document.turns or document.ids is not None:
+            raise MonosemError("a new language model learns from text, not from conversations or token ids")
         left -= len(document.text)
         yield document.text
     on_read(TRAINING_CHARACTERS - left)

@@ -73,7 +73,7 @@ def shell(files: ModelFiles, config: PreTrainedConfig, dtype: torch.dtype) -> Pr
     except Exception as error:  # shapes beyond every integer, among others
         raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
     claimed = sum(parameter.numel() for parameter in network.parameters())
-    if claimed > 8 * files.n_bytes:
+    if files.weights and claimed > 8 * files.n_bytes:
         raise _claims(path, f"it describes {claimed:,} parameters", f"{files.n_bytes:,} bytes")
     return network.eval().requires_grad_(False)
 

@@ -93,6 +93,11 @@ class LanguageModel:
         self.loaded = cut or True
         return self
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are weights to load, or they are loaded."""
+        return self.origin is None or bool(self.origin.files.weights)
+
     def missing(self, upto: Sequence[str] = ()) -> int:
         """Return the bytes of weights that `load` would load."""
         if self.origin is None or self.loaded is True:
@@ -101,8 +106,11 @@ class LanguageModel:
         cut = cut_after(whole, upto)
         if cut is not None and isinstance(self.loaded, Cut) and self.loaded.kept >= cut.kept:
             return 0
-        kept = (tensor.size for name, tensor in files.tensors.items() if cut is None or not cut.skips(name))
-        return sum(kept) * int(whole.dtype.itemsize)
+        sizes = {name: tensor.size for name, tensor in files.tensors.items()}
+        sizes = sizes or {name: tensor.numel() for name, tensor in whole.named_parameters()}
+        return sum(size for name, size in sizes.items() if cut is None or not cut.skips(name)) * int(
+            whole.dtype.itemsize
+        )
 
     def read_tokenizer(self) -> None:
         """Read the tokenizer, where there is one and it is not read yet.
@@ -204,7 +212,9 @@ def load_model(
     return lm
 
 
-def describe_model(name: str, *, device: torch.device, dtype: str, progress: Progress | None = None) -> LanguageModel:
+def describe_model(
+    name: str, *, device: torch.device, dtype: str, progress: Progress | None = None, for_plan: bool = False
+) -> LanguageModel:
     """Find a model in a folder, a run, under a short name or a hub id, and describe it without reading its weights.
 
     Code that comes with it is not run. Silences transformers and the hub's client for the rest of the process:
@@ -215,21 +225,26 @@ def describe_model(name: str, *, device: torch.device, dtype: str, progress: Pro
         device: where it will run.
         dtype: type to compute in; `auto` picks one by the weights and the device, and reports another than theirs.
         progress: receives reports, also of loading.
+        for_plan: its weights need not be here, and are not digested.
 
     Raises:
         MonosemError: there is no such model, or it is unusable.
     """
     progress = progress or Silent()
     with _silence():
-        files = find_model(name, progress)
-        own = STORED.get(files.dtype, torch.float32)
-        chosen = pick_dtype(dtype, device, own)
+        files = find_model(name, progress, needs_weights=not for_plan)
         config = read_config(files)
+        own = STORED.get(files.dtype, torch.float32) if files.weights else config.dtype or torch.float32
+        chosen = pick_dtype(dtype, device, own)
         network = shell(files, config, chosen)
     if remark := dtype_remark(dtype, chosen, own, device):
         progress.say(remark)
-    origin = Origin(files, config, network, progress)
-    return LanguageModel(name, network, None, device, files.revision, files.weights, origin, loaded=False)
+    if not files.weights:
+        progress.say(
+            f"the weights of {name} are not here: its speed is estimated from config.json and a matrix product"
+        )
+    origin, weights = Origin(files, config, network, progress), () if for_plan else files.weights
+    return LanguageModel(name, network, None, device, files.revision, weights, origin, loaded=False)
 
 
 def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
@@ -237,7 +252,7 @@ def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
 
     Where an architecture cannot run without numbers, the weights are loaded.
     """
-    if lm.loaded is False and lm.origin is not None and lm.origin.files.n_bytes >= LARGE:
+    if lm.loaded is False and lm.origin is not None and (not lm.has_weights or lm.origin.files.n_bytes >= LARGE):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         with suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):

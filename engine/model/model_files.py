@@ -32,7 +32,8 @@ SHORT_NAMES = {
 _NAMES = f"a model folder, a hub id like owner/name, or {', '.join(SHORT_NAMES)}"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
-_WANTED = (WEIGHTS, "model-*-of-*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+_SMALL = ("*.json", "*.model", "*.txt", "*.jinja")
+_WANTED = (WEIGHTS, "model-*-of-*.safetensors", *_SMALL)
 _UNWANTED = ("*/*",)  # folders of a repository hold the same model in other formats
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -87,8 +88,10 @@ class _WeightsIndex:
     weight_map: dict[str, str]
 
 
-def find_model(name: str, progress: Progress) -> ModelFiles:
+def find_model(name: str, progress: Progress, *, needs_weights: bool = True) -> ModelFiles:
     """Find the model called `name`, fetching it from the hub if it is not on this disk.
+
+    Without `needs_weights`, weights are neither fetched nor asked for; those that are there are found.
 
     A folder with a config.json takes precedence, then a run's own model, the short names, the hub.
 
@@ -97,10 +100,10 @@ def find_model(name: str, progress: Progress) -> ModelFiles:
     """
     folder = _local_folder(name)
     if folder is not None:
-        return _inspect(folder, revision="")
+        return _inspect(folder, revision="", needs_weights=needs_weights)
     hub = HubFiles(
         SHORT_NAMES.get(name, name),
-        _WANTED,
+        _WANTED if needs_weights else _SMALL,
         _UNWANTED,
         tried=f"there is no folder {name}",
         names=f"Use {_NAMES}.",
@@ -109,7 +112,7 @@ def find_model(name: str, progress: Progress) -> ModelFiles:
     cached = hub.cached()
     if cached is None or not _is_complete(cached):
         cached = hub.fetch(progress)
-    return _inspect(cached, revision=cached.name)
+    return _inspect(cached, revision=cached.name, needs_weights=needs_weights)
 
 
 def _local_folder(name: str) -> Path | None:
@@ -144,7 +147,7 @@ def _is_complete(folder: Path) -> bool:
         return False
 
 
-def _inspect(folder: Path, revision: str) -> ModelFiles:
+def _inspect(folder: Path, revision: str, *, needs_weights: bool = True) -> ModelFiles:
     """Check the files of a model folder.
 
     Raises:
@@ -152,7 +155,12 @@ def _inspect(folder: Path, revision: str) -> ModelFiles:
     """
     if not (folder / "config.json").is_file():
         raise MonosemError(f"{folder} is not a model folder: it has no config.json")
-    weights = _weight_files(folder)
+    try:
+        weights = _weight_files(folder)
+    except MonosemError:
+        if needs_weights:
+            raise
+        weights = ()
     for path in weights:
         _check_safetensors(path)
     has_tokenizer = any((folder / name).is_file() for name in _TOKENIZER_FILES)

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.runtime.sizes import ENCODE_BYTES, FORWARD_TOKENS, LISTED, LOGIT_BYTES, SAMPLE_ROWS
+from engine.runtime.sizes import (
+    ENCODE_BYTES,
+    FORWARD_TOKENS,
+    LISTED,
+    LOGIT_BYTES,
+    SAMPLE_ROWS,
+    SCRATCH,
+    UNEMBEDDED,
+)
 from store.index.merge import BYTES_PER_ENTRY, MERGE_BYTES
 from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
 from store.settings.lm import LmSettings
@@ -123,6 +131,11 @@ class ModelWork:
     context: int
     row_bytes: int
     """Bytes of a value in its dtype."""
+
+    def effects(self, d_sae: int) -> Need:
+        """Return the memory of logit effects: logits of some features, and rows of the unembedding, in float32."""
+        n_bytes = FLOAT * (max(min(SCRATCH, d_sae * self.vocab), self.vocab) + UNEMBEDDED * self.d_model)
+        return Need("logit effects", n_bytes, phase="logit effects")
 
     @property
     def forward(self) -> Need:

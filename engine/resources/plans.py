@@ -80,7 +80,7 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             # They are evaluated and indexed one after another: the largest needs the most.
             largest_sae = max(saes, key=lambda sae: sae.parameters)
             work += looking_needs(largest_sae, model, held_out, "evaluating")
-            work += looking_needs(largest_sae, model, index_tokens, "indexing")
+            work += [*looking_needs(largest_sae, model, index_tokens, "indexing"), model.effects(largest_sae.d_sae)]
             host += index_needs(largest_sae, index_tokens, default_memory())
     if settings.index and not isinstance(source, Array):
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
@@ -108,6 +108,7 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     tokens = min(tokens, tokens_in(subject) or tokens)
     host = [_text(subject.corpus), *index_needs(sae, tokens, checked_memory(memory))]
     work = [model.forward, *_weights(subject), *looking_needs(sae, model, tokens, "indexing")]
+    work.append(model.effects(sae.d_sae))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
 
@@ -157,12 +158,12 @@ def text_bytes(corpus: Corpus) -> int:
 
 
 def tokens_in(subject: Subject) -> int | None:
-    """Estimate a corpus's tokens from its first documents; None where its size is unknown."""
-    if not isinstance(subject.corpus, Files):
+    """Estimate a corpus's tokens from its first documents; None where its size, or the tokenizer, is unknown."""
+    if not isinstance(subject.corpus, Files) or subject.lm.tokenizer is None:
         return None
-    texts = [document.text for document in islice(subject.corpus.documents(), SAMPLED)]
-    read = sum(len(text.encode()) for text in texts)
-    found = sum(len(ids) + 1 for ids in subject.encoding.encode(texts))
+    documents = list(islice(subject.corpus.documents(), SAMPLED))
+    read = sum(len(document.text.encode()) for document in documents)
+    found = sum(len(encoded.ids) for encoded in subject.encoding.documents(documents))
     return max(1, round(MARGIN * text_bytes(subject.corpus) * found / max(read, 1)))
 
 

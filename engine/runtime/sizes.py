@@ -21,3 +21,7 @@ WINDOW_BYTES = 1 << 28
 """Most text held for shuffling documents: 256 MiB."""
 LISTED = 10
 """Tokens, neighbours and neurons stored per feature."""
+SCRATCH = 1 << 26
+"""Most numbers in an intermediate matrix of the weights (256 MiB in float32)."""
+UNEMBEDDED = 1 << 14
+"""Rows of a half-precision unembedding converted to float32 at a time."""

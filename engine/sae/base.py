@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.runtime.sizes import ENCODE_BYTES
-from engine.sae.auxiliary import dead_entries, share_missed
+from engine.sae.auxiliary import aux_share, dead_entries, share_missed
 from engine.sae.sparse.products import SparseEntries, TopKEntries, decode, pre_acts_at, weighted_rows
 from engine.sae.token_norm import TOKEN_NORMS, TokenNorm, moments, normalised
 from store.files.errors import MonosemError
@@ -256,7 +256,7 @@ class Sae(nn.Module, ABC):
             pre_BF, weight = step.aux
             aux = self._auxiliary_loss(x_BD, pre_BF, step.error_BO.detach(), dead_F)
             terms["aux"] = aux.detach()
-            total = total + weight * aux
+            total = total + weight * aux * aux_share(step.squared_error.detach(), step.variance)
         fired_F = step.entries.fired(step.active_V)
         error_BO, n_active = step.error_BO.detach(), step.active_V.sum()
         return StepLoss(total, terms, step.squared_error.detach(), step.variance, fired_F, n_active, error_BO)

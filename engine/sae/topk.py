@@ -20,10 +20,10 @@ class TopKSae(Sae):
     """f = ReLU(TopK(W_encᵀ(x - b_dec) + b_enc)): `k` features per token, fewer where pre-activations are negative.
 
     Loss (sections 2.3 and 2.4): L = Σ‖x - x̂‖² / Σ‖x - mean(x)‖² + α · ‖e - ê‖² / ‖e‖², where e = x - x̂ is the error,
-    and ê its reconstruction by the `k_aux` dead features with the largest pre-activations; α = 1/32. The second term,
-    AuxK, exists only while there are dead features. Differing from the paper, ê takes pre-activations without ReLU: a
-    dead feature whose pre-activations are all negative would otherwise get no gradient and stay dead (docs/log.md:
-    52 % of 8 192 features alive with ReLU, 100 % without).
+    and ê its reconstruction by the `k_aux` dead features with the largest pre-activations; α = 1/32, less where
+    less than that is unexplained. The second term, AuxK, exists only while there are dead features. Differing from the
+    paper, ê takes pre-activations without ReLU: a dead feature whose pre-activations are all negative would otherwise
+    get no gradient and stay dead (docs/log.md: 52 % of 8 192 features alive with ReLU, 100 % without).
     """
 
     arch = "topk"

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from engine.sae.base import Sae
 
+MOMENTUM = "exp_avg"
+"""Adam's name for its running mean of gradients."""
 ENCODER_SHARE = 0.2
 """Norm of resampled encoder columns, as a share of the living features' mean norm."""
 
@@ -79,16 +81,18 @@ def resample(
     living_norm = sae.W_enc[:, ~dead_F].norm(dim=0).mean()
     sae.W_dec[dead_A] = rows_AD
     sae.W_enc[:, dead_A] = rows_AD.T * living_norm * ENCODER_SHARE
-    _clear(optimizer, sae.W_dec, (dead_A,))
-    _clear(optimizer, sae.W_enc, (slice(None), dead_A))
     for one_F in (parameter for parameter in sae.parameters() if parameter.shape == dead_F.shape):
         if one_F is not sae.b_dec:
             one_F[dead_A] = 0.0
-            _clear(optimizer, one_F, (dead_A,))
+    forget(sae, optimizer, dead_A, MOMENTUM, "exp_avg_sq")
     return len(dead_A)
 
 
-def _clear(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, where: tuple[slice | Tensor, ...]) -> None:
-    for moment in ("exp_avg", "exp_avg_sq"):
-        if moment in optimizer.state[parameter]:
-            optimizer.state[parameter][moment][where] = 0.0
+@torch.no_grad()
+def forget(sae: Sae, optimizer: torch.optim.Optimizer, feature_A: Tensor, *moments: str) -> None:
+    """Set some of Adam's moments to 0 for selected features: every parameter but b_dec has a row or column for each."""
+    for parameter in sae.parameters():
+        if parameter is not sae.b_dec:
+            where = (slice(None), feature_A) if parameter is sae.W_enc else (feature_A,)
+            for moment in set(moments) & optimizer.state[parameter].keys():
+                optimizer.state[parameter][moment][where] = 0.0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.sae.base import SaeSettings, StepLoss
 from engine.sae.registry import architecture
-from engine.training.optim import Adam, adam_arrays, adam_state, all_finite, resample
+from engine.training.optim import MOMENTUM, Adam, adam_arrays, adam_state, all_finite, forget, resample
 from engine.training.schedule import lr_factor, resampling_steps, warmth
 from store.files.errors import WorkFailed
 
@@ -174,6 +174,10 @@ class SaeTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr_at(self.step_count)
         self.optimizer.step()
+        if "aux" in loss.terms:
+            # After a long silence Adam's second moment is near 0, and one gradient would go on to move a weight by some
+            # thirty learning rates: a feature that AuxK woke would end up firing on every token.
+            forget(self.sae, self.optimizer, (dead_F & loss.fired_F).nonzero().squeeze(1), MOMENTUM)
         self.sae.constrain()
         self.silent_F += len(x_BD)
         self.silent_F[loss.fired_F] = 0

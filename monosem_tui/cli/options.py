@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 import typer
 
 from monosem_tui.cli.config import read_config
+from monosem_tui.cli.output import narrate
 from monosem_tui.draw.flags import flag_of, with_flags
 
 if TYPE_CHECKING:
@@ -210,8 +211,20 @@ RunsDir = Annotated[
     str | None, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs live; else $MONOSEM_RUNS, else ./runs.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+
+
+def _planning(wanted: bool) -> bool:
+    """Say at once that a dry run has begun: importing its libraries takes seconds."""
+    if wanted:
+        narrate("working out what it would take; nothing is written")
+    return wanted
+
+
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it would take in disk, memory and time, and do nothing.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Say what it would take in disk, memory and time, and do nothing.", callback=_planning
+    ),
 ]
 Config = Annotated[
     Path | None,

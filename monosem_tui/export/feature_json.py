@@ -68,6 +68,7 @@ def example_json(store: FeatureStore, example: Example) -> dict[str, Any]:
         "peak": example.peak,
         "context": example.context,
         "position": example.position,
+        **({} if example.role is None else {"role": example.role}),
         **({"outlier": True} if store.layout.is_outlier(example.start + example.peak) else {}),
     }
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from store.files.errors import MonosemError
-from store.live.clamp import ROLES, Clamp, Mode, Part, Where, parse_clamp
+from store.live.clamp import Clamp, Mode, Part, Where, parse_clamp
+from store.settings.roles import ROLES
 
 STRENGTH = 2.0
 """Default clamp: this multiple of the feature's maximum."""

@@ -34,6 +34,8 @@ class ShownExample:
     position: int
     place: int = 0
     """Corpus position of the peak."""
+    role: str = ""
+    """The role of the turn with the peak; empty outside conversations and in the template."""
     outlier: bool = False
     """Whether the peak is an outlier token."""
 
@@ -198,8 +200,8 @@ def shown(store: FeatureStore, example: Example) -> ShownExample:
     """Convert an example of the store to one that is ready to be drawn."""
     tokens = display_tokens(store.vocabulary.tokens(example.token_T))
     place = example.start + example.peak
-    outlier = store.layout.is_outlier(place)
-    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, outlier)
+    role, outlier = example.role or "", store.layout.is_outlier(place)
+    return ShownExample(tokens, example.act_T, example.peak, example.context, example.position, place, role, outlier)
 
 
 def _effects(store: FeatureStore, effects: Weighted) -> list[tuple[str, float]]:

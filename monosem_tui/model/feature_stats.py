@@ -46,6 +46,8 @@ class Figures:
     """Labels or top tokens of the companions."""
     neurons: Weighted
     neuron_layer: int | None
+    roles: tuple[tuple[str, float], ...] = ()
+    """Shares of its activation in the turns of conversations, the largest first; empty while it is being read."""
 
 
 def read_figures(
@@ -95,11 +97,13 @@ def read_slow_figures(
     """
     from store.query.cofiring import cofiring
     from store.query.drift import drift
+    from store.query.turns import role_shares
 
     store.check_lengths()
     together = cofiring(store, feature, LISTED, sample)
     names = {c.feature: feature_name(store, notes, c.feature) for c in together.companions}
-    return replace(quick, drift=drift(store, feature, BINS), cofiring=together, names=names)
+    roles = role_shares(store, feature)
+    return replace(quick, drift=drift(store, feature, BINS), cofiring=together, names=names, roles=roles)
 
 
 def renamed(figures: Figures, store: FeatureStore, notes: dict[int, FeatureNotes]) -> Figures:
@@ -169,6 +173,9 @@ def relations(figures: Figures, cells: int) -> list[Line]:
 def links(figures: Figures, cells: int) -> Sheet:
     """Return `relations` with companions as stops; while they are being read, as many lines as they may take."""
     parts = [_companions(figures, cells)]
+    if figures.roles:
+        shares = [line(f"{name} ", Span(share(value), Role.DIM)) for name, value in figures.roles]
+        parts.append(named("TURNS", shares, cells))
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())

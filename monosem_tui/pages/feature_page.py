@@ -146,17 +146,21 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
     name, words = section_words(section, card)
     words += "; ! an outlier token" if any(example.outlier for example in section.examples) else ""
     found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
-    where = frame(section.examples, cells - VALUE - 2)
+    roles = max((width(example.role) for example in section.examples), default=0)
+    first = VALUE + (1 + roles if roles else 0)
+    where = frame(section.examples, cells - first - 2)
     for example in section.examples:
         if card.choice.text.lines == 1:
             lines = [line(" ", *spans) for spans in passage(example, card.max, rendering, where)]
         else:
-            lines = block(example, card.max, rendering, cells - VALUE - 1, card.choice.text.lines)
+            lines = block(example, card.max, rendering, cells - first - 1, card.choice.text.lines)
         key = Key(section.title, example.place)
         found.stops.append(Stop(key, len(found.lines), len(lines), 0, VALUE))
-        value = fit(activation(example.act), VALUE, ">")
-        heads = [value + ("!" if example.outlier else " "), *[" " * (VALUE + 1)] * (len(lines) - 1)]
-        found.lines.extend(line(start, *spans) for start, spans in zip(heads, lines, strict=True))
+        head = line(fit(activation(example.act), VALUE, ">"), "!" if example.outlier else " ")
+        if roles:
+            head = line(*head, Span(fit(example.role, roles), Role.DIM), " ")
+        heads = [head, *[line(" " * (first + 1))] * (len(lines) - 1)]
+        found.lines.extend(line(*start, *spans) for start, spans in zip(heads, lines, strict=True))
     return found
 
 

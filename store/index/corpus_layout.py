@@ -1,4 +1,4 @@
-"""Places of contexts and documents in the indexed corpus, which of its tokens count, and which are outliers."""
+"""Places of contexts and documents in the indexed corpus; which tokens count, are outliers, and are whose turn."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.index.index_part import IndexPart
+from store.settings.roles import Role, role_code
 
 Places = NDArray[np.int64]
 
@@ -45,6 +47,10 @@ class CorpusLayout:
     def contexts(self) -> Contexts:
         """All contexts."""
         start, length = self._column("contexts/start", shifted=True), self._column("contexts/length")
+        with reading(self._path):
+            ends = np.append(start[1:], sum(part.n_tokens for part in self._parts))
+            if (start + length != ends).any():
+                raise ValueError("corpus/contexts/length does not follow from corpus/contexts/start")
         return Contexts(start, length, self._column("contexts/document"))
 
     @cached_property
@@ -53,6 +59,35 @@ class CorpusLayout:
         start, number = self._column("documents/start", shifted=True), self._column("documents/id")
         begins = np.diff(number, prepend=number[:1] - 1) != 0  # a part may continue the document of the one before
         return Documents(start[begins], number[begins])
+
+    @cached_property
+    def roles(self) -> NDArray[np.uint8] | None:
+        """The role of each token's turn [N] (store.settings.roles); None for a corpus without conversations."""
+        if not any("corpus/role" in part.file.names for part in self._parts):
+            return None
+        with reading(self._path):
+            return np.concatenate(
+                [
+                    part.file.whole("corpus/role")
+                    if "corpus/role" in part.file.names
+                    else np.zeros(part.n_tokens, np.uint8)
+                    for part in self._parts
+                ]
+            )
+
+    def tokens_of(self, role: Role) -> NDArray[np.bool_]:
+        """Return which tokens belong to turns of a role [N].
+
+        Raises:
+            MonosemError: the corpus has no conversations.
+        """
+        if self.roles is None:
+            raise MonosemError(
+                f"{self._path} has no conversations",
+                "Index some: `data=FILE.jsonl:messages`, for a model with a template.",
+            )
+        of_role_N: NDArray[np.bool_] = self.roles == role_code(role)
+        return of_role_N
 
     def counted_tokens(self, *, ordinary: bool = False) -> NDArray[np.bool_]:
         """Read which tokens count [N]; with `ordinary`, outliers do not."""

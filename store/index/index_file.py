@@ -21,12 +21,14 @@ from store.files.contiguous import ArraySpan, OpenArray
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import open_described
 from store.index.exponents import EXPONENT_RULE, Exponents, units
+from store.settings.roles import ROLES
 
 _TOKENS = str(1 << 24)
 """End (exclusive) of token ids, as `store.index.columns` packs them; embeddings may be padded beyond the vocabulary."""
 _BY_TOKEN: Rules = {
     "corpus/tokens": ArrayRule("i4", "N", low=0, end=_TOKENS),
     "corpus/counted": ArrayRule("?", "N"),
+    "corpus/role": ArrayRule("u1", "N", end=str(1 + len(ROLES)), optional=True),
     "corpus/outliers": ArrayRule("i8", "Q", low=0, end="N", optional=True),
     "corpus/contexts/start": ArrayRule("i8", "C", end="N", order="starts"),
     "corpus/contexts/length": ArrayRule("i4", "C", low=1, end="N+1"),

@@ -146,6 +146,14 @@ class IndexPart:
                 acts.append(act[wanted])
             yield np.concatenate(features), np.concatenate(acts)
 
+    def entries_where(self, wanted_N: NDArray[np.bool_]) -> Iterator[tuple[NDArray[Any], NDArray[np.float32]]]:
+        """Yield features and activations of all entries on some of this part's tokens, block by block."""
+        for first in range(0, self.n_tokens, self.tokens_at_once):
+            edges = self.forward_indptr[first : first + self.tokens_at_once + 1]
+            keep = np.repeat(wanted_N[first : first + len(edges) - 1], np.diff(edges))
+            feature, act = self.forward_entries(int(edges[0]), int(edges[-1]))
+            yield feature[keep], act[keep]
+
     def places(self, feature: int) -> NDArray[np.int64]:
         """Read the corpus places of the feature's entries, without their activations."""
         first, last = self.span(feature)

@@ -104,12 +104,13 @@ def _located(path: Path, common: IndexFile) -> SegmentArrays:
 
 def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
     totals = {"clipped": 0, "n_tokens": 0, "n_counted": 0}
-    first_tokens, begins, before = [], [], None
+    first_tokens, begins, before, has_roles = [], [], None, []
     marked: dict[Path, int] = {}
     for path in paths:
         with open_sealed(path, "segment") as file:
             totals = {name: total + int(file.attrs[name]) for name, total in totals.items()}
             first_tokens.append(int(file.attrs["first_token"]))
+            has_roles.append("corpus/role" in file)
             marked |= {path: first_tokens[-1]} if "corpus/outliers" in file else {}
             ids = file["corpus/documents/id"]
             begins.append(int(ids[0] == before))  # a document that continues in the next segment begins once
@@ -119,6 +120,8 @@ def _merge_corpus(out: h5py.File, paths: Sequence[Path]) -> None:
     corpus = out.create_group("corpus")
     joined(corpus, "tokens", paths, "corpus/tokens")
     joined_packed(corpus, "counted", paths, "corpus/counted")
+    if any(has_roles):
+        joined_packed(corpus, "role", paths, "corpus/role", size_of="corpus/tokens")
     if marked:
         joined(corpus, "outliers", list(marked), "corpus/outliers", add=list(marked.values()))
     contexts, documents = corpus.create_group("contexts"), corpus.create_group("documents")

@@ -276,6 +276,14 @@ class FeatureStore(OpenIndex):
                 for feature, act in part.entries_on(vocab):
                     yield feature.astype(np.int64), act.astype(np.float64)
 
+    def entries_where(self, wanted_N: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Yield features and activations of all entries on some of the corpus's tokens [n_tokens], in blocks."""
+        with reading(self.path):
+            for part in self._parts:
+                wanted = wanted_N[part.first_token : part.first_token + part.n_tokens]
+                for feature, act in part.entries_where(wanted):
+                    yield feature.astype(np.int64), act.astype(np.float64)
+
     def context_of(self, token: int) -> Context:
         """Return the context of a corpus place.
 

@@ -109,6 +109,8 @@ class TokenRows:
     document_N: NDArray[np.int64]
     """Number of the document each token is from."""
     length_C: NDArray[np.int32]
+    role_N: NDArray[np.uint8] | None = None
+    """The role of each token's turn (store.settings.roles); None for text without turns."""
     outlier_N: NDArray[np.bool_] | None = None
     """Which tokens are outliers; None for none."""
 
@@ -339,13 +341,19 @@ def _write_inverted(
 
 
 def _write_corpus(group: h5py.Group, rows: list[TokenRows]) -> None:
-    """Write tokens, which of them count, contexts, and runs of documents; all offsets are relative to this file."""
+    """Write tokens, which of them count, their roles if any has one, contexts, and runs of documents.
+
+    All offsets are relative to this file.
+    """
     document = np.concatenate([r.document_N for r in rows])
     length = np.concatenate([r.length_C for r in rows])
     start = np.cumsum(length, dtype=np.int64) - length
     runs = np.flatnonzero(np.diff(document, prepend=document[:1] - 1))
     put(group, "tokens", np.concatenate([r.token_N for r in rows]).astype(np.int32))
     put(group, "counted", np.concatenate([r.counted_N for r in rows]), packed=True)
+    role = np.concatenate([np.zeros(len(r.token_N), np.uint8) if r.role_N is None else r.role_N for r in rows])
+    if role.any():
+        put(group, "role", role, packed=True)
     marks = [np.zeros(len(r.token_N), bool) if r.outlier_N is None else r.outlier_N for r in rows]
     if len(outliers := np.flatnonzero(np.concatenate(marks))):
         put(group, "outliers", outliers)

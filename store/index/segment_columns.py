@@ -36,7 +36,7 @@ def joined(
         add: number added to each segment's values; 0 by default.
         skip: number of values left out at the start of each segment; 0 by default.
     """
-    total, dtype = _size(paths, source)
+    total, dtype = _size(paths, source, source)
     target = group.create_dataset(name, (total - sum(skip),), dtype)
     at = 0
     for path, plus, first in zip(paths, add or repeat(0), skip or repeat(0)):  # noqa: B905 - repeat has no end
@@ -46,9 +46,14 @@ def joined(
                 at += len(block)
 
 
-def joined_packed(group: h5py.Group, name: str, paths: Sequence[Path], source: str) -> None:
-    """Write like `joined`, into a compressed dataset: whole chunks at a time, so its bytes show no segments."""
-    total, dtype = _size(paths, source)
+def joined_packed(
+    group: h5py.Group, name: str, paths: Sequence[Path], source: str, *, size_of: str | None = None
+) -> None:
+    """Write like `joined`, into a compressed dataset: whole chunks at a time, so its bytes show no segments.
+
+    A segment without the dataset counts as zeros, as many as its dataset `size_of` has values.
+    """
+    total, dtype = _size(paths, source, size_of or source)
     if not total:
         put(group, name, np.empty(0, dtype))
         return
@@ -57,7 +62,8 @@ def joined_packed(group: h5py.Group, name: str, paths: Sequence[Path], source: s
     left, at = np.empty(0, dtype), 0
     for path in paths:
         with open_sealed(path, "segment") as file:
-            for block in _blocks(file[source], 0, rows):
+            column = file[source] if source in file else np.zeros(len(file[size_of]), dtype)
+            for block in _blocks(column, 0, rows):
                 left = np.concatenate([left, block])
                 whole = len(left) - len(left) % rows
                 target[at : at + whole] = left[:whole]
@@ -65,14 +71,15 @@ def joined_packed(group: h5py.Group, name: str, paths: Sequence[Path], source: s
     target[at:] = left
 
 
-def _size(paths: Sequence[Path], source: str) -> tuple[int, np.dtype[Any]]:
+def _size(paths: Sequence[Path], source: str, size_of: str) -> tuple[int, np.dtype[Any]]:
     total, dtype = 0, np.dtype(np.uint8)
     for path in paths:
         with open_sealed(path, "segment") as file:
-            total, dtype = total + len(file[source]), file[source].dtype
+            total += len(file[size_of])
+            dtype = file[source].dtype if source in file else dtype
     return total, dtype
 
 
-def _blocks(dataset: h5py.Dataset, first: int, rows: int) -> Iterator[NDArray[Any]]:
+def _blocks(dataset: h5py.Dataset | NDArray[Any], first: int, rows: int) -> Iterator[NDArray[Any]]:
     for start in range(first, len(dataset), rows):
         yield dataset[start : start + rows]

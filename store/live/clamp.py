@@ -7,7 +7,7 @@
 A clamp changes x to x' = x + (f' - f) · W_dec[i], f the feature's activation and f' what it is clamped to; the error
 of the autoencoder is kept. f' may be negative: then the opposite of the feature's direction is written.
 
-Then, each narrowing where it holds: `@prompt` or `@response` (in a chat also `@user`, `@assistant`, `@system`);
+Then, each narrowing where it holds: `@prompt` or `@response` (in a chat `@user`, `@assistant`, `@system`, `@tool` too);
 `@12:40` for positions 12 to 39, counted from 0 over the tokens that the model reads, BOS included (`@12:` and `@:40`
 are open); `@if:88>2.0` where feature 88, before any change, is above 2.0, as often as wanted. Positions that do not
 count (BOS) are never changed. Where several clamps of one feature hold, the last one decides.
@@ -20,12 +20,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 from store.files.errors import MonosemError
+from store.settings.roles import Role
 
 Mode = Literal["set", "max", "scale", "add", "ablate"]
-Part = Literal["prompt", "response", "user", "assistant", "system"]
+Part = Literal["prompt", "response", Role]
 PARTS: tuple[Part, ...] = get_args(Part)
-ROLES: tuple[Part, ...] = ("user", "assistant", "system")
-"""The parts that only a chat has."""
 
 LARGEST = 3e38
 """Largest strength: activations are float32, which ends at 3.4e38."""

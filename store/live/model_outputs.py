@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from store.settings.roles import Role
+
 End = Literal["eos", "length", "context"]
 """Why a text ends: the model ended it, it has `max_new` tokens, or it fills the model's context."""
 
@@ -73,6 +75,8 @@ class ReadToken:
     """Number of features that fire, shown or not."""
     next_loss: float | None = None
     """-log p of the next token of the context, in nats; None as for `Firing.loss_change`."""
+    role: Role | None = None
+    """The role of its turn, in a chat."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ class Inspect(_Numbered):
     text: Text
     top: int = 5
     ablate: bool = False
+    chat: bool = False
+    """Read it as a user's turn in the chat template, or as a JSON list of messages."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.index.reader import FeatureStore
+from store.settings.roles import Role, role_of
 
 TOP, RANDOM = "top", "random"
 
@@ -36,6 +37,8 @@ class Example:
     context: int
     position: int
     """Position of the peak in its context, from 0."""
+    role: Role | None = None
+    """The role of the turn with the peak, in a conversation."""
 
     @property
     def act(self) -> float:
@@ -117,10 +120,12 @@ def windows(
     start_W = np.maximum(begin_W, place_W - before)
     stop_W = np.minimum(begin_W + contexts.length[number_W], place_W + after + 1)
     columns = (start_W, place_W - start_W, number_W, place_W - begin_W)
+    roles_N = store.layout.roles
     rows = zip(*(column.tolist() for column in columns), strict=True)
     for (interval, _), shown, row in zip(wanted, store.shown(feature, start_W, stop_W), rows, strict=True):
         start, peak, context, position = row
-        yield Example(interval, start, *shown, peak, context, position)
+        role = None if roles_N is None else role_of(int(roles_N[start + peak]))
+        yield Example(interval, start, *shown, peak, context, position, role)
 
 
 def _share(n: int, parts: int, of: int) -> int:

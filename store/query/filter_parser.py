@@ -20,6 +20,7 @@ from store.query.filters import (
     Compare,
     Contains,
     Filter,
+    FiresIn,
     FiresOn,
     FiresOnOutliers,
     Like,
@@ -31,6 +32,7 @@ from store.query.filters import (
     Sign,
     TokenName,
 )
+from store.settings.roles import ROLES, Role
 
 _SIGN = r"(>=|<=|>|<|=)"
 _COMPARED = re.compile(rf"([A-Za-z_]+){_SIGN}(\S*)")
@@ -40,7 +42,7 @@ _BOUND = re.compile(rf"{_SIGN}(\S*)")
 _WORD = re.compile(r"\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|[kKM])?")
 _SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "K": 1e3, "M": 1e6}
-_KEYS = (*NOTES, "token", "promotes", "like")
+_KEYS = (*NOTES, "token", "promotes", "like", "role")
 
 
 class FilterError(BadFilter):
@@ -120,11 +122,19 @@ class _Reader:
             return Says(key, self._value(key))
         if key == "like":
             return self._like()
+        if key == "role":
+            return self._role()
         token = self._token(key)
         if key == "promotes":
             return Promotes(token)
         bound = self._bound()
         return FiresOn(token, *bound) if bound else FiresOn(token)
+
+    def _role(self) -> FiresIn:
+        found = self._take(re.compile("|".join(ROLES)))
+        if not found:
+            raise self._error(f"one of {', '.join(ROLES)} is expected after role:")
+        return FiresIn(cast(Role, found[0]), *(self._bound() or ()))
 
     def _like(self) -> Like:
         found = self._take(re.compile(r"\d{1,9}(?!\d)"))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
@@ -17,6 +17,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureColumns, FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import Ids, column, matching
+from store.settings.roles import Role
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
 COLUMNS: tuple[Column, ...] = get_args(Column)
@@ -90,6 +91,14 @@ class FilterSource:
     def use_of(self, token: TokenName) -> TokenUse:
         """Return how much each feature fires on a token: exact, over the whole indexed corpus."""
         return self._once(("use", token), lambda: token_use(self.store, self.token_ids(token)))
+
+    def use_in(self, role: Role) -> TokenUse:
+        """Return how much each feature fires in turns of a role: exact, over the whole indexed corpus.
+
+        Raises:
+            MonosemError: the corpus has no conversations.
+        """
+        return self._once(("role", role), lambda: role_use(self.store, role))
 
     def cosines(self, feature: int) -> NDArray[np.float32]:
         """Return the cosine of every feature's decoder direction with one feature's.
@@ -218,6 +227,25 @@ class FiresOn:
 
 
 @dataclass(frozen=True)
+class FiresIn:
+    """Features that fire in turns of a role: at all, or with a share of their total activation over the corpus."""
+
+    role: Role
+    sign: Sign = ">"
+    share: float = 0.0
+
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those that do. Exact: the whole corpus is read."""
+        use = source.use_in(self.role)
+        keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
+        return ids[keep_N]
+
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the share."""
+        return source.use_in(self.role).share_F
+
+
+@dataclass(frozen=True)
 class FiresOnOutliers:
     """Features by the share of outliers among the tokens on which they fire: `outliers<50%`."""
 
@@ -319,8 +347,21 @@ class All:
 
 def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
     """Return how much each feature fires on any of some vocabulary ids, over the whole corpus."""
+    return _use(store, store.entries_on(vocab))
+
+
+def role_use(store: FeatureStore, role: Role) -> TokenUse:
+    """Return how much each feature fires on tokens of turns of a role, over the whole corpus.
+
+    Raises:
+        MonosemError: the corpus has no conversations.
+    """
+    return _use(store, store.entries_where(store.layout.tokens_of(role)))
+
+
+def _use(store: FeatureStore, entries: Iterable[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> TokenUse:
     count_F, sum_F = np.zeros(store.d_sae, np.int64), np.zeros(store.d_sae)
-    for feature, act in store.entries_on(vocab):
+    for feature, act in entries:
         count_F += np.bincount(feature, minlength=store.d_sae)
         sum_F += np.bincount(feature, weights=act, minlength=store.d_sae)
     total_F = store.totals.sum_F

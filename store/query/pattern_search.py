@@ -12,8 +12,9 @@ import numpy as np
 
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.find import MOST, FindOptions, Found, Order, search
+from store.query.find import MOST, FindOptions, Found, Order, Question, search
 from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
+from store.settings.roles import Role
 
 RANKED, RANKED_HELD_OUT = 1000, 200
 """Features ranked by default; with `held_out` each is measured once more, which costs a look at every token."""
@@ -37,6 +38,8 @@ class Inquiry:
     top: int = 0
     """Features in the ranking at most; 0 for RANKED or RANKED_HELD_OUT."""
     most: int = MOST
+    role: Role | None = None
+    """Score tokens of such turns only; with an empty pattern, these are the tokens to detect among all."""
     ordinary: bool = False
     """Leave outlier tokens out."""
 
@@ -67,8 +70,16 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     """Yield reports: of each block that was matched, then of each step of `store.query.find.search`.
 
     Raises:
-        MonosemError: the pattern is not a regular expression, or nothing matches.
+        MonosemError: the pattern is not a regular expression, nothing matches, or there are no turns with roles.
     """
+    of_role_N = None if inquiry.role is None else store.layout.tokens_of(inquiry.role)
+    if of_role_N is not None and not inquiry.pattern:
+        question = Question(
+            f"{inquiry.role}'s turns", store.layout.counted_tokens(ordinary=inquiry.ordinary), of_role_N
+        )
+        yield Report(1.0)
+        yield from _ranked(store, question, inquiry)
+        return
     pattern = compile_pattern(inquiry.pattern)
     yield Report()
     matches, n_tokens = [], max(1, store.n_tokens)
@@ -76,6 +87,12 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
         matches.append(match)
         yield Report((match.start + len(match.matched_N)) / n_tokens)
     question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
+    if of_role_N is not None:
+        question = question._replace(scored_N=question.scored_N & of_role_N)
+    yield from _ranked(store, question, inquiry)
+
+
+def _ranked(store: FeatureStore, question: Question, inquiry: Inquiry) -> Iterator[Report]:
     words = _words(store, question.scored_N & question.matched_N)
     for found in search(store, question, inquiry.options):
         yield Report(1.0, words, found)

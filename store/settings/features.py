@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from store.settings.roles import Role
 from store.settings.setting import LARGEST_SEED, Settings, setting
 
 MOST = 10**9
@@ -34,6 +35,9 @@ class FindSettings(Settings):
     held_out: bool = setting(False, "Choose features and thresholds on half of the contexts, measure on the rest")
     ordinary: bool = setting(False, "Leave outlier tokens out of what is scored")
     together: int = setting(5, "Features to combine at most; 0 for none", "N", most=MOST)
+    role: Role | None = setting(
+        None, "Only tokens of such turns: user, assistant, system, tool; without PATTERN, find those", "ROLE"
+    )
     by: Literal["f1", "auroc"] = setting("f1", "What features are ranked by")
     top: int = setting(10, "Features, or n-grams, to show", "N", least=1, most=MOST)
 
@@ -43,6 +47,7 @@ class InspectSettings(Settings):
     """Settings of `monosem inspect`: the text, and what is shown of its tokens."""
 
     text: str | None = setting(None, "Text to read; else what is piped in", "TEXT")
+    chat: bool = setting(False, "Read the text as a user's turn in the model's chat template, or as JSON messages")
     document: int | None = setting(None, "Read document N of the run's text, from 0", "N", most=MOST)
     top: int = setting(5, "Strongest features of each token", "N", least=1, most=MOST)
     ablate: bool = setting(False, "Also say what each does to the loss of the next token")

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
-from engine.data.contexts import Encoding
+from engine.data.text_encoder import Encoding
 from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.prompts import Prompt

@@ -14,9 +14,10 @@ from statistics import median
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from engine.indexing.logit_effects import SCRATCH, logit_effects
+from engine.indexing.logit_effects import logit_effects
 from engine.model.language_model import LanguageModel
 from engine.model.sites import resolve_site
+from engine.runtime.sizes import SCRATCH
 from tests.bench.page import Table
 from tests.bench.peer import threads
 from tests.bench.timing import ratio

@@ -178,7 +178,8 @@ def plain_loss(
         unit = torch.ones(())
     if dead_F is not None and dead_F.any() and arch not in ("relu", "l1-norm"):
         terms["aux"] = auxk(pre_BF, w["W_dec"], error_BD.detach(), dead_F, s.k_aux)
-        total = total + s.aux_weight * unit * terms["aux"]
+        weight = s.aux_weight * min(1.0, 32 * float((error_BD.detach() ** 2).sum() / variance))
+        total = total + weight * unit * terms["aux"]
     return PlainLoss(total, acts_BF, x_hat_BD, terms)
 
 

@@ -15,7 +15,8 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.documents import Document
-from engine.data.contexts import ContextBatch, Encoding
+from engine.data.contexts import ContextBatch
+from engine.data.text_encoder import Encoding
 from engine.jobs.subject import Subject
 from engine.model.language_model import LanguageModel
 from store.settings.subject import SubjectSettings
@@ -71,7 +72,7 @@ def words_tokenizer(*roles: str) -> PreTrainedTokenizerFast:
 def words_encoding(*roles: str) -> Encoding:
     """The tokenizer's encoding as `open_subject` would make it."""
     lm = LanguageModel("words", torch.nn.Module(), words_tokenizer(*roles), torch.device("cpu"))  # type: ignore[arg-type]
-    return Encoding(words_tokenizer(*roles), lm.bos_id, lm.separator_id)
+    return Encoding(words_tokenizer(*roles), lm.bos_id, lm.separator_id, lm.name)
 
 
 def subject_of(

@@ -35,7 +35,7 @@ def test_typing_costs_its_line_and_a_result_two_rows(run: Sample) -> None:
     with PtyApp(run.run.path, 200, 50, debounce=PATIENCE, TERM="xterm-256color") as app:
         app.read_until(b"features")
         app.rest()
-        assert len(app.press(b"2")) <= 40_000
+        assert len(app.press(b"2")) <= 90_000  # a slow machine paints it twice
         app.press(b"/")
         for letter in b"sea|she":
             assert 0 < len(app.press(bytes([letter]))) <= 600

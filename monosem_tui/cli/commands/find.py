@@ -31,7 +31,7 @@ def find(
     ] = None,
     *,
     asked: Annotated[
-        FindSettings, o.Flags("tokens last held_out ordinary together by top", from_file=False, defaults=True)
+        FindSettings, o.Flags("tokens last held_out ordinary together role by top", from_file=False, defaults=True)
     ],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -46,11 +46,13 @@ def find(
     from store.run.folder import runs_root
 
     ways = {"PATTERN": pattern, "--labels": labels, "--feature": feature}
+    if asked.role is not None and pattern is None:
+        ways["--role"] = asked.role
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise MonosemError(
             f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
-            "Give one of PATTERN, --labels FILE and --feature ID.",
+            "Give one of PATTERN, --labels FILE, --feature ID and --role ROLE.",
         )
     if (asked.tokens or asked.last) and pattern is None:
         raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
@@ -61,5 +63,5 @@ def find(
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)
         reports.report_labels(place, labels, options, ordinary=asked.ordinary, json=json)
     else:
-        how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together
-        reports.report_pattern(place, Inquiry(pattern or "", *how, asked.ordinary), json=json)
+        how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together, asked.role, asked.ordinary
+        reports.report_pattern(place, Inquiry(pattern or "", *how), json=json)

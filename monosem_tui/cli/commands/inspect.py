@@ -12,7 +12,7 @@ from store.settings.subject import ReopenSettings
 def inspect(
     run: o.Run,
     *,
-    asked: Annotated[InspectSettings, o.Flags("text document top ablate", defaults=True)],
+    asked: Annotated[InspectSettings, o.Flags("text chat document top ablate", defaults=True)],
     settings: Annotated[ReopenSettings, o.Flags("data model device dtype")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -28,16 +28,17 @@ def inspect(
         raise MonosemError("--text and --document both say what to read", "Give one of them.")
     if text is None and document is None:
         text = piped_text("--text or --document")
-    from engine.live.inspection import contexts_of, document_text, inspect_contexts
+    from engine.live.inspection import contexts_of, corpus_document, inspect_contexts, typed_document
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.inspect import report
 
     progress = ConsoleProgress()
-    if document is not None:
-        text = document_text(folder, settings, document)
+    read = (
+        typed_document(text or "", chat=asked.chat) if document is None else corpus_document(folder, settings, document)
+    )
     with explained():
         live = open_live(folder, settings, progress)
-        found = inspect_contexts(live, contexts_of(live, text or ""), asked.top, progress, ablate=asked.ablate)
+        found = inspect_contexts(live, contexts_of(live, read), asked.top, progress, ablate=asked.ablate)
     report(folder, live.vocabulary, found, json=json)

@@ -53,18 +53,27 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         notes = read_notes(place)
         found = _answer(store, inquiry)
         if json:
-            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last}
+            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last, "role": inquiry.role}
             head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
             output.emit_json({**asked, **head, **_found_json(found, notes)})
             return
         narrate_unfinished(store)
-        what = "tokens end a match of" if inquiry.last else "tokens match"
-        scored = int(store.layout.counted_tokens(ordinary=inquiry.ordinary).sum())
-        output.emit_text(f"{count(found.matched)} of {count(scored)} {what} {inquiry.pattern}")
+        output.emit_text(_matched(store, inquiry, found))
         _emit_outliers(store, ordinary=inquiry.ordinary)
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(inquiry.options, store.d_sae))
+
+
+def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
+    """`12 of 3 400 tokens match the`; with a role, of the tokens of its turns."""
+    if not inquiry.pattern:
+        return f"{count(found.matched)} of {count(found.scored)} tokens are {inquiry.role}'s"
+    asked_N, whose = store.layout.counted_tokens(ordinary=inquiry.ordinary), ""
+    if inquiry.role is not None:
+        asked_N, whose = asked_N & store.layout.tokens_of(inquiry.role), f"{inquiry.role}'s "
+    what = "end a match of" if inquiry.last else "match"
+    return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}tokens {what} {inquiry.pattern}"
 
 
 def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bool, json: bool) -> None:

@@ -41,9 +41,10 @@ def _context(
     shown = display_tokens(vocabulary.tokens(read.token for read in context), listed=True, longest=WIDEST)
     size, digits = max(map(width, shown)), len(str(len(context) - 1))
     top = max((one.activation for read in context for one in read.firings), default=0.0)
+    roles = max(len(read.role or "") for read in context)
     lines: list[Line] = []
     for place, (read, token) in enumerate(zip(context, shown, strict=True)):
-        begin = f"{place:>{digits}} {fit(token, size)}  "
+        begin = f"{place:>{digits}} {fit(token, size)}  " + (f"{read.role or '':<{roles}}  " if roles else "")
         parts = [_firing(one, labels, top) for one in read.firings]
         if not read.counted:
             parts = [(Span("left out", Role.DIM),)]
@@ -75,6 +76,8 @@ def _json(vocabulary: Vocabulary, contexts: Contexts, labels: dict[int, FeatureN
         "active": [read.active for read in tokens],
         "contexts": [len(context) for context in contexts],
     }
+    if any(read.role is not None for read in tokens):
+        values["roles"] = [read.role for read in tokens]
     if any(read.next_loss is not None for read in tokens):
         values["next_loss"] = [read.next_loss for read in tokens]
     return values

@@ -9,7 +9,8 @@ from monosem_tui.pages.live_page import Shown
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
-from store.live.clamp import ROLES, Clamp, parse_clamp
+from store.live.clamp import Clamp, parse_clamp
+from store.settings.roles import ROLES
 
 
 class ClampTray(ScreenPart):

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from engine.commands import extract as module
 from engine.commands.extract import extract
 from engine.corpus.data_argument import open_corpus
-from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.data.contexts import ContextSettings, ContextStream
+from engine.data.text_encoder import Encoding
 from engine.model.language_model import load_model
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError

@@ -152,7 +152,7 @@ def test_another_field(tmp_path: Path, suffix: str) -> None:
         ('{"text": 3}', "field 'text' is a number, not text"),
         ('{"text": true}', "field 'text' is true or false, not text"),
         ('{"text": {"a": 1}}', "field 'text' is an object, not text"),
-        ('{"text": ["a"]}', "field 'text' is a list, not text"),
+        ('{"text": ["a"]}', "field 'text' is a list of neither messages nor token ids, not text"),
         ("[" * 200_000, "JSON that cannot be read"),
         ('{"text": ' + "9" * 5_000 + "}", "JSON that cannot be read"),
     ],
@@ -313,7 +313,7 @@ def test_kinds_may_be_mixed_if_all_are_known(tmp_path: Path) -> None:
     assert "1 file of .jsonl, 1 file of .txt, field text; text files" in open_corpus(f"{tmp_path}/*").describe()
     write(tmp_path / "c.csv", "a,b")
     message = error_of(f"{tmp_path}/*")
-    assert "c.csv" in message and ".txt, .jsonl, .jsonl.zst, .parquet" in message
+    assert "c.csv" in message and ".txt, .jsonl, .jsonl.zst, .jsonl.gz, .json.gz, .parquet" in message
 
 
 def test_names_with_colons_and_brackets_are_names_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from engine.corpus.reading_order import Split, ordered
 from engine.data import contexts
-from engine.data.contexts import ContextSettings, ContextStream, Encoding, Packing, StreamPosition
+from engine.data.contexts import ContextSettings, ContextStream, Packing, StreamPosition
+from engine.data.text_encoder import Encoding
 from engine.lm.tokenizer import END_OF_TEXT, train_tokenizer
 from engine.model.language_model import load_model
 from store.files.errors import MonosemError

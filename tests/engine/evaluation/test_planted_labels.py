@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
 from engine.corpus.reading_order import Split
-from engine.data.contexts import ContextSettings, ContextStream, Encoding
+from engine.data.contexts import ContextSettings, ContextStream
+from engine.data.text_encoder import Encoding
 from engine.evaluation.planted_labels import Labeller, token_concepts
 from engine.lm.tokenizer import train_tokenizer
 from engine.model.token_bytes import token_bytes

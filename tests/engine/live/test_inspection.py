@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from engine.data.contexts import EncodedContext
 from engine.indexing.index_run import build_index
 from engine.jobs.subject import Subject
-from engine.live.inspection import contexts_of, inspect_contexts
+from engine.live.inspection import contexts_of, inspect_contexts, typed_document
 from engine.live.live_model import LiveModel
 from engine.model.hooks import capture
 from engine.runtime.progress import Silent
@@ -25,7 +26,7 @@ from store.run.weights import SaeWeights
 from tests.engine.architectures import arrays, each_architecture, each_token_norm, each_transcoding, unit_by_hand
 from tests.engine.by_hand import run_by_hand
 from tests.engine.live_models import acts_by_hand, live_model, log_softmax
-from tests.engine.small import BOS, words
+from tests.engine.small import BOS, EOS, FIRST_WORD, words
 from tests.engine.trained import (
     ALL,
     double,
@@ -43,7 +44,7 @@ def flat(contexts: Sequence[Sequence[ReadToken]]) -> list[ReadToken]:
 
 
 def read(live: LiveModel, text: str = TEXT, top: int = 6, *, ablate: bool = False) -> list[ReadToken]:
-    return flat(inspect_contexts(live, contexts_of(live, text), top, Silent(), ablate=ablate))
+    return flat(inspect_contexts(live, contexts_of(live, typed_document(text)), top, Silent(), ablate=ablate))
 
 
 def live_of(subject: Subject, weights: SaeWeights) -> LiveModel:
@@ -61,7 +62,8 @@ def test_activations_are_the_indexs_for_the_same_contexts(case: object, tmp_path
         spans = [store.context_of(0)]
         while (behind := spans[-1].start + spans[-1].length) < store.n_tokens:
             spans.append(store.context_of(behind))
-        contexts = [store.tokens(one.start, one.start + one.length) for one in spans]
+        tokens = [store.tokens(one.start, one.start + one.length) for one in spans]
+        contexts = [EncodedContext(ids, np.zeros(len(ids), np.int64), np.zeros(len(ids), np.uint8)) for ids in tokens]
         found = flat(inspect_contexts(live, contexts, 10**6, Silent()))
         assert len(found) == store.n_tokens
         rows = store.rows(0, store.n_tokens)
@@ -82,9 +84,9 @@ def test_activations_are_the_indexs_for_the_same_contexts(case: object, tmp_path
 def test_the_strongest_features_of_every_architecture(arch: str) -> None:
     live = live_model(arch)
     found = read(live, top=3)
-    (context,) = contexts_of(live, TEXT)
-    assert context[0] == BOS
-    x_TD = capture(live.lm, live.source, torch.from_numpy(context)[None].long())[0].double().numpy()
+    (context,) = contexts_of(live, typed_document(TEXT))
+    assert context.ids[0] == BOS
+    x_TD = capture(live.lm, live.source, torch.from_numpy(context.ids)[None].long())[0].double().numpy()
     acts_TF = acts_by_hand(live, x_TD)
     for place, token in enumerate(found):
         wanted = acts_TF[place] * (place > 0)
@@ -119,9 +121,9 @@ def losses_by_hand(live: LiveModel, tokens: list[int], place: int, added: np.nda
 
 def check_ablation(live: LiveModel) -> None:
     found = read(live, top=4, ablate=True)
-    (context,) = contexts_of(live, TEXT)
-    tokens, W_dec = context.tolist(), arrays(live.sae)["W_dec"]
-    x_TD = capture(live.lm, live.source, torch.from_numpy(context)[None].long())[0].double().numpy()
+    (context,) = contexts_of(live, typed_document(TEXT))
+    tokens, W_dec = context.ids.tolist(), arrays(live.sae)["W_dec"]
+    x_TD = capture(live.lm, live.source, torch.from_numpy(context.ids)[None].long())[0].double().numpy()
     biggest = 0.0
     for place, token in enumerate(found[:-1]):
         clean = losses_by_hand(live, tokens, place, np.zeros(W_dec.shape[1]))
@@ -166,8 +168,8 @@ def test_ablation_beside_a_skip_connection_and_normalised_input() -> None:
 def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:
     live = live_model()
     ids = list(range(3, 43))
-    contexts = contexts_of(live, words([one - 3 for one in ids]))
-    assert [one.tolist() for one in contexts] == [[BOS, *ids[0:15]], [BOS, *ids[15:30]], [BOS, *ids[30:]]]
+    contexts = contexts_of(live, typed_document(words([one - 3 for one in ids])))
+    assert [one.ids.tolist() for one in contexts] == [[BOS, *ids[0:15]], [BOS, *ids[15:30]], [BOS, *ids[30:]]]
     whole = inspect_contexts(live, contexts, 5, Silent(), ablate=True)
     for context, tokens in zip(contexts, whole, strict=True):
         alone = inspect_contexts(live, [context], 5, Silent(), ablate=True)[0]
@@ -177,8 +179,8 @@ def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:
                 [f.activation for f in one.firings], [f.activation for f in other.firings], rtol=1e-4, atol=1e-5
             )
     bare = live_model("relu", "gpt2", "resid_post", 0, "eos")
-    contexts = contexts_of(bare, words([0] * 20))
-    assert [len(one) for one in contexts] == [16, 4]
+    contexts = contexts_of(bare, typed_document(words([0] * 20)))
+    assert [len(one.ids) for one in contexts] == [16, 4]
     assert [token.counted for token in flat(inspect_contexts(bare, contexts, 5, Silent()))] == [
         *([False] + [True] * 15),
         *([False] + [True] * 3),
@@ -188,6 +190,28 @@ def test_a_long_text_is_cut_into_contexts_as_a_document_is() -> None:
 def test_nothing_to_inspect() -> None:
     live = live_model()
     with pytest.raises(MonosemError, match="no text"):
-        contexts_of(live, "")
+        contexts_of(live, typed_document(""))
     with pytest.raises(MonosemError, match="at least one feature"):
-        inspect_contexts(live, contexts_of(live, TEXT), 0, Silent())
+        inspect_contexts(live, contexts_of(live, typed_document(TEXT)), 0, Silent())
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ 'w8 ' if m.role == 'user' else 'w7 ' }}{{ m.content }} </s>{% endfor %}"
+)
+
+
+def test_a_typed_chat_is_read_in_the_template() -> None:
+    live = live_model("relu", "llama", "resid_post", 0, "bos", "eos")
+    live.encoding.tokenizer.chat_template = TEMPLATE
+    spoken = [FIRST_WORD + 8, FIRST_WORD + 5, EOS]
+    for text, ids, roles in (
+        ("w5", [BOS, *spoken], [None, None, "user", None]),
+        (
+            '[{"role": "user", "content": "w5"}, {"role": "assistant", "content": "w4"}]',
+            [BOS, *spoken, FIRST_WORD + 7, FIRST_WORD + 4, EOS],
+            [None, None, "user", None, None, "assistant", None],
+        ),
+    ):
+        contexts = contexts_of(live, typed_document(text, chat=True))
+        found = flat(inspect_contexts(live, contexts, 3, Silent()))
+        assert ([one.token for one in found], [one.role for one in found]) == (ids, roles)

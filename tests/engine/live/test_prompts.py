@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.corpus.conversations import Turn
 from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
-from engine.live.prompts import ChatMessage, chat_prompt, plain_prompt
+from engine.live.prompts import chat_prompt, plain_prompt
 from engine.live.row_clamps import PromptLayout
 from store.files.errors import MonosemError
 from store.live.clamp import Where, parse_clamp
@@ -39,7 +40,7 @@ def test_a_prompt_stands_behind_bos_and_is_plain_text() -> None:
 
 
 def test_a_chat_is_what_the_template_makes_of_it(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [ChatMessage("system", "w20 w21"), ChatMessage("user", " w30 ")])
+    prompt = chat_prompt(live, [Turn("system", "w20 w21"), Turn("user", " w30 ")])
     expected = [BOS, *w(9, 7, 20, 21), EOS, *w(9, 8, 30), EOS, *w(9, 6)]
     assert list(prompt.tokens) == expected
     own = live.encoding.tokenizer.apply_chat_template(
@@ -55,13 +56,13 @@ def test_a_chat_is_what_the_template_makes_of_it(live: LiveModel) -> None:
 
 
 def test_turns_that_say_the_same_are_told_apart(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [ChatMessage("user", "w5"), ChatMessage("assistant", "w5"), ChatMessage("user", "w5")])
+    prompt = chat_prompt(live, [Turn("user", "w5"), Turn("assistant", "w5"), Turn("user", "w5")])
     said = [role for role, token in zip(prompt.role_P or (), prompt.tokens, strict=True) if token == FIRST_WORD + 5]
     assert said == ["user", "assistant", "user"]
 
 
 def test_roles_say_where_a_clamp_holds(live: LiveModel) -> None:
-    prompt = chat_prompt(live, [ChatMessage("system", "w20"), ChatMessage("user", "w30")])
+    prompt = chat_prompt(live, [Turn("system", "w20"), Turn("user", "w30")])
     layout = prompt.layout
     total = len(prompt.tokens) + 3
     for part, wanted in {
@@ -85,10 +86,10 @@ def test_ranges_and_parts_narrow_each_other() -> None:
 
 def test_a_model_without_a_template_says_so() -> None:
     with pytest.raises(MonosemError, match="has no chat template"):
-        chat_prompt(live_model(), [ChatMessage("user", "w1")])
+        chat_prompt(live_model(), [Turn("user", "w1")])
 
 
 def test_a_template_that_refuses_is_one_line(live: LiveModel) -> None:
     live.encoding.tokenizer.chat_template = "{{ raise_exception('only\nusers') }}"
-    with pytest.raises(MonosemError, match=r"the chat template of llama fails: .*only users"):
-        chat_prompt(live, [ChatMessage("system", "w1")])
+    with pytest.raises(MonosemError, match=r"the chat template of words fails: .*only users"):
+        chat_prompt(live, [Turn("system", "w1")])

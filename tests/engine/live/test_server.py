@@ -201,12 +201,12 @@ def test_pause_and_branch(child: Child, run: RunFolder) -> None:
 
 
 def test_reading_a_text(child: Child, run: RunFolder) -> None:
-    from engine.live.inspection import contexts_of, inspect_contexts
+    from engine.live.inspection import contexts_of, inspect_contexts, typed_document
 
     child.tell(wire.Inspect(id=2, text=PROMPT, top=3, ablate=True))
     (read,) = child.until(wire.Inspected).contexts
     live = open_live(run, ReopenSettings(), Silent())
-    (own,) = inspect_contexts(live, contexts_of(live, PROMPT), 3, Silent(), ablate=True)
+    (own,) = inspect_contexts(live, contexts_of(live, typed_document(PROMPT)), 3, Silent(), ablate=True)
     assert [(one.token, one.counted, one.active) for one in read] == [(o.token, o.counted, o.active) for o in own]
     for one, other in zip(read, own, strict=True):
         assert [f.feature for f in one.firings] == [f.feature for f in other.firings]

@@ -185,6 +185,7 @@ def test_whoever_asks_last_is_listened_to_and_the_other_is_told(served: Served) 
 def test_one_who_does_not_read_keeps_nobody_out(served: Served) -> None:
     stuck = Line(served.place)
     stuck.raw(b"".join(wire.encode(wire.Inspect(id=n, text=words([5] * 400))) for n in range(200)))
+    stuck.until(wire.Inspected)  # it is the active one now, and reads no further
     other = Line(served.place)
     other.tell(wire.Recall(id=1))
     other.until(wire.Recalled)

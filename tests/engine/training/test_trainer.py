@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import backward
 
-from engine.sae.base import Sae, SaeSettings
+from engine.sae.base import Sae, SaeSettings, variance_of
 from engine.sae.registry import architecture
 from engine.sae.relu import ReluSae
 from engine.training.optim import resample
@@ -258,8 +258,14 @@ class PlainTrainer:
                 self.weights["W_dec"] /= self.weights["W_dec"].norm(dim=1, keepdim=True)
             if "threshold" in self.weights:
                 self.weights["threshold"].clamp_min_(0)
+        fired_F = (acts_BF > 0).any(0)
+        if s.arch not in ("relu", "l1-norm"):
+            woken_F = fired_F & torch.from_numpy(self.silent >= s.dead_after)
+            for name, mean in self.first.items():
+                if name != "b_dec":
+                    mean.movedim(1 if name == "W_enc" else 0, 0)[woken_F] = 0
         self.silent += len(raw_BD)
-        self.silent[(acts_BF > 0).any(0).numpy()] = 0
+        self.silent[fired_F.numpy()] = 0
 
 
 @pytest.mark.usefixtures("float64")
@@ -375,3 +381,34 @@ def test_planted_concepts_are_found(arch: str) -> None:
     # Concepts that all matter alike are the worst case of nested dictionaries: 4 features are to stand for 64.
     assert nearest_C().mean().item() > (0.9 if arch == "matryoshka" else 0.95)
     assert (nearest_C() > 0.9).float().mean().item() > (0.5 if arch == "matryoshka" else 0.9)
+
+
+def test_auxk_does_not_spoil_a_dictionary_that_explains_nearly_everything() -> None:
+    """As many active features as inputs: many die, and waking them must not disturb the others.
+
+    While woken features kept the momentum that AuxK gave them, six times as much was left unexplained as without AuxK.
+    """
+    generator = torch.Generator().manual_seed(7)
+    mixing_DD = torch.randn(16, 16, generator=generator) * torch.logspace(0, -1, 16)[:, None]
+    x_SBD = torch.randn(401, 64, 16, generator=generator) @ mixing_DD
+
+    def trained(aux_weight: float) -> tuple[float, int]:
+        sae = SaeSettings(d_in=16, d_sae=128, k=16, k_aux=16, aux_weight=aux_weight)
+        settings = TrainerSettings(
+            arch="topk", sae=sae, lr=0.03, batch=64, steps=400, warmup=30, decay=200, dead_after=4000, seed=2
+        )
+        trainer = SaeTrainer(settings, CPU)
+        trainer.start(x_SBD[0])
+        for x_BD in x_SBD[1:]:
+            trainer.step(x_BD)
+        scaled_ND = x_SBD[-200:].flatten(0, 1) * trainer.scale
+        with torch.no_grad():
+            error_ND = scaled_ND - trainer.sae(scaled_ND)
+        return float(error_ND.square().sum() / variance_of(scaled_ND)), trainer.n_dead
+
+    without, dead = trained(0.0)
+    assert without < 0.005
+    assert dead > 20
+    unexplained, dead = trained(1 / 32)
+    assert unexplained < 2.5 * without
+    assert dead < 10
