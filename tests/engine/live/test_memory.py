@@ -11,7 +11,6 @@ from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.memory import Memory
 from engine.live.prompts import Prompt
-from engine.live.row_clamps import PromptLayout
 from engine.model.language_model import LanguageModel
 from store.files.errors import MonosemError
 from store.live.clamp import parse_clamp
@@ -32,7 +31,7 @@ def live(kind: str) -> LiveModel:
 
 
 def prompt(*tokens: int) -> Prompt:
-    return Prompt("", tokens, PromptLayout(len(tokens)))
+    return Prompt("", tokens)
 
 
 def own_text(lm: LanguageModel, tokens: tuple[int, ...]) -> list[int]:
