@@ -40,7 +40,8 @@ class Memory:
         Raises:
             MonosemError: the model cannot be read token by token.
         """
-        self._lm, self._held = lm, None
+        self._lm = lm
+        self._held: Any = None
         known = inspect.signature(lm.network.forward).parameters
         name = next((name for name in NAMES if name in known), None)
         kinds = {type(layer) for layer in DynamicCache(config=lm.text_config).layers}

@@ -121,7 +121,7 @@ def blocks_path(lm: LanguageModel) -> str:
     whole = lm.whole
     decoder = whole.get_decoder()
     inside = next((f"{name}." for name, module in whole.named_modules() if module is decoder and name), "")
-    found = [
+    found: list[str] = [
         name
         for name, module in whole.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == lm.n_layers
@@ -129,7 +129,8 @@ def blocks_path(lm: LanguageModel) -> str:
     if not found:
         kind = lm.network.config.model_type
         raise MonosemError(f"{lm.name} is a {kind} model, in which monosem finds no list of blocks", PATH_HINT)
-    return min(found, key=lambda name: (not name.startswith(inside), name.count(".")))
+    found.sort(key=lambda name: (not name.startswith(inside), name.count(".")))
+    return found[0]
 
 
 def propose_block(lm: LanguageModel, layer: int) -> Block:
