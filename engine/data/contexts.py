@@ -134,7 +134,7 @@ class ContextStream:
         self.position = position or StreamPosition()
         """The position after the last context returned."""
         self.duplicates = 0
-        """Held-out documents left out so far because the training split has them too."""
+        """Held-out documents left out of this epoch so far because the training split has them too."""
         self._contexts: Iterator[EncodedContext] = self._run(self.position)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[ContextBatch]:
@@ -188,7 +188,7 @@ class ContextStream:
         epoch, position = start.epoch, start
         while self.settings.epochs is None or epoch < self.settings.epochs:
             counts = position.documents > 0
-            s = self.settings
+            s, self.duplicates = self.settings, 0
             order = ordered(
                 self.corpus, split=s.split, seed=s.seed, epoch=epoch, rule=s.held_out, left_out=self._leave_out
             )

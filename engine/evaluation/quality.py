@@ -57,9 +57,9 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     subject = dictionaries[0].subject
     sites = [one.subject.sites() for one in dictionaries]
     columns, places = laid_out(sites)
-    contexts = subject.stream(split).skip_tokens(size.tokens)
-
     stream = subject.stream(split)
+    ce_contexts = stream.look_ahead(size.ce_tokens)
+    contexts = max(ce_contexts, stream.look_ahead(size.tokens))
 
     def batches() -> Iterator[Tensor]:
         with progress.task("reconstruction", contexts, "contexts") as bar:
@@ -72,7 +72,6 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     data = subject.corpus.spec
     sums = [Reconstruction(one.sae, of_row, one.ordinary) for one, of_row in zip(dictionaries, columns, strict=True)]
     reconstruct(batches(), sums, data)
-    ce_contexts = contexts if size.ce_tokens >= size.tokens else subject.stream(split).skip_tokens(size.ce_tokens)
     measured = [Measured(one.sae, own, its.mean_O) for one, own, its in zip(dictionaries, sites, sums, strict=True)]
     unigram = Unigram(subject, progress) if split == "heldout" else None
     losses = cross_entropies(subject, measured, split, ce_contexts, unigram, progress)

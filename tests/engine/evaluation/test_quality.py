@@ -323,7 +323,10 @@ def test_sizes_of_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     for name in [name for name, value in whole.items() if isinstance(value, str)]:
         assert pieces.pop(name) == whole.pop(name)
     assert pieces.keys() == whole.keys()
-    assert pieces.pop("variance_shares") == pytest.approx(whole.pop("variance_shares"), rel=1e-5)
+    shares = whole.pop("variance_shares"), pieces.pop("variance_shares")
+    for one in shares:
+        one.pop("few_share")  # from a centre that is measured on the first piece
+    assert shares[1] == pytest.approx(shares[0], rel=1e-5)
     measured_whole = {name: value for name, value in whole.items() if value is not None}
     assert {name: value for name, value in pieces.items() if value is not None} == pytest.approx(
         measured_whole, rel=1e-5
