@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from store.files.errors import MonosemError
 from tests.engine.model_zoo import USUAL, ZOO, zoo_model
 from tests.engine.tiny_models import tokens
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "architectures.md"
 STREAMLESS = {"gemma3n": "[4, 2, 4, 32]", "deepseek_v4": "[2, 4, 4, 32]"}
 """Several streams per token: nothing is offered."""
 RESIDUAL_ONLY = ("gemma4", "opt_350m", "doge", "minimax", "falcon_h1")
@@ -57,6 +59,19 @@ def offered(kind: str, layer: int) -> set[str]:
     missing = {"resid_mid"} if kind in PARALLEL else set()
     missing |= {"mlp_act"} if (kind, layer) in NO_HIDDEN else set()
     return set(SITES) - missing - ({"attn_out"} if (kind, layer) in NO_ATTENTION else set())
+
+
+def test_the_page_lists_what_each_offers() -> None:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:7]] for line in lines if line.startswith("| `")]
+    listed = ("resid_mid", "attn_out", "mlp_in", "mlp_out", "mlp_act")
+    expected = []
+    for kind in (kind for kind in ZOO if kind not in STREAMLESS):
+        found = [offered(kind, layer) for layer in range(3 if kind == "nemotron_h" else 2)]
+        counts = [sum(site in one for one in found) for site in listed]
+        cells = ["yes" if count == len(found) else "some" if count else "–" for count in counts]
+        expected.append([f"`{kind}`", *cells])
+    assert rows == expected
 
 
 def sites(lm: LanguageModel, layer: int) -> dict[str, Site]:
