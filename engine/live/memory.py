@@ -2,8 +2,9 @@
 
 Attention keeps keys and values, which transformers calls `past_key_values`; Mamba and xLSTM call their running state
 `cache_params`, RWKV `state`. A model that is given its memory under another name swallows it and reads each token as if
-it were the first. So a memory is tried on a few tokens before the first text: fed in parts, with rows chosen in between
-as generation does, it must give the logits of one pass over all of them.
+it were the first; in transformers' RWKV the rows of a batch read each other. So a memory is tried on a few tokens
+before the first text: fed in parts, with rows chosen in between as generation does, it must give the logits of one pass
+over all of them.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Memory:
             # Layers with a sliding window would drop older positions; here all are kept, so that they can be cropped.
             self._held = DynamicCache() if self.croppable else DynamicCache(config=self._lm.text_config)
         out = self._lm.network(input_ids=tokens_RT, use_cache=True, **{self._name: self._held}, **self._last_only)
-        self._held = getattr(out, self._name)
+        self._held = getattr(out, self._name, None)
+        if self._held is None:
+            raise _forgetful(self._lm, "it keeps its memory of the tokens before to itself")
         logits_RV: Tensor = out.logits[:, -1].float()
         return logits_RV
 
@@ -112,6 +115,8 @@ def _try(lm: LanguageModel) -> None:
         memory.select(rows)
         memory.read(tokens_BT[rows, 2:3])
         found_RV = memory.read(tokens_BT[rows, 3:])
+    except MonosemError:
+        raise
     except Exception as error:  # any of hundreds of architectures
         raise _forgetful(lm, f"reading token by token fails: {one_line(error)}") from error
     off = float((found_RV - whole_RV).norm() / whole_RV.norm())
@@ -122,5 +127,5 @@ def _try(lm: LanguageModel) -> None:
 def _forgetful(lm: LanguageModel, why: str) -> MonosemError:
     return MonosemError(
         f"{lm.name} cannot write text here: {why}",
-        "Training, indexing, eval and inspect, which read texts whole, work.",
+        "Commands that read whole texts work: train, index, eval, inspect.",
     )

@@ -18,7 +18,7 @@ from store.live.sampling import Sampling
 from tests.engine.live_models import live_model
 from tests.engine.model_zoo import zoo_model
 
-RUNNING = ("mamba", "rwkv", "jamba", "qwen3_5")
+RUNNING = ("mamba", "jamba", "qwen3_5")
 OTHERS = ("mamba2", "falcon_mamba", "xlstm", "bamba", "qwen3_next", "lfm2", "olmo_hybrid", "nemotron_h")
 GREEDY = Sampling(temperature=0, max_new=10)
 each_kind = pytest.mark.parametrize(
@@ -66,9 +66,13 @@ def test_rows_forked_on_the_way_read_on_as_one_pass_would(kind: str) -> None:
         decoder.crop(2)
 
 
-def test_a_memory_inside_the_model_is_refused_before_the_first_token() -> None:
-    with pytest.raises(MonosemError, match="recurrent_gemma cannot write text here") as refused:
-        Generation(live("recurrent_gemma"), prompt(1, 2, 3), [], GREEDY)
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("recurrent_gemma", "keeps its memory of the tokens before to itself"), ("rwkv", "off those of one pass")],
+)
+def test_other_memories_are_refused_before_the_first_token(kind: str, why: str) -> None:
+    with pytest.raises(MonosemError, match=f"{kind} cannot write text here: .*{why}") as refused:
+        Generation(live(kind), prompt(1, 2, 3), [], GREEDY)
     assert "train, index, eval, inspect" in str(refused.value)
 
 
