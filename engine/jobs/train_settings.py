@@ -14,8 +14,14 @@ from store.settings.round_numbers import nearest_power_of_two
 from store.settings.train import TrainSettings
 
 LR_AT_UNIT = 3.84
-"""Learning rate times √(d_in · d_sae). At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03 there (docs/log.md);
-decoder entries shrink with √d_in, and the share of tokens that a feature learns from with the number of its rivals."""
+"""Learning rate times √(d_in · d_sae), at LR_K active features. At 64 to 1 024 that is 0.015, the best of 0.001 to 0.03
+there (docs/log.md); decoder entries shrink with √d_in, and the share of tokens that a feature learns from with the
+number of its rivals."""
+LR_K = 16
+"""The learning rate grows with √(k / LR_K), as the share of tokens that a feature learns from grows with k; where a
+penalty decides the sparsity it has its value at LR_K."""
+MOST_LR_K = 32
+"""k from which it grows no more: beyond, encoders overshoot and lose active features (docs/log.md)."""
 TRANSCODER_LR = 2.0
 """Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32
@@ -51,19 +57,25 @@ def resolved(
             f"{s.arch} explains what it reads, not another site", f"Choose one of: {listed(transcodes=True)}."
         )
     steer = _steering(s, known)
+    k = (min(DEFAULT_K, d_sae) if s.k is None else s.k) if steer == "k" else None
     found = replace(
         s,
         d_sae=d_sae,
         expansion=None,
-        k=(min(DEFAULT_K, d_sae) if s.k is None else s.k) if steer == "k" else None,
+        k=k,
         l1=(sae.l1_at_unit * d_in**0.5 if s.l1 is None else s.l1) if steer == "l1" else None,
-        lr=s.lr or sae.lr_share * (TRANSCODER_LR if d_out else 1) * LR_AT_UNIT / (d_in * d_sae) ** 0.5,
+        lr=s.lr or _lr(sae.lr_share * (TRANSCODER_LR if d_out else 1), d_in * d_sae, k),
         batch=batch,
         buffer=s.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * (width or d_in + (d_out or 0))))),
         dead_after=s.dead_after or min(MAX_DEAD_AFTER, max(s.tokens // 10, 1)),
     )
     sae_settings(found, d_in, d_out)
     return found
+
+
+def _lr(share: float, weights: int, k: int | None) -> float:
+    """Return the learning rate of an encoder of so many weights, which is `share` times TopK's."""
+    return float(share * LR_AT_UNIT / weights**0.5 * (min(k or LR_K, MOST_LR_K) / LR_K) ** 0.5)
 
 
 def _batch(settings: TrainSettings) -> int:

@@ -32,7 +32,9 @@ class TrainSettings(SubjectSettings):
     l1: float | None = setting(
         None, f"Weight of the sparsity penalty: {architectures.listed('l1')} (jumprelu without `k`)", "X", least=0
     )
-    lr: float | None = setting(None, "Peak learning rate", "X", unset="by width and number of features", least=1e-30)
+    lr: float | None = setting(
+        None, "Peak learning rate", "X", unset="by width, number of features and `k`", least=1e-30
+    )
     batch: int | None = setting(None, "Tokens per training step", "COUNT", unset="256 to 4096, by the tokens")
     buffer: int | None = setting(None, "Activations shuffled at a time", "COUNT", unset="up to 131072")
     dead_after: int | None = setting(
@@ -49,7 +51,7 @@ class TrainSettings(SubjectSettings):
     )
     log_to: str = setting("", "Send log lines to tensorboard or wandb too (extras)", "NAME,…")
     eval_tokens: int | None = setting(
-        None, "Held-out tokens to evaluate on", "COUNT", unset="what costs a sixth of the training, 2048 at least"
+        None, "Held-out tokens to evaluate on", "COUNT", unset="what costs an eighth of the training, 2048 at least"
     )
     index: bool = setting(True, "Index and evaluate at the end", unset="`index=True`")
     index_tokens: int = setting(1_000_000, "Tokens to index features over", "COUNT")

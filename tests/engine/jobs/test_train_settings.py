@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_nearest_power_of_two(wanted: float, expected: int) -> None:
 def test_defaults_follow_from_the_rest() -> None:
     settings = resolved(TrainSettings(model="m"), 64)
     assert (settings.d_sae, settings.k, settings.l1, settings.batch) == (1024, 32, None, 1024)  # 2M / 2000, rounded
-    assert settings.lr == pytest.approx(0.015)
+    assert settings.lr == pytest.approx(0.015 * 2**0.5)
     assert settings.dead_after == 200_000
     assert settings.buffer == 1 << 17
     assert resolved(settings, 64) == settings
@@ -77,6 +78,16 @@ def test_defaults_follow_from_the_rest() -> None:
     assert (wide.batch, wide.dead_after, wide.buffer) == (4096, 10_000_000, 8 * 4096)
     assert resolved(TrainSettings(model="m", d_sae=20), 4).k == 20  # no more than there are features
     assert resolved(TrainSettings(model="m", tokens=40), 4).batch == 40
+
+
+def test_the_learning_rate_grows_with_k_up_to_32() -> None:
+    rates = {k: resolved(TrainSettings(model="m", k=k), 64).lr for k in (1, 4, 16, 32, 64, 1024)}
+    assert rates[16] == 3.84 / (64 * 1024) ** 0.5 == 0.015
+    assert list(rates.values()) == pytest.approx([0.015 * share**0.5 for share in (1 / 16, 1 / 4, 1, 2, 2, 2)])
+    jumprelu = TrainSettings(model="m", arch="jumprelu")
+    assert resolved(replace(jumprelu, k=4), 64).lr == rates[4]
+    assert resolved(replace(jumprelu, l1=2.0), 64).lr == rates[16]  # a penalty decides the sparsity
+    assert resolved(TrainSettings(model="m", k=4), 64, d_out=8).lr == 2 * rates[4]
 
 
 @pytest.mark.parametrize(
