@@ -52,7 +52,7 @@ class Memory:
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
         if name is None:
             raise _forgetful(lm, "transformers gives it no memory of the tokens before")
-        self._name = name
+        self._name, self._length, self._counts = name, 0, "position_ids" in known
         if not self.croppable and lm not in _TRIED:
             _TRIED[lm] = True
             try:
@@ -66,7 +66,14 @@ class Memory:
         if self._held is None and self._name == NAMES[0]:
             # Layers with a sliding window would drop older positions; here all are kept, so that they can be cropped.
             self._held = DynamicCache() if self.croppable else DynamicCache(config=self._lm.text_config)
-        out = self._lm.network(input_ids=tokens_RT, use_cache=True, **{self._name: self._held}, **self._last_only)
+        more: dict[str, Any] = {self._name: self._held, **self._last_only}
+        if self._counts and not self.croppable:  # some hybrids count from 0 again for every token
+            rows, count = tokens_RT.shape
+            more["position_ids"] = torch.arange(self._length, self._length + count, device=tokens_RT.device).expand(
+                rows, -1
+            )
+        out = self._lm.network(input_ids=tokens_RT, use_cache=True, **more)
+        self._length += tokens_RT.shape[1]
         self._held = getattr(out, self._name, None)
         if self._held is None:
             raise _forgetful(self._lm, "it keeps its memory of the tokens before to itself")
@@ -85,6 +92,7 @@ class Memory:
 
     def crop(self, dropped: int) -> None:
         """Drop the last positions of a croppable memory."""
+        self._length -= dropped
         self._held.crop(-dropped)
 
 

@@ -182,7 +182,7 @@ ZOO: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "falcon_mamba": ("falcon_mamba", _STATE | {"state_size": 8}),
     "mamba2": ("mamba2", _STATE | {"state_size": 8, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 16}),
-    "xlstm": ("xlstm", _STATE | {"num_heads": 4}),
+    "xlstm": ("xlstm", _STATE | {"hidden_size": 64, "qk_dim_factor": 1.0, "num_heads": 4}),
     "deepseek_v4": ("deepseek_v4", _GQA | _EXPERTS | {"head_dim": 8, "n_routed_experts": 4}),
 }
 """transformers' model type and the settings of its configuration."""

@@ -124,7 +124,7 @@ def through_mlp_by_hand(lm: LanguageModel, block: Block, acts: Tensor) -> Tensor
 @each_kind
 def test_what_is_written_reaches_the_stream(kind: str) -> None:
     lm = model(kind)
-    change = partial(torch.add, other=torch.linspace(-0.3, 0.3, 32))
+    change = partial(torch.add, other=torch.linspace(-0.3, 0.3, lm.d_model))
     for layer in range(lm.n_layers):
         found = sites(lm, layer)
         before = acts_of(lm, found)
