@@ -1,4 +1,4 @@
-"""What a model keeps of the tokens it has read, so that the next one is read alone.
+"""The memory of a model: with it, the next token is read alone.
 
 Attention keeps keys and values, which transformers calls `past_key_values`; Mamba and xLSTM call their running state
 `cache_params`, RWKV `state`. A model that is given its memory under another name swallows it and reads each token as if

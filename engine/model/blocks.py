@@ -86,10 +86,6 @@ class Event:
         return _same(self.given, other.output) and self.given_version == other.output_version
 
 
-class CannotRun(MonosemError):
-    """The model fails on a few tokens."""
-
-
 class Reached(BaseException):
     """Ends a forward pass; no `except Exception` in a model can swallow it."""
 
@@ -163,7 +159,7 @@ def run_few_tokens(lm: LanguageModel) -> None:
     """Run the model on a few tokens, until a hook ends the pass.
 
     Raises:
-        CannotRun: it fails.
+        MonosemError: it fails.
     """
     try:
         with torch.no_grad():
@@ -171,7 +167,7 @@ def run_few_tokens(lm: LanguageModel) -> None:
     except Reached:
         pass
     except Exception as error:  # any of hundreds of architectures
-        raise CannotRun(f"{lm.name} cannot be run on a few tokens: {one_line(error)}", PATH_HINT) from error
+        raise MonosemError(f"{lm.name} cannot be run on a few tokens: {one_line(error)}", PATH_HINT) from error
 
 
 def _events(lm: LanguageModel, path: str) -> list[Event]:

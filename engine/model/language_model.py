@@ -247,17 +247,17 @@ def describe_model(
     return LanguageModel(name, network, None, device, files.revision, weights, origin, loaded=False)
 
 
-def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
+def rehearsed(lm: LanguageModel, run: Callable[[], T], upto: Sequence[str] = ()) -> T:
     """Return what `run` sees of a forward pass whose numbers do not matter: a large model's is on no real tensors.
 
-    Where an architecture cannot run without numbers, the weights are loaded.
+    Where an architecture cannot run without numbers, the weights are loaded, as far as these modules or all.
     """
     if lm.loaded is False and lm.origin is not None and (not lm.has_weights or lm.origin.files.n_bytes >= LARGE):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         with suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):
             return run()
-    lm.load()
+    lm.load(upto)
     return run()
 
 

@@ -1,4 +1,4 @@
-"""What a norm does to a direction in the stream, found by trying it.
+"""The linear part of a norm, found by trying it.
 
 A norm divides each vector by its scale, which depends on the token and is positive, so it does not change in which
 order the vocabulary is raised. What remains is linear: the mean is subtracted (LayerNorm) or not (RMSNorm), and each

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from engine.model.blocks import Block, CannotRun, Side, blocks_path, hidden_in, propose_block, tensor_in
+from engine.model.blocks import Block, Side, blocks_path, hidden_in, propose_block, tensor_in
 from engine.model.language_model import LanguageModel, rehearsed
 from engine.model.site_proof import disproved
 from store.files.errors import MonosemError
@@ -77,31 +77,13 @@ def block_of(lm: LanguageModel, layer: int) -> Block:
     known = _BLOCKS.setdefault(lm, {})
     block, proven = known.get(layer, (None, False))
     if block is None:
-        block = _proposed(lm, layer)
+        path = f"{blocks_path(lm)}.{layer}"
+        block = rehearsed(lm, lambda: propose_block(lm, layer), [path])
     if not proven and lm.loaded is not False:
         lm.load([block.path])
         block, proven = replace(block, missing=disproved(lm, block) | block.missing), True
     known[layer] = block, proven
     return block
-
-
-def _proposed(lm: LanguageModel, layer: int) -> Block:
-    """Propose a block, without weights if they are not loaded."""
-
-    def propose() -> Block | MonosemError:
-        try:
-            return propose_block(lm, layer)
-        except CannotRun:
-            raise
-        except MonosemError as refused:  # which needs no weights either
-            return refused
-
-    if lm.loaded is not False:
-        lm.load([f"{blocks_path(lm)}.{layer}"])
-    found = rehearsed(lm, propose) if lm.loaded is False else propose()
-    if isinstance(found, MonosemError):
-        raise found
-    return found
 
 
 def prove(lm: LanguageModel, *sites: Site) -> None:
