@@ -1,4 +1,4 @@
-"""How much text an evaluation reads where nobody says: as much as costs a sixth of the training.
+"""How much text an evaluation reads where nobody says: as much as costs an eighth of the training.
 
 Costs are arithmetic in multiply-adds from widths, layers and vocabulary, never measured times, so that the same
 training is always evaluated on the same tokens (docs/decisions/017-evaluation-size.md).
@@ -12,7 +12,7 @@ from engine.model.language_model import LanguageModel
 from store.run.spec import SaeSpec
 from store.settings.train import TrainSettings
 
-PART = 12
+PART = 16
 """Tokens of a training per token of reconstruction, which costs no more; CE has as much time again."""
 LEAST, MOST = 2048, 500_000
 """Fewest and most tokens."""

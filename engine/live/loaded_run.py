@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.jobs.refusals import check_again
 from engine.runtime.progress import Progress
 from store.files.regular_file import stamp
 from store.live import wire
@@ -34,11 +35,12 @@ class LoadedRun:
         Raises:
             MonosemError: it cannot be loaded.
         """
-        from engine.live.live_model import open_live
-
         run = RunFolder(Path(request.run))
         stamps, given = _stamps(run), (request.model, request.device, request.dtype)
         wanted = ReopenSettings(model=request.model, device=request.device, dtype=request.dtype)
+        check_again(run, wanted)
+        from engine.live.live_model import open_live
+
         live = open_live(run, wanted, progress)
         return cls(live, run.path.resolve(), given, stamps)
 

@@ -28,30 +28,17 @@ def read_config(files: ModelFiles) -> PreTrainedConfig:
     Raises:
         MonosemError: no causal language model can be built from it, or it counts more parts than there are weights.
     """
-    path = files.folder / "config.json"
+    path = files.weights[0] if files.source else files.folder / "config.json"
+    if not files.source:
+        _check_counts(path, len(files.tensors))
     try:
-        numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
-    except ValueError as error:
-        raise MonosemError(f"{path} is not a valid JSON file: {one_line(error)}") from error
-    for name, value in numbers.items():
-        if _REPEATED.search(name) and value > max(MOST_REPEATED, len(files.tensors)):
-            raise _claims(path, f"{name} is {value:,}", f"{len(files.tensors):,} tensors")
-    try:
-        config = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=False, **gguf_source(files)
+        )
+    except MonosemError:
+        raise
     except Exception as error:  # configuration classes fail in many ways
-        if "trust_remote_code" in str(error):
-            raise MonosemError(
-                f"{files.folder} needs program code of its own to load; monosem never runs code from a model",
-                "Use a model whose architecture transformers knows.",
-            ) from None
-        if "does not recognize this architecture" in str(error):
-            raise MonosemError(
-                f"{path} names an architecture that transformers {transformers.__version__} does not know",
-                "A newer transformers may know it.",
-            ) from None
-        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+        raise _unusable(files, path, error) from error
     if type(config) not in AutoModelForCausalLM._model_mapping:
         raise MonosemError(
             f"{files.folder} is a {config.model_type} model, which has no causal language-model head",
@@ -60,13 +47,45 @@ def read_config(files: ModelFiles) -> PreTrainedConfig:
     return config
 
 
+def gguf_source(files: ModelFiles) -> dict[str, str]:
+    """Return the arguments by which transformers reads a GGUF file, after a look into it; else none."""
+    return files.source if files.source and files.tensors else {}
+
+
+def _unusable(files: ModelFiles, path: Path, error: Exception) -> MonosemError:
+    if "trust_remote_code" in str(error):
+        return MonosemError(
+            f"{files.folder} needs program code of its own to load; monosem never runs code from a model",
+            "Use a model whose architecture transformers knows.",
+        )
+    if "does not recognize this architecture" in str(error):
+        return MonosemError(
+            f"{path} names an architecture that transformers {transformers.__version__} does not know",
+            "A newer transformers may know it.",
+        )
+    return MonosemError(f"{path} cannot be used: {one_line(error)}")
+
+
+def _check_counts(path: Path, tensors: int) -> None:
+    """Refuse a config.json that is not JSON, or counts more parts than there are tensors."""
+    try:
+        numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
+    except ValueError as error:
+        raise MonosemError(f"{path} is not a valid JSON file: {one_line(error)}") from error
+    for name, value in numbers.items():
+        if _REPEATED.search(name) and value > max(MOST_REPEATED, tensors):
+            raise _claims(path, f"{name} is {value:,}", f"{tensors:,} tensors")
+
+
 def shell(files: ModelFiles, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     """Return the network that a configuration describes, on the meta device: modules and shapes, no numbers.
 
     Raises:
         MonosemError: it cannot be built, or is larger than the weights are.
     """
-    path = files.folder / "config.json"
+    path = files.weights[0] if files.source else files.folder / "config.json"
     try:
         with torch.device("meta"):
             network = AutoModelForCausalLM.from_config(config, dtype=dtype)

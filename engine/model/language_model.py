@@ -260,7 +260,8 @@ def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
 def _silence() -> Iterator[None]:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    for name in ("huggingface_hub", "torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         disable_progress_bars()
@@ -268,8 +269,13 @@ def _silence() -> Iterator[None]:
 
 
 def _load_tokenizer(files: ModelFiles) -> PreTrainedTokenizerBase:
-    check_token_ids(files.folder)
+    if not files.source:
+        check_token_ids(files.folder)
     try:
-        return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=False, **files.source
+        )
     except Exception as error:  # JSON errors, KeyErrors, missing packages
-        raise MonosemError(f"the tokenizer in {files.folder} cannot be read: {one_line(error)}") from error
+        raise MonosemError(
+            f"the tokenizer in {files.weights[0] if files.source else files.folder} cannot be read: {one_line(error)}"
+        ) from error

@@ -6,6 +6,7 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ SHORT_NAMES = {
 """Short names of hub repositories."""
 
 _NAMES = f"a model folder, a hub id like owner/name, or {', '.join(SHORT_NAMES)}"
+GGUF = ".gguf"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 _SMALL = ("*.json", "*.model", "*.txt", "*.jinja")
@@ -58,12 +60,21 @@ class ModelFiles:
     revision: str
     """Commit of the hub repository; empty for a folder."""
 
+    @property
+    def source(self) -> dict[str, str]:
+        """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
+        return {"gguf_file": self.weights[0].name} if self.weights and self.weights[0].suffix == GGUF else {}
+
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
         """Every tensor in the weight files by name, from their headers."""
+        if self.source:
+            from engine.model.gguf_file import gguf_sizes
+
+            return {name: TensorShape(size, "BF16") for name, size in gguf_sizes(self.weights[0]).items()}
         found = {}
         for path in self.weights:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(path, framework="np") as file:
                 for name in file.keys():  # noqa: SIM118
                     part = file.get_slice(name)
                     found[name] = TensorShape(prod(part.get_shape()), part.get_dtype())
@@ -98,10 +109,32 @@ def find_model(name: str, progress: Progress, *, needs_weights: bool = True) -> 
     Raises:
         MonosemError: there is no such model, it cannot be fetched, or its files are unusable.
     """
+    found = local_model(name, needs_weights=needs_weights)
+    if found is None:
+        fetched = _hub(name, needs_weights=needs_weights).fetch(progress)
+        found = _inspect(fetched, revision=fetched.name, needs_weights=needs_weights)
+    return found
+
+
+def local_model(name: str, *, needs_weights: bool = True) -> ModelFiles | None:
+    """Return the files of a model on this disk, its cache of the hub included; None if it would have to be fetched.
+
+    Raises:
+        MonosemError: there can be no such model, or its files are unusable.
+    """
     folder = _local_folder(name)
+    if folder is not None and (path := _gguf_in(folder)) is not None:
+        return ModelFiles(path.parent, (path,), has_tokenizer=True, revision="")
     if folder is not None:
         return _inspect(folder, revision="", needs_weights=needs_weights)
-    hub = HubFiles(
+    cached = _hub(name, needs_weights=needs_weights).cached()
+    if cached is None or not _is_complete(cached):
+        return None
+    return _inspect(cached, revision=cached.name, needs_weights=needs_weights)
+
+
+def _hub(name: str, *, needs_weights: bool) -> HubFiles:
+    return HubFiles(
         SHORT_NAMES.get(name, name),
         _WANTED if needs_weights else _SMALL,
         _UNWANTED,
@@ -109,17 +142,13 @@ def find_model(name: str, progress: Progress, *, needs_weights: bool = True) -> 
         names=f"Use {_NAMES}.",
         use="use FOLDER as the model",
     )
-    cached = hub.cached()
-    if cached is None or not _is_complete(cached):
-        cached = hub.fetch(progress)
-    return _inspect(cached, revision=cached.name, needs_weights=needs_weights)
 
 
 def _local_folder(name: str) -> Path | None:
     if not name.strip():
         raise MonosemError("the model's name is empty", f"Use {_NAMES}.")
     path = Path(name).expanduser()
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() or _gguf_in(path) is not None:
         return path
     run = RunFolder(path)
     if (run.model / "config.json").is_file():
@@ -135,8 +164,31 @@ def _local_folder(name: str) -> Path | None:
     if path.is_dir():
         raise MonosemError(f"{name} is not a model folder: it has no config.json")
     if path.exists():
-        raise MonosemError(f"{name} is a file", "Give the folder that holds config.json and model.safetensors.")
+        raise MonosemError(
+            f"{name} is a file", "Give the folder that holds config.json and model.safetensors, or a .gguf file."
+        )
     return None
+
+
+def _gguf_in(path: Path) -> Path | None:
+    """Return a GGUF file: `path` itself, or the only one in a folder without config.json.
+
+    Raises:
+        MonosemError: it is not one, or one part of several.
+    """
+    if path.is_dir() and not (path / "config.json").is_file():
+        found = sorted(path.glob(f"*{GGUF}"))
+        if len(found) > 1:
+            raise MonosemError(f"{path} holds {len(found)} {GGUF} files", f"Name one: {found[0]}.")
+        path = found[0] if found else path
+    if path.suffix != GGUF or not path.is_file():
+        return None
+    if re.search(r"-\d+-of-\d+$", path.stem):
+        raise MonosemError(f"{path} is one part of a model", "Join its parts with llama-gguf-split --merge.")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise MonosemError(f"{path} is not a GGUF file", "Fetch or copy it again.")
+    return path
 
 
 def _is_complete(folder: Path) -> bool:
@@ -206,7 +258,7 @@ def _plain(name: str) -> str:
 
 def _check_safetensors(path: Path) -> None:
     try:
-        with safe_open(path, framework="pt"):
+        with safe_open(path, framework="np"):
             pass
     except SafetensorError as error:
         raise MonosemError(

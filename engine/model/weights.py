@@ -11,6 +11,7 @@ from safetensors import safe_open
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from engine.model.gguf_file import gguf_arguments
 from engine.model.model_files import ModelFiles
 from engine.model.narrow_heads import widen_heads
 from engine.runtime.free_memory import free_memory, gigabytes
@@ -42,7 +43,8 @@ class Cut:
         if self.headless and name.endswith(HEADS):
             return True
         parts = name.split(".")
-        at = parts.index(last) + 1 if (last := self.blocks.rpartition(".")[2]) in parts else len(parts)
+        lists = {self.blocks.rpartition(".")[2], "blk"}  # the latter in GGUF files
+        at = next((at for at, part in enumerate(parts, 1) if part in lists), len(parts))
         return at < len(parts) and parts[at].isdecimal() and int(parts[at]) >= self.kept
 
 
@@ -88,8 +90,8 @@ def load_network(
             files.folder,
             config=config,
             dtype=dtype,
-            use_safetensors=True,
             local_files_only=True,
+            **(gguf_arguments(files.weights[0]) if files.source else {"use_safetensors": True}),
             ignore_mismatched_sizes=True,  # so that the report names the tensor
             output_loading_info=True,
         )

@@ -51,7 +51,7 @@ class TrainSettings(SubjectSettings):
     )
     log_to: str = setting("", "Send log lines to tensorboard or wandb too (extras)", "NAME,…")
     eval_tokens: int | None = setting(
-        None, "Held-out tokens to evaluate on", "COUNT", unset="what costs a sixth of the training, 2048 at least"
+        None, "Held-out tokens to evaluate on", "COUNT", unset="what costs an eighth of the training, 2048 at least"
     )
     index: bool = setting(True, "Index and evaluate at the end", unset="`index=True`")
     index_tokens: int = setting(1_000_000, "Tokens to index features over", "COUNT")

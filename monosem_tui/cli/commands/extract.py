@@ -19,6 +19,10 @@ def extract(
     json: o.Json = False,
 ) -> None:
     """Write a model's activations into HDF5 shards."""
+    from engine.jobs.refusals import check_subject
+
+    if not (resume and "model" not in settings.given):
+        check_subject(settings)
     from engine.commands.extract import extract as write
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress

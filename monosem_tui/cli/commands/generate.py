@@ -37,6 +37,9 @@ def generate(
     wanted = asked_recipe(recipe, asked)
     if save is not None:
         wanted.check_place(save, overwrite=overwrite)  # before the work, not after it
+    from engine.jobs.refusals import check_again
+
+    check_again(folder, settings, chat=bool(wanted.chat))
     from engine.live.from_recipe import generations, signed, sweep_of
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained

@@ -22,12 +22,15 @@ def index(
     json: o.Json = False,
 ) -> None:
     """Record every activation of every feature on a corpus."""
-    from engine.commands.rerun import index_run
-    from monosem_tui.cli import output
-    from monosem_tui.cli.progress import ConsoleProgress
+    from engine.jobs.refusals import check_again
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
+    check_again(folder, settings)
+    from engine.commands.rerun import index_run
+    from monosem_tui.cli import output
+    from monosem_tui.cli.progress import ConsoleProgress
+
     if dry_run:
         from engine.commands.dry_run import forecast_index
         from monosem_tui.cli.reports.dry_run import report as show

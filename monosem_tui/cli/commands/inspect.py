@@ -28,6 +28,9 @@ def inspect(
         raise MonosemError("--text and --document both say what to read", "Give one of them.")
     if text is None and document is None:
         text = piped_text("--text or --document")
+    from engine.jobs.refusals import check_again
+
+    check_again(folder, settings, chat=asked.chat)
     from engine.live.inspection import contexts_of, corpus_document, inspect_contexts, typed_document
     from engine.live.live_model import open_live
     from engine.runtime.out_of_memory import explained

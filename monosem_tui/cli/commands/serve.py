@@ -28,12 +28,15 @@ def serve(
     runs_dir: o.RunsDir = None,
 ) -> None:
     """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
-    from engine.live.server import serve_at
-    from monosem_tui.cli import output
-    from store.live.wire import Load
+    from engine.jobs.refusals import check_again
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
+    check_again(folder, settings)
+    from engine.live.server import serve_at
+    from monosem_tui.cli import output
+    from store.live.wire import Load
+
     place = socket.expanduser().absolute()
     load = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
     ready = f"serving {folder.path}: monosem tui {folder.path} --attach {socket}"

@@ -23,6 +23,9 @@ def train(
     json: o.Json = False,
 ) -> None:
     """Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass."""
+    from engine.jobs.refusals import check_grid
+
+    check_grid(grid, resume=resume)
     from engine.commands.train import planned, train_all
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.train import report

@@ -31,24 +31,24 @@ def size(tokens: int, spec: SaeSpec = SPEC, family: str = "llama", **given: int)
 def test_an_evaluation_is_a_fixed_part_of_its_training() -> None:
     assert size(1000) == (LEAST, LEAST)
     assert size(10**9).tokens == MOST
-    assert size(1_200_000).tokens == 100_000
-    assert LEAST < size(1_200_000).ce_tokens < 100_000
-    assert size(1_200_000, eval_tokens=777) == (777, 777)
-    assert size(1_200_000, SaeSpec(layer=0, site="resid_post", d_in=32, d_sae=10**6)) == size(1_200_000)
+    assert size(1_600_000).tokens == 100_000
+    assert LEAST < size(1_600_000).ce_tokens < 100_000
+    assert size(1_600_000, eval_tokens=777) == (777, 777)
+    assert size(1_600_000, SaeSpec(layer=0, site="resid_post", d_in=32, d_sae=10**6)) == size(1_600_000)
 
 
 def test_the_farther_the_site_the_cheaper_is_what_follows() -> None:
     last = SaeSpec(layer=1, site="resid_post", d_in=32, d_sae=64)
-    assert size(1_200_000, last).ce_tokens > size(1_200_000).ce_tokens
+    assert size(1_600_000, last).ce_tokens > size(1_600_000).ce_tokens
 
 
 def test_an_array_has_no_cross_entropy_to_pay_for() -> None:
-    assert evaluation_size(TrainSettings(tokens=1_200_000), SPEC, None) == (100_000, 0)
+    assert evaluation_size(TrainSettings(tokens=1_600_000), SPEC, None) == (100_000, 0)
 
 
 def test_planted_concepts_are_looked_for_in_as_much_text_as_ever() -> None:
-    found = evaluation_size(TrainSettings(tokens=1_200_000), SPEC, tiny("llama"), whole=True)
-    assert found == (MOST, size(1_200_000).ce_tokens)
+    found = evaluation_size(TrainSettings(tokens=1_600_000), SPEC, tiny("llama"), whole=True)
+    assert found == (MOST, size(1_600_000).ce_tokens)
 
 
 def test_dictionaries_of_one_site_share_passes_and_get_their_own_figures(monkeypatch: pytest.MonkeyPatch) -> None:
