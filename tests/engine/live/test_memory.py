@@ -1,7 +1,8 @@
-"""Models that remember otherwise than by keys and values: their texts are those of their own `generate`."""
+"""Models that remember otherwise than by keys and values write what `generate` writes; clamps in unusual blocks."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from engine.live.generation import Generation
 from engine.live.live_model import LiveModel
 from engine.live.memory import Memory
 from engine.live.prompts import Prompt
+from engine.live.row_clamps import RowClamps, clamped
+from engine.model.hooks import capture
 from engine.model.language_model import LanguageModel
 from store.files.errors import MonosemError
 from store.live.clamp import parse_clamp
@@ -93,3 +96,24 @@ def test_a_model_that_swallows_its_memory_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(lm.network, "forward", nameless)
     with pytest.raises(MonosemError, match="no memory of the tokens before"):
         Memory(lm)
+
+
+@pytest.mark.parametrize(
+    ("kind", "site"),
+    [
+        ("gptj", "attn_out"),
+        ("falcon", "mlp_out"),
+        ("gpt_oss", "mlp_out"),
+        ("granite", "attn_out"),
+        ("opt", "resid_mid"),
+    ],
+)
+def test_a_clamp_adds_its_change_and_nothing_else(kind: str, site: str) -> None:
+    model = live_model("relu", kind, site, 1)
+    tokens_RT = torch.tensor([[1, 9, 20, 33, 7], [1, 9, 20, 33, 7]])
+    before = capture(model.lm, model.source, tokens_RT)
+    rows = [None, RowClamps(model, [parse_clamp("3=+4")], prompt(1, 9, 20, 33, 7).layout)]
+    with clamped(model, rows, 0, np.ones((2, 5), bool)):
+        after = capture(model.lm, model.source, tokens_RT)
+    assert torch.equal(after[0], before[0])
+    torch.testing.assert_close(after[1], before[1] + 4 * model.sae.W_dec[3], rtol=1e-5, atol=1e-6)
