@@ -86,7 +86,7 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
         step, sae, x_ND = step_seconds(reader.settings, *reader.columns.of(sample_ND), device, limit)
         seconds["training"] += tokens["training"] / batch * step
         if model is not None and subject is not None and reader.settings.index:
-            own = sae_seconds(subject.lm, subject.on(reader.settings).target(), sae, x_ND, limit)
+            own = sae_seconds(subject.lm, sae, x_ND, limit)
             seconds["index"] += _index_seconds(tokens["index"] / len(readers), model, own)
             seconds["evaluation"] += _evaluation_seconds(subject, reader, len(readers) / groups, model, own)
     return seconds
@@ -119,7 +119,7 @@ def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> 
     def timed() -> dict[str, float]:
         model = model_seconds(subject, subject.sites(), device, whole=False)
         x_ND = model.sample_ND[:, : weights.spec.d_in]
-        sae = sae_seconds(subject.lm, subject.target(), from_weights(weights, device), x_ND)
+        sae = sae_seconds(subject.lm, from_weights(weights, device), x_ND)
         return {"index": _index_seconds(plan.stages[0].tokens, model, sae)}
 
     return _forecast(plan, run, device, progress, timed)

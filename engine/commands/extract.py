@@ -16,6 +16,7 @@ from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
 from engine.runtime.progress import Progress, Task
+from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
 from store.run.shards import DTYPES, ShardInfo, ShardReader, ShardRows, complete_shards, joined_rows, write_shard
@@ -66,6 +67,8 @@ def extract(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resum
         plan = extraction_plan(subject, site, settings.tokens, settings.keep, SHARD_BYTES)
         check_room(plan, run.path, subject.lm.device)
         _begin(run, subject, site, replace(settings, context=subject.context, layer=site.layer))
+        if settings.tokens < FORWARD_TOKENS:
+            progress.say(f"{FORWARD_TOKENS} tokens pass through the model: shards do not depend on how many are kept")
         with run.working("extracting"):
             _write(run, subject, site, info, done, progress)
     return info

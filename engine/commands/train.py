@@ -22,6 +22,7 @@ from engine.evaluation.array_quality import note_measure
 from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import Dictionary, evaluate_all
 from engine.evaluation.size import Size, evaluation_size
+from engine.evaluation.unigram import Unigram
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
 from engine.jobs.grid import variants
@@ -258,13 +259,14 @@ def evaluate_runs(runs: Mapping[RunFolder, Subject], progress: Progress) -> list
     for run, subject in runs.items():
         groups.setdefault((subject.site(), subject.target(), size_of(run, subject)), []).append(run)
     found: dict[RunFolder, Evaluation] = {}
+    unigram = Unigram(next(iter(runs.values())), progress) if len(groups) > 1 else None
     for (*_, size), members in groups.items():
         with _all(run.working("evaluating") for run in members):
             dictionaries = [
                 Dictionary(runs[run], from_weights(load_sae(run.sae), runs[run].lm.device), kept_limits(run))
                 for run in members
             ]
-            found |= zip(members, evaluate_all(dictionaries, "heldout", size, progress), strict=True)
+            found |= zip(members, evaluate_all(dictionaries, "heldout", size, progress, unigram), strict=True)
             for run in members:
                 note(run, found[run])
     return [found[run] for run in runs]

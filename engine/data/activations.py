@@ -23,7 +23,7 @@ from engine.data.contexts import ContextBatch, ContextStream, StreamPosition
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.runtime.sizes import FORWARD_TOKENS
+from engine.runtime.sizes import FORWARD_TOKENS, SHORT_TOKENS
 from store.files.errors import MonosemError, WorkFailed
 from store.run.shards import ShardReader
 
@@ -61,15 +61,26 @@ def whole_forwards(contexts: int, context: int) -> int:
 
 
 def captured_batches(
-    lm: LanguageModel, sites: Sequence[Site], stream: ContextStream, contexts: int, meter: Meter | None = None
+    lm: LanguageModel,
+    sites: Sequence[Site],
+    stream: ContextStream,
+    contexts: int,
+    meter: Meter | None = None,
+    *,
+    whole: bool = True,
 ) -> Iterator[Captured]:
     """Run the model up to the last of the sites over the next `contexts` contexts of a stream, measured by `meter`.
 
-    The stream advances by whole forward passes, even if `contexts` ends within one.
+    The stream advances by whole forward passes, even if `contexts` ends within one: the same context then gives the
+    same bits, however many follow. If not `whole`, and nothing is padded, the last pass is no longer than it must be,
+    and the stream must not be read further.
     """
     size, meter = forward_contexts(stream.settings.context), meter or Meter()
-    began = time.perf_counter()
-    for batch in stream.batches(size, -(-contexts // size) * size):
+    began, short = time.perf_counter(), contexts % size
+    fewest = (
+        size if whole or stream.settings.packing != "packed" else min(size, -(-SHORT_TOKENS // stream.settings.context))
+    )
+    for batch in stream.batches(size, contexts - short + max(short, fewest) if short else contexts):
         read = time.perf_counter()
         if batch.first % size:
             raise ValueError(f"context {batch.first} is not the first of a forward of {size}")

@@ -46,7 +46,9 @@ def evaluate(
     return evaluate_all([Dictionary(subject, sae, ordinary)], split, Size(tokens, tokens), progress)[0]
 
 
-def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, progress: Progress) -> list[Evaluation]:
+def evaluate_all(
+    dictionaries: Sequence[Dictionary], split: Split, size: Size, progress: Progress, unigram: Unigram | None = None
+) -> list[Evaluation]:
     """Measure autoencoders on whole contexts holding the first tokens of a split, in seeded order.
 
     They share model, text and order, and every pass that does not depend on the autoencoder.
@@ -73,7 +75,8 @@ def evaluate_all(dictionaries: Sequence[Dictionary], split: Split, size: Size, p
     sums = [Reconstruction(one.sae, of_row, one.ordinary) for one, of_row in zip(dictionaries, columns, strict=True)]
     reconstruct(batches(), sums, data)
     measured = [Measured(one.sae, own, its.mean_O) for one, own, its in zip(dictionaries, sites, sums, strict=True)]
-    unigram = Unigram(subject, progress) if split == "heldout" else None
+    if unigram is None and split == "heldout":
+        unigram = Unigram(subject, progress)
     losses = cross_entropies(subject, measured, split, ce_contexts, unigram, progress)
     same: dict[str, Any] = {"data": data, "split": split, "documents": subject.corpus.describe()}
     same["ln_vocab"] = math.log(subject.lm.vocab_size)

@@ -141,7 +141,7 @@ def _sweep(
         done, ordinary = filling.n_contexts, _ordinary_tokens(run, subject)
         stream.skip(done)
         with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
-            coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done)
+            coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done, whole=False)
             with closing(one_ahead(coming)) as batches:
                 for captured in batches:
                     rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())

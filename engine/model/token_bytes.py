@@ -38,7 +38,7 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
             f"{type(tokenizer).__name__} does not define the bytes of its tokens",
             "Use a model whose folder holds a tokenizer.json.",
         )
-    described = json.loads(backend.to_str())
+    described = _described(backend)
     spelling = _spelling(described)
     literal = {added["id"] for added in described["added_tokens"] if added["special"] or not spelling.marked_spaces}
     vocabulary = backend.get_vocab(with_added_tokens=True)
@@ -47,6 +47,21 @@ def token_bytes(tokenizer: PreTrainedTokenizerBase) -> list[bytes]:
     for text, token in vocabulary.items():
         out[token] = text.encode() if token in literal else spelling.bytes_of(text)
     return out
+
+
+def _described(backend: Any) -> dict[str, Any]:
+    """Return tokenizer.json without its vocabulary and merges: those of Gemma take two seconds to write and parse."""
+    model = backend.model
+    if type(model).__name__ not in ("BPE", "WordPiece", "WordLevel"):
+        return dict(json.loads(backend.to_str()))
+    names = ("byte_fallback", "continuing_subword_prefix", "end_of_word_suffix")
+    added = backend.get_added_tokens_decoder()
+    parts = {name: getattr(backend, name) for name in ("decoder", "pre_tokenizer", "normalizer")}
+    return {
+        "model": {name: getattr(model, name, None) for name in names},
+        "added_tokens": [{"id": token, "special": one.special} for token, one in added.items()],
+        **{name: part and json.loads(part.__getstate__()) for name, part in parts.items()},
+    }
 
 
 def numbered_vocabulary(size: int) -> list[bytes]:

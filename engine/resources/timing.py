@@ -22,7 +22,7 @@ from engine.data.activations import BlockSource
 from engine.data.contexts import ContextBatch
 from engine.evaluation.size import PER_LOGIT
 from engine.indexing.encoder import encode_rows
-from engine.indexing.logit_effects import logit_effects, neighbours
+from engine.indexing.logit_effects import neighbours
 from engine.jobs.subject import Subject
 from engine.jobs.train_settings import trainer_settings
 from engine.lm.trainer import LmTrainer, network_config
@@ -30,7 +30,7 @@ from engine.model.head import Head
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.runtime.sizes import LISTED, LOGIT_BYTES, LOSS_BYTES, SAMPLE_ROWS, SCRATCH
+from engine.runtime.sizes import LISTED, LOGIT_BYTES, LOSS_BYTES, SAMPLE_ROWS
 from engine.sae.base import Sae
 from engine.training.trainer import SaeTrainer
 from store.settings.lm import LmSettings
@@ -263,8 +263,8 @@ class SaeSeconds:
 
 
 @torch.no_grad()
-def sae_seconds(lm: LanguageModel, target: Site, sae: Sae, x_ND: Tensor, limit: float = SECONDS) -> SaeSeconds:
-    """Time an autoencoder on inputs at its own scale; `target` is the site that it reconstructs."""
+def sae_seconds(lm: LanguageModel, sae: Sae, x_ND: Tensor, limit: float = SECONDS) -> SaeSeconds:
+    """Time an autoencoder on inputs at its own scale."""
     device, x_ND = x_ND.device, _repeated(x_ND, ROWS)
     counts = [0, 0]
 
@@ -276,20 +276,16 @@ def sae_seconds(lm: LanguageModel, target: Site, sae: Sae, x_ND: Tensor, limit: 
 
     encoding, forward = each(encode), each(lambda n: sae(x_ND[:n]))
     entries = counts[1] / counts[0] * SORTS * _sort_seconds()
-    return SaeSeconds(forward, encoding, entries, _static_seconds(lm, target, sae, limit))
+    return SaeSeconds(forward, encoding, entries, _static_seconds(lm, sae, limit))
 
 
-def _static_seconds(lm: LanguageModel, target: Site, sae: Sae, limit: float) -> float:
+def _static_seconds(lm: LanguageModel, sae: Sae, limit: float) -> float:
     W_FD, device = sae.W_dec, sae.W_dec.device
     n, d_sae = min(COMPARED, len(W_FD)), len(W_FD)
     near = seconds_for(lambda some: neighbours(W_FD[:some], LISTED), n, device, first=n, limit=limit / 2)
     spent = near * (d_sae / n) ** 2
-    if not lm.has_weights:
-        product = _product_seconds(lm.d_model, torch.float32, device, limit)
-        return spent + EFFECTS * product * d_sae * lm.vocab_size * lm.d_model
-    at_once = min(d_sae, max(1, SCRATCH // lm.vocab_size))
-    effects = seconds_for(lambda some: logit_effects(lm, target, W_FD[:some], LISTED), at_once, device, limit=limit)
-    return spent + effects * d_sae / at_once
+    product = _product_seconds(lm.d_model, torch.float32, device, limit)
+    return spent + EFFECTS * product * d_sae * lm.vocab_size * lm.d_model
 
 
 def lm_seconds(settings: LmSettings, device: torch.device) -> float:

@@ -5,6 +5,8 @@ A leaf without imports, so that estimating work does not load the code that does
 
 FORWARD_TOKENS = 8192
 """Tokens per forward pass: enough to use all cores, few enough that attention's memory stays small."""
+SHORT_TOKENS = 1024
+"""Tokens of the shortest forward pass of an index: of fewer, bfloat16 products round differently (docs/log.md)."""
 ENCODE_BYTES = 1 << 28
 """Most pre-activations made at once outside training."""
 LOGIT_BYTES = 1 << 27

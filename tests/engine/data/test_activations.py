@@ -88,6 +88,26 @@ def test_captured_rows_are_the_counted_ones_of_a_full_forward(family: str, packi
     torch.testing.assert_close(acts_ND, expected_ND, rtol=1e-4, atol=1e-5)
 
 
+SHORT = [("packed", 5, [4, 2]), ("packed", 3, [3]), ("packed", 8, [4, 4]), ("documents", 5, [4, 4])]
+
+
+@pytest.mark.parametrize(("packing", "contexts", "run"), SHORT)
+def test_a_short_request_does_not_pay_for_a_whole_forward(
+    packing: str, contexts: int, run: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activations, "SHORT_TOKENS", 2 * CONTEXT)
+    of = subject(packing=packing)
+    whole = list(captured_batches(of.lm, [of.site()], of.stream("train"), contexts))
+    seen: list[int] = []
+    hook = of.lm.network.get_input_embeddings().register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    short = list(captured_batches(of.lm, [of.site()], of.stream("train"), contexts, whole=False))
+    hook.remove()
+    assert seen == run
+    for one, other in zip(short, whole, strict=True):
+        np.testing.assert_array_equal(one.batch.tokens_BT, other.batch.tokens_BT)
+        torch.testing.assert_close(one.acts_ND, other.acts_ND)
+
+
 def test_bos_and_padding_give_no_rows() -> None:
     of = subject(packing="documents")
     for one in captured_batches(of.lm, [of.site()], of.stream("train"), 40):
