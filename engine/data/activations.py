@@ -90,7 +90,7 @@ def captured_batches(
         contexts -= len(wanted.tokens_BT)
         counted_BT = torch.from_numpy(wanted.counted_BT).to(lm.device)
         rows = [acts_BTD[: len(wanted.tokens_BT)][counted_BT] for acts_BTD in found]
-        captured = Captured(wanted, _finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)))
+        captured = Captured(wanted, finite(rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)))
         meter.text_seconds += read - began
         meter.model_seconds += time.perf_counter() - read
         if meter.report is not None and meter.contexts > 0:
@@ -108,11 +108,15 @@ def probed(lm: LanguageModel, site: Site, stream: ContextStream, tokens: int = 1
     for batch in stream.batches(contexts, contexts):
         counted_BT = torch.from_numpy(batch.counted_BT).to(lm.device)
         pieces.append(capture_all(lm, [site], *batch.tensors(lm.device))[0][counted_BT].float())
-    return _finite(torch.cat(pieces))
+    return finite(torch.cat(pieces))
 
 
-def _finite(acts_ND: torch.Tensor) -> torch.Tensor:
-    """Return activations, if none is NaN or infinite."""
+def finite(acts_ND: torch.Tensor) -> torch.Tensor:
+    """Return a model's activations.
+
+    Raises:
+        WorkFailed: one is NaN or infinite.
+    """
     if not acts_ND.sum(dtype=torch.float32).isfinite():
         raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
     return acts_ND

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
-from engine.data.activations import Columns, forward_contexts
+from engine.data.activations import Columns, finite, forward_contexts
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.cross_entropy import Measured, cross_entropies
 from engine.evaluation.figures import Evaluation
@@ -68,7 +68,7 @@ def evaluate_all(
             for batch in stream.batches(forward_contexts(subject.context), contexts):
                 counted_BT = torch.from_numpy(batch.counted_BT).to(subject.lm.device)
                 found = capture_all(subject.lm, places, *batch.tensors(subject.lm.device))
-                yield torch.cat([acts_BTD[counted_BT] for acts_BTD in found], dim=1)
+                yield finite(torch.cat([acts_BTD[counted_BT] for acts_BTD in found], dim=1))
                 bar.advance(len(batch.tokens_BT))
 
     data = subject.corpus.spec

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
+from engine.model.blocks import blocks_path
 from engine.model.language_model import LanguageModel
-from engine.model.sites import SITES, Site, block_path, family_of, module_names, resolve_site
+from engine.model.sites import SITES, Site, module_names, resolve_site
 from store.files.errors import MonosemError
 
 HOOKS = {
@@ -70,9 +71,8 @@ def hub_name(model: str) -> str:
 def _of_block(lm: LanguageModel, layer: int, part: str) -> Site:
     if part in HOOKS:
         return resolve_site(lm, HOOKS[part], layer)
-    family = family_of(lm)
-    if part == "attn.hook_z" and family is not None:
-        paths, names = [block_path(family, layer, one) for one in _ATTENTION_OUT], module_names(lm)
+    if part == "attn.hook_z":
+        paths, names = [f"{blocks_path(lm)}.{layer}.{one}" for one in _ATTENTION_OUT], module_names(lm)
         path = next((one for one in paths if one in names), None)
         if path is not None:
             return resolve_site(lm, f"{path}:input", None)
@@ -81,13 +81,14 @@ def _of_block(lm: LanguageModel, layer: int, part: str) -> Site:
 
 def _named(lm: LanguageModel, raw: Site) -> Site:
     """Return the named site that is a module's input or output, or else the raw one."""
-    for layer in range(lm.n_layers):
-        for name in SITES:
+    for layer in {int(part) for part in raw.module.split(".") if part.isdecimal() and int(part) < lm.n_layers}:
+        # Written to by path, an input is the module's alone: where it is the stream too, it is mlp_in, not resid_mid.
+        for name in sorted(SITES, key="resid_mid".__eq__):
             try:
                 site = resolve_site(lm, name, layer)
             except MonosemError:
                 continue
-            if (site.module, site.side) == (raw.module, raw.side):
+            if (site.module, site.side, site.scale) == (raw.module, raw.side, 1):
                 return site
     return raw
 

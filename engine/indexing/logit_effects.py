@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.model.blocks import matrix_in_out
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Family, Site, block_path, family_of, matrix_in_out
+from engine.model.norms import final_norm, norm_at
+from engine.model.sites import Site, block_of
 from engine.runtime.progress import Progress, Silent
 from engine.runtime.sizes import SCRATCH, UNEMBEDDED
 
@@ -50,19 +52,33 @@ class LogitTable:
 def logit_directions(lm: LanguageModel, site: Site, W_dec_FD: torch.Tensor) -> torch.Tensor | None:
     """Return each feature's direction in the residual stream [F, M], float32; None for mlp_in and module paths.
 
-    resid_*, attn_out and mlp_out are in, or added to, the stream. mlp_act goes through the MLP's last matrix and, in
-    Gemma 2 and 3, the weight of the norm after it.
+    resid_*, attn_out and mlp_out are in, or added to, the stream. mlp_act goes through the MLP's last matrix and the
+    weight of the norm after it, as in Gemma 2 and 3; None where something else than a norm follows.
     """
-    family = family_of(lm)
-    if site.is_raw or site.name == "mlp_in" or family is None or site.layer is None:
+    if site.is_raw or site.name == "mlp_in" or site.layer is None:
         return None
     W_FD = W_dec_FD.detach().to(lm.device, torch.float32)
-    if site.name != "mlp_act":
-        return W_FD
-    W_FM = W_FD @ matrix_in_out(lm.network.get_submodule(site.module)).float()
-    if family.mlp_post_norm:
-        W_FM = W_FM * norm_weight(lm, family, block_path(family, site.layer, family.mlp_post_norm))
-    return W_FM
+    return W_FD if site.name != "mlp_act" else through_mlp(lm, site.layer, W_FD)
+
+
+def through_mlp(lm: LanguageModel, layer: int, W_FH: torch.Tensor | None = None) -> torch.Tensor | None:
+    """Return what directions of an MLP's hidden layer add to the stream [F, M], float32; without any, its neurons'.
+
+    None if the MLP has no single hidden layer, or if something else than a norm lies between it and the stream.
+    """
+    block = block_of(lm, layer)
+    if "mlp_act" in block.missing:
+        return None
+    lm.load([block.path])
+    W_FM = matrix_in_out(lm.network.get_submodule(block.places["mlp_act"].module)).detach().float()
+    if W_FH is not None:
+        W_FM = W_FH @ W_FM
+    if block.scale != 1:
+        W_FM = W_FM * block.scale
+    if not block.mlp_norm:
+        return W_FM
+    norm = norm_at(lm, block.mlp_norm, W_FM.shape[1])
+    return None if norm is None else norm.through(W_FM)
 
 
 def logit_effects(
@@ -86,8 +102,8 @@ def logit_effects(
     lm.load([site.module])
     n_features = W_dec_FD.shape[0]
     directions_FM = logit_directions(lm, site, W_dec_FD)
-    family = family_of(lm)
-    if directions_FM is None or family is None:
+    norm = final_norm(lm)
+    if directions_FM is None or norm is None:
         return _table(n_features, 0)
     unembedding_VM = lm.unembedding()
     vocab = unembedding_VM.shape[0]
@@ -98,7 +114,7 @@ def logit_effects(
     room_FV = directions_FM.new_empty(rows, vocab)
     with (progress or Silent()).task("logit effects", n_features, "features") as bar:
         for start in range(0, n_features, rows):
-            read_FM = _through_final_norm(lm, family, directions_FM[start : start + rows])
+            read_FM = norm.through(directions_FM[start : start + rows])
             logits_FV = _times_transposed(read_FM, unembedding_VM, block, room_FV[: len(read_FM)])
             means_F = (read_FM @ mean_M)[:, None]
             pieces = (torch.split(one, _rows_binned(vocab)) for one in (logits_FV, means_F))
@@ -191,18 +207,6 @@ def _table(n_features: int, listed: int) -> LogitTable:
     return LogitTable(
         np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     )
-
-
-def norm_weight(lm: LanguageModel, family: Family, path: str) -> torch.Tensor:
-    """Return a norm's multiplier [M], float32."""
-    weight_M: torch.Tensor = lm.network.get_submodule(path).get_parameter("weight").detach().float()
-    return weight_M + 1 if family.unit_offset else weight_M
-
-
-def _through_final_norm(lm: LanguageModel, family: Family, directions_FM: torch.Tensor) -> torch.Tensor:
-    if family.centred:
-        directions_FM = directions_FM - directions_FM.mean(1, keepdim=True)
-    return directions_FM * norm_weight(lm, family, family.final_norm)
 
 
 def _mean_row(unembedding_VM: torch.Tensor, block: int) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """The model's neurons that write in a feature's direction, from the weights alone.
 
-A neuron of an MLP writes along its row of the MLP's last matrix, in Gemma 2 and 3 times the weight of the norm after
-it. Its alignment with a feature is the cosine between the feature's decoder row and that direction; the layer of the
+A neuron of an MLP writes along its row of the MLP's last matrix, where a norm follows (Gemma 2 and 3) times its weight.
+Its alignment with a feature is the cosine between the feature's decoder row and that direction; the layer of the
 MLP is `SaeSpec.neuron_layer`. For mlp_act, decoder rows are in the space of the neurons themselves: the cosine is the
 neuron's coordinate of the row scaled to length 1, and its square the neuron's share of the row.
 
@@ -14,26 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing.logit_effects import norm_weight
+from engine.indexing.logit_effects import through_mlp
 from engine.model.language_model import LanguageModel
-from engine.model.sites import Site, block_path, family_of, matrix_in_out, module_names
+from engine.model.sites import Site
 from engine.runtime.sizes import SCRATCH
 from store.run.spec import SaeSpec
 
 
 def neuron_directions(lm: LanguageModel, site: Site) -> torch.Tensor | None:
     """Return what each neuron writes at the site [H, M], float32; None for mlp_act and for sites without neurons."""
-    family, layer = family_of(lm), SaeSpec(site=site.name, layer=site.layer).neuron_layer
-    if family is None or layer is None or site.name == "mlp_act":
-        return None
-    path = block_path(family, layer, family.mlp_down)
-    if path not in module_names(lm):  # the neurons of a mixture of experts are not shared by all tokens
-        return None
-    lm.load([path])
-    rows_HM = matrix_in_out(lm.network.get_submodule(path)).detach().float()
-    if family.mlp_post_norm:
-        rows_HM = rows_HM * norm_weight(lm, family, block_path(family, layer, family.mlp_post_norm))
-    return rows_HM
+    layer = SaeSpec(site=site.name, layer=site.layer).neuron_layer
+    return None if layer is None or site.name == "mlp_act" else through_mlp(lm, layer)
 
 
 def aligned_neurons(

@@ -20,8 +20,10 @@ OLD_DTYPE = "auto32"
 """The `auto` of runs of 0.1 (engine.runtime.devices.OLD_AUTO)."""
 
 
-def check_subject(settings: SubjectSettings, *, chat: bool = False) -> None:
-    """Refuse a device, dtype, model, site, layer or context that cannot be; `chat` needs a chat template.
+def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bool = False) -> None:
+    """Refuse a device, dtype, model, site, layer or context that cannot be.
+
+    `chat` needs a chat template; a plan needs no tokenizer.
 
     Raises:
         MonosemError: the files of the model, or the names alone, show that it cannot work.
@@ -37,23 +39,24 @@ def check_subject(settings: SubjectSettings, *, chat: bool = False) -> None:
     if settings.site_out:
         model.check_site(settings.site_out, settings.layer_out)
     model.check_context(settings.context)
-    model.check_text(chat=chat)
+    if not for_plan:
+        model.check_text(chat=chat)
 
 
-def check_grid(grid: TrainGrid, *, resume: bool) -> None:
+def check_grid(grid: TrainGrid, *, resume: bool, for_plan: bool = False) -> None:
     """`check_subject` for a new training on a model's activations."""
     asked = grid.settings
     if not asked.activations and not (resume and "model" not in asked.given):
         lists = {name: tuple(getattr(grid, name)) or (getattr(asked, name),) for name in PLACES}
         for values in product(*lists.values()):
-            check_subject(asked.changed(**dict(zip(lists, values, strict=True))))
+            check_subject(asked.changed(**dict(zip(lists, values, strict=True))), for_plan=for_plan)
 
 
-def check_again(run: RunFolder, asked: ReopenSettings, *, chat: bool = False) -> None:
+def check_again(run: RunFolder, asked: ReopenSettings, *, chat: bool = False, for_plan: bool = False) -> None:
     """`check_subject` for a trained run that is opened again, perhaps with another model."""
     settings = run.settings("train", TrainSettings) if run.exists() else None
     if settings is None or (settings.activations and Path(settings.activations).suffix):
         return
     given = {name: value for name in ("device", "dtype") if (value := getattr(asked, name)) is not None}
     model = asked.model or (str(run.path) if run.model.is_dir() else settings.model)
-    check_subject(settings.changed(**given, model=model), chat=chat)
+    check_subject(settings.changed(**given, model=model), chat=chat, for_plan=for_plan)

@@ -1,24 +1,21 @@
-"""Decode rows of text in one batch over a key-value cache, and sample their tokens.
+"""Decode rows of text in one batch, token by token, and sample their tokens.
 
 Shapes: R rows, T positions fed at once, V vocabulary, L layers.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from engine.live.live_model import LiveModel
+from engine.live.memory import Memory
 from engine.live.row_clamps import Bools, RowClamps, clamped
 from store.files.errors import MonosemError
 from store.live.sampling import Sampling
@@ -68,39 +65,26 @@ class Chooser:
 
 
 class Decoder:
-    """Rows of equal length in a key-value cache."""
+    """Rows of equal length, read on from what the model keeps of them."""
 
     def __init__(self, live: LiveModel) -> None:
+        """Begin without any tokens.
+
+        Raises:
+            MonosemError: the model cannot be read token by token.
+        """
         self.live = live
         self.length = 0
         """Positions read so far."""
-        self._cache: Any = None
-
-    @cached_property
-    def _keeps_all(self) -> bool:
-        """Whether the cache holds only keys and values, which can be cropped."""
-        kinds = {type(layer) for layer in DynamicCache(config=self.live.lm.text_config).layers}
-        return kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
-
-    @cached_property
-    def _last_only(self) -> dict[str, int]:
-        """Arguments that request only the last position's logits: those of a long prompt would fill the memory."""
-        known = inspect.signature(self.live.lm.network.forward).parameters
-        return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._memory = Memory(live.lm)
 
     @torch.inference_mode()
     def feed(self, tokens_RT: Sequence[Sequence[int]], rows: Sequence[RowClamps | None]) -> Tensor:
         """Read T more tokens per row under the rows' clamps; return the logits after the last [R, V] in float32."""
-        lm = self.live.lm
-        if self._cache is None:
-            # Layers with a sliding window would drop older positions; here all are kept, so that caches can be cropped.
-            self._cache = DynamicCache() if self._keeps_all else DynamicCache(config=lm.text_config)
         array_RT = np.array(tokens_RT, np.int64)
-        ids_RT = torch.from_numpy(array_RT).to(lm.device)
         with clamped(self.live, rows, self.length, self._counted(array_RT)):
-            out = lm.network(input_ids=ids_RT, past_key_values=self._cache, use_cache=True, **self._last_only)
+            logits_RV = self._memory.read(torch.from_numpy(array_RT).to(self.live.lm.device))
         self.length += array_RT.shape[1]
-        logits_RV: Tensor = out.logits[:, -1].float()
         return logits_RV
 
     def _counted(self, tokens_RT: NDArray[np.int64]) -> Bools:
@@ -113,21 +97,21 @@ class Decoder:
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows in this order; a row may be repeated."""
         if self.length:
-            self._cache.batch_select_indices(torch.tensor(rows, device=self.live.lm.device))
+            self._memory.select(rows)
 
     def crop(self, length: int) -> None:
         """Drop all positions from `length` on.
 
         Raises:
-            MonosemError: this model's cache cannot be cropped.
+            MonosemError: this model's memory cannot be cropped.
         """
         if length == 0:
-            self._cache, self.length = None, 0
+            self._memory, self.length = Memory(self.live.lm), 0
         elif length < self.length:
-            if not self._keeps_all:
+            if not self._memory.croppable:
                 raise MonosemError(
                     f"{self.live.lm.name} keeps a running state, so a text cannot be gone back in",
                     "Start again from the prompt.",
                 )
-            self._cache.crop(length - self.length)
+            self._memory.crop(self.length - length)
             self.length = length

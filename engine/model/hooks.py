@@ -6,21 +6,17 @@ Shapes: B contexts, T positions, D = d_in of the site, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.hooks import RemovableHandle
 
+from engine.model.blocks import Reached
 from engine.model.language_model import LanguageModel, rehearsed
-from engine.model.sites import Site, attach
+from engine.model.sites import Site, attach, prove
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
-
-
-class _Reached(BaseException):
-    """Ends a forward pass once all sites have been captured; no `except Exception` in a model can swallow it."""
 
 
 def capture(
@@ -38,19 +34,20 @@ def capture_all(
 ) -> list[torch.Tensor]:
     """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
     lm.load([site.module for site in sites])
+    prove(lm, *sites)
     found: dict[int, torch.Tensor] = {}
 
     def see(number: int, acts_BTD: torch.Tensor) -> None:
         found.setdefault(number, acts_BTD)
         if len(found) == len(sites):
-            raise _Reached
+            raise Reached
 
     with ExitStack() as hooks:
         for number, site in enumerate(sites):
             hooks.enter_context(_attach(lm, site, partial(see, number)))
         try:
             _forward(lm, tokens_BT, mask_BT)
-        except _Reached:
+        except Reached:
             return [found[number] for number in range(len(sites))]
     missed = next(site.module for number, site in enumerate(sites) if number not in found)
     raise RuntimeError(f"{missed} did not run, though resolve_site saw it run")
@@ -64,9 +61,9 @@ def stopped_at(
 
     def see(_module: torch.nn.Module, _args: Any, output: Any) -> None:
         found.append(output)
-        raise _Reached
+        raise Reached
 
-    with module.register_forward_hook(see), suppress(_Reached):
+    with module.register_forward_hook(see), suppress(Reached):
         _forward(lm, tokens_BT, mask_BT)
     return found[0]
 
@@ -81,6 +78,7 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
     """
 
     lm.load()
+    prove(lm, site)
 
     def see(acts_BTD: torch.Tensor) -> torch.Tensor:
         # fn may keep what it gets: a copy, because the stream is overwritten.
@@ -106,6 +104,7 @@ def rerouted(
             yield
         return
     lm.load()
+    prove(lm, source, target)
     seen: list[torch.Tensor] = []
 
     def see(acts_BTD: torch.Tensor) -> None:
@@ -148,7 +147,9 @@ def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor |
     return lm.network(**inputs)
 
 
-def _attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]) -> RemovableHandle:
+def _attach(
+    lm: LanguageModel, site: Site, see: Callable[[torch.Tensor], torch.Tensor | None]
+) -> AbstractContextManager[Any]:
     """As `attach`, for a site that was a tensor when it was resolved."""
 
     def tensor(acts_BTD: torch.Tensor | None) -> torch.Tensor | None:

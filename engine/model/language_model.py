@@ -122,6 +122,11 @@ class LanguageModel:
             with _silence():
                 self.tokenizer = _load_tokenizer(self.origin.files)
 
+    @property
+    def whole(self) -> PreTrainedModel:
+        """The network with all its blocks, whose weights may not be loaded."""
+        return self.network if self.origin is None else self.origin.shell
+
     def unembedding(self) -> torch.Tensor:
         """Return the matrix that turns the stream into logits [V, d_model], which is loaded alone if it is not yet."""
         weight_VM = getattr(self.network.get_output_embeddings(), "weight", None)
@@ -242,17 +247,17 @@ def describe_model(
     return LanguageModel(name, network, None, device, files.revision, weights, origin, loaded=False)
 
 
-def rehearsed(lm: LanguageModel, run: Callable[[], T]) -> T:
+def rehearsed(lm: LanguageModel, run: Callable[[], T], upto: Sequence[str] = ()) -> T:
     """Return what `run` sees of a forward pass whose numbers do not matter: a large model's is on no real tensors.
 
-    Where an architecture cannot run without numbers, the weights are loaded.
+    Where an architecture cannot run without numbers, the weights are loaded, as far as these modules or all.
     """
     if lm.loaded is False and lm.origin is not None and (not lm.has_weights or lm.origin.files.n_bytes >= LARGE):
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         with suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True):
             return run()
-    lm.load()
+    lm.load(upto)
     return run()
 
 

@@ -14,19 +14,21 @@ norms, which are what is added. If attention and MLP run in parallel (Pythia), r
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
+from engine.model.blocks import Block, Side, blocks_path, hidden_in, propose_block, tensor_in
 from engine.model.language_model import LanguageModel, rehearsed
+from engine.model.site_proof import disproved
 from store.files.errors import MonosemError
 
 SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_out", "mlp_act")
-Side = Literal["input", "output"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class Site:
     side: Side
     is_stream: bool = False
     """Whether the tensor is the residual stream itself, which the block adds to after the module has read it."""
+    scale: float = 1.0
+    """Factor on the module's tensor: what a block adds may be a multiple of what its part returns."""
+    flat_in: str = ""
+    """Path of the block in which the tensor is [B·T, d_in], contexts one after the other; empty where it is not."""
+    overwritten: bool = False
+    """Whether the model changes the tensor in place later on."""
 
     @property
     def title(self) -> str:
@@ -56,104 +64,48 @@ class Site:
         return self.name not in SITES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """Module paths of an architecture; those of a block's parts are relative to the block."""
-
-    blocks: str
-    attn_out: str
-    """Module whose output attention adds to the stream."""
-    mlp_out: str
-    """Module whose output the MLP adds to the stream."""
-    mlp_down: str
-    """The MLP's last matrix."""
-    mid_norm: str
-    """The norm that reads the stream between attention and MLP."""
-    mlp: str = "mlp"
-    """The MLP itself."""
-    final_norm: str
-    """The norm before the unembedding, from the root."""
-    centred: bool = False
-    """Whether norms subtract the mean (LayerNorm) or only scale (RMSNorm)."""
-    unit_offset: bool = False
-    """Whether norms multiply by 1 + weight."""
-    mlp_post_norm: str = ""
-    """The norm between the MLP's last matrix and the stream, if any."""
-    parallel_flag: str = ""
-    """Configuration entry that makes attention and MLP run in parallel."""
+_BLOCKS: WeakKeyDictionary[LanguageModel, dict[int, tuple[Block, bool]]] = WeakKeyDictionary()
+"""Blocks by layer, and whether their sites are proven."""
 
 
-_LLAMA = Family(
-    blocks="model.layers",
-    attn_out="self_attn",
-    mlp_out="mlp",
-    mlp_down="mlp.down_proj",
-    mid_norm="post_attention_layernorm",
-    final_norm="model.norm",
-)
-_GEMMA = replace(
-    _LLAMA,
-    attn_out="post_attention_layernorm",
-    mlp_out="post_feedforward_layernorm",
-    mid_norm="pre_feedforward_layernorm",
-    mlp_post_norm="post_feedforward_layernorm",
-    unit_offset=True,
-)
-FAMILIES = {
-    "gpt2": Family(
-        blocks="transformer.h",
-        attn_out="attn",
-        mlp_out="mlp",
-        mlp_down="mlp.c_proj",
-        mid_norm="ln_2",
-        final_norm="transformer.ln_f",
-        centred=True,
-    ),
-    "llama": _LLAMA,
-    "mistral": _LLAMA,
-    "mixtral": _LLAMA,
-    "qwen2": _LLAMA,
-    "qwen2_moe": _LLAMA,
-    "qwen3": _LLAMA,
-    "qwen3_moe": _LLAMA,
-    "gemma": replace(_LLAMA, unit_offset=True),
-    "gemma2": _GEMMA,
-    "gemma3_text": _GEMMA,
-    "gemma3": replace(_GEMMA, blocks="model.language_model.layers", final_norm="model.language_model.norm"),
-    "gpt_neox": Family(
-        blocks="gpt_neox.layers",
-        attn_out="attention",
-        mlp_out="mlp",
-        mlp_down="mlp.dense_4h_to_h",
-        mid_norm="post_attention_layernorm",
-        final_norm="gpt_neox.final_layer_norm",
-        centred=True,
-        parallel_flag="use_parallel_residual",
-    ),
-}
-"""Families by the `model_type` of their configuration."""
+def block_of(lm: LanguageModel, layer: int) -> Block:
+    """Return where a block holds its sites: proven once weights are loaded, by running a few tokens twice.
+
+    Raises:
+        MonosemError: its blocks do not pass on one vector per token.
+    """
+    known = _BLOCKS.setdefault(lm, {})
+    block, proven = known.get(layer, (None, False))
+    if block is None:
+        path = f"{blocks_path(lm)}.{layer}"
+        block = rehearsed(lm, lambda: propose_block(lm, layer), [path])
+    if not proven and lm.loaded is not False:
+        lm.load([block.path])
+        block, proven = replace(block, missing=disproved(lm, block) | block.missing), True
+    known[layer] = block, proven
+    return block
 
 
-class _Place(NamedTuple):
-    part: str
-    """Field of Family that holds the module's path; empty for the block itself."""
-    side: Side
+def prove(lm: LanguageModel, *sites: Site) -> None:
+    """Prove sites that were resolved before weights were loaded.
+
+    Raises:
+        MonosemError: one does not hold.
+    """
+    for site in sites:
+        if site.layer is not None:
+            _refuse_missing(lm, site.name, site.layer)
 
 
-_PLACES = {
-    "resid_pre": _Place("", "input"),
-    "resid_mid": _Place("mid_norm", "input"),
-    "resid_post": _Place("", "output"),
-    "attn_out": _Place("attn_out", "output"),
-    "mlp_in": _Place("mlp", "input"),
-    "mlp_out": _Place("mlp_out", "output"),
-    "mlp_act": _Place("mlp_down", "input"),
-}
-
-
-def family_of(lm: LanguageModel) -> Family | None:
-    """Return the model's family; None if only module paths work."""
-    return FAMILIES.get(lm.network.config.model_type)
+def _refuse_missing(lm: LanguageModel, site: str, layer: int) -> Block:
+    block = block_of(lm, layer)
+    if site in block.missing:
+        others = [name for name in SITES if name not in block.missing]
+        raise MonosemError(
+            f"{lm.name} has no {site} in layer {layer}: the block {block.missing[site]}",
+            f"Use {', '.join(others)}, or a module path such as {block.path}.",
+        )
+    return block
 
 
 def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
@@ -183,51 +135,24 @@ def resolve_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
     return _raw_site(lm, site, path, "input" if side == "input" else "output")
 
 
-def block_path(family: Family, layer: int, part: str = "") -> str:
-    """Return the path of a block's part from the root."""
-    return f"{family.blocks}.{layer}" + (f".{part}" if part else "")
-
-
-def tensor_in(value: Any) -> torch.Tensor | None:
-    """Return the hidden states in a module's input or output: the tensor itself, or the first entry of a tuple."""
-    if isinstance(value, tuple | list) and value:
-        value = value[0]
-    return value if isinstance(value, torch.Tensor) else None
-
-
 def _named_site(lm: LanguageModel, site: str, layer: int | None) -> Site:
-    family = family_of(lm)
-    if family is None:
-        raise MonosemError(
-            f"{lm.name} is a {lm.network.config.model_type} model, in which monosem knows no named sites",
-            f"Give a module path as `site`{_block_example(lm)}.",
-        )
     if layer is None:
         raise MonosemError(f"{site} needs a layer", f"Add `layer`, from 0 to {lm.n_layers - 1}.")
     if not 0 <= layer < lm.n_layers:
         raise MonosemError(f"{lm.name} has no layer {layer}", f"Its layers are 0 to {lm.n_layers - 1}.")
-    if site == "resid_mid" and family.parallel_flag and getattr(lm.text_config, family.parallel_flag):
-        raise MonosemError(
-            f"{lm.name} has no resid_mid: its attention and MLP both read resid_pre and are added together",
-            "Use resid_pre, attn_out, mlp_out or resid_post.",
-        )
-    place = _PLACES[site]
-    path = block_path(family, layer, getattr(family, place.part) if place.part else "")
-    d_in = lm.d_model
-    if site == "mlp_act":
-        if path not in module_names(lm):
-            raise MonosemError(
-                f"the MLP of layer {layer} of {lm.name} is a mixture of experts: it has no single mlp_act",
-                "Use mlp_out, or a module path inside the block.",
-            )
-        d_in = matrix_in_out(lm.network.get_submodule(path)).shape[0]
-    return Site(site, layer, d_in, path, place.side, is_stream=site == "resid_mid")
-
-
-def matrix_in_out(module: nn.Module) -> torch.Tensor:
-    """Return a linear layer's weight as [d_in, d_out]: the layout of GPT-2's Conv1D; nn.Linear is transposed."""
-    weight = module.get_parameter("weight")
-    return weight.T if isinstance(module, nn.Linear) else weight
+    block = _refuse_missing(lm, site, layer)
+    place = block.places[site]
+    return Site(
+        site,
+        layer,
+        place.width,
+        place.module,
+        place.side,
+        is_stream=site == "resid_mid",
+        scale=block.scale if site in ("attn_out", "mlp_out") else 1.0,
+        flat_in=block.path if place.flat else "",
+        overwritten=place.overwritten,
+    )
 
 
 def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
@@ -250,34 +175,61 @@ def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
     return replace(raw, d_in=acts.shape[2])
 
 
-def attach(lm: LanguageModel, site: Site, see: Callable[[torch.Tensor | None], torch.Tensor | None]) -> RemovableHandle:
+def attach(
+    lm: LanguageModel, site: Site, see: Callable[[torch.Tensor | None], torch.Tensor | None]
+) -> AbstractContextManager[Any]:
     """Call `see` in every forward pass with the site's tensor, None if it is not one; what it returns replaces it.
 
     A module's input is its first argument, or `hidden_states` by keyword.
     """
     module: nn.Module = lm.network.get_submodule(site.module)
+    shape: list[int] = []
+
+    def exchanged(held: torch.Tensor | None) -> torch.Tensor | None:
+        """Return what replaces the module's tensor, None to keep it."""
+        acts = held if held is None or not site.flat_in else held.view(*shape, -1)
+        if acts is not None and site.overwritten:
+            acts = acts.clone()
+        if site.scale == 1 or acts is None:
+            changed = see(acts)
+        else:
+            scaled = acts * site.scale
+            changed = see(scaled)
+            # Numbers that stay are not divided, so that they stay to the bit.
+            changed = None if changed is None else torch.where(changed == scaled, acts, changed / site.scale)
+        return changed.view_as(held) if changed is not None and held is not None and site.flat_in else changed
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        acts_BTD = tensor_in(args if args else kwargs.get("hidden_states"))
-        changed = see(acts_BTD)
+        held = hidden_in(args, kwargs)
+        changed = exchanged(held)
         if changed is None:
             return None
-        if site.is_stream and acts_BTD is not None:
-            acts_BTD.copy_(changed)
+        if site.is_stream and held is not None:
+            held.copy_(changed)
             return None
         if args:
             return (changed, *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": changed}
 
     def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
-        changed = see(tensor_in(output))
+        changed = exchanged(tensor_in(output))
         if changed is None or isinstance(output, torch.Tensor):
             return changed
         return type(output)([changed, *output[1:]])
 
-    if site.side == "input":
-        return module.register_forward_pre_hook(before, with_kwargs=True)
-    return module.register_forward_hook(after)
+    def shaped(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        stream = hidden_in(args, kwargs)
+        shape[:] = [] if stream is None else stream.shape[:2]
+
+    with ExitStack() as hooks:
+        if site.flat_in:
+            block = lm.network.get_submodule(site.flat_in)
+            hooks.enter_context(block.register_forward_pre_hook(shaped, with_kwargs=True))
+        if site.side == "input":
+            hooks.enter_context(module.register_forward_pre_hook(before, with_kwargs=True))
+        else:
+            hooks.enter_context(module.register_forward_hook(after))
+        return hooks.pop_all()
 
 
 def module_names(lm: LanguageModel) -> set[str]:
@@ -293,10 +245,3 @@ def _nearest(lm: LanguageModel, path: str) -> str:
 def _children(lm: LanguageModel, path: str) -> str:
     names = [name for name, _ in lm.network.get_submodule(path).named_children()]
     return f", such as {path}.{names[0]}" if names else ""
-
-
-def _block_example(lm: LanguageModel) -> str:
-    for name, module in lm.network.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == lm.n_layers:
-            return f", such as {name}.{lm.n_layers // 2}"
-    return ""

@@ -54,7 +54,9 @@ def _mean_and_scale(sample_ND: Tensor) -> tuple[Tensor, float]:
     mean_D = sample_ND.mean(0)
     spread = (sample_ND - mean_D).square().sum(1).mean().item()
     if not math.isfinite(spread):
-        raise WorkFailed("some of the model's activations are NaN or infinite", "Use `dtype=float32` or bfloat16.")
+        raise WorkFailed(
+            "some activations are NaN or infinite", "Extract them again with `dtype=float32`, or mend the array."
+        )
     if spread == 0:
         raise WorkFailed("the activations are the same for every token: there is nothing to learn")
     return mean_D, (sample_ND.shape[1] / spread) ** 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import floor, log10
 
 from store.files.errors import MonosemError
 from store.live.clamp import Clamp, Mode, Part, Where, parse_clamp
@@ -105,7 +106,8 @@ class Tray:
         if clamp.mode == "ablate":
             clamp = one.before or replace(usual(clamp.feature, maximum), where=clamp.where)
         elif one.on:
-            value = round(clamp.value + steps * step_of(clamp, maximum(clamp.feature)), 6)
+            step = step_of(clamp, maximum(clamp.feature))
+            value = round(clamp.value + steps * step, max(6, 5 - floor(log10(step))))
             clamp = replace(clamp, value=value or 0.0)
         self._set(TrayClamp(clamp))
 

@@ -185,7 +185,7 @@ def table(results: Path) -> Table:
     for line in results.read_text().splitlines():
         cell, found = json.loads(line)["cell"], json.loads(line)["res"]
         sparsity = f"k {cell['k']}" if "k" in cell else f"l1 {cell['l1']}"
-        others = [f"{name} {cell[name]}" for name in ("k_aux", "rows", "seed") if name in cell]
+        others = [f"{name} {cell[name]}" for name in ("k_aux", "rows", "seed", "auxk") if name in cell]
         array = cell["data"] + (f" to {cell['y']}" if "y" in cell else "")
         shape = f"{cell['d_sae']}, {', '.join([sparsity, *others])}"
         tried = "; ".join(

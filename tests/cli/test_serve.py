@@ -36,4 +36,4 @@ def test_a_model_that_has_gone_leaves_no_socket(tmp_path: Path, capsys: pytest.C
     run = live_run(tmp_path / "run")
     (tmp_path / "model").rename(tmp_path / "elsewhere")
     assert "there is no folder" in refused(capsys, "serve", str(run.path), "--socket", str(tmp_path / "own" / "s"))
-    assert list((tmp_path / "own").iterdir()) == []
+    assert list((tmp_path / "own").glob("*")) == []

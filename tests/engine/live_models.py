@@ -28,6 +28,7 @@ from tests.engine.architectures import (
     unit_by_hand,
 )
 from tests.engine.by_hand import run_by_hand
+from tests.engine.model_zoo import ZOO, zoo_model
 from tests.engine.small import BOS, words_encoding, words_tokenizer
 from tests.engine.tiny_models import tiny
 from tests.engine.trained import double, in_double
@@ -49,7 +50,7 @@ def live_model(
 ) -> LiveModel:
     """A tiny model with a random dictionary; BOS unless `roles` says otherwise."""
     roles = roles or ("bos",)
-    lm = tiny(family, tokenizer=words_tokenizer(*roles))
+    lm = (zoo_model if family in ZOO else tiny)(family, tokenizer=words_tokenizer(*roles))
     lm.network.generation_config.eos_token_id = None
     source = resolve_site(lm, site, layer)
     target = resolve_site(lm, site_out, layer_out) if site_out else source

@@ -19,6 +19,7 @@ from transformers import (
     MistralConfig,
     MixtralConfig,
     PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
@@ -81,15 +82,19 @@ def tiny(
     family: str, dtype: torch.dtype = torch.float32, tokenizer: PreTrainedTokenizerFast | None = None
 ) -> LanguageModel:
     """A model of 2 layers whose every parameter is random, so that no term of a formula is hidden by a 0 or a 1."""
-    network = AutoModelForCausalLM.from_config(FAMILIES[family])
+    network = randomised(AutoModelForCausalLM.from_config(FAMILIES[family]))
+    return LanguageModel(family, network.to(dtype).eval().requires_grad_(False), tokenizer, torch.device("cpu"))
+
+
+def randomised(network: PreTrainedModel) -> PreTrainedModel:
+    """Draw every parameter anew."""
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in network.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             # Vectors are biases and norm weights, which keep their starting point; matrices are drawn anew.
             parameter.copy_(parameter + 0.2 * noise if parameter.ndim == 1 else 0.2 * noise)
-    network = network.to(dtype).eval().requires_grad_(False)
-    return LanguageModel(family, network, tokenizer, torch.device("cpu"))
+    return network
 
 
 def words_tokenizer(**special: str) -> PreTrainedTokenizerFast:

@@ -22,7 +22,7 @@ def extract(
     from engine.jobs.refusals import check_subject
 
     if not (resume and "model" not in settings.given):
-        check_subject(settings)
+        check_subject(settings, for_plan=dry_run)
     from engine.commands.extract import extract as write
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress

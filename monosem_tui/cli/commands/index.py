@@ -26,7 +26,7 @@ def index(
     from store.run.folder import find_run, runs_root
 
     folder = find_run(run, runs_root(runs_dir))
-    check_again(folder, settings)
+    check_again(folder, settings, for_plan=dry_run)
     from engine.commands.rerun import index_run
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress

@@ -25,7 +25,7 @@ def train(
     """Train a sparse autoencoder, evaluate and index it; of lists (--k 16,32), every combination on one pass."""
     from engine.jobs.refusals import check_grid
 
-    check_grid(grid, resume=resume)
+    check_grid(grid, resume=resume, for_plan=dry_run)
     from engine.commands.train import planned, train_all
     from monosem_tui.cli.progress import ConsoleProgress
     from monosem_tui.cli.reports.train import report

@@ -15,13 +15,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from engine.data import activations
 from engine.indexing import index_run as module
 from engine.indexing.index_run import build_index, encode_rows
 from engine.jobs.subject import Subject
 from engine.runtime.progress import Silent
 from engine.sae import base
 from engine.sae.registry import from_weights
-from store.files.errors import MonosemError
+from store.files.errors import MonosemError, WorkFailed
 from store.index.columns import QUANTILES
 from store.index.merge import merge
 from store.index.reader import FeatureStore
@@ -345,6 +346,14 @@ def test_activations_beyond_float16(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert file["forward/act"][()].max() == 65_504
         np.testing.assert_array_equal(np.diff(file["inverted/indptr"]), (dense_NF > 0).sum(0))
     assert f"{above} activations are too large for the index: stored as the largest that it holds" in said
+
+
+def test_a_model_that_overflows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, weights = llama_topk_packed()
+    whole = activations.capture_all
+    monkeypatch.setattr(activations, "capture_all", lambda *args: [acts * np.inf for acts in whole(*args)])
+    with pytest.raises(WorkFailed, match="activations are NaN or infinite"):
+        build_index(run_with(weights, tmp_path / "run"), subject, ALL, Silent())
 
 
 def test_encoding_in_pieces_is_encoding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from transformers import OPTConfig, OPTForCausalLM
 
 from engine.model.language_model import LanguageModel
-from engine.model.sites import FAMILIES, SITES, Site, resolve_site
+from engine.model.sites import SITES, Site, block_of, resolve_site
 from store.files.errors import MonosemError
-from tests.engine.tiny_models import D_MLP, D_MODEL, tiny
+from tests.engine.model_zoo import zoo_model
+from tests.engine.tiny_models import D_MLP, D_MODEL, FAMILIES, tiny
 
 
 def refusal(lm: LanguageModel, site: str, layer: int | None) -> str:
@@ -103,8 +102,8 @@ def test_modules_without_a_vector_a_token(family: str, path: str, shape: str) ->
 
 def test_side_by_side_there_is_no_middle() -> None:
     message = refusal(tiny("gpt_neox"), "resid_mid", 0)
-    assert "no resid_mid" in message
-    assert "both read resid_pre" in message
+    assert "no resid_mid in layer 0: the block adds attention and MLP to resid_pre together" in message
+    assert "Use resid_pre, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module path" in message
 
 
 def test_experts_have_no_single_hidden_layer() -> None:
@@ -114,21 +113,44 @@ def test_experts_have_no_single_hidden_layer() -> None:
     assert "layer 1" in refusal(lm, "mlp_act", 1)
 
 
-def test_an_unknown_family_takes_paths_only() -> None:
-    config = OPTConfig(
-        vocab_size=30,
-        hidden_size=16,
-        word_embed_proj_dim=16,
-        num_hidden_layers=2,
-        ffn_dim=24,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-    )
-    lm = LanguageModel("an-opt", OPTForCausalLM(config).eval(), None, torch.device("cpu"))
-    assert "opt" not in FAMILIES
-    message = refusal(lm, "resid_post", 0)
-    assert "opt model" in message
-    assert "model.decoder.layers.1" in message
-    assert resolve_site(lm, "model.decoder.layers.1", None).d_in == 16
-    assert resolve_site(lm, "model.decoder.layers.1.self_attn.k_proj:input", None).d_in == 16
-    assert "[6, 24]" in refusal(lm, "model.decoder.layers.1.fc1", None)  # OPT flattens contexts there
+def test_without_a_list_of_blocks_there_are_only_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = tiny("gpt2")
+    monkeypatch.setattr(lm.network.config, "n_layer", 3)
+    assert "is a gpt2 model, in which monosem finds no list of blocks" in refusal(lm, "resid_post", 0)
+
+
+def test_contexts_one_after_the_other_are_for_named_sites_alone() -> None:
+    lm = zoo_model("opt")
+    assert resolve_site(lm, "mlp_act", 1).d_in == D_MLP
+    assert "[6, 48]" in refusal(lm, "model.decoder.layers.1.fc1", None)
+
+
+def of_llama(**others: str) -> dict[str, str]:
+    names = {"resid_mid": "post_attention_layernorm", "attn_out": "self_attn", "mlp_act": "mlp.down_proj"}
+    return names | {"mlp_in": "mlp", "mlp_out": "mlp"} | others
+
+
+OF_GEMMA = of_llama(
+    attn_out="post_attention_layernorm",
+    mlp_out="post_feedforward_layernorm",
+    resid_mid="pre_feedforward_layernorm",
+)
+OF_NEOX = of_llama(attn_out="attention", mlp_act="mlp.dense_4h_to_h")
+MODULES = {
+    "gpt2": of_llama(attn_out="attn", mlp_act="mlp.c_proj", resid_mid="ln_2"),
+    **dict.fromkeys(("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma"), of_llama()),
+    **dict.fromkeys(("gemma2", "gemma3_text", "gemma3"), OF_GEMMA),
+    "gpt_neox": OF_NEOX,
+    "gpt_neox_sequential": OF_NEOX,
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_modules_of_known_families(family: str) -> None:
+    """Runs of earlier versions were trained at these modules."""
+    block = block_of(tiny(family), 0)
+    assert [block.places[site].module for site in ("resid_pre", "resid_post")] == [block.path] * 2
+    wanted = {site: f"{block.path}.{module}" for site, module in MODULES[family].items() if site not in block.missing}
+    assert {site: block.places[site].module for site in wanted} == wanted
+    assert block.scale == 1
+    assert not any(place.flat or place.overwritten for place in block.places.values())
