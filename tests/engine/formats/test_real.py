@@ -39,7 +39,8 @@ def contexts(lm: LanguageModel) -> ContextBatch:
     tokens_BT = np.array(ids[: count * CONTEXT], np.int32).reshape(count, CONTEXT)[-LAST:]
     counted_BT = np.ones(tokens_BT.shape, bool)
     counted_BT[:, 0] = False
-    return ContextBatch(0, tokens_BT, np.ones_like(counted_BT), counted_BT, np.zeros(tokens_BT.shape, np.int64))
+    plain = np.zeros(tokens_BT.shape, np.int64), np.zeros(tokens_BT.shape, np.uint8)
+    return ContextBatch(0, tokens_BT, np.ones_like(counted_BT), counted_BT, *plain)
 
 
 @pytest.mark.parametrize(("name", "explained"), [("saelens_topk", 0.920), ("sparsify_topk", 0.939)])
