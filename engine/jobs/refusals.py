@@ -32,7 +32,7 @@ def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bo
         raise MonosemError(f"no dtype is called {settings.dtype!r}", f"Use {', '.join(DTYPES)}.")
     if settings.device.partition(":")[0] not in DEVICES:
         raise MonosemError(f"no device is called {settings.device!r}", "Use auto, cpu, cuda, cuda:1 or mps.")
-    model = config_file(settings.model)
+    model = config_file(settings.model, needs_weights=not for_plan)
     if model is None:
         return
     model.check_site(settings.site, settings.layer)

@@ -53,13 +53,13 @@ class ConfigFile:
             )
 
 
-def config_file(name: str) -> ConfigFile | None:
+def config_file(name: str, *, needs_weights: bool = True) -> ConfigFile | None:
     """Return the facts in the files of a model; None for a model that is not on this disk.
 
     Raises:
         MonosemError: the model's folder is unusable.
     """
-    files = local_model(name, needs_weights=False)
+    files = local_model(name, needs_weights=needs_weights)
     if files is None:
         return None
     if files.source:  # its header is read by a package that may be missing
