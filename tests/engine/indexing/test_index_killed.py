@@ -47,7 +47,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Subject:
     known = {id(one.acts_ND): encode_rows(sae, one.acts_ND, module.token_rows(one.batch).counted_N) for one in batches}
     columns = module._columns(subject.lm, subject.target(), sae, Silent())
 
-    def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int) -> Iterator[Captured]:
+    def replay(_lm: Any, _sites: Any, _stream: Any, contexts: int, **_whole: Any) -> Iterator[Captured]:
         first = 11 - contexts
         return iter(one for one in batches if one.batch.first >= first)
 

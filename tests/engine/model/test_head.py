@@ -28,10 +28,10 @@ def test_logits_of_some_rows_are_those_of_the_whole_model(family: str) -> None:
     assert torch.equal(logits(lm, TOKENS_BT, MASK_BT), whole_BTV), "the model is left as it was"
 
 
-def test_what_the_head_does_besides_its_matrix_is_done() -> None:
+def test_what_the_head_does_besides_its_matrix_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gemma 2 bends logits towards a limit."""
     lm = tiny("gemma2")
-    lm.network.config.final_logit_softcapping = 0.05
+    monkeypatch.setattr(lm.network.config, "final_logit_softcapping", 0.05)  # tests share the configuration
     found = Head(lm).logits(1000 * Head(lm).hidden(TOKENS_BT)[0])
     assert 0.04 < found.abs().max() <= 0.05
 
