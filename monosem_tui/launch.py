@@ -61,7 +61,7 @@ def browse(
         from monosem_tui.app import MonosemApp
         from monosem_tui.draw.palette import Palette
         from monosem_tui.screens.session import Session, Tuning
-        from monosem_tui.terminal.textual_patches import forgive
+        from monosem_tui.terminal.textual_patches import end_threads, forgive
 
         forgive()
         memory = recall(run.path) if run is not None else Memory()
@@ -74,6 +74,7 @@ def browse(
         try:
             app.run(mouse=chosen.mouse)
         finally:
+            end_threads(app)
             app.keep()
             run = session.run  # another run may have been opened meanwhile
         if app.failure is not None:

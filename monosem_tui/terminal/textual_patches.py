@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers._writer_thread import WriterThread
 from textual.message import Message
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 
 class PlainPastes(XTermParser):
@@ -78,6 +82,22 @@ class LineWriter(WriterThread):
                 self._file.flush()
         except OSError:  # the rest, and what Python writes out at its end: that failing would change the exit code
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+
+
+def end_threads(app: App[Any]) -> None:
+    """End the threads of an app's driver, which Textual leaves going where its end was cut short.
+
+    The process would wait for them for ever, and the one that reads a terminal that is gone takes all of a core.
+    """
+    from textual.drivers.linux_driver import LinuxDriver
+
+    driver = app._driver
+    if isinstance(driver, LinuxDriver):
+        if driver._key_thread is not None and driver._key_thread.is_alive():
+            driver.exit_event.set()
+            driver._key_thread.join()
+        if driver._writer_thread is not None and driver._writer_thread.is_alive():
+            driver._writer_thread.stop()
 
 
 def forgive() -> None:

@@ -17,6 +17,7 @@ from store.notes.note_file import Notes
 from store.run.folder import RunFolder
 from tests.patience import PATIENCE, eventually
 from tests.sample_run import Sample, build_sample
+from tests.tui import pty_bytes
 from tests.tui.pty_bytes import PtyApp
 
 pytestmark = pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs pseudo-terminals")
@@ -98,6 +99,25 @@ def test_signals_end_it_in_good_order(app: PtyApp, number: signal.Signals) -> No
     app.process.send_signal(number)
     app.read_until(b"\x1b[?1049l")
     assert app.wait() == 128 + number
+
+
+CUT_SHORT = """
+from textual.drivers.linux_driver import LinuxDriver
+LinuxDriver.stop_application_mode = LinuxDriver.disable_input = LinuxDriver.close = lambda self: None
+"""
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "gone"])
+def test_no_thread_outlives_an_end_that_was_cut_short(run: Sample, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
+    """The driver's threads are told to end even where Textual has not come to it."""
+    monkeypatch.setattr(pty_bytes, "_LAUNCH", CUT_SHORT + pty_bytes._LAUNCH)
+    with PtyApp(run.run.path, 80, 24, TERM="xterm-256color") as app:
+        app.read_until(b"features")
+        if gone:
+            app.hang_up()
+        else:
+            app.process.send_signal(signal.SIGTERM)
+        assert app.process.wait(timeout=PATIENCE) == 128 + (signal.SIGHUP if gone else signal.SIGTERM)
 
 
 def test_a_dropped_line_ends_it(app: PtyApp) -> None:
