@@ -57,12 +57,12 @@ def contexts_of(live: LiveModel, document: Document) -> list[EncodedContext]:
     Raises:
         MonosemError: the text is empty, or a chat does not fit the model's template.
     """
-    if not document.text:
-        raise MonosemError("there is no text to inspect", "Give some with `text`, `document` or on stdin.")
     if document.turns or document.ids is not None:
         ((number, ids, role_N),) = live.encoding.documents([document])
     else:
         number, ids, role_N = document.number, live.encoding.encode([document.text])[0], None
+    if not ids:
+        raise MonosemError("there is no text to inspect", "Give some with `text`, `document` or on stdin.")
     return cut_contexts(whole_document(EncodedDocument(number, ids, role_N)), live.context, live.encoding.bos_id)[0]
 
 

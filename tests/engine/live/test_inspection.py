@@ -191,6 +191,8 @@ def test_nothing_to_inspect() -> None:
     live = live_model()
     with pytest.raises(MonosemError, match="no text"):
         contexts_of(live, typed_document(""))
+    with pytest.raises(MonosemError, match="no text"):
+        contexts_of(live, typed_document(" "))  # no token for this tokenizer
     with pytest.raises(MonosemError, match="at least one feature"):
         inspect_contexts(live, contexts_of(live, typed_document(TEXT)), 0, Silent())
 
