@@ -20,7 +20,6 @@ from store.query.filters import (
     Compare,
     Contains,
     Filter,
-    FiresIn,
     FiresOn,
     FiresOnOutliers,
     Like,
@@ -127,14 +126,13 @@ class _Reader:
         token = self._token(key)
         if key == "promotes":
             return Promotes(token)
-        bound = self._bound()
-        return FiresOn(token, *bound) if bound else FiresOn(token)
+        return FiresOn(token, *(self._bound() or ()))
 
-    def _role(self) -> FiresIn:
+    def _role(self) -> FiresOn:
         found = self._take(re.compile("|".join(ROLES)))
         if not found:
             raise self._error(f"one of {', '.join(ROLES)} is expected after role:")
-        return FiresIn(cast(Role, found[0]), *(self._bound() or ()))
+        return FiresOn(cast(Role, found[0]), *(self._bound() or ()))
 
     def _like(self) -> Like:
         found = self._take(re.compile(r"\d{1,9}(?!\d)"))

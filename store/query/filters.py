@@ -88,17 +88,15 @@ class FilterSource:
         """
         return self._once(token, lambda: self._token_ids(token))
 
-    def use_of(self, token: TokenName) -> TokenUse:
-        """Return how much each feature fires on a token: exact, over the whole indexed corpus."""
-        return self._once(("use", token), lambda: token_use(self.store, self.token_ids(token)))
-
-    def use_in(self, role: Role) -> TokenUse:
-        """Return how much each feature fires in turns of a role: exact, over the whole indexed corpus.
+    def use_of(self, on: TokenName | Role) -> TokenUse:
+        """Return how much each feature fires on a token, or in turns of a role: exact, over the whole indexed corpus.
 
         Raises:
-            MonosemError: the corpus has no conversations.
+            MonosemError: there is no such token, or the corpus has no conversations.
         """
-        return self._once(("role", role), lambda: role_use(self.store, role))
+        if isinstance(on, TokenName):
+            return self._once(("use", on), lambda: token_use(self.store, self.token_ids(on)))
+        return self._once(("use", on), lambda: role_use(self.store, on))
 
     def cosines(self, feature: int) -> NDArray[np.float32]:
         """Return the cosine of every feature's decoder direction with one feature's.
@@ -209,40 +207,21 @@ class Says(_Plain):
 
 @dataclass(frozen=True)
 class FiresOn:
-    """Features that fire on a token: at all, or with a share of their total activation over the corpus."""
+    """Features that fire on a token or in turns of a role: at all, or with a share of their total activation."""
 
-    token: TokenName
+    on: TokenName | Role
     sign: Sign = ">"
     share: float = 0.0
 
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that do. Exact: every place of the token in the corpus is read."""
-        use = source.use_of(self.token)
+        """Return those that do. Exact: all such places in the corpus are read."""
+        use = source.use_of(self.on)
         keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
         return ids[keep_N]
 
     def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """Return the share."""
-        return source.use_of(self.token).share_F
-
-
-@dataclass(frozen=True)
-class FiresIn:
-    """Features that fire in turns of a role: at all, or with a share of their total activation over the corpus."""
-
-    role: Role
-    sign: Sign = ">"
-    share: float = 0.0
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that do. Exact: the whole corpus is read."""
-        use = source.use_in(self.role)
-        keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
-        return ids[keep_N]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the share."""
-        return source.use_in(self.role).share_F
+        return source.use_of(self.on).share_F
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ import typer
 from monosem_tui.cli import options as o
 from store.settings.features import FindSettings
 
-FLAGS = "tokens last held_out ordinary together by top"
-
 
 def find(
     run: o.RunOrIndex,

@@ -184,7 +184,7 @@ def test_find_filters_and_pages_by_role(role: Role, tmp_path: Path, monkeypatch:
         kept = parse_filter(f"role:{role}>40%").keep(source, np.arange(store.d_sae))
         np.testing.assert_array_equal(kept, np.flatnonzero(share_F > 0.4))
         assert 0 < len(kept) < store.d_sae
-        np.testing.assert_allclose(source.use_in(role).share_F, share_F, rtol=1e-9)
+        np.testing.assert_allclose(source.use_of(role).share_F, share_F, rtol=1e-9)
 
         *_, whole = search_pattern(store, Inquiry("", role=role))
         counted_N = store.layout.counted_tokens()
