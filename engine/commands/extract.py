@@ -15,6 +15,7 @@ from engine.jobs.trained_run import as_begun
 from engine.model.sites import Site
 from engine.resources.limits import check_room
 from engine.resources.plans import extraction_plan
+from engine.runtime.devices import dtype_name
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import FORWARD_TOKENS
 from store.files.errors import MonosemError
@@ -95,7 +96,7 @@ def _kept_dtype(subject: Subject, site: Site, asked: str, kept: str | None, prog
     Raises:
         MonosemError: float16 is asked for, and would clip.
     """
-    own = str(subject.lm.network.dtype).removeprefix("torch.")
+    own = dtype_name(subject.lm.network.dtype)
     if asked == "auto" and (kept or own in ("float16", "bfloat16")):
         return kept or own
     if asked not in ("auto", "float16") or kept or own == "float16":

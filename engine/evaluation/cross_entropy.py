@@ -185,9 +185,7 @@ def _losses(
 ) -> list[tuple[Tensor, Tensor]]:
     """Return the loss and the KL from the clean pass of every predicted token [N]; 0 where KL is not wanted."""
     found = [torch.zeros(2, len(following_N), dtype=torch.float64) for _ in passes]
-    rows = max(1, LOGIT_BYTES // (4 * lm.vocab_size))
-    # So few at a time on a CPU that they stay in its cache: elementwise work on a large vocabulary is bound by memory.
-    few = rows if lm.device.type != "cpu" else max(1, LOSS_BYTES // (4 * lm.vocab_size))
+    rows, few = rows_at_once(lm)
     for start in range(0, len(following_N), rows):
         clean_NV = head.logits(hidden[0][start : start + rows])
         for number, one in enumerate(passes):
@@ -201,6 +199,16 @@ def _losses(
                     kl_N = (clean_log_p_NV.exp() * (clean_log_p_NV - log_p_NV)).sum(1)
                     found[number][1, here] = kl_N.double().cpu()
     return [(both_2N[0], both_2N[1]) for both_2N in found]
+
+
+def rows_at_once(lm: LanguageModel) -> tuple[int, int]:
+    """Return how many rows of logits are made at once, and of how many the loss is taken at once.
+
+    The latter are so few on a CPU that they stay in its cache: elementwise work on a large vocabulary is bound by
+    memory.
+    """
+    rows = max(1, LOGIT_BYTES // (4 * lm.vocab_size))
+    return rows, rows if lm.device.type != "cpu" else max(1, LOSS_BYTES // (4 * lm.vocab_size))
 
 
 def _counted(batch: ContextBatch, unigram: Unigram | None) -> tuple[Sums, Sums]:

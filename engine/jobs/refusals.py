@@ -11,13 +11,11 @@ from pathlib import Path
 from engine.model.config_file import config_file
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
-from store.settings.subject import ReopenSettings, SubjectSettings
+from store.settings.subject import OLD_AUTO, ReopenSettings, SubjectSettings
 from store.settings.train import TrainGrid, TrainSettings
 
 DEVICES, DTYPES = ("auto", "cpu", "mps", "cuda"), ("auto", "float32", "bfloat16", "float16")
 PLACES = ("site", "layer", "site_out", "layer_out")
-OLD_DTYPE = "auto32"
-"""The `auto` of runs of 0.1 (engine.runtime.devices.OLD_AUTO)."""
 
 
 def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bool = False) -> None:
@@ -28,7 +26,7 @@ def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bo
     Raises:
         MonosemError: the files of the model, or the names alone, show that it cannot work.
     """
-    if settings.dtype not in (*DTYPES, OLD_DTYPE):
+    if settings.dtype not in (*DTYPES, OLD_AUTO):
         raise MonosemError(f"no dtype is called {settings.dtype!r}", f"Use {', '.join(DTYPES)}.")
     if settings.device.partition(":")[0] not in DEVICES:
         raise MonosemError(f"no device is called {settings.device!r}", "Use auto, cpu, cuda, cuda:1 or mps.")

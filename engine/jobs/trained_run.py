@@ -9,12 +9,11 @@ from engine.data.arrays import names_array
 from engine.jobs.subject import Subject, open_subject, pinned
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.runtime.devices import OLD_AUTO
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import SaeWeights
-from store.settings.subject import ReopenSettings, SubjectSettings
+from store.settings.subject import OLD_AUTO, ReopenSettings, SubjectSettings
 from store.settings.train import TrainSettings
 
 S = TypeVar("S", bound=SubjectSettings)

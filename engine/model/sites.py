@@ -1,4 +1,4 @@
-"""Sites at which activations are read: seven named ones per block of the known families, or any module by its path.
+"""Sites at which activations are read: seven named ones per block, as far as they are proven, or any module by path.
 
 With resid_pre, the residual stream entering a block, a block computes
 
@@ -24,11 +24,10 @@ import torch
 from torch import nn
 
 from engine.model.blocks import Block, Side, blocks_path, hidden_in, propose_block, tensor_in
+from engine.model.config_file import SITES as SITES
 from engine.model.language_model import LanguageModel, rehearsed
 from engine.model.site_proof import disproved
 from store.files.errors import MonosemError
-
-SITES = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_in", "mlp_out", "mlp_act")
 
 
 @dataclass(frozen=True)

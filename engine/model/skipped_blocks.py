@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine.model.head import Head, replaced_forward
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
+from engine.model.weights import enclosing_block
 
 
 class SkippedBlocks:
@@ -63,10 +64,9 @@ class SkippedBlocks:
 
 def _blocks_before(lm: LanguageModel, site: Site) -> list[nn.Module]:
     """Return the blocks whose outputs do not depend on the site, in order; none for a site outside all blocks."""
-    parts = site.module.split(".")
-    for depth, part in enumerate(parts[1:], 1):
-        blocks = lm.network.get_submodule(".".join(parts[:depth]))
-        if isinstance(blocks, nn.ModuleList) and len(blocks) == lm.n_layers:
-            is_output = depth == len(parts) - 1 and site.side == "output"
-            return list(blocks)[: int(part) + is_output]
-    return []
+    found = enclosing_block(lm.network, site.module, lm.n_layers)
+    if found is None:
+        return []
+    blocks, number = found
+    is_output = site.module == f"{blocks}.{number}" and site.side == "output"
+    return list(lm.network.get_submodule(blocks).children())[: number + is_output]

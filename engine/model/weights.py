@@ -59,12 +59,18 @@ def cut_after(network: PreTrainedModel, paths: Sequence[str]) -> Cut | None:
 
 
 def _cut(network: PreTrainedModel, path: str, n_layers: int) -> Cut | None:
+    found = enclosing_block(network, path, n_layers)
+    return None if found is None else Cut(found[0], found[1] + 1, headless=not is_tied(network))
+
+
+def enclosing_block(network: PreTrainedModel, path: str, n_layers: int) -> tuple[str, int] | None:
+    """Return the path of the list of blocks that a module lies in, and the block's number; None outside of all."""
     parts = path.split(".")
     for end in range(1, len(parts)):
         blocks = ".".join(parts[:end])
         module = network.get_submodule(blocks)
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
-            return Cut(blocks, int(parts[end]) + 1, headless=not is_tied(network))
+            return blocks, int(parts[end])
     return None
 
 

@@ -20,6 +20,7 @@ from transformers import GPT2LMHeadModel
 
 from engine.data.activations import BlockSource
 from engine.data.contexts import ContextBatch
+from engine.evaluation.cross_entropy import rows_at_once
 from engine.evaluation.size import PER_LOGIT
 from engine.indexing.encoder import encode_rows
 from engine.indexing.logit_effects import neighbours
@@ -30,7 +31,7 @@ from engine.model.head import Head
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.runtime.sizes import LISTED, LOGIT_BYTES, LOSS_BYTES, SAMPLE_ROWS
+from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
 from engine.training.trainer import SaeTrainer
 from store.settings.lm import LmSettings
@@ -185,7 +186,7 @@ def _blocks_and_head(lm: LanguageModel, tokens_BT: Tensor, limit: float) -> tupl
     """Return the seconds per token of all blocks, and of the head with its loss as an evaluation computes it."""
     head, device = Head(lm), lm.device
     hidden_NM = torch.zeros(1, head.width, dtype=lm.network.dtype, device=device)
-    at_once = LOGIT_BYTES // (4 * lm.vocab_size) if device.type != "cpu" else LOSS_BYTES // (4 * lm.vocab_size)
+    rows, few = rows_at_once(lm)
 
     def to_end(n: int) -> float:
         def run() -> None:
@@ -195,11 +196,10 @@ def _blocks_and_head(lm: LanguageModel, tokens_BT: Tensor, limit: float) -> tupl
         return limited(lm, None, limit, run)
 
     def loss(n: int) -> None:
-        for logits_NV in torch.split(head.logits(_repeated(hidden_NM, n)), max(1, at_once)):
+        for logits_NV in torch.split(head.logits(_repeated(hidden_NM, n)), few):
             functional.log_softmax(logits_NV, 1, dtype=torch.float32)
 
     blocks = seconds_for(to_end, CONTEXTS, device, limit=limit) / tokens_BT.numel()
-    rows = max(1, LOGIT_BYTES // (4 * lm.vocab_size))
     return blocks, seconds_for(loss, rows, device, first=-(-rows // 4), limit=limit / 2) / rows
 
 

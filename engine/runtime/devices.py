@@ -12,10 +12,9 @@ import torch
 
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
+from store.settings.subject import OLD_AUTO
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-OLD_AUTO = "auto32"
-"""`auto` as runs of 0.1 have it: every model is taken for one in float32."""
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
 """Packages whose versions a run's provenance records."""
 

@@ -6,6 +6,7 @@ Datasets of features.h5, for N tokens, F features, V vocabulary tokens and nnz a
 
     corpus/tokens                       N int32           vocabulary ids, BOS included
     corpus/counted                      N bool            False where a position does not count
+    corpus/role                         N uint8           whose turn a token is (store.settings.roles), of conversations
     corpus/outliers                     Q int64           places of outlier tokens, where there are any
     corpus/contexts/{start,length,document}               per context as the model read it
     corpus/documents/{start,id}                           per document part: its first token, and the document's number

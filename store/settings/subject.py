@@ -11,6 +11,8 @@ from store.settings.setting import LARGEST_SEED, Settings, optional, setting
 Packing = Literal["packed", "documents"]
 HeldOut = Literal["texts", "documents"]
 HELD_OUT_HELP = "Hold out every 20th text, or every 20th document (long texts are several), as monosem 0.1 did"
+OLD_AUTO = "auto32"
+"""The dtype `auto` as runs of 0.1 have it: every model is taken for one in float32."""
 SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
 
 

@@ -11,23 +11,15 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from engine.model.language_model import LanguageModel
-from tests.engine.tiny_models import D_MLP, D_MODEL, LAYERS, VOCAB, randomised
+from tests.engine.tiny_models import D_MLP, D_MODEL, LAYERS, SHAPE, VOCAB, randomised
 
 _SPECIAL: dict[str, Any] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-_SMALL: dict[str, Any] = _SPECIAL | {
-    "vocab_size": VOCAB,
-    "hidden_size": D_MODEL,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "intermediate_size": D_MLP,
-    "max_position_embeddings": 64,
-}
-_GQA = _SMALL | {"num_key_value_heads": 2}
+_GQA = SHAPE | {"num_key_value_heads": 2}
 _GPT: dict[str, Any] = _SPECIAL | {"vocab_size": VOCAB, "n_embd": D_MODEL, "n_layer": LAYERS, "n_head": 4}
 _GPT |= {"n_positions": 64, "n_inner": D_MLP}
 _EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
 _LATENT: dict[str, Any] = (
-    _SMALL
+    SHAPE
     | {
         "num_key_value_heads": 4,
         "kv_lora_rank": 8,
@@ -68,9 +60,9 @@ _GEMMA4: dict[str, Any] = _GQA | {
 }
 ZOO: dict[str, tuple[str, dict[str, Any]]] = {
     "gptj": ("gptj", _GPT | {"rotary_dim": 4}),
-    "falcon": ("falcon", _SMALL | {"ffn_hidden_size": D_MLP}),
-    "bloom": ("bloom", _SMALL),
-    "opt": ("opt", _SMALL | {"ffn_dim": D_MLP, "word_embed_proj_dim": D_MODEL}),
+    "falcon": ("falcon", SHAPE | {"ffn_hidden_size": D_MLP}),
+    "bloom": ("bloom", SHAPE),
+    "opt": ("opt", SHAPE | {"ffn_dim": D_MLP, "word_embed_proj_dim": D_MODEL}),
     "granite": ("granite", _GQA | {"residual_multiplier": 0.22, "logits_scaling": 8.0}),
     "olmo2": ("olmo2", _GQA),
     "gemma4": ("gemma4_text", _GEMMA4 | {"hidden_size_per_layer_input": 8}),
@@ -108,10 +100,10 @@ ZOO: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "codegen": ("codegen", _GPT | {"rotary_dim": 4}),
-    "falcon_40b": ("falcon", _SMALL | {"new_decoder_architecture": True, "num_kv_heads": 2}),
-    "falcon_serial": ("falcon", _SMALL | {"parallel_attn": False}),
+    "falcon_40b": ("falcon", SHAPE | {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon_serial": ("falcon", SHAPE | {"parallel_attn": False}),
     "mpt": ("mpt", {"vocab_size": VOCAB, "d_model": D_MODEL, "n_layers": LAYERS, "n_heads": 4, "max_seq_len": 64}),
-    "opt_350m": ("opt", _SMALL | {"ffn_dim": D_MLP, "word_embed_proj_dim": 16, "do_layer_norm_before": False}),
+    "opt_350m": ("opt", SHAPE | {"ffn_dim": D_MLP, "word_embed_proj_dim": 16, "do_layer_norm_before": False}),
     "xglm": (
         "xglm",
         _SPECIAL

@@ -29,7 +29,7 @@ from transformers import (
 from engine.model.language_model import LanguageModel
 
 VOCAB, D_MODEL, D_MLP, LAYERS = 67, 32, 48, 2
-_SHAPE: dict[str, Any] = {
+SHAPE: dict[str, Any] = {
     "vocab_size": VOCAB,
     "hidden_size": D_MODEL,
     "num_hidden_layers": LAYERS,
@@ -40,7 +40,7 @@ _SHAPE: dict[str, Any] = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-_GQA: dict[str, Any] = _SHAPE | {"num_key_value_heads": 2}
+_GQA: dict[str, Any] = SHAPE | {"num_key_value_heads": 2}
 _WIDE: dict[str, Any] = _GQA | {"head_dim": 12}  # heads need not divide d_model
 _EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2}
 _VISION = {
@@ -70,8 +70,8 @@ FAMILIES: dict[str, PreTrainedConfig] = {
         boi_token_index=61,
         eoi_token_index=62,
     ),
-    "gpt_neox": GPTNeoXConfig(**_SHAPE, use_parallel_residual=True),
-    "gpt_neox_sequential": GPTNeoXConfig(**_SHAPE, use_parallel_residual=False),
+    "gpt_neox": GPTNeoXConfig(**SHAPE, use_parallel_residual=True),
+    "gpt_neox_sequential": GPTNeoXConfig(**SHAPE, use_parallel_residual=False),
     "mixtral": MixtralConfig(**_GQA, num_local_experts=4, **_EXPERTS),
     "qwen3_moe": Qwen3MoeConfig(**_WIDE, num_experts=4, moe_intermediate_size=24, mlp_only_layers=[0], **_EXPERTS),
 }
