@@ -23,8 +23,12 @@ Fact = float | int | str
 
 SECONDS, SHARE = 10.0, 0.1
 """A log gets a line once both this time and this share of the work have passed."""
-WINDOW = 20.0
-"""Seconds over which speed is measured: a laptop slows down when warm, and that speed decides the time left."""
+WINDOW, WAITS = 20.0, 6
+"""Seconds over which speed is measured, and the longest waits between reports that they span at least.
+
+A laptop slows down when warm, and the recent speed decides the time left. A training that waits for each block of
+activations and then races through it has a speed only over several blocks.
+"""
 LONG_BAR, SHORT_BAR = 20, 10
 """Cells of a bar."""
 FRAMES = 4
@@ -47,14 +51,17 @@ class TaskBar:
         self._clock = clock
         self._began = clock()
         self._recent = deque([(self._began, done)])
+        self._longest_wait = 0.0
 
     def advance(self, amount: int, **facts: Fact) -> None:
         """Report `amount` more units done."""
         self.done += amount
         self.facts.update(facts)
         now = self._clock()
+        self._longest_wait = max(self._longest_wait, now - self._recent[-1][0])
         self._recent.append((now, self.done))
-        while len(self._recent) > 2 and now - self._recent[0][0] > WINDOW:
+        window = max(WINDOW, WAITS * self._longest_wait)
+        while len(self._recent) > 2 and now - self._recent[0][0] > window:
             self._recent.popleft()
 
     @property

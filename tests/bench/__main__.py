@@ -1,7 +1,7 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
     python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss] [logits] [clamping]
-                          [steering] [find]
+                          [steering] [find] [gemma]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -15,7 +15,19 @@ from collections.abc import Callable
 
 import torch
 
-from tests.bench import clamping, concepts, dashboard, end_to_end, logits, loss, steering, steps, store, terminal
+from tests.bench import (
+    clamping,
+    concepts,
+    dashboard,
+    end_to_end,
+    logits,
+    loss,
+    real_model,
+    steering,
+    steps,
+    store,
+    terminal,
+)
 from tests.bench.page import PAGE, Table, origin, replaced
 from tests.bench.peer import threads
 from tests.bench.stories import Missing
@@ -30,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "dashboard": (dashboard.measure, lambda: dashboard.measure(dashboard.QUICK)),
     "clamping": (clamping.measure, lambda: clamping.measure(clamping.QUICK)),
     "steering": (steering.measure, lambda: steering.measure(steering.QUICK)),
+    "gemma": (real_model.measure, lambda: real_model.measure(real_model.QUICK)),
     "find": (concepts.measure, lambda: concepts.measure(concepts.QUICK)),
 }
 """Each part's measurement, in earnest and at a small size."""

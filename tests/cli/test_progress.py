@@ -113,6 +113,17 @@ def test_speed_is_that_of_late(clock: Clock) -> None:
     assert stretch.speed() == pytest.approx(50.0)
 
 
+def test_the_speed_of_work_in_bursts_is_that_of_several_bursts(clock: Clock) -> None:
+    stretch = TaskBar("training", 20_000, "tokens", 0, clock)
+    for _ in range(12):
+        clock.now += 48  # the next block is not there yet
+        for _ in range(10):
+            clock.now += 0.2
+            stretch.advance(100)
+            assert stretch.speed() < 60
+    assert stretch.speed() == pytest.approx(1000 / 50, rel=0.2)
+
+
 def test_a_bar_fits_its_line_and_shortens_before_it_is_cut(clock: Clock) -> None:
     stretch = TaskBar("training", 2_000_000, "tokens", 0, clock)
     clock.now += 10
