@@ -22,6 +22,8 @@ LR_K = 16
 penalty decides the sparsity it has its value at LR_K."""
 MOST_LR_K = 32
 """k from which it grows no more: beyond, encoders overshoot and lose active features (docs/log.md)."""
+LR_BATCH = 128
+"""Tokens per step below which the learning rate falls with their root (docs/decisions/015-learning-rate.md)."""
 TRANSCODER_LR = 2.0
 """Learning rate of a transcoder, as a multiple of an autoencoder's (docs/log.md)."""
 DEFAULT_K = 32
@@ -64,7 +66,7 @@ def resolved(
         expansion=None,
         k=k,
         l1=(sae.l1_at_unit * d_in**0.5 if s.l1 is None else s.l1) if steer == "l1" else None,
-        lr=s.lr or _lr(sae.lr_share * (TRANSCODER_LR if d_out else 1), d_in * d_sae, k),
+        lr=s.lr or _lr(sae.lr_share * (TRANSCODER_LR if d_out else 1), d_in * d_sae, k, batch),
         batch=batch,
         buffer=s.buffer or max(8 * batch, min(MAX_BUFFER, BUFFER_BYTES // (4 * (width or d_in + (d_out or 0))))),
         dead_after=s.dead_after or min(MAX_DEAD_AFTER, max(s.tokens // 10, 1)),
@@ -73,9 +75,10 @@ def resolved(
     return found
 
 
-def _lr(share: float, weights: int, k: int | None) -> float:
+def _lr(share: float, weights: int, k: int | None, batch: int) -> float:
     """Return the learning rate of an encoder of so many weights, which is `share` times TopK's."""
-    return float(share * LR_AT_UNIT / weights**0.5 * (min(k or LR_K, MOST_LR_K) / LR_K) ** 0.5)
+    of_k = (min(k or LR_K, MOST_LR_K) / LR_K) ** 0.5
+    return float(share * LR_AT_UNIT / weights**0.5 * of_k * min(1.0, batch / LR_BATCH) ** 0.5)
 
 
 def _batch(settings: TrainSettings) -> int:

@@ -15,6 +15,7 @@ import torch
 from engine.model.blocks import Reached
 from engine.model.language_model import LanguageModel, rehearsed
 from engine.model.sites import Site, attach, prove
+from engine.runtime.sizes import PASS_BYTES
 
 Replace = Callable[[torch.Tensor], torch.Tensor]
 
@@ -32,9 +33,31 @@ def capture(
 def capture_all(
     lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
-    """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`."""
+    """Return the activations of several sites from one forward pass, which ends at the last of them; see `capture`.
+
+    On a CPU a wide model takes the contexts in as many equal pieces as keep a layer's output in the caches.
+    """
     lm.load([site.module for site in sites])
     prove(lm, *sites)
+    n_pieces = _pieces(lm, *tokens_BT.shape)
+    if n_pieces == 1:
+        return _captured(lm, sites, tokens_BT, mask_BT)
+    masks = [None] * n_pieces if mask_BT is None else mask_BT.tensor_split(n_pieces)
+    pieces = [_captured(lm, sites, *one) for one in zip(tokens_BT.tensor_split(n_pieces), masks, strict=True)]
+    return [torch.cat(of_site) for of_site in zip(*pieces, strict=True)]
+
+
+def _pieces(lm: LanguageModel, contexts: int, length: int) -> int:
+    """Return the number of forward passes for some contexts: one on a GPU, and for models that are not wide."""
+    if lm.device.type != "cpu":
+        return 1
+    widest = 4 * lm.d_model * lm.network.dtype.itemsize
+    return max(1, min(contexts, -(-contexts * length * widest // PASS_BYTES)))
+
+
+def _captured(
+    lm: LanguageModel, sites: Sequence[Site], tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None
+) -> list[torch.Tensor]:
     found: dict[int, torch.Tensor] = {}
 
     def see(number: int, acts_BTD: torch.Tensor) -> None:

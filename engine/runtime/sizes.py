@@ -5,6 +5,8 @@ A leaf without imports, so that estimating work does not load the code that does
 
 FORWARD_TOKENS = 8192
 """Tokens per forward pass: enough to use all cores, few enough that attention's memory stays small."""
+PASS_BYTES = 1 << 24
+"""Output of a layer 4 d_model wide, for the tokens that one pass takes on a CPU: more does not stay in the caches."""
 SHORT_TOKENS = 1024
 """Tokens of the shortest forward pass of an index: of fewer, bfloat16 products round differently (docs/log.md)."""
 ENCODE_BYTES = 1 << 28

@@ -159,7 +159,7 @@ def test_what_is_written_down_of_a_training(place: Place) -> None:
     assert weights.tensors["W_enc"].shape == (16, 48)
     config = record.config["train"]
     assert (config["tokens"], config["batch"], config["seed"], config["dead_after"]) == (6000, 64, 5, 600)
-    assert config["lr"] == pytest.approx(0.96 * (4 / (16 * 48)) ** 0.5)
+    assert config["lr"] == pytest.approx(0.96 * (4 / (16 * 48) * 64 / 128) ** 0.5)
     assert record.provenance.seed == 5
     assert len(record.provenance.corpus_digest) == len(record.provenance.model_digest) == 64
     explained = [event.explained_variance for event in read_events(run.events) if isinstance(event, TrainEvent)]

@@ -90,6 +90,11 @@ def test_the_learning_rate_grows_with_k_up_to_32() -> None:
     assert resolved(TrainSettings(model="m", k=4), 64, d_out=8).lr == 2 * rates[4]
 
 
+def test_the_learning_rate_falls_with_the_root_of_small_batches() -> None:
+    rates = [resolved(TrainSettings(model="m", k=16, batch=batch), 64).lr for batch in (4096, 128, 32)]
+    assert rates == pytest.approx([0.015, 0.015, 0.0075])
+
+
 @pytest.mark.parametrize(
     ("given_", "what"),
     [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.model import hooks
 from engine.model.hooks import capture, capture_all, logits, replaced
 from engine.model.language_model import LanguageModel, load_model
 from engine.model.sites import SITES, Site, resolve_site
@@ -189,6 +190,21 @@ def test_padding_does_not_reach_real_positions(family: str, side: str) -> None:
         close(found[0][real[0]], capture(lm, site, short)[0])
         close(found[1], capture(lm, site, long)[0])
     close(logits(lm, both, real)[0][real[0]], logits(lm, short)[0])
+
+
+def test_a_wide_model_takes_contexts_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm, passes = tiny("llama"), list[int]()
+    sites = [resolve_site(lm, "resid_post", layer) for layer in (0, 1)]
+    mask_BT = torch.ones_like(tokens(), dtype=torch.bool)
+    mask_BT[1, :2] = False
+    whole = capture_all(lm, sites, tokens(), mask_BT)
+    token = 4 * lm.d_model * lm.network.dtype.itemsize
+    lm.network.register_forward_pre_hook(lambda _m, _a, given: passes.append(len(given["input_ids"])), with_kwargs=True)
+    for most, expected in ((10**6, [len(tokens())]), (2, [1] * len(tokens()))):
+        passes.clear()
+        monkeypatch.setattr(hooks, "PASS_BYTES", most * tokens().shape[1] // 2 * token)
+        torch.testing.assert_close(capture_all(lm, sites, tokens(), mask_BT), whole)
+        assert passes == expected
 
 
 def test_the_mask_reaches_the_model() -> None:
