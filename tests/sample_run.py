@@ -22,7 +22,7 @@ from store.index.segment import (
 from store.index.vocabulary import Vocabulary
 from store.run.folder import Provenance, Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
-from store.run.weights import SaeWeights, save_sae
+from store.run.weights import SaeWeights, sae_digest, save_sae
 
 WORDS = (
     "the a and to was she he said mom dog cat sea boat water fish swim ocean beach tree park ball big small red blue "
@@ -108,7 +108,7 @@ def build_sample(
     plan = IndexPlan(
         data="words",
         corpus_digest="0",
-        sae_digest="0",
+        sae_digest=sae_digest(run.sae),
         packing="packed",
         context=context,
         seed=seed,

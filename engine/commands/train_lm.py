@@ -83,7 +83,7 @@ def train_lm(run: RunFolder, asked: LmSettings, progress: Progress, *, resume: b
             if len(config) == 1:  # else the status is that of later work
                 run.update(status="done", message="", pid=0)
             return run.lm_figures(LmReport)
-        corpus = open_corpus(settings.data)
+        corpus = open_corpus(settings.data, progress)
         progress.say(corpus.describe())
         device = pick_device(settings.device)
         plan = lm_plan(settings, corpus, bf16=products_in_bfloat16(settings.dtype, device))

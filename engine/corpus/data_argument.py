@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from engine.corpus.documents import Corpus, Document, numbered
 from engine.corpus.files import blocks, digest_of, is_folder, reading
 from engine.corpus.planted.generator import PlantedCorpus, is_planted
 from engine.corpus.stdlib import StandardLibrary
+from engine.runtime.progress import Progress, Silent
 from store.files.errors import MonosemError
 
 
@@ -55,6 +57,8 @@ class Files:
     spec: str
     paths: tuple[Path, ...]
     field: str = DEFAULT_FIELD
+    progress: Progress = dataclasses.field(default_factory=Silent, compare=False)
+    """Receives reports of reading the files for their digest."""
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of all files."""
@@ -73,10 +77,10 @@ class Files:
 
     def digest(self) -> str:
         """Return SHA-256 over the files' bytes, as `cat FILES | sha256sum` prints it."""
-        return digest_of(self.paths)
+        return digest_of(self.paths, self.progress)
 
 
-def open_corpus(spec: str) -> Corpus:
+def open_corpus(spec: str, progress: Progress | None = None) -> Corpus:
     """Open the corpus that `spec` names.
 
     `stdlib`, `planted[:DOCUMENTS]`, a file or glob with an optional `:FIELD`, or `hf:NAME[:CONFIG][@SPLIT]`.
@@ -99,7 +103,7 @@ def open_corpus(spec: str) -> Corpus:
         if field and not _format(path).fields:
             raise MonosemError(f"{path} is plain text and has no field {field!r}", f"Leave the :{field} out.")
         next(blocks(path, 1), b"")  # An unreadable file is reported now, not after hours.
-    return Files(spec, tuple(paths), field or DEFAULT_FIELD)
+    return Files(spec, tuple(paths), field or DEFAULT_FIELD, progress or Silent())
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.corpus.conversations import Content, content_of
+from engine.runtime.progress import Progress, sha256_of
 from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
 
@@ -25,13 +25,11 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
             yield block
 
 
-def digest_of(paths: Iterable[Path]) -> str:
+def digest_of(paths: Sequence[Path], progress: Progress) -> str:
     """Return SHA-256 over the files' concatenated bytes, as `cat FILES | sha256sum` prints it."""
-    total = hashlib.sha256()
-    for path in paths:
-        for block in blocks(path, 1 << 20):
-            total.update(block)
-    return total.hexdigest()
+    size = sum(path.stat().st_size for path in paths if path.exists())
+    read = (block for path in paths for block in blocks(path, 1 << 20))
+    return sha256_of(read, size, "reading the text for its digest", progress)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: boo
     """
     from engine.corpus.data_argument import open_corpus  # the readers of all formats: a live model needs none
 
-    corpus = open_corpus(settings.data)
+    corpus = open_corpus(settings.data, progress)
     progress.say(corpus.describe())
     lm = open_model(settings, progress, for_plan=for_plan)
     target_of(settings, lm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ from engine.model.weights import Cut, check_room, cut_after, is_tied, load_netwo
 from engine.runtime.devices import dtype_name, dtype_remark, pick_dtype
 from engine.runtime.free_memory import gigabytes
 from engine.runtime.hub import one_line
-from engine.runtime.progress import Progress, Silent
+from engine.runtime.progress import Progress, Silent, sha256_of
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
@@ -146,12 +145,15 @@ class LanguageModel:
         """
         if not self.weight_files:
             return ""
-        digest = hashlib.sha256()
+        size = sum(path.stat().st_size for path in self.weight_files)
+        shown = Silent() if self.origin is None else self.origin.progress
+        return sha256_of(self._weight_blocks(), size, "reading the weights for their digest", shown)
+
+    def _weight_blocks(self) -> Iterator[bytes]:
         for path in sorted(self.weight_files, key=lambda file: file.name):
             with path.open("rb") as stream:
                 while block := stream.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+                    yield block
 
     @property
     def text_config(self) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Fact = float | int | str
+LONG = 10**9
+"""Bytes of files from which reading them is shown."""
 
 
 class Task(Protocol):
@@ -42,3 +45,13 @@ class Silent:
         """Open a task that discards its reports."""
         del title, total, unit, done
         yield _SilentTask()
+
+
+def sha256_of(blocks: Iterable[bytes], size: int, title: str, progress: Progress) -> str:
+    """Return the SHA-256 of consecutive blocks of about `size` bytes together, with progress where that takes long."""
+    digest, shown = hashlib.sha256(), progress if size >= LONG else Silent()
+    with shown.task(title, size >> 20, "MiB") as bar:
+        for block in blocks:
+            digest.update(block)
+            bar.advance(len(block) >> 20)
+    return digest.hexdigest()

@@ -39,7 +39,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     context: Any = None
     try:
         context = command.make_context("monosem", words)
-        with context, _warnings_told():
+        with context, _warnings_told(), imports_told():
             command.invoke(context)
         code = DONE
     except typer.Exit as leaving:
@@ -65,6 +65,29 @@ def _warnings_told() -> Iterator[None]:
 
         warnings.showwarning = told
         yield
+
+
+@contextmanager
+def imports_told(libraries: Sequence[str] = ("torch", "transformers"), after: float = 2.0) -> Iterator[None]:
+    """Print on a terminal, after some seconds, that a large library is being imported: a slow disk takes minutes."""
+    if not output.is_screen(sys.stderr):
+        yield
+        return
+    from threading import Timer
+
+    def tell() -> None:
+        found = [name for name in libraries if getattr(sys.modules.get(name), "__spec__", None)]
+        coming = next((name for name in found if getattr(sys.modules[name].__spec__, "_initializing", False)), None)
+        if coming:
+            output.narrate(f"importing {coming}")
+
+    timer = Timer(after, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _flushed(code: int) -> int:

@@ -12,6 +12,7 @@ from store.index.index_file import IndexFile
 from store.index.merge import merge
 from store.index.segment import IndexPlan, SegmentCoverage, common_path, complete_segments, covered, discard, read_plan
 from store.run.folder import RunFolder
+from store.run.weights import sae_digest
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
         overwrite: replace a features.h5 of other text, or of more text.
 
     Raises:
-        MonosemError: there is nothing to merge, or `partial` or `overwrite` was needed and not given.
+        MonosemError: there is nothing to merge, the segments are of another autoencoder, or `partial` or `overwrite`
+            was needed and not given.
     """
     segments, features = segments_coverage(run.index), features_coverage(run.features)
     if segments is None and features is not None and features.complete:
@@ -103,6 +105,8 @@ def merge_run(run: RunFolder, memory: int, *, partial: bool, overwrite: bool) ->
             f"{run.path} has another index already, of {features.contexts:,} contexts of {features.plan.data}",
             "`overwrite=True` replaces it.",
         )
+    if run.sae.is_file() and segments.plan.sae_digest != sae_digest(run.sae):
+        raise MonosemError(f"{run.index} is the index of another autoencoder than {run.sae}", f"Remove {run.index}.")
     merge(run.index, run.features, memory, partial=partial)
     if segments.complete:
         discard(run.index)

@@ -50,6 +50,7 @@ class OpenIndex:
     def _open_run(cls, run: RunFolder) -> Self:
         if run.features.is_file():
             return cls._open_merged(run)
+        run.check_links()
         found = complete_segments(run.index)
         if not found:
             if run.exists() and run.record().provenance.array:

@@ -232,7 +232,7 @@ class RunFolder:
             if not self.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise MonosemError(f"{self.path} is not empty, and not a run", "Choose another `out`.")
             with owned(self._lock):
-                self._check_links()
+                self.check_links()
                 self._tidy()
                 before, known = self._work(), read_whole(self.run_json) if self.exists() else None
                 try:
@@ -248,8 +248,12 @@ class RunFolder:
                 with suppress(OSError):
                     folder.rmdir()  # as long as it is empty
 
-    def _check_links(self) -> None:
-        """Refuse a folder of the run that is a link to anything but such a folder: work would write there."""
+    def check_links(self) -> None:
+        """Refuse a folder of the run that is a link into a run, or to anything but such a folder: work writes there.
+
+        Raises:
+            MonosemError: there is such a link.
+        """
         parts: dict[Path, tuple[str, ...]] = {
             self.index: ("common.h5",),
             self.checkpoints: ("step-*.h5", "lm"),
@@ -258,7 +262,12 @@ class RunFolder:
             self.model: ("*",),
         }
         for folder, held in parts.items():
-            if folder.is_symlink() and not any(any(folder.glob(name)) for name in held):
+            if not folder.is_symlink():
+                continue
+            target = folder.resolve()
+            if any((above / self.run_json.name).exists() for above in (target, *target.parents[:2])):
+                raise MonosemError(f"{folder} is a link into a run", "Remove the link.")
+            if not any(any(folder.glob(name)) for name in held):
                 raise MonosemError(f"{folder} is a link to a place that holds nothing of a run", "Remove the link.")
 
     def _tidy(self) -> None:

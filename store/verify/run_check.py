@@ -39,7 +39,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json and every sealed file of a run. Reads all of them, whole."""
     sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
-    return [_record(run), *(verify_file(path) for path in sealed if path.exists())]
+    return [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
 
 def verify_file(path: Path) -> Finding:
@@ -125,9 +125,14 @@ def _damage(path: Path) -> Finding:
     return Finding(path, False, detail, damaged, readable)
 
 
-def _record(run: RunFolder) -> Finding:
-    try:
-        run.record()
-    except MonosemError as error:
-        return Finding(run.run_json, False, error.what)
-    return Finding(run.run_json, True, "readable")
+def _record(run: RunFolder) -> list[Finding]:
+    """Check run.json, and that no folder of the run is a link into another one."""
+    findings = []
+    for check, path, good in ((run.record, run.run_json, "readable"), (run.check_links, run.path, "")):
+        try:
+            check()
+        except MonosemError as error:
+            findings.append(Finding(path, False, error.what))
+        else:
+            findings += [Finding(path, True, good)] if good else []
+    return findings

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -232,3 +234,26 @@ def test_closed_streams_discard(runs: Path) -> None:
             ["sh", "-c", script, sys.executable, *arguments], env=clean_environment(MONOSEM_RUNS=str(runs)), cwd=ROOT
         )
         assert done.returncode == code
+
+
+TOLD = threading.Event()
+
+
+def test_an_import_that_takes_long_is_told_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+
+    def narrate(text: str) -> None:
+        lines.append(text)
+        TOLD.set()
+
+    monkeypatch.setattr(frame.output, "is_screen", lambda stream: True)
+    monkeypatch.setattr(frame.output, "narrate", narrate)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wait = f"from tests.cli.test_error_frame import TOLD\nassert TOLD.wait({PATIENCE})\n"
+    (tmp_path / "a_large_library.py").write_text(wait)
+    with frame.imports_told(["a_large_library", "one_that_is_not_imported"], after=0.01):
+        importlib.import_module("a_large_library")
+    assert lines == ["importing a_large_library"]
+    with frame.imports_told(["a_large_library"], after=3600):
+        pass
+    assert len(lines) == 1

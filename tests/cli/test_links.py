@@ -104,3 +104,32 @@ def test_folders_that_are_links_still_work(original: Path, tmp_path: Path, capsy
     assert "a text" in capsys.readouterr().out
     EventLog(RunFolder(tmp_path / "linked").events).rewind(0)
     assert (run / "events.jsonl").is_file()
+
+
+@pytest.mark.parametrize("name", ["index", "checkpoints", "activations"])
+def test_a_folder_that_is_a_link_into_another_run_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, run = (build_sample(tmp_path / one, merged=False, seed=seed).run.path for seed, one in enumerate("ab"))
+    for one in ("checkpoints/step-0.h5", "activations/shard-0.h5"):
+        (other / one).parent.mkdir()
+        (other / one).write_bytes(b"another's")
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).symlink_to(f"../a/{name}")
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    assert monosem(["merge", str(run)]) == 2
+    assert f"{run / name} is a link into a run" in capsys.readouterr().err
+    assert monosem(["verify", str(run)]) == 1
+    assert "is a link into a run" in capsys.readouterr().out
+    assert monosem(["show", str(run), "3"]) == 2
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
+
+
+def test_the_index_of_another_autoencoder_is_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other, run = (build_sample(tmp_path / one, merged=False, seed=seed).run.path for seed, one in enumerate("ab"))
+    shutil.rmtree(run / "index")
+    shutil.move(other / "index", tmp_path / "elsewhere")
+    (run / "index").symlink_to(tmp_path / "elsewhere")
+    assert monosem(["merge", str(run)]) == 2
+    assert f"{run / 'index'} is the index of another autoencoder" in capsys.readouterr().err
+    assert not (run / "features.h5").exists()
