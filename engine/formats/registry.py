@@ -16,7 +16,7 @@ from engine.formats.open_sae import OpenSae
 from engine.formats.openai import OpenAi
 from engine.formats.plain_linear import PlainLinear
 from engine.formats.qwen_scope import QwenScope
-from engine.formats.refused import Refused
+from engine.formats.refusals import Refused
 from engine.formats.saelens import SaeLens
 from engine.formats.sparsify import Sparsify
 from engine.formats.untrusted_files import read_object
