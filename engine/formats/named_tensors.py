@@ -20,7 +20,7 @@ from store.files.errors import MonosemError
 ROLES = ("W_enc", "W_dec", "b_enc", "b_dec", "threshold", "W_skip")
 NEEDED = ("W_enc", "W_dec")
 ARCHITECTURES = ("relu", "topk", "jumprelu")
-"""Those that these tensors are enough for."""
+"""Architectures without further tensors."""
 WAY_IN = "--tensors W_enc=NAME,W_dec=NAME,b_enc=NAME,b_dec=NAME[,threshold=NAME] --arch A --k N"
 SHOWN = 12
 """Tensors to name in a message."""
@@ -28,7 +28,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What the user says of a file: its tensors' names by ours, what computes it, and whether it is a transcoder."""
+    """The user's facts about a file: its tensors' names by ours, its architecture, and whether it is a transcoder."""
 
     tensors: str
     arch: str | None = None
