@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,12 @@ from engine.evaluation.quality import evaluate
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
+from engine.formats.named_tensors import Given
 from engine.formats.registry import found_under, read
 from engine.formats.self_check import EVALUATED, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
+from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import SAMPLE_ROWS
@@ -31,8 +34,9 @@ from store.settings.train import MAX_NORM, TrainSettings
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
-CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm")
+CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm", "before_gain", "skip_transposed")
 """Facts that the user may know better than the file."""
+_OF_LAYER = re.compile(r"layer_?\d")
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
 
@@ -89,10 +93,12 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """Return a name for one of the autoencoders in `path`, from the folders below it: files' own names are generic."""
+    """Return a name for one of the autoencoders in `path`, from the folders below it; files' own names are generic,
+    but for those with a layer in them."""
     folder = one.parent if one.is_file() else one
-    within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
-    return "-".join(within) or folder.absolute().name
+    within = folder.relative_to(path).parts if folder.is_relative_to(path) else (folder.absolute().name,)
+    own = [one.name.partition(".")[0]] if one.is_file() and _OF_LAYER.match(one.name) else []
+    return "-".join([*within, *own]) or folder.absolute().name
 
 
 def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Progress) -> Imported:
@@ -111,17 +117,29 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
-    foreign = read(path)
+    foreign = read(path, _given(asked))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
-    made = folded(foreign)
     subject = _opened(foreign, asked, progress)
     spec = _spec(foreign, subject, asked)
     settings = replace(subject.settings, layer=spec.layer, site=spec.site)
     settings = replace(settings, layer_out=spec.layer_out, site_out=spec.site_out)
     subject = subject.on(settings)
+    site = subject.site()
+    if site.name == "mlp_in" and (asked.check or foreign.conventions.before_gain):
+        foreign = replace(foreign, gain=gain_before(subject.lm, site.module))
+    made = folded(foreign)
     found = _checked(foreign, made, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
     return Imported(run, foreign, spec, made.steps, found.check if found else None)
+
+
+def _given(asked: ImportSettings) -> Given | None:
+    """Return what the user says of the tensors of a file of no known format."""
+    if asked.tensors is None:
+        if asked.arch is not None or asked.k is not None:
+            raise MonosemError("`arch` and `k` go with `tensors`", "Known formats state theirs.")
+        return None
+    return Given(tensors=asked.tensors, arch=asked.arch, k=asked.k, transcodes=asked.site_out is not None)
 
 
 def _listed(names: list[str]) -> str:
@@ -247,7 +265,7 @@ def _checked(foreign: Foreign, made: Folded, subject: Subject, asked: ImportSett
     sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
-    rows = captured(subject.lm, [*sites, *own[1:]], batches)
+    rows = captured(subject.lm, [*sites, *own[1:]], batches, foreign.first_positions)
     given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
     stated = replace(foreign.stated, **given)
     target = rows[len(sites)] if own[1:] else None

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -123,8 +124,10 @@ def _tensor(site: Site) -> tuple[str, int | None]:
 
 
 @torch.no_grad()
-def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[ContextBatch]) -> list[SiteActs]:
-    """Return the activations of every site over some contexts, without padding."""
+def captured(
+    lm: LanguageModel, sites: Sequence[Site], batches: Iterator[ContextBatch], first_positions: int = 0
+) -> list[SiteActs]:
+    """Return the activations of every site over some contexts, without padding; first positions do not count."""
     parts: list[list[Tensor]] = [[] for _ in sites]
     counted: list[Tensor] = []
     for batch in batches:
@@ -132,7 +135,8 @@ def captured(lm: LanguageModel, sites: Sequence[Site], batches: Iterator[Context
         real_BT = torch.from_numpy(batch.mask_BT).to(lm.device)
         for part, acts_BTD in zip(parts, capture_all(lm, sites, tokens_BT, mask_BT), strict=True):
             part.append(acts_BTD[real_BT].float())
-        counted.append(torch.from_numpy(batch.counted_BT).to(lm.device)[real_BT])
+        counted_BT = batch.counted_BT & (np.arange(batch.counted_BT.shape[1]) >= first_positions)
+        counted.append(torch.from_numpy(counted_BT).to(lm.device)[real_BT])
     counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
     return [SiteActs(torch.cat(part) if part else torch.zeros(0, 1), counted_N) for part in parts]
 
