@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,7 +57,7 @@ def source(
     if request.param == "merged":
         (folder / "features.h5").hardlink_to(path)
     else:
-        (folder / "index").symlink_to(path)
+        shutil.copytree(path, folder / "index")
     with FeatureStore.open(folder) as store:
         yield FilterSource(store, NOTES)
 
