@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +73,7 @@ def _holds_tensors(state: Mapping[str, Any]) -> bool:
 def _shapes(path: Path, _changed: int, _size: int) -> Mapping[str, Shape]:
     try:
         held = _headers(path)
-    except (OSError, SafetensorError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
+    except (OSError, SafetensorError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, RuntimeError):
         return {}
     return {name: tuple(one.shape) for name, one in unwrapped(held).items() if isinstance(one, Tensor)}
 
@@ -93,7 +94,8 @@ def _headers(path: Path) -> dict[str, Any]:
         return found
     try:
         with warnings.catch_warnings(action="ignore"):  # about pickle protocols
-            value = torch.load(path, map_location="meta", weights_only=True)
+            is_zip = zipfile.is_zipfile(path)  # mapped: gigabytes stay unread
+            value = torch.load(path, map_location="meta", mmap=is_zip, weights_only=True)
     except Exception:  # torch raises almost anything; reading the file gives the error that says what
         return {}
     return dict(value) if isinstance(value, Mapping) else {}
