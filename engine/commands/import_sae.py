@@ -14,13 +14,15 @@ from engine.evaluation.quality import evaluate
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
+from engine.formats.published_figures import with_figures_beside
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import EVALUATED, SelfCheck, as_sae, captured, checked, chosen, places_to_try
+from engine.formats.self_check import EVALUATED, Place, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import SAMPLE_ROWS
+from engine.sae.base import Sae
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
 from store.run.ordinary import save_limits
@@ -31,7 +33,7 @@ from store.settings.train import MAX_NORM, TrainSettings
 
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
-CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm")
+CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm", "before_gain", "skip_transposed")
 """Facts that the user may know better than the file."""
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
@@ -111,15 +113,16 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
-    foreign = read(path)
+    foreign = with_figures_beside(read(path))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
     made = folded(foreign)
     subject = _opened(foreign, asked, progress)
-    spec = _spec(foreign, subject, asked)
+    spec = replace(_spec(foreign, subject, asked), arch=made.arch)
     settings = replace(subject.settings, layer=spec.layer, site=spec.site)
     settings = replace(settings, layer_out=spec.layer_out, site_out=spec.site_out)
     subject = subject.on(settings)
-    found = _checked(foreign, made, subject, asked, progress) if asked.check else None
+    sae = as_sae(foreign, made, subject.lm.device)  # before anything is written: it must open again
+    found = _checked(foreign, sae, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
     return Imported(run, foreign, spec, made.steps, found.check if found else None)
 
@@ -241,23 +244,34 @@ class _Found(NamedTuple):
     ordinary: OrdinaryTokens
 
 
-def _checked(foreign: Foreign, made: Folded, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
-    tokens = asked.tokens
-    own = subject.sites()
-    sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
+def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
+    tokens, (site, *targets) = asked.tokens, subject.sites()
+    own, named = Place(site, *targets), _named_places(foreign, subject.lm)
+    places = places_to_try(subject.lm, own, tokens, named)
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
-    rows = captured(subject.lm, [*sites, *own[1:]], batches)
+    rows = captured(subject.lm, places, batches, foreign.first_positions)
     given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
-    stated = replace(foreign.stated, **given)
-    target = rows[len(sites)] if own[1:] else None
-    ordinary = OrdinaryTokens.measured(
-        chosen(rows[0], target)[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM
-    )
-    sae = as_sae(foreign, made, subject.lm.device)
+    stated = replace(foreign.stated, **given, **({"nominal": False} if "l0" in given else {}))
+    ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
     evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
-    check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
+    progress.say(f"checking: {len(places)} places and the usual mistakes")
+    check = checked(foreign, places, rows, subject.corpus.spec, stated, named, ordinary)
     return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
+
+
+def _named_places(foreign: Foreign, lm: LanguageModel) -> list[Place]:
+    """Return the places that the file names and the model has."""
+    found = []
+    for hook in (foreign.hook, *foreign.places):
+        try:
+            if hook:
+                found.append(
+                    Place(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
+                )
+        except MonosemError:
+            continue
+    return found
 
 
 def _write(

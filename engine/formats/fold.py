@@ -3,7 +3,8 @@
 The source computes z = W_encᵀ(s · C x - σ b_dec) + b_enc and x̂ = (W_decᵀ f + b_dec) / t. We compute z = W'ᵀ(x - c) +
 b', with c = b_dec' (0 in a transcoder), and x̂ = W_dec'ᵀ f + b_dec'. So W' = s C W_enc, W_dec' = W_dec / t, b_dec' =
 b_dec / t, b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c, W_skip' = W_skip / t. Sums over inputs are in float64. Activations keep
-the source's units. With a token norm, x and x̂ are the normalised ones: weights cannot express that.
+the source's units. With a token norm, x and x̂ are the normalised ones: weights cannot express that. What reads a norm's
+output before its gain g reads x ⊘ g of ours: the rows of W_enc and the columns of W_skip are divided by g first.
 
 Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 """
@@ -21,6 +22,8 @@ from store.files.errors import MonosemError
 
 ROWS = 256
 """Rows of a matrix multiplied at once."""
+LEAST_GAIN = 1e-3
+"""Least gain of a norm, relative to its median, by which weights may be divided."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Folded:
     """float32, by the names of engine.sae."""
     steps: tuple[str, ...]
     """Foldings applied, one sentence each."""
+    arch: str
+    """The architecture that computes it."""
     token_norm: TokenNorm = "none"
     """The per-token normalisation that remains."""
 
@@ -39,7 +44,8 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
     """Return the tensors with which our architecture computes what the source computes.
 
     Raises:
-        MonosemError: it normalises centred tokens by their lengths, which differ from those of the stream.
+        MonosemError: it normalises centred tokens by their lengths, which differ from those of the stream, or reads a
+            norm before its gain where that is unknown or near 0.
     """
     how = conventions or foreign.conventions
     if how.token_norm == "rms_norm" and how.centred:
@@ -48,7 +54,7 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
             "If its model was not rewritten by TransformerLens, use `centred=False`.",
         )
     t = dict(foreign.tensors)
-    steps = _fold_norms(how, t)
+    steps = _fold_gain(foreign, how, t) + _fold_norms(how, t)
     W_enc, b_dec = t["W_enc"], t["b_dec"].double()
     read = W_enc - W_enc.mean(0, dtype=torch.float64).float() if how.centred else W_enc
     new_enc = read if how.input_scale == 1 else read * how.input_scale
@@ -69,8 +75,10 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
         t["W_skip"] = t["W_skip"] / how.output_scale
     if foreign.d_out is not None:
         t["b_in"] = centre
+    # One threshold for all features became one for each: that is a JumpReLU.
+    by_feature = "threshold" in t and t["threshold"].shape != foreign.tensors["threshold"].shape
     tensors = {name: tensor.float().contiguous() for name, tensor in t.items()}
-    return Folded(tensors, tuple(steps), how.token_norm)
+    return Folded(tensors, tuple(steps), "jumprelu" if by_feature else foreign.arch, how.token_norm)
 
 
 def _shifts(foreign: Foreign, how: Conventions) -> bool:
@@ -87,6 +95,32 @@ def _product(vector_D: Tensor, matrix_DF: Tensor) -> Tensor:
         rows = slice(start, start + ROWS)
         total_F += vector_D[rows].double() @ matrix_DF[rows].double()
     return total_F
+
+
+def _fold_gain(foreign: Foreign, how: Conventions, t: dict[str, Tensor]) -> list[str]:
+    """Turn the skip connection round and divide what reads x by the norm's gain, in place; return what was done."""
+    steps = []
+    if how.skip_transposed and "W_skip" in t:
+        t["W_skip"] = t["W_skip"].mT
+        steps.append("skip connection transposed")
+    if not how.before_gain:
+        return steps
+    if foreign.gain is None:
+        raise MonosemError(
+            f"{foreign.source} reads a norm before its gain, and its place does not follow a norm that has only a gain",
+            "Give its `site` and `layer`, or `before_gain=False` if it reads what the MLP reads.",
+        )
+    gain_D = foreign.gain.cpu()
+    low = gain_D.abs() < LEAST_GAIN * gain_D.abs().median()
+    if bool(low.any()):
+        raise MonosemError(
+            f"{foreign.source} reads a norm before its gain, which is near 0 in {int(low.sum())} of {len(gain_D)} "
+            "dimensions: what it reads there cannot be computed from what the MLP reads",
+        )
+    t["W_enc"] = t["W_enc"] / gain_D[:, None]
+    if "W_skip" in t:
+        t["W_skip"] = t["W_skip"] / gain_D
+    return [*steps, "the source reads the norm's output before its gain: W_enc divided by the gain"]
 
 
 def _fold_norms(how: Conventions, t: dict[str, Tensor]) -> list[str]:

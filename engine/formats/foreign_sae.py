@@ -38,6 +38,10 @@ class Conventions:
     """Whether C subtracts each input's mean over its width, as in models rewritten by TransformerLens."""
     token_norm: TokenNorm = "none"
     """Normalisation of each token."""
+    before_gain: bool = False
+    """Whether x is what a norm returns before it multiplies by its weights; our sites lie after that."""
+    skip_transposed: bool = False
+    """Whether the skip connection is W_skipᵀ x, with W_skip as it was read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class Stated:
 
     explained_variance: float | None = None
     l0: float | None = None
+    nominal: bool = False
+    """Whether l0 is a target or an average of the training: something to show, not to judge by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,12 @@ class Foreign:
     """The input site's name in the source; empty if unnamed."""
     hook_out: str = ""
     """The output site's name of a transcoder."""
+    places: tuple[str, ...] = ()
+    """Names of other places that its input is said to be at, in the source or in libraries that read it."""
+    gain: Tensor | None = None
+    """g [D], by which the model's norm multiplies what is read; set once the model is open, where there is one."""
+    first_positions: int = 0
+    """First positions of a context that its training left out, BOS among them; 0 for BOS alone."""
     context: int | None = None
     """Tokens per context in its training."""
     data: str = ""

@@ -37,3 +37,5 @@ class ImportSettings(ReopenSettings):
     token_norm: Literal["none", "layer_norm", "rms_norm"] | None = setting(
         None, "none, layer_norm, rms_norm: how every token is normalised by itself", "HOW"
     )
+    before_gain: bool | None = setting(None, "Whether it read a norm's output before the norm's gain")
+    skip_transposed: bool | None = setting(None, "Whether its skip connection is to be transposed")
