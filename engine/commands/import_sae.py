@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from engine.formats.registry import found_under, read
 from engine.formats.self_check import EVALUATED, Place, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
+from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import SAMPLE_ROWS
@@ -35,6 +37,7 @@ COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
 CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm", "before_gain", "skip_transposed")
 """Facts that the user may know better than the file."""
+_OF_LAYER = re.compile(r"layer_?\d")
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
 
@@ -91,10 +94,12 @@ def choose(path: Path, part: str | None, *, everything: bool) -> list[Path]:
 
 
 def name_of(one: Path, path: Path) -> str:
-    """Return a name for one of the autoencoders in `path`, from the folders below it: files' own names are generic."""
+    """Return a name for one of the autoencoders in `path`, from the folders below it; files' own names are generic,
+    but for those with a layer in them."""
     folder = one.parent if one.is_file() else one
-    within = folder.relative_to(path).parts if folder.is_relative_to(path) else ()
-    return "-".join(within) or folder.absolute().name
+    within = folder.relative_to(path).parts if folder.is_relative_to(path) else (folder.absolute().name,)
+    own = [one.name.partition(".")[0]] if one.is_file() and _OF_LAYER.match(one.name) else []
+    return "-".join([*within, *own]) or folder.absolute().name
 
 
 def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Progress) -> Imported:
@@ -115,12 +120,16 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     asked = pinned(asked)
     foreign = with_figures_beside(read(path))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
-    made = folded(foreign)
     subject = _opened(foreign, asked, progress)
-    spec = replace(_spec(foreign, subject, asked), arch=made.arch)
+    spec = _spec(foreign, subject, asked)
     settings = replace(subject.settings, layer=spec.layer, site=spec.site)
     settings = replace(settings, layer_out=spec.layer_out, site_out=spec.site_out)
     subject = subject.on(settings)
+    site = subject.site()
+    if site.name == "mlp_in" and (asked.check or foreign.conventions.before_gain):
+        foreign = replace(foreign, gain=gain_before(subject.lm, site.module))
+    made = folded(foreign)
+    spec = replace(spec, arch=made.arch)
     sae = as_sae(foreign, made, subject.lm.device)  # before anything is written: it must open again
     found = _checked(foreign, sae, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)

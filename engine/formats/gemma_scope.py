@@ -1,7 +1,9 @@
 """Gemma Scope: params.npz in layer_N/width_W/average_l0_X.
 
 JumpReLU with a threshold per feature, b_dec not subtracted from the input. Only the names of repository and folders
-give model and site. (Lieberum et al. 2024, arXiv 2408.05147; pretrained_sae_loaders.py of SAELens: gemma_2_*)
+give model and site. Transcoders read the output of the norm before the MLP before its gain, which was folded into the
+model they were trained on. (Lieberum et al. 2024, arXiv 2408.05147v2, p. 18; README of
+google/gemma-scope-2b-pt-transcoders)
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _HOOKS = {
     "res": ("blocks.{}.hook_resid_post", ""),
     "mlp": ("blocks.{}.hook_mlp_out", ""),
     "att": ("blocks.{}.attn.hook_z", ""),
-    "transcoders": ("mlp_in_layer_{}", "blocks.{}.hook_mlp_out"),
+    "transcoders": ("blocks.{}.ln2.hook_normalized", "blocks.{}.hook_mlp_out"),
 }
 
 
@@ -55,12 +57,14 @@ class GemmaScope:
             arch="jumprelu",
             tensors=found,
             d_out=len(found["b_dec"]) if kind == "transcoders" else None,
-            conventions=Conventions(subtracts_b_dec=False, input_scale=scale, output_scale=scale),
+            conventions=Conventions(
+                subtracts_b_dec=False, input_scale=scale, output_scale=scale, before_gain=kind == "transcoders"
+            ),
             model=model,
             hook=hook if layer or embedding else "",
             hook_out=hook_out,
             context=1024,
             bos="BOS was prepended, and left out of training",
-            stated=Stated(l0=float(l0[1]) if l0 else None),
+            stated=Stated(l0=float(l0[1]) if l0 else None, nominal=True),
             notes=("Gemma's embeddings are read after their factor √d_model: folded into W_enc",) if embedding else (),
         )

@@ -1,4 +1,7 @@
-"""Llama Scope: hyperparams.json, checkpoints/final.safetensors; Llamascopium: config.json, sae_weights.safetensors.
+"""Llama Scope, Llama Scope R1 and Llamascopium.
+
+Llama Scope has hyperparams.json and checkpoints/final.safetensors, the others config.json and sae_weights.safetensors;
+R1 has the older names of tensors.
 
 Inputs are scaled to a mean length of √d_model and outputs back; thresholds apply to pre-activations of scaled inputs,
 times the decoder rows' lengths with `sparsity_include_decoder_norm`. b_dec is not subtracted from the input unless
@@ -28,10 +31,17 @@ from engine.formats.untrusted_files import (
 )
 from store.files.errors import MonosemError
 
+WEIGHTS = "sae_weights.safetensors"
 _NORM = "dataset_average_activation_norm"
 _OLD = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight", "b_dec": "decoder.bias"}
 _NEW = {"W_enc": "W_E", "b_enc": "b_E", "W_dec": "W_D", "b_dec": "b_D"}
-_LOG_THRESHOLD = "activation_function.log_jumprelu_threshold"
+_LOG_THRESHOLDS = ("activation_function.log_jumprelu_threshold", "log_jumprelu_threshold")
+_R1 = ("Llama-Scope-R1-Distill", "deepseek-ai/DeepSeek-R1-Distill-Llama-8B")
+"""A part of the path of Llama Scope R1's files, which name no model, and the model."""
+_UNSCALED = (
+    "it was trained on inputs scaled to a mean length of √d_in, without giving the factor or whether weights contain "
+    "it: set it with --input-scale X"
+)
 
 
 class LlamaScope:
@@ -40,8 +50,10 @@ class LlamaScope:
     name = "Llama Scope"
 
     def recognise(self, path: Path) -> bool:
-        """Recognise hyperparams.json, or a config.json with `sae_type`."""
-        return is_object_with(path / "hyperparams.json", "d_model") or is_object_with(path / "config.json", "sae_type")
+        """Recognise hyperparams.json, or a config.json with `sae_type` or a hook point beside sae_weights."""
+        if is_object_with(path / "hyperparams.json", "d_model") or is_object_with(path / "config.json", "sae_type"):
+            return True
+        return (path / WEIGHTS).is_file() and is_object_with(path / "config.json", "hook_point_in")
 
     def read(self, path: Path) -> Foreign:
         """Read a folder."""
@@ -51,7 +63,8 @@ class LlamaScope:
         _refuse(config, path)
         weights, state = _state(path)
         tensors = _ours(state, weights)
-        act_fn = words(config, "act_fn") or ("jumprelu" if "jump_relu_threshold" in config else "relu")
+        jumps = "jump_relu_threshold" in config or any(name in state for name in _LOG_THRESHOLDS)
+        act_fn = words(config, "act_fn") or ("jumprelu" if jumps else "relu")
         if act_fn == "jumprelu":
             tensors["threshold"] = _threshold(config, state, tensors["b_enc"], file)
         hook, hook_out = words(config, "hook_point_in"), words(config, "hook_point_out")
@@ -60,10 +73,12 @@ class LlamaScope:
         if arch == "jumprelu":
             tensors.setdefault("threshold", torch.zeros_like(tensors["b_enc"]))
         found = sound(tensors, weights)
+        how = words(config, "norm_activation")
+        is_r1 = not older and _R1[0] in path.absolute().as_posix()
         scale, scale_out = _scales(config, state, hook, hook_out or hook, file)
         k = int(number(config, "top_k", file)) if arch == "topk" else None
         return Foreign(
-            format="Llama Scope" if older else "Llamascopium",
+            format="Llama Scope" if older else "Llama Scope R1" if is_r1 else "Llamascopium",
             source=str(path),
             arch=arch,
             tensors=found,
@@ -75,12 +90,13 @@ class LlamaScope:
                 output_scale=scale_out,
                 by_norm="selection" if config.get("sparsity_include_decoder_norm") and arch != "relu" else "none",
             ),
-            model="meta-llama/Llama-3.1-8B" if older else words(config, "model_name"),
+            model="meta-llama/Llama-3.1-8B" if older else words(config, "model_name") or (_R1[1] if is_r1 else ""),
             hook=hook,
             hook_out=hook_out if transcodes else "",
             context=1024,
             bos="BOS was prepended",
-            stated=Stated(l0=None if k is None else float(k)),
+            stated=Stated(l0=None if k is None else float(k), nominal=True),
+            notes=(_UNSCALED,) if scale == 1 and (is_r1 or how == "dataset-wise") and how != "inference" else (),
         )
 
 
@@ -103,7 +119,7 @@ def _refuse(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _state(path: Path) -> tuple[Path, dict[str, Any]]:
-    for name in ("sae_weights.safetensors", "checkpoints/pruned.safetensors", "checkpoints/final.safetensors"):
+    for name in (WEIGHTS, "checkpoints/pruned.safetensors", "checkpoints/final.safetensors"):
         if (path / name).is_file():
             return path / name, dict(read_safetensors(path / name))
     if (path / "sae_weights.pt").is_file():
@@ -127,16 +143,17 @@ def _ours(state: Mapping[str, Any], weights: Path) -> dict[str, Tensor]:
 
 
 def _threshold(config: Mapping[str, Any], state: Mapping[str, Any], like_F: Tensor, file: Path) -> Tensor:
-    if isinstance(state.get(_LOG_THRESHOLD), Tensor):
-        log_F: Tensor = state[_LOG_THRESHOLD]
-        return log_F.float().exp()
+    for name in _LOG_THRESHOLDS:
+        if isinstance(state.get(name), Tensor):
+            log_F: Tensor = state[name]
+            return log_F.float().exp()
     return torch.full(like_F.shape, number(config, "jump_relu_threshold", file))
 
 
 def _scales(
     config: Mapping[str, Any], state: Mapping[str, Any], hook: str, hook_out: str, file: Path
 ) -> tuple[float, float]:
-    """Return √d_model over the mean lengths of inputs and of outputs."""
+    """Return √d_model over the mean lengths of inputs and of outputs; 1 where the files do not give them."""
     if words(config, "norm_activation") != "dataset-wise" and _NORM not in config:
         return 1.0, 1.0
     root, kept = math.sqrt(number(config, "d_model", file)), config.get(_NORM)
@@ -144,5 +161,5 @@ def _scales(
         return root / number(kept, "in", file), root / number(kept, "out" if "out" in kept else "in", file)
     lengths = [state.get(f"{_NORM}.{one}") for one in (hook, hook_out)]
     if not all(isinstance(one, Tensor) and one.numel() == 1 and float(one) > 0 for one in lengths):
-        raise MonosemError(f"{file.parent} scales its inputs dataset-wise and does not give the factor")
+        return 1.0, 1.0  # noted, and tried by the self-check
     return root / float(lengths[0]), root / float(lengths[1])  # type: ignore[arg-type]

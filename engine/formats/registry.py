@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.formats.circuit_tracer import CircuitTracer
 from engine.formats.dictionary_learning import DictionaryLearning
 from engine.formats.foreign_sae import Foreign, Importer
 from engine.formats.gemma_scope import GemmaScope
+from engine.formats.gemma_scope_2 import GemmaScope2
 from engine.formats.llama_scope import LlamaScope
 from engine.formats.openai import OpenAi
+from engine.formats.qwen_scope import QwenScope
 from engine.formats.saelens import SaeLens
 from engine.formats.sparsify import Sparsify
 from engine.formats.untrusted_files import read_object
 from store.files.errors import MonosemError
 
-IMPORTERS: tuple[Importer, ...] = (SaeLens(), Sparsify(), LlamaScope(), DictionaryLearning(), GemmaScope(), OpenAi())
+IMPORTERS: tuple[Importer, ...] = (
+    SaeLens(),
+    Sparsify(),
+    LlamaScope(),
+    DictionaryLearning(),
+    GemmaScope(),
+    GemmaScope2(),
+    QwenScope(),
+    CircuitTracer(),
+    OpenAi(),
+)
 CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
 """Configuration files next to weights."""
 DEPTH = 5

@@ -26,6 +26,7 @@ from engine.formats.readings import usual_mistakes
 from engine.formats.verdict import ALL_POSITIONS, Kind, Trial, verdict
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
+from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, block_of, resolve_site
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
@@ -77,6 +78,8 @@ class SiteActs(NamedTuple):
     acts_ND: Tensor
     """What is read, with a transcoder's target beside it."""
     counted_N: Tensor
+    gain: Tensor | None = None
+    """g [D] of the norm before it, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,11 @@ def captured(
     counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
     acts = {site: torch.cat(part) if part else torch.zeros(0, 1) for site, part in zip(sites, parts, strict=True)}
     return [
-        SiteActs(acts[site] if target is None else torch.cat([acts[site], acts[target]], 1), counted_N)
+        SiteActs(
+            acts[site] if target is None else torch.cat([acts[site], acts[target]], 1),
+            counted_N,
+            gain_before(lm, site.module) if site.name == "mlp_in" else None,
+        )
         for site, target in places
     ]
 
@@ -226,7 +233,8 @@ def checked(
     for place, acts in zip(places[1:], rows[1:], strict=True):
         wrong = "wrong layer" if _names(place) == _names(places[0]) else "wrong site"
         reading = f"{wrong}, {place.title} fits"
-        attempts.append(_Attempt(reading, how, place.flags, acts, place.title, place in named))
+        there = replace(how, before_gain=how.before_gain and acts.gain is not None)
+        attempts.append(_Attempt(reading, there, place.flags, acts, place.title, place in named))
     trials = [
         _trial(foreign, _Attempt("as read", how, "", first), counted, ordinary),
         *_tried(foreign, attempts, ordinary),
@@ -247,6 +255,7 @@ def _names(place: Place) -> list[str]:
 
 def _tried(foreign: Foreign, attempts: Sequence[_Attempt], ordinary: OrdinaryTokens | None) -> list[Trial]:
     """Return the trials; of many with a large dictionary, only the best on a few tokens are measured on all."""
+    attempts = [one for one in attempts if _can_be_folded(foreign, one)]
     tokens = [int(one.rows.counted_N.sum()) for one in attempts]
     if sum(tokens) * foreign.d_in * foreign.d_sae <= MOST_PRODUCTS:
         return [_trial(foreign, one, n, ordinary) for one, n in zip(attempts, tokens, strict=True)]
@@ -257,6 +266,22 @@ def _tried(foreign: Foreign, attempts: Sequence[_Attempt], ordinary: OrdinaryTok
     return trials
 
 
+def _can_be_folded(foreign: Foreign, attempt: _Attempt) -> bool:
+    """Return whether weights can express a reading: not where a norm's gain is near 0."""
+    if not attempt.conventions.before_gain:
+        return True
+    try:
+        folded(_there(foreign, attempt), attempt.conventions)
+    except MonosemError:
+        return False
+    return True
+
+
+def _there(foreign: Foreign, attempt: _Attempt) -> Foreign:
+    gain = attempt.rows.gain
+    return foreign if gain is None else replace(foreign, gain=gain)
+
+
 def chosen(rows: SiteActs) -> Tensor:
     """Return the counted rows of a place."""
     return rows.acts_ND[rows.counted_N]
@@ -264,7 +289,7 @@ def chosen(rows: SiteActs) -> Tensor:
 
 def _trial(foreign: Foreign, attempt: _Attempt, tokens: int, ordinary: OrdinaryTokens | None = None) -> Trial:
     rows_ND = chosen(attempt.rows)[:tokens]
-    sae = as_sae(foreign, folded(foreign, attempt.conventions), rows_ND.device)
+    sae = as_sae(foreign, folded(_there(foreign, attempt), attempt.conventions), rows_ND.device)
     found = evaluate_rows([rows_ND], sae, "the check's text", "all", None if attempt.place else ordinary)
     return Trial(
         attempt.reading,

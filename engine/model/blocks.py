@@ -83,7 +83,7 @@ class Event:
 
     def reads(self, other: Event) -> bool:
         """Return whether it was given what another returned, unchanged."""
-        return _same(self.given, other.output) and self.given_version == other.output_version
+        return same_memory(self.given, other.output) and self.given_version == other.output_version
 
 
 class Reached(BaseException):
@@ -202,7 +202,7 @@ def _events(lm: LanguageModel, path: str) -> list[Event]:
     return done
 
 
-def _same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+def same_memory(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
     """Return whether two tensors are the same memory: one, or one a view of all of the other."""
     if one is None or other is None or one.numel() != other.numel():
         return False
@@ -307,13 +307,13 @@ class _Reading:
 
     def _adds_itself(self, part: Event, stream: torch.Tensor | None) -> bool:
         """Return whether a part is given the stream beside what it reads, to add to it."""
-        return any(_same(one, stream) for one in part.inputs if one is not part.given)
+        return any(same_memory(one, stream) for one in part.inputs if one is not part.given)
 
     def _middle(self, mixer: Event, mlp: Event | None, inside: bool) -> Event | None:
         """Return the part that reads the stream between attention and MLP; None where they run side by side."""
         between = self._after(mixer)
         for part in between[: between.index(mlp) + 1] if mlp is not None else []:
-            if _role(part) not in ("norm", "mlp") or _same(part.given, self.whole.given):
+            if _role(part) not in ("norm", "mlp") or same_memory(part.given, self.whole.given):
                 continue
             if part.reads(mixer) if inside else not any(part.reads(other) for other in self.parts):
                 return part
@@ -321,7 +321,7 @@ class _Reading:
 
     def _siblings(self, mlp: Event) -> list[Event]:
         """Return the other MLPs that read the same."""
-        return [part for part in self.mlps if part is not mlp and _same(part.given, mlp.given)]
+        return [part for part in self.mlps if part is not mlp and same_memory(part.given, mlp.given)]
 
     def _tail(self, mlp: Event, middle: Event | None) -> Event | None:
         """Return the module whose output the MLP's result is, before what follows the MLP."""

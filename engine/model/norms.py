@@ -9,14 +9,16 @@ Shapes: N vectors, F features, M width of the stream.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.model.blocks import blocks_path
+from engine.model.blocks import Reached, blocks_path, hidden_in, run_few_tokens, same_memory, tensor_in
 from engine.model.language_model import LanguageModel
 from store.files.errors import MonosemError
 
@@ -66,6 +68,35 @@ def norm_at(lm: LanguageModel, path: str, width: int) -> Norm | None:
             if multiplier_M.shape == (width,) and float(off_N.norm(dim=1).max()) <= NEAR:
                 return norm
     return None
+
+
+def gain_before(lm: LanguageModel, path: str) -> Tensor | None:
+    """Return the gain [M] of the RMSNorm whose output a module reads; None where it reads something else."""
+    block, _, _ = path.rpartition(".")
+    lm.load([block])
+    returned: dict[str, Tensor | None] = {}
+    read: list[Tensor | None] = []
+    with ExitStack() as hooks:
+        for name, part in lm.network.get_submodule(block).named_children():
+            full = f"{block}.{name}"
+
+            def after(_part: nn.Module, _args: Any, output: Any, full: str = full) -> None:
+                returned[full] = tensor_in(output)
+
+            hooks.enter_context(part.register_forward_hook(after))
+
+        def before(_part: nn.Module, args: Any, kwargs: Any) -> None:
+            read.append(hidden_in(args, kwargs))
+            raise Reached
+
+        hooks.enter_context(lm.network.get_submodule(path).register_forward_pre_hook(before, with_kwargs=True))
+        run_few_tokens(lm)
+    held = read[0] if read else None
+    source = next((name for name, one in returned.items() if same_memory(one, held)), None)
+    if held is None or source is None or getattr(lm.network.get_submodule(source), "bias", None) is not None:
+        return None
+    norm = norm_at(lm, source, held.shape[-1])
+    return None if norm is None or norm.centred else norm.multiplier_M
 
 
 def final_norm(lm: LanguageModel) -> Norm | None:
