@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from engine.formats.dictionary_learning import LAYOUTS
 from engine.formats.hook_names import hook_of_site
-from engine.formats.saelens import TOKEN_NORMS
+from engine.formats.saelens import SIGNED, TOKEN_NORMS, signed_as_two
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights
@@ -58,6 +59,8 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
     sae, t = _opened(run)
     transcodes = spec.d_out is not None
     theirs = LENS.get(spec.arch, "jumprelu")
+    if run.record().config.get("import", {}).get(SIGNED) and theirs == "topk":
+        spec, t, theirs = replace(spec, d_sae=spec.d_sae // 2), _signed(t, run), "abstopk"
     if transcodes and theirs == "topk":
         raise MonosemError("SAELens has no TopK transcoder", "Those with thresholds can be exported; sparsify has one.")
     config: dict[str, Any] = {
@@ -80,12 +83,27 @@ def to_saelens(run: RunFolder, out: Path) -> list[Path]:
             "exported_by": "monosem",
         },
     }
-    config |= {"k": sae.settings.needed_k(), "rescale_acts_by_decoder_norm": False} if theirs == "topk" else {}
+    config |= (
+        {"k": sae.settings.needed_k(), "rescale_acts_by_decoder_norm": False} if theirs in ("topk", "abstopk") else {}
+    )
     if transcodes:
         config["d_out"] = spec.d_out
         config["metadata"]["hook_name_out"] = hook_of_site(spec.site_out, spec.layer_out)
     tensors = _lens_tensors(theirs, spec, t)
     return [_tensors(out / "sae_weights.safetensors", tensors), _json(out / "cfg.json", config)]
+
+
+def _signed(t: Mapping[str, Tensor], run: RunFolder) -> dict[str, Tensor]:
+    """Put the two features of each signed latent together again.
+
+    Raises:
+        MonosemError: they are no longer the negatives of each other.
+    """
+    half = len(t["b_enc"]) // 2
+    one = {name: t[name][..., :half] for name in ("W_enc", "b_enc")} | {"W_dec": t["W_dec"][:half]}
+    if not all(torch.equal(value, t[name]) for name, value in signed_as_two(one).items()):
+        raise MonosemError(f"{run.path} has signed latents whose two features are not each other's negatives")
+    return {**t, **one}
 
 
 def _lens_tensors(theirs: str, spec: SaeSpec, t: Mapping[str, Tensor]) -> dict[str, Tensor]:

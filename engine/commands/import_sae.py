@@ -15,6 +15,7 @@ from engine.evaluation.quality import evaluate
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
+from engine.formats.named_tensors import Given
 from engine.formats.published_figures import with_figures_beside
 from engine.formats.registry import found_under, read
 from engine.formats.self_check import EVALUATED, Place, SelfCheck, as_sae, captured, checked, chosen, places_to_try
@@ -118,7 +119,7 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
-    foreign = with_figures_beside(read(path))
+    foreign = with_figures_beside(read(path, _given(asked)))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
     subject = _opened(foreign, asked, progress)
     spec = _spec(foreign, subject, asked)
@@ -134,6 +135,15 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     found = _checked(foreign, sae, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
     return Imported(run, foreign, spec, made.steps, found.check if found else None)
+
+
+def _given(asked: ImportSettings) -> Given | None:
+    """Return what the user says of the tensors of a file of no known format."""
+    if asked.tensors is None:
+        if asked.arch is not None or asked.k is not None:
+            raise MonosemError("`arch` and `k` go with `tensors`", "Known formats state theirs.")
+        return None
+    return Given(tensors=asked.tensors, arch=asked.arch, k=asked.k, transcodes=asked.site_out is not None)
 
 
 def _listed(names: list[str]) -> str:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
-from engine.formats.untrusted_files import need, read_object, read_torch, sound, words
+from engine.formats.tensor_file import read_tensors, shapes_of
+from engine.formats.untrusted_files import need, read_object, sound, words
 from store.files.errors import MonosemError
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
@@ -49,6 +50,8 @@ LAYOUTS = {
     ),
 }
 
+EITHER = "AutoEncoderTopK or BatchTopKSAE"
+
 
 class DictionaryLearning:
     """Reads dictionary_learning's files."""
@@ -56,15 +59,17 @@ class DictionaryLearning:
     name = "dictionary_learning"
 
     def recognise(self, path: Path) -> bool:
-        """Recognise ae.pt, or a folder with it."""
-        return (path.name == WEIGHTS and path.is_file()) or (path / WEIGHTS).is_file()
+        """Recognise ae.pt, a folder with it, or a file with the tensors of one of its classes."""
+        if path.is_dir():
+            return (path / WEIGHTS).is_file()
+        return (path.name == WEIGHTS and path.is_file()) or bool(class_by_names(set(shapes_of(path))))
 
     def read(self, path: Path) -> Foreign:
         """Read the file, and config.json next to it."""
         file = path if path.is_file() else path / WEIGHTS
         config = read_object(file.parent / CONFIG) if (file.parent / CONFIG).is_file() else {}
         trainer, buffer = (_part(config, name) for name in ("trainer", "buffer"))
-        state = read_torch(file)
+        state = read_tensors(file)
         theirs = words(trainer, "dict_class") or class_of(state, file)
         if theirs == "AutoEncoder" and "decoder.bias" in state:
             theirs = "AutoEncoderNew"  # its trainers write "AutoEncoder" for both classes
@@ -106,25 +111,32 @@ def class_of(state: Mapping[str, Any], file: Path) -> str:
     Raises:
         MonosemError: it is not one of the known classes.
     """
-    names = set(state)
-    if "gate_bias" in names:
-        return "GatedAutoEncoder"
-    if "group_sizes" in names:
-        return "MatryoshkaBatchTopKSAE"
-    if {"W_enc", "threshold"} <= names:
-        return "JumpReluAutoEncoder"
-    if {"encoder.weight", "k"} <= names:
+    theirs = class_by_names(set(state))
+    if theirs == EITHER:
         # Both have the same names; only a BatchTopKSAE needs a threshold that was set.
         raise MonosemError(
             f"{file} is an AutoEncoderTopK or a BatchTopKSAE, which have the same tensors",
             'Put a config.json next to it: {"trainer": {"dict_class": "BatchTopKSAE"}}.',
         )
-    if {"encoder.weight", "decoder.bias"} <= names:
-        return "AutoEncoderNew"
-    if {"encoder.weight", "bias"} <= names:
-        return "AutoEncoder"
-    there = ", ".join(sorted(names)[:8]) or "nothing"
+    if theirs:
+        return theirs
+    there = ", ".join(sorted(state)[:8]) or "nothing"
     raise MonosemError(f"{file} is not of a class of dictionary_learning that monosem knows", f"It has {there}.")
+
+
+def class_by_names(names: set[str]) -> str:
+    """Return the class with these tensors, EITHER of two, or nothing."""
+    if {"encoder.weight", "gate_bias", "mag_bias"} <= names:
+        return "GatedAutoEncoder"
+    if {"W_enc", "group_sizes"} <= names:
+        return "MatryoshkaBatchTopKSAE"
+    if {"W_enc", "W_dec", "b_enc", "b_dec", "threshold"} == names:
+        return "JumpReluAutoEncoder"
+    if {"encoder.weight", "decoder.weight", "b_dec", "k"} <= names:
+        return EITHER
+    if {"encoder.weight", "encoder.bias", "decoder.weight"} <= names and names & {"decoder.bias", "bias"}:
+        return "AutoEncoderNew" if "decoder.bias" in names else "AutoEncoder"
+    return ""
 
 
 def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 
 MARK = "hf:"
-_WANTED = ("*.json", "*.safetensors", "*.npz", "*.pt", "*.yaml")
+_WANTED = ("*.json", "*.safetensors", "*.npz", "*.pt", "*.pth", "*.yaml")
 
 
 def located(source: str, progress: Progress) -> Path:

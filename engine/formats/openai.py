@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
-from engine.formats.untrusted_files import need, number, read_torch, sound
+from engine.formats.tensor_file import read_tensors, shapes_of
+from engine.formats.untrusted_files import need, number, sound
 from store.files.errors import MonosemError
+
+_NAMES = ("encoder.weight", "latent_bias", "pre_bias")
 
 
 class OpenAi:
@@ -21,13 +24,13 @@ class OpenAi:
     name = "OpenAI"
 
     def recognise(self, path: Path) -> bool:
-        """Recognise a single .pt file; other formats' .pt files have fixed names."""
-        return path.is_file() and path.suffix == ".pt" and path.name not in ("ae.pt", "sae_weights.pt")
+        """Recognise a file with its tensors' names."""
+        return set(_NAMES) <= set(shapes_of(path))
 
     def read(self, path: Path) -> Foreign:
         """Read the file."""
-        state = read_torch(path)
-        need(state, ("encoder.weight", "latent_bias", "pre_bias"), path)
+        state = read_tensors(path)
+        need(state, _NAMES, path)
         activation = str(state.get("activation", "ReLU"))
         if activation not in ("ReLU", "TopK"):
             raise MonosemError(f"{path}: monosem does not compute {activation}", "It computes ReLU and TopK.")

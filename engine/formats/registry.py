@@ -11,8 +11,12 @@ from engine.formats.foreign_sae import Foreign, Importer
 from engine.formats.gemma_scope import GemmaScope
 from engine.formats.gemma_scope_2 import GemmaScope2
 from engine.formats.llama_scope import LlamaScope
+from engine.formats.named_tensors import Given, read_named, unknown
+from engine.formats.open_sae import OpenSae
 from engine.formats.openai import OpenAi
+from engine.formats.plain_linear import PlainLinear
 from engine.formats.qwen_scope import QwenScope
+from engine.formats.refusals import Refused
 from engine.formats.saelens import SaeLens
 from engine.formats.sparsify import Sparsify
 from engine.formats.untrusted_files import read_object
@@ -22,12 +26,15 @@ IMPORTERS: tuple[Importer, ...] = (
     SaeLens(),
     Sparsify(),
     LlamaScope(),
+    OpenSae(),
+    PlainLinear(),
     DictionaryLearning(),
     GemmaScope(),
     GemmaScope2(),
     QwenScope(),
     CircuitTracer(),
     OpenAi(),
+    Refused(),
 )
 CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
 """Configuration files next to weights."""
@@ -69,19 +76,20 @@ def _inside(folder: Path, depth: int) -> Iterator[tuple[Path, bool]]:
                 yield from _inside(inner, depth - 1)
 
 
-def read(path: Path) -> Foreign:
-    """Read an autoencoder of any format.
+def read(path: Path, given: Given | None = None) -> Foreign:
+    """Read an autoencoder of any format, or by the names that the user gives its tensors.
 
     Raises:
         MonosemError: there is none, its format is unknown, or it cannot be used.
     """
     if not path.exists():
         raise MonosemError(f"there is no {path}", "Give a file, a folder, or hf:OWNER/NAME/PATH for one on the hub.")
+    if given is not None:
+        return read_named(path, given)
     importer = importer_of(path)
     if importer is None:
         for name in CONFIGS:
             if (path / name).is_file():
                 read_object(path / name)  # a damaged configuration is the better error
-        names = ", ".join(one.name for one in IMPORTERS)
-        raise MonosemError(f"{path} has no format that monosem knows", f"It knows {names}.")
+        raise unknown(path)
     return importer.read(path)

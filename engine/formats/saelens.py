@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.foreign_sae import Conventions, Foreign, Stated
+from engine.formats.foreign_sae import ByNorm, Conventions, Foreign, Stated
 from engine.formats.untrusted_files import (
     is_object_with,
     need,
@@ -32,6 +32,7 @@ CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_sca
 ARCHITECTURES = {
     "standard": "relu",
     "topk": "topk",
+    "abstopk": "topk",
     "jumprelu": "jumprelu",
     "batchtopk": "jumprelu",
     "matryoshka_batchtopk": "jumprelu",
@@ -50,6 +51,12 @@ OLD_NAMES = {
     "hook_point_head_index": "hook_head_index",
     "activation_fn_str": "activation_fn",
 }
+
+WHITENED, WHITENING = "covariance_whitening", "activation_whitening.safetensors"
+"""Its normalize_activations while a training goes on, and the file with the matrix."""
+SIGNED = "signed_latents"
+"""The detail of an AbsTopK's import: feature i and i + F are one latent."""
+PAIRED = "signed latents are two features each: i fires where latent i is positive, i + F where it is negative"
 
 
 class SaeLens:
@@ -73,8 +80,16 @@ class SaeLens:
         notes = _refusals(config, path)
         scale, scaled = _scale(config, path)
         transcodes = "transcoder" in theirs
+        subtracts = bool(config.get("apply_b_dec_to_input", True)) and not transcodes
+        by_norm: ByNorm = "activations" if config.get("rescale_acts_by_decoder_norm") else "none"
         found = sound(_ours(theirs, tensors, path), path / WEIGHTS)
-        k = int(number(config, "k", path / CONFIG)) if theirs == "topk" else None
+        if words(config, "normalize_activations") == WHITENED:
+            if by_norm == "activations":  # lengths are those of the whitened decoder
+                found, by_norm = with_unit_rows(found), "none"
+            found, subtracts = _unwhitened(found, path, subtracts=subtracts), True
+        if theirs == "abstopk":
+            found = signed_as_two(found)
+        k = int(number(config, "k", path / CONFIG)) if ARCHITECTURES[theirs] == "topk" else None
         return Foreign(
             format=f"SAELens {words(config, 'sae_lens_version') or 'before 6'} {theirs}",
             source=str(path),
@@ -83,10 +98,10 @@ class SaeLens:
             k=k,
             d_out=len(found["b_dec"]) if transcodes else None,
             conventions=Conventions(
-                subtracts_b_dec=bool(config.get("apply_b_dec_to_input", True)) and not transcodes,
+                subtracts_b_dec=subtracts,
                 input_scale=scale,
                 output_scale=1.0 if transcodes else scale,
-                by_norm="activations" if config.get("rescale_acts_by_decoder_norm") else "none",
+                by_norm=by_norm,
                 centred=_is_centred(config),
                 token_norm=TOKEN_NORMS.get(words(config, "normalize_activations"), "none"),
             ),
@@ -99,8 +114,8 @@ class SaeLens:
             stated=Stated(
                 explained_variance=_figure(config, "explained_variance"), l0=_figure(config, "l0") or _figure_of(k)
             ),
-            details=_details(config),
-            notes=(*notes, *scaled),
+            details=_details(config) | ({SIGNED: True} if theirs == "abstopk" else {}),
+            notes=(*notes, *scaled, *([PAIRED] if theirs == "abstopk" else [])),
         )
 
 
@@ -140,6 +155,48 @@ def _ours(theirs: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, T
     return found
 
 
+def signed_as_two(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return AbsTopK's signed latents as two features each: i fires where latent i is positive, F + i where negative.
+
+    The k largest |z| are the k largest of ReLU([z, -z]), so TopK computes it exactly.
+    """
+    both = {name: torch.cat([found[name], -found[name]], dim=-1) for name in ("W_enc", "b_enc")}
+    return {**found, **both, "W_dec": torch.cat([found["W_dec"], -found["W_dec"]])}
+
+
+def with_unit_rows(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with decoder rows of length 1; z is multiplied by the lengths that they had."""
+    norm_F = found["W_dec"].norm(dim=1)
+    new = {name: found[name] * norm_F for name in ("W_enc", "b_enc", "b_mag") if name in found}
+    return {**found, **new, "W_dec": found["W_dec"] / norm_F.clamp_min(1e-30)[:, None]}
+
+
+def _unwhitened(found: Mapping[str, Tensor], path: Path, *, subtracts: bool) -> dict[str, Tensor]:
+    """Return tensors that read and explain x, of an autoencoder of (x - mean) M, as subtracting b_dec.
+
+    W_enc becomes M W_enc, W_dec W_dec M⁻¹, and b_dec b_dec M⁻¹ + mean. Subtracted from x, that takes from z what b_dec
+    took, so that b_enc makes up for it where it was not subtracted.
+    """
+    file = path / WHITENING
+    held = read_safetensors(file)
+    need(held, ("mean", "matrix", "inverse_matrix"), file)
+    mean_D, matrix_DD, inverse_DD = (held[name].double() for name in ("mean", "matrix", "inverse_matrix"))
+    d = found["W_enc"].shape[0]
+    if mean_D.shape != (d,) or matrix_DD.shape != (d, d) or inverse_DD.shape != (d, d):
+        raise MonosemError(f"{file} whitens {list(mean_D.shape)} values, the autoencoder reads {d}")
+    W_enc, b_dec = found["W_enc"].double(), found["b_dec"].double()
+    shift_F = b_dec @ W_enc if not subtracts else torch.zeros(W_enc.shape[1], dtype=torch.float64)
+    new = {
+        "W_enc": matrix_DD @ W_enc,
+        "b_enc": found["b_enc"].double() + shift_F,
+        "W_dec": found["W_dec"].double() @ inverse_DD,
+        "b_dec": b_dec @ inverse_DD + mean_D,
+    }
+    if "b_mag" in found:
+        new["b_mag"] = found["b_mag"].double() + found["r_mag"].double().exp() * shift_F
+    return {**found, **{name: one.float() for name, one in new.items()}}
+
+
 def _threshold(theirs: str, tensors: Mapping[str, Tensor], file: Path) -> Tensor:
     zero_F = torch.zeros(tensors["b_enc"].shape)
     if theirs in ("transcoder", "skip_transcoder"):
@@ -154,11 +211,17 @@ def _threshold(theirs: str, tensors: Mapping[str, Tensor], file: Path) -> Tensor
 
 def _refusals(config: Mapping[str, Any], path: Path) -> list[str]:
     """Refuse what our architectures do not compute, and return warnings."""
-    how = config.get("normalize_activations")
-    if how == "covariance_whitening":
+    activation = config.get("activation_fn", "relu")
+    selects = ARCHITECTURES.get(words(config, "architecture")) == "topk"
+    if activation not in ("relu", "topk") or (activation == "topk" and not selects):
         raise MonosemError(
-            f"{path} whitens its input (normalize_activations: {how}), and does not hold the matrix",
-            "SAELens folds the matrix into the weights when a training ends.",
+            f"{path}: monosem does not compute SAELens' activation_fn {activation} here",
+            "It computes relu, and topk of topk.",
+        )
+    if config.get("normalize_activations") == WHITENED and not (path / WHITENING).is_file():
+        raise MonosemError(
+            f"{path} whitens its input (normalize_activations: {WHITENED}), and does not hold the matrix",
+            f"It is in {WHITENING} until SAELens folds it into the weights, when a training ends.",
         )
     if config.get("hook_head_index") is not None:
         raise MonosemError(

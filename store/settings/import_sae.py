@@ -14,6 +14,13 @@ class ImportSettings(ReopenSettings):
     """The site, conventions and self-check of an imported autoencoder. None takes the value from its files."""
 
     model: str | None = optional(SubjectSettings, "model", "as the source says")
+    tensors: str | None = setting(
+        None, "Of a file of no known format: W_enc=NAME,W_dec=NAME,b_enc=NAME,b_dec=NAME[,threshold=NAME]", "NAMES"
+    )
+    arch: Literal["relu", "topk", "jumprelu"] | None = setting(
+        None, "With `tensors`, relu, topk, jumprelu: what computes it", "ARCH"
+    )
+    k: int | None = setting(None, "With `tensors`, of a topk: active features per token", "N", least=1)
     data: str | None = optional(SubjectSettings, "data", "as the source says, or stdlib")
     layer: int | None = setting(None, "Layer, from 0, where the source says none or a wrong one", "N")
     site: str | None = setting(None, "Site, where the source says none or a wrong one", "SITE")

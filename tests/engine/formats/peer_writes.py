@@ -35,11 +35,27 @@ def note(name, x, acts, out):
     torch.save({"x": x, "acts": acts.detach().contiguous(), "out": out.detach().contiguous()}, ROOT / f"{name}.pt")
 
 
+def save_whitened(name, sae):
+    """A checkpoint of a training whose whitening is not folded into the weights yet."""
+    from sae_lens.training.activation_scaler import ActivationScaler, ActivationWhitening
+
+    made = torch.Generator().manual_seed(5)
+    matrix = torch.eye(D) + 0.3 * torch.randn(D, D, generator=made) / D**0.5
+    mean = torch.randn(D, generator=made)
+    scaler = ActivationScaler(whitening=ActivationWhitening(mean, matrix, torch.linalg.inv(matrix)))
+    sae.save_model(ROOT / name)
+    scaler.save(str(ROOT / name / "activation_scaler.json"))
+    x = inputs()
+    acts = sae.encode(scaler.scale(x))
+    note(name, x, acts, scaler.unscale(sae.decode(acts)))
+
+
 def inputs():
     return torch.randn(N, D, generator=torch.Generator().manual_seed(0)) + 0.5
 
 
 def saelens():
+    from sae_lens.saes.abstopk_sae import AbsTopKSAE, AbsTopKSAEConfig
     from sae_lens.saes.batchtopk_sae import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
     from sae_lens.saes.gated_sae import GatedSAE, GatedSAEConfig
     from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
@@ -80,7 +96,12 @@ def saelens():
         save(f"saelens_gated{end}", GatedSAE(GatedSAEConfig(**more, metadata=meta())))
         for by_norm in (True, False):
             more_k = more | {"k": K, "rescale_acts_by_decoder_norm": by_norm}
-            save(f"saelens_topk{end}{'_by_norm' if by_norm else ''}", TopKSAE(TopKSAEConfig(**more_k, metadata=meta())))
+            by = "_by_norm" if by_norm else ""
+            save(f"saelens_topk{end}{by}", TopKSAE(TopKSAEConfig(**more_k, metadata=meta())))
+            save(f"saelens_abstopk{end}{by}", AbsTopKSAE(AbsTopKSAEConfig(**more_k, metadata=meta())))
+            white = TopKSAE(TopKSAEConfig(**more_k, normalize_activations="covariance_whitening", metadata=meta()))
+            stir(white)
+            save_whitened(f"saelens_topk_whitened{end}{by}", white)
     out = same | {"d_out": D_OUT, "apply_b_dec_to_input": False}
     metadata = SAEMetadata(**META, hook_name_out="model.layers.3")
     save("saelens_transcoder", Transcoder(TranscoderConfig(**out, metadata=metadata)))

@@ -19,6 +19,7 @@ from torch import Tensor
 from engine.commands.export_sae import export
 from engine.formats.fold import folded
 from engine.formats.registry import read
+from engine.formats.saelens import SIGNED, signed_as_two
 from engine.formats.self_check import as_sae
 from engine.sae.base import Sae, SaeSettings
 from engine.sae.registry import architecture, from_weights
@@ -40,6 +41,12 @@ SAELENS_NORMS = ("layer_norm", "constant_norm_rescale")
 SAVED = (
     *(f"saelens_{kind}{end}" for kind in ("standard", "jumprelu", "gated", "topk") for end in ("", "_raw_input")),
     *("saelens_topk_by_norm", "saelens_topk_raw_input_by_norm", "saelens_batchtopk", "saelens_matryoshka"),
+    *(
+        f"saelens_{kind}{end}{by}"
+        for kind in ("abstopk", "topk_whitened")
+        for end in ("", "_raw_input")
+        for by in ("", "_by_norm")
+    ),
     *("saelens_transcoder", "saelens_jumprelu_transcoder", "saelens_scaled"),
     *("saelens_before_6_standard", "saelens_before_6_topk"),
     *("saelens_skip_transcoder", "saelens_jumprelu_skip_transcoder_layer_norm"),
@@ -59,6 +66,7 @@ EXPORTED = (
     *((arch, "saelens") for arch in TABLE),
     *((arch, "dictionary-learning") for arch in TABLE),
     ("topk", "sparsify"),
+    ("topk-signed", "saelens"),
     ("topk-transcoder", "sparsify"),
     ("jumprelu-transcoder", "saelens"),
     ("batchtopk-transcoder", "saelens"),
@@ -91,6 +99,12 @@ def dense(sae: Sae, x_ND: Tensor) -> Tensor:
     return torch.zeros(len(x_ND), sae.settings.d_sae).scatter_add_(1, acts.feature_BK, acts.act_BK)
 
 
+def signed(acts_NF: Tensor) -> Tensor:
+    """Signed latents of the two features that each became."""
+    positive_NF, negative_NF = acts_NF.chunk(2, dim=1)
+    return positive_NF - negative_NF
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files and results of the libraries, with random weights and after a step of training."""
@@ -106,8 +120,9 @@ def test_what_they_save_computes_the_same_here(saved: Path, name: str) -> None:
     foreign = read(saved / name)
     sae = as_sae(foreign, folded(foreign), CPU)
     assert (truth["acts"] > 0).any() and not (truth["acts"] > 0).all()
-    torch.testing.assert_close(dense(sae, truth["x"]), truth["acts"], rtol=0, atol=1e-5)
-    torch.testing.assert_close(sae(truth["x"]), truth["out"], rtol=0, atol=1e-5)
+    acts_NF = signed(dense(sae, truth["x"])) if "abstopk" in name else dense(sae, truth["x"])
+    torch.testing.assert_close(acts_NF, truth["acts"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(sae(truth["x"]), truth["out"], rtol=0, atol=2e-5 if "whitened" in name else 1e-5)
     assert foreign.model == "stories260K" or "sparsify" in name
 
 
@@ -124,6 +139,7 @@ def random_run(folder: Path, name: str) -> RunFolder:
     d_out = None if not name.endswith("transcoder") else D if arch == "topk" else D_OUT
     norm: TokenNorm = next((how for how in TOKEN_NORMS if how in name), "none")
     more = {"k": k, "l1": None if k or arch == "jumprelu" else 1.0, "d_out": d_out, "skip": "skip" in name}
+    d_sae = 2 * F if "signed" in name else F
     settings = SaeSettings(d_in=D, d_sae=F, token_norm=norm, **more)
     tensors = {}
     for key, tensor in architecture(arch)(settings).state_dict().items():
@@ -132,13 +148,16 @@ def random_run(folder: Path, name: str) -> RunFolder:
         # Its library brings an AutoEncoder's rows to length 1 as it loads it.
         noise = noise / noise.norm(dim=1, keepdim=True) if key == "W_dec" else noise
         tensors[key] = noise.numpy().astype(np.float32)
+    if "signed" in name:
+        both = signed_as_two({key: torch.from_numpy(value) for key, value in tensors.items()})
+        tensors = {key: value.numpy() for key, value in both.items()}
     place = {"model": "gpt2", "layer": 1, "site": "resid_post"}
-    spec = SaeSpec(**place, arch=arch, d_in=D, d_sae=F, token_norm=norm, **more)
+    spec = SaeSpec(**place, arch=arch, d_in=D, d_sae=d_sae, token_norm=norm, **more)
     if d_out:
         spec = SaeSpec(**(spec.__dict__ | {"layer_out": 2, "site_out": "mlp_out"}))
     run = RunFolder(folder / f"run-{name}")
     run.path.mkdir(parents=True)
-    run.create(RunRecord(spec=spec))
+    run.create(RunRecord(spec=spec, config={"import": {SIGNED: True}} if "signed" in name else {}))
     save_sae(run.sae, SaeWeights(spec, tensors))
     return run
 
@@ -164,7 +183,8 @@ def test_what_we_export_computes_the_same_there(exported: Path, name: str, libra
     sae = from_weights(load_sae(exported / "runs" / f"run-{name}" / "sae.h5"), CPU)
     x_ND, theirs = torch.load(exported / f"{name}.x.pt"), torch.load(exported / f"{name}.{library}.pt")
     assert (theirs["acts"] > 0).any() and not (theirs["acts"] > 0).all()
-    torch.testing.assert_close(theirs["acts"], dense(sae, x_ND), rtol=0, atol=1e-5)
+    acts_NF = signed(dense(sae, x_ND)) if "signed" in name else dense(sae, x_ND)
+    torch.testing.assert_close(theirs["acts"], acts_NF, rtol=0, atol=1e-5)
     torch.testing.assert_close(theirs["out"], sae(x_ND), rtol=0, atol=1e-5)
 
 
