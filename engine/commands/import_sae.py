@@ -18,7 +18,7 @@ from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.named_tensors import Given
 from engine.formats.published_figures import with_figures_beside
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import EVALUATED, Place, SelfCheck, as_sae, captured, checked, chosen, places_to_try
+from engine.formats.self_check import EVALUATED, ReadPlace, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
@@ -265,7 +265,7 @@ class _Found(NamedTuple):
 
 def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
     tokens, (site, *targets) = asked.tokens, subject.sites()
-    own, named = Place(site, *targets), _named_places(foreign, subject.lm)
+    own, named = ReadPlace(site, *targets), _named_places(foreign, subject.lm)
     places = places_to_try(subject.lm, own, tokens, named)
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
@@ -279,14 +279,14 @@ def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings
     return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
 
 
-def _named_places(foreign: Foreign, lm: LanguageModel) -> list[Place]:
+def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
     """Return the places that the file names and the model has."""
     found = []
     for hook in (foreign.hook, *foreign.places):
         try:
             if hook:
                 found.append(
-                    Place(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
+                    ReadPlace(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
                 )
         except MonosemError:
             continue

@@ -51,7 +51,7 @@ FEW_TOKENS, FINALISTS = 512, 5
 """Tokens of a first round, and how many trials get into the second."""
 
 
-class Place(NamedTuple):
+class ReadPlace(NamedTuple):
     """A site, and a transcoder's target."""
 
     site: Site
@@ -108,7 +108,9 @@ def as_sae(foreign: Foreign, made: Folded, device: torch.device) -> Sae:
     return from_weights(SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}), device)
 
 
-def places_to_try(lm: LanguageModel, own: Place, tokens: int = 4096, named: Sequence[Place] = ()) -> list[Place]:
+def places_to_try(
+    lm: LanguageModel, own: ReadPlace, tokens: int = 4096, named: Sequence[ReadPlace] = ()
+) -> list[ReadPlace]:
     """Return a place, then those of the same width that it may be confused with.
 
     Args:
@@ -125,7 +127,7 @@ def places_to_try(lm: LanguageModel, own: Place, tokens: int = 4096, named: Sequ
     return found
 
 
-def _elsewhere(lm: LanguageModel, own: Place, tokens: int) -> Iterator[Place]:
+def _elsewhere(lm: LanguageModel, own: ReadPlace, tokens: int) -> Iterator[ReadPlace]:
     """Yield other layers, nearest first, the layer's other sites, and what its MLP returns before a norm."""
     site, target = own
     if site.layer is None:
@@ -143,17 +145,19 @@ def _elsewhere(lm: LanguageModel, own: Place, tokens: int) -> Iterator[Place]:
         yield from _place(lm, (site.name, site.layer) if target else raw, raw if target else None)
 
 
-def _place(lm: LanguageModel, site: tuple[str, int | None], target: tuple[str, int | None] | None) -> Iterator[Place]:
+def _place(
+    lm: LanguageModel, site: tuple[str, int | None], target: tuple[str, int | None] | None
+) -> Iterator[ReadPlace]:
     """Yield the place if the model has it."""
     try:
-        place = Place(resolve_site(lm, *site), resolve_site(lm, *target) if target else None)
+        place = ReadPlace(resolve_site(lm, *site), resolve_site(lm, *target) if target else None)
     except MonosemError:
         return
     if place.site != place.target:
         yield place
 
 
-def _tensors(place: Place) -> tuple[tuple[str, int | None], ...]:
+def _tensors(place: ReadPlace) -> tuple[tuple[str, int | None], ...]:
     """Return a key that is equal for equal tensors: a block's output is the next block's input."""
     return tuple(
         ("resid_post", one.layer - 1)
@@ -168,7 +172,7 @@ def _tensors(place: Place) -> tuple[tuple[str, int | None], ...]:
 
 @torch.no_grad()
 def captured(
-    lm: LanguageModel, places: Sequence[Place], batches: Iterator[ContextBatch], first_positions: int = 0
+    lm: LanguageModel, places: Sequence[ReadPlace], batches: Iterator[ContextBatch], first_positions: int = 0
 ) -> list[SiteActs]:
     """Return the activations of every place over some contexts, without padding; first positions do not count."""
     sites = list(dict.fromkeys(site for place in places for site in place if site is not None))
@@ -206,11 +210,11 @@ class _Attempt(NamedTuple):
 
 def checked(
     foreign: Foreign,
-    places: Sequence[Place],
+    places: Sequence[ReadPlace],
     rows: Sequence[SiteActs],
     data: str,
     stated: Stated,
-    named: Sequence[Place] = (),
+    named: Sequence[ReadPlace] = (),
     ordinary: OrdinaryTokens | None = None,
 ) -> SelfCheck:
     """Measure an autoencoder as it was read, with each of the usual mistakes corrected, and elsewhere.
@@ -249,7 +253,7 @@ def checked(
     return SelfCheck(kind, text, counted, data, stated, tuple(trials))
 
 
-def _names(place: Place) -> list[str]:
+def _names(place: ReadPlace) -> list[str]:
     return [one.name for one in place if one is not None]
 
 

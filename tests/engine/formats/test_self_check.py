@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.formats.fold import folded
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
-from engine.formats.self_check import Place, SiteActs, as_sae, captured, checked, places_to_try
+from engine.formats.self_check import ReadPlace, SiteActs, as_sae, captured, checked, places_to_try
 from engine.formats.verdict import Trial, verdict
 from engine.model.sites import resolve_site
 from engine.sae.token_norm import normalised
@@ -43,7 +43,7 @@ def perfect(mean_D: Tensor, *, reads_raw: bool = False, scale: float = 1.0, **co
 
 def check(foreign: Foreign, found: SiteActs, **stated: float) -> tuple[str, str, float]:
     """Verdict, sentence and explained variance."""
-    site = Place(resolve_site(tiny("llama"), "resid_post", 0))
+    site = ReadPlace(resolve_site(tiny("llama"), "resid_post", 0))
     result = checked(foreign, [site], [found], "text", Stated(**stated))
     assert result.tokens == int(found.counted_N.sum())
     return result.verdict, result.text, result.trials[0].explained_variance
@@ -107,7 +107,7 @@ def test_tokens_that_are_normalised_one_by_one() -> None:
     right = jumping_of(normalised(found.acts_ND[found.counted_N], "layer_norm"), 0.2, token_norm="layer_norm")
     kind, _, explained = check(right, found)
     assert (kind, explained > 0.97) == ("plausible", True)
-    site = Place(resolve_site(tiny("llama"), "resid_post", 0))
+    site = ReadPlace(resolve_site(tiny("llama"), "resid_post", 0))
     readings = [trial.reading for trial in checked(right, [site], [found], "text", Stated()).trials]
     assert "no token norm" in readings
     assert not any("scale" in reading or "mean" in reading for reading in readings)  # which are no matter to n(x)
@@ -129,7 +129,7 @@ def test_tokens_that_are_not_normalised_though_their_source_says_so() -> None:
 def test_a_wrong_place_is_named() -> None:
     """A dictionary of layer 0 that is said to be of layer 1; resid_pre 1 is layer 0 by another name, and not tried."""
     subject = tiny_subject(documents=80, site="resid_post")
-    wrong = Place(resolve_site(subject.lm, "resid_post", 1))
+    wrong = ReadPlace(resolve_site(subject.lm, "resid_post", 1))
     sites = places_to_try(subject.lm, wrong)
     assert sites[0].title == "resid_post 1"
     assert "resid_pre 1" not in [site.title for site in sites]
@@ -258,4 +258,4 @@ def test_one_threshold_by_decoder_norms_is_a_threshold_for_each_feature(arch: st
 
 def checked_trials(foreign: Foreign, found: SiteActs) -> tuple[Trial, ...]:
     """The trials of a check."""
-    return checked(foreign, [Place(resolve_site(tiny("llama"), "resid_post", 0))], [found], "text", Stated()).trials
+    return checked(foreign, [ReadPlace(resolve_site(tiny("llama"), "resid_post", 0))], [found], "text", Stated()).trials
