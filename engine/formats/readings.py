@@ -15,7 +15,7 @@ class Reading(NamedTuple):
     """One way to read a file's tensors."""
 
     mistake: str
-    """What was wrong if this reading is right."""
+    """The mistake that was made if this reading is right."""
     conventions: Conventions
     flag: str
     """The flags to import with."""
