@@ -76,7 +76,7 @@ class SiteActs(NamedTuple):
     """Activations of a place at every position of some text, including BOS."""
 
     acts_ND: Tensor
-    """What is read, with a transcoder's target beside it."""
+    """The activations read, with a transcoder's target beside them."""
     counted_N: Tensor
     gain: Tensor | None = None
     """g [D] of the norm before it, where there is one."""
