@@ -16,14 +16,16 @@ from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign
 from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.named_tensors import Given
+from engine.formats.published_figures import with_figures_beside
 from engine.formats.registry import found_under, read
-from engine.formats.self_check import EVALUATED, SelfCheck, as_sae, captured, checked, chosen, places_to_try
+from engine.formats.self_check import EVALUATED, ReadPlace, SelfCheck, as_sae, captured, checked, chosen, places_to_try
 from engine.jobs.subject import Subject, context_of, encoding_of, model_provenance, open_model, pinned, spec_of
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import SAMPLE_ROWS
+from engine.sae.base import Sae
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder, RunRecord
 from store.run.ordinary import save_limits
@@ -117,7 +119,7 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     if run.sae.is_file() or ("train" in config and COMMAND not in config):
         raise MonosemError(f"{run.path} already holds an autoencoder", "Choose another `out`.")
     asked = pinned(asked)
-    foreign = read(path, _given(asked))
+    foreign = with_figures_beside(read(path, _given(asked)))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
     subject = _opened(foreign, asked, progress)
     spec = _spec(foreign, subject, asked)
@@ -128,7 +130,9 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     if site.name == "mlp_in" and (asked.check or foreign.conventions.before_gain):
         foreign = replace(foreign, gain=gain_before(subject.lm, site.module))
     made = folded(foreign)
-    found = _checked(foreign, made, subject, asked, progress) if asked.check else None
+    spec = replace(spec, arch=made.arch)
+    sae = as_sae(foreign, made, subject.lm.device)  # before anything is written: it must open again
+    found = _checked(foreign, sae, subject, asked, progress) if asked.check else None
     _write(run, foreign, made, spec, subject, found)
     return Imported(run, foreign, spec, made.steps, found.check if found else None)
 
@@ -259,23 +263,34 @@ class _Found(NamedTuple):
     ordinary: OrdinaryTokens
 
 
-def _checked(foreign: Foreign, made: Folded, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
-    tokens = asked.tokens
-    own = subject.sites()
-    sites = places_to_try(subject.lm, own[0], transcodes=foreign.d_out is not None)
+def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
+    tokens, (site, *targets) = asked.tokens, subject.sites()
+    own, named = ReadPlace(site, *targets), _named_places(foreign, subject.lm)
+    places = places_to_try(subject.lm, own, tokens, named)
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
-    rows = captured(subject.lm, [*sites, *own[1:]], batches, foreign.first_positions)
+    rows = captured(subject.lm, places, batches, foreign.first_positions)
     given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
-    stated = replace(foreign.stated, **given)
-    target = rows[len(sites)] if own[1:] else None
-    ordinary = OrdinaryTokens.measured(
-        chosen(rows[0], target)[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM
-    )
-    sae = as_sae(foreign, made, subject.lm.device)
+    stated = replace(foreign.stated, **given, **({"nominal": False} if "l0" in given else {}))
+    ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
     evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
-    check = checked(foreign, sites, rows[: len(sites)], subject.corpus.spec, stated, target)
+    progress.say(f"checking: {len(places)} places and the usual mistakes")
+    check = checked(foreign, places, rows, subject.corpus.spec, stated, named, ordinary)
     return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
+
+
+def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
+    """Return the places that the file names and the model has."""
+    found = []
+    for hook in (foreign.hook, *foreign.places):
+        try:
+            if hook:
+                found.append(
+                    ReadPlace(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
+                )
+        except MonosemError:
+            continue
+    return found
 
 
 def _write(

@@ -34,6 +34,8 @@ class Folded:
     """float32, by the names of engine.sae."""
     steps: tuple[str, ...]
     """Foldings applied, one sentence each."""
+    arch: str
+    """The architecture that computes it."""
     token_norm: TokenNorm = "none"
     """The per-token normalisation that remains."""
 
@@ -73,8 +75,10 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
         t["W_skip"] = t["W_skip"] / how.output_scale
     if foreign.d_out is not None:
         t["b_in"] = centre
+    # One threshold for all features became one for each: that is a JumpReLU.
+    by_feature = "threshold" in t and t["threshold"].shape != foreign.tensors["threshold"].shape
     tensors = {name: tensor.float().contiguous() for name, tensor in t.items()}
-    return Folded(tensors, tuple(steps), how.token_norm)
+    return Folded(tensors, tuple(steps), "jumprelu" if by_feature else foreign.arch, how.token_norm)
 
 
 def _shifts(foreign: Foreign, how: Conventions) -> bool:

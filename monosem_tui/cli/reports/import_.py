@@ -44,9 +44,12 @@ def _print(one: Imported) -> None:
         ce = "" if check.ce_recovered_zero is None else f", CE recovered {check.ce_recovered_zero:.4f} of zero-ablation"
         output.emit_text(f"check     {check.verdict}: {check.text}")
         output.emit_text(f"          on {count(check.tokens)} tokens of {check.data}{ce}")
-        if check.outlier_tokens and check.explained_variance_ordinary is not None:
-            explained = f"explained variance {check.explained_variance_ordinary:.4f} without them"
-            output.emit_text(f"          {count(check.outlier_tokens)} outlier tokens: {explained}")
+        ordinary, by_dimension = check.explained_variance_ordinary, check.explained_variance_standardised
+        if ordinary is not None and by_dimension is not None:
+            n = check.outlier_tokens or 0
+            first = f"{count(n)} outlier tokens: explained variance {ordinary:.4f} without them" if n else ""
+            standardised = f"{by_dimension:.4f} standardised (mean over dimensions)"
+            output.emit_text(f"          {first or 'explained variance'}{', ' if n else ' '}{standardised}")
         for line in check.variance_shares.lines() if check.variance_shares else []:
             output.emit_text(f"          {line}")
     output.narrate(f"index it with: monosem index {one.run.path}")

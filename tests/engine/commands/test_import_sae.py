@@ -312,6 +312,20 @@ def test_a_run_is_not_written_over(place: Place, capsys: pytest.CaptureFixture[s
     assert "already holds an autoencoder" in capsys.readouterr().err
 
 
+def test_figures_that_lie_beside(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """dictionary_learning's evaluation, then SAEBench's, which Neuronpedia shows; both count as stated."""
+    wide(place.folder / "it" / "layers.1")
+    metrics = {"reconstruction_quality": {"explained_variance": -3.0}, "sparsity": {"l0": 4.5}}
+    for number, values in enumerate(({"frac_variance_explained": -3.0, "l0": 4.5}, {"eval_result_metrics": metrics})):
+        write_json(place.folder / "it" / "layers.1" / "x_eval_results.json", dict(values))
+        assert place.imported("--out", f"mine{number}", "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["check"]["stated"]["explained_variance"], found["check"]["stated"]["l0"]) == (-3.0, 4.5)
+        assert "figures to compare with are from x_eval_results.json" in found["notes"]
+    assert place.imported("--out", "last") == 0
+    assert "standardised" in capsys.readouterr().out
+
+
 def test_a_source_that_says_no_place(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     wide(place.folder / "it")
     assert place.imported("--no-check") == 2

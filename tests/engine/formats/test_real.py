@@ -12,7 +12,7 @@ from engine.data.contexts import ContextBatch
 from engine.formats.foreign_sae import Stated
 from engine.formats.hook_names import site_of_hook
 from engine.formats.registry import read
-from engine.formats.self_check import captured, checked, places_to_try
+from engine.formats.self_check import ReadPlace, captured, checked, places_to_try
 from engine.model.language_model import LanguageModel, load_model
 from monosem_tui.cli.main import run
 from store.index.reader import FeatureStore
@@ -49,7 +49,7 @@ def test_the_stated_figures(lm: LanguageModel, contexts: ContextBatch, name: str
     assert foreign.hook in ("model.layers.2", "")
     site = site_of_hook(lm, "model.layers.2")
     assert (site.name, site.layer) == ("resid_post", 2)
-    sites = places_to_try(lm, site, transcodes=False)
+    sites = places_to_try(lm, ReadPlace(site))
     rows = captured(lm, sites, iter([contexts]))
     stated = Stated(explained_variance=explained, l0=16.0)
     found = checked(foreign, sites, rows, "its last contexts", stated)
@@ -83,4 +83,4 @@ def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     source = str(shared_path("formats/sparsify_topk"))
     wrong = ["--layer", "3", "--site", "resid_post", "--out", str(tmp_path / "run"), "--device", "cpu"]
     assert run(["import", source, "--model", str(model), "--data", str(text), *wrong]) == 0
-    assert "likely wrong site, resid_post 2 fits (--site resid_post --layer 2)" in capsys.readouterr().out
+    assert "likely wrong layer, resid_post 2 fits (--site resid_post --layer 2)" in capsys.readouterr().out
