@@ -51,7 +51,7 @@ def _pieces(lm: LanguageModel, contexts: int, length: int) -> int:
     """Return the number of forward passes for some contexts: one on a GPU, and for models that are not wide."""
     if lm.device.type != "cpu":
         return 1
-    widest = 4 * lm.d_model * lm.network.dtype.itemsize
+    widest: int = 4 * lm.d_model * lm.network.dtype.itemsize
     return max(1, min(contexts, -(-contexts * length * widest // PASS_BYTES)))
 
 
