@@ -57,11 +57,16 @@ def run(command: Any, arguments: Sequence[str]) -> int:
 def _warnings_told() -> Iterator[None]:
     """Print what a file system does not guard as a line, once; other warnings as Python does."""
     with warnings.catch_warnings():
-        warnings.simplefilter("default", UnguardedWarning)
-        show = warnings.showwarning
+        # Python forgets what it has shown whenever a library changes the filters.
+        warnings.simplefilter("always", UnguardedWarning)
+        show, said = warnings.showwarning, set[str]()
 
         def told(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-            output.narrate(str(message)) if category is UnguardedWarning else show(message, category, *rest, **more)
+            if category is not UnguardedWarning:
+                show(message, category, *rest, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                output.narrate(str(message))
 
         warnings.showwarning = told
         yield

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ import pytest
 import typer
 
 from monosem_tui.cli import error_frame as frame
-from store.files.errors import MonosemError, WorkFailed
+from store.files.errors import MonosemError, WorkFailed, unguarded
 from tests.cli.running import ENTRY, ROOT, clean_environment, monosem
 from tests.patience import PATIENCE
 
@@ -257,3 +258,15 @@ def test_an_import_that_takes_long_is_told_on_a_terminal(tmp_path: Path, monkeyp
     with frame.imports_told(["a_large_library"], after=3600):
         pass
     assert len(lines) == 1
+
+
+def test_what_a_file_system_lacks_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(frame.output, "narrate", lines.append)
+    with frame._warnings_told():
+        for _ in range(2):
+            unguarded("has no locks")
+            with warnings.catch_warnings():  # as libraries do: Python then forgets what it has shown
+                warnings.simplefilter("ignore", FutureWarning)
+            unguarded("cannot rename")
+    assert lines == ["this file system has no locks", "this file system cannot rename"]
