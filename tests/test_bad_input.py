@@ -422,7 +422,7 @@ def _process(code: str, arguments: list[str], limit: int = 0) -> subprocess.Comp
         text=True,
         check=False,
         timeout=PATIENCE,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         preexec_fn=full_disk if limit else None,
     )
 

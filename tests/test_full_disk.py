@@ -103,7 +103,11 @@ def in_child(arguments: list[str], limit: Callable[[], object] = lambda: None) -
 
 
 def sizes_up_to(n_bytes: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+    def apply() -> None:
+        sys.dont_write_bytecode = True  # Python keeps a module that was cut off, for every later import
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+
+    return apply
 
 
 def full_from(n: int) -> Callable[[], None]:
