@@ -11,6 +11,7 @@ Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -123,20 +124,23 @@ def _fold_gain(foreign: Foreign, how: Conventions, t: dict[str, Tensor]) -> list
     return [*steps, "the source reads the norm's output before its gain: W_enc divided by the gain"]
 
 
+def with_unit_rows(t: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors with decoder rows of length 1; z is multiplied by the lengths that they had."""
+    norm_F = t["W_dec"].norm(dim=1)
+    new = {name: t[name] * norm_F for name in ("W_enc", "b_enc", "b_mag") if name in t}
+    return {**t, **new, "W_dec": t["W_dec"] / norm_F.clamp_min(1e-30)[:, None]}
+
+
 def _fold_norms(how: Conventions, t: dict[str, Tensor]) -> list[str]:
     """Move the decoder rows' lengths into the encoder, in place; return what was done."""
     if how.by_norm == "none":
         return []
-    norm_F = t["W_dec"].norm(dim=1)
     if how.by_norm == "selection" and "threshold" in t:
-        t["threshold"] = t["threshold"] / norm_F.clamp_min(1e-30)
+        t["threshold"] = t["threshold"] / t["W_dec"].norm(dim=1).clamp_min(1e-30)
         return [
             "thresholds divided by the decoder rows' lengths, by which the source multiplies what it compares with them"
         ]
-    t["W_enc"], t["b_enc"] = t["W_enc"] * norm_F, t["b_enc"] * norm_F
-    if "b_mag" in t:
-        t["b_mag"] = t["b_mag"] * norm_F
-    t["W_dec"] = t["W_dec"] / norm_F.clamp_min(1e-30)[:, None]
+    t |= with_unit_rows(t)
     own = how.by_norm == "activations"
     return [
         "decoder rows scaled to length 1, their lengths moved into W_enc and b_enc"

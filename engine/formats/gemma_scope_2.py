@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.hook_names import hook_of_point
-from engine.formats.untrusted_files import need, read_object, read_safetensors, skip_of, sound, words
+from engine.formats.untrusted_files import figure, need, read_object, read_safetensors, skip_of, sound, words
 from store.files.errors import MonosemError
 
 CONFIG, PARAMS, PART = "config.json", "params.safetensors", re.compile(r"params_layer_\d+\.safetensors")
@@ -83,7 +83,7 @@ class GemmaScope2:
             first_positions=CHAT_START if chats else 0,
             context=1024,
             bos="BOS was prepended" + (", and chats begin with 4 positions that are alike" if chats else ""),
-            stated=Stated(l0=_number(config.get("l0")), nominal=True),
+            stated=Stated(l0=figure(config.get("l0")), nominal=True),
             details={name: config[name] for name in ("hf_hook_point_in", "hf_hook_point_out") if name in config},
             notes=tuple(_notes(folder, named, by_folder[0], chats=chats)),
         )
@@ -122,10 +122,6 @@ def _model(name: str, where: str) -> str:
     name = re.sub(r"-v3(?=-|$)", "-3", name) or (f"gemma-3-{repository[1]}-{repository[2]}" if repository else "")
     name = name if "/" in name or not name else f"google/{name}"
     return name.removesuffix("-pt") if "270m" in name else name
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _notes(folder: Path, named: str, by_folder: str, *, chats: bool) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.formats.foreign_sae import Foreign, Stated
-from engine.formats.untrusted_files import read_object
+from engine.formats.untrusted_files import figure, read_object
 
 FILES = "*eval_results.json"
 _EXPLAINED = (("frac_variance_explained",), ("eval_result_metrics", "reconstruction_quality", "explained_variance"))
@@ -44,6 +44,6 @@ def _first(values: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> flo
         found: Any = values
         for name in path:
             found = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(found, int | float) and not isinstance(found, bool):
-            return float(found)
+        if (known := figure(found)) is not None:
+            return known
     return None

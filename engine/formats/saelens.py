@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.formats.fold import with_unit_rows
 from engine.formats.foreign_sae import ByNorm, Conventions, Foreign, Stated
 from engine.formats.untrusted_files import (
+    figure,
     is_object_with,
     need,
     number,
@@ -112,7 +114,7 @@ class SaeLens:
             data=words(config, "dataset_path"),
             bos=_bos(config),
             stated=Stated(
-                explained_variance=_figure(config, "explained_variance"), l0=_figure(config, "l0") or _figure_of(k)
+                explained_variance=figure(config.get("explained_variance")), l0=figure(config.get("l0")) or figure(k)
             ),
             details=_details(config) | ({SIGNED: True} if theirs == "abstopk" else {}),
             notes=(*notes, *scaled, *([PAIRED] if theirs == "abstopk" else [])),
@@ -162,13 +164,6 @@ def signed_as_two(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     both = {name: torch.cat([found[name], -found[name]], dim=-1) for name in ("W_enc", "b_enc")}
     return {**found, **both, "W_dec": torch.cat([found["W_dec"], -found["W_dec"]])}
-
-
-def with_unit_rows(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors with decoder rows of length 1; z is multiplied by the lengths that they had."""
-    norm_F = found["W_dec"].norm(dim=1)
-    new = {name: found[name] * norm_F for name in ("W_enc", "b_enc", "b_mag") if name in found}
-    return {**found, **new, "W_dec": found["W_dec"] / norm_F.clamp_min(1e-30)[:, None]}
 
 
 def _unwhitened(found: Mapping[str, Tensor], path: Path, *, subtracts: bool) -> dict[str, Tensor]:
@@ -261,14 +256,6 @@ def _bos(config: Mapping[str, Any]) -> str:
     parts = [] if prepended is None else [f"prepend_bos {str(prepended).lower()}"]
     excluded = config.get("exclude_special_tokens")
     return ", ".join([*parts, *(["special tokens excluded"] if excluded else [])])
-
-
-def _figure(config: Mapping[str, Any], name: str) -> float | None:
-    return _figure_of(config.get(name))
-
-
-def _figure_of(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _details(config: Mapping[str, Any]) -> dict[str, Any]:

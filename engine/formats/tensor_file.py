@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.lib import format as npy
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.formats.untrusted_files import read_npz, read_safetensors, read_torch
+from engine.formats.untrusted_files import npy_header, read_npz, read_safetensors, read_torch
 
 TORCH = (".pt", ".pth", ".bin")
 SUFFIXES = (*TORCH, ".safetensors", ".npz")
@@ -88,9 +87,7 @@ def _headers(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as packed:
             for member in packed.infolist():
                 with packed.open(member) as stream:
-                    version = npy.read_magic(stream)
-                    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                    found[member.filename.removesuffix(".npy")] = _empty(header(stream)[0])
+                    found[member.filename.removesuffix(".npy")] = _empty(npy_header(stream)[0])
         return found
     try:
         with warnings.catch_warnings(action="ignore"):  # about pickle protocols

@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -87,11 +87,21 @@ def _check_member(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         ValueError: it does, or is not an array.
     """
     with packed.open(member) as stream:
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(stream)]
-        shape, _, dtype = read(stream)
+        shape, dtype = npy_header(stream)
         claimed = math.prod(shape) * dtype.itemsize
         if claimed > member.file_size - stream.tell() or member.file_size > member.compress_size * PACKED:
             raise ValueError(f"{member.filename} claims {claimed:,} bytes, which the file cannot hold")
+
+
+def npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array in NumPy's format, whose contents come next in the stream.
+
+    Raises:
+        ValueError, KeyError: it is not such an array, or of an unknown version of the format.
+    """
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(stream)]
+    shape, _, dtype = read(stream)
+    return shape, dtype
 
 
 def read_torch(path: Path) -> dict[str, Any]:
@@ -183,6 +193,11 @@ def number(values: Mapping[str, Any], name: str, path: Path) -> float:
         return decode(Positive, values.get(name))
     except JsonError as error:
         raise MonosemError(f"{path}: {error.inside(name)}") from None
+
+
+def figure(value: Any) -> float | None:
+    """Return a number; None for anything else."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def words(values: Mapping[str, Any], name: str) -> str:
