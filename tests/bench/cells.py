@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.jobs.train_settings import LR_BATCH
 from engine.sae.base import SaeSettings, variance_of
 from engine.sae.registry import architecture
 from engine.training.trainer import SaeTrainer, TrainerSettings
@@ -200,7 +201,7 @@ def _marked(lr: float, cell: Cell) -> str:
     """Return a learning rate, bold where it is the default, in italics where it is the one that k did not change."""
     d_in, k = int(cell["data"].split(".")[0][1:]), cell.get("k", 16)
     share = (2 if "y" in cell else 1) * architecture(cell.get("arch", "topk")).lr_share
-    share *= min(1.0, cell["batch"] / 128) ** 0.5
+    share *= min(1.0, cell["batch"] / LR_BATCH) ** 0.5
     old = 3.84 / (d_in * cell["d_sae"]) ** 0.5 * share
     if abs(lr / (old * (min(k, 32) / 16) ** 0.5) - 1) < 0.03:
         return f"**{lr:.4f}**"

@@ -36,7 +36,7 @@ from store.run.folder import RunFolder
 from tests.bench.page import Table
 from tests.bench.peer import PeerFailed, ask, pinned, threads
 from tests.bench.quality import Quality, of_reconstructions, of_run
-from tests.bench.stories import CONTEXT, CONTEXTS_AT_ONCE, Missing
+from tests.bench.stories import CONTEXTS_AT_ONCE, Missing, contexts_of
 from tests.bench.timing import grouped, ratio, spread
 from tests.bench.topk import CPU, Size, default_products, started, trainer_settings
 from tests.shared_data import ROOT
@@ -192,8 +192,7 @@ def _contexts(lm: LanguageModel, text: Path) -> NDArray[np.int64]:
     content = text.read_text(encoding="utf-8")
     documents = [json.loads(line)["text"] for line in content.splitlines()] if text.suffix == ".jsonl" else [content]
     assert lm.tokenizer is not None
-    ids = [token for document in documents for token in lm.tokenizer(document)["input_ids"]]
-    return np.array(ids[: len(ids) - len(ids) % CONTEXT], np.int64).reshape(-1, CONTEXT)
+    return contexts_of(lm.tokenizer(documents)["input_ids"])
 
 
 def _peak(command: list[str]) -> int:

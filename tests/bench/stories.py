@@ -7,7 +7,7 @@ where tests/shared_data.py looks. Shapes: C contexts, T positions, N tokens that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,7 @@ class Stories:
 
         tokenizer = AutoTokenizer.from_pretrained(self.model, local_files_only=True)
         documents = [one.strip() for one in text.read_text(encoding="utf-8").split("<|endoftext|>") if one.strip()]
-        ids = [token for document in tokenizer(documents)["input_ids"] for token in document]
-        return np.array(ids[: len(ids) - len(ids) % CONTEXT], np.int64).reshape(-1, CONTEXT)
+        return contexts_of(tokenizer(documents)["input_ids"])
 
     def network(self) -> Any:
         """The model, cut off after LAYER: its output is the activations there."""
@@ -72,6 +71,12 @@ class Stories:
         network.layers = network.layers[: LAYER + 1]
         network.norm = torch.nn.Identity()
         return network
+
+
+def contexts_of(documents: Iterable[Sequence[int]]) -> NDArray[np.int64]:
+    """Return the token ids of documents [C, T], laid end to end and cut; the tail is left out."""
+    ids = [token for document in documents for token in document]
+    return np.array(ids[: len(ids) - len(ids) % CONTEXT], np.int64).reshape(-1, CONTEXT)
 
 
 @torch.inference_mode()
