@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -233,18 +233,19 @@ def _decoded(line: bytes) -> Explanation | None:
 
 
 def _written(explanation: Explanation) -> bytes:
-    """Return the line of an explanation; raises a `MonosemError` where it would not be read again."""
-    texts = {name: valid_text(value) for name, value in vars(explanation).items() if isinstance(value, str)}
-    values = {name: value for name, value in asdict(replace(explanation, **texts)).items() if value not in (None, "")}
+    """Return the line of an explanation, the feature first, by which readers find lines without decoding them.
+
+    Raises:
+        MonosemError: it would not be read again.
+    """
+    values: dict[str, Any] = {
+        name: valid_text(value) if isinstance(value, str) else value
+        for name, value in asdict(explanation).items()
+        if name == "text" or value not in (None, "")
+    }
     values["scores"] = {name: figure for name, figure in values["scores"].items() if figure is not None}
-    values["text"] = texts["text"]
     try:
         decode(Explanation, values)
     except JsonError as error:
         raise MonosemError(f"the explanation of feature {explanation.feature} cannot be stored: {error}") from None
-    return json_line(_ordered(values))
-
-
-def _ordered(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with the feature first, by which readers find lines without decoding them."""
-    return {"feature": values.pop("feature")} | values
+    return json_line(values)
