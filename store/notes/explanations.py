@@ -174,7 +174,7 @@ class ExplanationCheck:
     """The result of reading every line of a file of explanations."""
 
     explanations: int
-    """Those that stand."""
+    """Explanations that stand."""
     features: int
     authors: tuple[str, ...]
     damaged: tuple[int, ...]
