@@ -38,7 +38,7 @@ class Finding:
 
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json, every sealed file of a run and its explanations. Reads all of them, whole."""
-    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     found = [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
     return found + ([_explained(run.explanations)] if run.explanations.exists() else [])
