@@ -128,6 +128,7 @@ class RunFolder:
         self.index = path / "index"
         self.features = path / "features.h5"
         self.notes = path / "notes.jsonl"
+        self.explanations = path / "explanations.jsonl"
         self.model = path / "model"
         self._lock = path / ".lock"
 

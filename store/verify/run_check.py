@@ -14,6 +14,7 @@ from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
+from store.notes.explanations import check_explanations
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
@@ -36,10 +37,11 @@ class Finding:
 
 
 def verify_run(run: RunFolder) -> list[Finding]:
-    """Check run.json and every sealed file of a run. Reads all of them, whole."""
+    """Check run.json, every sealed file of a run and its explanations. Reads all of them, whole."""
     sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
-    return [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
+    found = [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
+    return found + ([_explained(run.explanations)] if run.explanations.exists() else [])
 
 
 def verify_file(path: Path) -> Finding:
@@ -123,6 +125,19 @@ def _damage(path: Path) -> Finding:
     else:
         detail = f"damaged in {', '.join(damaged)}; the other datasets are readable"
     return Finding(path, False, detail, damaged, readable)
+
+
+def _explained(path: Path) -> Finding:
+    """Read every line of the explanations."""
+    try:
+        check = check_explanations(path)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
+    if check.damaged:
+        lines = ", ".join(map(str, check.damaged[:5])) + (", …" if len(check.damaged) > 5 else "")
+        return Finding(path, False, f"damaged lines, which are skipped: {lines}")
+    by = f" by {len(check.authors)} author{'s' * (len(check.authors) != 1)}" if check.authors else ""
+    return Finding(path, True, f"readable: {check.explanations:,} explanations of {check.features:,} features{by}")
 
 
 def _record(run: RunFolder) -> list[Finding]:

@@ -21,6 +21,7 @@ from store.files.sealed_hdf5 import SEAL_BYTES
 from store.index.index_file import IndexFile
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.notes.explanations import Explanation, Explanations
 from store.run.checkpoint import Checkpoint, save_checkpoint
 from store.run.folder import RunFolder, RunRecord
 from store.run.shards import write_shard
@@ -81,6 +82,17 @@ def test_any_changed_byte_is_found(run: RunFolder) -> None:
             flip(path, at)
             assert [f.path for f in verify_run(run) if not f.ok] == [path], at
             flip(path, at)
+
+
+def test_explanations_are_read_line_by_line(run: RunFolder) -> None:
+    Explanations(run.explanations).append([Explanation(feature=f, author="rules", text="sea") for f in range(3)])
+    finding = verify_run(run)[-1]
+    assert (finding.path, finding.ok) == (run.explanations, True)
+    assert finding.detail == "readable: 3 explanations of 3 features by 1 author"
+    with run.explanations.open("a") as file:
+        file.write('{"feature": 1, "author": 7, "text": "x"}\n')
+    assert verify_run(run)[-1].detail == "damaged lines, which are skipped: 4"
+    assert not verify_run(run)[-1].ok
 
 
 @pytest.mark.parametrize("name", ["forward/act", "inverted/token", "corpus/tokens", "sae/W_dec"])
