@@ -13,7 +13,7 @@ from engine.corpus.conversations import Turn
 TOP = 5
 """Likeliest tokens asked for at each place of an answer."""
 BYTES_PER_TOKEN = 4
-"""Of English in most tokenizers: for tokens that nobody has counted."""
+"""Bytes of a token of English in most tokenizers: for tokens that nobody has counted."""
 OPTIONAL = ("max_tokens", "temperature", "seed", "top_logprobs", "logprobs")
 """Fields of a request that some servers refuse; without the first, the limit has its newer name."""
 FRAME_TOKENS = 16

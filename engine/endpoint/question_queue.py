@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from engine.endpoint.account import Account, BudgetReached
 from engine.endpoint.answer_cache import AnswerCache
 from engine.endpoint.chat import Answer, ChatRequest, Endpoint
-from engine.endpoint.spending import BudgetReached, Spending
 from engine.runtime.interrupt import StopRequest
 from engine.runtime.progress import Task
 
@@ -18,16 +18,16 @@ GLANCE = 0.2
 class QuestionQueue:
     """Asks an endpoint what the cache does not know."""
 
-    def __init__(self, endpoint: Endpoint, cache: AnswerCache, spending: Spending, stop: StopRequest) -> None:
+    def __init__(self, endpoint: Endpoint, cache: AnswerCache, account: Account, stop: StopRequest) -> None:
         """Ask an endpoint.
 
         Args:
             endpoint: the model.
             cache: answers so far, within its `room`.
-            spending: the account.
+            account: counts tokens and money.
             stop: once it is asked, questions under way are answered and kept, and no other is sent.
         """
-        self.endpoint, self.cache, self.spending, self.stop = endpoint, cache, spending, stop
+        self.endpoint, self.cache, self.account, self.stop = endpoint, cache, account, stop
 
     def known(self, request: ChatRequest) -> Answer | None:
         """Return the answer to a request if it is on disk."""
@@ -49,7 +49,7 @@ class QuestionQueue:
                 continue
             if (answer := self.cache.get(digest)) is not None:
                 found[digest] = answer
-                self.spending.reused += 1
+                self.account.reused += 1
                 self._report(task)
             else:
                 wanted[digest] = request
@@ -73,7 +73,7 @@ class QuestionQueue:
                     done = wait(under_way, GLANCE, FIRST_COMPLETED).done if under_way else ()
                     for future in done:
                         digest, error = under_way.pop(future), future.exception()
-                        self.spending.end(wanted[digest], None if error else future.result().use)
+                        self.account.end(wanted[digest], None if error else future.result().use)
                         if error is None:
                             found[digest] = future.result()
                             self._report(task)
@@ -95,10 +95,10 @@ class QuestionQueue:
         """Send as many requests as may be under way; return why none may be sent any more."""
         while waiting and len(under_way) < self.endpoint.parallel:
             request = wanted[waiting[-1]]
-            if not self.spending.allows(request):
+            if not self.account.allows(request):
                 # Those under way are counted at the most that they may cost; some money may come back.
-                return None if under_way else self.spending.reached(request)
-            self.spending.begin(request)
+                return None if under_way else self.account.reached(request)
+            self.account.begin(request)
             digest = waiting.pop()
             under_way[pool.submit(self._one, digest, request)] = digest
         return None
@@ -110,5 +110,5 @@ class QuestionQueue:
 
     def _report(self, task: Task | None) -> None:
         if task is not None:
-            facts = {"money": self.spending.money} if self.spending.price else {}
+            facts = {"money": self.account.money} if self.account.price else {}
             task.advance(1, **facts)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from engine.endpoint import answer_cache, http_server
+from engine.endpoint.account import Account, BudgetReached, TokenPrice
 from engine.endpoint.answer_cache import AnswerCache, cache_home
 from engine.endpoint.chat import ChatRequest, TokenUse, chat
 from engine.endpoint.http_server import Address, HttpServer
 from engine.endpoint.question_queue import QuestionQueue
-from engine.endpoint.spending import BudgetReached, Spending, TokenPrice
 from engine.runtime.interrupt import StopRequest
 from store.files.errors import MonosemError
 from tests.engine.endpoint.chat_server import Body, ChatServer, Fault, Said, chat_server
@@ -44,12 +44,12 @@ def server() -> Iterator[ChatServer]:
 def queue_of(
     server: ChatServer,
     folder: Path,
-    spending: Spending | None = None,
+    account: Account | None = None,
     stop: StopRequest | None = None,
     parallel: int = 3,
 ) -> QuestionQueue:
     endpoint = HttpServer(Address.parse(server.url), "oracle", parallel=parallel, patience=20)
-    return QuestionQueue(endpoint, AnswerCache(folder), spending or Spending(), stop or StopRequest())
+    return QuestionQueue(endpoint, AnswerCache(folder), account or Account(), stop or StopRequest())
 
 
 def test_answers_come_in_order_each_asked_once_and_several_at_a_time(server: ChatServer, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_answers_come_in_order_each_asked_once_and_several_at_a_time(server: Cha
     assert [one.text for one in queue.answers([*asked, *asked])] == texts(9) * 2
     assert len(server.asked) == 9
     assert 2 <= server.most_at_once <= 3
-    spent = Spending()
+    spent = Account()
     again = queue_of(server, tmp_path, spent).answers(asked)
     assert [one.text for one in again] == texts(9)
     assert len(server.asked) == 9 and (spent.calls, spent.reused) == (0, 9)
@@ -77,7 +77,7 @@ def test_another_question_or_another_model_is_asked(server: ChatServer, tmp_path
     queue_of(server, tmp_path).answers([one, ChatRequest(one.turns, 8), ChatRequest(one.turns, 9, seed=1)])
     assert len(server.asked) == 3
     endpoint = HttpServer(Address.parse(server.url), "another")
-    QuestionQueue(endpoint, AnswerCache(tmp_path), Spending(), StopRequest()).answers([one])
+    QuestionQueue(endpoint, AnswerCache(tmp_path), Account(), StopRequest()).answers([one])
     assert len(server.asked) == 4
 
 
@@ -85,7 +85,7 @@ def test_files_hold_no_request_and_are_private(server: ChatServer, tmp_path: Pat
     folder = tmp_path / "home"
     server.answer = lambda body: Said("fine")
     endpoint = HttpServer(Address.parse(server.url), "oracle", key="sk-12345678", key_name="K")
-    queue = QuestionQueue(endpoint, AnswerCache(folder), Spending(), StopRequest())
+    queue = QuestionQueue(endpoint, AnswerCache(folder), Account(), StopRequest())
     with queue.cache.room():
         queue.answers([ChatRequest(chat("a", "corpus text"), 5)])
     (path,) = folder.rglob("*.json")
@@ -156,38 +156,38 @@ def test_a_second_interrupt_ends_calls_that_hang(server: ChatServer, tmp_path: P
 def test_a_budget_is_never_exceeded(server: ChatServer, tmp_path: Path) -> None:
     (one,) = requests(1)
     most = PRICE.most(one)
-    spending = Spending(PRICE, 3.5 * most)
+    account = Account(PRICE, 3.5 * most)
     with pytest.raises(BudgetReached, match=r"the budget of .* is used up: \d+ calls") as caught:
-        queue_of(server, tmp_path, spending).answers(requests(50))
+        queue_of(server, tmp_path, account).answers(requests(50))
     assert "larger `budget`" in caught.value.hint
-    assert 3 < spending.calls < 50 and spending.money <= 3.5 * most
-    assert spending.money == pytest.approx(spending.use.prompt * 1e-6 + spending.use.answer * 2e-6)
-    assert spending.money + most > 3.5 * most  # one more might not have fitted
+    assert 3 < account.calls < 50 and account.money <= 3.5 * most
+    assert account.money == pytest.approx(account.use.prompt * 1e-6 + account.use.answer * 2e-6)
+    assert account.money + most > 3.5 * most  # one more might not have fitted
     before = len(server.asked)
     assert [one.text for one in queue_of(server, tmp_path).answers(requests(50))] == texts(50)
-    assert len(server.asked) == 50 and before == spending.calls
+    assert len(server.asked) == 50 and before == account.calls
 
 
 def test_a_server_that_counts_nothing_is_paid_as_if_it_were_the_most(server: ChatServer, tmp_path: Path) -> None:
     server.states_use = False
     (one,) = requests(1)
-    spending = Spending(PRICE, 2.5 * PRICE.most(one))
+    account = Account(PRICE, 2.5 * PRICE.most(one))
     with pytest.raises(BudgetReached):
-        queue_of(server, tmp_path, spending).answers(requests(50))
-    assert spending.calls == 2 and not spending.use.counted
+        queue_of(server, tmp_path, account).answers(requests(50))
+    assert account.calls == 2 and not account.use.counted
 
 
 def test_a_budget_of_nothing_asks_nothing_but_takes_what_is_known(server: ChatServer, tmp_path: Path) -> None:
     with pytest.raises(BudgetReached, match="nothing was asked"):
-        queue_of(server, tmp_path, Spending(PRICE, 0.0)).answers(requests(2))
+        queue_of(server, tmp_path, Account(PRICE, 0.0)).answers(requests(2))
     assert server.asked == []
     queue_of(server, tmp_path).answers(requests(2))
-    assert [one.text for one in queue_of(server, tmp_path, Spending(PRICE, 0.0)).answers(requests(2))] == texts(2)
+    assert [one.text for one in queue_of(server, tmp_path, Account(PRICE, 0.0)).answers(requests(2))] == texts(2)
 
 
 def test_a_budget_without_a_price_is_refused() -> None:
     with pytest.raises(MonosemError, match="`budget` needs `price`"):
-        Spending(None, 1.0)
+        Account(None, 1.0)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"])

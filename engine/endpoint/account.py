@@ -48,7 +48,7 @@ class BudgetReached(MonosemError):
     exit_code = 1
 
 
-class Spending:
+class Account:
     """The account of one command. Calls under way are counted at the most that they may cost."""
 
     def __init__(self, price: TokenPrice | None = None, budget: float | None = None) -> None:
