@@ -33,7 +33,7 @@ from store.query.filters import (
     Sign,
     TokenName,
 )
-from store.rules.kinds import KINDS, Kind
+from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import ROLES, Role
 
 _SIGN = r"(>=|<=|>|<|=)"

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.files.regular_file import stamp
 from store.index.reader import FeatureColumns, FeatureStore
-from store.notes.note_file import FeatureNotes
+from store.notes.note_file import FeatureNotes, beside
 from store.query.feature_order import Ids, column, matching
-from store.query.token_use import TokenUse, role_use, token_use
-from store.rules.kind_file import index_digest, kinds_path, load_kinds
-from store.rules.kinds import KINDS, Kind, Kinds
+from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import Role
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
@@ -35,6 +33,10 @@ NEAREST = 50
 """Features similar to another where no cosine is given."""
 KEPT = 8
 """Results of passes over the corpus or decoder that are cached: a typed filter is applied after every letter."""
+
+if TYPE_CHECKING:
+    from store.query.token_use import TokenUse
+    from store.rules.kinds import Kinds
 
 _Answer = TypeVar("_Answer")
 _COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
@@ -87,6 +89,8 @@ class FilterSource:
         Raises:
             MonosemError: there is no such token, or the corpus has no conversations.
         """
+        from store.query.token_use import role_use, token_use
+
         if isinstance(on, TokenName):
             return self._once(("use", on), lambda: token_use(self.store, self.token_ids(on)))
         return self._once(("use", on), lambda: role_use(self.store, on))
@@ -112,13 +116,15 @@ class FilterSource:
         Raises:
             BadFilter: they were not measured.
         """
-        path = kinds_path(self.store.path)
+        path = beside(self.store.path, "kinds.h5")
         found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
         if found is None:
             raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
         return found
 
     def _kinds(self, path: Path) -> Kinds | None:
+        from store.rules.kind_file import index_digest, load_kinds
+
         return load_kinds(path, self.store.d_sae, index_digest(self.store.path)) if self.store.merged else None
 
     def raised(self, token: TokenName) -> NDArray[np.float32]:
@@ -348,277 +354,6 @@ class All:
         """Return the strength of the first filter that has one."""
         found = (one.strength(source) for one in self.filters)
         return next((values_F for values_F in found if values_F is not None), None)
-
-
-def outlier_shares(self) -> NDArray[np.float64]:
-        """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
-        return self._once("outliers", lambda: outlier_shares(self.store))
-
-    def kinds(self) -> Kinds:
-        """Return the kinds of all features.
-
-        Raises:
-            BadFilter: they were not measured.
-        """
-        path = kinds_path(self.store.path)
-        found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
-        if found is None:
-            raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
-        return found
-
-    def _kinds(self, path: Path) -> Kinds | None:
-        return load_kinds(path, self.store.d_sae, index_digest(self.store.path)) if self.store.merged else None
-
-    def raised(self, token: TokenName) -> NDArray[np.float32]:
-        """Return how much each feature raises a token among those listed for it, else 0: [F]."""
-        return self._once(("raised", token), lambda: _raised(self.store, self.token_ids(token)))
-
-    def _once(self, key: object, ask: Callable[[], _Answer]) -> _Answer:
-        if key not in self._known:
-            answer = ask()
-            while len(self._known) >= KEPT:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = answer
-        return cast(_Answer, self._known[key])
-
-    def _token_ids(self, token: TokenName) -> NDArray[np.int64]:
-        if token.id is not None:
-            return np.array([token.id], np.int64)
-        found = self.store.vocabulary.reading(token.text, exact=token.exact)
-        if len(found):
-            return found
-        near = "" if not token.exact else self._spaced(token.text)
-        raise BadFilter(f"no token of the vocabulary is “{token.text}”", near or "#ID names a token by its number.")
-
-    def _spaced(self, text: str) -> str:
-        others = self.store.vocabulary.strings(self.store.vocabulary.reading(text, exact=False)[:5])
-        return f"There is {', '.join(f'“{other}”' for other in others)}: spaces count in quotes." if others else ""
-
-
-class Filter(Protocol):
-    """Interface of filters."""
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those of `ids` that pass, in their order."""
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return how strongly it holds for each feature [F]; None if it has no such measure."""
-
-
-class _Plain:
-    """A filter without a measure of strength."""
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:  # noqa: ARG002
-        """Return None."""
-        return None
-
-
-@dataclass(frozen=True)
-class Compare(_Plain):
-    """A column against a number: `density>1e-4`."""
-
-    column: Column
-    sign: Sign
-    value: float
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those for which it holds."""
-        values = ids if self.column == "id" else column(source.columns, self.column)[ids]
-        return ids[_COMPARE[self.sign](values.astype(np.float64), self.value)]
-
-
-@dataclass(frozen=True)
-class Marked(_Plain):
-    """Dead or alive, bookmarked, with a label, tags or a comment."""
-
-    mark: Mark
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those with the mark."""
-        if self.mark in ("alive", "dead"):
-            fires_N: NDArray[np.bool_] = source.columns.count_F[ids] > 0
-            return ids[fires_N if self.mark == "alive" else ~fires_N]
-        return _among(ids, source, lambda note: self._has(note))
-
-    def _has(self, note: FeatureNotes) -> bool:
-        fields = {"bookmarked": note.bookmark, "labelled": note.label, "tagged": note.tags, "commented": note.comment}
-        return bool(fields[self.mark])
-
-
-@dataclass(frozen=True)
-class Says(_Plain):
-    """A label or comment that contains a text, or a tag that equals it; case does not matter."""
-
-    note: Note
-    text: str
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those with such a note."""
-        wanted = self.text.casefold()
-        if self.note == "tag":
-            return _among(ids, source, lambda note: wanted in (tag.casefold() for tag in note.tags))
-        name = self.note
-        return _among(ids, source, lambda note: wanted in str(getattr(note, name)).casefold())
-
-
-@dataclass(frozen=True)
-class FiresOn:
-    """Features that fire on a token or in turns of a role: at all, or with a share of their total activation."""
-
-    on: TokenName | Role
-    sign: Sign = ">"
-    share: float = 0.0
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that do. Exact: all such places in the corpus are read."""
-        use = source.use_of(self.on)
-        keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
-        return ids[keep_N]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the share."""
-        return source.use_of(self.on).share_F
-
-
-@dataclass(frozen=True)
-class FiresOnOutliers:
-    """Features by the share of outliers among the tokens on which they fire: `outliers<50%`."""
-
-    sign: Sign
-    share: float
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those for which it holds."""
-        return ids[_COMPARE[self.sign](source.outlier_shares()[ids], self.share)]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the share."""
-        return source.outlier_shares()
-
-
-@dataclass(frozen=True)
-class Promotes:
-    """Features that raise a token's logit most.
-
-    The index lists the ten tokens that each feature raises most, not its effect on every token: a feature with the
-    token in eleventh place is not found.
-    """
-
-    token: TokenName
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that list it."""
-        return ids[source.raised(self.token)[ids] > 0]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the effect of one unit of activation on its logit."""
-        return source.raised(self.token)
-
-
-@dataclass(frozen=True)
-class Like:
-    """Features whose decoder direction is near another's: by cosine, or the `nearest` ones.
-
-    Exact over all features. The feature itself is among them, with a cosine of 1.
-    """
-
-    feature: int
-    sign: Sign = ">="
-    cosine: float | None = None
-    nearest: int = NEAREST
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that are near."""
-        cosine_F = source.cosines(self.feature)
-        if self.cosine is not None:
-            return ids[_COMPARE[self.sign](cosine_F[ids].astype(np.float64), self.cosine)]
-        nearest = np.lexsort((np.arange(len(cosine_F)), -cosine_F))[: self.nearest + 1]
-        return ids[np.isin(ids, nearest)]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the cosine."""
-        return source.cosines(self.feature)
-
-
-@dataclass(frozen=True)
-class OfKind:
-    """Features of a kind: token, n-gram, position, context or dense."""
-
-    kind: Kind
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those of the kind."""
-        keep_N: NDArray[np.bool_] = source.kinds().kind_F[ids] == KINDS.index(self.kind)
-        return ids[keep_N]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the share of variance that decides: of the position, the pair or the token."""
-        kinds = source.kinds()
-        shares = {"position": kinds.position_F, "n-gram": kinds.pair_F}
-        return np.nan_to_num(shares.get(self.kind, kinds.token_F), nan=-np.inf)
-
-
-@dataclass(frozen=True)
-class Contains(_Plain):
-    """A number that starts with a text, or a label or top token that contains it; case does not matter."""
-
-    text: str
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that do."""
-        return matching(source.columns, source.store.vocabulary, source.notes, ids, self.text)
-
-
-@dataclass(frozen=True)
-class Not(_Plain):
-    """Negation of another filter."""
-
-    inner: Filter
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that the other filter leaves out."""
-        return ids[~np.isin(ids, self.inner.keep(source, ids))]
-
-
-@dataclass(frozen=True)
-class All:
-    """Conjunction of filters; without any it keeps all features."""
-
-    filters: tuple[Filter, ...] = ()
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those that pass every filter."""
-        for one in self.filters:
-            ids = one.keep(source, ids)
-        return ids
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the strength of the first filter that has one."""
-        found = (one.strength(source) for one in self.filters)
-        return next((values_F for values_F in found if values_F is not None), None)
-
-
-def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
-    """Return how much each feature fires on any of some vocabulary ids, over the whole corpus."""
-    return _use(store, store.entries_on(vocab))
-
-
-def role_use(store: FeatureStore, role: Role) -> TokenUse:
-    """Return how much each feature fires on tokens of turns of a role, over the whole corpus.
-
-    Raises:
-        MonosemError: the corpus has no conversations.
-    """
-    return _use(store, store.entries_where(store.layout.tokens_of(role)))
-
-
-def _use(store: FeatureStore, entries: Iterable[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> TokenUse:
-    count_F, sum_F = np.zeros(store.d_sae, np.int64), np.zeros(store.d_sae)
-    for feature, act in entries:
-        count_F += np.bincount(feature, minlength=store.d_sae)
-        sum_F += np.bincount(feature, weights=act, minlength=store.d_sae)
-    total_F = store.totals.sum_F
-    return TokenUse(count_F, sum_F, np.divide(sum_F, total_F, out=np.zeros_like(sum_F), where=total_F > 0))
 
 
 def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:

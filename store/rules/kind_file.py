@@ -10,7 +10,8 @@ from store.files.array_rules import ArrayRule, Rules, check_shapes
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_described, put, read_seal
 from store.notes.note_file import beside
-from store.rules.kinds import KINDS, Kinds
+from store.rules.kinds import Kinds
+from store.settings.feature_kinds import KINDS
 
 _SHARES = ("token", "pair", "position")
 _RULES: Rules = {**{name: ArrayRule("f4", "F") for name in _SHARES}, "kind": ArrayRule("i1", "F")}

@@ -11,7 +11,7 @@ Shapes: N tokens, F features, E entries, G groups, U pairs of a feature and a gr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureStore
 from store.rules.feature_blocks import FeatureBlock, feature_blocks
 from store.rules.halves import Halves
+from store.settings.feature_kinds import KINDS, Kind
 
-Kind = Literal["token", "n-gram", "position", "context", "dense"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 ENOUGH = 0.5
 """Share of the variance from which on a group decides the kind."""
 DENSE = 0.1
@@ -40,7 +39,7 @@ class Kinds:
     """Share that the token and the one before it explain."""
     position_F: NDArray[np.float32]
     kind_F: NDArray[np.int8]
-    """Place in `KINDS`."""
+    """Place in `store.settings.feature_kinds.KINDS`."""
 
     def of(self, feature: int) -> Kind | None:
         """Return the kind of a feature; None if it is too rare to judge."""

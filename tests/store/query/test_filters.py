@@ -31,7 +31,8 @@ from store.query.filters import (
     TokenName,
 )
 from store.rules.kind_file import index_digest, kinds_path, save_kinds
-from store.rules.kinds import KINDS, Kinds
+from store.rules.kinds import Kinds
+from store.settings.feature_kinds import KINDS
 from tests.sample_run import VOCAB, Sample, build_sample
 
 NOTES = {

@@ -15,7 +15,8 @@ from store.index.reader import FeatureStore
 from store.rules import feature_blocks, kinds
 from store.rules.halves import Halves, document_halves
 from store.rules.kind_file import index_digest, kinds_path, load_kinds, save_kinds
-from store.rules.kinds import KINDS, feature_kinds
+from store.rules.kinds import feature_kinds
+from store.settings.feature_kinds import KINDS
 from tests.store.query.test_find import dense_of, opened
 from tests.store.raw import Raw, RawToken, build_store, random_raw
 
