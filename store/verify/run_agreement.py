@@ -13,6 +13,7 @@ from store.files.regular_file import open_regular
 from store.index.index_file import IndexFile, check_consecutive, open_segment
 from store.index.index_part import IndexPart
 from store.index.segment import common_path
+from store.rules.kind_file import index_digest, load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
 from store.run.spec import SaeSpec
@@ -35,6 +36,9 @@ def disagreements(run: RunFolder, sound: Collection[Path]) -> Iterator[tuple[Pat
             (run.features, lambda: _check_index(run.features, "features", spec)),
             (common_path(run.index), lambda: _check_index(common_path(run.index), "common", spec)),
         ]
+        if run.features in sound:
+            digest = index_digest(run.features)
+            checks.append((run.kinds, lambda: _check_kinds(run.kinds, spec.d_sae, digest)))
     if common_path(run.index) in sound and segments:
         checks.append((segments[-1], lambda: _check_segments(common_path(run.index), segments)))
     for path, check in checks:
@@ -44,7 +48,7 @@ def disagreements(run: RunFolder, sound: Collection[Path]) -> Iterator[tuple[Pat
                     check()
             except MonosemError as error:
                 yield path, error.what
-    for path in (run.events, run.notes):
+    for path in (run.events, run.notes, run.explanations):
         with suppress(FileNotFoundError):
             try:
                 os.close(open_regular(path))
@@ -60,6 +64,10 @@ def _check_spec(spec: SaeSpec, stated: SaeSpec) -> None:
 
 def _check_limits(path: Path, spec: SaeSpec) -> None:
     load_limits(path, spec.d_in + (spec.d_out or 0))
+
+
+def _check_kinds(path: Path, d_sae: int, digest: str) -> None:
+    load_kinds(path, d_sae, digest)
 
 
 def _check_index(path: Path, kind: str, spec: SaeSpec) -> None:

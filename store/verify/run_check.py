@@ -16,6 +16,8 @@ from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
+from store.notes.explanations import check_explanations
+from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
 from store.run.weights import load_sae
@@ -28,6 +30,7 @@ _KINDS = {
     r"sae\.h5": "sae",
     r"ordinary\.h5": "ordinary",
     r"features\.h5": "features",
+    r"kinds\.h5": "kinds",
     r"common\.h5": "common",
     r"seg-\d+\.h5": "segment",
     r"step-\d+\.h5": "checkpoint",
@@ -51,15 +54,16 @@ class Finding:
 
 
 def verify_run(run: RunFolder) -> list[Finding]:
-    """Check run.json and every sealed file of a run. Reads all of them, whole.
+    """Check run.json, every sealed file of a run and its explanations. Reads all of them, whole.
 
     The files must also agree with each other, and the others of the run be regular files without a link out of it.
     """
-    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
+    findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
     sound = {finding.path for finding in findings if finding.ok}
-    wrong = {path: problem for path, problem in disagreements(run, sound)}
+    wrong = dict(disagreements(run, sound))
     return [
         *(Finding(one.path, False, wrong[one.path]) if one.path in wrong else one for one in findings),
         *(Finding(path, False, problem) for path, problem in wrong.items() if path not in sound),
@@ -128,6 +132,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
         check_shard(path, BLOCK)
     elif seal.kind == "ordinary":
         load_limits(path)
+    elif seal.kind == "kinds":
+        load_kinds(path)
     elif seal.kind not in RULES:
         return Finding(
             path, False, f"its bytes are what was sealed, but monosem knows no files of the kind {seal.kind}"
@@ -165,6 +171,19 @@ def _damage(path: Path) -> Finding:
     else:
         detail = f"damaged in {', '.join(damaged)}; the other datasets are readable"
     return Finding(path, False, detail, damaged, readable)
+
+
+def _explained(path: Path) -> Finding:
+    """Read every line of the explanations."""
+    try:
+        check = check_explanations(path)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
+    if check.damaged:
+        lines = ", ".join(map(str, check.damaged[:5])) + (", …" if len(check.damaged) > 5 else "")
+        return Finding(path, False, f"damaged lines, which are skipped: {lines}")
+    by = f" by {len(check.authors)} author{'s' * (len(check.authors) != 1)}" if check.authors else ""
+    return Finding(path, True, f"readable: {check.explanations:,} explanations of {check.features:,} features{by}")
 
 
 def _record(run: RunFolder) -> list[Finding]:

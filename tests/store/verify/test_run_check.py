@@ -22,6 +22,9 @@ from store.files.sealed_hdf5 import SEAL_BYTES, create_sealed
 from store.index.index_file import IndexFile
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.notes.explanations import Explanation, Explanations
+from store.rules.kind_file import index_digest, save_kinds
+from store.rules.kinds import Kinds
 from store.run.checkpoint import Checkpoint, save_checkpoint
 from store.run.folder import RunFolder, RunRecord
 from store.run.ordinary import save_limits
@@ -49,6 +52,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run.create(RunRecord(status="done", spec=sae.spec))
     save_sae(run.sae, sae)
     save_limits(run.ordinary, np.ones((2, sae.spec.d_in), np.float32))
+    share_F, kind_F = np.zeros(RAW.d_sae, np.float32), np.zeros(RAW.d_sae, np.int8)
+    save_kinds(run.kinds, Kinds(share_F, share_F, share_F, kind_F), index_digest(run.features))
     arrays = {"sae.W_enc": np.ones((4, 6), np.float32), "sae.b_enc": np.ones(6, np.float32)}
     moments = {"adam.exp_avg.W_enc": np.ones((4, 6)), "adam.step.W_enc": np.float32(4), "a": np.arange(50)}
     save_checkpoint(run.checkpoints, Checkpoint(4, arrays | moments))
@@ -75,16 +80,34 @@ def test_every_file_of_a_sound_run_is_checked(sound: RunFolder) -> None:
         f"digests hold, both orders hold the same {n} entries, its columns follow from them and the weights"
     )
     assert details["common.h5"] == "digests hold, its columns follow from the weights"
-    assert details["sae.h5"] == details["ordinary.h5"] == "digests hold"
+    assert details["sae.h5"] == details["ordinary.h5"] == details["kinds.h5"] == "digests hold"
 
 
 def test_any_changed_byte_is_found(run: RunFolder) -> None:
-    for path in (run.features, run.sae, run.ordinary, segment_path(run.index, 1), run.checkpoints / "step-4.h5"):
+    for path in (
+        run.features,
+        run.sae,
+        run.ordinary,
+        run.kinds,
+        segment_path(run.index, 1),
+        run.checkpoints / "step-4.h5",
+    ):
         size = path.stat().st_size
         for at in (3, 520, size // 3, size // 2, size - 1):
             flip(path, at)
             assert [f.path for f in verify_run(run) if not f.ok] == [path], at
             flip(path, at)
+
+
+def test_explanations_are_read_line_by_line(run: RunFolder) -> None:
+    Explanations(run.explanations).append([Explanation(feature=f, author="rules", text="sea") for f in range(3)])
+    finding = verify_run(run)[-1]
+    assert (finding.path, finding.ok) == (run.explanations, True)
+    assert finding.detail == "readable: 3 explanations of 3 features by 1 author"
+    with run.explanations.open("a") as file:
+        file.write('{"feature": 1, "author": 7, "text": "x"}\n')
+    assert verify_run(run)[-1].detail == "damaged lines, which are skipped: 4"
+    assert not verify_run(run)[-1].ok
 
 
 @pytest.mark.parametrize("name", ["forward/act", "inverted/token", "corpus/tokens", "sae/W_dec"])
@@ -158,6 +181,9 @@ SENSELESS: dict[str, tuple[str, Change, str]] = {
     "limits that are not numbers": ("ordinary.h5", forged_value("centre", 0, np.nan), "centre holds NaN"),
     "negative limits": ("ordinary.h5", forged_value("weight", 0, -1), "weight holds -1.0, below 0"),
     "limits elsewhere": ("ordinary.h5", resize("centre", (4,), **ELSEWHERE), "centre keeps its values in another file"),
+    "kinds that there are not": ("kinds.h5", forged_value("kind", 0, 99), "it names kinds that there are not"),
+    "kinds without shares": ("kinds.h5", forged_value("pair", 0, np.nan), "do not belong together"),
+    "kinds of two lengths": ("kinds.h5", resize("kind", (3,)), "kind has 3 values along F"),
     "texts beside limits": ("ordinary.h5", add("more", (2,), TEXTS), "more is object, not numbers"),
     "texts in an index": ("features.h5", add("feature/more", (2,), TEXTS), "feature/more is object, not numbers"),
     "texts in a shard": (SHARD, add("more", (2,), TEXTS), "more is object, not numbers"),
@@ -176,7 +202,7 @@ def test_sealed_files_that_make_no_sense(name: str, run: RunFolder) -> None:
     assert re.search(said, found.detail), found.detail
 
 
-@pytest.mark.parametrize("name", ["sae.h5", "ordinary.h5", "features.h5", "index/common.h5", STEP, SHARD])
+@pytest.mark.parametrize("name", ["sae.h5", "ordinary.h5", "features.h5", "kinds.h5", "index/common.h5", STEP, SHARD])
 def test_a_sound_file_under_another_name(name: str, run: RunFolder) -> None:
     other = run.ordinary if name != "ordinary.h5" else run.sae
     shutil.copy(other, run.path / name)
@@ -197,8 +223,11 @@ def test_files_of_several_runs(run: RunFolder) -> None:
     save_limits(run.ordinary, np.ones((2, 7), np.float32))
     save_sae(run.sae, weights(RAW.d_sae + 1))
     segment_path(run.index, 0).unlink()
+    share_F, kind_F = np.zeros(RAW.d_sae - 1, np.float32), np.zeros(RAW.d_sae - 1, np.int8)
+    save_kinds(run.kinds, Kinds(share_F, share_F, share_F, kind_F), index_digest(run.features))
     found = {finding.path.name: finding.detail for finding in verify_run(run) if not finding.ok}
-    assert found.keys() == {"ordinary.h5", "sae.h5", segment_path(run.index, 2).name}
+    assert found.keys() == {"ordinary.h5", "sae.h5", "kinds.h5", segment_path(run.index, 2).name}
+    assert f"has {RAW.d_sae - 1} values along F" in found["kinds.h5"]
     assert "centre has 7 values along D, not" in found["ordinary.h5"]
     assert f"its d_sae is {RAW.d_sae + 1} where run.json says {RAW.d_sae}" in found["sae.h5"]
     assert "part 0 begins at token" in found[segment_path(run.index, 2).name]
@@ -207,7 +236,7 @@ def test_files_of_several_runs(run: RunFolder) -> None:
     assert {"features.h5", "common.h5"} < found.keys()
 
 
-@pytest.mark.parametrize("name", ["events.jsonl", "notes.jsonl", "ordinary.h5", "checkpoints/step-4.h5"])
+@pytest.mark.parametrize("name", ["events.jsonl", "notes.jsonl", "explanations.jsonl", "ordinary.h5", "kinds.h5", STEP])
 def test_links_out_of_the_run(name: str, run: RunFolder, tmp_path: Path) -> None:
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(tmp_path / "elsewhere")
