@@ -13,7 +13,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.model.gguf_header import read_gguf_integers
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 
@@ -76,7 +75,11 @@ def reader(path: str) -> Any:
     return gguf.GGUFReader(path)
 
 
-_integers = cache(read_gguf_integers)
+@cache
+def _integers(path: str) -> dict[str, int]:
+    from engine.model.gguf_header import read_gguf_integers  # few models are in such files
+
+    return read_gguf_integers(path)
 
 
 def gguf_arguments(path: Path) -> dict[str, Any]:
