@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, Narrowed, decode, parse
 from store.notes.line_file import LineFile
+from store.notes.note_file import beside
 from store.notes.statements import LONGEST, MOST_FEATURES, json_line, valid_text
 
 LONGEST_AUTHOR = 200
@@ -44,9 +45,9 @@ class ExplanationScores:
     """How well an explanation holds, each figure on documents that its author never saw; None where not measured."""
 
     precision: Figure | None = None
-    """Share of the tokens that the rule holds on where the feature fires: activation at least `threshold`."""
+    """Share of the tokens where the feature fires (activation at least `threshold`) that the rule holds on."""
     recall: Figure | None = None
-    """Share of the tokens where the feature fires that the rule holds on."""
+    """Share of the tokens that the rule holds on where the feature fires."""
     f1: Figure | None = None
     auroc: Figure | None = None
     """Probability that a token the rule holds on has a higher activation than another, ties counting half."""
@@ -95,14 +96,8 @@ class Explanation:
 
 
 def explanations_path(path: Path) -> Path:
-    """Return the path of the explanations of a run folder or an index file, which lie beside its notes.
-
-    It is `explanations.jsonl` in the folder or beside `features.h5`; beside an index `NAME.h5` it is
-    `NAME.explanations.jsonl`.
-    """
-    if not path.is_file():
-        return path / "explanations.jsonl"
-    return path.with_name("explanations.jsonl" if path.name == "features.h5" else f"{path.stem}.explanations.jsonl")
+    """Return the path of the explanations of a run folder or an index file, which lie beside its notes."""
+    return beside(path, "explanations.jsonl")
 
 
 class Explanations:

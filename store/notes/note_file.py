@@ -20,14 +20,19 @@ LARGEST_NOTES = LARGEST_LINES
 _COPY = "Notes are kept beside the run or index. If you may not write there, copy it and take notes on the copy."
 
 
-def notes_path(path: Path) -> Path:
-    """Return the path of the notes on a run folder or an index file.
+def beside(path: Path, name: str) -> Path:
+    """Return the path of a companion of a run folder or an index file.
 
-    It is `notes.jsonl` in the folder or beside `features.h5`, and `NAME.notes.jsonl` beside an index called `NAME.h5`.
+    It is `name` in the folder or beside `features.h5`, and `OTHER.name` beside an index called `OTHER.h5`.
     """
     if not path.is_file():
-        return path / "notes.jsonl"
-    return path.with_name("notes.jsonl" if path.name == "features.h5" else f"{path.stem}.notes.jsonl")
+        return path / name
+    return path.with_name(name if path.name == "features.h5" else f"{path.stem}.{name}")
+
+
+def notes_path(path: Path) -> Path:
+    """Return the path of the notes on a run folder or an index file, as `beside` does."""
+    return beside(path, "notes.jsonl")
 
 
 class Notes:
