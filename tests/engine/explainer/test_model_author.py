@@ -140,7 +140,9 @@ def test_a_judge_who_talks_nonsense_scores_a_half(world: World, tmp_path: Path) 
 
     with chat_server(answer) as server:
         (one,) = explained(world, server, tmp_path, (0,)).values()
-    assert one.scores.detection == Figure(0.5, 0.5, 0.5) and one.scores.fuzzing == Figure(0.5, 0.5, 0.5)
+    for figure in (one.scores.detection, one.scores.fuzzing):
+        assert figure is not None
+        assert (figure.low, figure.value, figure.high) == pytest.approx((0.5, 0.5, 0.5))
     assert "of them not answered" in one.made_from
 
 
