@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.index.corpus_text import Places, stretch_starts
 from store.index.reader import FeatureStore
-from store.query.document_halves import Half, in_half
+from store.rules.halves import is_measuring
 
+Half = Literal["explaining", "judging"]
+"""The choosing and the measuring half of `store.rules.halves`."""
 BEFORE, AFTER = 20, 11
 """Tokens around the place that an excerpt was drawn for."""
 SHORTEST = 6
@@ -225,6 +227,12 @@ class ExcerptSampler:
             places.append(place_N[kept_N])
             tokens.append(self._store.tokens(start, stop)[kept_N])
         return _Half(np.concatenate(places), np.concatenate(tokens))
+
+
+def in_half(number_N: NDArray[np.int64], half: Half) -> NDArray[np.bool_]:
+    """Return which documents, by their numbers, belong to a half."""
+    measures_N = is_measuring(number_N)
+    return measures_N if half == "judging" else ~measures_N
 
 
 class _Firing:

@@ -46,7 +46,7 @@ class JudgeSizes:
 
     firing: int = 20
     silent: int = 10
-    """Of each of three kinds."""
+    """Texts of each of three kinds."""
     fuzzed: int = 10
     """Texts that are shown twice, with the right and with wrong marks."""
     controls: int = 10

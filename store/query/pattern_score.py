@@ -1,7 +1,7 @@
 """How well a regular expression describes a feature: on every token of the documents that it was not made from.
 
 The threshold from which a feature counts as firing, and the reading of the expression (all tokens of a match, or the
-last one, where the model has seen all of it), are chosen by F1 on the explaining half of the documents. The figures
+last one, where the model has seen all of it), are chosen by F1 on the choosing half of the documents. The figures
 are those of the other half; intervals are of documents drawn again, as tokens of one are not independent.
 Shapes: N tokens, D documents, R rounds, E entries of the feature, G groups of equal activation.
 """
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
 from store.notes.explanations import Figure
-from store.query.document_halves import half_of_corpus
 from store.query.find import Question
 from store.query.inverted_scan import InvertedScan
 from store.query.pattern_tokens import compile_pattern, text_matches, whole
 from store.query.scores import Scores, TokenTotals
+from store.rules.halves import document_halves
 
 Extent = Literal["match", "last"]
 ROUNDS = 400
@@ -38,7 +38,7 @@ class PatternScore:
     threshold: float
     """The least activation that counts as firing."""
     matched: int
-    """Tokens of the judging half that match."""
+    """Tokens of the measuring half that match."""
     documents: int
     """Documents of that half."""
     precision: Figure
@@ -63,7 +63,7 @@ def score_pattern(store: FeatureStore, feature: int, pattern: str, seed: int = 0
     """Return the figures of a regular expression; None where it matches nothing, or the corpus is too small.
 
     Raises:
-        MonosemError: it is not a regular expression, or there is no such feature.
+        MonosemError: it is not a regular expression, there is no such feature, or there is only one document.
     """
     store.check_feature(feature)
     matches = whole(text_matches(store, compile_pattern(pattern)))
@@ -71,17 +71,17 @@ def score_pattern(store: FeatureStore, feature: int, pattern: str, seed: int = 0
         "match": matches.question(store, pattern),
         "last": matches.question(store, pattern, last=True),
     }
-    learnt_N, judged_N = half_of_corpus(store, "explaining"), half_of_corpus(store, "judging")
+    halves = document_halves(store)
     best: tuple[float, Extent, float] | None = None
     for extent, question in readings.items():
-        f1, threshold = _best_threshold(store, feature, question.scored_N & learnt_N, question.matched_N)
+        f1, threshold = _best_threshold(store, feature, question.scored_N & halves.choosing_N, question.matched_N)
         if f1 > 0 and (best is None or f1 > best[0]):
             best = f1, extent, threshold
     if best is None:
         return None
     _, extent, threshold = best
-    question = readings[extent]
-    return _measured(store, feature, question.scored_N & judged_N, question.matched_N, extent, threshold, seed)
+    question = readings[extent]._replace(scored_N=readings[extent].scored_N & halves.measuring_N)
+    return _measured(store, feature, question, extent, threshold, seed)
 
 
 def _best_threshold(store: FeatureStore, feature: int, scored_N: Mask, matched_N: Mask) -> tuple[float, float]:
@@ -95,8 +95,9 @@ def _best_threshold(store: FeatureStore, feature: int, scored_N: Mask, matched_N
 
 
 def _measured(
-    store: FeatureStore, feature: int, scored_N: Mask, matched_N: Mask, extent: Extent, threshold: float, seed: int
+    store: FeatureStore, feature: int, question: Question, extent: Extent, threshold: float, seed: int
 ) -> PatternScore | None:
+    scored_N, matched_N = question.scored_N, question.matched_N
     place_N = np.flatnonzero(scored_N)
     numbers_D, document_N = np.unique(store.documents_of(place_N), return_inverse=True)
     n_documents = len(numbers_D)
