@@ -67,11 +67,19 @@ class TokenUse:
 
 
 @dataclass(frozen=True)
-class AnswerToken:
-    """One token of an answer, and the likeliest ones at its place with their log-probabilities."""
+class LikelyToken:
+    """A token that might have stood at a place of an answer."""
 
     text: str
-    likeliest: tuple[tuple[str, float], ...]
+    logprob: float
+
+
+@dataclass(frozen=True)
+class AnswerToken:
+    """One token of an answer, and the likeliest ones at its place."""
+
+    text: str
+    likeliest: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,13 @@ def save_kinds(path: Path, kinds: Kinds, digest: str) -> None:
         put(file, "kind", kinds.kind_F)
 
 
-def load_kinds(path: Path, d_sae: int, digest: str) -> Kinds | None:
+def load_kinds(path: Path, d_sae: int | None = None, digest: str | None = None) -> Kinds | None:
     """Read the file of `save_kinds`; None where there is none, or it belongs to another index.
+
+    Args:
+        path: the file.
+        d_sae: features that it must have; None for any number of them.
+        digest: that of the index it must belong to; None for any.
 
     Raises:
         MonosemError: it is damaged, of another width or of a newer schema.
@@ -46,9 +51,9 @@ def load_kinds(path: Path, d_sae: int, digest: str) -> Kinds | None:
         return None
     file, found = open_described(path, "kinds")
     with file, reading(path):
-        if file.attrs.get("index_digest") != digest:
+        if digest is not None and file.attrs.get("index_digest") != digest:
             return None
-        check_shapes(found, _RULES, {"F": d_sae})
+        check_shapes(found, _RULES, None if d_sae is None else {"F": d_sae})
         kind_F = file["kind"][()]
         if kind_F.size and not -1 <= kind_F.min() <= kind_F.max() < len(KINDS):
             raise ValueError("it names kinds that there are not")
