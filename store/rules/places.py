@@ -102,7 +102,8 @@ class RuleCorpus:
             "sentence": lambda one: self._earlier(one.inner, self.sentence_N),
             "line": lambda one: self._earlier(one.inner, self.line_N),
             "document": self._anywhere,
-            "ngram": self._ngram,
+            "ngram": self._sequence,
+            "phrase": self._sequence,
             "position": self._position,
             "document_start": lambda _: self._document_start(),
             "language": lambda one: self.states.language(str(one.texts[0])),
@@ -160,12 +161,13 @@ class RuleCorpus:
         found: Mask = has_R[self.run_N]
         return found
 
-    def _ngram(self, predicate: Predicate) -> Mask:
+    def _sequence(self, predicate: Predicate) -> Mask:
+        inner = "token" if predicate.name == "ngram" else "word"
         found = np.zeros(self.n_tokens, bool)
         for sequence in predicate.args:
             here = np.ones(self.n_tokens, bool)
             for back, one in enumerate(reversed(cast(tuple[str | int, ...], sequence))):
-                here &= np.isin(self.shifted(-back), self.classes.ids(one))
+                here &= self._of_class(Predicate(inner, (one,)), -back)
             found |= here
         return found
 

@@ -41,6 +41,10 @@ PREDICATE = st.one_of(
         lambda lists: Predicate("ngram", tuple(tuple(one) for one in lists)),
         st.lists(st.lists(TOKEN, min_size=1, max_size=3), min_size=1, max_size=2),
     ),
+    st.builds(
+        lambda lists: Predicate("phrase", tuple(tuple(one) for one in lists)),
+        st.lists(st.lists(SHORT, min_size=1, max_size=3), min_size=1, max_size=2),
+    ),
     st.builds(lambda first, n: Predicate("position", (first, first + n)), st.integers(0, 5), st.integers(1, 5)),
 )
 RULE = st.builds(
@@ -153,7 +157,15 @@ def test_states() -> None:
 
 
 def test_every_predicate_is_evaluated(store: FeatureStore) -> None:
-    example = {"texts": '"a"', "tokens": "0", "pattern": '"a"', "token": "digits", "lists": "[0, 1]", "range": "0, 3"}
+    example = {
+        "texts": '"a"',
+        "tokens": "0",
+        "pattern": '"a"',
+        "token": "digits",
+        "lists": "[0, 1]",
+        "words": '["a", "b"]',
+        "range": "0, 3",
+    }
     example |= {"offset": '1, word("a")', "window": '3, word("a")', "word": ""}
     corpus = RuleCorpus(store)
     for name, (form, _) in NAMES.items():
