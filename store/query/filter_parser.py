@@ -34,7 +34,6 @@ from store.query.filters import (
     Sign,
     TokenName,
 )
-from store.rules.grammar import parse_rule
 from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import ROLES, Role
 
@@ -145,6 +144,8 @@ class _Reader:
         found = self._take(_BRACED)
         if not found:
             raise self._error('a rule in braces is expected after rule:, such as rule:{word("sea") & !quote}')
+        from store.rules.grammar import parse_rule
+
         parse_rule(found[1])
         return FiresOn(RuleName(found[1]), *(self._bound() or ()))
 

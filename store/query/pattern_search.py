@@ -72,7 +72,7 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     """Yield reports: of each block that was matched, then of each step of `store.query.find.search`.
 
     Raises:
-        MonosemError: the pattern is no regular expression or no rule, nothing matches, or there are no turns with roles.
+        MonosemError: the pattern is no expression or no rule, nothing matches, or there are no turns with roles.
     """
     of_role_N = None if inquiry.role is None else store.layout.tokens_of(inquiry.role)
     if of_role_N is not None and not inquiry.pattern:

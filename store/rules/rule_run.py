@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +78,10 @@ def measured_kinds(path: Path, seed: int = 0) -> Kinds:
         return known
 
 
-def work(plan: RulePlan, explained: Callable[[Explanation], None]) -> Iterator[Explanation]:
+def work(plan: RulePlan) -> Iterator[Explanation]:
     """Yield the explanations of all features of a plan: those that are known first; the others as they are found.
 
     New ones are kept every few seconds and at the end, also where the work is broken off.
-
-    Args:
-        plan: from `planned`.
-        explained: is called with every new one.
 
     Raises:
         MonosemError: as `store.rules.rule_process.explanations` does, or they cannot be kept.
@@ -100,7 +96,6 @@ def work(plan: RulePlan, explained: Callable[[Explanation], None]) -> Iterator[E
     try:
         for one in explanations(plan.path, plan.waiting, plan.settings.seed, processes):
             fresh.append(one)
-            explained(one)
             yield one
             if time.monotonic() - written >= KEPT_EVERY:
                 kept.append(fresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from statistics import median
 from typing import Any
@@ -46,10 +47,15 @@ def report(
     plan = planned(place.path, wanted, asked)
     if plan.waiting and len(plan.waiting) < len(plan.features):
         output.narrate(f"{count(len(plan.features) - len(plan.waiting))} features are explained already")
-    found = []
-    with ConsoleProgress(live=True).task("explaining", len(plan.waiting), "features") as bar:
-        for one in work(plan, lambda _: bar.advance(1)):
+    found, waiting = [], set(plan.waiting)
+    with ExitStack() as stack:
+        bar = None
+        if plan.waiting:
+            bar = stack.enter_context(ConsoleProgress(live=True).task("explaining", len(plan.waiting), "features"))
+        for one in work(plan):
             found.append(one)
+            if bar is not None and one.feature in waiting:
+                bar.advance(1)
             if not json and len(wanted) <= 20:
                 _emit(one, kinds)
     others = Explanations.load(place.path)
