@@ -8,6 +8,7 @@ from pathlib import Path
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
+from monosem_tui.model.run_origin import origin
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.editor import NoteEditor
@@ -69,7 +70,10 @@ def headline(run: OpenRun | None, cells: int) -> Line:
     name, state, numbers = _name(run), _state(run), _numbers(run)
     title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
     program = line(Span(f" {PROGRAM} ", Role.DIM))
+    source = origin(run.record)
+    made = [line(Span(f" · {printable(source)}", Role.DIM))] if source else []
     for parts in (
+        [program, name, *title, *made, *state, *numbers],
         [program, name, *title, *state, *numbers],
         [name, *title, *state, *numbers],
         [name, title[0], *state, *numbers],
