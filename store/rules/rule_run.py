@@ -32,7 +32,7 @@ class RulePlan:
     """A run folder or a features.h5."""
     features: tuple[int, ...]
     waiting: tuple[int, ...]
-    """Those that are not explained yet with these settings."""
+    """Features that are not explained yet with these settings."""
     settings: ExplainSettings
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.rules import places
 from store.rules.grammar import LANGUAGES, NAMES, TOKEN_CLASSES, BadRule, Predicate, Rule, Term, parse_rule
 from store.rules.places import RuleCorpus
 from store.settings.roles import ROLES
@@ -60,9 +61,10 @@ def store() -> Iterator[FeatureStore]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(rule=RULE)
-def test_rules_hold_where_their_definitions_say(store: FeatureStore, rule: Rule) -> None:
+@given(rule=RULE, rare=st.sampled_from([1, 4, 10**9]))
+def test_rules_hold_where_their_definitions_say(store: FeatureStore, rule: Rule, rare: int) -> None:
     corpus = RuleCorpus(store)
+    places.RARE = rare
     try:
         found = corpus.rule(rule).tolist()
     except BadRule as error:
