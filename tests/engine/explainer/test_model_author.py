@@ -91,7 +91,7 @@ def test_an_oracle_finds_the_planted_concepts_and_its_scores_say_so(world: World
     controls = [value(one.scores.control) for one in found.values()]
     assert np.mean(controls) == pytest.approx(0.5, abs=0.05), controls
     for feature in range(5):  # words, whose pattern the oracle knows
-        assert value(found[feature].scores.f1) >= 0.95
+        assert value(found[feature].scores.f1) >= 0.9
         assert found[feature].pattern == rf"\b{NAMES[feature]}\b"
     assert found[5].pattern is None and found[5].scores.f1 is None
     assert calls > 0
