@@ -17,7 +17,8 @@ from engine.endpoint.account import Account, BudgetReached, TokenPrice
 from engine.endpoint.answer_cache import AnswerCache
 from engine.endpoint.http_server import Address, HttpServer
 from engine.endpoint.question_queue import QuestionQueue
-from engine.explainer.model_author import JudgeSizes, ModelAuthor
+from engine.explainer.examination import Examination, JudgeSizes
+from engine.explainer.model_author import ModelAuthor
 from engine.runtime.interrupt import StopRequest
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError
@@ -65,7 +66,9 @@ def explained(
 ) -> dict[int, Explanation]:
     with author_of(world, server, cache) as author, Silent().task("", None, "") as task:
         found = {one.feature: one for one in author.explanations(features, "oracle", task) if not isinstance(one, str)}
-        return {one.feature: one for one in author.controls(list(found.values()))} if control else found
+        return (
+            {one.feature: one for one in author.controls(author.controlled(list(found.values())))} if control else found
+        )
 
 
 def value(figure: Figure | None) -> float:
@@ -195,11 +198,11 @@ def test_an_estimate_comes_near_and_asks_nothing(world: World, tmp_path: Path) -
     with chat_server(Oracle(world.text)) as server:
         account = Account()
         with author_of(world, server, tmp_path, account) as author:
-            estimate = author.calls(SOME[:2], among=len(SOME))
-            assert server.asked == []
+            with FeatureStore.open(world.path) as store:
+                estimate = Examination(store, SIZES).calls(SOME[:2], among=len(SOME))
             with Silent().task("", None, "") as task:
                 one_by_one = [one for one in author.explanations(SOME, "oracle", task) if not isinstance(one, str)]
-            list(author.controls(one_by_one))
+            list(author.controls(author.controlled(one_by_one)))
         assert estimate.calls == pytest.approx(len(server.asked), rel=0.15)
         sent = sum(len(turn["content"].encode()) for body in server.asked for turn in body["messages"])
     assert sent / 4 < estimate.use.prompt < 1.5 * sent / 4
