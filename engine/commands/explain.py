@@ -33,7 +33,7 @@ class ModelReport:
 
     author: str
     explained: list[Explanation] = field(default_factory=list)
-    """Those made now, the controlled ones last in the file and in place here."""
+    """Explanations made now, in order of features; controlled ones with their control."""
     kept: int = 0
     """Features whose explanation by this author was there already, made in the same way."""
     unexplained: list[str] = field(default_factory=list)

@@ -24,7 +24,7 @@ from store.settings.model_author import KEY_NAME, AuthorSettings
 from tests.engine.endpoint.chat_server import ChatServer, Fault, chat_server
 from tests.engine.explainer.planted_store import Oracle, PlantedText, planted_run
 
-SOME = (0, 3, 6)
+SOME = (0, 6)
 ASKED: dict[str, Any] = {"model": "oracle", "texts": 8, "parallel": 2, "patience": 5.0}
 
 
@@ -44,7 +44,7 @@ def run(planted: tuple[Path, PlantedText], tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def server(planted: tuple[Path, PlantedText]) -> Iterator[ChatServer]:
-    with chat_server(Oracle(planted[1])) as served:
+    with chat_server(Oracle(planted[1], patterns={})) as served:
         yield served
 
 
@@ -78,10 +78,10 @@ def test_explanations_stand_in_the_run_and_are_not_made_again(run: Path, server:
     calls, before = len(server.asked), (run / "explanations.jsonl").read_bytes()
     assert report.account.calls == calls
     again = explain(run, server)
-    assert (again.kept, again.explained, again.account.calls) == (3, [], 0)
+    assert (again.kept, again.explained, again.account.calls) == (2, [], 0)
     assert (run / "explanations.jsonl").read_bytes() == before
     more = explain(run, server, (*SOME, 5))
-    assert [one.feature for one in more.explained] == [5] and more.kept == 3
+    assert [one.feature for one in more.explained] == [5] and more.kept == 2
     (run / "explanations.jsonl").unlink()
     asked = len(server.asked)
     free = explain(run, server)
@@ -139,10 +139,10 @@ def test_a_budget_keeps_what_was_made_and_goes_on(run: Path, server: ChatServer)
         explain_by_model(run, SOME, server.url, asked, Heard(), report)
     assert server.asked == []
     with pytest.raises(BudgetReached):
-        explain(run, server, price="1,1", budget=0.004)
+        explain(run, server, price="1,1", budget=0.003)
     whole = explain(run, server, price="1,1", budget=100.0)
     bodies = [repr(body) for body in server.asked]
-    assert len(whole.explained) + whole.kept == 3 and len(set(bodies)) == len(bodies)
+    assert len(whole.explained) + whole.kept == 2 and len(set(bodies)) == len(bodies)
 
 
 def test_an_interrupt_keeps_answers(run: Path, server: ChatServer) -> None:
@@ -152,7 +152,7 @@ def test_an_interrupt_keeps_answers(run: Path, server: ChatServer) -> None:
         explain(run, server)
     asked, server.seconds = len(server.asked), 0.0
     assert 0 < asked == len(list(cache_home().rglob("*.json")))
-    assert len(explain(run, server).explained) == 3
+    assert len(explain(run, server).explained) == 2
     bodies = [repr(body) for body in server.asked]
     assert len(set(bodies)) == len(bodies) > asked
 
@@ -165,7 +165,7 @@ def test_a_full_disk_loses_no_answer(run: Path, server: ChatServer, monkeypatch:
             explain(run, server)
     asked = len(server.asked)
     report = explain(run, server)
-    assert len(report.explained) == 3 and report.account.reused > 0
+    assert len(report.explained) == 2 and report.account.reused > 0
     assert len({repr(body) for body in server.asked}) == len(server.asked) > asked
 
 

@@ -101,7 +101,7 @@ def test_an_oracle_finds_the_planted_concepts_and_its_scores_say_so(world: World
 
 
 def test_a_noisy_oracle_scores_in_between_and_words_give_balanced_accuracy(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text, wrong=0.25), gives_logprobs=False) as server:
+    with chat_server(Oracle(world.text, wrong=0.25, patterns={}), gives_logprobs=False) as server:
         found = explained(world, server, tmp_path, SOME)
     detection = [value(one.scores.detection) for one in found.values()]
     assert 0.65 <= np.mean(detection) <= 0.85
@@ -173,7 +173,7 @@ def test_a_bad_pattern_is_left_out_and_said(
 def test_work_that_stops_goes_on_for_nothing(world: World, tmp_path: Path) -> None:
     """A budget ends it; then everything is asked once, and a third time nothing."""
     price = TokenPrice(1.0, 1.0)
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         account = Account(price, 0.01)
         found: list[Any] = []
         with (
@@ -195,7 +195,7 @@ def test_work_that_stops_goes_on_for_nothing(world: World, tmp_path: Path) -> No
 
 
 def test_an_estimate_comes_near_and_asks_nothing(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         account = Account()
         with author_of(world, server, tmp_path, account) as author:
             with FeatureStore.open(world.path) as store:
@@ -210,7 +210,7 @@ def test_an_estimate_comes_near_and_asks_nothing(world: World, tmp_path: Path) -
 
 def test_nobody_is_judged_on_what_the_explainer_saw(world: World, tmp_path: Path) -> None:
     """By documents, and word for word."""
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         explained(world, server, tmp_path, (1, 6))
         asked = [[turn["content"] for turn in body["messages"]] for body in server.asked]
     shown, judged = set[str](), set[str]()
@@ -224,14 +224,14 @@ def test_nobody_is_judged_on_what_the_explainer_saw(world: World, tmp_path: Path
 
 
 def test_a_key_changes_with_what_the_explanation_depends_on(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server, author_of(world, server, tmp_path) as author:
+    with chat_server(Oracle(world.text, patterns={})) as server, author_of(world, server, tmp_path) as author:
         key = author.key
         author._sizes = JudgeSizes(firing=17)
         assert author.key != key
 
 
 def test_explanations_are_stored_and_read_again(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         found = explained(world, server, tmp_path / "cache", (0, 6), control=True)
     file = Explanations(tmp_path / "explanations.jsonl")
     file.append(found.values())
@@ -240,7 +240,7 @@ def test_explanations_are_stored_and_read_again(world: World, tmp_path: Path) ->
 
 
 def test_an_unknown_feature_is_refused(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server, author_of(world, server, tmp_path) as author:
+    with chat_server(Oracle(world.text, patterns={})) as server, author_of(world, server, tmp_path) as author:
         with Silent().task("", None, "") as task, pytest.raises(MonosemError, match="there is no feature 99"):
             list(author.explanations((99,), "oracle", task))
         assert server.asked == []
