@@ -94,7 +94,7 @@ class AnswerCache:
             # JSON has no infinity; a token without any probability is left out.
             data = asdict(_Kept(digest, answer))
             for token in data["answer"]["tokens"]:
-                token["likeliest"] = [one for one in token["likeliest"] if one[1] > -1e9]
+                token["likeliest"] = [one for one in token["likeliest"] if one["logprob"] > -1e9]
             temporary.touch(mode=0o600)
             temporary.write_text(json_text(data), encoding="utf-8")
 

@@ -67,11 +67,19 @@ class TokenUse:
 
 
 @dataclass(frozen=True)
-class AnswerToken:
-    """One token of an answer, and the likeliest ones at its place with their log-probabilities."""
+class LikelyToken:
+    """A token that might have stood at a place of an answer."""
 
     text: str
-    likeliest: tuple[tuple[str, float], ...]
+    logprob: float
+
+
+@dataclass(frozen=True)
+class AnswerToken:
+    """One token of an answer, and the likeliest ones at its place."""
+
+    text: str
+    likeliest: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True)
@@ -138,3 +146,9 @@ def estimated_use(request: ChatRequest, text: str) -> TokenUse:
 def likely_use(requests: Sequence[ChatRequest], answer: int) -> TokenUse:
     """Return the tokens of requests that are answered in about `answer` tokens each."""
     return TokenUse(sum(one.likely_tokens for one in requests), answer * len(requests), counted=False)
+
+
+def most_use(requests: Sequence[ChatRequest]) -> TokenUse:
+    """Return the tokens of requests at most."""
+    prompt, answer = sum(one.most_prompt_tokens for one in requests), sum(one.most_tokens for one in requests)
+    return TokenUse(prompt, answer, counted=False)

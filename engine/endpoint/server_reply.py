@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from engine.endpoint.chat import Answer, AnswerToken, ChatRequest, TokenUse, estimated_use
+from engine.endpoint.chat import Answer, AnswerToken, ChatRequest, LikelyToken, TokenUse, estimated_use
 from store.files.typed_json import LARGEST, JsonError, decode, parse
 from store.notes.statements import valid_text
 
@@ -96,7 +96,7 @@ def _tokens(logprobs: _Logprobs | None) -> tuple[AnswerToken, ...]:
         AnswerToken(
             valid_text(token.token[:LONGEST_TOKEN]),
             tuple(
-                (valid_text(one.token[:LONGEST_TOKEN]), min(one.logprob, 0.0))
+                LikelyToken(valid_text(one.token[:LONGEST_TOKEN]), min(one.logprob, 0.0))
                 for one in token.top_logprobs[:20]
                 if not math.isnan(one.logprob)
             ),

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from store.index.corpus_text import Places, stretch_starts
 from store.index.reader import FeatureStore
+from store.rules.halves import is_measuring
 
 Half = Literal["explaining", "judging"]
+"""The choosing and the measuring half of `store.rules.halves`."""
 BEFORE, AFTER = 20, 11
 """Tokens around the place that an excerpt was drawn for."""
 SHORTEST = 6
@@ -29,7 +31,6 @@ FREQUENT = 5
 """Tokens on which a feature is strongest, and its nearest features, from which hard silent texts come."""
 INTERVALS = 4
 """Intervals of equal count of a feature's activations."""
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Excerpt:
     """The feature's activations."""
     document: int
     interval: int = 0
-    """Quarter of the feature's activations that the strongest one in it belongs to, 0 with the strongest."""
+    """Quarter of the feature's activations that it was drawn for, 0 with the strongest; it may hold stronger ones."""
 
     @property
     def fires(self) -> bool:
@@ -137,7 +138,7 @@ class ExcerptSampler:
         found = [
             replaced(one, number)
             for number, part in enumerate(np.array_split(self._firing(feature, "judging"), INTERVALS))
-            for one in self._taken(silence, rng.permutation(part), each, used, texts=texts, is_strongest=True)
+            for one in self._taken(silence, rng.permutation(part), each, used, texts=texts)
         ]
         drawn = rng.permutation(self._halves["judging"].place_N)[: 200 * silent]
         with_token = rng.permutation(self._with_tokens(feature, "judging"))
@@ -147,11 +148,6 @@ class ExcerptSampler:
             for places in (drawn, with_token, near)
         ]
         return JudgedExcerpts(tuple(found), *kinds)
-
-    def documents(self, half: Half) -> NDArray[np.int64]:
-        """Return the numbers of the documents of a half."""
-        number = np.unique(self._store.layout.documents.number)
-        return number[in_half(number, half)]
 
     def _firing(self, feature: int, half: Half) -> Places:
         """Return the places of a half where a feature fires, the strongest first."""
@@ -187,7 +183,6 @@ class ExcerptSampler:
         *,
         texts: set[bytes] | None = None,
         fires: bool = True,
-        is_strongest: bool = False,
     ) -> list[Excerpt]:
         """Return the first excerpts that fit, of documents that were not used; of used ones where there are too few."""
         texts = set() if texts is None else texts
@@ -201,8 +196,6 @@ class ExcerptSampler:
                     continue
                 one = self._around(silence, place, document)
                 if one is None or one.token_T.tobytes() in texts or one.fires != fires:
-                    continue
-                if is_strongest and one.act_T.max() > one.act_T[place - one.start]:
                     continue
                 texts.add(one.token_T.tobytes())
                 used.add(document)
@@ -236,6 +229,12 @@ class ExcerptSampler:
         return _Half(np.concatenate(places), np.concatenate(tokens))
 
 
+def in_half(number_N: NDArray[np.int64], half: Half) -> NDArray[np.bool_]:
+    """Return which documents, by their numbers, belong to a half."""
+    measures_N = is_measuring(number_N)
+    return measures_N if half == "judging" else ~measures_N
+
+
 class _Firing:
     """A feature's activations by place."""
 
@@ -250,13 +249,6 @@ class _Firing:
         first, last = np.searchsorted(self._place_P, [start, stop])
         acts_T[self._place_P[first:last] - start] = self._act_P[first:last]
         return acts_T
-
-
-def in_half(number_N: NDArray[np.int64], half: Half) -> NDArray[np.bool_]:
-    """Return which documents belong to a half: by their number alone, so the same in every index of a corpus."""
-    bit_N = (number_N.astype(np.uint64) * _GOLDEN) >> np.uint64(63)
-    belongs_N: NDArray[np.bool_] = bit_N == (half == "judging")
-    return belongs_N
 
 
 def replaced(excerpt: Excerpt, interval: int) -> Excerpt:

@@ -12,6 +12,7 @@ from store.query.pattern_tokens import compile_pattern
 
 LONGEST_SENTENCE, LONGEST_PATTERN = 300, 200
 """Characters."""
+FEWEST_LETTERS = 3
 _REASONING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _UNOPENED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _FIELD = r"^[\s>#*_\-]*{}[\s*_]*:[ \t*_]*(.*)$"
@@ -48,7 +49,9 @@ def read_hypothesis(answer: Answer) -> Hypothesis | None:
         return None
     last = sentences[-1]
     sentence = clean_sentence(last[1])
-    if not any(letter.isalnum() for letter in sentence) or (answer.is_cut and "\n" not in text[last.start(1) :]):
+    if sum(letter.isalpha() for letter in sentence) < FEWEST_LETTERS or (
+        answer.is_cut and "\n" not in text[last.start(1) :]
+    ):
         return None
     pattern = _PATTERN.search(text[last.end() :])
     if pattern is None:

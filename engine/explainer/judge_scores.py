@@ -81,5 +81,6 @@ def _areas(
     positive, negative = weight_RJ[:, positive_J], weight_RJ[:, ~positive_J]
     pairs_R = np.einsum("rp,pn,rn->r", positive, over_JJ, negative, optimize=True)
     with np.errstate(invalid="ignore"):
-        area_R: NDArray[np.float64] = pairs_R / (positive.sum(1) * negative.sum(1))
-    return area_R
+        area_R = pairs_R / (positive.sum(1) * negative.sum(1))
+    clipped_R: NDArray[np.float64] = np.clip(area_R, 0.0, 1.0)  # sums of floats may end a bit above
+    return clipped_R

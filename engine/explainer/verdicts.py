@@ -55,7 +55,7 @@ def _graded(tokens: Sequence[AnswerToken], word: str | None) -> float | None:
     # The verdict is the first word of the answer, or stands behind the reasoning.
     place = places[0] if places[0] is tokens[0] else places[-1]
     share = {
-        said: sum(math.exp(logprob) for text, logprob in place.likeliest if _plain(text) == said)
+        said: sum(math.exp(one.logprob) for one in place.likeliest if _plain(one.text) == said)
         for said in ("yes", "no")
     }
     total = share["yes"] + share["no"]

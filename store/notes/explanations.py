@@ -55,6 +55,12 @@ class ExplanationScores:
     """Pearson's correlation of the rule with the activation, zeros included."""
     detection: Figure | None = None
     """AUROC of a judge who tells texts where the feature fires from others, by the explanation alone."""
+    detection_random: Figure | None = None
+    """Detection against texts from anywhere."""
+    detection_same_token: Figure | None = None
+    """Detection against texts with the feature's own tokens, where it is silent."""
+    detection_neighbour: Figure | None = None
+    """Detection against texts where a feature of a similar direction fires, and this one does not."""
     fuzzing: Figure | None = None
     """AUROC of a judge who tells rightly from wrongly marked texts, by the explanation alone."""
     control: Figure | None = None
@@ -74,6 +80,10 @@ class Explanation:
     """The explanation in words; empty takes the author's explanation away."""
     rule: _Words | None = None
     """The rule in the grammar that `find --rule` takes."""
+    pattern: _Words | None = None
+    """A regular expression that `find` takes, from an author who writes no rules."""
+    last: bool = False
+    """Whether the last token of each match of the pattern is meant, not all of them."""
     threshold: float | None = None
     """The least activation that counted as firing; None where any positive one did."""
     made_from: _Words = ""

@@ -48,7 +48,7 @@ def document_halves(store: FeatureStore, seed: int = 0) -> Halves:
     start_R, number_R = store.layout.documents
     number_D, row_R = np.unique(number_R, return_inverse=True)
     length_R = np.diff(start_R, append=store.n_tokens)
-    measuring_N = np.repeat(_mixed(number_D, seed)[row_R] & np.uint64(1) == 1, length_R)
+    measuring_N = np.repeat(is_measuring(number_D, seed)[row_R], length_R)
     counted_N = store.layout.counted_tokens()
     halves = Halves(counted_N & ~measuring_N, counted_N & measuring_N, np.repeat(row_R.astype(np.int32), length_R))
     if not (halves.choosing_N.any() and halves.measuring_N.any()):
@@ -57,6 +57,12 @@ def document_halves(store: FeatureStore, seed: int = 0) -> Halves:
             "Index more text, or choose another `seed`.",
         )
     return halves
+
+
+def is_measuring(number_D: NDArray[np.int64], seed: int = 0) -> Mask:
+    """Return which documents, by their numbers, are in the measuring half."""
+    odd_D: Mask = _mixed(number_D, seed) & np.uint64(1) == 1
+    return odd_D
 
 
 def _mixed(number_D: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:

@@ -37,7 +37,7 @@ def test_an_answer_with_its_tokens_and_use() -> None:
         answer = asked(server).complete(REQUEST)
     assert answer.text == "yes"
     assert (answer.use.prompt, answer.use.answer, answer.use.counted) == (8, 1, True)
-    assert dict(answer.tokens[0].likeliest)["yes"] == pytest.approx(-0.10536, abs=1e-4)
+    assert {one.text: one.logprob for one in answer.tokens[0].likeliest}["yes"] == pytest.approx(-0.10536, abs=1e-4)
     (body,) = server.asked
     assert body["messages"] == [
         {"role": "system", "content": "Answer yes or no."},

@@ -70,6 +70,7 @@ def test_an_answer_is_the_same_from_disk(server: ChatServer, tmp_path: Path) -> 
     first = queue_of(server, tmp_path).answers([request])
     assert first[0].tokens
     assert queue_of(server, tmp_path).answers([request]) == first
+    assert len(server.asked) == 1
 
 
 def test_another_question_or_another_model_is_asked(server: ChatServer, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def shares(raw: Raw, act_N: NDArray[np.float64], halves: Halves) -> list[float]:
     return found
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6), merged=st.booleans(), block=st.sampled_from([1, 40, 1 << 20]))
 def test_shares_are_those_of_the_definition(seed: int, merged: bool, block: int) -> None:
     raw = random_raw(seed, n_contexts=20)
