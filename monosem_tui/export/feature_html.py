@@ -138,10 +138,11 @@ def _section(section: ShownSection, card: FeatureCard) -> Iterator[str]:
 def _passage(example: ShownExample, top: float) -> str:
     """Return a passage as HTML, with what is far from the peak in elements of their own."""
     first, last = _near(example)
-    n, steps = len(example.tokens), bins(example.act_T, top).tolist()
+    steps = bins(example.act_T, top).tolist()
+    marked = [place for place, step in enumerate(steps) if step or place == example.peak]
     parts = []
-    for start, stop in ((0, first), (first, last), (last, n)):
-        html = _stretch(example, steps, start, stop)
+    for start, stop in ((0, first), (first, last), (last, len(example.tokens))):
+        html = _stretch(example, steps, [place for place in marked if start <= place < stop], start, stop)
         parts.append(html if start == first or not html else f"<span class=far>{html}</span>")
     return "".join(parts)
 
@@ -157,22 +158,17 @@ def _near(example: ShownExample) -> tuple[int, int]:
     return first, last
 
 
-def _stretch(example: ShownExample, steps: list[int], start: int, stop: int) -> str:
-    """Return consecutive tokens as HTML: active ones as elements, the text between as it is."""
+def _stretch(example: ShownExample, steps: list[int], marked: list[int], start: int, stop: int) -> str:
+    """Return consecutive tokens as HTML: those at `marked` places as elements, the text between as it is."""
     parts: list[str] = []
-    silent: list[str] = []
-    for place in range(start, stop):
-        step, token = steps[place], example.tokens[place]
-        if not step and place != example.peak:
-            silent.append(token)
-            continue
-        if silent:
-            parts.append(isolated("".join(silent)))
-            silent = []
+    for place in marked:
+        if start < place:
+            parts.append(isolated("".join(example.tokens[start:place])))
         peak = " peak" if place == example.peak else ""
         act = activation(float(example.act_T[place]))
-        parts.append(f'<bdi class="h{step}{peak}" title="{act}">{escaped(token)}</bdi>')
-    return "".join([*parts, isolated("".join(silent))] if silent else parts)
+        parts.append(f'<bdi class="h{steps[place]}{peak}" title="{act}">{escaped(example.tokens[place])}</bdi>')
+        start = place + 1
+    return "".join([*parts, isolated("".join(example.tokens[start:stop]))] if start < stop else parts)
 
 
 def _beside(document: Document, browser: Browser | None) -> Iterator[str]:

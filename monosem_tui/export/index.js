@@ -93,7 +93,7 @@ function line(place) {
   example(tr, row);
   cell(tr, share(row[DENSITY]), "n mid");
   cell(tr, activation(row[MAX]), "n low");
-  cell(tr, activation(row[MEAN]), "n low");
+  cell(tr, activation(row[MEAN]), "n least");
   cell(tr, row[RAISES], "t low");
   return tr;
 }
