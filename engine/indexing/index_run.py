@@ -25,7 +25,7 @@ from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.model.token_bytes import numbered_vocabulary, token_bytes
+from engine.model.vocabulary import vocabulary_of
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
@@ -45,7 +45,6 @@ from store.index.segment import (
     write_common,
 )
 from store.index.segment_writer import SegmentWriter, checked_memory
-from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
 from store.run.weights import load_sae, sae_digest
@@ -86,7 +85,7 @@ def build_index(
         discard(run.index)
         exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
         columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
+        write_common(run.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
     del weights
     _sweep(run, subject, stream, plan, site, sae, memory, progress)
     progress.say("merging the index")
@@ -183,13 +182,6 @@ def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
             f"{run.index} holds an unfinished index made with another {others}",
             f"Use the same settings to finish it, or remove {run.index}.",
         )
-
-
-def _vocabulary(lm: LanguageModel) -> Vocabulary:
-    lm.read_tokenizer()
-    if lm.tokenizer is None:
-        return Vocabulary.from_tokens(numbered_vocabulary(lm.vocab_size))
-    return Vocabulary.from_tokens(token_bytes(lm.tokenizer))
 
 
 def _columns(lm: LanguageModel, target: Site, sae: Sae, progress: Progress) -> StaticColumns:

@@ -13,6 +13,8 @@ from store.files.hdf5_arrays import UNREADABLE
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
+from store.index.kept_vocabulary import KIND as VOCABULARY
+from store.index.kept_vocabulary import read_vocabulary
 from store.index.open_index import described
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
@@ -37,7 +39,7 @@ class Finding:
 
 def verify_run(run: RunFolder) -> list[Finding]:
     """Check run.json and every sealed file of a run. Reads all of them, whole."""
-    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.vocabulary, run.features, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     return [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
 
@@ -86,6 +88,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
         from store.run.checkpoint import check_checkpoint
 
         check_checkpoint(path, BLOCK)
+    elif seal.kind == VOCABULARY:
+        read_vocabulary(path)
     elif seal.kind == "activations":
         from store.run.shards import check_shard
 

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import SEAL_BYTES
 from store.index.index_file import IndexFile
+from store.index.kept_vocabulary import save_vocabulary
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.index.vocabulary import Vocabulary
 from store.run.checkpoint import Checkpoint, save_checkpoint
 from store.run.folder import RunFolder, RunRecord
 from store.run.shards import write_shard
@@ -45,6 +47,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True, columns=true_columns(RAW.d_sae))
     run.create(RunRecord(status="done"))
     save_sae(run.sae, weights(RAW.d_sae))
+    save_vocabulary(run.vocabulary, Vocabulary.from_tokens([b"a", b"", b"bc"]), "digest")
     arrays = {"sae.W_enc": np.ones((4, 6), np.float32), "sae.b_enc": np.ones(6, np.float32)}
     moments = {"adam.exp_avg.W_enc": np.ones((4, 6)), "adam.step.W_enc": np.float32(4), "a": np.arange(50)}
     save_checkpoint(run.checkpoints, Checkpoint(4, arrays | moments))
