@@ -19,10 +19,10 @@ Ids = NDArray[np.int64]
 
 
 def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending: bool) -> Ids:
-    """Return `ids` ordered by a column; ties by id."""
+    """Return `ids` ordered by a column; ties by id. Features that never fire are last, except in an order by id."""
     if key == "id":
         return np.sort(ids)[::-1] if descending else np.sort(ids)
-    return sort_by(column(columns, key), ids, descending=descending)
+    return sort_by(column(columns, key), columns, ids, descending=descending)
 
 
 def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
@@ -31,10 +31,10 @@ def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
     return values_F
 
 
-def sort_by(values_F: NDArray[Any], ids: Ids, *, descending: bool) -> Ids:
-    """Return `ids` ordered by any value per feature; ties by id."""
+def sort_by(values_F: NDArray[Any], columns: FeatureColumns, ids: Ids, *, descending: bool) -> Ids:
+    """Return `ids` ordered by any value per feature; ties by id. Features that never fire are last either way."""
     values = values_F[ids].astype(np.float64)
-    order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values))
+    order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values, columns.count_F[ids] == 0))
     return ids[order_N]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import cast
 
 from store.files.typed_json import is_unicode, shown
@@ -26,11 +27,13 @@ from store.query.filters import (
     Mark,
     Marked,
     Not,
+    OfKind,
     Promotes,
     Says,
     Sign,
     TokenName,
 )
+from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import ROLES, Role
 
 _SIGN = r"(>=|<=|>|<|=)"
@@ -41,7 +44,7 @@ _BOUND = re.compile(rf"{_SIGN}(\S*)")
 _WORD = re.compile(r"\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|[kKM])?")
 _SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "K": 1e3, "M": 1e6}
-_KEYS = (*NOTES, "token", "promotes", "like", "role")
+_KEYS = (*NOTES, "token", "promotes", "like", "role", "kind")
 
 
 class FilterError(BadFilter):
@@ -123,16 +126,21 @@ class _Reader:
             return self._like()
         if key == "role":
             return self._role()
+        if key == "kind":
+            return OfKind(cast(Kind, self._one_of(KINDS, key)))
         token = self._token(key)
         if key == "promotes":
             return Promotes(token)
         return FiresOn(token, *(self._bound() or ()))
 
     def _role(self) -> FiresOn:
-        found = self._take(re.compile("|".join(ROLES)))
+        return FiresOn(cast(Role, self._one_of(ROLES, "role")), *(self._bound() or ()))
+
+    def _one_of(self, words: Sequence[str], key: str) -> str:
+        found = self._take(re.compile("|".join(words)))
         if not found:
-            raise self._error(f"one of {', '.join(ROLES)} is expected after role:")
-        return FiresOn(cast(Role, found[0]), *(self._bound() or ()))
+            raise self._error(f"one of {', '.join(words)} is expected after {key}:")
+        return found[0]
 
     def _like(self) -> Like:
         found = self._take(re.compile(r"\d{1,9}(?!\d)"))

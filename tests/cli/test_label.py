@@ -172,7 +172,7 @@ def test_a_folder_that_may_not_be_written_to(
     def denied(*_: object) -> int:
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr("store.notes.note_file.open_regular", denied)
+    monkeypatch.setattr("store.notes.line_file.open_regular", denied)
     _, err = label(capsys, place, 3, "x", code=2)
     assert err.splitlines()[0].endswith("notes.jsonl: Read-only file system")
     assert len(err.splitlines()) == 2

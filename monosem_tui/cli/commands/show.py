@@ -24,7 +24,8 @@ Sort = Annotated[
     typer.Option(
         "--sort",
         metavar="KEY",
-        help="List features by density, max, mean, norm, id or match, which the filter measures; -KEY reverses.",
+        help="List features by density, max, mean, norm, id or match, which the filter measures; "
+        "-KEY reverses. Dead ones are last.",
     ),
 ]
 Width = Annotated[

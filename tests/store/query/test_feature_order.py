@@ -42,8 +42,20 @@ def test_sorting_is_stable_by_id(
     found = sort_features(columns(values), np.array(ids, np.int64), key, descending=descending)
     sign = -1 if descending else 1
     place = {"density": 0, "max": 1, "mean": 2, "norm": 3}
-    expected = sorted(ids, key=lambda i: (sign * (i if key == "id" else values[i][place[key]]), i))
+    dead = [key != "id" and value[0] == 0 for value in values]
+    expected = sorted(ids, key=lambda i: (dead[i], sign * (i if key == "id" else values[i][place[key]]), i))
     assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("key", ["density", "max", "mean", "norm"])
+def test_dead_features_are_last_in_either_direction(key: SortKey, descending: bool) -> None:
+    some = columns([(0, 0, 0, 2), (0.5, 2, 2, 1), (0, 0, 0, 9), (0.25, 1, 1, 3), (0, 0, 0, 0)])
+    found = sort_features(some, np.arange(5), key, descending=descending).tolist()
+    assert found[2:] == (
+        sorted([0, 2, 4], key=lambda i: [2, 0, 9, 0, 0][i], reverse=descending) if key == "norm" else [0, 2, 4]
+    )
+    assert found[:2] == ([1, 3] if descending != (key == "norm") else [3, 1])
 
 
 def test_dead_features_are_left_out() -> None:
