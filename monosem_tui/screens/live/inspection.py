@@ -119,7 +119,7 @@ class Inspection(ScreenPart):
             self._talk.wake_up()
             self._connection.ask("text", self.looked.text, self.read)
 
-    def action_chat(self) -> None:
+    def action_as_chat(self) -> None:
         """Read a typed text as a chat, or as it is; one that has been typed is read again."""
         looked, ready = self.looked, self._talk.ready
         if not looked.chat and ready is not None and not ready.chat:
