@@ -20,15 +20,16 @@ from torch import Tensor
 from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.quality import evaluate_rows
+from engine.evaluation.reconstruction import TINY
 from engine.formats.fold import Folded, folded
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.readings import usual_mistakes
-from engine.formats.verdict import ALL_POSITIONS, Kind, Trial, verdict
+from engine.formats.verdict import ALL_POSITIONS, LINEAR, Kind, Trial, verdict
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, block_of, resolve_site
-from engine.sae.base import Sae
+from engine.sae.base import Sae, SparseActs, variance_of
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
@@ -47,6 +48,8 @@ MOST_BYTES = 2**28
 """Activations of other layers to hold; of a larger model only the next layers are tried."""
 MOST_PRODUCTS = 2e11
 """Multiply-adds of encoders that all trials together may take; more, and most are tried on a few tokens."""
+SURELY = 0.9
+"""Explained variance of ordinary tokens from which nobody asks whether it is linear."""
 FEW_TOKENS, FINALISTS = 512, 5
 """Tokens of a first round, and how many trials get into the second."""
 
@@ -246,6 +249,8 @@ def checked(
     if counted < len(first.counted_N):
         whole = SiteActs(first.acts_ND, torch.ones_like(first.counted_N))
         trials.append(_trial(foreign, _Attempt(ALL_POSITIONS, how, "", whole), len(first.counted_N)))
+    if trials[0].ordinary < SURELY:
+        trials.append(_linear(foreign, chosen(first)[:FEW_TOKENS], ordinary))
     # TopK has the stated L0 in any case, so its L0 proves nothing.
     by_k = stated.nominal or foreign.arch == "topk" or (foreign.k is not None and stated.l0 == foreign.k)
     stated = replace(stated, nominal=stated.l0 is not None and by_k)
@@ -268,6 +273,23 @@ def _tried(foreign: Foreign, attempts: Sequence[_Attempt], ordinary: OrdinaryTok
     for number in {*strongest[:FINALISTS], *(i for i, one in enumerate(attempts) if one.named)}:
         trials[number] = _trial(foreign, attempts[number], tokens[number], ordinary)
     return trials
+
+
+@torch.no_grad()
+def _linear(foreign: Foreign, rows_ND: Tensor, ordinary: OrdinaryTokens | None) -> Trial:
+    """Return the figures of the autoencoder without its nonlinearity: of every feature, negative ones too."""
+    sae = as_sae(foreign, folded(foreign), rows_ND.device)
+    x_ND = rows_ND[:, : foreign.d_in]
+    y_NO = x_ND if foreign.d_out is None else rows_ND[:, foreign.d_in :]
+    nothing = SparseActs(x_ND.new_zeros(len(x_ND), 1), torch.zeros(len(x_ND), 1, dtype=torch.long, device=x_ND.device))
+    unit_N1 = sae.unit_of(x_ND)
+    found_NO = (sae.pre_acts(x_ND) @ sae.W_dec) * (1.0 if unit_N1 is None else unit_N1) + sae.decode(nothing, x_ND)
+    usual_N = torch.ones(len(x_ND), dtype=torch.bool, device=x_ND.device)
+    if ordinary is not None:
+        usual_N = ~ordinary.outliers(rows_ND)
+    parts = ((y_NO, found_NO), (y_NO[usual_N], found_NO[usual_N]))
+    explained = [1 - float((y - found).square().sum() / variance_of(y).clamp_min(TINY)) for y, found in parts]
+    return Trial(LINEAR, explained[0], float(foreign.d_sae), "", explained[1], None, len(x_ND))
 
 
 def _can_be_folded(foreign: Foreign, attempt: _Attempt) -> bool:

@@ -23,6 +23,7 @@ POOR = 0.5
 DEARER = 2.0
 """Multiple of L0 with which more is explained in any case, rightly read or not."""
 ALL_POSITIONS = "BOS positions counted"
+LINEAR = "without the nonlinearity"
 NAMED = 3
 """Places that are named beside each other."""
 
@@ -61,7 +62,7 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
     Trials on fewer tokens than the first are left out.
     """
     own = trials[0]
-    others = [one for one in trials[1:] if one.tokens == own.tokens and one.reading != ALL_POSITIONS]
+    others = [one for one in trials[1:] if one.tokens == own.tokens and one.reading not in (ALL_POSITIONS, LINEAR)]
     l0 = None if stated.nominal else stated.l0
     goal = stated.explained_variance
     explains = goal is not None and max(own.explained_variance, own.ordinary) >= goal - NEAR
@@ -71,7 +72,14 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
     best = None if fits else _better(own, others, l0)
     floor = POOR if goal is None else min(POOR, goal - NEAR)
     figures, off = _figures(own), _off(own, goal, l0, explains=explains or counts_bos)
-    if max(own.ordinary, best.ordinary if best else -1.0) < floor:
+    most = max(own.ordinary, best.ordinary if best else -1.0)
+    linear = next((one for one in trials if one.reading == LINEAR), None)
+    if linear is not None and not fits and linear.ordinary >= max(POOR, most + BETTER):
+        return "differs", (
+            f"{figures}{off}; it is linear: without the nonlinearity explained variance is {linear.ordinary:.3f}, and "
+            "nothing here computes that"
+        )
+    if most < floor:
         return "doubtful", f"another model? {figures}{off}, and with none of the usual mistakes is it {floor:.2g}"
     if best is not None:
         return "differs", f"{figures}{off}; likely {_advice(best, others)}"

@@ -100,7 +100,7 @@ class OptionSource:
             for number, level in enumerate(level_T):
                 hits_G = np.bincount(group_E[:level], minlength=size)
                 fired = target.level_T[number]
-                cost = max(ITEM_COST * grouping.length, FEWEST_TOKENS / fired)
+                cost = max(ITEM_COST * grouping.length, FEWEST_TOKENS / (2 * fired))
                 union = best_union(hits_G, seen_G, fired, covered_T[number], cost)
                 if union is not None:
                     unions.append((union.score, -number, union))

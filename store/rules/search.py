@@ -160,7 +160,7 @@ def _levels(act_E: NDArray[np.float64]) -> tuple[int, ...]:
 
 def _term_cost(target: Target) -> float:
     """Return the F1 that another predicate must add."""
-    return max(TERM_COST, 2 * FEWEST_TOKENS / target.level_T[-1])
+    return max(TERM_COST, FEWEST_TOKENS / target.level_T[0])
 
 
 def _cost(rule: Rule, target: Target) -> float:

@@ -128,7 +128,7 @@ PLANTED = {
 def planted_texts() -> list[str]:
     rng = random.Random(5)
     texts = []
-    for _ in range(120):
+    for _ in range(300):
         words = rng.choices(WORDS, k=40)
         for at in range(5, 35, 12):
             if rng.random() < 0.6:
