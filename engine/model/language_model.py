@@ -315,7 +315,7 @@ def rehearsed(lm: LanguageModel, run: Callable[[], T], upto: Sequence[str] = ())
 def _silence() -> Iterator[None]:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    for name in ("huggingface_hub", "torchao", "accelerate", "torch.utils._pytree"):
+    for name in ("huggingface_hub", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
