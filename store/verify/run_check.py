@@ -18,7 +18,6 @@ from store.index.index_part import IndexPart
 from store.index.kept_vocabulary import KIND as VOCABULARY
 from store.index.kept_vocabulary import read_vocabulary
 from store.index.open_index import described
-from store.notes.explanations import check_explanations
 from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
@@ -179,6 +178,8 @@ def _damage(path: Path) -> Finding:
 
 def _explained(path: Path) -> Finding:
     """Read every line of the explanations."""
+    from store.notes.explanations import check_explanations
+
     try:
         check = check_explanations(path)
     except MonosemError as error:
