@@ -329,7 +329,7 @@ def _source(one: ReadImport) -> dict[str, Any]:
     foreign = one.foreign
     return {
         "format": foreign.format,
-        "source": foreign.source,
+        "source": str(Path(foreign.source).absolute()),
         "model": foreign.model,
         "hook": foreign.hook,
         "hook_out": foreign.hook_out,
