@@ -131,7 +131,7 @@ def _section(section: ShownSection, card: FeatureCard) -> Iterator[str]:
     yield f"<h2>{escaped(title)} <small>{escaped(words)}</small></h2>"
     yield '<div class="examples">'
     for example in section.examples:
-        yield f"<b>{activation(example.act)}</b><p>{_passage(example, card.max)}</p>"
+        yield f"<b>{activation(example.act)}{'!' * example.outlier}</b><p>{_passage(example, card.max)}</p>"
     yield "</div>"
 
 
