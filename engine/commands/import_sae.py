@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
+from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens, places_of
 from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import evaluate
@@ -23,7 +25,7 @@ from engine.jobs.subject import Subject, context_of, encoding_of, model_provenan
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.progress import Progress
+from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
 from engine.sae.base import Sae
 from store.files.errors import MonosemError
@@ -265,18 +267,26 @@ class _Found(NamedTuple):
 
 def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
     tokens, (site, *targets) = asked.tokens, subject.sites()
-    own, named = ReadPlace(site, *targets), _named_places(foreign, subject.lm)
-    places = places_to_try(subject.lm, own, tokens, named)
+    own = ReadPlace(site, *targets)
+    places = places_to_try(subject.lm, own, tokens, _named_places(foreign, subject.lm))
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
-    rows = captured(subject.lm, places, batches, foreign.first_positions)
+    gains = {site.module: foreign.gain} if site.name == "mlp_in" else {}
+    with progress.task(f"activations of {len(places)} places", contexts, "contexts") as bar:
+        rows = captured(subject.lm, places, _counted(batches, bar), foreign.first_positions, gains)
     given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
     stated = replace(foreign.stated, **given, **({"nominal": False} if "l0" in given else {}))
     ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
     evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
-    progress.say(f"checking: {len(places)} places and the usual mistakes")
-    check = checked(foreign, places, rows, subject.corpus.spec, stated, named, ordinary)
+    check = checked(foreign, places, rows, subject.corpus.spec, stated, ordinary, progress)
     return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
+
+
+def _counted(batches: Iterator[ContextBatch], bar: Task) -> Iterator[ContextBatch]:
+    """Yield batches; each is reported once the next is asked for."""
+    for batch in batches:
+        yield batch
+        bar.advance(len(batch.tokens_BT))
 
 
 def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
@@ -285,9 +295,8 @@ def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
     for hook in (foreign.hook, *foreign.places):
         try:
             if hook:
-                found.append(
-                    ReadPlace(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
-                )
+                target = site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None
+                found.append(ReadPlace(site_of_hook(lm, hook), target, named=True))
         except MonosemError:
             continue
     return found
