@@ -17,7 +17,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,14 @@ from safetensors.torch import save_file
 
 import engine
 from engine.data.ordinary_tokens import OrdinaryTokens, places_of
-from engine.formats.self_check import ReadPlace, captured, chosen
-from engine.jobs.subject import open_subject
+from engine.formats.foreign_sae import Foreign
+from engine.formats.hook_names import site_of_hook
+from engine.formats.registry import read
+from engine.formats.self_check import ReadPlace, SelfCheck, captured, checked, chosen, places_to_try
+from engine.formats.verdict import Trial
+from engine.jobs.subject import Subject, open_subject
+from engine.model.norms import gain_before
+from engine.model.sites import resolve_site
 from engine.runtime.progress import Silent
 from engine.runtime.sizes import SAMPLE_ROWS
 from store.run.weights import load_sae
@@ -37,49 +43,54 @@ from store.settings.train import MAX_NORM, TrainSettings
 from tests.bench.page import Table
 
 MONOSEM = Path(sys.executable).parent / "monosem"
-LAYER, TOKENS, FITTED, CHECKED = 5, "500k", 60_000, "8192"
+LAYER, TOKENS, FITTED, CHECKED = 5, "300k", 40_000, 4096
 PIECE, TO_CHECK = 6000, 12
 """Characters of a piece of text at most; and one piece in so many is kept to check on."""
 RIDGE = 1e-3
 """Penalty of the affine connection, relative to the mean variance of what it reads."""
 RUNS: Mapping[str, Sequence[str]] = {
-    "sae": ("--site", "resid_post", "--d-sae", "4096", "--k", "48"),
-    "transcoder": ("--site", "mlp_in", "--site-out", "mlp_out", "--d-sae", "4096", "--k", "96"),
+    "sae": ("--site", "resid_post", "--d-sae", "2048", "--k", "48"),
+    "transcoder": ("--site", "mlp_in", "--site-out", "mlp_out", "--d-sae", "2048", "--k", "96"),
 }
 POINTS = {"sae": (".output", ".output")} | dict.fromkeys(
     ("transcoder", "affine"), (".pre_feedforward_layernorm.output", ".post_feedforward_layernorm.output")
 )
 FOLDERS = {"sae": "resid_post", "transcoder": "transcoder", "affine": "transcoder"}
-MISTAKES: Mapping[str, Sequence[tuple[str, ...]]] = {
-    "sae": (
-        ("--subtract-b-dec",),
-        ("--input-scale", "0.01"),
-        ("--site", "resid_post", "--layer", str(LAYER + 2)),
-        ("--site", "resid_mid", "--layer", str(LAYER)),
-        ("--site", "mlp_out", "--layer", str(LAYER)),
-    ),
-    "transcoder": (
-        ("--before-gain",),
-        ("--input-scale", "0.1"),
-        ("--site", "resid_mid", "--layer", str(LAYER)),
-        ("--layer", str(LAYER + 2), "--site", "mlp_in", "--layer-out", str(LAYER + 2), "--site-out", "mlp_out"),
-    ),
-    "affine": (
-        ("--skip-transposed",),
-        ("--before-gain",),
-        ("--site", "resid_mid", "--layer", str(LAYER)),
-    ),
-}
-COLUMNS = ("file", "read", "explained variance, ordinary tokens", "of all", "L0", "the check")
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What an import said."""
+class Misread:
+    """A way to read a file wrongly."""
 
-    verdict: str
-    text: str
-    trials: Sequence[Mapping[str, Any]]
+    flags: str
+    """The flags of `monosem import` that read it so."""
+    conventions: Mapping[str, Any] = field(default_factory=dict)
+    site: str = ""
+    """Another place than the file's."""
+    layer: int = LAYER
+
+
+MISTAKES: Mapping[str, Sequence[Misread]] = {
+    "sae": (
+        Misread("--subtract-b-dec", {"subtracts_b_dec": True}),
+        Misread("--input-scale 0.01", {"input_scale": 0.01, "output_scale": 0.01}),
+        Misread(f"--layer {LAYER + 2}", site="resid_post", layer=LAYER + 2),
+        Misread("--site resid_mid", site="resid_mid"),
+        Misread("--site mlp_out", site="mlp_out"),
+    ),
+    "transcoder": (
+        Misread("--before-gain", {"before_gain": True}),
+        Misread("--input-scale 0.1", {"input_scale": 0.1}),
+        Misread("--site resid_mid", site="resid_mid"),
+        Misread(f"--layer {LAYER + 2} --layer-out {LAYER + 2}", site="mlp_in", layer=LAYER + 2),
+    ),
+    "affine": (
+        Misread("--skip-transposed", {"skip_transposed": True}),
+        Misread("--before-gain", {"before_gain": True}),
+        Misread("--site resid_mid", site="resid_mid"),
+    ),
+}
+COLUMNS = ("file", "read", "explained variance, ordinary tokens", "of all", "L0", "the check")
 
 
 def pieces_of(path: Path) -> Iterator[str]:
@@ -162,39 +173,40 @@ def export(folder: Path, name: str, tensors: Mapping[str, NDArray[np.float32]]) 
     return path
 
 
-def imported(folder: Path, model: Path, source: Path, flags: Sequence[str]) -> Imported:
-    """Import a file with these flags, and return what its check said; it is kept in FOLDER/checks."""
-    out = folder / "checks" / "_".join([source.parent.name, source.name, *flags]).replace("--", "")
-    kept = out.with_suffix(".json")
-    if not kept.is_file():
-        data = ("--model", str(model), "--data", str(folder / "check.jsonl"), "--tokens", CHECKED, "--json")
-        done = subprocess.run(
-            [MONOSEM, "import", str(source), *data, *flags, "--out", str(out)], check=True, stdout=subprocess.PIPE
-        )
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_bytes(done.stdout)
-    check = json.loads(kept.read_text(encoding="utf-8"))["check"]
-    return Imported(check["verdict"], check["text"], check["trials"])
+def told(subject: Subject, foreign: Foreign, misread: Misread) -> SelfCheck:
+    """Return what an import with these flags says: the file's own places are known to it."""
+    lm = subject.lm
+    target = site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None
+    right = ReadPlace(site_of_hook(lm, foreign.hook), target, named=True)
+    own = right
+    if misread.site:
+        moved = target and resolve_site(lm, target.name, misread.layer)
+        own = ReadPlace(resolve_site(lm, misread.site, misread.layer), moved)
+    gain = gain_before(lm, own.site.module) if own.site.name == "mlp_in" else None
+    foreign = replace(foreign, gain=gain, conventions=replace(foreign.conventions, **misread.conventions))
+    places = places_to_try(lm, own, CHECKED, [right] if own != right else [])
+    batches = subject.stream("all").batches(8, subject.stream("all").skip_tokens(CHECKED))
+    rows = captured(lm, places, batches)
+    ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
+    return checked(foreign, places, rows, subject.corpus.spec, foreign.stated, ordinary)
 
 
-def rows_of(folder: Path, model: Path, name: str, source: Path) -> Iterator[tuple[str, ...]]:
+def rows_of(subject: Subject, name: str, foreign: Foreign) -> Iterator[tuple[str, ...]]:
     """Yield a row for the right reading, for the reading and the place nearest to it, and for each mistake."""
-    right = imported(folder, model, source, ())
-    own, others = right.trials[0], [one for one in right.trials[1:] if one["flag"]]
-    yield _row(name, "as it is", own, f"{right.verdict}: {right.text}")
-    by_kind = ([one for one in others if not one["place"]], [one for one in others if one["place"]])
+    right = told(subject, foreign, Misread(""))
+    others = [one for one in right.trials[1:] if one.flag]
+    yield _row(name, "as it is", right.trials[0], f"{right.verdict}: {right.text}")
+    by_kind = ([one for one in others if not one.place], [one for one in others if one.place])
     for kind, found in zip(("the best other reading", "the best other place"), by_kind, strict=True):
-        best = max(found, key=lambda one: one["explained_variance_ordinary"] or one["explained_variance"])
-        yield _row(name, f"{kind}: {best['place'] or best['reading']}", best, "")
-    for flags in MISTAKES[name]:
-        wrong = imported(folder, model, source, flags)
-        yield _row(name, " ".join(flags), wrong.trials[0], f"{wrong.verdict}: {wrong.text}")
+        best = max(found, key=lambda one: one.ordinary)
+        yield _row(name, f"{kind}: {best.place or best.reading}", best, "")
+    for misread in MISTAKES[name]:
+        wrong = told(subject, foreign, misread)
+        yield _row(name, misread.flags, wrong.trials[0], f"{wrong.verdict}: {wrong.text}")
 
 
-def _row(name: str, read: str, trial: Mapping[str, Any], said: str) -> tuple[str, ...]:
-    ordinary = trial["explained_variance_ordinary"]
-    shown = "" if ordinary is None else f"{ordinary:.3f}"
-    return (name, read, shown, f"{trial['explained_variance']:.3f}", f"{trial['l0']:.1f}", said)
+def _row(name: str, read: str, trial: Trial, said: str) -> tuple[str, ...]:
+    return (name, read, f"{trial.ordinary:.3f}", f"{trial.explained_variance:.3f}", f"{trial.l0:.1f}", said)
 
 
 def main() -> None:
@@ -206,13 +218,15 @@ def main() -> None:
     for name in RUNS:
         if not (folder / name / "sae.h5").is_file():
             train(folder, model, name)
+    settings = TrainSettings(model=str(model), data=str(folder / "check.jsonl"), context=1024, device="cpu")
+    subject = open_subject(settings, Silent())
     rows: list[tuple[str, ...]] = []
     for name in FOLDERS:
         affine = "_affine" if name == "affine" else ""
         source = folder / "gemma-scope-2-270m-pt" / FOLDERS[name] / f"layer_{LAYER}_width_4k_l0_medium{affine}"
         if not (source / "params.safetensors").is_file():
             export(folder, name, with_affine(folder, model) if affine else tensors_of(folder / name))
-        rows += rows_of(folder, model, name, source)
+        rows += rows_of(subject, name, read(source))
     sys.stdout.write(Table(COLUMNS, rows).markdown() + "\n")
 
 
