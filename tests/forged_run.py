@@ -54,6 +54,15 @@ def resize(name: str, shape: tuple[int, ...], **how: Any) -> Change:
     return replace(name, lambda group, last, old: group.create_dataset(last, shape, old.dtype, **how))
 
 
+def add(name: str, shape: tuple[int, ...], dtype: Any) -> Change:
+    """A dataset that monosem does not write."""
+
+    def apply(file: h5py.File) -> None:
+        file.create_dataset(name, shape, dtype)
+
+    return apply
+
+
 def attribute(name: str, value: Any, group: str = "/") -> Change:
     """Another attribute."""
 

@@ -79,10 +79,12 @@ def build_sample(
     seed: int = 0,
     vocab: Sequence[bytes] = VOCAB,
     model: str = "sample",
+    signed: bool = False,
 ) -> Sample:
     """Write a run into `folder`: run.json, sae.h5, the index in `segments` pieces and, if `merged`, features.h5.
 
-    `vocab` holds other bytes for the tokens of VOCAB, one for one.
+    `vocab` holds other bytes for the tokens of VOCAB, one for one. With `signed`, the second half of the features are
+    the first with the other sign.
     """
     rng = np.random.default_rng(seed)
     token = rng.integers(1, len(VOCAB), (n_contexts, context)).astype(np.int32)
@@ -104,6 +106,9 @@ def build_sample(
         )
     )
     weights = _weights(rng, spec)
+    if signed:
+        half = n_features // 2
+        weights.tensors["W_dec"][half:] = -weights.tensors["W_dec"][:half]
     save_sae(run.sae, weights)
     plan = IndexPlan(
         data="words",

@@ -38,6 +38,8 @@ class Place:
     """A run with a tiny language model of 2 layers and width 16."""
     text: Path
     """A corpus without faults."""
+    run: Path
+    """A good run."""
 
     @property
     def out(self) -> Path:
@@ -109,7 +111,7 @@ def finished_run(place: Place) -> None:
 
 def sample(place: Place) -> None:
     """A good run at {folder}/it."""
-    build_sample(place.folder / "it")
+    shutil.copytree(place.run, place.folder / "it")
 
 
 def lm_run(place: Place) -> None:
@@ -334,9 +336,9 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
     "missing dataset": (two_datasets, on_array("a.h5:middle"), "middle"),
     "dataset of one dimension": (two_datasets, on_array("a.h5:step"), "[400]"),
     "array and a model": (array("a.npy", ROWS), on_array("a.npy", "--model", "gpt2"), "--model"),
-    "array to be indexed": (array("a.npy", ROWS), on_array("a.npy", "--index"), "index"),
-    "index of a run on an array": (run_on_array, on("index"), "needs a model and text"),
-    "feature of a run on an array": (run_on_array, on("show", "3"), "array"),
+    "second index of a run on an array": (run_on_array, on("index"), "has an index already"),
+    "text to index a run on an array over": (run_on_array, on("index", "--overwrite", "--data", "stdlib"), "--data"),
+    "inspection of a run on an array": (run_on_array, on("inspect", "--text", "a"), "no language model"),
     "text for a run on an array": (run_on_array, on("eval", "--data", "stdlib"), "--data"),
     "array of another width": (run_on_array, eval_on("b.npy"), "15"),
     "folder instead of an array": (run_on_array, eval_on("it"), "not an array"),
@@ -364,14 +366,26 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_sample(tmp_path_factory.mktemp("good") / "it").run.path
+
+
 @pytest.fixture
-def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
-    """A folder, a model and a corpus."""
+def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path, good_run: Path) -> Place:
+    """A folder, a model, a corpus and a run."""
     (tmp_path / "runs").mkdir()
-    return Place(tmp_path, tiny_lm, tiny_text)
+    return Place(tmp_path, tiny_lm, tiny_text, good_run)
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = pytest.mark.slow
+"""Cases like those that `make test` tries; tests/engine tries more moments of work, without a process each."""
+LIKE_OTHERS = {f"{kind} {name}" for kind in ("fifo as", "endless") for name in ENDLESS} - {
+    *("fifo as x.txt", "fifo as x.npy", "fifo as config", "endless x.jsonl", "endless labels"),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW) if name in LIKE_OTHERS else name for name in CASES])
 def test_bad_input(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     prepare, arguments, said = CASES[name]
     prepare(place)
@@ -431,10 +445,6 @@ def _complaint(stderr: str) -> list[str]:
     lines = stderr.splitlines()
     assert "Traceback" not in stderr
     return lines[next(i for i, line in enumerate(lines) if line.startswith("monosem: ")) :]
-
-
-SLOW = pytest.mark.slow
-"""Moments between those that `make test` tries; tests/engine tries more of them, without a process each."""
 
 
 @pytest.mark.parametrize("limit", [pytest.param(300, marks=SLOW), 40_000, pytest.param(100_000, marks=SLOW)])

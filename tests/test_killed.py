@@ -78,9 +78,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree("runs/plain", "runs/done")
         must("index runs/done --tokens 1k")
         shutil.copytree("runs/plain", "runs/begun")
-        from engine.indexing import index_run
+        from engine.indexing import index_build
 
-        index_run.merge = lambda *_: os._exit(DONE)
+        index_build.merge = lambda *_: os._exit(DONE)
         must("export runs/done --to saelens --out sae")
         must("index runs/begun --tokens 1k")
 

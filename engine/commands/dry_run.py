@@ -13,14 +13,17 @@ from engine.commands.train import Job
 from engine.commands.train import wanted_settings as training_settings
 from engine.commands.train_lm import wanted_settings as lm_settings
 from engine.corpus.data_argument import open_corpus
+from engine.data.arrays import open_array
 from engine.evaluation.size import evaluation_size
 from engine.jobs.activation_source import Reader, Source, laid_out, open_source
+from engine.jobs.array_source import check_row_width, refuse_of_text
 from engine.jobs.subject import Subject, device_of, open_subject, pinned
-from engine.jobs.trained_run import reopen, trained_settings
+from engine.jobs.trained_run import is_of_array, need_sae, reopen, trained_settings
 from engine.resources.estimates import Plan
 from engine.resources.limits import Room, room_for, shortages, written
-from engine.resources.plans import extraction_plan, index_plan, lm_plan, training_plan
+from engine.resources.plans import array_index_plan, extraction_plan, index_plan, lm_plan, training_plan
 from engine.resources.timing import (
+    ROWS,
     SECONDS,
     ModelSeconds,
     SaeSeconds,
@@ -89,6 +92,9 @@ def _timed_training(plan: Plan, source: Source, device: torch.device) -> dict[st
             own = sae_seconds(subject.lm, sae, x_ND, limit)
             seconds["index"] += _index_seconds(tokens["index"] / len(readers), model, own)
             seconds["evaluation"] += _evaluation_seconds(subject, reader, len(readers) / groups, model, own)
+        elif "index" in tokens:
+            own = sae_seconds(None, sae, x_ND.to(device), limit)
+            seconds["index"] += _array_index_seconds(tokens["index"] / len(readers), own)
     return seconds
 
 
@@ -109,8 +115,9 @@ def _index_seconds(tokens: float, model: ModelSeconds, sae: SaeSeconds) -> float
 
 def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
     """`monosem index --dry-run`."""
-    if run.record().provenance.array or not run.sae.is_file():
-        raise MonosemError(f"{run.path} cannot be indexed", "That takes a trained autoencoder, its model and text.")
+    need_sae(run)
+    if is_of_array(trained_settings(run)):
+        return _forecast_array_index(run, asked, progress)
     subject, weights = reopen(run, asked, progress, for_plan=True), load_sae(run.sae)
     device = device_of(subject.settings)
     tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
@@ -123,6 +130,26 @@ def forecast_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> 
         return {"index": _index_seconds(plan.stages[0].tokens, model, sae)}
 
     return _forecast(plan, run, device, progress, timed)
+
+
+def _forecast_array_index(run: RunFolder, asked: IndexSettings, progress: Progress) -> Forecast:
+    settings, weights = trained_settings(run), load_sae(run.sae)
+    refuse_of_text(asked, str(settings.activations))
+    array, device = open_array(str(settings.activations)), pick_device(asked.device or settings.device)
+    check_row_width(array, weights.spec.d_in, weights.spec.d_out)
+    tokens = min(settings.index_tokens if asked.tokens is None else asked.tokens, array.n)
+    plan = array_index_plan(weights.spec, tokens, asked.device or settings.device, asked.memory)
+
+    def timed() -> dict[str, float]:
+        (sample_ND,) = array.checked([(0, min(array.n, ROWS))])
+        x_ND = sample_ND[:, : weights.spec.d_in].float().to(device)
+        return {"index": _array_index_seconds(tokens, sae_seconds(None, from_weights(weights, device), x_ND))}
+
+    return _forecast(plan, run, device, progress, timed)
+
+
+def _array_index_seconds(rows: float, sae: SaeSeconds) -> float:
+    return sae.static + rows * (sae.encode + sae.entries)
 
 
 def forecast_extraction(run: RunFolder, asked: ExtractSettings, progress: Progress, *, resume: bool) -> Forecast:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from engine.commands.array_import import CheckedImport, ReadImport, import_for_array
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
 from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens, places_of
-from engine.evaluation.figures import Evaluation, note
+from engine.evaluation.figures import note
 from engine.evaluation.quality import evaluate
-from engine.formats.fold import Folded, folded
-from engine.formats.foreign_sae import Conventions, Foreign
+from engine.formats.fold import folded
+from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.hook_names import hub_name, site_of_hook
 from engine.formats.named_tensors import Given
 from engine.formats.published_figures import with_figures_beside
@@ -41,6 +42,11 @@ COMMAND = "import"
 CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm", "before_gain", "skip_transposed")
 """Facts that the user may know better than the file."""
 _OF_LAYER = re.compile(r"layer_?\d")
+KEPT = (
+    *("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k"),
+    "activations",
+)
+"""Settings that a run's record has, as a training's has them."""
 SHOWN = 8
 """Autoencoders of a folder that are named in a message."""
 
@@ -123,6 +129,10 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     asked = pinned(asked)
     foreign = with_figures_beside(read(path, _given(asked)))
     foreign = replace(foreign, conventions=_conventions(foreign, asked))
+    if asked.activations is not None:
+        on_array = import_for_array(foreign, asked, _stated(foreign, asked), progress)
+        _write(run, on_array)
+        return Imported(run, on_array.foreign, on_array.spec, on_array.made.steps, _check(on_array.found))
     subject = _opened(foreign, asked, progress)
     spec = _spec(foreign, subject, asked)
     settings = replace(subject.settings, layer=spec.layer, site=spec.site)
@@ -135,8 +145,19 @@ def import_sae(run: RunFolder, path: Path, asked: ImportSettings, progress: Prog
     spec = replace(spec, arch=made.arch)
     sae = as_sae(foreign, made, subject.lm.device)  # before anything is written: it must open again
     found = _checked(foreign, sae, subject, asked, progress) if asked.check else None
-    _write(run, foreign, made, spec, subject, found)
-    return Imported(run, foreign, spec, made.steps, found.check if found else None)
+    provenance = subject.provenance() if found else model_provenance(subject.lm)
+    _write(run, ReadImport(foreign, made, spec, subject.settings, provenance, found))
+    return Imported(run, foreign, spec, made.steps, _check(found))
+
+
+def _check(found: CheckedImport | None) -> SelfCheck | None:
+    return found.check if found else None
+
+
+def _stated(foreign: Foreign, asked: ImportSettings) -> Stated:
+    """Return the figures to compare with: the user's, else the source's."""
+    given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
+    return replace(foreign.stated, **given, **({"nominal": False} if "l0" in given else {}))
 
 
 def _given(asked: ImportSettings) -> Given | None:
@@ -257,15 +278,7 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
         )
 
 
-class _Found(NamedTuple):
-    """The result of the check of an import."""
-
-    evaluation: Evaluation
-    check: SelfCheck
-    ordinary: OrdinaryTokens
-
-
-def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> _Found:
+def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> CheckedImport:
     tokens, (site, *targets) = asked.tokens, subject.sites()
     own = ReadPlace(site, *targets)
     places = places_to_try(subject.lm, own, tokens, _named_places(foreign, subject.lm))
@@ -274,12 +287,12 @@ def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings
     gains = {site.module: foreign.gain} if site.name == "mlp_in" else {}
     with progress.task(f"activations of {len(places)} places", contexts, "contexts") as bar:
         rows = captured(subject.lm, places, _counted(batches, bar), foreign.first_positions, gains)
-    given = {name: getattr(asked, name) for name in ("explained_variance", "l0") if name in asked.given}
-    stated = replace(foreign.stated, **given, **({"nominal": False} if "l0" in given else {}))
     ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
     evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
-    check = checked(foreign, places, rows, subject.corpus.spec, stated, ordinary, progress)
-    return _Found(evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary)
+    check = checked(foreign, places, rows, subject.corpus.spec, _stated(foreign, asked), ordinary, progress)
+    return CheckedImport(
+        evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary
+    )
 
 
 def _counted(batches: Iterator[ContextBatch], bar: Task) -> Iterator[ContextBatch]:
@@ -302,34 +315,27 @@ def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
     return found
 
 
-def _write(
-    run: RunFolder,
-    foreign: Foreign,
-    made: Folded,
-    spec: SaeSpec,
-    subject: Subject,
-    found: _Found | None,
-) -> None:
-    settings = subject.settings
-    names = ("model", "layer", "site", "layer_out", "site_out", "data", "context", "packing", "arch", "d_sae", "k")
-    provenance = subject.provenance() if found else model_provenance(subject.lm)
+def _write(run: RunFolder, one: ReadImport) -> None:
+    settings, found = one.settings, one.found
+    kept = {name: getattr(settings, name) for name in KEPT if hasattr(settings, name)}
     with run.locked():
         if not run.exists():
             run.create(RunRecord())
         config = run.record().config | {
-            "train": {name: getattr(settings, name) for name in names},
-            COMMAND: _source(foreign, made, spec, found),
+            "train": kept,
+            COMMAND: _source(one),
         }
-        run.update(spec=spec, provenance=provenance, config=config, status="done")
+        run.update(spec=one.spec, provenance=one.provenance, config=config, status="done")
         if found is not None:
             note(run, found.evaluation)
             save_limits(run.ordinary, found.ordinary.limits_2D)
         # Last: as long as it is missing, the import can be made again.
-        save_sae(run.sae, SaeWeights(spec, {name: tensor.numpy() for name, tensor in made.tensors.items()}))
+        save_sae(run.sae, SaeWeights(one.spec, {name: tensor.numpy() for name, tensor in one.made.tensors.items()}))
 
 
-def _source(foreign: Foreign, made: Folded, spec: SaeSpec, found: _Found | None) -> dict[str, Any]:
+def _source(one: ReadImport) -> dict[str, Any]:
     """Return the record of the import: its origin and how it was read."""
+    foreign = one.foreign
     return {
         "format": foreign.format,
         "source": foreign.source,
@@ -339,10 +345,10 @@ def _source(foreign: Foreign, made: Folded, spec: SaeSpec, found: _Found | None)
         "data": foreign.data,
         "context": foreign.context,
         "bos": foreign.bos,
-        "left_out": f"monosem leaves out: {spec.excluded}",
+        "left_out": f"monosem leaves out: {one.spec.excluded}",
         **asdict(foreign.conventions),
-        "folded": list(made.steps),
+        "folded": list(one.made.steps),
         "notes": list(foreign.notes),
         **foreign.details,
-        "check": None if found is None else asdict(found.check),
+        "check": None if one.found is None else asdict(one.found.check),
     }

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
 
 from engine.commands.train import evaluate_runs, size_of
 from engine.corpus.reading_order import Split, has_held_out
+from engine.data.arrays import open_array
 from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.array_quality import measure_again
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.quality import Dictionary, evaluate_all
 from engine.evaluation.size import evaluation_size
+from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.indexing.index_run import build_index, planned_index
+from engine.jobs.array_source import check_row_width, refuse_of_text
 from engine.jobs.resume import changed
-from engine.jobs.subject import pinned
+from engine.jobs.subject import device_of, pinned
 from engine.jobs.trained_run import CHANGEABLE, is_of_array, need_sae, reopen, settings_again, trained_settings
+from engine.resources.estimates import Plan
 from engine.resources.limits import check_room
-from engine.resources.plans import index_plan
+from engine.resources.plans import array_index_plan, index_plan
 from engine.runtime.free_memory import keep_freed_memory
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
@@ -44,32 +52,69 @@ def index_run(run: RunFolder, asked: IndexSettings, progress: Progress, *, resum
         MonosemError: there is an index already and neither was asked for, or the run cannot be indexed.
     """
     need_sae(run)
-    if run.record().provenance.array:
-        raise MonosemError(
-            f"{run.path} was trained on an array: an index needs a model and text",
-            "monosem train --model indexes what it trains.",
-        )
     keep_freed_memory()
     with run.locked():
         clear_merged(run)
         complete = _complete(run) if resume and not overwrite else None
         if not overwrite and complete is None:
             _check_free(run, resume=resume)
-        subject = reopen(run, asked, progress)
-        tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
-        if complete is not None and complete != planned_index(run, subject, subject.stream("all"), tokens):
+        on_array = is_of_array(trained_settings(run))
+        work = (_index_of_array if on_array else _index_of_text)(run, asked, progress)
+        if complete is not None and complete != work.plan:
             _check_free(run, resume=resume)
-        memory = checked_memory(asked.memory)
-        check_room(index_plan(load_sae(run.sae).spec, subject, tokens, memory), run.path, subject.lm.device)
+        check_room(work.needs, run.path, work.device)
         if overwrite and not resume:
             discard(run.index)
         with run.working("indexing"):
             if complete is None:
-                build_index(run, subject, tokens, progress, memory=memory)
+                work.build()
             else:
                 progress.say(f"{run.features} is complete already")
-            used = {name: getattr(subject.settings, name) for name in CHANGEABLE}
-            run.update(config=run.record().config | {"index": used | {"tokens": tokens}})
+            run.update(config=run.record().config | {"index": work.used})
+
+
+class _Index(NamedTuple):
+    """An index to be built."""
+
+    plan: IndexPlan
+    needs: Plan
+    device: torch.device
+    build: Callable[[], None]
+    used: dict[str, Any]
+    """Its settings as run.json keeps them."""
+
+
+def _index_of_text(run: RunFolder, asked: IndexSettings, progress: Progress) -> _Index:
+    subject, memory = reopen(run, asked, progress), checked_memory(asked.memory)
+    tokens = trained_settings(run).index_tokens if asked.tokens is None else asked.tokens
+    used = {name: getattr(subject.settings, name) for name in CHANGEABLE} | {"tokens": tokens}
+    return _Index(
+        planned_index(run, subject, subject.stream("all"), tokens),
+        index_plan(load_sae(run.sae).spec, subject, tokens, memory),
+        subject.lm.device,
+        lambda: build_index(run, subject, tokens, progress, memory=memory),
+        used,
+    )
+
+
+def _index_of_array(run: RunFolder, asked: IndexSettings, progress: Progress) -> _Index:
+    settings, spec = trained_settings(run), load_sae(run.sae).spec
+    refuse_of_text(asked, str(settings.activations))
+    settings = replace(settings, device=asked.device or settings.device)
+    tokens = settings.index_tokens if asked.tokens is None else asked.tokens
+    device, array = device_of(settings), open_array(str(settings.activations))
+    check_row_width(array, spec.d_in, spec.d_out)
+    digest = array.digest(progress)
+    if digest != run.record().provenance.array_digest:
+        progress.say(f"{array.spec} is not what the run was made on")
+    rows, memory = ArrayRows.of(array, digest, tokens, settings.order_seed), checked_memory(asked.memory)
+    return _Index(
+        rows.plan(run),
+        array_index_plan(spec, min(tokens, array.n), settings.device, memory),
+        device,
+        lambda: build_array_index(run, rows, device, progress, memory=memory),
+        {"activations": array.spec, "device": settings.device, "tokens": tokens},
+    )
 
 
 def _complete(run: RunFolder) -> IndexPlan | None:

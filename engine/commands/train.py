@@ -23,6 +23,7 @@ from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import Dictionary, evaluate_all
 from engine.evaluation.size import Size, evaluation_size
 from engine.evaluation.unigram import Unigram
+from engine.indexing.array_index import ArrayRows, build_array_index
 from engine.indexing.index_run import build_index
 from engine.jobs.activation_source import Reader, Source, from_activations, open_source
 from engine.jobs.grid import variants
@@ -209,8 +210,7 @@ def _tidy(task: Job) -> None:
 def _is_unfinished(task: Job) -> bool:
     """Return whether an evaluation or an index is wanted and missing."""
     run = task.run
-    there = run.record().evaluation and (run.features.is_file() or is_of_array(task.settings))
-    return task.settings.index and not there
+    return task.settings.index and not (run.record().evaluation and run.features.is_file())
 
 
 def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -> list[Evaluation | None]:
@@ -221,8 +221,7 @@ def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -
     if not tasks:
         return []
     if is_of_array(tasks[0].settings):
-        progress.say("no index is made: an index needs a model and text")
-        return [_measured_on_array(task, progress) for task in tasks]
+        return [_finish_on_array(task, progress) for task in tasks]
     wanted = [
         replace(
             trained_settings(task.run),
@@ -244,10 +243,21 @@ def _finish(tasks: Sequence[Job], subject: Subject | None, progress: Progress) -
     return [found.get(task.run) for task in tasks]
 
 
-def _measured_on_array(task: Job, progress: Progress) -> Evaluation:
-    settings = replace(trained_settings(task.run), eval_tokens=task.settings.eval_tokens)
-    size = evaluation_size(settings, task.run.record().spec, None)
-    return note_measure(task.run, open_array(str(settings.activations)), size.tokens, task.settings, progress)
+def _finish_on_array(task: Job, progress: Progress) -> Evaluation | None:
+    run, settings = task.run, replace(trained_settings(task.run), eval_tokens=task.settings.eval_tokens)
+    array, size = open_array(str(settings.activations)), evaluation_size(settings, run.record().spec, None)
+    if not run.features.is_file():
+        digest = array.digest(progress)
+        if digest != run.record().provenance.array_digest:
+            raise MonosemError(
+                f"{array.spec} is not what {run.path} was trained on", "monosem index indexes it as it is now."
+            )
+        rows = ArrayRows.of(array, digest, task.settings.index_tokens, settings.order_seed)
+        with run.working("indexing"):
+            build_array_index(run, rows, device_of(task.settings), progress)
+    if run.record().evaluation:
+        return None
+    return note_measure(run, array, size.tokens, task.settings, progress)
 
 
 def evaluate_runs(runs: Mapping[RunFolder, Subject], progress: Progress) -> list[Evaluation]:

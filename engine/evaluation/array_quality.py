@@ -9,15 +9,14 @@ from dataclasses import replace
 import torch
 
 from engine.corpus.reading_order import Split
-from engine.data.arrays import Array, names_array, open_array, sample_spans
+from engine.data.arrays import Array, open_array, sample_spans
 from engine.data.ordinary_tokens import kept_limits
 from engine.evaluation.figures import Evaluation, note
 from engine.evaluation.quality import evaluate_rows
-from engine.jobs.array_source import refuse_of_text
+from engine.jobs.array_source import check_row_width, named_array, refuse_of_text
 from engine.runtime.devices import pick_device
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
-from store.files.errors import MonosemError
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.settings.train import TrainSettings
@@ -33,11 +32,7 @@ def measure(
         MonosemError: the array has another width, or holds NaN or infinite values.
     """
     sae = from_weights(load_sae(run.sae), pick_device(settings.device))
-    if array.d_in != sae.settings.d_in:
-        raise MonosemError(
-            f"the autoencoder reads {sae.settings.d_in} values, but the rows of {array.spec} have {array.d_in}",
-            "Give activations of the site it was trained on.",
-        )
+    check_row_width(array, sae.settings.d_in, sae.settings.d_out)
     if split == "heldout" and not array.has_held_out:
         split = "all"
     spans = sample_spans(array, split, tokens, settings.order_seed)
@@ -70,10 +65,10 @@ def measure_again(
     refuse_of_text(asked, other or str(settings.activations))
     settings = replace(settings, device=asked.device or "auto")
     if other is not None:
-        if not names_array(other):
-            raise MonosemError(f"{other} is not an array file", "Give an .npy, .h5 or .safetensors file.")
-        return measure(run, open_array(other), "all", tokens, settings, progress)
+        return measure(run, named_array(other), "all", tokens, settings, progress)
     array = open_array(str(settings.activations))
+    if "import" in run.record().config:  # what was held out from an import is unknown
+        return measure(run, array, "all", tokens, settings, progress)
     if array.digest(progress) != run.record().provenance.array_digest:
         progress.say(f"{array.spec} is not what the run was trained on, so run.json keeps its figures")
     elif os.access(run.path, os.W_OK):

@@ -21,16 +21,17 @@ from torch import Tensor
 from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.quality import evaluate_rows
-from engine.formats.fold import Folded, folded, signed_as_two, small_gains
+from engine.evaluation.reconstruction import TINY
+from engine.formats.fold import Folded, folded, small_gains
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.readings import usual_mistakes
-from engine.formats.verdict import ALL_POSITIONS, LINEAR, SURE, Kind, Trial, verdict
+from engine.formats.verdict import ALL_POSITIONS, LINEAR, Kind, Trial, verdict
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, block_of, resolve_site
 from engine.runtime.progress import Progress, Silent
-from engine.sae.base import Sae
+from engine.sae.base import Sae, SparseActs, variance_of
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.run.spec import SaeSpec
@@ -49,11 +50,11 @@ MOST_BYTES = 2**28
 """Activations of other layers to hold; of a larger model only the next layers are tried."""
 MOST_PRODUCTS = 2e11
 """Multiply-adds of encoders that all trials together may take; more, and most are tried on a few tokens."""
+SURELY = 0.9
+"""Explained variance of ordinary tokens from which nobody asks whether it is linear."""
 FEW_TOKENS, FINALISTS = 512, 5
 """Tokens of a first round, and how many trials get into the second."""
 SILENT = Silent()
-LINEAR_ENTRIES = 2**24
-"""Activations to hold at once where all features fire."""
 
 
 @dataclass(frozen=True)
@@ -272,9 +273,8 @@ def checked(
     if counted < len(first.counted_N):
         whole = SiteActs(first.acts_ND, torch.ones_like(first.counted_N))
         trials.append(_trial(foreign, _Attempt(ALL_POSITIONS, how, "", whole), len(first.counted_N)))
-    if max(one.ordinary for one in trials) < SURE and foreign.arch != "gated":
-        few = min(counted, max(1, LINEAR_ENTRIES // (2 * foreign.d_sae)))
-        trials.append(_trial(_linear(foreign), _Attempt(LINEAR, how, "", first), few, ordinary))
+    if trials[0].ordinary < SURELY:
+        trials.append(_linear(foreign, chosen(first)[:FEW_TOKENS], ordinary))
     # TopK has the stated L0 in any case, so its L0 proves nothing.
     by_k = stated.nominal or foreign.arch == "topk" or (foreign.k is not None and stated.l0 == foreign.k)
     stated = replace(stated, nominal=stated.l0 is not None and by_k)
@@ -309,16 +309,27 @@ def _tried(
     return trials
 
 
+@torch.no_grad()
+def _linear(foreign: Foreign, rows_ND: Tensor, ordinary: OrdinaryTokens | None) -> Trial:
+    """Return the figures of the autoencoder without its nonlinearity: of every feature, negative ones too."""
+    sae = as_sae(foreign, folded(foreign), rows_ND.device)
+    x_ND = rows_ND[:, : foreign.d_in]
+    y_NO = x_ND if foreign.d_out is None else rows_ND[:, foreign.d_in :]
+    nothing = SparseActs(x_ND.new_zeros(len(x_ND), 1), torch.zeros(len(x_ND), 1, dtype=torch.long, device=x_ND.device))
+    unit_N1 = sae.unit_of(x_ND)
+    found_NO = (sae.pre_acts(x_ND) @ sae.W_dec) * (1.0 if unit_N1 is None else unit_N1) + sae.decode(nothing, x_ND)
+    usual_N = torch.ones(len(x_ND), dtype=torch.bool, device=x_ND.device)
+    if ordinary is not None:
+        usual_N = ~ordinary.outliers(rows_ND)
+    parts = ((y_NO, found_NO), (y_NO[usual_N], found_NO[usual_N]))
+    explained = [1 - float((y - found).square().sum() / variance_of(y).clamp_min(TINY)) for y, found in parts]
+    return Trial(LINEAR, explained[0], float(foreign.d_sae), "", explained[1], None, len(x_ND))
+
+
 def _can_be_folded(foreign: Foreign, attempt: _Attempt) -> bool:
     """Return whether weights can express a reading: not where a norm's gain is unknown or near 0."""
     how, gain = attempt.conventions, _there(foreign, attempt).gain
     return not how.before_gain or (gain is not None and how.token_norm == "none" and not small_gains(gain))
-
-
-def _linear(foreign: Foreign) -> Foreign:
-    """Return the autoencoder without its nonlinearity: z is ReLU(z) - ReLU(-z), with twice the features."""
-    tensors = signed_as_two(foreign.tensors) | {"threshold": torch.zeros(2 * foreign.d_sae)}
-    return replace(foreign, arch="jumprelu", k=None, tensors=tensors)
 
 
 def _there(foreign: Foreign, attempt: _Attempt) -> Foreign:

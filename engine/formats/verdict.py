@@ -23,11 +23,7 @@ POOR = 0.5
 DEARER = 2.0
 """Multiple of L0 with which more is explained in any case, rightly read or not."""
 ALL_POSITIONS = "BOS positions counted"
-LINEAR = "no nonlinearity"
-SURE = 0.75
-"""Explained variance of ordinary tokens above which nobody asks whether the weights are a linear map: rightly read,
-features that fire for either sign of a direction explain half of what both together do."""
-_NO_FEATURES = "its weights are a linear map, and its features fire on nearly every token"
+LINEAR = "without the nonlinearity"
 NAMED = 3
 """Places that are named beside each other."""
 
@@ -76,10 +72,14 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
     best = None if fits else _better(own, others, l0, goal)
     floor = POOR if goal is None else min(POOR, goal - NEAR)
     figures, off = _figures(own), _off(own, goal, l0, explains=explains or counts_bos)
-    linear = None if fits else _linear(own, others, trials)
-    if linear is not None:
-        return "doubtful", f"linear? {figures}{off}; without the nonlinearity {linear.ordinary:.3f}: {_NO_FEATURES}"
-    if max(own.ordinary, best.ordinary if best else -1.0) < floor:
+    most = max(own.ordinary, best.ordinary if best else -1.0)
+    linear = next((one for one in trials if one.reading == LINEAR), None)
+    if linear is not None and not fits and linear.ordinary >= max(POOR, most + BETTER):
+        return "differs", (
+            f"{figures}{off}; it is linear: without the nonlinearity explained variance is {linear.ordinary:.3f}, and "
+            "nothing here computes that"
+        )
+    if most < floor:
         return "doubtful", f"another model? {figures}{off}, and with none of the usual mistakes is it {floor:.2g}"
     if best is not None:
         return "differs", f"{figures}{off}; likely {_advice(best, others)}"
@@ -93,15 +93,6 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
         return "agrees", f"{figures}; stated: {_words(stated)}{alike}"
     known = f"; not comparable: {_words(stated)}" if stated.l0 is not None else "; nothing is stated to compare with"
     return "plausible", f"{figures}{known}, and no usual mistake would fit better{alike}"
-
-
-def _linear(own: Trial, others: Sequence[Trial], trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial without the nonlinearity if the weights reconstruct that way alone."""
-    best = max(one.ordinary for one in (own, *others))
-    for one in trials:
-        if one.reading == LINEAR and one.ordinary >= POOR and best < min(SURE, one.ordinary - BETTER):
-            return one
-    return None
 
 
 def _better(own: Trial, others: Sequence[Trial], l0: float | None, goal: float | None) -> Trial | None:

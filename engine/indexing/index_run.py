@@ -17,34 +17,27 @@ from engine.data.contexts import ContextBatch, ContextStream
 from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
+from engine.indexing.index_build import Encoded, has_begun_index, write_segments
 from engine.indexing.logit_effects import logit_effects, neighbours
 from engine.indexing.neurons import aligned_neurons
 from engine.indexing.value_range import value_exponents
-from engine.jobs.resume import differing
 from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.model.token_bytes import numbered_vocabulary, token_bytes
-from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
-from store.index.index_file import IndexFile
-from store.index.merge import merge
 from store.index.segment import (
     IndexPlan,
     StaticColumns,
     TokenRows,
-    common_path,
-    complete_segments,
-    discard,
-    read_plan,
     write_common,
 )
-from store.index.segment_writer import SegmentWriter, checked_memory
+from store.index.segment_writer import checked_memory
 from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
@@ -80,18 +73,22 @@ def build_index(
     stream = subject.stream("all")
     plan = planned_index(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
-    if complete_segments(run.index):
-        _check_same(read_plan(common_path(run.index)), plan, run)
-    else:
-        discard(run.index)
+    if not has_begun_index(run, plan):
         exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
         columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
         write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
     del weights
-    _sweep(run, subject, stream, plan, site, sae, memory, progress)
-    progress.say("merging the index")
-    merge(run.index, run.features, memory)
-    discard(run.index)
+    ordinary = _ordinary_tokens(run, subject)
+
+    def encoded(done: int) -> Encoded:
+        stream.skip(done)
+        coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done, whole=False)
+        with closing(one_ahead(coming)) as batches:
+            for captured in batches:
+                rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())
+                yield rows, encode_rows(sae, captured.acts_ND, rows.counted_N)
+
+    write_segments(run, plan.n_contexts, encoded, memory, progress)
 
 
 def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) -> TokenRows:
@@ -125,36 +122,6 @@ def _ordinary_tokens(run: RunFolder, subject: Subject) -> OrdinaryTokens:
     return found.of_input()
 
 
-def _sweep(
-    run: RunFolder,
-    subject: Subject,
-    stream: ContextStream,
-    plan: IndexPlan,
-    site: Site,
-    sae: Sae,
-    memory: int,
-    progress: Progress,
-) -> None:
-    with IndexFile.open(common_path(run.index), "common") as common:
-        writer = SegmentWriter(run.index, sae.settings.d_sae, memory, common.exponent_F)
-    with stop_request() as request, writer as filling:
-        done, ordinary = filling.n_contexts, _ordinary_tokens(run, subject)
-        stream.skip(done)
-        with progress.task("indexing", plan.n_contexts, "contexts", done) as bar:
-            coming = captured_batches(subject.lm, [site], stream, plan.n_contexts - done, whole=False)
-            with closing(one_ahead(coming)) as batches:
-                for captured in batches:
-                    rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())
-                    filling.add(rows, encode_rows(sae, captured.acts_ND, rows.counted_N))
-                    bar.advance(len(rows.length_C))
-                    if request.asked:
-                        raise KeyboardInterrupt
-    if filling.clipped:
-        progress.say(f"{filling.clipped} activations are too large for the index: stored as the largest that it holds")
-    if filling.lost:
-        progress.say(f"{filling.lost} activations are too small for the index (below 2⁻²⁴ of its unit): not stored")
-
-
 def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, tokens: int) -> IndexPlan:
     """Return the plan of the index that `build_index` would build.
 
@@ -174,15 +141,6 @@ def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, token
         n_contexts=stream.look_ahead(tokens),
         model_digest=subject.lm.digest,
     )
-
-
-def _check_same(found: IndexPlan, wanted: IndexPlan, run: RunFolder) -> None:
-    others = differing(found, wanted)
-    if others:
-        raise MonosemError(
-            f"{run.index} holds an unfinished index made with another {others}",
-            f"Use the same settings to finish it, or remove {run.index}.",
-        )
 
 
 def _vocabulary(lm: LanguageModel) -> Vocabulary:

@@ -1,13 +1,13 @@
 """Runs on a user's own array of activations: what can be asked of them, where they come from, how good they are.
 
-Without model and text there is no cross-entropy and no index.
+Without model and text there is no cross-entropy; an index has rows in place of tokens (engine.indexing.array_index).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.data.arrays import Array, ArrayBlocks
+from engine.data.arrays import Array, ArrayBlocks, names_array, open_array
 from engine.jobs.train_settings import resolved
 from engine.runtime.devices import made_on, pick_device
 from engine.runtime.progress import Progress
@@ -16,7 +16,7 @@ from store.run.folder import Provenance
 from store.settings.setting import Settings
 from store.settings.train import TrainSettings
 
-OF_TEXT = ("model", "data", "layer", "site", "layer_out", "site_out", "context", "packing", "index_tokens")
+OF_TEXT = ("model", "data", "layer", "site", "layer_out", "site_out", "context", "packing")
 """Settings without a meaning where there are only activations."""
 
 
@@ -27,10 +27,6 @@ def array_settings(asked: TrainSettings) -> TrainSettings:
         MonosemError: one is given that needs a model or text.
     """
     refuse_of_text(asked, str(asked.activations))
-    if asked.index and "index" in asked.given:
-        raise MonosemError(
-            f"{asked.activations} cannot be indexed: an index needs a model and text", "Leave `index=True` out."
-        )
     return asked.changed(model="", data="", site="")
 
 
@@ -39,6 +35,34 @@ def refuse_of_text(asked: Settings, activations: str) -> None:
     for name in OF_TEXT:
         if name in asked.given:
             raise MonosemError(f"`{name}` has no meaning with the array {activations}", f"Leave `{name}` out.")
+
+
+def named_array(activations: str) -> Array:
+    """Open the array that a setting names.
+
+    Raises:
+        MonosemError: it is no array file, or holds no activations.
+    """
+    if not names_array(activations):
+        raise MonosemError(f"{activations} is not an array file", "Give an .npy, .h5 or .safetensors file.")
+    return open_array(activations)
+
+
+def check_row_width(array: Array, d_in: int, d_out: int | None) -> None:
+    """Check that rows hold what an autoencoder reads, with a transcoder's target beside it.
+
+    Raises:
+        MonosemError: they have another width.
+    """
+    width = d_in + (d_out or 0)
+    if array.d_in == width:
+        return
+    wanted = f"{width} values" if d_out is None else f"{d_in} values and explains {d_out} beside them"
+    turned = " It may be transposed." if array.n == width else ""
+    raise MonosemError(
+        f"the autoencoder reads {wanted}, but the rows of {array.spec} have {array.d_in}",
+        f"Give activations of the site it was trained on.{turned}",
+    )
 
 
 def array_blocks(array: Array, settings: TrainSettings, progress: Progress) -> ArrayBlocks:

@@ -81,8 +81,8 @@ def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Live
     settings = settings_again(run, asked)
     if is_of_array(settings):
         raise MonosemError(
-            f"{run.path} was trained on an array: there is no language model to run",
-            "monosem train --model trains on a model's activations.",
+            f"{run.path} was made on an array: there is no language model to run",
+            "Train or import it with `model` for that.",
         )
     lm = open_model(settings, progress)
     weights, source, target = load_sae(run.sae), site_of(settings, lm), target_of(settings, lm)

@@ -12,12 +12,13 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from engine.model.gguf_file import gguf_integers
 from engine.model.model_files import ModelFiles
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 
-_REPEATED = re.compile(r"(layer|expert|head)s?$")
-"""Settings that count parts of a model, each of which takes time to build, in config.json."""
+_REPEATED = re.compile(r"((layer|expert|head)s?|(block|expert|head|layer)_count)$")
+"""Settings that count parts of a model, each of which takes time to build, in config.json and in GGUF files."""
 MOST_REPEATED = 256
 """Parts that are built whatever the weights are."""
 
@@ -29,8 +30,7 @@ def read_config(files: ModelFiles) -> PreTrainedConfig:
         MonosemError: no causal language model can be built from it, or it counts more parts than there are weights.
     """
     path = files.weights[0] if files.source else files.folder / "config.json"
-    if not files.source:
-        _check_counts(path, len(files.tensors))
+    _check_counts(path, _integers_of(files), len(files.tensors))
     try:
         config = AutoConfig.from_pretrained(
             files.folder, local_files_only=True, trust_remote_code=False, **gguf_source(files)
@@ -66,17 +66,24 @@ def _unusable(files: ModelFiles, path: Path, error: Exception) -> MonosemError:
     return MonosemError(f"{path} cannot be used: {one_line(error)}")
 
 
-def _check_counts(path: Path, tensors: int) -> None:
-    """Refuse a config.json that is not JSON, or counts more parts than there are tensors."""
+def _check_counts(path: Path, numbers: dict[str, int], tensors: int) -> None:
+    """Refuse a configuration that counts more parts than there are tensors."""
+    for name, value in numbers.items():
+        if _REPEATED.search(name) and value > max(MOST_REPEATED, tensors):
+            raise _claims(path, f"{name} is {value:,}", f"{tensors:,} tensors")
+
+
+def _integers_of(files: ModelFiles) -> dict[str, int]:
+    """Return the whole numbers of a configuration by name; refuse a config.json that is not JSON."""
+    if files.source:
+        return gguf_integers(files.weights[0])
+    path = files.folder / "config.json"
     try:
-        numbers = dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
+        return dict(_integers(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise MonosemError(f"{path} cannot be used: {one_line(error)}") from error
     except ValueError as error:
         raise MonosemError(f"{path} is not a valid JSON file: {one_line(error)}") from error
-    for name, value in numbers.items():
-        if _REPEATED.search(name) and value > max(MOST_REPEATED, tensors):
-            raise _claims(path, f"{name} is {value:,}", f"{tensors:,} tensors")
 
 
 def shell(files: ModelFiles, config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:

@@ -6,6 +6,7 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from engine.runtime.hub import HubFiles, one_line
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.regular_file import read_whole
+from store.files.regular_file import open_regular, read_whole
 from store.files.typed_json import decode, parse
 from store.run.folder import RunFolder
 
@@ -149,10 +150,10 @@ def _local_folder(name: str) -> Path | None:
         raise MonosemError("the model's name is empty", f"Use {_NAMES}.")
     path = Path(name).expanduser()
     if (path / "config.json").is_file() or _gguf_in(path) is not None:
-        return path
+        return _without_links(path)
     run = RunFolder(path)
     if (run.model / "config.json").is_file():
-        return run.model
+        return _without_links(run.model)
     if name in SHORT_NAMES:
         return None
     if run.exists():
@@ -168,6 +169,19 @@ def _local_folder(name: str) -> Path | None:
             f"{name} is a file", "Give the folder that holds config.json and model.safetensors, or a .gguf file."
         )
     return None
+
+
+def _without_links(path: Path) -> Path:
+    """Return the place of a model; refuse links out of it if it is in a run, which may come from a stranger.
+
+    Other folders may hold links, as the hub's cache does.
+    """
+    folder = path if path.is_dir() else path.parent
+    if any(RunFolder(place).exists() for place in (folder, folder.parent)):
+        for file in folder.iterdir():
+            if file.is_symlink():
+                os.close(open_regular(file))
+    return path
 
 
 def _gguf_in(path: Path) -> Path | None:

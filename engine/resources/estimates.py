@@ -176,15 +176,15 @@ def training_needs(saes: Sequence[SaeWork], buffer: int, row_bytes: int) -> tupl
     )
 
 
-def looking_needs(sae: SaeWork, model: ModelWork, tokens: int, phase: str) -> tuple[Need, ...]:
+def looking_needs(sae: SaeWork, model: ModelWork | None, tokens: int, phase: str) -> tuple[Need, ...]:
     """Return the device memory of evaluating or indexing: weights, and one forward's pre-activations, computed and
-    sorted."""
+    sorted; without a model there are no logits."""
     encoded = min(ENCODE_BYTES, FLOAT * sae.d_sae * min(FORWARD_TOKENS, tokens))
     found = [
         Need("weights", FLOAT * sae.parameters, "`d_sae`", phase),
         Need("features of a forward", 2 * encoded, "`d_sae`", phase),
     ]
-    if phase == "evaluating":
+    if phase == "evaluating" and model is not None:
         found.append(Need("logits", model.logit_bytes, "`context`", phase))
     return tuple(found)
 

@@ -82,7 +82,11 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             work += looking_needs(largest_sae, model, held_out, "evaluating")
             work += [*looking_needs(largest_sae, model, index_tokens, "indexing"), model.effects(largest_sae.d_sae)]
             host += index_needs(largest_sae, index_tokens, default_memory())
-    if settings.index and not isinstance(source, Array):
+    if settings.index:
+        if isinstance(source, Array):
+            index_tokens = min(index_tokens, source.n)
+            stages.append(Stage("index", index_tokens * len(saes)))
+            host += index_needs(max(saes, key=lambda sae: sae.parameters), index_tokens, default_memory())
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
     return _plan("train", _merged(disk), host, work, stages, settings.device)
 
@@ -111,6 +115,16 @@ def index_plan(spec: SaeSpec, subject: Subject, tokens: int, memory: int | None 
     work.append(model.effects(sae.d_sae))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, tokens)]
     return _plan("index", disk, host, work, [Stage("index", tokens)], subject.settings.device)
+
+
+def array_index_plan(spec: SaeSpec, rows: int, device: str, memory: int | None = None) -> Plan:
+    """Return what indexing rows of an array needs, with `memory` bytes for the index itself."""
+    sae = _sae_work(spec)
+    work = list(looking_needs(sae, None, rows, "indexing"))
+    disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, rows)]
+    return _plan(
+        "index", disk, list(index_needs(sae, rows, checked_memory(memory))), work, [Stage("index", rows)], device
+    )
 
 
 def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_bytes: int) -> Plan:

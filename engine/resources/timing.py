@@ -263,8 +263,8 @@ class SaeSeconds:
 
 
 @torch.no_grad()
-def sae_seconds(lm: LanguageModel, sae: Sae, x_ND: Tensor, limit: float = SECONDS) -> SaeSeconds:
-    """Time an autoencoder on inputs at its own scale."""
+def sae_seconds(lm: LanguageModel | None, sae: Sae, x_ND: Tensor, limit: float = SECONDS) -> SaeSeconds:
+    """Time an autoencoder on inputs at its own scale; without a model there are no logit effects."""
     device, x_ND = x_ND.device, _repeated(x_ND, ROWS)
     counts = [0, 0]
 
@@ -279,11 +279,13 @@ def sae_seconds(lm: LanguageModel, sae: Sae, x_ND: Tensor, limit: float = SECOND
     return SaeSeconds(forward, encoding, entries, _static_seconds(lm, sae, limit))
 
 
-def _static_seconds(lm: LanguageModel, sae: Sae, limit: float) -> float:
+def _static_seconds(lm: LanguageModel | None, sae: Sae, limit: float) -> float:
     W_FD, device = sae.W_dec, sae.W_dec.device
     n, d_sae = min(COMPARED, len(W_FD)), len(W_FD)
     near = seconds_for(lambda some: neighbours(W_FD[:some], LISTED), n, device, first=n, limit=limit / 2)
     spent = near * (d_sae / n) ** 2
+    if lm is None:
+        return spent
     product = _product_seconds(lm.d_model, torch.float32, device, limit)
     return spent + EFFECTS * product * d_sae * lm.vocab_size * lm.d_model
 

@@ -1,4 +1,4 @@
-"""JumpReLU: Rajamanoharan et al. 2024, *Jumping PrefetchedBlocks* (arXiv 2407.14435).
+"""JumpReLU: Rajamanoharan et al. 2024, *Jumping Ahead* (arXiv 2407.14435).
 
 Shapes: B tokens of a batch, D = d_in, O = d_out, F = d_sae, V the selected entries (engine.sae.sparse.ragged).
 """

@@ -14,11 +14,14 @@ from rich.color import Color
 from monosem_tui.draw.heat import STEPS
 from monosem_tui.draw.palette import DARK_RAMP, LIGHT_RAMP
 
+BAR_STEPS = 20
+"""Lengths of a bar behind a value."""
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c1c1c; --back: #ffffff; --dim: #5f5f5f; --rule: #d0d0d0; --at: #e6eefc;
-  --link: #0b57b0; LIGHT }
+  --link: #0b57b0; --up: #cfe3ff; --down: #ffdcd2; LIGHT }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e4e4e4; --back: #121212; --dim: #a0a0a0; --rule: #3a3a3a; --at: #23304a; --link: #8ab4f8; DARK }
+  :root { --text: #e4e4e4; --back: #121212; --dim: #a0a0a0; --rule: #3a3a3a; --at: #23304a; --link: #8ab4f8;
+    --up: #1d3a63; --down: #5a2a1c; DARK }
 }
 body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: var(--text); background: var(--back);
   font: 15px/1.55 system-ui, sans-serif; }
@@ -63,6 +66,12 @@ def isolated(text: str) -> str:
     return f"<bdi>{escaped(text)}</bdi>"
 
 
+def bar_class(kind: str, share: float) -> str:
+    """Return the classes, quoted, of a cell with a bar behind its value, `share` of its width: `u` for what rises, `d`
+    for what falls."""
+    return f'"{kind} p{max(1, min(BAR_STEPS, round(share * BAR_STEPS)))}"'
+
+
 def style_of(more: str) -> str:
     """Return the shared style sheet (colours for dark and light screens, heat) followed by `more`."""
     style = _STYLE
@@ -70,7 +79,16 @@ def style_of(more: str) -> str:
         steps = [f"--b{n}: {_hex(back)}; --t{n}: {_hex(text)};" for n, (back, text) in enumerate(ramp, 1)]
         style = style.replace(name, " ".join(steps))
     heat = [f".h{n} {{ background: var(--b{n}); color: var(--t{n}); }}" for n in range(1, STEPS + 1)]
-    return style + more + "\n".join(heat) + "\n"
+    return style + more + "\n".join([*heat, *_bar_rules()]) + "\n"
+
+
+def _bar_rules() -> list[str]:
+    """Return the rules of `bar_class`: a policy without inline styles leaves nothing finer."""
+    colours = [
+        f".{kind} {{ background: linear-gradient(var(--{name}), var(--{name})) no-repeat right; }}"
+        for kind, name in (("u", "up"), ("d", "down"))
+    ]
+    return colours + [f".p{n}{{background-size:{100 * n // BAR_STEPS}% 100%}}" for n in range(1, BAR_STEPS + 1)]
 
 
 def bars(values: NDArray[np.int64] | NDArray[np.float64]) -> str:

@@ -11,7 +11,7 @@ from monosem_tui.draw.spans import Line, Role, Span, line, width_of, wrap
 NAME = 8
 """Cells of a heading such as RAISES, LOWERS or NEAR."""
 BETWEEN = "   "
-NEAR, WITH = "NEAR", "WITH"
+NEAR, WITH, TWIN = "NEAR", "WITH", "TWIN"
 """Headings of the lists whose parts are features."""
 
 
@@ -19,14 +19,14 @@ class Key(NamedTuple):
     """The identity of a stop: it stays chosen when the page is laid out again at another width."""
 
     section: str
-    """An example's section, or NEAR or WITH."""
+    """An example's section, or NEAR, WITH or TWIN."""
     target: int
     """An example's place in the corpus, or a feature."""
 
     @property
     def feature(self) -> int | None:
         """The feature that the stop leads to; None for an example."""
-        return self.target if self.section in (NEAR, WITH) else None
+        return self.target if self.section in (NEAR, WITH, TWIN) else None
 
 
 class Stop(NamedTuple):

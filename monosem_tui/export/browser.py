@@ -11,7 +11,7 @@ digests.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,10 +23,11 @@ from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.export.feature_html import Browser, as_html
-from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_card import FeatureCard, top_token
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
+from store.query.feature_order import COMMON, FEW, worth_seeing
 from store.query.histogram import density_histogram
 from store.settings.features import ExampleSettings
 
@@ -36,14 +37,24 @@ RAISED = 5
 """Promoted tokens in each row of the list."""
 HEADS = (
     ("number", ""),
-    ("label", ""),
+    ("label", "label"),
     ("token", ""),
+    ("strongest example", "mid"),
     ("fires on", "n mid"),
     ("max", "n low"),
-    ("mean", "n low"),
-    ("raises", "mid"),
+    ("mean", "n least"),
+    ("raises", "low"),
 )
 """Columns of the list, and which are dropped where room is short. index.js relies on their order."""
+BEFORE, AFTER = 45, 35
+"""Characters of the strongest example around its peak, in the list."""
+ORDER = (
+    f"Worth seeing first: what has a label or a star; then what fires on {FEW} tokens or more and on at most "
+    f"{100 * COMMON:g} % of all, the strongest first, one for each token before the others; then rarer, then denser, "
+    "then dead features. Click a column for another order."
+)
+Snippet = tuple[str, str, str]
+"""The strongest example: text before the peak, the peak, text after it."""
 
 
 class ExportProgress(Protocol):
@@ -54,54 +65,77 @@ class ExportProgress(Protocol):
 
 
 def write_browser(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, folder: Path, progress: ExportProgress
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    name: str,
+    folder: Path,
+    progress: ExportProgress,
+    origin: str = "",
 ) -> Path:
-    """Write all pages into `folder` and return the path of the list."""
+    """Write all pages into `folder` and return the path of the list; `origin` says where an import came from."""
     pages = folder / "features"
     pages.mkdir()
-    browser = Browser(store.d_sae, _asset("page.js"))
+    browser, snippets = Browser(store.d_sae, _asset("page.js")), list[Snippet]()
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE)
+            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE, origin)
+            snippets.append(_snippet(document.card))
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")
             task.advance(1)
     index = folder / "index.html"
     with index.open("w", encoding="utf-8") as file:
-        for part in _index(store, notes, name):
+        for part in _index(store, notes, name, origin, snippets):
             file.write(part + "\n")
     return index
 
 
-def _index(store: FeatureStore, notes: dict[int, FeatureNotes], name: str) -> Iterator[str]:
+def _snippet(card: FeatureCard) -> Snippet:
+    """Return some text around the peak of the strongest example; nothing for a dead feature."""
+    if not card.sections or not card.sections[0].examples:
+        return "", "", ""
+    example = card.sections[0].examples[0]
+    before, after = example.tokens[: example.peak], example.tokens[example.peak + 1 :]
+    return "".join(before[-BEFORE:])[-BEFORE:], example.tokens[example.peak], "".join(after[:AFTER])[:AFTER]
+
+
+def _index(
+    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, origin: str, snippets: Sequence[Snippet]
+) -> Iterator[str]:
     script = _asset("index.js")
     yield from head(f"{printable(name)} · features", style_of(_asset("index.css")), script)
-    yield from _summary(store, name)
-    yield """<form>
+    yield from _summary(store, name, origin)
+    yield f"""<form>
 <input type="search" id="search" placeholder="label, token or number" aria-label="Search" autocomplete="off">
+<button type="button" id="worth" title="{escaped(ORDER)}">worth seeing</button>
 <label><input type="checkbox" id="dead"> dead ones too</label> <output id="said"></output>
 <span class="dim"><kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open</span>
 </form>
+<p class="dim order">{escaped(ORDER)}</p>
 <noscript><p>The list needs JavaScript, the pages do not: <a href="features/0.html">feature 0</a></p></noscript>
 <div id="view" tabindex="0"><table><thead><tr>"""
     for place, (title, kind) in enumerate(HEADS):
         yield f'<th class="c{place} {kind}" scope="col"><button type="button">{title}</button></th>'
     yield "</tr></thead><tbody></tbody></table></div>"
     yield '<script type="application/json" id="features">['
+    noted = [feature for feature, note in notes.items() if note.label or note.bookmark]
+    rank_F = np.argsort(worth_seeing(store.columns, noted))
     for feature in range(store.d_sae):
-        yield _harmless(_row(store, notes, feature)) + ("," if feature + 1 < store.d_sae else "")
+        row = [*_row(store, notes, feature), int(rank_F[feature]), *snippets[feature]]
+        yield _harmless(row) + ("," if feature + 1 < store.d_sae else "")
     yield "]</script>"
     yield f"<script>{script}</script>"
     yield "</html>"
 
 
-def _summary(store: FeatureStore, name: str) -> Iterator[str]:
+def _summary(store: FeatureStore, name: str, origin: str) -> Iterator[str]:
     """Yield the description of the dictionary and its densities."""
     columns = store.columns
     dead = int((columns.count_F == 0).sum())
     l0 = columns.count_F.sum() / max(1, store.n_counted)
     data = store.plan.data if store.plan.data.startswith("hf:") else Path(store.plan.data).name
-    yield f"<header><div><h1>{isolated(printable(name))}</h1><p class=dim>{isolated(printable(store.spec.title()))}</p>"
+    of = " · ".join(part for part in (store.spec.title(), origin) if part)
+    yield f"<header><div><h1>{isolated(printable(name))}</h1><p class=dim>{isolated(printable(of))}</p>"
     yield (
         f"<p>{count(store.d_sae)} features, {count(dead)} of them dead · L0 {l0:.1f} · "
         f"{compact(store.n_counted)} tokens of {isolated(printable(data))}</p></div>"
@@ -115,7 +149,7 @@ def _summary(store: FeatureStore, name: str) -> Iterator[str]:
 
 
 def _row(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> list[Any]:
-    """Return one row of the list, in the order of index.js."""
+    """Return one row of the list without rank and example, in the order of index.js."""
     note, columns = notes.get(feature, FeatureNotes()), store.columns
     raised = store.vocabulary.tokens(store.logits(feature).top.id[:RAISED].tolist())
     return [

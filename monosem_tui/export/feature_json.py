@@ -32,6 +32,7 @@ def feature_json(
             "bottom": _effects(store, logits.bottom),
             "histogram": histogram_json(logit_histogram(store, feature)),
         },
+        "twin": store.twin(feature),
         "neighbours": [
             {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
         ],

@@ -25,7 +25,7 @@ def as_markdown(document: Document) -> str:
     card = document.card
     parts = [
         f"# Feature {card.feature}" + (f": {escaped(card.label)}" if card.label else ""),
-        f"{escaped(document.run)} · {escaped(document.model)}",
+        " · ".join(escaped(part) for part in (document.run, document.model, document.origin) if part),
         " ".join([*(["★"] if card.bookmark else []), *(f"`#{_code(tag)}`" for tag in card.tags)]),
         escaped(card.comment),
         _numbers(document),
@@ -99,6 +99,8 @@ def _relations(document: Document) -> Iterator[str]:
     for name, effects in (("raises", card.raises), ("lowers", card.lowers)):
         if effects:
             yield _item(name, (f"`{_code(token or SPACE)}` {signed(value)}" for token, value in effects))
+    if card.twin:
+        yield _item("the other sign of the same latent", (f"{card.twin.feature} {escaped(card.twin.name)}",))
     if card.near:
         yield _item("near", (f"{n.feature} {escaped(n.name)} {cosine(n.cosine)}" for n in card.near))
     if figures.cofiring and figures.cofiring.companions:

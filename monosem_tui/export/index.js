@@ -1,14 +1,18 @@
 "use strict";
-// The list of features: rows are [number, label, token, density, max, mean, raised tokens, tags, bookmark].
+// The list of features: rows are [number, label, token, density, max, mean, raised tokens, tags, bookmark, rank by what
+// is worth seeing, strongest example before its peak, at it, after it].
 const rows = JSON.parse(document.getElementById("features").textContent);
-const NUMBER = 0, LABEL = 1, TOKEN = 2, DENSITY = 3, MAX = 4, MEAN = 5, RAISES = 6, TAGS = 7, MARK = 8;
+const NUMBER = 0, LABEL = 1, TOKEN = 2, DENSITY = 3, MAX = 4, MEAN = 5, RAISES = 6, TAGS = 7, MARK = 8, WORTH = 9,
+  BEFORE = 10, PEAK = 11, AFTER = 12;
+const COLUMNS = [NUMBER, LABEL, TOKEN, PEAK, DENSITY, MAX, MEAN, RAISES]; // what the heads sort by
 const HEIGHT = 28, MARGIN = 12;
 const view = document.getElementById("view"), body = view.querySelector("tbody");
 const search = document.getElementById("search"), dead = document.getElementById("dead");
-const said = document.getElementById("said"), heads = [...view.querySelectorAll("th")];
-const texts = rows.map((row) => [row[LABEL], row[TAGS], row[TOKEN], row[RAISES]].join(" ").replaceAll("·", " ").toLowerCase());
+const worth = document.getElementById("worth"), said = document.getElementById("said"), heads = [...view.querySelectorAll("th")];
+const texts = rows.map((row) => [row[LABEL], row[TAGS], row[TOKEN], row[RAISES], row[BEFORE] + row[PEAK] + row[AFTER]].join(" ").replaceAll("·", " ").toLowerCase());
 const order = new Intl.Collator("en", { numeric: true });
-let shown = [], cursor = 0, key = NUMBER, down = false;
+let shown = [], cursor = 0, key = WORTH, down = false;
+view.classList.toggle("unlabelled", !rows.some((row) => row[LABEL] || row[TAGS]));
 
 function count(number) {
   return String(number).replace(/\B(?=(\d{3})+$)/g, " ");
@@ -47,7 +51,9 @@ function choose(keep) {
   const all = `${count(rows.length)} features`;
   said.value = shown.length === rows.length ? all : `${count(shown.length)} of ${all}`;
   cursor = Math.max(0, shown.indexOf(keep));
-  heads.forEach((head, i) => head.setAttribute("aria-sort", i !== key ? "none" : down ? "descending" : "ascending"));
+  heads.forEach((head, i) =>
+    head.setAttribute("aria-sort", COLUMNS[i] !== key ? "none" : down ? "descending" : "ascending"));
+  worth.setAttribute("aria-pressed", key === WORTH);
   view.querySelector("table").setAttribute("aria-rowcount", shown.length + 1);
   reveal();
 }
@@ -60,6 +66,18 @@ function cell(tr, text, kind) {
   return td;
 }
 
+// Peaks stand below each other.
+function example(tr, row) {
+  const td = tr.insertCell();
+  td.className = "t mid example";
+  for (const [name, place] of [["before", BEFORE], ["h5", PEAK], ["after", AFTER]]) {
+    const part = document.createElement("bdi");
+    part.className = name;
+    part.textContent = row[place];
+    td.append(part);
+  }
+}
+
 function line(place) {
   const row = rows[shown[place]], tr = document.createElement("tr");
   tr.dataset.place = place;
@@ -70,12 +88,13 @@ function line(place) {
   link.textContent = row[NUMBER];
   link.tabIndex = -1;
   tr.insertCell().append(link, row[MARK] ? " ★" : "");
-  cell(tr, row[LABEL] + (row[TAGS] ? `  ${row[TAGS]}` : ""), "").title = row[LABEL];
+  cell(tr, row[LABEL] + (row[TAGS] ? `  ${row[TAGS]}` : ""), "label").title = row[LABEL];
   cell(tr, row[TOKEN], "t");
+  example(tr, row);
   cell(tr, share(row[DENSITY]), "n mid");
   cell(tr, activation(row[MAX]), "n low");
-  cell(tr, activation(row[MEAN]), "n low");
-  cell(tr, row[RAISES], "t mid");
+  cell(tr, activation(row[MEAN]), "n least");
+  cell(tr, row[RAISES], "t low");
   return tr;
 }
 
@@ -114,7 +133,7 @@ function move(by) {
 function remember() {
   const state = new URLSearchParams();
   if (search.value) state.set("q", search.value);
-  if (key !== NUMBER || down) state.set("sort", (down ? "-" : "") + key);
+  if (key !== WORTH || down) state.set("sort", (down ? "-" : "") + key);
   if (dead.checked) state.set("dead", "1");
   if (shown.length) state.set("at", rows[shown[cursor]][NUMBER]);
   try {
@@ -124,12 +143,13 @@ function remember() {
 }
 
 function restore() {
-  const state = new URLSearchParams(location.hash.slice(1)), sort = state.get("sort") || "0";
+  const state = new URLSearchParams(location.hash.slice(1)), sort = state.get("sort") || String(WORTH);
   search.value = state.get("q") || "";
   dead.checked = state.has("dead");
-  key = Math.min(Number(sort.replace("-", "")) || 0, heads.length - 1);
+  key = Number(sort.replace("-", ""));
   down = sort.startsWith("-");
-  choose(Number(state.get("at")) || 0);
+  if (!COLUMNS.includes(key)) { key = WORTH; down = false; }
+  choose(state.has("at") ? Number(state.get("at")) : undefined);
   (location.hash === "#search" ? search : view).focus();
 }
 
@@ -160,11 +180,17 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 heads.forEach((head, i) => head.querySelector("button").addEventListener("click", () => {
-  down = i === key ? !down : [DENSITY, MAX, MEAN].includes(i);
-  key = i;
+  down = COLUMNS[i] === key ? !down : [DENSITY, MAX, MEAN].includes(COLUMNS[i]);
+  key = COLUMNS[i];
   choose();
   remember();
 }));
+worth.addEventListener("click", () => {
+  key = WORTH;
+  down = false;
+  choose();
+  remember();
+});
 body.addEventListener("click", (event) => {
   const tr = event.target.closest("tr[data-place]");
   if (!tr) return;

@@ -17,7 +17,13 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def write_dictionary(
-    store: FeatureStore, notes: dict[int, FeatureNotes], name: str, form: Form, out: Path, progress: ExportProgress
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    name: str,
+    form: Form,
+    out: Path,
+    progress: ExportProgress,
+    origin: str = "",
 ) -> list[Path]:
     """Write all features into the folder `out`, which appears when it is complete.
 
@@ -28,6 +34,7 @@ def write_dictionary(
         form: one of `FORMS`.
         out: a folder that does not exist yet, or is empty.
         progress: progress bars.
+        origin: where an imported run came from, for pages.
 
     Returns:
         The files to look at; for html the page to start with.
@@ -41,7 +48,7 @@ def write_dictionary(
         elif form == "parquet":
             made = [write_parquet(store, notes, folder / "features.parquet")]
         elif form == "html":
-            made = [write_browser(store, notes, name, folder, progress)]
+            made = [write_browser(store, notes, name, folder, progress, origin)]
         else:
             made = _batches(store, name, folder, progress)
     return [out / path.relative_to(folder) for path in made]

@@ -21,16 +21,22 @@ _LONGEST_NAME = 80
 
 
 def as_file(
-    form: Form, store: FeatureStore, notes: dict[int, FeatureNotes], feature: int, choice: ExampleSettings, run: str
+    form: Form,
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    feature: int,
+    choice: ExampleSettings,
+    run: str,
+    origin: str = "",
 ) -> str:
-    """Return a feature's page in one of `FORMS`.
+    """Return a feature's page in one of `FORMS`; `origin` says where an imported run came from.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
     if form == "json":
         return json_text(feature_json(store, notes, feature, choice), indent=1) + "\n"
-    document = read_document(store, notes, feature, choice, run)
+    document = read_document(store, notes, feature, choice, run, origin=origin)
     return as_html(document) if form == "html" else as_markdown(document)
 
 

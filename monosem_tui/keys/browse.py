@@ -32,6 +32,7 @@ PAGE = (
     ),
     _page("back", "trail(-1)", "H backspace", "back to the feature before", need=Need.PAST),
     _page("forward", "trail(1)", "L", "forward again", need=Need.FUTURE),
+    _page("twin", "twin", "~", "the other sign of the same latent", need=Need.TWIN),
     _page("more-text", "widen_text(1)", "+ =", "more text around examples", "text, examples", "+/- text"),
     _page("less-text", "widen_text(-1)", "-", "less text around examples"),
     _page("intervals", "intervals", "i", "4 or 12 quantile intervals"),

@@ -41,8 +41,8 @@ _TEXTUAL_KEYS = {
     "[": "left_square_bracket",
     "]": "right_square_bracket",
     "@": "at",
+    "~": "tilde",
 }
-
 """Names of Textual for keys that our tables write as the character."""
 
 

@@ -21,6 +21,8 @@ TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
 BEFORE, AFTER = 60, 40
 """Tokens of text around a peak: as many as a very wide terminal can show."""
 BINS = 32
+OTHER_LAYERS = "nothing by itself: other layers come after"
+NO_MODEL = "unknown: that needs a language model"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class FeatureCard:
     """Tokens and logit effects; empty where the site does not lead to the logits."""
     lowers: list[tuple[str, float]]
     near: list[Neighbour]
+    without_effects: str = OTHER_LAYERS
+    """Why there are no logit effects, where there are none."""
+    twin: Neighbour | None = None
+    """The other sign of the same signed latent, where the dictionary was made of such."""
     choice: ExampleChoice = USUAL
     """The choice of examples."""
 
@@ -153,13 +159,21 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
             Neighbour(int(i), feature_name(store, notes, int(i)), float(value))
             for i, value in zip(*store.neighbours(feature), strict=True)
         ],
+        twin=_twin(store, notes, feature),
+        without_effects=NO_MODEL if store.plan.of_array else OTHER_LAYERS,
     )
+
+
+def _twin(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> Neighbour | None:
+    other = store.twin(feature)
+    return None if other is None else Neighbour(other, feature_name(store, notes, other), -1.0)
 
 
 def renoted(card: FeatureCard, store: FeatureStore, notes: dict[int, FeatureNotes]) -> FeatureCard:
     """Return the card with present notes: the same object if they have not changed."""
     near = [replace(near, name=feature_name(store, notes, near.feature)) for near in card.near]
-    said = _noted(notes, card.feature) | {"near": near}
+    twin = card.twin and replace(card.twin, name=feature_name(store, notes, card.twin.feature))
+    said = _noted(notes, card.feature) | {"near": near, "twin": twin}
     return replace(card, **said) if any(value != getattr(card, name) for name, value in said.items()) else card
 
 

@@ -49,6 +49,8 @@ class Document:
     """Model, site and size, as in `SaeSpec.title`."""
     card: FeatureCard
     figures: Figures
+    origin: str = ""
+    """Where an imported autoencoder came from; empty for one trained here."""
 
 
 def read_document(
@@ -58,8 +60,11 @@ def read_document(
     choice: ExampleSettings,
     run: str,
     sample: int | None = None,
+    origin: str = "",
 ) -> Document:
     """Read a feature's page; companions come from `sample` of its active tokens, by default from all.
+
+    `origin` says where an imported autoencoder came from.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -68,4 +73,4 @@ def read_document(
     found = example_sections(store, feature, choice, before=BEFORE, after=AFTER)
     card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit))
     figures = read_figures(store, notes, feature, sample)
-    return Document(printable(run), printable(store.spec.title()), card, figures)
+    return Document(printable(run), printable(store.spec.title()), card, figures, printable(origin))

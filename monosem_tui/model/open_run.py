@@ -69,7 +69,9 @@ def headline(run: OpenRun | None, cells: int) -> Line:
     name, state, numbers = _name(run), _state(run), _numbers(run)
     title = [line(" · ", printable(part)) for part in run.store.spec.title().split(" · ")]
     program = line(Span(f" {PROGRAM} ", Role.DIM))
+    made = _origin(run)
     for parts in (
+        [program, name, *title, *made, *state, *numbers],
         [program, name, *title, *state, *numbers],
         [name, *title, *state, *numbers],
         [name, title[0], *state, *numbers],
@@ -87,6 +89,15 @@ def essential(run: OpenRun | None) -> Line:
     if run is None:
         return line(Span(f" {PROGRAM}  ", Role.DIM), "no run open")
     return line(*_name(run), *(span for part in [*_state(run), *_numbers(run)] for span in part))
+
+
+def _origin(run: OpenRun) -> list[Line]:
+    """Return where an imported run came from."""
+    if run.record is None or "import" not in run.record.config:
+        return []
+    from monosem_tui.model.run_origin import origin  # few runs need it, and the first screen is to be there soon
+
+    return [line(Span(f" · {printable(origin(run.record))}", Role.DIM))]
 
 
 def _name(run: OpenRun) -> Line:

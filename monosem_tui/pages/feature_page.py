@@ -8,7 +8,7 @@ from monosem_tui.draw.bars import bar, sparkline
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit, width
-from monosem_tui.draw.sheet import BETWEEN, NAME, NEAR, Key, Sheet, Stop, joined, named, plain
+from monosem_tui.draw.sheet import BETWEEN, NAME, NEAR, TWIN, Key, Sheet, Stop, joined, named, plain
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
 from monosem_tui.model.feature_card import FeatureCard, Neighbour, ShownSection
 from monosem_tui.pages.passage import block, frame, passage
@@ -166,14 +166,22 @@ def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Re
 
 def _relations(card: FeatureCard, cells: int) -> Sheet:
     near = named(NEAR, [_neighbour(n) for n in card.near], cells, [n.feature for n in card.near])
+    if card.twin is not None:
+        near = joined([_twin(card.twin, cells), near])
     effects = [*card.raises, *card.lowers]
     if not effects:
-        nothing = line(Span(fit("RAISES", NAME), Role.HEADING), "nothing by itself: other layers come after")
+        nothing = line(Span(fit("RAISES", NAME), Role.HEADING), card.without_effects)
         return joined([plain([nothing]), near])
     top = max(abs(value) for _, value in effects)
     sizes = tuple(max(width(text) for text in column) for column in zip(*map(_words, effects), strict=True))
     raises, lowers = ([_effect(e, top, sizes) for e in side] for side in (card.raises, card.lowers))
     return joined([named("RAISES", raises, cells), named("LOWERS", lowers, cells), near])
+
+
+def _twin(twin: Neighbour, cells: int) -> Sheet:
+    name = cut(twin.name, 20)
+    words = Span(" the other sign of the same latent", Role.DIM)
+    return named(TWIN, [line(str(twin.feature), " " if name else "", name, words)], cells, [twin.feature])
 
 
 def _words(effect: tuple[str, float]) -> tuple[str, str]:

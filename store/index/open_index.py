@@ -53,11 +53,6 @@ class OpenIndex:
         run.check_links()
         found = complete_segments(run.index)
         if not found:
-            if run.exists() and run.record().provenance.array:
-                raise MonosemError(
-                    f"{run.path} was trained on an array, so it has no feature index",
-                    "An index needs a model and text.",
-                )
             raise MonosemError(f"{run.path} has no feature index yet", f"Make it with: monosem index {run.path}")
         common = IndexFile.open(common_path(run.index), "common")
         return cls(run.index, common, _segments(run, range(found), common), run)

@@ -130,6 +130,19 @@ class FeatureStore(OpenIndex):
             row: NDArray[np.float32] = self._common.array("sae/W_dec").row(feature)
             return row
 
+    @cached_property
+    def signed(self) -> bool:
+        """Whether the second half of the features are the first with the other sign (docs/decisions/022)."""
+        half, odd = divmod(self.d_sae, 2)
+        pairs = {0, half // 2, half - 1} if half and not odd else set()
+        rows = [(self.decoder_row(i), self.decoder_row(i + half)) for i in sorted(pairs)]
+        return any(row.any() for row, _ in rows) and all(np.array_equal(row, -other) for row, other in rows)
+
+    def twin(self, feature: int) -> int | None:
+        """Return the feature that is the other sign of the same latent; None in a dictionary without signs."""
+        self.check_feature(feature)
+        return (feature + self.d_sae // 2) % self.d_sae if self.signed else None
+
     def listed_tokens(self) -> Weighted:
         """Read the tokens that each feature raises most, and their effects: [d_sae, T]; T may be 0."""
         with reading(self.path):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_ACT = float(np.finfo(np.float16).max)
 TOKEN_BITS, ACT_BITS = 24, 16
+ROWS = "rows"
+"""The packing of an index over the rows of an array."""
 BLOCK = 1 << 20
 """Entries unpacked and written at once."""
 
@@ -53,6 +55,11 @@ class IndexPlan:
     """Contexts of the finished index."""
     model_digest: str = ""
     """SHA-256 over the model's safetensors files; empty where it has none."""
+
+    @property
+    def of_array(self) -> bool:
+        """Whether tokens are rows of an array (engine.indexing.array_index), not of a text."""
+        return self.packing == ROWS
 
     def to_json(self) -> str:
         """Return the JSON that files have."""

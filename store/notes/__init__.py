@@ -1,6 +1,7 @@
-"""notes.jsonl: labels, bookmarks, comments and tags on features; undo, import and export as CSV or JSON.
+"""Beside an index: labels, bookmarks, comments and tags on features, with undo and exchange; and explanations.
 
-Recipes for the live model, which share the file, are in `store.live`; the screens that edit notes are in `monosem_tui`.
+`notes.jsonl` is user data, `explanations.jsonl` is what features were found to mean, and by whom. Recipes for the live
+model, which share the file of notes, are in `store.live`; the screens that edit notes are in `monosem_tui`.
 
 Each change is one write under `flock`, synced before the call returns, with `time` in seconds since the epoch, for
 people only: the order of lines decides. Readers take no lock and read only what was added, or everything again after

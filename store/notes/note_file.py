@@ -6,36 +6,33 @@ lock. The content of a line is defined in `store.notes.statements`.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from store.files.atomic import sync_folder, sync_open
-from store.files.errors import MonosemError, disk_errors
-from store.files.regular_file import open_regular, read_stream
+from store.notes.line_file import LARGEST_LINES, LineFile
 from store.notes.statements import FeatureNotes, Fold, Name, Statement, Value, read_line, written
 
 __all__ = ["FeatureNotes", "Notes", "Statement", "notes_path"]
 
-LARGEST_NOTES = 256 << 20
+LARGEST_NOTES = LARGEST_LINES
 """Bytes of a notes.jsonl that is read."""
 _COPY = "Notes are kept beside the run or index. If you may not write there, copy it and take notes on the copy."
-_SEAM = 256
-"""Bytes before the offset reached that are compared: if they differ, the file was replaced."""
+
+
+def beside(path: Path, name: str) -> Path:
+    """Return the path of a companion of a run folder or an index file.
+
+    It is `name` in the folder or beside `features.h5`, and `OTHER.name` beside an index called `OTHER.h5`.
+    """
+    if not path.is_file():
+        return path / name
+    return path.with_name(name if path.name == "features.h5" else f"{path.stem}.{name}")
 
 
 def notes_path(path: Path) -> Path:
-    """Return the path of the notes on a run folder or an index file.
-
-    It is `notes.jsonl` in the folder or beside `features.h5`, and `NAME.notes.jsonl` beside an index called `NAME.h5`.
-    """
-    if not path.is_file():
-        return path / "notes.jsonl"
-    return path.with_name("notes.jsonl" if path.name == "features.h5" else f"{path.stem}.notes.jsonl")
+    """Return the path of the notes on a run folder or an index file, as `beside` does."""
+    return beside(path, "notes.jsonl")
 
 
 class Notes:
@@ -43,6 +40,7 @@ class Notes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = LineFile(path, lambda line: read_line(line) is not None, _COPY)
         self.by_feature: dict[int, FeatureNotes] = {}
         """Updated in place, so every holder of the dictionary sees the changes of `follow`."""
         self.revision = 0
@@ -51,11 +49,7 @@ class Notes:
         self._start_over()
 
     def _start_over(self) -> None:
-        self._fold = Fold()
-        self._offset, self._lines = 0, 0
-        self._seam, self._ended = b"", True
-        self._seen: tuple[int, ...] | None = None
-        self._inode = -1
+        self._fold, self._lines = Fold(), 0
         self.damaged: list[int] = []
         """Line numbers, from 1, of unreadable lines. They stay in the file."""
 
@@ -96,7 +90,7 @@ class Notes:
         Raises:
             MonosemError: they cannot be stored, or the file cannot be written.
         """
-        with self._locked() as descriptor:
+        with self._file.locked() as descriptor:
             self._write(descriptor, statements)
 
     def append_line(self, line: bytes) -> None:
@@ -105,8 +99,8 @@ class Notes:
         Raises:
             MonosemError: the file cannot be written.
         """
-        with self._locked() as descriptor:
-            self._write_lines(descriptor, line)
+        with self._file.locked() as descriptor:
+            self._file.append(descriptor, line)
 
     def change(self, decide: Callable[[dict[int, FeatureNotes]], Sequence[Statement]]) -> None:
         """Append the statements that `decide` returns for the present notes; no other process writes in between.
@@ -114,119 +108,23 @@ class Notes:
         Raises:
             MonosemError: as `append` and `follow` do.
         """
-        with self._locked() as descriptor:
+        with self._file.locked() as descriptor:
             self._catch_up()
             self._write(descriptor, decide(self.by_feature))
             self._catch_up()
 
-    # Writing
-
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """Yield the file's descriptor for appending, under the lock."""
-        descriptor = self._open_locked()
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)  # releases the lock
-
-    def _open_locked(self) -> int:
-        from store.files.owner_lock import file_lock
-
-        while True:
-            with disk_errors(self.path, denied=_COPY):
-                descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-                try:
-                    file_lock(descriptor, fcntl.LOCK_EX)
-                    if self._is_at_its_place(descriptor):
-                        return descriptor
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-                os.close(descriptor)
-
-    def _is_at_its_place(self, descriptor: int) -> bool:
-        """Return whether the file still has its name: an editor may have replaced it while we waited."""
-        try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except FileNotFoundError:
-            return False
-
     def _write(self, descriptor: int, statements: Sequence[Statement]) -> None:
         now = time.time()
-        self._write_lines(descriptor, b"".join(written(statement.cleaned(), now) for statement in statements))
-
-    def _write_lines(self, descriptor: int, lines: bytes) -> None:
-        if not lines:
-            return
-        with disk_errors(self.path, denied=_COPY):
-            before = os.fstat(descriptor).st_size
-            if before and os.pread(descriptor, 1, before - 1) != b"\n":  # a writer was killed inside a line
-                lines = b"\n" + lines
-            done = 0
-            try:
-                while done < len(lines):
-                    done += os.write(descriptor, lines[done:])
-                sync_open(descriptor)
-            except BaseException:
-                with suppress(OSError):
-                    os.ftruncate(descriptor, before)  # we hold the lock, so all after it is ours
-                    if not before:
-                        self.path.unlink()
-                raise
-            if not before:
-                sync_folder(self.path.parent)
-
-    # Reading
+        self._file.append(descriptor, b"".join(written(statement.cleaned(), now) for statement in statements))
 
     def _catch_up(self) -> None:
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            if self._inode != -1:
-                self._start_over()
-                self._show()
+        added = self._file.added()
+        if added is None:
             return
-        except OSError as error:
-            raise _unreadable(self.path, error.strerror) from error
-        if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(self.path, "it is not a regular file")
-        if found.st_size > LARGEST_NOTES:
-            raise _unreadable(self.path, f"it has more than {LARGEST_NOTES >> 20} MiB")
-        if _signature(found) == self._seen:
-            return
-        try:
-            with read_stream(self.path) as stream:
-                self._read(stream.fileno())
-        except OSError as error:
-            raise _unreadable(self.path, error.strerror) from error
-
-    def _read(self, descriptor: int) -> None:
-        found = os.fstat(descriptor)
-        if not self._continues(descriptor, found):
+        if added.afresh:
             self._start_over()
-            self._inode = found.st_ino
-        is_new = self._seen is None
-        self._seen = _signature(found)
-        added = _read_span(descriptor, self._offset, found.st_size)
-        *lines, rest = added.removeprefix(b"" if self._ended else b"\n").split(b"\n")
-        if rest and read_line(rest) is not None:  # complete but for its newline, which the next writer adds
-            lines.append(rest)
-            rest = b""
-        features = [feature for line in lines for feature in self._take(line)]
-        if lines:
-            read = added[: len(added) - len(rest)]
-            self._ended = read.endswith(b"\n")
-            self._offset += len(read)
-            self._seam = (self._seam + read)[-_SEAM:]
-        self._show(None if is_new else features)
-
-    def _continues(self, descriptor: int, found: os.stat_result) -> bool:
-        """Return whether this is the file that was read before, with at most some lines added."""
-        if self._seen is None or found.st_ino != self._inode or found.st_size <= self._offset:
-            return False  # one of the same length was changed, too
-        seam = os.pread(descriptor, len(self._seam) + 1, self._offset - len(self._seam))
-        return seam[:-1] == self._seam and (self._ended or seam.endswith(b"\n"))
+        features = [feature for line in added.lines for feature in self._take(line)]
+        self._show(None if added.afresh else features)
 
     def _take(self, line: bytes) -> list[int]:
         """Apply one line and return the features it is about."""
@@ -252,21 +150,3 @@ class Notes:
                 del self.by_feature[feature]
             else:
                 self.by_feature[feature] = after
-
-
-def _signature(found: os.stat_result) -> tuple[int, ...]:
-    """Return numbers that change when a file is written to or replaced."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _read_span(descriptor: int, start: int, end: int) -> bytes:
-    """Read bytes `start` to `end` (exclusive), or as many as there are."""
-    parts: list[bytes] = []
-    while start < end and (part := os.pread(descriptor, end - start, start)):
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
-
-
-def _unreadable(path: Path, why: str | None) -> MonosemError:
-    return MonosemError(f"cannot read {path}: {why}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,13 +16,35 @@ SortKey = Literal["id", "density", "max", "mean", "norm"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
 Ids = NDArray[np.int64]
+COMMON, FEW = 0.02, 50
+"""Features denser than the first or with fewer tokens than the second are seldom about one thing."""
 
 
 def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending: bool) -> Ids:
-    """Return `ids` ordered by a column; ties by id."""
+    """Return `ids` ordered by a column; ties by id. Features that never fire are last, except in an order by id."""
     if key == "id":
         return np.sort(ids)[::-1] if descending else np.sort(ids)
-    return sort_by(column(columns, key), ids, descending=descending)
+    return sort_by(column(columns, key), columns, ids, descending=descending)
+
+
+def worth_seeing(columns: FeatureColumns, noted: Collection[int] = ()) -> Ids:
+    """Return all features, those first that are most worth a look.
+
+    First what a person noted; then what fires on `FEW` tokens or more and on at most `COMMON` of all, the strongest
+    first (maximum times the decoder row's length), and of those with the same token in front one each before all
+    others; then rarer features, the strongest first; then denser ones, the densest last; then dead ones.
+    """
+    strength_F = columns.max_F.astype(np.float64) * columns.decoder_norm_F
+    n_features = len(strength_F)
+    by_strength = np.lexsort((np.arange(n_features), -strength_F))
+    telling_F = (columns.count_F >= FEW) & (columns.density_F <= COMMON)
+    strongest = by_strength[telling_F[by_strength]]
+    leading = strongest[np.unique(columns.top_token_F[strongest], return_index=True)[1]]
+    group_F = np.where(columns.count_F == 0, 5, np.where(telling_F, 2, np.where(columns.count_F < FEW, 3, 4)))
+    group_F[leading] = 1
+    group_F[np.fromiter((feature for feature in noted if feature < n_features), np.int64)] = 0
+    key_F = np.where(group_F == 4, columns.density_F, -strength_F)
+    return np.lexsort((np.arange(n_features), key_F, group_F)).astype(np.int64)
 
 
 def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
@@ -31,10 +53,10 @@ def column(columns: FeatureColumns, name: str) -> NDArray[Any]:
     return values_F
 
 
-def sort_by(values_F: NDArray[Any], ids: Ids, *, descending: bool) -> Ids:
-    """Return `ids` ordered by any value per feature; ties by id."""
+def sort_by(values_F: NDArray[Any], columns: FeatureColumns, ids: Ids, *, descending: bool) -> Ids:
+    """Return `ids` ordered by any value per feature; ties by id. Features that never fire are last either way."""
     values = values_F[ids].astype(np.float64)
-    order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values))
+    order_N: NDArray[np.int64] = np.lexsort((ids, -values if descending else values, columns.count_F[ids] == 0))
     return ids[order_N]
 
 

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
+from store.files.regular_file import stamp
 from store.index.reader import FeatureColumns, FeatureStore
-from store.notes.note_file import FeatureNotes
+from store.notes.note_file import FeatureNotes, beside
 from store.query.feature_order import Ids, column, matching
+from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import Role
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
@@ -30,6 +33,10 @@ NEAREST = 50
 """Features similar to another where no cosine is given."""
 KEPT = 8
 """Results of passes over the corpus or decoder that are cached: a typed filter is applied after every letter."""
+
+if TYPE_CHECKING:
+    from store.query.token_use import TokenUse
+    from store.rules.kinds import Kinds
 
 _Answer = TypeVar("_Answer")
 _COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
@@ -57,15 +64,10 @@ class TokenName:
 
 
 @dataclass(frozen=True)
-class TokenUse:
-    """Total activation of each feature on some tokens."""
+class RuleName:
+    """The tokens that a rule holds on (store.rules.grammar)."""
 
-    count_F: NDArray[np.int64]
-    """Places with one of the tokens on which it fires."""
-    sum_F: NDArray[np.float64]
-    """Total activation there."""
-    share_F: NDArray[np.float64]
-    """Share of its total activation over the corpus; 0 if it never fires."""
+    text: str
 
 
 class FilterSource:
@@ -88,12 +90,16 @@ class FilterSource:
         """
         return self._once(token, lambda: self._token_ids(token))
 
-    def use_of(self, on: TokenName | Role) -> TokenUse:
+    def use_of(self, on: TokenName | RuleName | Role) -> TokenUse:
         """Return how much each feature fires on a token, or in turns of a role: exact, over the whole indexed corpus.
 
         Raises:
             MonosemError: there is no such token, or the corpus has no conversations.
         """
+        from store.query.token_use import role_use, rule_use, token_use
+
+        if isinstance(on, RuleName):
+            return self._once(("use", on), lambda: rule_use(self.store, on.text))
         if isinstance(on, TokenName):
             return self._once(("use", on), lambda: token_use(self.store, self.token_ids(on)))
         return self._once(("use", on), lambda: role_use(self.store, on))
@@ -112,6 +118,23 @@ class FilterSource:
     def outlier_shares(self) -> NDArray[np.float64]:
         """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
         return self._once("outliers", lambda: outlier_shares(self.store))
+
+    def kinds(self) -> Kinds:
+        """Return the kinds of all features.
+
+        Raises:
+            BadFilter: they were not measured.
+        """
+        path = beside(self.store.path, "kinds.h5")
+        found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
+        if found is None:
+            raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
+        return found
+
+    def _kinds(self, path: Path) -> Kinds | None:
+        from store.rules.kind_file import index_digest, load_kinds
+
+        return load_kinds(path, self.store.d_sae, index_digest(self.store.path)) if self.store.merged else None
 
     def raised(self, token: TokenName) -> NDArray[np.float32]:
         """Return how much each feature raises a token among those listed for it, else 0: [F]."""
@@ -207,9 +230,9 @@ class Says(_Plain):
 
 @dataclass(frozen=True)
 class FiresOn:
-    """Features that fire on a token or in turns of a role: at all, or with a share of their total activation."""
+    """Features that fire on a token, by a rule or in a role's turns: at all, or with a share of their activation."""
 
-    on: TokenName | Role
+    on: TokenName | RuleName | Role
     sign: Sign = ">"
     share: float = 0.0
 
@@ -285,6 +308,24 @@ class Like:
 
 
 @dataclass(frozen=True)
+class OfKind:
+    """Features of a kind: token, n-gram, position, context or dense."""
+
+    kind: Kind
+
+    def keep(self, source: FilterSource, ids: Ids) -> Ids:
+        """Return those of the kind."""
+        keep_N: NDArray[np.bool_] = source.kinds().kind_F[ids] == KINDS.index(self.kind)
+        return ids[keep_N]
+
+    def strength(self, source: FilterSource) -> NDArray[Any] | None:
+        """Return the share of variance that decides: of the position, the pair or the token."""
+        kinds = source.kinds()
+        shares = {"position": kinds.position_F, "n-gram": kinds.pair_F}
+        return np.nan_to_num(shares.get(self.kind, kinds.token_F), nan=-np.inf)
+
+
+@dataclass(frozen=True)
 class Contains(_Plain):
     """A number that starts with a text, or a label or top token that contains it; case does not matter."""
 
@@ -322,29 +363,6 @@ class All:
         """Return the strength of the first filter that has one."""
         found = (one.strength(source) for one in self.filters)
         return next((values_F for values_F in found if values_F is not None), None)
-
-
-def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
-    """Return how much each feature fires on any of some vocabulary ids, over the whole corpus."""
-    return _use(store, store.entries_on(vocab))
-
-
-def role_use(store: FeatureStore, role: Role) -> TokenUse:
-    """Return how much each feature fires on tokens of turns of a role, over the whole corpus.
-
-    Raises:
-        MonosemError: the corpus has no conversations.
-    """
-    return _use(store, store.entries_where(store.layout.tokens_of(role)))
-
-
-def _use(store: FeatureStore, entries: Iterable[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> TokenUse:
-    count_F, sum_F = np.zeros(store.d_sae, np.int64), np.zeros(store.d_sae)
-    for feature, act in entries:
-        count_F += np.bincount(feature, minlength=store.d_sae)
-        sum_F += np.bincount(feature, weights=act, minlength=store.d_sae)
-    total_F = store.totals.sum_F
-    return TokenUse(count_F, sum_F, np.divide(sum_F, total_F, out=np.zeros_like(sum_F), where=total_F > 0))
 
 
 def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def _report(line: bytes, before: Report) -> Report:
 def main(path: Path) -> None:
     """Answer the inquiry on standard input."""
     inquiry = Inquiry(**json.loads(sys.stdin.buffer.readline()))
-    _end_with_standard_input()
+    end_with_standard_input()
     sent = -EVERY
     try:
         with FeatureStore.open(path) as store:
@@ -147,8 +147,11 @@ def main(path: Path) -> None:
         _send({"error": [error.what, error.hint]})
 
 
-def _end_with_standard_input() -> None:
-    """Let the kernel end this process when its parent is gone: no Python code runs while `re` matches."""
+def end_with_standard_input() -> None:
+    """Let the kernel end this process when its parent is gone: no Python code runs while `re` matches.
+
+    Until `outlive_standard_input`, whatever arrives on standard input ends it too.
+    """
     if not (hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC")):
         return
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -157,6 +160,13 @@ def _end_with_standard_input() -> None:
         fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([0], [], [], 0)[0]:
         sys.exit(1)
+
+
+def outlive_standard_input() -> None:
+    """Undo `end_with_standard_input`: the parent may write again."""
+    if hasattr(fcntl, "F_SETOWN") and hasattr(os, "O_ASYNC"):
+        with suppress(OSError):
+            fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) & ~os.O_ASYNC)
 
 
 def _send(message: dict[str, Any]) -> None:

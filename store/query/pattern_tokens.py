@@ -9,18 +9,18 @@ document or context, and `\\A` matches where a stretch begins. Python's `re` has
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.errors import MonosemError
-from store.files.typed_json import need_unicode
 from store.index.corpus_text import BLOCK, Mask, TextBlock, opening_token, stretch_starts, text_blocks
 from store.index.reader import FeatureStore
+from store.index.regular_expression import compile_pattern
 from store.query.find import Question
+
+__all__ = ["Matches", "compile_pattern", "matching_vocabulary", "text_matches", "token_matches", "whole"]
 
 
 class Matches(NamedTuple):
@@ -42,26 +42,6 @@ class Matches(NamedTuple):
         if last:
             return Question(name, counted_N & (self.ending_N | ~self.matched_N), self.ending_N)
         return Question(name, counted_N, self.matched_N)
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a regular expression in Python's syntax.
-
-    Raises:
-        MonosemError: it is not valid; the message has the character.
-    """
-    need_unicode(pattern, "pattern")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what a later Python may read differently
-            return re.compile(pattern)
-    except re.error as error:
-        where = "" if error.pos is None else f" (character {error.pos + 1})"
-        raise MonosemError(
-            f"the pattern {pattern!r} is not a regular expression: {error.msg}{where}",
-            "Put a backslash before characters that are meant literally: . * + ? ( ) [ ] { } | ^ $",
-        ) from error
-    except (RecursionError, OverflowError) as error:
-        raise MonosemError(f"the pattern {pattern[:40]!r} … is too large a regular expression") from error
 
 
 def whole(blocks: Iterable[Matches]) -> Matches:

@@ -27,7 +27,7 @@ WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 FIRST = {"held_out": "documents"}
 """Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|ordinary|features|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|features|kinds|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 
@@ -128,6 +128,8 @@ class RunFolder:
         self.index = path / "index"
         self.features = path / "features.h5"
         self.notes = path / "notes.jsonl"
+        self.kinds = path / "kinds.h5"
+        self.explanations = path / "explanations.jsonl"
         self.model = path / "model"
         self._lock = path / ".lock"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from store.files.array_rules import ArrayRule, check_shapes
+from store.files.array_rules import ArrayRule, ValueRange, check_shapes
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_described, put
 
@@ -21,18 +21,19 @@ def save_limits(path: Path, limits_2D: NDArray[np.float32]) -> None:
             put(file, name, values)
 
 
-def load_limits(path: Path, width: int) -> NDArray[np.float32] | None:
-    """Read the file of `save_limits`, `width` dimensions; None where there is no such file, as in older runs.
+def load_limits(path: Path, width: int | None = None) -> NDArray[np.float32] | None:
+    """Read the file of `save_limits`; None where there is no such file, as in older runs.
+
+    Args:
+        path: the file.
+        width: dimensions that it must have; None for any number of them.
 
     Raises:
-        MonosemError: it is damaged, of another width or of a newer schema.
+        MonosemError: it is damaged or senseless, of another width or of a newer schema.
     """
     if not path.is_file():
         return None
     file, found = open_described(path, "ordinary")
     with file, reading(path):
-        check_shapes(found, _RULES, {"D": width})
-        limits_2D = np.stack([file[name][()] for name in _RULES])
-        if not np.isfinite(limits_2D).all():
-            raise ValueError("it holds values that are not finite")
-        return limits_2D
+        lengths = check_shapes(found, _RULES, None if width is None else {"D": width})
+        return np.stack([ValueRange.of(name, rule, lengths).checked(file[name][()]) for name, rule in _RULES.items()])

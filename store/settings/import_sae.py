@@ -22,6 +22,9 @@ class ImportSettings(ReopenSettings):
     )
     k: int | None = setting(None, "With `tensors`, of a topk: active features per token", "N", least=1)
     data: str | None = optional(SubjectSettings, "data", "as the source says, or stdlib")
+    activations: str | None = setting(
+        None, "Check on this array, with no model: .npy, .h5:DATASET, .safetensors:NAME", "FILE"
+    )
     layer: int | None = setting(None, "Layer, from 0, where the source says none or a wrong one", "N")
     site: str | None = setting(None, "Site, where the source says none or a wrong one", "SITE")
     layer_out: int | None = setting(None, "Of a transcoder: layer of what it explains", "N")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +11,31 @@ import h5py
 
 from store.files.array_rules import ANY
 from store.files.errors import MonosemError
-from store.files.hdf5_arrays import UNREADABLE
+from store.files.hdf5_arrays import UNREADABLE, array_shapes
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
+from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
+from store.run.ordinary import load_limits
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
 from store.verify.damage_probe import survey
+from store.verify.run_agreement import disagreements
 from store.verify.weightcheck import weights_problem
+
+_KINDS = {
+    r"sae\.h5": "sae",
+    r"ordinary\.h5": "ordinary",
+    r"features\.h5": "features",
+    r"kinds\.h5": "kinds",
+    r"common\.h5": "common",
+    r"seg-\d+\.h5": "segment",
+    r"step-\d+\.h5": "checkpoint",
+    r"shard-\d+\.h5": "activations",
+}
+"""Kinds of files by the names that a run gives them."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +53,20 @@ class Finding:
 
 
 def verify_run(run: RunFolder) -> list[Finding]:
-    """Check run.json and every sealed file of a run. Reads all of them, whole."""
-    sealed = [run.sae, run.ordinary, run.features, *sorted(run.index.glob("*.h5"))]
+    """Check run.json, every sealed file of a run and its explanations. Reads all of them, whole.
+
+    The files must also agree with each other, and the others of the run be regular files without a link out of it.
+    """
+    sealed = [run.sae, run.ordinary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
-    return [*_record(run), *(verify_file(path) for path in sealed if path.exists())]
+    findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
+    findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
+    sound = {finding.path for finding in findings if finding.ok}
+    wrong = dict(disagreements(run, sound))
+    return [
+        *(Finding(one.path, False, wrong[one.path]) if one.path in wrong else one for one in findings),
+        *(Finding(path, False, problem) for path, problem in wrong.items() if path not in sound),
+    ]
 
 
 def verify_file(path: Path) -> Finding:
@@ -59,7 +86,8 @@ def verify_file(path: Path) -> Finding:
         return _damage(path)
     try:
         with open_sealed(path, seal.kind) as file:
-            return _attributes(path, seal, file) or _contents(path, seal)
+            found = _attributes(path, seal, file) or _contents(path, seal)
+            return (_arrays(path, file) if found.ok else None) or found
     except MonosemError as error:
         return Finding(path, False, error.what)
     except UNREADABLE as error:
@@ -73,6 +101,17 @@ def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
             return Finding(
                 path, False, f"its head is damaged: {name} is {file.attrs[name]}, not {said}; the rest is whole"
             )
+    named = next((kind for name, kind in _KINDS.items() if re.fullmatch(name, path.name)), seal.kind)
+    if seal.kind != named:
+        return Finding(path, False, f"it holds what a file of the kind {seal.kind} does, under a name of {named}")
+    return None
+
+
+def _arrays(path: Path, file: h5py.File) -> Finding | None:
+    """Check that all arrays hold numbers, also those that nothing reads."""
+    for name, found in array_shapes(file, path).items():
+        if found.dtype.kind not in "biuf":
+            return Finding(path, False, f"{name} is {found.dtype}, not numbers")
     return None
 
 
@@ -90,6 +129,14 @@ def _contents(path: Path, seal: Seal) -> Finding:
         from store.run.shards import check_shard
 
         check_shard(path, BLOCK)
+    elif seal.kind == "ordinary":
+        load_limits(path)
+    elif seal.kind == "kinds":
+        load_kinds(path)
+    elif seal.kind not in RULES:
+        return Finding(
+            path, False, f"its bytes are what was sealed, but monosem knows no files of the kind {seal.kind}"
+        )
     if seal.kind not in RULES:
         return Finding(path, True, "digests hold")
     with IndexFile.open(path, seal.kind) as file:
@@ -123,6 +170,21 @@ def _damage(path: Path) -> Finding:
     else:
         detail = f"damaged in {', '.join(damaged)}; the other datasets are readable"
     return Finding(path, False, detail, damaged, readable)
+
+
+def _explained(path: Path) -> Finding:
+    """Read every line of the explanations."""
+    from store.notes.explanations import check_explanations
+
+    try:
+        check = check_explanations(path)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
+    if check.damaged:
+        lines = ", ".join(map(str, check.damaged[:5])) + (", …" if len(check.damaged) > 5 else "")
+        return Finding(path, False, f"damaged lines, which are skipped: {lines}")
+    by = f" by {len(check.authors)} author{'s' * (len(check.authors) != 1)}" if check.authors else ""
+    return Finding(path, True, f"readable: {check.explanations:,} explanations of {check.features:,} features{by}")
 
 
 def _record(run: RunFolder) -> list[Finding]:

@@ -365,8 +365,14 @@ def test_a_list_of_features(sample: Sample, tmp_path: Path, capsys: pytest.Captu
         assert entry["match"] is None
     by_id = _json(capsys, str(copy), "--filter", "density>0.01 max>3", "--sort", "id", "--top", "100")
     assert [entry["feature"] for entry in by_id["features"]] == sorted(expected)
-    weakest = _json(capsys, str(copy), "--sort", "-density", "--top", "3")
-    assert [entry["feature"] for entry in weakest["features"]] == np.lexsort((np.arange(len(rate)), rate))[:3].tolist()
+    silent = np.flatnonzero(top == 0).tolist()
+    for key, values in (("density", rate), ("max", top)):
+        for sign, direction in ((1, "-"), (-1, "")):
+            listed = _json(capsys, str(copy), "--sort", direction + key, "--top", "99")["features"]
+            fires = [i for i in np.lexsort((np.arange(len(rate)), sign * values)).tolist() if i not in silent]
+            assert [entry["feature"] for entry in listed] == [*fires, *silent]
+    nearest = _json(capsys, str(copy), "--filter", "like:3>-1", "--sort", "-match", "--top", "99")["features"]
+    assert {entry["feature"] for entry in nearest[-len(silent) :]} == set(silent)
     assert _json(capsys, str(copy), "--filter", "label:ANIM")["features"][0]["label"] == "animals"
     dead = _json(capsys, str(copy), "--filter", "dead", "--top", "99")["features"]
     assert [entry["feature"] for entry in dead] == np.flatnonzero(top == 0).tolist()

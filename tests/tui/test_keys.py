@@ -113,6 +113,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (PAGE, "follow_chosen"): ("⏎n", {"document": True}),
     (PAGE, "trail(-1)"): ("⏎}}⏎", {"cursor": 0, "chosen": "NEAR 0"}),
     (PAGE, "trail(1)"): ("⏎}}⏎H", {"cursor": 21, "chosen": ""}),
+    (PAGE, "twin"): ("⏎", {}),  # the sample has no signed latents: test_twins
     (PAGE, "widen_text(1)"): ("⏎", {"choice": ExampleChoice(extent=2)}),
     (PAGE, "widen_text(-1)"): ("⏎", {"choice": ExampleChoice(extent=0)}),
     (PAGE, "intervals"): ("⏎", {"choice": ExampleChoice(intervals=12)}),

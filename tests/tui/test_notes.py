@@ -208,7 +208,7 @@ async def test_notes_that_cannot_be_written_are_one_line(
     async with make_app(own).run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         with monkeypatch.context() as patch:
-            patch.setattr("store.notes.note_file.os.open", denied)
+            patch.setattr("store.notes.line_file.os.open", denied)
             await press(pilot, "b")
         assert "notes.jsonl: Read-only file system" in bottom(pilot)
         assert "★" in row(pilot, 0)

@@ -243,6 +243,19 @@ async def test_sorting_keeps_the_top_at_the_top_and_else_the_feature(make_app: M
         assert screen.pane.state.listing.feature == kept
 
 
+@pytest.mark.parametrize("sorts", [0, 1, 2, 4])
+async def test_dead_features_are_last_in_either_direction(sorts: int, make_app: MakeApp, sample: Sample) -> None:
+    silent = np.flatnonzero(sample.dense_NF.max(0) == 0)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await pilot.press("d", *"s" * sorts)
+        for _ in range(2):
+            await settle(pilot)
+            assert sorted(screen.pane.state.listing.order[-len(silent) :].tolist()) == silent.tolist()
+            assert len(screen.pane.state.listing.order) == sample.dense_NF.shape[1]
+            await pilot.press("S")
+
+
 async def test_groups_hold_the_features_of_their_density(make_app: MakeApp, sample: Sample) -> None:
     density = (sample.dense_NF > 0).sum(0) / sample.counted_N.sum()
     async with make_app().run_test(size=(80, 24)) as pilot:

@@ -48,6 +48,7 @@ def _library(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]
 def _features(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path]]:
     from monosem_tui.cli import output
     from monosem_tui.cli.progress import ConsoleProgress
+    from monosem_tui.cli.reports.feature import origin_of
     from monosem_tui.cli.run_lookup import find_place
     from monosem_tui.export.index_export import FORMS, write_dictionary
     from store.index.reader import FeatureStore
@@ -59,4 +60,5 @@ def _features(name: str, to: str, out: Path, root: Path) -> tuple[str, list[Path
         if not store.complete:
             output.narrate(f"the index is not complete: {store.n_contexts} of {store.plan.n_contexts} contexts so far")
         notes = Notes(notes_path(place.path)).load()
-        return place.name, write_dictionary(store, notes, place.name, form, out, ConsoleProgress())
+        progress, origin = ConsoleProgress(), origin_of(place)
+        return place.name, write_dictionary(store, notes, place.name, form, out, progress, origin)

@@ -31,7 +31,8 @@ def show(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="List features by density, max, mean, norm, id or match, which the filter measures; -KEY reverses.",
+            help="List features by density, max, mean, norm, id or match, which the filter measures; "
+            "-KEY reverses. Dead ones are last.",
         ),
     ] = None,
     examples: Annotated[

@@ -7,11 +7,12 @@ from pathlib import Path
 from monosem_tui.cli import output
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.heat import Rendering, default_rendering
-from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
+from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, wrap
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
 from monosem_tui.model.feature_document import Document, read_document
 from monosem_tui.model.feature_stats import charts, relations
+from monosem_tui.model.run_origin import origin
 from monosem_tui.pages.feature_page import badges, page, title
 from store.files.output_file import write_new, write_output
 from store.index.reader import FeatureStore
@@ -51,9 +52,10 @@ def report(
             output.emit_json(feature_json(store, notes, feature, choice))
             return
         if form is not None:
-            text = as_file(form, store, notes, feature, choice, place.name)
+            text = as_file(form, store, notes, feature, choice, place.name, origin_of(place))
         else:
-            lines = _lines(read_document(store, notes, feature, choice, place.name), width, marks=to is not None)
+            document = read_document(store, notes, feature, choice, place.name, origin=origin_of(place))
+            lines = _lines(document, width, marks=to is not None)
             if to is None:
                 output.emit_lines(lines)
                 return
@@ -71,10 +73,16 @@ def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
     card, figures = document.card, document.figures
     heading = line("feature ", *title(card))
     named = spread(heading, line(*badges(card)), width) if badges(card) else heading
-    head: list[Line] = [line(Span(f"{document.run} · {document.model}", Role.DIM)), named]
+    of = " · ".join(part for part in (document.run, document.model, document.origin) if part)
+    head: list[Line] = [*wrap([line(Span(part, Role.DIM)) for part in of.split(" · ")], width, " · "), named]
     more = charts(figures, width), relations(figures, width)
     drawn = Rendering.MARKS if marks else rendering()
     return [*head, *page(card, width, drawn, log=False, charts=more[0], relations=more[1])]
+
+
+def origin_of(place: Place) -> str:
+    """Return where an imported run came from; empty for others and for a features.h5 on its own."""
+    return origin(place.run.record()) if place.run and place.run.exists() else ""
 
 
 def read_notes(place: Place) -> dict[int, FeatureNotes]:

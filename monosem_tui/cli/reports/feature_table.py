@@ -74,7 +74,7 @@ def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQu
         )
     if strength_F is None:
         raise MonosemError("this filter measures nothing to sort by", "token:, promotes: and like: do.")
-    return FeatureQuery(sort_by(strength_F, ids, descending=not turned), strength_F)
+    return FeatureQuery(sort_by(strength_F, source.columns, ids, descending=not turned), strength_F)
 
 
 def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, top: int, cells: int) -> None:

@@ -24,8 +24,9 @@ def report(made: Sequence[Imported], *, json: bool, many: bool) -> None:
 def _print(one: Imported) -> None:
     foreign, spec = one.foreign, one.spec
     hook = f" (its {foreign.hook})" if foreign.hook else ""
+    place = f"{spec.place()} of {spec.model}{hook}" if spec.model else f"the rows as they are{hook}"
     output.emit_text(f"{one.run.path}: {foreign.format}, {spec.title()}")
-    output.emit_text(f"place     {spec.place()} of {spec.model}{hook}")
+    output.emit_text(f"place     {place}")
     for line in one.steps:
         output.emit_text(f"folded    {line}")
     if spec.token_norm != "none":

@@ -19,16 +19,15 @@ from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.export.feature_json import example_json, figures_json, histogram_json
 from monosem_tui.model.feature_card import feature_name, shown
+from monosem_tui.model.run_origin import imported_from
 from monosem_tui.pages.passage import frame, passage
 from store.index.reader import FeatureColumns, FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections
-from store.query.feature_order import alive, sort_features
+from store.query.feature_order import COMMON, FEW, alive, sort_features
 from store.query.histogram import density_histogram
 from store.run.folder import RunFolder, RunRecord
 
-COMMON, FEW = 0.02, 50
-"""Features denser than the first or with fewer tokens than the second are not shown as legible."""
 DEMO_FEATURES, DEMO_EXAMPLES = 10, 3
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
@@ -42,10 +41,7 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
             output.emit_json(_head_json(place, record))
             return
         output.emit_lines(_head(place, record, record.spec.title(), width))
-        if record.provenance.array:
-            output.narrate("there is no feature index: it was trained on an array, and an index needs a model and text")
-        else:
-            output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
+        output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
         return
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
@@ -107,6 +103,7 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
     digest = f"sha256 {origin.model_digest[:DIGEST]}" if origin.model_digest else ""
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     lines += _named("status", [record.current_status(), record.message, f"created {made}", tokens], width)
+    lines += _named("imported", imported_from(record), width)
     lines += _named("numbers", _figures(record), width)
     lines += _named("model", [origin.model, origin.model_revision[:DIGEST], digest], width)
     if origin.array:
@@ -141,7 +138,10 @@ def _index(store: FeatureStore, cells: int) -> list[Line]:
     dead = int((columns.count_F == 0).sum())
     histogram = density_histogram(columns.density_F)
     low = round(float(histogram.edges[0]))
-    parts = [f"{count(store.n_tokens)} tokens in {count(store.n_contexts)} contexts", store.plan.data]
+    held = f"{count(store.n_tokens)} tokens in {count(store.n_contexts)} contexts"
+    if store.plan.of_array:
+        held = f"{count(store.n_tokens)} rows, one a token: #12 is row 12"
+    parts = [held, store.plan.data]
     silent = "every feature fires" if not dead else f"{count(dead)} of {count(store.d_sae)} features never fire"
     return [
         *_named("index", parts, cells),

@@ -179,7 +179,8 @@ class PageReader(ScreenPart):
     def _write(self, feature: int, form: Form) -> str:
         from monosem_tui.export.page_files import as_file, file_name
         from monosem_tui.model.feature_document import same_examples
+        from monosem_tui.model.run_origin import origin
 
         run, choice = self._state.run, same_examples(self._state.choice)
         name = file_name(run.name, str(feature), form)
-        return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name))
+        return write(name, lambda: as_file(form, run.store, run.notes, feature, choice, run.name, origin(run.record)))

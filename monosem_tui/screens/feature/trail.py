@@ -33,6 +33,7 @@ class FeatureTrail(ScreenPart):
         self._returning: Visit | None = None
         self.needs = {
             Need.CHOSEN: lambda: state.page.stop is not None,
+            Need.TWIN: lambda: self._twin is not None,
             Need.PAST: lambda: bool(state.trail and state.trail.past),
             Need.FUTURE: lambda: bool(state.trail and state.trail.future),
         }
@@ -47,6 +48,18 @@ class FeatureTrail(ScreenPart):
             self._documents.open(feature, stop.key.target)
         else:
             self._walk((state.trail or Trail(feature)).follow(self._here(), stop.key.feature), None)
+
+    @property
+    def _twin(self) -> int | None:
+        """The other sign of the feature's latent, where the dictionary was made of signed ones."""
+        card = self._state.page.card
+        return card.twin.feature if card is not None and card.twin is not None else None
+
+    def action_twin(self) -> None:
+        """Go to the other sign of the same latent."""
+        state, twin = self._state, self._twin
+        if state.feature is not None and twin is not None:
+            self._walk((state.trail or Trail(state.feature)).follow(self._here(), twin), None)
 
     def action_trail(self, step: int) -> None:
         """Go back to the feature before, or forward again."""

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.indexing import index_run as module
+from engine.indexing import index_build as module
 from engine.indexing.index_run import build_index
 from engine.jobs.subject import Subject
 from engine.runtime.progress import Silent

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.data import activations
+from engine.indexing import index_build
 from engine.indexing import index_run as module
 from engine.indexing.index_run import build_index, encode_rows
 from engine.jobs.subject import Subject
@@ -73,7 +74,7 @@ def indexed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         small_forwards(patch)
         patch.setattr(SegmentBuilder, "most_tokens", 14 * CONTEXT)  # no whole number of forwards of 4 contexts: 12 is
         merged: list[SegmentCoverage] = []
-        patch.setattr(module, "merge", lambda index, *args: (merged.append(covered(index)), merge(index, *args)))
+        patch.setattr(index_build, "merge", lambda index, *args: (merged.append(covered(index)), merge(index, *args)))
         build_index(run, subject, ALL, Silent())
     return Indexed(run, subject, weights, brute_force(subject, weights, "all"), merged[0])
 

@@ -19,9 +19,9 @@ from store.index.exponents import MOST, units
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, common_path, segment_path
 from store.query.examples import sections
-from store.query.filters import token_use
 from store.query.find import FindOptions, Question, find
 from store.query.histogram import activation_histogram, log_histogram
+from store.query.token_use import token_use
 from store.run.folder import RunFolder
 from store.verify.run_check import verify_file
 from tests.store.raw import Raw, as_rows, build_index, build_store, random_raw, reseal, true_columns

@@ -201,7 +201,7 @@ def test_notes_that_may_not_be_read(notes: Notes, tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("store.notes.note_file.read_stream", denied)
+        patch.setattr("store.notes.line_file.read_stream", denied)
         with pytest.raises(MonosemError, match=r"cannot read .*notes\.jsonl: Permission denied"):
             notes.load()
     (tmp_path / "folder").mkdir()

@@ -49,7 +49,7 @@ def test_nothing_added_costs_one_stat(path: Path, monkeypatch: pytest.MonkeyPatc
     notes = Notes(path)
     notes.set(3, "label", "sea")
     notes.follow()
-    monkeypatch.setattr("store.notes.note_file.read_stream", None)
+    monkeypatch.setattr("store.notes.line_file.read_stream", None)
     assert notes.follow() == frozenset()
 
 

@@ -30,6 +30,9 @@ from store.query.filters import (
     Says,
     TokenName,
 )
+from store.rules.kind_file import index_digest, kinds_path, save_kinds
+from store.rules.kinds import Kinds
+from store.settings.feature_kinds import KINDS
 from tests.sample_run import VOCAB, Sample, build_sample
 
 NOTES = {
@@ -276,3 +279,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_a_quoted_text_is_looked_for_as_it_is(text: str) -> None:
     quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     assert parse_filter(quoted) == All((Contains(text),))
+
+
+def test_kinds(source: FilterSource, sample: Sample) -> None:
+    """Once they are measured for the whole index; before, the filter says how."""
+    with pytest.raises(MonosemError, match="not measured"):
+        passing(source, "kind:token")
+    if not source.store.merged:
+        return
+    kind_F = np.array([number % 6 - 1 for number in range(F)], np.int8)
+    share_F = np.where(kind_F < 0, np.nan, np.linspace(0, 1, F)).astype(np.float32)
+    save_kinds(kinds_path(source.store.path), Kinds(share_F, share_F, share_F, kind_F), index_digest(source.store.path))
+    for number, kind in enumerate(KINDS):
+        assert passing(source, f"kind:{kind}") == np.flatnonzero(kind_F == number).tolist()
+    assert passing(source, "!kind:dense id<6") == [0, 1, 2, 3, 4]
+    with pytest.raises(FilterError, match="one of token, n-gram, position, context, dense is expected after kind:"):
+        parse_filter("kind:red")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
-from store.files.sealed_hdf5 import SEAL_BYTES
+from store.files.sealed_hdf5 import SEAL_BYTES, create_sealed
 from store.index.index_file import IndexFile
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.notes.explanations import Explanation, Explanations
+from store.rules.kind_file import index_digest, save_kinds
+from store.rules.kinds import Kinds
 from store.run.checkpoint import Checkpoint, save_checkpoint
 from store.run.folder import RunFolder, RunRecord
+from store.run.ordinary import save_limits
 from store.run.shards import write_shard
 from store.run.weights import save_sae
 from store.verify import run_check as verify
@@ -30,7 +35,7 @@ from store.verify import weightcheck
 from store.verify.crosscheck import index_problem
 from store.verify.damage_probe import survey
 from store.verify.run_check import Finding, verify_file, verify_run
-from tests.forged_run import Change, attribute, cast, forge, resize
+from tests.forged_run import Change, add, attribute, cast, forge, resize
 from tests.forged_run import put as forged_value
 from tests.store.raw import RawToken, as_rows, build_store, flip, random_raw, reseal, true_columns, weights
 from tests.store.run.test_shards import INFO, rows
@@ -43,8 +48,12 @@ BLOCKS = (1, 3, 10, 1 << 21)
 def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with every kind of file."""
     run = build_store(tmp_path_factory.mktemp("sound") / "run", RAW, 12, merged=True, columns=true_columns(RAW.d_sae))
-    run.create(RunRecord(status="done"))
-    save_sae(run.sae, weights(RAW.d_sae))
+    sae = weights(RAW.d_sae)
+    run.create(RunRecord(status="done", spec=sae.spec))
+    save_sae(run.sae, sae)
+    save_limits(run.ordinary, np.ones((2, sae.spec.d_in), np.float32))
+    share_F, kind_F = np.zeros(RAW.d_sae, np.float32), np.zeros(RAW.d_sae, np.int8)
+    save_kinds(run.kinds, Kinds(share_F, share_F, share_F, kind_F), index_digest(run.features))
     arrays = {"sae.W_enc": np.ones((4, 6), np.float32), "sae.b_enc": np.ones(6, np.float32)}
     moments = {"adam.exp_avg.W_enc": np.ones((4, 6)), "adam.step.W_enc": np.float32(4), "a": np.arange(50)}
     save_checkpoint(run.checkpoints, Checkpoint(4, arrays | moments))
@@ -71,16 +80,34 @@ def test_every_file_of_a_sound_run_is_checked(sound: RunFolder) -> None:
         f"digests hold, both orders hold the same {n} entries, its columns follow from them and the weights"
     )
     assert details["common.h5"] == "digests hold, its columns follow from the weights"
-    assert details["sae.h5"] == "digests hold"
+    assert details["sae.h5"] == details["ordinary.h5"] == details["kinds.h5"] == "digests hold"
 
 
 def test_any_changed_byte_is_found(run: RunFolder) -> None:
-    for path in (run.features, run.sae, segment_path(run.index, 1), run.checkpoints / "step-4.h5"):
+    for path in (
+        run.features,
+        run.sae,
+        run.ordinary,
+        run.kinds,
+        segment_path(run.index, 1),
+        run.checkpoints / "step-4.h5",
+    ):
         size = path.stat().st_size
-        for at in (3, 520, size // 3, size // 2, size - 1):
+        for at in (3, 520, size // 2, size - 1):
             flip(path, at)
             assert [f.path for f in verify_run(run) if not f.ok] == [path], at
             flip(path, at)
+
+
+def test_explanations_are_read_line_by_line(run: RunFolder) -> None:
+    Explanations(run.explanations).append([Explanation(feature=f, author="rules", text="sea") for f in range(3)])
+    finding = verify_run(run)[-1]
+    assert (finding.path, finding.ok) == (run.explanations, True)
+    assert finding.detail == "readable: 3 explanations of 3 features by 1 author"
+    with run.explanations.open("a") as file:
+        file.write('{"feature": 1, "author": 7, "text": "x"}\n')
+    assert verify_run(run)[-1].detail == "damaged lines, which are skipped: 4"
+    assert not verify_run(run)[-1].ok
 
 
 @pytest.mark.parametrize("name", ["forward/act", "inverted/token", "corpus/tokens", "sae/W_dec"])
@@ -124,6 +151,8 @@ def test_truncated_empty_and_foreign(run: RunFolder) -> None:
 
 
 STEP, LM, SHARD = "checkpoints/step-4.h5", "checkpoints/lm/step-2.h5", "activations/shard-00000.h5"
+ELSEWHERE = {"external": [("/etc/hostname", 0, 64)]}
+TEXTS = h5py.string_dtype()
 SENSELESS: dict[str, tuple[str, Change, str]] = {
     "another step": (STEP, attribute("step", 5), "it is of step 5"),
     "no state": (STEP, resize("state", (3,)), "is not JSON"),
@@ -139,6 +168,28 @@ SENSELESS: dict[str, tuple[str, Change, str]] = {
     "contexts that fall": (SHARD, forged_value("context", 2, 1), "context falls"),
     "places past the context": (SHARD, forged_value("position", 0, 4), "position holds 4"),
     "weights of an sae": ("sae.h5", forged_value("W_dec", (0, 0), np.inf), "W_dec: .* holds NaN or infinite"),
+    "limits of texts": ("ordinary.h5", cast("centre", "S4"), "centre is |S4 .*, not f4"),
+    "wide limits": ("ordinary.h5", cast("weight", "f8"), "weight is float64"),
+    "limits of two lengths": ("ordinary.h5", resize("weight", (9,)), "weight has 9 values along D"),
+    "a matrix of limits": ("ordinary.h5", resize("centre", (2, 2)), r"centre is float32 \[2, 2\], not f4 \[D\]"),
+    "vast limits": (
+        "ordinary.h5",
+        resize("centre", (10**12,), chunks=(1024,)),
+        "centre claims 4,000,000,000,000 bytes",
+    ),
+    "no limits": ("ordinary.h5", lambda file: file.pop("centre"), "centre is missing"),
+    "limits that are not numbers": ("ordinary.h5", forged_value("centre", 0, np.nan), "centre holds NaN"),
+    "negative limits": ("ordinary.h5", forged_value("weight", 0, -1), "weight holds -1.0, below 0"),
+    "limits elsewhere": ("ordinary.h5", resize("centre", (4,), **ELSEWHERE), "centre keeps its values in another file"),
+    "kinds that there are not": ("kinds.h5", forged_value("kind", 0, 99), "it names kinds that there are not"),
+    "kinds without shares": ("kinds.h5", forged_value("pair", 0, np.nan), "do not belong together"),
+    "kinds of two lengths": ("kinds.h5", resize("kind", (3,)), "kind has 3 values along F"),
+    "texts beside limits": ("ordinary.h5", add("more", (2,), TEXTS), "more is object, not numbers"),
+    "texts in an index": ("features.h5", add("feature/more", (2,), TEXTS), "feature/more is object, not numbers"),
+    "texts in a shard": (SHARD, add("more", (2,), TEXTS), "more is object, not numbers"),
+    "weights elsewhere": ("sae.h5", resize("b_enc", (9,), **ELSEWHERE), "b_enc keeps its values in another file"),
+    "activations elsewhere": (SHARD, resize("token", (3,), **ELSEWHERE), "token keeps its values in another file"),
+    "moments elsewhere": (STEP, resize("arrays/a", (8,), **ELSEWHERE), "a keeps its values in another file"),
 }
 
 
@@ -149,6 +200,49 @@ def test_sealed_files_that_make_no_sense(name: str, run: RunFolder) -> None:
     (found,) = (finding for finding in verify_run(run) if not finding.ok)
     assert found.path == run.path / file
     assert re.search(said, found.detail), found.detail
+
+
+@pytest.mark.parametrize("name", ["sae.h5", "ordinary.h5", "features.h5", "kinds.h5", "index/common.h5", STEP, SHARD])
+def test_a_sound_file_under_another_name(name: str, run: RunFolder) -> None:
+    other = run.ordinary if name != "ordinary.h5" else run.sae
+    shutil.copy(other, run.path / name)
+    (found,) = (finding for finding in verify_run(run) if not finding.ok)
+    assert found.path == run.path / name
+    assert found.detail.startswith(f"it holds what a file of the kind {other.stem} does, under a name of ")
+
+
+def test_a_kind_that_is_not_known(run: RunFolder) -> None:
+    with create_sealed(run.checkpoints / "more.h5", "plan") as file:
+        file["a"] = np.ones(3)
+    (found,) = (finding for finding in verify_run(run) if not finding.ok)
+    assert found.detail == "its bytes are what was sealed, but monosem knows no files of the kind plan"
+
+
+def test_files_of_several_runs(run: RunFolder) -> None:
+    """Each is sound by itself, and none belongs to this run."""
+    save_limits(run.ordinary, np.ones((2, 7), np.float32))
+    save_sae(run.sae, weights(RAW.d_sae + 1))
+    segment_path(run.index, 0).unlink()
+    share_F, kind_F = np.zeros(RAW.d_sae - 1, np.float32), np.zeros(RAW.d_sae - 1, np.int8)
+    save_kinds(run.kinds, Kinds(share_F, share_F, share_F, kind_F), index_digest(run.features))
+    found = {finding.path.name: finding.detail for finding in verify_run(run) if not finding.ok}
+    assert found.keys() == {"ordinary.h5", "sae.h5", "kinds.h5", segment_path(run.index, 2).name}
+    assert f"has {RAW.d_sae - 1} values along F" in found["kinds.h5"]
+    assert "centre has 7 values along D, not" in found["ordinary.h5"]
+    assert f"its d_sae is {RAW.d_sae + 1} where run.json says {RAW.d_sae}" in found["sae.h5"]
+    assert "part 0 begins at token" in found[segment_path(run.index, 2).name]
+    run.update(spec=replace(run.record().spec, d_sae=RAW.d_sae + 1))
+    found = {finding.path.name: finding.detail for finding in verify_run(run) if not finding.ok}
+    assert {"features.h5", "common.h5"} < found.keys()
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "notes.jsonl", "explanations.jsonl", "ordinary.h5", "kinds.h5", STEP])
+def test_links_out_of_the_run(name: str, run: RunFolder, tmp_path: Path) -> None:
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).symlink_to(tmp_path / "elsewhere")
+    (found,) = (finding for finding in verify_run(run) if not finding.ok)
+    assert found.path == run.path / name
+    assert "is a link out of its folder" in found.detail
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"spec": 5}', '{"schema_version": 99}', '{"schema_version": 1e999}'])

@@ -110,6 +110,11 @@ class Chromium:
         """Text into what has the focus."""
         self._call("Input.insertText", text=text)
 
+    def sized(self, width: int, height: int) -> None:
+        """A window of this size; 0 by 0 for its usual one."""
+        size: dict[str, Any] = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
     def scripts(self, allowed: bool) -> None:
         """Whether pages may run any."""
         self._call("Emulation.setScriptExecutionDisabled", value=not allowed)

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from monosem_tui.cli.main import run
+from store.index.reader import FeatureStore
 from store.notes.note_file import Notes
+from store.query.feature_order import worth_seeing
 from store.run.weights import load_sae
 from tests.sample_run import VOCAB, Sample, build_sample
 from tests.tui.export.conftest import listing
@@ -27,7 +29,7 @@ VOID = {"meta", "br", "input", "rect"}
 KNOWN = {
     *("html", "meta", "title", "style", "script", "noscript", "header", "figure", "figcaption", "form", "input"),
     *("label", "output", "kbd", "nav", "a", "p", "bdi", "br", "h1", "h2", "small", "span", "b", "div", "section"),
-    *("table", "thead", "tbody", "tr", "th", "td", "button", "svg", "rect"),
+    *("table", "thead", "tbody", "tr", "th", "td", "button", "svg", "rect", "main", "aside"),
 }
 
 
@@ -109,6 +111,20 @@ def test_the_list_has_every_feature_with_its_numbers(pages: Path, sample: Sample
     assert rows[1][2] == "·said"
     assert set(rows[0][6].split()) <= {f"·{token.decode(errors='ignore').strip()}" for token in VOCAB} | {"↵", ".", ","}
     assert f"{sum(row[3] for row in rows):.1f}" in Page(pages / "index.html").text  # L0
+    token_N = sample.token_N
+    for row, acts in zip(rows, act_FN, strict=True):
+        peak = VOCAB[token_N[int(acts.argmax())]].decode(errors="ignore") if acts.max() > 0 else ""
+        assert peak.strip() in (row[11].strip(), "") or row[11] in ("↵", "é", "‥")
+        assert len(row[10]) <= 45 and len(row[12]) <= 35
+
+
+def test_the_first_features_are_worth_seeing(sample: Sample, pages: Path) -> None:
+    page = Page(pages / "index.html")
+    by_rank = [row[0] for row in sorted(page.rows, key=lambda row: row[9])]
+    with FeatureStore.open(sample.run.path) as store:
+        assert by_rank == worth_seeing(store.columns).tolist()
+    assert by_rank[-1] == 149  # a dead one
+    assert "Worth seeing first: what has a label or a star" in page.text
 
 
 def test_every_feature_has_a_page_and_every_link_a_target(pages: Path) -> None:
@@ -168,7 +184,7 @@ def test_hostile_text_is_shown_as_text(hostile: Path) -> None:
         page = Page(hostile / "features" / f"{feature}.html")
         assert payload in page.inside["h1"][0]
         assert payload in page.inside["title"][0]
-        assert page.inside["p"][1] == payload
+        assert page.inside["p"][0] == payload
     assert rows[6][1] == "⟨0x1B⟩]0;x⟨0x07⟩⟨0x00⟩⟨0x08⟩⟨0x7F⟩⟨U+0085⟩"
     assert rows[8][1] == PAYLOADS[8]
     assert any("<script>window.PWNE…" in row[6] for row in rows)

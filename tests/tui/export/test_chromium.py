@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from store.index.reader import FeatureStore
+from store.query.feature_order import worth_seeing
 from tests.sample_run import Sample, build_sample
 from tests.tui.export.chromium import Chromium
 from tests.tui.export.hostile import PAYLOADS, build_hostile_pages
@@ -48,6 +50,12 @@ def test_the_list_holds_what_is_in_sight_and_scrolls_over_all(page: Chromium, la
     sample, folder = large
     page.open(folder / "index.html")
     alive = (sample.dense_NF > 0).any(axis=0).nonzero()[0].tolist()
+    with FeatureStore.open(sample.run.path) as store:
+        worth = [number for number in worth_seeing(store.columns).tolist() if number in set(alive)]
+    assert page.value(NUMBERS)[:10] == worth[:10]
+    peaks = "document.querySelectorAll('tr[data-place] td.example bdi.h5')"
+    assert page.value(f"[...{peaks}].slice(0, 10).filter((one) => one.getBoundingClientRect().width > 5).length") == 10
+    page.value("document.querySelectorAll('th button')[0].click()")
     assert page.value(NUMBERS)[:10] == alive[:10]
     assert page.value("document.querySelectorAll('tr').length") < 100
     assert f"{len(alive):,} of 1,024 features".replace(",", " ") == page.value("document.getElementById('said').value")
@@ -69,7 +77,7 @@ def test_searching_sorting_and_opening(page: Chromium, large: tuple[Sample, Path
     found = page.value(NUMBERS)
     assert 1 in found
     assert 0 < len(found) < 1024
-    page.value("document.querySelectorAll('th button')[3].click()")
+    page.value("document.querySelectorAll('th button')[4].click()")
     density_F = (sample.dense_NF > 0).sum(axis=0)
     by_density = page.value(NUMBERS)
     counts = [int(density_F[number]) for number in by_density]
@@ -87,6 +95,33 @@ def test_searching_sorting_and_opening(page: Chromium, large: tuple[Sample, Path
     assert page.value("document.getElementById('search').value") == "SAID"
     assert page.value(NUMBERS) == by_density
     assert page.value(CURSOR) == second
+
+
+def test_the_first_screen_holds_what_tells_most(page: Chromium, large: tuple[Sample, Path]) -> None:
+    """Examples, both tables of tokens, the histogram and the neighbours are on 1280 × 800."""
+    page.sized(1280, 800)
+    try:
+        page.open(large[1] / "features" / "1.html")
+        boxes = "aside svg", "aside section:nth-of-type(1) table", "aside .pair section:nth-of-type(2) table"
+        boxes += ("aside .pair section:nth-of-type(3) table", "main .examples p:nth-of-type(8)", "h1")
+        for box in boxes:
+            found = f"[...document.querySelectorAll('{box}')].map((one) => one.getBoundingClientRect().bottom)"
+            assert page.value(found)[:1] and page.value(found)[0] <= 800, box
+        shown = "document.querySelector('main .examples').innerText.length"
+        before = page.value(shown)
+        page.value("document.getElementById('more').click()")
+        assert page.value(shown) > before
+    finally:
+        page.sized(0, 0)
+
+
+def test_worth_seeing_is_an_order_again(page: Chromium, large: tuple[Sample, Path]) -> None:
+    page.open(large[1] / "index.html")
+    first = page.value(NUMBERS)
+    page.value("document.querySelectorAll('th button')[5].click()")
+    assert page.value(NUMBERS) != first
+    page.value("document.getElementById('worth').click()")
+    assert page.value(NUMBERS) == first
 
 
 def test_a_number_comes_first(page: Chromium, large: tuple[Sample, Path]) -> None:

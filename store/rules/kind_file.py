@@ -1,0 +1,64 @@
+"""kinds.h5: the kinds of an index's features, complete or absent, and tied to that very features.h5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from store.files.array_rules import ArrayRule, Rules, check_shapes
+from store.files.hdf5_arrays import reading
+from store.files.sealed_hdf5 import create_sealed, open_described, put, read_seal
+from store.notes.note_file import beside
+from store.rules.kinds import Kinds
+from store.settings.feature_kinds import KINDS
+
+_SHARES = ("token", "pair", "position")
+_RULES: Rules = {**{name: ArrayRule("f4", "F") for name in _SHARES}, "kind": ArrayRule("i1", "F")}
+
+
+def kinds_path(path: Path) -> Path:
+    """Return the path of the kinds of a run folder or an index file, which lie beside its notes."""
+    return beside(path, "kinds.h5")
+
+
+def index_digest(path: Path) -> str:
+    """Return the digest by which files say which index they belong to: that in the seal of a features.h5."""
+    return read_seal(path).sha256
+
+
+def save_kinds(path: Path, kinds: Kinds, digest: str) -> None:
+    """Write the kinds of the features of the index with a digest, all or nothing."""
+    with create_sealed(path, "kinds") as file:
+        file.attrs["index_digest"] = digest
+        for name in _SHARES:
+            put(file, name, getattr(kinds, f"{name}_F"))
+        put(file, "kind", kinds.kind_F)
+
+
+def load_kinds(path: Path, d_sae: int | None = None, digest: str | None = None) -> Kinds | None:
+    """Read the file of `save_kinds`; None where there is none, or it belongs to another index.
+
+    Args:
+        path: the file.
+        d_sae: features that it must have; None for any number of them.
+        digest: that of the index it must belong to; None for any.
+
+    Raises:
+        MonosemError: it is damaged, of another width or of a newer schema.
+    """
+    if not path.is_file():
+        return None
+    file, found = open_described(path, "kinds")
+    with file, reading(path):
+        if digest is not None and file.attrs.get("index_digest") != digest:
+            return None
+        check_shapes(found, _RULES, None if d_sae is None else {"F": d_sae})
+        kind_F = file["kind"][()]
+        if kind_F.size and not -1 <= kind_F.min() <= kind_F.max() < len(KINDS):
+            raise ValueError("it names kinds that there are not")
+        shares = [file[name][()] for name in _SHARES]
+        if any(not np.array_equal(np.isfinite(share_F), kind_F >= 0) for share_F in shares):
+            raise ValueError("shares and kinds do not belong together")
+        token_F, pair_F, position_F = shares
+        return Kinds(token_F, pair_F, position_F, kind_F)

@@ -1,0 +1,145 @@
+"""Classes of vocabulary entries: by text, by the kinds of their characters, by script.
+
+Shapes: V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.index.regular_expression import compile_pattern
+from store.index.vocabulary import Vocabulary
+from store.rules.grammar import BadRule, Predicate
+
+Mask = NDArray[np.bool_]
+
+
+class TokenClasses:
+    """The vocabulary's texts, and which entries predicates of single tokens hold for."""
+
+    def __init__(self, vocabulary: Vocabulary, token_N: NDArray[np.int32]) -> None:
+        self._vocabulary = vocabulary
+        self.size = max(len(vocabulary), int(token_N.max(initial=-1)) + 1)
+        """Vocabulary entries, those that only the corpus has included."""
+        self._used_V = np.bincount(token_N, minlength=self.size) > 0
+        self._known: dict[Predicate, Mask] = {}
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The text of every entry; bytes that are not UTF-8 by themselves as U+FFFD."""
+        return self._vocabulary.strings(range(self.size))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The text of every entry in lower case, without spaces around it."""
+        return [text.strip(" ").casefold() for text in self.texts]
+
+    @cached_property
+    def _raw(self) -> list[bytes]:
+        return self._vocabulary.tokens(range(self.size))
+
+    def name(self, token: int) -> str | int:
+        """Return how a rule names an entry: its text, or its id where another in the corpus has the same text."""
+        text = self.texts[token]
+        if not text or self._raw[token] != text.encode():
+            return token
+        return token if any(self._used_V[other] for other in self.ids(text) if other != token) else text
+
+    @cached_property
+    def _by_bytes(self) -> dict[bytes, list[int]]:
+        found: dict[bytes, list[int]] = {}
+        for i, raw in enumerate(self._raw):
+            found.setdefault(raw, []).append(i)
+        return found
+
+    def ids(self, name: str | int) -> list[int]:
+        """Return the entries that a name of a rule stands for.
+
+        Raises:
+            BadRule: there is none.
+        """
+        if isinstance(name, int):
+            found = [name] if name < self.size else []
+        else:
+            found = self._by_bytes.get(name.encode(), [])
+        if not found:
+            raise BadRule(
+                f"no token of the vocabulary is {name!r}", 'token(" sea") has its space; word("sea") needs none.'
+            )
+        return found
+
+    def mask(self, predicate: Predicate) -> Mask:
+        """Return which entries a predicate of single tokens holds for: [V].
+
+        Raises:
+            BadRule: it names a token that does not exist, or its pattern is not a regular expression.
+        """
+        if predicate not in self._known:
+            self._known[predicate] = self._mask(predicate)
+        return self._known[predicate]
+
+    def _mask(self, predicate: Predicate) -> Mask:
+        name, texts = predicate.name, [str(text) for text in predicate.texts]
+        if name == "token":
+            mask = np.zeros(self.size, bool)
+            for one in predicate.texts:
+                mask[self.ids(one)] = True
+            return mask
+        if name == "word":
+            wanted = {text.strip(" ").casefold() for text in texts}
+            return self._where(self.words, lambda word: word in wanted)
+        if name == "starts":
+            return self._where(self.texts, lambda text: text.removeprefix(" ").startswith(tuple(texts)))
+        if name == "ends":
+            return self._where(self.texts, lambda text: text.endswith(tuple(texts)))
+        if name == "match":
+            pattern = compile_pattern(texts[0])
+            return self._where(self.texts, lambda text: pattern.search(text) is not None)
+        if name == "script":
+            return self._where(self.texts, lambda text: script_of(text) in texts)
+        return self._where(self.texts, SHAPES[name])
+
+    def _where(self, texts: Sequence[str], holds: Callable[[str], bool]) -> Mask:
+        return np.fromiter(map(holds, texts), bool, self.size)
+
+
+def script_of(text: str) -> str:
+    """Return the script of the first letter of a text, as Unicode's names of letters say; empty without letters."""
+    letter = next((one for one in text if one.isalpha()), "")
+    word = unicodedata.name(letter, "").partition(" ")[0] if letter else ""
+    return "Han" if word == "CJK" else word.capitalize()
+
+
+def _letters(text: str) -> str:
+    return "".join(one for one in text if one.isalpha())
+
+
+def _is_capital(text: str) -> bool:
+    return _letters(text)[:1].isupper()
+
+
+def _is_capitals(text: str) -> bool:
+    letters = _letters(text)
+    return len(letters) > 1 and letters.isupper()
+
+
+def _is_punctuation(text: str) -> bool:
+    bare = text.strip()
+    return bool(bare) and "\ufffd" not in bare and not any(one.isalnum() for one in bare)
+
+
+SHAPES: dict[str, Callable[[str], bool]] = {
+    "digits": lambda text: any(one.isdigit() for one in text) and not any(one.isalpha() for one in text),
+    "capital": _is_capital,
+    "capitals": _is_capitals,
+    "punctuation": _is_punctuation,
+    "space": lambda text: bool(text) and text.isspace(),
+    "newline": lambda text: "\n" in text,
+    "spaced": lambda text: text.startswith(" ") and not text.isspace(),
+}
+"""Predicates of the characters of a token."""

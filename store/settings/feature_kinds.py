@@ -1,0 +1,8 @@
+"""The kinds that features have, by what decides their activation; `store.rules.kinds` measures them."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Kind = Literal["token", "n-gram", "position", "context", "dense"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
