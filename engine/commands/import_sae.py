@@ -282,7 +282,7 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
 
 def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> CheckedImport:
     tokens, (site, *targets) = asked.tokens, subject.sites()
-    own = ReadPlace(site, *targets)
+    own = ReadPlace(site, targets[0] if targets else None)
     places = places_to_try(subject.lm, own, tokens, _named_places(foreign, subject.lm))
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)

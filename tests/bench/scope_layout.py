@@ -138,7 +138,7 @@ def with_affine(folder: Path, model: Path) -> dict[str, NDArray[np.float32]]:
     """Return the transcoder's tensors with a ridge regression, from what it reads, of what it does not explain."""
     ends = {"layer": LAYER, "site": "mlp_in", "layer_out": LAYER, "site_out": "mlp_out"}
     subject = open_subject(TrainSettings(model=str(model), data=str(folder / "mixed.jsonl"), **ends), Silent())
-    place = ReadPlace(*subject.sites())
+    place = ReadPlace(subject.site(), subject.target())
     contexts = subject.stream("all").look_ahead(FITTED)
     (rows,) = captured(subject.lm, [place], subject.stream("all").batches(8, contexts))
     rows_ND = chosen(rows)
