@@ -16,7 +16,6 @@ from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.open_index import described
-from store.notes.explanations import check_explanations
 from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
@@ -175,6 +174,8 @@ def _damage(path: Path) -> Finding:
 
 def _explained(path: Path) -> Finding:
     """Read every line of the explanations."""
+    from store.notes.explanations import check_explanations
+
     try:
         check = check_explanations(path)
     except MonosemError as error:
