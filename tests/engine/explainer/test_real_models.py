@@ -117,6 +117,7 @@ def test_a_local_model_gives_the_likeliest_tokens_with_their_probabilities(tiny_
     network = AutoModelForCausalLM.from_pretrained(tiny_lm / "model")
     text = "A\n\n<|endoftext|>\nAnswer:"
     ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+    ids = ids if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *ids]
     assert answer.use.prompt == len(ids)  # a special token in a text is text
     for token in answer.tokens:
         logits_V = network(torch.tensor([ids])).logits[0, -1]
