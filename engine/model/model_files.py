@@ -66,6 +66,12 @@ class ModelFiles:
         """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
         return {"gguf_file": self.weights[0].name} if self.weights and self.weights[0].suffix == GGUF else {}
 
+    @property
+    def tokenizer_files(self) -> list[Path]:
+        """The files that describe its tokenizer, in order of name; none of a GGUF file, which has it in its header."""
+        names = () if self.source else ("*token*.json", *_TOKENIZER_FILES)
+        return sorted({path for name in names for path in self.folder.glob(name) if path.is_file()})
+
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
         """Every tensor in the weight files by name, from their headers."""

@@ -25,7 +25,7 @@ COMMANDS = {
     "tui": "Browse features in the terminal.",
     "show": "Print a feature's page, a list of features, or a run's summary.",
     "find": "Find the features that track a regular expression, a rule or labelled text.",
-    "explain": "Explain features by rules, measured on documents that the rules were not chosen on.",
+    "explain": "Explain features by rules or by a language model, measured on documents that the author never saw.",
     "inspect": "Show which features fire on each token of a text.",
     "generate": "Continue a text with features clamped, beside what the model says itself.",
     "serve": "Keep a run's model open for `monosem tui --attach`, whatever becomes of the line.",

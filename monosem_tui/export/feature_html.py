@@ -131,7 +131,7 @@ def _section(section: ShownSection, card: FeatureCard) -> Iterator[str]:
     yield f"<h2>{escaped(title)} <small>{escaped(words)}</small></h2>"
     yield '<div class="examples">'
     for example in section.examples:
-        yield f"<b>{activation(example.act)}</b><p>{_passage(example, card.max)}</p>"
+        yield f"<b>{activation(example.act)}{'!' * example.outlier}</b><p>{_passage(example, card.max)}</p>"
     yield "</div>"
 
 
@@ -182,7 +182,7 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
     largest = max((abs(value) for _, value in (*card.raises, *card.lowers)), default=1.0)
     for title, effects, kind in (("Raises", card.raises, "u"), ("Lowers", card.lowers, "d")):
         rows = [_Row(isolated(token), signed(v), "t", bar_class(kind, abs(v) / largest)) for token, v in effects]
-        yield from _table(title, rows, "logit of the next token" if kind == "u" else "")
+        yield from _table(title, rows, "logit of the next token")
     if not card.raises:
         yield f"<section><h2>Raises</h2><small>{escaped(card.without_effects)}</small></section>"
     near = [_Row(_named(n.feature, n.name, browser), cosine(n.cosine)) for n in card.near]
@@ -192,8 +192,8 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
         _Row(_named(c.feature, figures.names[c.feature], browser), f"{share(c.share)} ×{activation(c.lift)}")
         for c in (together.companions if together else [])
     ]
-    sampled = f", from {count(together.n_used)} of its tokens" if together and together.sampled else ""
-    yield from _table("Fires together with", companions, f"share of tokens × chance{sampled}")
+    sampled = f", of {count(together.n_used)} tokens" if together and together.sampled else ""
+    yield from _table("Fires together with", companions, f"share × chance{sampled}")
     yield "</div>"
 
 

@@ -101,7 +101,7 @@ function line(place) {
 function space(rowsMissing) {
   const tr = document.createElement("tr"), td = tr.insertCell();
   td.className = "space";
-  td.colSpan = heads.length;
+  td.colSpan = heads.filter((head) => head.offsetParent).length; // one more would be a column of its own
   td.style.height = `${rowsMissing * HEIGHT}px`;
   tr.setAttribute("aria-hidden", "true");
   return tr;
