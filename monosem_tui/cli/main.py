@@ -25,6 +25,7 @@ COMMANDS = {
     "tui": "Browse features in the terminal.",
     "show": "Print a feature's page, a list of features, or a run's summary.",
     "find": "Find the features that track a regular expression or labelled text.",
+    "compare": "Compare the features of runs on the text that they share.",
     "inspect": "Show which features fire on each token of a text.",
     "generate": "Continue a text with features clamped, beside what the model says itself.",
     "serve": "Keep a run's model open for `monosem tui --attach`, whatever becomes of the line.",
