@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from monosem_tui.terminal import capabilities as terminal
 
 if TYPE_CHECKING:
-    from monosem_tui.screens.session import Tuning
+    from monosem_tui.model.open_run import OpenRun
+    from monosem_tui.screens.session import Session, Tuning
 
 
 def browse(
@@ -44,6 +45,23 @@ def browse(
 
         connect(attach).close()  # a missing server is reported on the command line
     chosen = terminal.decide(os.environ, color, mouse, theme)
+    _prepare(chosen)
+    # Imported after the settings, which numpy and textual read at import.
+    from monosem_tui.model.open_run import open_run
+
+    run = open_run(path) if path is not None else None
+    session: Session | None = None
+    try:
+        session = _session(run, root, chosen, attach, tuning)
+        return _show(session, mouse=chosen.mouse)
+    finally:
+        last = run if session is None else session.run  # another run may have been opened meanwhile
+        if last is not None:
+            last.store.close()
+
+
+def _prepare(chosen: terminal.Terminal) -> None:
+    """Set what numpy and textual read when they are imported."""
     settings = chosen.settings()
     if terminal.in_browser(os.environ):
         settings = {
@@ -52,34 +70,40 @@ def browse(
     else:
         terminal.require_terminal(os.environ)
     terminal.apply(settings)
-    # Imported after the settings, which numpy and textual read at import.
-    from monosem_tui.model.open_run import open_run
+
+
+def _session(
+    run: OpenRun | None,
+    root: Path | None,
+    chosen: terminal.Terminal,
+    attach: Path | None,
+    tuning: Tuning | None,
+) -> Session:
+    """Return the session of a run, or of the list of runs, in the colours that are asked for or were used last."""
+    from monosem_tui.draw.palette import Palette
     from monosem_tui.model.session_state import Memory, recall
+    from monosem_tui.screens.session import Session, Tuning
 
-    run = open_run(path) if path is not None else None
+    memory = recall(run.path) if run is not None else Memory()
+    palette = Palette(colors=chosen.colors).themed(chosen.theme)
+    if not chosen.asked:
+        palette = palette.themed(memory.theme)
+    beside = run.path.parent if run is not None else Path()
+    return Session(run, root or beside, palette, memory, chosen.asked, attach, tuning=tuning or Tuning())
+
+
+def _show(session: Session, *, mouse: bool) -> int:
+    """Run the app until the user quits, and return its exit code."""
+    from monosem_tui.app import MonosemApp
+    from monosem_tui.terminal.textual_patches import end_threads, forgive
+
+    forgive()
+    app = MonosemApp(session, on_start=terminal.leave_on_signals)
     try:
-        from monosem_tui.app import MonosemApp
-        from monosem_tui.draw.palette import Palette
-        from monosem_tui.screens.session import Session, Tuning
-        from monosem_tui.terminal.textual_patches import end_threads, forgive
-
-        forgive()
-        memory = recall(run.path) if run is not None else Memory()
-        palette = Palette(colors=chosen.colors).themed(chosen.theme)
-        if not chosen.asked:
-            palette = palette.themed(memory.theme)
-        beside = run.path.parent if run is not None else Path()
-        session = Session(run, root or beside, palette, memory, chosen.asked, attach, tuning=tuning or Tuning())
-        app = MonosemApp(session, on_start=terminal.leave_on_signals)
-        try:
-            app.run(mouse=chosen.mouse)
-        finally:
-            end_threads(app)
-            app.keep()
-            run = session.run  # another run may have been opened meanwhile
-        if app.failure is not None:
-            raise app.failure
-        return app.return_code or 0
+        app.run(mouse=mouse)
     finally:
-        if run is not None:
-            run.store.close()
+        end_threads(app)
+        app.keep()
+    if app.failure is not None:
+        raise app.failure
+    return app.return_code or 0

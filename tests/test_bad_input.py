@@ -38,6 +38,8 @@ class Place:
     """A run with a tiny language model of 2 layers and width 16."""
     text: Path
     """A corpus without faults."""
+    run: Path
+    """A good run."""
 
     @property
     def out(self) -> Path:
@@ -109,7 +111,7 @@ def finished_run(place: Place) -> None:
 
 def sample(place: Place) -> None:
     """A good run at {folder}/it."""
-    build_sample(place.folder / "it")
+    shutil.copytree(place.run, place.folder / "it")
 
 
 def lm_run(place: Place) -> None:
@@ -364,14 +366,26 @@ CASES: dict[str, tuple[Callable[[Place], None], Arguments, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_sample(tmp_path_factory.mktemp("good") / "it").run.path
+
+
 @pytest.fixture
-def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path) -> Place:
-    """A folder, a model and a corpus."""
+def place(tmp_path: Path, tiny_lm: Path, tiny_text: Path, good_run: Path) -> Place:
+    """A folder, a model, a corpus and a run."""
     (tmp_path / "runs").mkdir()
-    return Place(tmp_path, tiny_lm, tiny_text)
+    return Place(tmp_path, tiny_lm, tiny_text, good_run)
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = pytest.mark.slow
+"""Cases like those that `make test` tries; tests/engine tries more moments of work, without a process each."""
+LIKE_OTHERS = {f"{kind} {name}" for kind in ("fifo as", "endless") for name in ENDLESS} - {
+    *("fifo as x.txt", "fifo as x.npy", "fifo as config", "endless x.jsonl", "endless labels"),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW) if name in LIKE_OTHERS else name for name in CASES])
 def test_bad_input(name: str, place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     prepare, arguments, said = CASES[name]
     prepare(place)
@@ -431,10 +445,6 @@ def _complaint(stderr: str) -> list[str]:
     lines = stderr.splitlines()
     assert "Traceback" not in stderr
     return lines[next(i for i, line in enumerate(lines) if line.startswith("monosem: ")) :]
-
-
-SLOW = pytest.mark.slow
-"""Moments between those that `make test` tries; tests/engine tries more of them, without a process each."""
 
 
 @pytest.mark.parametrize("limit", [pytest.param(300, marks=SLOW), 40_000, pytest.param(100_000, marks=SLOW)])

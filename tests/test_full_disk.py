@@ -68,7 +68,7 @@ CASES = {
     "train": Case(f"train --model {{base}}/model --data {{base}}/texts.txt --out {{folder}}/out {TRAIN}", is_run=True),
     "lm": Case(f"lm --data {{base}}/texts.txt --out {{folder}}/out {LM}", is_run=True),
 }
-FEW = ("saelens", "csv", "label", "import", "merge")
+FEW = ("saelens", "label", "import")
 """Those quick enough for every test run."""
 
 
@@ -254,6 +254,9 @@ def test_a_disk_that_is_full_from_any_call_on(name: str, base: Path, tmp_path: P
     assert sum(1 for _ in places(name, base, tmp_path)) > 1
 
 
-@pytest.mark.parametrize(("name", "n"), [("saelens", 3), ("csv", 2), ("import", 6), ("notes", 1)])
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("saelens", 3), ("csv", 2), pytest.param("import", 6, marks=SLOW), pytest.param("notes", 1, marks=SLOW)],
+)
 def test_a_disk_that_fills_up_in_between(name: str, n: int, base: Path, tmp_path: Path) -> None:
     assert check(name, base, tmp_path, full_from(n), "no space left while writing")

@@ -65,7 +65,7 @@ def check(name: str, lacks: str, base: Path, folder: Path) -> None:
     assert found or not expected or (lacks == "rename" and name in RENAMES_NOTHING), ended.err
 
 
-@pytest.mark.parametrize("name", ["csv", "notes", "label", "import", "merge"])
+@pytest.mark.parametrize("name", ["csv", "notes", "label"])
 def test_the_work_goes_on_and_says_what_is_not_guarded(name: str, base: Path, tmp_path: Path) -> None:
     check(name, "all", base, tmp_path / "here")
 

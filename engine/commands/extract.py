@@ -131,6 +131,7 @@ def _info(subject: Subject, site: Site, settings: ExtractSettings) -> ShardInfo:
         seed=settings.seed,
         excluded=subject.encoding.excluded,
         held_out=settings.held_out,
+        weights=settings.weights,
         contexts_per_shard=whole_forwards(SHARD_BYTES // (width * site.d_in * context), context),
         n_contexts=subject.stream("train", epochs=None).skip_tokens(settings.tokens, counted=True),
     )

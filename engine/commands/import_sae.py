@@ -33,6 +33,7 @@ from store.run.ordinary import save_limits
 from store.run.spec import SaeSpec
 from store.run.weights import SaeWeights, save_sae
 from store.settings.import_sae import ImportSettings
+from store.settings.subject import FULL
 from store.settings.train import MAX_NORM, TrainSettings
 
 COMMAND = "import"
@@ -192,6 +193,7 @@ def _opened(foreign: Foreign, asked: ImportSettings, progress: Progress) -> Subj
         k=foreign.k,
         device=asked.device or "auto",
         dtype=asked.dtype or "auto",
+        weights=asked.weights or FULL,
     )
     corpus = open_corpus(data)
     if asked.check:
@@ -329,7 +331,7 @@ def _source(one: ReadImport) -> dict[str, Any]:
     foreign = one.foreign
     return {
         "format": foreign.format,
-        "source": foreign.source,
+        "source": str(Path(foreign.source).absolute()),
         "model": foreign.model,
         "hook": foreign.hook,
         "hook_out": foreign.hook_out,

@@ -161,6 +161,8 @@ def evaluate_again(run: RunFolder, asked: EvaluateSettings, progress: Progress) 
     if not has_held_out(subject.corpus, settings.held_out):
         progress.say("the corpus has fewer than 20 texts, so none were held out: this is its training text")
     strange = changed(run, subject.provenance())
+    if subject.settings.weights != settings.weights:
+        strange = f"{subject.lm.name} in {subject.settings.weights} weights"
     if strange:
         progress.say(f"{strange} is not what the run was trained with, so run.json keeps its figures")
     if strange or not os.access(run.path, os.W_OK):

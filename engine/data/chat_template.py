@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.corpus.conversations import Turn
+from engine.model.config_file import no_template
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 
@@ -59,7 +60,7 @@ def chat_text(tokenizer: Any, name: str, turns: Sequence[Turn], *, answer: bool 
         MonosemError: there is no template, it does not take these turns, or it changes one depending on another.
     """
     if not getattr(tokenizer, "chat_template", None):
-        raise MonosemError(f"the tokenizer of {name} has no chat template", "Use a model that was tuned for chats.")
+        raise no_template(name)
 
     template = tokenizer.get_chat_template()
 

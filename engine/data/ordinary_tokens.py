@@ -16,10 +16,11 @@ Shapes: N tokens, D width of a row, all sites beside each other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +43,8 @@ TINY = 1e-30
 """Least variance to divide by."""
 OUTLIERS = "outliers"
 """Name of their number in the position of a source."""
+KEPT_ROWS, KEPT_BLOCKS = 256, 3
+"""Most outliers of a block that are kept, and blocks that keep theirs: one in use, one computed ahead, one to spare."""
 Places = Mapping[str, slice]
 """The columns of each site by its name."""
 
@@ -128,6 +131,15 @@ def kept_limits(run: RunFolder) -> OrdinaryTokens | None:
     return None if limits_2D is None else OrdinaryTokens(limits_2D, places)
 
 
+class LeftOut(NamedTuple):
+    """The outliers of one block."""
+
+    rows_ND: torch.Tensor
+    """The first `KEPT_ROWS` of them."""
+    share: float
+    """Their share of the block's tokens."""
+
+
 class OrdinaryBlocks:
     """The blocks of a source without their outliers, which are measured on the first `SAMPLE_ROWS` rows."""
 
@@ -139,6 +151,8 @@ class OrdinaryBlocks:
         """Shares of the variance of the tokens that were measured; empty in a resumed training."""
         self._outliers = 0
         self._seen, self._left_out = 0, 0
+        self._kept: dict[str, LeftOut] = {}
+        """Outliers of the last blocks, by the position after each."""
 
     @property
     def d_in(self) -> int:
@@ -156,6 +170,7 @@ class OrdinaryBlocks:
             first = self._measure(pieces)
             pieces = chain(first, pieces)
         assert self.ordinary is not None
+        before, kept = (self._seen, self._left_out), [torch.empty(0, self.d_in)]
         for piece_ND in pieces:
             outlier_N = self.ordinary.outliers(piece_ND)
             n_outliers = int(outlier_N.sum())
@@ -166,7 +181,18 @@ class OrdinaryBlocks:
                     "Leave none out by `max_norm=0`, or raise it.",
                 )
             self._outliers += n_outliers
+            if n_outliers and (room := KEPT_ROWS - sum(map(len, kept))) > 0:
+                kept.append(piece_ND[outlier_N][:room].float().cpu())
             yield piece_ND[~outlier_N] if n_outliers else piece_ND
+        seen, left_out = self._seen - before[0], self._left_out - before[1]
+        self._kept[json.dumps(self.position())] = LeftOut(torch.cat(kept), left_out / max(1, seen))
+        for position in list(self._kept)[:-KEPT_BLOCKS]:
+            del self._kept[position]
+
+    def left_out(self, position: dict[str, Any]) -> LeftOut | None:
+        """Return the outliers of the block before a position; None if there are none, or they are not kept."""
+        found = self._kept.get(json.dumps(position))
+        return found if found is not None and found.share else None
 
     def _measure(self, pieces: Iterator[torch.Tensor]) -> list[torch.Tensor]:
         """Measure what is usual on the first rows, and return the pieces that were taken for it."""

@@ -146,3 +146,9 @@ def estimated_use(request: ChatRequest, text: str) -> TokenUse:
 def likely_use(requests: Sequence[ChatRequest], answer: int) -> TokenUse:
     """Return the tokens of requests that are answered in about `answer` tokens each."""
     return TokenUse(sum(one.likely_tokens for one in requests), answer * len(requests), counted=False)
+
+
+def most_use(requests: Sequence[ChatRequest]) -> TokenUse:
+    """Return the tokens of requests at most."""
+    prompt, answer = sum(one.most_prompt_tokens for one in requests), sum(one.most_tokens for one in requests)
+    return TokenUse(prompt, answer, counted=False)

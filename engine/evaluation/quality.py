@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from engine.corpus.planted.generator import PlantedCorpus
 from engine.corpus.reading_order import Split
-from engine.data.activations import Columns, finite, forward_contexts
+from engine.data.activations import Columns, captured_batches
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.cross_entropy import Measured, cross_entropies
 from engine.evaluation.figures import Evaluation
@@ -25,7 +24,6 @@ from engine.evaluation.size import Size
 from engine.evaluation.unigram import Unigram
 from engine.jobs.activation_source import laid_out
 from engine.jobs.subject import Subject
-from engine.model.hooks import capture_all
 from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 
@@ -65,11 +63,9 @@ def evaluate_all(
 
     def batches() -> Iterator[Tensor]:
         with progress.task("reconstruction", contexts, "contexts") as bar:
-            for batch in stream.batches(forward_contexts(subject.context), contexts):
-                counted_BT = torch.from_numpy(batch.counted_BT).to(subject.lm.device)
-                found = capture_all(subject.lm, places, *batch.tensors(subject.lm.device))
-                yield finite(torch.cat([acts_BTD[counted_BT] for acts_BTD in found], dim=1))
-                bar.advance(len(batch.tokens_BT))
+            for captured in captured_batches(subject.lm, places, stream, contexts, whole=False):
+                yield captured.acts_ND
+                bar.advance(len(captured.batch.tokens_BT))
 
     data = subject.corpus.spec
     sums = [Reconstruction(one.sae, of_row, one.ordinary) for one, of_row in zip(dictionaries, columns, strict=True)]

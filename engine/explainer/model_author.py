@@ -6,23 +6,15 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
-from engine.endpoint.chat import ChatRequest, TokenUse, likely_use
 from engine.endpoint.question_queue import QuestionQueue
-from engine.explainer.excerpts import ExcerptSampler, JudgedExcerpts, ShownExcerpts
-from engine.explainer.hypotheses import Hypothesis, read_hypothesis
+from engine.explainer.examination import Draft, Examination, JudgeSizes
+from engine.explainer.hypotheses import read_hypothesis
 from engine.explainer.judge_scores import JudgeScore
-from engine.explainer.judgements import (
-    Judgement,
-    TextQuestion,
-    detection_questions,
-    fuzzing_questions,
-    judgement,
-)
-from engine.explainer.prompts import explain_request
+from engine.explainer.judgements import Judgement, judgement
 from engine.explainer.verdicts import read_verdict
 from engine.runtime.progress import Task
 from store.files.errors import MonosemError
@@ -33,47 +25,8 @@ from store.query.pattern_score import PatternScore
 
 TOGETHER = 8
 """Features whose calls are under way at a time."""
-TYPICAL_SENTENCE = "Names of boats and words of the sea, mostly after an article, in stories for children."
-TYPICAL_ANSWER, TYPICAL_VERDICT = 60, 2
-"""Tokens of an explanation and of a verdict, for estimates."""
 PROMPTS = 1
 """Version of the prompts and of the way texts are drawn."""
-
-
-@dataclass(frozen=True)
-class JudgeSizes:
-    """Texts that an explanation is made from and judged on."""
-
-    firing: int = 20
-    silent: int = 10
-    """Texts of each of three kinds."""
-    fuzzed: int = 10
-    """Texts that are shown twice, with the right and with wrong marks."""
-    controls: int = 10
-    """Features that are judged by another one's explanation too."""
-    reasoning: int = 0
-    """Tokens that the model may spend before each answer."""
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class CallEstimate:
-    """The calls of a piece of work, before it is done."""
-
-    calls: int
-    use: TokenUse
-    most: tuple[ChatRequest, ...]
-    """A sample of the requests, for the largest price of each."""
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """One feature on the way to its explanation."""
-
-    feature: int
-    shown: ShownExcerpts
-    judged: JudgedExcerpts
-    hypothesis: Hypothesis | None = None
 
 
 class ModelAuthor:
@@ -89,7 +42,7 @@ class ModelAuthor:
             sizes: of the tests.
         """
         self._store, self._queue, self._scorer, self._sizes = store, queue, scorer, sizes
-        self._sampler = ExcerptSampler(store, sizes.seed)
+        self._examination = Examination(store, sizes)
 
     @property
     def key(self) -> str:
@@ -99,22 +52,6 @@ class ModelAuthor:
         said = json.dumps([PROMPTS, self._queue.endpoint.name, sizes, plan, self._store.n_tokens], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def calls(self, features: Sequence[int], among: int) -> CallEstimate:
-        """Return the calls that some features take, scaled up to `among` features."""
-        asked: list[ChatRequest] = []
-        verdicts: list[ChatRequest] = []
-        for feature in features:
-            draft = self._draft(feature)
-            asked.append(self._question(draft))
-            verdicts += [one.request for one in self._questions(draft, TYPICAL_SENTENCE, fuzzed=True)]
-            if feature in features[: self._sizes.controls] and len(features) > 1:
-                verdicts += [one.request for one in self._questions(draft, TYPICAL_SENTENCE, fuzzed=False)]
-        scale = among / max(1, len(features))
-        use = likely_use(asked, TYPICAL_ANSWER + self._sizes.reasoning)
-        use += likely_use(verdicts, TYPICAL_VERDICT + self._sizes.reasoning)
-        scaled = TokenUse(round(use.prompt * scale), round(use.answer * scale), counted=False)
-        return CallEstimate(round((len(asked) + len(verdicts)) * scale), scaled, (*asked, *verdicts))
-
     def explanations(self, features: Sequence[int], author: str, task: Task) -> Iterator[Explanation | str]:
         """Yield the explanation of each feature, or the reason why there is none.
 
@@ -123,54 +60,43 @@ class ModelAuthor:
             KeyboardInterrupt: stopped on request, as above.
         """
         for start in range(0, len(features), TOGETHER):
-            drafts = [self._draft(feature) for feature in features[start : start + TOGETHER]]
-            answers = self._queue.answers([self._question(one) for one in drafts])
-            drafts = [
-                replace(one, hypothesis=read_hypothesis(answer)) for one, answer in zip(drafts, answers, strict=True)
-            ]
-            judgements = self._judged(drafts)
-            for one, judged in zip(drafts, judgements, strict=True):
-                yield self._written(one, judged, author)
+            drafts = [self._examination.draft(feature) for feature in features[start : start + TOGETHER]]
+            firing = [one for one in drafts if not one.is_silent]
+            answers = self._queue.answers([self._examination.question(one) for one in firing])
+            made = {
+                one.feature: replace(one, hypothesis=read_hypothesis(answer))
+                for one, answer in zip(firing, answers, strict=True)
+            }
+            judgements = dict(zip(made, self._judged(list(made.values())), strict=True))
+            for one in drafts:
+                if one.is_silent:
+                    yield f"feature {one.feature}: it does not fire in the half of the documents to explain it by"
+                else:
+                    yield self._written(made[one.feature], judgements[one.feature], author)
                 task.advance(1)
 
-    def controls(self, explained: Sequence[Explanation]) -> Iterator[Explanation]:
-        """Yield some of the explanations with their control: the judge's score with another feature's explanation.
+    def controlled(self, explained: Sequence[Explanation]) -> list[tuple[Explanation, Explanation]]:
+        """Return the explanations whose features are controls, each with the one that its feature is judged by."""
+        rng = np.random.default_rng((self._sizes.seed, 5))
+        chosen = [explained[at] for at in rng.permutation(len(explained))[: self._sizes.controls].tolist()]
+        return list(zip(chosen, [*chosen[1:], chosen[0]], strict=True)) if len(chosen) > 1 else []
+
+    def controls(self, chosen: Sequence[tuple[Explanation, Explanation]]) -> Iterator[Explanation]:
+        """Yield explanations with their control: the judge's score with another feature's explanation.
 
         Raises:
             MonosemError, KeyboardInterrupt: as `explanations` does.
         """
-        rng = np.random.default_rng((self._sizes.seed, 5))
-        chosen = [explained[at] for at in rng.permutation(len(explained))[: self._sizes.controls].tolist()]
-        if len(chosen) < 2:
-            return
-        for one, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True):
-            questions = self._questions(self._draft(one.feature), other.text, fuzzed=False)
+        for one, other in chosen:
+            questions = self._examination.questions(self._examination.draft(one.feature), other.text, fuzzed=False)
             answers = self._queue.answers([question.request for question in questions])
             judged = judgement(questions, list(map(read_verdict, answers)), self._sizes.seed)
             yield replace(one, scores=replace(one.scores, control=_figure(judged.detection)))
 
-    def _draft(self, feature: int) -> _Draft:
-        shown = self._sampler.shown(feature)
-        judged = self._sampler.judged(feature, firing=self._sizes.firing, silent=self._sizes.silent, but=shown.all)
-        return _Draft(feature, shown, judged)
-
-    def _question(self, draft: _Draft) -> ChatRequest:
-        more, seed = self._sizes.reasoning, self._sizes.seed
-        return explain_request(self._store, draft.feature, draft.shown, more_tokens=more, seed=seed)
-
-    def _questions(self, draft: _Draft, sentence: str, *, fuzzed: bool) -> list[TextQuestion]:
-        more = self._sizes.reasoning
-        found = detection_questions(self._store, sentence, draft.judged, more_tokens=more)
-        if fuzzed:
-            wanted, seed = self._sizes.fuzzed, self._sizes.seed
-            found += fuzzing_questions(self._store, sentence, draft.judged, wanted, seed, more_tokens=more)
-        return found
-
-    def _judged(self, drafts: Sequence[_Draft]) -> list[Judgement | None]:
+    def _judged(self, drafts: Sequence[Draft]) -> list[Judgement | None]:
         """Ask all questions about some drafts together, and return the figures of each."""
-        questions = [
-            self._questions(one, one.hypothesis.sentence, fuzzed=True) if one.hypothesis else [] for one in drafts
-        ]
+        asked = self._examination.questions
+        questions = [asked(one, one.hypothesis.sentence, fuzzed=True) if one.hypothesis else [] for one in drafts]
         answers = iter(self._queue.answers([question.request for some in questions for question in some]))
         verdicts = [[read_verdict(next(answers)) for _ in some] for some in questions]
         return [
@@ -178,7 +104,7 @@ class ModelAuthor:
             for some, said in zip(questions, verdicts, strict=True)
         ]
 
-    def _written(self, draft: _Draft, judged: Judgement | None, author: str) -> Explanation | str:
+    def _written(self, draft: Draft, judged: Judgement | None, author: str) -> Explanation | str:
         hypothesis = draft.hypothesis
         if hypothesis is None:
             return f"feature {draft.feature}: the answer is no explanation"
@@ -204,7 +130,7 @@ class ModelAuthor:
         )
 
 
-def _made_from(draft: _Draft, judged: Judgement | None, remark: str) -> str:
+def _made_from(draft: Draft, judged: Judgement | None, remark: str) -> str:
     said = [f"made from {len(draft.shown.all)} texts"]
     if judged is not None and judged.asked:
         measure = "AUROC" if judged.is_graded else "balanced accuracy"

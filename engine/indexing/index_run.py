@@ -25,7 +25,7 @@ from engine.jobs.subject import Subject
 from engine.jobs.trained_run import check_width
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.model.token_bytes import numbered_vocabulary, token_bytes
+from engine.model.vocabulary import vocabulary_of
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
@@ -38,7 +38,6 @@ from store.index.segment import (
     write_common,
 )
 from store.index.segment_writer import checked_memory
-from store.index.vocabulary import Vocabulary
 from store.run.folder import RunFolder
 from store.run.ordinary import save_limits
 from store.run.weights import load_sae, sae_digest
@@ -76,7 +75,7 @@ def build_index(
     if not has_begun_index(run, plan):
         exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
         columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
-        write_common(run.index, plan, _vocabulary(subject.lm), weights, columns)
+        write_common(run.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
     del weights
     ordinary = _ordinary_tokens(run, subject)
 
@@ -141,13 +140,6 @@ def planned_index(run: RunFolder, subject: Subject, stream: ContextStream, token
         n_contexts=stream.look_ahead(tokens),
         model_digest=subject.lm.digest,
     )
-
-
-def _vocabulary(lm: LanguageModel) -> Vocabulary:
-    lm.read_tokenizer()
-    if lm.tokenizer is None:
-        return Vocabulary.from_tokens(numbered_vocabulary(lm.vocab_size))
-    return Vocabulary.from_tokens(token_bytes(lm.tokenizer))
 
 
 def _columns(lm: LanguageModel, target: Site, sae: Sae, progress: Progress) -> StaticColumns:

@@ -24,6 +24,7 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance, RunFolder
 from store.run.shards import ShardInfo, ShardReader
 from store.run.spec import SaeSpec
+from store.settings.subject import FULL
 from store.settings.train import TrainSettings
 
 SHARED = (
@@ -109,7 +110,8 @@ def _of_shards(asked: TrainSettings, activations: str) -> TrainSettings:
         raise MonosemError(
             f"{activations} holds one site, and a transcoder needs two at once", "Train it from `model`."
         )
-    same = {name: getattr(info, name) for name in ("model", "data", "layer", "site", "context", "packing", "held_out")}
+    kept = "model", "data", "layer", "site", "context", "packing", "held_out", "weights"
+    same = {name: getattr(info, name) for name in kept}
     for name in asked.given:
         value = getattr(asked, name)
         if name not in ("model", "data") and same.get(name, value) != value:
@@ -175,7 +177,8 @@ def _shard_source(wanted: Sequence[TrainSettings], progress: Progress) -> Source
         made = replace(
             made_on(device_of(known)), model=known.model, corpus=known.data, seed=known.seed, dtype=known.dtype
         )
-        provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest)
+        weights = "" if info.weights == FULL else info.weights
+        provenance = replace(made, model_digest=info.model_digest, corpus_digest=info.corpus_digest, weights=weights)
         readers.append(Reader(Columns(slice(None)), _complete(spec, known), known, provenance))
     shards = ShardBlocks(reader, _contexts_at_once(readers, info.context))
     blocks = OrdinaryBlocks(shards, {readers[0].spec.place(): slice(None)}, wanted[0].max_norm)

@@ -9,17 +9,18 @@ from itertools import product
 from pathlib import Path
 
 from engine.model.config_file import config_file
+from engine.model.extra_packages import check_placing
 from store.files.errors import MonosemError
 from store.run.folder import RunFolder
-from store.settings.subject import OLD_AUTO, ReopenSettings, SubjectSettings
+from store.settings.subject import DEVICE_HINT, OLD_AUTO, SPREAD, ReopenSettings, SubjectSettings
 from store.settings.train import TrainGrid, TrainSettings
 
-DEVICES, DTYPES = ("auto", "cpu", "mps", "cuda"), ("auto", "float32", "bfloat16", "float16")
+DEVICES, DTYPES = ("auto", "cpu", "mps", "cuda", SPREAD), ("auto", "float32", "bfloat16", "float16")
 PLACES = ("site", "layer", "site_out", "layer_out")
 
 
 def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bool = False) -> None:
-    """Refuse a device, dtype, model, site, layer or context that cannot be.
+    """Refuse a device, dtype, weights, model, site, layer or context that cannot be.
 
     `chat` needs a chat template; a plan needs no tokenizer.
 
@@ -29,7 +30,8 @@ def check_subject(settings: SubjectSettings, *, chat: bool = False, for_plan: bo
     if settings.dtype not in (*DTYPES, OLD_AUTO):
         raise MonosemError(f"no dtype is called {settings.dtype!r}", f"Use {', '.join(DTYPES)}.")
     if settings.device.partition(":")[0] not in DEVICES:
-        raise MonosemError(f"no device is called {settings.device!r}", "Use auto, cpu, cuda, cuda:1 or mps.")
+        raise MonosemError(f"no device is called {settings.device!r}", DEVICE_HINT)
+    check_placing(settings.weights, settings.device)
     model = config_file(settings.model, needs_weights=not for_plan)
     if model is None:
         return
@@ -55,6 +57,6 @@ def check_again(run: RunFolder, asked: ReopenSettings, *, chat: bool = False, fo
     settings = run.settings("train", TrainSettings) if run.exists() else None
     if settings is None or (settings.activations and Path(settings.activations).suffix):
         return
-    given = {name: value for name in ("device", "dtype") if (value := getattr(asked, name)) is not None}
+    given = {name: value for name in ("device", "dtype", "weights") if (value := getattr(asked, name)) is not None}
     model = asked.model or (str(run.path) if run.model.is_dir() else settings.model)
     check_subject(settings.changed(**given, model=model), chat=chat, for_plan=for_plan)

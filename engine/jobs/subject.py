@@ -16,6 +16,7 @@ from engine.data.contexts import ContextSettings, ContextStream
 from engine.data.text_encoder import Encoding
 from engine.model.hooks import runs_before
 from engine.model.language_model import LanguageModel, describe_model
+from engine.model.placement import Placement
 from engine.model.sites import SITES, Site, resolve_site
 from engine.runtime.devices import dtype_name, made_on, pick_device
 from engine.runtime.progress import Progress
@@ -23,7 +24,7 @@ from store.files.errors import MonosemError
 from store.run.folder import Provenance
 from store.run.spec import SaeSpec
 from store.settings.setting import Settings
-from store.settings.subject import SubjectSettings
+from store.settings.subject import FULL, SPREAD, SubjectSettings
 
 S = TypeVar("S", bound=Settings)
 DEFAULT_CONTEXT = 256
@@ -75,7 +76,10 @@ class Subject:
 def model_provenance(lm: LanguageModel) -> Provenance:
     """Return the provenance of work with a model, without a text."""
     made, dtype = made_on(lm.device), dtype_name(lm.network.dtype)
-    return replace(made, model=lm.name, model_revision=lm.revision, model_digest=lm.digest, dtype=dtype)
+    weights = "" if lm.weights == FULL else lm.weights
+    return replace(
+        made, model=lm.name, model_revision=lm.revision, model_digest=lm.digest, dtype=dtype, weights=weights
+    )
 
 
 def spec_of(model: str, encoding: Encoding, site: Site, target: Site | None = None) -> SaeSpec:
@@ -180,7 +184,16 @@ def open_subject(settings: SubjectSettings, progress: Progress, *, for_plan: boo
 def open_model(settings: SubjectSettings, progress: Progress, *, for_plan: bool = False) -> LanguageModel:
     """Describe the language model, without its weights and tokenizer; a plan needs neither."""
     device = pick_device(settings.device)
-    return describe_model(settings.model, device=device, dtype=settings.dtype, progress=progress, for_plan=for_plan)
+    placement = Placement() if settings.device == SPREAD else None
+    return describe_model(
+        settings.model,
+        device=device,
+        dtype=settings.dtype,
+        weights=settings.weights,
+        placement=placement,
+        progress=progress,
+        for_plan=for_plan,
+    )
 
 
 def device_of(settings: SubjectSettings) -> torch.device:

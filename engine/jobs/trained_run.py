@@ -17,7 +17,7 @@ from store.settings.subject import OLD_AUTO, ReopenSettings, SubjectSettings
 from store.settings.train import TrainSettings
 
 S = TypeVar("S", bound=SubjectSettings)
-CHANGEABLE = ("model", "data", "device", "dtype")
+CHANGEABLE = ("model", "data", "device", "dtype", "weights")
 """Settings that may change when a trained run is opened again."""
 
 

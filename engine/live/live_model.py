@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from engine.jobs.subject import context_of, encoding_of, open_model, site_of, ta
 from engine.jobs.trained_run import check_width, is_of_array, need_sae, settings_again
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
-from engine.model.token_bytes import token_bytes
+from engine.model.vocabulary import vocabulary_of
 from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
@@ -41,11 +42,13 @@ class LiveModel:
     """Tokens per context, as in the training."""
     max_F: NDArray[np.float32] | None = None
     """Each feature's maximum over the index; None where there is no index."""
+    kept: Path = Path()
+    """The run's vocabulary.h5, if it has one."""
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The bytes of every token."""
-        return Vocabulary.from_tokens(token_bytes(self.encoding.tokenizer))
+        return vocabulary_of(self.lm, self.kept)
 
     @property
     def d_sae(self) -> int:
@@ -89,7 +92,7 @@ def open_live(run: RunFolder, asked: ReopenSettings, progress: Progress) -> Live
     check_width(weights, source, target, lm)
     context, encoding = context_of(settings, lm), encoding_of(lm)
     sae = from_weights(weights, lm.device)
-    return LiveModel(lm.load(), encoding, sae, source, target, context, _maxima(run))
+    return LiveModel(lm.load(), encoding, sae, source, target, context, _maxima(run), run.vocabulary)
 
 
 def _maxima(run: RunFolder) -> NDArray[np.float32] | None:

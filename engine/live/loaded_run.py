@@ -23,8 +23,8 @@ class LoadedRun:
 
     live: LiveModel
     run: Path
-    given: tuple[str | None, str | None, str | None]
-    """Model, device and dtype; None where the request named none."""
+    given: ReopenSettings
+    """The request's."""
     stamps: tuple[tuple[int, ...], ...]
     """Modification time (ns) and size of sae.h5 and features.h5 when they were read; None for a missing file."""
 
@@ -36,20 +36,23 @@ class LoadedRun:
             MonosemError: it cannot be loaded.
         """
         run = RunFolder(Path(request.run))
-        stamps, given = _stamps(run), (request.model, request.device, request.dtype)
-        wanted = ReopenSettings(model=request.model, device=request.device, dtype=request.dtype)
+        stamps, wanted = _stamps(run), _asked(request)
         check_again(run, wanted)
         from engine.live.live_model import open_live
 
         live = open_live(run, wanted, progress)
-        return cls(live, run.path.resolve(), given, stamps)
+        return cls(live, run.path.resolve(), wanted, stamps)
 
     def meets(self, request: wire.Load) -> bool:
         """Return whether this run satisfies the request and its files have not changed."""
         run = RunFolder(Path(request.run))
-        asked = (request.model, request.device, request.dtype)
-        same = all(wanted in (None, has) for wanted, has in zip(asked, self.given, strict=True))
+        asked = _asked(request)
+        same = all(getattr(asked, name) == getattr(self.given, name) for name in asked.given)
         return same and run.path.resolve() == self.run and _stamps(run) == self.stamps
+
+
+def _asked(request: wire.Load) -> ReopenSettings:
+    return ReopenSettings(model=request.model, device=request.device, dtype=request.dtype, weights=request.weights)
 
 
 def _stamps(run: RunFolder) -> tuple[tuple[int, ...], ...]:

@@ -82,7 +82,8 @@ class Memory:
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows in this order; a row may be repeated."""
-        at = torch.tensor(rows, device=self._lm.device)
+        # Layers on several devices take indices from the processor.
+        at = torch.tensor(rows, device=None if self._lm.placement else self._lm.device)
         if self.croppable:
             self._held.batch_select_indices(at)
         elif isinstance(self._held, Cache):
@@ -99,7 +100,7 @@ class Memory:
 def _rows_of(held: Any, at: Tensor) -> Any:
     """Return the rows of tensors in lists, dictionaries and objects; the latter are changed."""
     if isinstance(held, Tensor):
-        return held.index_select(0, at) if held.ndim else held
+        return held.index_select(0, at.to(held.device)) if held.ndim else held
     if isinstance(held, list | tuple):
         return type(held)(_rows_of(one, at) for one in held)
     if isinstance(held, dict):

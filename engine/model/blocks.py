@@ -19,6 +19,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from engine.model.language_model import LanguageModel
+from engine.model.placement import at_hand
+from engine.model.quantisation import plain
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError
 
@@ -104,7 +106,8 @@ def hidden_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | N
 
 def matrix_in_out(module: nn.Module) -> torch.Tensor:
     """Return a linear layer's weight as [d_in, d_out]: the layout of GPT-2's Conv1D; nn.Linear is transposed."""
-    weight = module.get_parameter("weight")
+    with at_hand(module):
+        weight = plain(module.get_parameter("weight"))
     return weight.T if isinstance(module, nn.Linear) else weight
 
 
@@ -152,7 +155,7 @@ def few_tokens(lm: LanguageModel) -> torch.Tensor:
     special = {str(config[name]) for name in config if name.endswith(("_token_id", "_token_index"))}
     wanted, step = N_CONTEXTS * N_TOKENS, max(1, lm.vocab_size // (N_CONTEXTS * N_TOKENS + 1))
     found = [token for token in range(step, lm.vocab_size, step) if str(token) not in special][:wanted]
-    return torch.tensor(found + [0] * (wanted - len(found)), device=lm.network.device).view(N_CONTEXTS, N_TOKENS)
+    return torch.tensor(found + [0] * (wanted - len(found)), device=lm.input_device).view(N_CONTEXTS, N_TOKENS)
 
 
 def run_few_tokens(lm: LanguageModel) -> None:

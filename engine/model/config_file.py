@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,15 @@ class ConfigFile:
                 f"{self.name} has no tokenizer, so it cannot read text", "Put tokenizer.json into its folder."
             )
         if chat and not self.has_template:
-            raise MonosemError(
-                f"the tokenizer of {self.name} has no chat template",
-                "Leave `chat=True` out: the prompt is taken as it is.",
-            )
+            raise no_template(self.name)
+
+
+def no_template(name: str) -> MonosemError:
+    """Return why a model reads no chats."""
+    return MonosemError(
+        f"the tokenizer of {name} has no chat template",
+        "Use a model that was tuned for chats, or plain text, without `chat=True`.",
+    )
 
 
 def config_file(name: str, *, needs_weights: bool = True) -> ConfigFile | None:
@@ -67,7 +73,9 @@ def config_file(name: str, *, needs_weights: bool = True) -> ConfigFile | None:
     config = _json(files.folder / "config.json")
     inner = config.get("text_config", config)
     inner = inner if isinstance(inner, dict) else config
-    return ConfigFile(name, _number(inner, LAYERS), _number(inner, CONTEXT), files.has_tokenizer, _template(files))
+    return ConfigFile(
+        name, first_number(inner, LAYERS), first_number(inner, CONTEXT), files.has_tokenizer, _template(files)
+    )
 
 
 def _template(files: ModelFiles) -> bool:
@@ -75,7 +83,8 @@ def _template(files: ModelFiles) -> bool:
     return named or bool(_json(files.folder / "tokenizer_config.json").get("chat_template"))
 
 
-def _number(config: dict[str, Any], names: tuple[str, ...]) -> int | None:
+def first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """Return the first positive whole number that a configuration has under one of the names."""
     found = (config.get(name) for name in names)
     return next((value for value in found if isinstance(value, int) and value > 0), None)
 

@@ -55,7 +55,7 @@ class Head:
             return logits(self._lm, tokens_BT, mask_BT)
         output = stopped_at(self._lm, self._body, tokens_BT, mask_BT)
         found: Tensor = output if isinstance(output, Tensor) else output[0]
-        return found
+        return found.to(self._lm.device)
 
     @torch.no_grad()
     def logits(self, hidden_ND: Tensor) -> Tensor:

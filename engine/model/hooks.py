@@ -71,7 +71,7 @@ def _captured(
         try:
             _forward(lm, tokens_BT, mask_BT)
         except Reached:
-            return [found[number] for number in range(len(sites))]
+            return [found[number].to(lm.device) for number in range(len(sites))]
     missed = next(site.module for number, site in enumerate(sites) if number not in found)
     raise RuntimeError(f"{missed} did not run, though resolve_site saw it run")
 
@@ -105,10 +105,10 @@ def replaced(lm: LanguageModel, site: Site, fn: Replace) -> Iterator[None]:
 
     def see(acts_BTD: torch.Tensor) -> torch.Tensor:
         # fn may keep what it gets: a copy, because the stream is overwritten.
-        changed = fn(acts_BTD.clone() if site.is_stream else acts_BTD)
+        changed = fn(acts_BTD.to(lm.device, copy=site.is_stream))
         if changed.shape != acts_BTD.shape:
             raise ValueError(f"{site.name} is {list(acts_BTD.shape)}, its replacement {list(changed.shape)}")
-        return changed.to(acts_BTD.dtype)
+        return changed.to(acts_BTD)
 
     with _attach(lm, site, see):
         yield
@@ -131,7 +131,7 @@ def rerouted(
     seen: list[torch.Tensor] = []
 
     def see(acts_BTD: torch.Tensor) -> None:
-        seen[:] = [acts_BTD]
+        seen[:] = [acts_BTD.to(lm.device)]
 
     with _attach(lm, source, see), replaced(lm, target, lambda acts_BTO: fn(seen[0], acts_BTO)):
         yield
@@ -145,7 +145,7 @@ def runs_before(lm: LanguageModel, first: Site, second: Site) -> bool:
         with ExitStack() as hooks:
             for site in (second, first):
                 hooks.enter_context(_attach(lm, site, lambda _, site=site: reached.append(site)))  # type: ignore[misc]
-            _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.network.device), None)
+            _forward(lm, torch.zeros(1, 2, dtype=torch.long, device=lm.input_device), None)
         return reached
 
     reached = rehearsed(lm, order)
@@ -161,9 +161,9 @@ def logits(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | N
 @torch.no_grad()
 def _forward(lm: LanguageModel, tokens_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> Any:
     # no_grad rather than inference_mode: trainers differentiate functions of these activations.
-    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.network.device), "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": tokens_BT.to(lm.input_device), "use_cache": False}
     if mask_BT is not None:
-        mask_BT = mask_BT.to(lm.network.device)
+        mask_BT = mask_BT.to(lm.input_device)
         inputs["attention_mask"] = mask_BT.long()
         if not mask_BT[:, 0].all():  # padding on the left: the first real token is still at position 0
             inputs["position_ids"] = (mask_BT.long().cumsum(1) - 1).clamp(min=0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,8 +17,12 @@ import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.model.config_file import CONTEXT, first_number
 from engine.model.configuration import read_config, shell
+from engine.model.extra_packages import check_placing
 from engine.model.model_files import SHORT_NAMES, ModelFiles, find_model
+from engine.model.placement import Placement, at_hand
+from engine.model.quantisation import check_kernels, quantise
 from engine.model.token_ids import check_token_ids
 from engine.model.weights import Cut, check_room, cut_after, is_tied, load_network, stored_unembedding
 from engine.runtime.devices import dtype_name, dtype_remark, pick_dtype
@@ -25,6 +30,7 @@ from engine.runtime.free_memory import gigabytes
 from engine.runtime.hub import one_line
 from engine.runtime.progress import Progress, Silent, sha256_of
 from store.files.errors import MonosemError
+from store.settings.subject import FULL, SPREAD, Weights
 
 T = TypeVar("T")
 LARGE = 10**8
@@ -66,6 +72,10 @@ class LanguageModel:
     """None for a network made otherwise."""
     loaded: Cut | bool = True
     """Whether the weights are loaded, or up to where."""
+    weights: Weights = FULL
+    """The precision of the matrices of its blocks."""
+    placement: Placement | None = None
+    """Where its parts lie, if on more than `device`, which has its inputs and results."""
 
     def load(self, upto: Sequence[str] = ()) -> LanguageModel:
         """Load the weights of the blocks up to the last of these modules, or all, and return the model itself.
@@ -79,16 +89,19 @@ class LanguageModel:
         if self.origin is None or self.loaded is True:
             return self
         files, config, whole, progress = self.origin
+        check_placing(self.weights, SPREAD if self.placement else "")
         if not (size := self.missing(upto)):
             return self
-        check_room(self.name, size, self.device)
+        check_room(self.name, size, None if self.placement else self.device)
         cut = cut_after(whole, upto)
         if size >= LARGE:
             part = f", {cut.kept} of {self.n_layers} layers" if cut else ""
             progress.say(f"loading {self.name}: {gigabytes(size)}{part}")
         self.network, self.loaded = whole, False  # a part of the weights is not held twice
         with _silence():
-            self.network = load_network(files, config, whole.dtype, self.device, cut)
+            self.network = load_network(files, config, whole.dtype, self.device, cut, self.placement)
+            if self.weights != FULL:
+                quantise(self.network, self.weights, self.device, progress)
         self.loaded = cut or True
         return self
 
@@ -126,6 +139,11 @@ class LanguageModel:
         """The network with all its blocks, whose weights may not be loaded."""
         return self.network if self.origin is None else self.origin.shell
 
+    @property
+    def input_device(self) -> torch.device:
+        """Where its tokens go: its device, or the meta device before there are weights."""
+        return self.network.device if self.loaded is False or self.placement is None else self.device
+
     def unembedding(self) -> torch.Tensor:
         """Return the matrix that turns the stream into logits [V, d_model], which is loaded alone if it is not yet."""
         weight_VM = getattr(self.network.get_output_embeddings(), "weight", None)
@@ -135,7 +153,10 @@ class LanguageModel:
             if weight_VM is None or weight_VM.shape != whole.get_output_embeddings().weight.shape:
                 weight_VM = self.load().network.get_output_embeddings().weight
         assert isinstance(weight_VM, torch.Tensor)
-        return weight_VM.detach().to(self.device, self.network.dtype)
+        with at_hand(self.network.get_output_embeddings()):
+            if weight_VM.is_meta:
+                weight_VM = self.network.get_output_embeddings().weight
+            return weight_VM.detach().to(self.device, self.network.dtype)
 
     @cached_property
     def digest(self) -> str:
@@ -148,6 +169,16 @@ class LanguageModel:
         size = sum(path.stat().st_size for path in self.weight_files)
         shown = Silent() if self.origin is None else self.origin.progress
         return sha256_of(self._weight_blocks(), size, "reading the weights for their digest", shown)
+
+    @cached_property
+    def tokenizer_digest(self) -> str:
+        """SHA-256 over the tokenizer's files and the version of transformers, which reads them; empty without files."""
+        if self.origin is None or not self.origin.files.tokenizer_files:
+            return ""
+        digest = sha256(transformers.__version__.encode())
+        for path in self.origin.files.tokenizer_files:
+            digest.update(f"\0{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+        return digest.hexdigest()
 
     def _weight_blocks(self) -> Iterator[bytes]:
         for path in sorted(self.weight_files, key=lambda file: file.name):
@@ -178,11 +209,7 @@ class LanguageModel:
     @property
     def max_context(self) -> int | None:
         """The longest context of the model in tokens; None if its configuration does not give it."""
-        for key in ("max_position_embeddings", "n_positions"):
-            limit = getattr(self.text_config, key, None)
-            if isinstance(limit, int) and limit > 0:
-                return limit
-        return None
+        return first_number({name: getattr(self.text_config, name, None) for name in CONTEXT}, CONTEXT)
 
     @property
     def bos_id(self) -> int | None:
@@ -215,7 +242,14 @@ def load_model(
 
 
 def describe_model(
-    name: str, *, device: torch.device, dtype: str, progress: Progress | None = None, for_plan: bool = False
+    name: str,
+    *,
+    device: torch.device,
+    dtype: str,
+    weights: Weights = FULL,
+    placement: Placement | None = None,
+    progress: Progress | None = None,
+    for_plan: bool = False,
 ) -> LanguageModel:
     """Find a model in a folder, a run, under a short name or a hub id, and describe it without reading its weights.
 
@@ -226,6 +260,8 @@ def describe_model(
         name: the model's.
         device: where it will run.
         dtype: type to compute in; `auto` picks one by the weights and the device, and reports another than theirs.
+        weights: precision of the matrices of its blocks.
+        placement: where its parts lie, if on more than `device`.
         progress: receives reports, also of loading.
         for_plan: its weights need not be here, and are not digested.
 
@@ -233,6 +269,7 @@ def describe_model(
         MonosemError: there is no such model, or it is unusable.
     """
     progress = progress or Silent()
+    check_kernels(weights, device)
     with _silence():
         files = find_model(name, progress, needs_weights=not for_plan)
         config = read_config(files)
@@ -245,8 +282,19 @@ def describe_model(
         progress.say(
             f"the weights of {name} are not here: its speed is estimated from config.json and a matrix product"
         )
-    origin, weights = Origin(files, config, network, progress), () if for_plan else files.weights
-    return LanguageModel(name, network, None, device, files.revision, weights, origin, loaded=False)
+    origin, found = Origin(files, config, network, progress), () if for_plan else files.weights
+    return LanguageModel(
+        name,
+        network,
+        None,
+        device,
+        files.revision,
+        found,
+        origin,
+        loaded=False,
+        weights=weights,
+        placement=placement,
+    )
 
 
 def rehearsed(lm: LanguageModel, run: Callable[[], T], upto: Sequence[str] = ()) -> T:
@@ -267,7 +315,7 @@ def rehearsed(lm: LanguageModel, run: Callable[[], T], upto: Sequence[str] = ())
 def _silence() -> Iterator[None]:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    for name in ("huggingface_hub", "torchao", "torch.utils._pytree"):
+    for name in ("huggingface_hub", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

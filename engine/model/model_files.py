@@ -6,6 +6,7 @@ weights are neither fetched nor opened.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from engine.runtime.hub import HubFiles, one_line
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
-from store.files.regular_file import read_whole
+from store.files.regular_file import open_regular, read_whole
 from store.files.typed_json import decode, parse
 from store.run.folder import RunFolder
 
@@ -64,6 +65,12 @@ class ModelFiles:
     def source(self) -> dict[str, str]:
         """Arguments by which transformers reads a GGUF file; empty for a folder of safetensors."""
         return {"gguf_file": self.weights[0].name} if self.weights and self.weights[0].suffix == GGUF else {}
+
+    @property
+    def tokenizer_files(self) -> list[Path]:
+        """The files that describe its tokenizer, in order of name; none of a GGUF file, which has it in its header."""
+        names = () if self.source else ("*token*.json", *_TOKENIZER_FILES)
+        return sorted({path for name in names for path in self.folder.glob(name) if path.is_file()})
 
     @cached_property
     def tensors(self) -> dict[str, TensorShape]:
@@ -149,10 +156,10 @@ def _local_folder(name: str) -> Path | None:
         raise MonosemError("the model's name is empty", f"Use {_NAMES}.")
     path = Path(name).expanduser()
     if (path / "config.json").is_file() or _gguf_in(path) is not None:
-        return path
+        return _without_links(path)
     run = RunFolder(path)
     if (run.model / "config.json").is_file():
-        return run.model
+        return _without_links(run.model)
     if name in SHORT_NAMES:
         return None
     if run.exists():
@@ -168,6 +175,19 @@ def _local_folder(name: str) -> Path | None:
             f"{name} is a file", "Give the folder that holds config.json and model.safetensors, or a .gguf file."
         )
     return None
+
+
+def _without_links(path: Path) -> Path:
+    """Return the place of a model; refuse links out of it if it is in a run, which may come from a stranger.
+
+    Other folders may hold links, as the hub's cache does.
+    """
+    folder = path if path.is_dir() else path.parent
+    if any(RunFolder(place).exists() for place in (folder, folder.parent)):
+        for file in folder.iterdir():
+            if file.is_symlink():
+                os.close(open_regular(file))
+    return path
 
 
 def _gguf_in(path: Path) -> Path | None:

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from engine.model.blocks import Reached, blocks_path, hidden_in, run_few_tokens, same_memory, tensor_in
 from engine.model.language_model import LanguageModel
+from engine.model.placement import at_hand, bare
 from store.files.errors import MonosemError
 
 TRIED = 4
@@ -47,7 +48,8 @@ class Norm:
 def norm_at(lm: LanguageModel, path: str, width: int) -> Norm | None:
     """Return what a module does if it is a norm of vectors of this width, else None."""
     module = lm.network.get_submodule(path)
-    exact = deepcopy(module).float()
+    with at_hand(module):
+        exact = bare(deepcopy(module)).to(lm.device, torch.float32)
     generator = torch.Generator().manual_seed(0)
     x_NM = torch.randn(1, TRIED, width, generator=generator).to(lm.device)
     try:
@@ -57,10 +59,10 @@ def norm_at(lm: LanguageModel, path: str, width: int) -> Norm | None:
         return None
     if out_NM.shape != x_NM.shape:
         return None
-    weight_M, bias_M = (getattr(module, name, None) for name in ("weight", "bias"))
+    weight_M, bias_M = (getattr(exact, name, None) for name in ("weight", "bias"))
     if bias_M is not None:
-        out_NM = out_NM - bias_M.detach().float()
-    weight_M = torch.ones(width, device=lm.device) if weight_M is None else weight_M.detach().float()
+        out_NM = out_NM - bias_M.detach()
+    weight_M = torch.ones(width, device=lm.device) if weight_M is None else weight_M.detach()
     for multiplier_M in (weight_M, weight_M + 1):
         for centred in (False, True):
             norm = Norm(multiplier_M, centred)

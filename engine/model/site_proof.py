@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from engine.model.blocks import Block, Reached, hidden_in, matrix_in_out, run_few_tokens, tensor_in
 from engine.model.language_model import LanguageModel
+from engine.model.placement import at_hand
 
 TOLERANCE = 1e-4
 """Largest difference of the two sides of a sum, as a share of the stream's norm."""
@@ -142,9 +143,10 @@ def _is_product(lm: LanguageModel, block: Block, seen: dict[str, Tensor]) -> boo
     module = lm.network.get_submodule(block.places["mlp_act"].module)
     if type(module.weight) is not nn.Parameter:  # of integers: what the module computes is its own affair
         return True
-    out_NM = seen["mlp_act"].float() @ matrix_in_out(module).float().cpu()
-    if module.bias is not None:
-        out_NM += module.bias.float().cpu()
+    with at_hand(module):
+        out_NM = seen["mlp_act"].float() @ matrix_in_out(module).float().cpu()
+        if module.bias is not None:
+            out_NM += module.bias.float().cpu()
     norm_N = seen["matrix"].float().norm(dim=1)
     allowed = PRODUCT.get(seen["matrix"].dtype, HALF)
     return bool(((out_NM - seen["matrix"].float()).norm(dim=1) <= allowed * norm_N).all())

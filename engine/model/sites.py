@@ -161,7 +161,7 @@ def _raw_site(lm: LanguageModel, site: str, path: str, side: Side) -> Site:
     def run() -> list[torch.Tensor | None]:
         seen: list[torch.Tensor | None] = []
         with attach(lm, raw, seen.append), torch.no_grad():
-            lm.network(input_ids=torch.zeros(2, 3, dtype=torch.long, device=lm.network.device), use_cache=False)
+            lm.network(input_ids=torch.zeros(2, 3, dtype=torch.long, device=lm.input_device), use_cache=False)
         return seen
 
     seen = rehearsed(lm, run)

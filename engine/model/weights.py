@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from engine.model.gguf_file import gguf_arguments
 from engine.model.model_files import ModelFiles
 from engine.model.narrow_heads import widen_heads
+from engine.model.placement import Placement, all_free_memory
 from engine.runtime.free_memory import free_memory, gigabytes
 from engine.runtime.hub import one_line
 from store.files.errors import MonosemError, WorkFailed
@@ -81,9 +82,14 @@ def is_tied(network: PreTrainedModel) -> bool:
 
 
 def load_network(
-    files: ModelFiles, config: PreTrainedConfig, dtype: torch.dtype, device: torch.device, cut: Cut | None
+    files: ModelFiles,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    device: torch.device,
+    cut: Cut | None,
+    placement: Placement | None = None,
 ) -> PreTrainedModel:
-    """Return a network with its weights, frozen and in evaluation mode, on a device.
+    """Return a network with its weights, frozen and in evaluation mode, on a device or placed on several.
 
     Raises:
         MonosemError: the weights are unusable, or do not fill the network.
@@ -100,12 +106,13 @@ def load_network(
             **(gguf_arguments(files.weights[0]) if files.source else {"use_safetensors": True}),
             ignore_mismatched_sizes=True,  # so that the report names the tensor
             output_loading_info=True,
+            **(placement.arguments() if placement else {}),
         )
     except Exception as error:  # any of hundreds of architectures, with files of any origin
         raise MonosemError(f"cannot load the model in {files.folder}: {one_line(error)}") from error
     _check_loaded(files, network, info)
     try:
-        network = network.to(device)
+        network = network if placement else network.to(device)
     except torch.OutOfMemoryError as error:
         raise WorkFailed(
             f"{files.folder} does not fit into the memory of {device}",
@@ -151,14 +158,14 @@ def _check_loaded(files: ModelFiles, network: PreTrainedModel, info: dict[str, A
         )
 
 
-def check_room(name: str, needed: int, device: torch.device) -> None:
-    """Refuse a model that does not fit; weights for a GPU pass through host memory too.
+def check_room(name: str, needed: int, device: torch.device | None) -> None:
+    """Refuse a model that does not fit; weights for a GPU pass through host memory too. None for all devices together.
 
     Raises:
         MonosemError: less memory than that is free.
     """
-    on_gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-    for free, where in ((free_memory(), ""), (on_gpu, f" on {device}")):
+    on_gpu = torch.cuda.mem_get_info(device)[0] if device is not None and device.type == "cuda" else None
+    for free, where in ((free_memory() if device else all_free_memory(), ""), (on_gpu, f" on {device}")):
         if free is not None and needed > free:
             raise MonosemError(
                 f"{name} needs {gigabytes(needed)} of memory{where}, and {gigabytes(free)} are free",

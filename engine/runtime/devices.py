@@ -12,7 +12,7 @@ import torch
 
 from store.files.errors import MonosemError
 from store.run.folder import Provenance
-from store.settings.subject import OLD_AUTO
+from store.settings.subject import DEVICE_HINT, OLD_AUTO, SPREAD
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
@@ -22,15 +22,17 @@ PACKAGES = ("torch", "transformers", "tokenizers", "h5py", "numpy", "monosem")
 def pick_device(name: str) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; auto prefers cuda, then mps, then cpu.
 
+    Of a model that is `spread` over devices it is that of its inputs, as with `auto`.
+
     Raises:
         MonosemError: the name is not a device's, or this machine has no such device.
     """
-    if name == "auto":
+    if name in ("auto", SPREAD):
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", name):
-        raise MonosemError(f"no device is called {name!r}", "Use auto, cpu, cuda, cuda:1 or mps.")
+        raise MonosemError(f"no device is called {name!r}", DEVICE_HINT)
     if name == "mps" and not torch.backends.mps.is_available():
         raise MonosemError("mps was asked for, but this machine has no Apple GPU", "Use `device=auto` or cpu.")
     if name.startswith("cuda"):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from engine.data.activations import BlockShuffle, Columns, Meter
-from engine.data.ordinary_tokens import OUTLIERS, OrdinaryBlocks
+from engine.data.ordinary_tokens import OUTLIERS, LeftOut, OrdinaryBlocks
 from engine.runtime.interrupt import StopRequest, stop_request
 from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
@@ -35,6 +35,8 @@ T = TypeVar("T")
 EXPLODED = 1000
 """Ratio of the loss to the first one logged from which it has exploded."""
 CARRY, ORDINARY = "shuffle.carry", "ordinary"
+EXPLAINED, COUNTED = "explained_variance", "explained_variance_counted"
+"""Facts of the progress line: of ordinary tokens, and with outliers."""
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Member:
     failure: WorkFailed | None = None
     """Why it takes no further steps."""
     first_loss: float | None = None
+    last: TrainEvent | None = None
+    """The last log line of this process that says what is explained with outliers; None where none was left out."""
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore a checkpoint, and rewind the events to its step."""
@@ -56,10 +60,10 @@ class Member:
         self.first_loss = checkpoint.state.get("first_loss")
         EventLog(self.run.events).rewind(checkpoint.step)
 
-    def log(self, seconds: float, outliers: int) -> TrainEvent:
+    def log(self, seconds: float, outliers: int, left_out: LeftOut | None = None) -> TrainEvent:
         """Write the log line for the steps since the last one, and start a new tally.
 
-        `outliers` is the number of tokens left out so far.
+        `outliers` is the number of tokens left out so far, `left_out` those of the current block.
 
         Raises:
             WorkFailed: the loss is not finite or has exploded.
@@ -67,6 +71,9 @@ class Member:
         trainer, batch = self.trainer, self.trainer.settings.batch
         tally, trainer.tally = trainer.tally, Tally()
         rows = tally.steps * batch
+        counted = None
+        if left_out is not None:
+            counted = trainer.counted_variance(tally, left_out.share, *self.columns.of(left_out.rows_ND))
         event = TrainEvent(
             step=trainer.step_count,
             tokens=trainer.step_count * batch,
@@ -80,7 +87,9 @@ class Member:
             terms={name: float(value) / tally.steps for name, value in tally.terms.items()},
             explained_variance_standardised=trainer.standardised_variance(),
             outlier_tokens=outliers,
+            explained_variance_counted=counted,
         )
+        self.last = self.last if counted is None else event
         if not math.isfinite(event.loss):
             raise self.failed(f"the loss is {event.loss}")
         if self.first_loss is None:
@@ -173,6 +182,9 @@ class TrainLoop:
         """Outliers left out up to the end of the current block."""
         return int(self.shuffle.after.get(OUTLIERS, 0))
 
+    def _left_out(self) -> LeftOut | None:
+        return None if self.ordinary is None else self.ordinary.left_out(self.shuffle.after)
+
     @property
     def step_count(self) -> int:
         """Steps that the members have taken."""
@@ -210,10 +222,18 @@ class TrainLoop:
         )
         for member in self._going():
             EventLog(member.run.events).append(end)
-        if self.outliers:
-            part = 100 * self.outliers / (settings.tokens + self.outliers)
-            self.progress.say(f"{self.outliers} outlier tokens ({part:.2g}%) were left out of the training")
+        self._say_outliers(settings.tokens)
         self._say_shares(time.perf_counter() - here)
+
+    def _say_outliers(self, tokens: int) -> None:
+        """Say how many tokens were left out of the training, and what of them is explained."""
+        if not self.outliers:
+            return
+        part = 100 * self.outliers / (tokens + self.outliers)
+        self.progress.say(f"{self.outliers} outlier tokens ({part:.2g}%) were left out of the training")
+        if last := _facts([member.last for member in self._going() if member.last is not None]):
+            ordinary, counted = last[EXPLAINED], last[COUNTED]
+            self.progress.say(f"explained variance at the end: {ordinary:.3f} of ordinary tokens, {counted:.3f} of all")
 
     def _first_rows(self) -> torch.Tensor:
         """Return rows to initialise from. This makes the first block, which may take minutes."""
@@ -261,7 +281,8 @@ class TrainLoop:
                 member.trainer.step(*member.columns.of(rows_ND))
             step, now = self.step_count, time.perf_counter()
             if step % log_every == 0 or step == settings.steps:
-                events = [self._guarded(one, partial(one.log, now - logged, self.outliers)) for one in self._going()]
+                counts = now - logged, self.outliers, self._left_out()
+                events = [self._guarded(one, partial(one.log, *counts)) for one in self._going()]
                 bar.advance((step - shown) * settings.batch, **_facts([event for event in events if event]))
                 logged, shown = now, step
             if request.asked or clock.is_due(step):
@@ -295,11 +316,15 @@ class TrainLoop:
             forget_others(path)
 
 
-def _facts(events: Sequence[TrainEvent]) -> dict[str, float | int | str]:
-    """Return the figures of a progress line, averaged over members."""
+def _facts(events: Sequence[TrainEvent]) -> dict[str, float]:
+    """Return the figures of a progress line, averaged over members; none without events."""
+    if not events:
+        return {}
+    counted = [event.explained_variance_counted for event in events if event.explained_variance_counted is not None]
     return {
         "loss": fmean(event.loss for event in events),
-        "explained_variance": fmean(event.explained_variance for event in events),
+        EXPLAINED: fmean(event.explained_variance for event in events),
+        **({COUNTED: fmean(counted)} if counted else {}),
         "l0": fmean(event.l0 for event in events),
         "dead": round(fmean(event.dead for event in events)),
         "tok_s": events[0].tok_s,

@@ -197,6 +197,30 @@ class SaeTrainer:
         explained_O = 1 - error_BO.square().mean(0) / variance_O
         return float(explained_O[variance_O > 0].mean().nan_to_num())
 
+    @torch.no_grad()
+    def counted_variance(self, tally: Tally, share: float, x_ND: Tensor, y_NO: Tensor | None = None) -> float:
+        """Return the explained variance of all counted tokens, outliers among them, estimated.
+
+        Ordinary tokens have the sums of `tally` and, as their mean, that of the last batch; outliers are encoded with
+        the present weights, as when the autoencoder is used.
+
+        Args:
+            tally: sums over ordinary tokens.
+            share: the share of outliers among the counted tokens.
+            x_ND: raw outliers.
+            y_NO: a transcoder's target for them.
+        """
+        assert self._last is not None
+        x_ND = x_ND.to(self.device) * self.scale
+        wanted_NO = x_ND if y_NO is None else y_NO.to(self.device) * (self.y_scale or 1.0)
+        error = float((wanted_NO - self.sae(x_ND)).square().sum(1).mean())
+        away_NO = wanted_NO - self._last[1].mean(0)
+        rows = tally.steps * self.settings.batch
+        missed = (1 - share) * float(tally.squared_error) / rows + share * error
+        variance = (1 - share) * float(tally.variance) / rows + share * float(away_NO.square().sum(1).mean())
+        variance -= share**2 * float(away_NO.mean(0).square().sum())  # about the mean of all
+        return 1.0 - missed / max(variance, 1e-30)
+
     def _resample(self, x_BD: Tensor) -> None:
         dead_F = self.silent_F >= self.settings.dead_after
         resample(self.sae, self.optimizer, dead_F, x_BD, self.generator)

@@ -33,7 +33,10 @@ LONG_BAR, SHORT_BAR = 20, 10
 """Cells of a bar."""
 FRAMES = 4
 """Frames per second of bars: every frame crosses the SSH connection."""
-_NAMES = {"loss": "loss", "explained_variance": "EV", "l0": "L0", "dead": "dead", "lr": "lr"}
+_NAMES = {
+    **{"loss": "loss", "explained_variance": "EV", "explained_variance_counted": "EV with outliers"},
+    **{"l0": "L0", "dead": "dead", "lr": "lr"},
+}
 """Titles of the facts shown first, in order; others follow under their own names."""
 _TOLD = ("tok_s", "step", "tokens")
 """Facts that the line already contains."""
@@ -111,7 +114,7 @@ def _figure(name: str, value: Fact) -> str:
         return output.one_line(value)
     if isinstance(value, int):
         return compact(value)
-    if name == "explained_variance":
+    if name.startswith("explained_variance"):
         return f"{value:.3f}"
     return f"{value:.3g}" if name in ("loss", "lr") and abs(value) < 1000 else activation(value)
 

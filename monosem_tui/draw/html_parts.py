@@ -67,9 +67,9 @@ def isolated(text: str) -> str:
 
 
 def bar_class(kind: str, share: float) -> str:
-    """Return the class of a cell with a bar behind its value, `share` of its width: `u` for what rises, `d` for what
-    falls."""
-    return f"{kind}{max(1, min(BAR_STEPS, round(share * BAR_STEPS)))}"
+    """Return the classes, quoted, of a cell with a bar behind its value, `share` of its width: `u` for what rises, `d`
+    for what falls."""
+    return f'"{kind} p{max(1, min(BAR_STEPS, round(share * BAR_STEPS)))}"'
 
 
 def style_of(more: str) -> str:
@@ -84,12 +84,11 @@ def style_of(more: str) -> str:
 
 def _bar_rules() -> list[str]:
     """Return the rules of `bar_class`: a policy without inline styles leaves nothing finer."""
-    at = (100 * n // BAR_STEPS for n in range(1, BAR_STEPS + 1))
-    return [
-        f".{kind}{n} {{ background: linear-gradient(to left, var(--{name}) {part}%, transparent {part}%); }}"
-        for n, part in enumerate(at, 1)
+    colours = [
+        f".{kind} {{ background: linear-gradient(var(--{name}), var(--{name})) no-repeat right; }}"
         for kind, name in (("u", "up"), ("d", "down"))
     ]
+    return colours + [f".p{n}{{background-size:{100 * n // BAR_STEPS}% 100%}}" for n in range(1, BAR_STEPS + 1)]
 
 
 def bars(values: NDArray[np.int64] | NDArray[np.float64]) -> str:

@@ -131,17 +131,18 @@ def _section(section: ShownSection, card: FeatureCard) -> Iterator[str]:
     yield f"<h2>{escaped(title)} <small>{escaped(words)}</small></h2>"
     yield '<div class="examples">'
     for example in section.examples:
-        yield f"<b>{activation(example.act)}</b><p>{_passage(example, card.max)}</p>"
+        yield f"<b>{activation(example.act)}{'!' * example.outlier}</b><p>{_passage(example, card.max)}</p>"
     yield "</div>"
 
 
 def _passage(example: ShownExample, top: float) -> str:
     """Return a passage as HTML, with what is far from the peak in elements of their own."""
     first, last = _near(example)
-    n, steps = len(example.tokens), bins(example.act_T, top).tolist()
+    steps = bins(example.act_T, top).tolist()
+    marked = [place for place, step in enumerate(steps) if step or place == example.peak]
     parts = []
-    for start, stop in ((0, first), (first, last), (last, n)):
-        html = _stretch(example, steps, start, stop)
+    for start, stop in ((0, first), (first, last), (last, len(example.tokens))):
+        html = _stretch(example, steps, [place for place in marked if start <= place < stop], start, stop)
         parts.append(html if start == first or not html else f"<span class=far>{html}</span>")
     return "".join(parts)
 
@@ -157,22 +158,17 @@ def _near(example: ShownExample) -> tuple[int, int]:
     return first, last
 
 
-def _stretch(example: ShownExample, steps: list[int], start: int, stop: int) -> str:
-    """Return consecutive tokens as HTML: active ones as elements, the text between as it is."""
+def _stretch(example: ShownExample, steps: list[int], marked: list[int], start: int, stop: int) -> str:
+    """Return consecutive tokens as HTML: those at `marked` places as elements, the text between as it is."""
     parts: list[str] = []
-    silent: list[str] = []
-    for place in range(start, stop):
-        step, token = steps[place], example.tokens[place]
-        if not step and place != example.peak:
-            silent.append(token)
-            continue
-        if silent:
-            parts.append(isolated("".join(silent)))
-            silent = []
+    for place in marked:
+        if start < place:
+            parts.append(isolated("".join(example.tokens[start:place])))
         peak = " peak" if place == example.peak else ""
         act = activation(float(example.act_T[place]))
-        parts.append(f'<bdi class="h{step}{peak}" title="{act}">{escaped(token)}</bdi>')
-    return "".join([*parts, isolated("".join(silent))] if silent else parts)
+        parts.append(f'<bdi class="h{steps[place]}{peak}" title="{act}">{escaped(example.tokens[place])}</bdi>')
+        start = place + 1
+    return "".join([*parts, isolated("".join(example.tokens[start:stop]))] if start < stop else parts)
 
 
 def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
@@ -186,7 +182,7 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
     largest = max((abs(value) for _, value in (*card.raises, *card.lowers)), default=1.0)
     for title, effects, kind in (("Raises", card.raises, "u"), ("Lowers", card.lowers, "d")):
         rows = [_Row(isolated(token), signed(v), "t", bar_class(kind, abs(v) / largest)) for token, v in effects]
-        yield from _table(title, rows, "logit of the next token" if kind == "u" else "")
+        yield from _table(title, rows, "logit of the next token")
     if not card.raises:
         yield f"<section><h2>Raises</h2><small>{escaped(card.without_effects)}</small></section>"
     near = [_Row(_named(n.feature, n.name, browser), cosine(n.cosine)) for n in card.near]
@@ -196,8 +192,8 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
         _Row(_named(c.feature, figures.names[c.feature], browser), f"{share(c.share)} ×{activation(c.lift)}")
         for c in (together.companions if together else [])
     ]
-    sampled = f", from {count(together.n_used)} of its tokens" if together and together.sampled else ""
-    yield from _table("Fires together with", companions, f"share of tokens × chance{sampled}")
+    sampled = f", of {count(together.n_used)} tokens" if together and together.sampled else ""
+    yield from _table("Fires together with", companions, f"share × chance{sampled}")
     yield "</div>"
 
 

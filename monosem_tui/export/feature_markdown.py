@@ -67,7 +67,10 @@ def _examples(card: FeatureCard) -> Iterator[str]:
         title, words = section_words(section, card)
         yield f"## {title}"
         yield words
-        rows = [f"| {activation(example.act)} | {_passage(example)} |" for example in section.examples]
+        rows = [
+            f"| {activation(example.act)}{'!' * example.outlier} | {_passage(example)} |"
+            for example in section.examples
+        ]
         yield "\n".join(["| | |", "|--:|---|", *rows])
 
 

@@ -93,7 +93,7 @@ function line(place) {
   example(tr, row);
   cell(tr, share(row[DENSITY]), "n mid");
   cell(tr, activation(row[MAX]), "n low");
-  cell(tr, activation(row[MEAN]), "n low");
+  cell(tr, activation(row[MEAN]), "n least");
   cell(tr, row[RAISES], "t low");
   return tr;
 }
@@ -101,7 +101,7 @@ function line(place) {
 function space(rowsMissing) {
   const tr = document.createElement("tr"), td = tr.insertCell();
   td.className = "space";
-  td.colSpan = heads.length;
+  td.colSpan = heads.filter((head) => head.offsetParent).length; // one more would be a column of its own
   td.style.height = `${rowsMissing * HEIGHT}px`;
   tr.setAttribute("aria-hidden", "true");
   return tr;

@@ -21,6 +21,7 @@ FIND = (
         "held-out figures",
         "v held out",
     ),
+    _find("ordinary", "ordinary", "O", "count outlier tokens, or ordinary ones only", "without outliers"),
     _find("by", "by", "s", "rank by F1, or by AUROC", "by F1, or AUROC", "s sort"),
     _find("all", "all", "a", "show the ranking in Browse", "all in Browse", "a all", Need.FEATURES),
     *as_well((one for one in BROWSE if one.id.partition(".")[2] not in _OF_THE_LIST), Where.FIND, "find"),

@@ -52,6 +52,7 @@ LIVE = (
 _inspect, _firing = KeyGroup(Where.INSPECT, "inspect"), KeyGroup(Where.INSPECT, "inspect", Need.READ)
 INSPECT = (
     _inspect("text", "text", "p", "type or paste a text", "a text", "p text"),
+    _inspect("chat", "as_chat", "C", "the text as a chat: a user's turn or JSON messages; or as it is", "chat, or not"),
     _inspect("document", "document", "o", "open a document of the corpus by its number", "a document", "o document"),
     _inspect("right", "look(1, 0)", "l right", "the next token", "tokens", "h/l token"),
     _inspect("left", "look(-1, 0)", "h left", "the token before"),

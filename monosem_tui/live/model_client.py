@@ -137,12 +137,12 @@ class ModelClient:
             self._in_force = clamps
             self._changing = self._tell(lambda number: wire.ChangeClamps(id=number, clamps=clamps))
 
-    def inspect(self, text: str, top: int, *, ablate: bool) -> None:
-        """Inspect a text."""
+    def inspect(self, text: str, top: int, *, ablate: bool, chat: bool = False) -> None:
+        """Inspect a text; with `chat`, a user's turn or a JSON list of messages."""
 
         def ask(number: int) -> wire.Inspect:
             self._ablating = ablate
-            return wire.Inspect(id=number, text=text, top=top, ablate=ablate)
+            return wire.Inspect(id=number, text=text, top=top, ablate=ablate, chat=chat)
 
         self._with_model(lambda: self._busy(ask))
 
@@ -323,7 +323,7 @@ class ModelClient:
 
 def no_template(ready: wire.Ready) -> str:
     """Return why a model has no chats."""
-    return f"the tokenizer of {PurePath(ready.model).name} has no chat template: C takes the prompt as it is"
+    return f"the tokenizer of {PurePath(ready.model).name} has no chat template: C takes the text as it is"
 
 
 def _apart_from_clamps(recipe: Recipe) -> Recipe:

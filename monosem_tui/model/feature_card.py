@@ -22,7 +22,7 @@ BEFORE, AFTER = 60, 40
 """Tokens of text around a peak: as many as a very wide terminal can show."""
 BINS = 32
 OTHER_LAYERS = "nothing by itself: other layers come after"
-NO_MODEL = "unknown: that needs a language model, and rows of an array have none"
+NO_MODEL = "unknown: that needs a language model"
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class FindMemory:
     tokens: bool = False
     last: bool = False
     held_out: bool = False
+    ordinary: bool = False
     by: str = "f1"
 
 

@@ -131,20 +131,19 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
 
 
 def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
-    """Return a section's title and description: `TOP`, `the strongest 8 of 3 187, one a context`."""
-    n = len(section.examples)
+    """Return a section's title and description: `TOP`, `the strongest 8 of 3 187, one a context`, and its marks."""
+    n, marks = len(section.examples), "; ! an outlier token" * any(example.outlier for example in section.examples)
     if section.title == TOP:
-        return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}"
+        return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}{marks}"
     if section.title == RANDOM:
         how = "the strongest first" if section.seed is None else f"seed {section.seed}"
-        return section.title.upper(), f"{n} of {count(card.count)} drawn at random, {how}"
+        return section.title.upper(), f"{n} of {count(card.count)} drawn at random, {how}{marks}"
     last = section.first_rank + section.n_entries
-    return section.title, f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}"
+    return section.title, f"{n} of ranks {count(section.first_rank + 1)} to {count(last)}{marks}"
 
 
 def _section(section: ShownSection, card: FeatureCard, cells: int, rendering: Rendering) -> Sheet:
     name, words = section_words(section, card)
-    words += "; ! an outlier token" if any(example.outlier for example in section.examples) else ""
     found = Sheet([spread(line(Span(name, Role.HEADING)), line(Span(words, Role.DIM)), cells)], [])
     roles = max((width(example.role) for example in section.examples), default=0)
     first = VALUE + (1 + roles if roles else 0)

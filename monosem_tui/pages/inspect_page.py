@@ -28,6 +28,7 @@ CHANGE = 23
 """Cells of the effect of ablation."""
 HOW = (
     ("p", "types or pastes a text; its tokens and their features come up"),
+    ("C", "reads it as a chat: a user's turn, or messages in JSON"),
     ("h l", "choose a token, j k one of its features; enter opens it in Browse"),
     ("space", "colours the text by a feature, up to four in four colours"),
     ("x", "underlines where removing a feature raises the next token's loss"),
@@ -56,9 +57,16 @@ class Looked:
 
     name: str = ""
     """Title of a text that was not typed: `document 17`."""
+    chat: bool = False
+    """Whether a typed text is read as a chat."""
     _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; empty for the one under the cursor."""
+
+    @property
+    def as_chat(self) -> bool:
+        """Whether the text is read as a chat; documents are read as they are."""
+        return self.chat and not self.name
 
     @property
     def reads(self) -> Sequence[ReadToken]:
@@ -164,7 +172,8 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
 
 
 def _text_title(looked: Looked) -> str:
-    name = f"{looked.name or 'text'}: {count(len(looked.reads))} tokens"
+    kind = "chat" if looked.chat else "text"
+    name = f"{looked.name or kind}: {count(len(looked.reads))} tokens"
     if not looked.ablated:
         return name
     if not looked.effects:
@@ -173,7 +182,7 @@ def _text_title(looked: Looked) -> str:
 
 
 def _token_title(looked: Looked, read: ReadToken) -> str:
-    name = display_token(looked.vocabulary.token(read.token))
+    name = display_token(looked.vocabulary.token(read.token)) + (f" · {read.role}" if read.role else "")
     if looked.picked:
         number = len(looked.picked)
         return f"{number} token{'s' * (number > 1)} picked: what fires on {'all together' if number > 1 else 'it'}"

@@ -21,6 +21,7 @@ from monosem_tui.screens.session import FeaturesChosen
 from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
 from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
 from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry, Report
@@ -42,7 +43,7 @@ class PatternSearch(ScreenPart):
         self._host, self._pane, self._ranking = host, pane, ranking
         kept = host.session.memory.find
         by: Order = next((order for order in ORDERS if order == kept.by), "f1")
-        self.wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by)
+        self.wanted = Inquiry("", kept.tokens, kept.last, kept.held_out, by, ordinary=kept.ordinary)
         """Options of the next search, and past patterns."""
         self._patterns = list(kept.patterns)
         self._at = len(self._patterns)
@@ -64,7 +65,12 @@ class PatternSearch(ScreenPart):
         """Keep the patterns, and how they are looked for."""
         how = self.wanted
         kept = FindMemory(
-            patterns=tuple(self._patterns), tokens=how.tokens, last=how.last, held_out=how.held_out, by=how.by
+            patterns=tuple(self._patterns),
+            tokens=how.tokens,
+            last=how.last,
+            held_out=how.held_out,
+            ordinary=how.ordinary,
+            by=how.by,
         )
         return replace(memory, find=kept)
 
@@ -95,7 +101,7 @@ class PatternSearch(ScreenPart):
         self._host.run_worker(listen, thread=True, group="find", exit_on_error=False)
 
     def _key(self) -> tuple[Inquiry, int]:
-        return self.wanted, self._pane.state.run.store.n_tokens
+        return self.wanted, self._store.n_tokens
 
     def _listen(self, asking: Asking) -> None:
         """Hand over reports as they come; runs in a thread."""
@@ -205,6 +211,16 @@ class PatternSearch(ScreenPart):
         how = replace(self.wanted, held_out=not self.wanted.held_out)
         said = "chosen on half of the contexts, measured on the others" if how.held_out else "figures on all contexts"
         self._change(how, said)
+
+    def action_ordinary(self) -> None:
+        """Count all tokens, or leave outliers out."""
+        how, outliers = replace(self.wanted, ordinary=not self.wanted.ordinary), len(self._store.layout.outliers)
+        said = f"outlier tokens {'are left out' if how.ordinary else 'count like others'}"
+        self._change(how, said if outliers else f"{said}: the index has none")
+
+    @property
+    def _store(self) -> FeatureStore:
+        return self._pane.state.run.store
 
     def action_by(self) -> None:
         """Rank by F1, or by AUROC."""

@@ -89,6 +89,7 @@ class FeatureRanking(FeatureList):
     def _question(self, cells: int) -> Line:
         inquiry, role = self.answer.inquiry, Role.BOLD if self.active else Role.DIM
         how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
+        how += " · without outliers" * inquiry.ordinary
         pattern = printable(inquiry.pattern) or "find"
         left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
         return ruled(left, cells, line(Span(f" {self.answer.state} {RULE}", Role.DIM)) if self.answer.state else ())

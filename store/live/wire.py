@@ -29,6 +29,7 @@ from store.files.typed_json import JsonError, Text, parse
 from store.files.typed_json import decode as decode_json
 from store.live.model_outputs import ClampSweep, End, ReadToken, Step
 from store.live.recipe import Recipe
+from store.settings.subject import Weights
 
 PROTOCOL = 2
 LONGEST, LONGEST_REQUEST = 1 << 24, 1 << 20
@@ -55,6 +56,7 @@ class Load(_Numbered):
     model: str | None = None
     device: str | None = None
     dtype: str | None = None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

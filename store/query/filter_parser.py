@@ -29,6 +29,7 @@ from store.query.filters import (
     Not,
     OfKind,
     Promotes,
+    RuleName,
     Says,
     Sign,
     TokenName,
@@ -40,11 +41,12 @@ _SIGN = r"(>=|<=|>|<|=)"
 _COMPARED = re.compile(rf"([A-Za-z_]+){_SIGN}(\S*)")
 _KEYED = re.compile(r"([A-Za-z_]+):")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BRACED = re.compile(r'\{((?:"(?:[^"\\]|\\.)*"|[^"{}])*)\}')
 _BOUND = re.compile(rf"{_SIGN}(\S*)")
 _WORD = re.compile(r"\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|[kKM])?")
 _SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "K": 1e3, "M": 1e6}
-_KEYS = (*NOTES, "token", "promotes", "like", "role", "kind")
+_KEYS = (*NOTES, "token", "promotes", "like", "role", "kind", "rule")
 
 
 class FilterError(BadFilter):
@@ -126,6 +128,8 @@ class _Reader:
             return self._like()
         if key == "role":
             return self._role()
+        if key == "rule":
+            return self._rule()
         if key == "kind":
             return OfKind(cast(Kind, self._one_of(KINDS, key)))
         token = self._token(key)
@@ -135,6 +139,15 @@ class _Reader:
 
     def _role(self) -> FiresOn:
         return FiresOn(cast(Role, self._one_of(ROLES, "role")), *(self._bound() or ()))
+
+    def _rule(self) -> FiresOn:
+        found = self._take(_BRACED)
+        if not found:
+            raise self._error('a rule in braces is expected after rule:, such as rule:{word("sea") & !quote}')
+        from store.rules.grammar import parse_rule
+
+        parse_rule(found[1])
+        return FiresOn(RuleName(found[1]), *(self._bound() or ()))
 
     def _one_of(self, words: Sequence[str], key: str) -> str:
         found = self._take(re.compile("|".join(words)))

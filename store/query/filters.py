@@ -63,6 +63,13 @@ class TokenName:
     """A vocabulary id, in place of a text."""
 
 
+@dataclass(frozen=True)
+class RuleName:
+    """The tokens that a rule holds on (store.rules.grammar)."""
+
+    text: str
+
+
 class FilterSource:
     """The data that filters read, a store and the notes on it, with a cache of costly results."""
 
@@ -83,14 +90,16 @@ class FilterSource:
         """
         return self._once(token, lambda: self._token_ids(token))
 
-    def use_of(self, on: TokenName | Role) -> TokenUse:
+    def use_of(self, on: TokenName | RuleName | Role) -> TokenUse:
         """Return how much each feature fires on a token, or in turns of a role: exact, over the whole indexed corpus.
 
         Raises:
             MonosemError: there is no such token, or the corpus has no conversations.
         """
-        from store.query.token_use import role_use, token_use
+        from store.query.token_use import role_use, rule_use, token_use
 
+        if isinstance(on, RuleName):
+            return self._once(("use", on), lambda: rule_use(self.store, on.text))
         if isinstance(on, TokenName):
             return self._once(("use", on), lambda: token_use(self.store, self.token_ids(on)))
         return self._once(("use", on), lambda: role_use(self.store, on))
@@ -221,9 +230,9 @@ class Says(_Plain):
 
 @dataclass(frozen=True)
 class FiresOn:
-    """Features that fire on a token or in turns of a role: at all, or with a share of their total activation."""
+    """Features that fire on a token, by a rule or in a role's turns: at all, or with a share of their activation."""
 
-    on: TokenName | Role
+    on: TokenName | RuleName | Role
     sign: Sign = ">"
     share: float = 0.0
 

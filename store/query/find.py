@@ -63,6 +63,8 @@ class Question(NamedTuple):
     """Tokens scored, a subset of those that count."""
     matched_N: Mask
     """Positive tokens, scored or not."""
+    measured_N: Mask | None = None
+    """Tokens that measure where something is held out; None for contexts of odd number."""
 
 
 class Choice(NamedTuple):
@@ -180,12 +182,15 @@ def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple
         )
     if not held_out:
         return question, question
-    lengths = np.diff(store.layout.contexts.start, append=store.n_tokens)
-    odd_N = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    odd_N = question.measured_N
+    if odd_N is None:
+        lengths = np.diff(store.layout.contexts.start, append=store.n_tokens)
+        odd_N = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     halves = question._replace(scored_N=scored_N & ~odd_N), question._replace(scored_N=scored_N & odd_N)
     if not all((half.scored_N & half.matched_N).any() for half in halves):
+        pieces = "contexts" if question.measured_N is None else "documents"
         raise UnevenHalves(
-            f"{question.name} matches in one half of the contexts only",
+            f"{question.name} matches in one half of the {pieces} only",
             "Leave `held_out=True` out, or index more text.",
         )
     return halves

@@ -42,6 +42,8 @@ class Inquiry:
     """Score tokens of such turns only; with an empty pattern, these are the tokens to detect among all."""
     ordinary: bool = False
     """Leave outlier tokens out."""
+    rule: bool = False
+    """`pattern` is a rule (store.rules.grammar); `held_out` then halves documents, as explanations do."""
 
     @property
     def options(self) -> FindOptions:
@@ -70,7 +72,7 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     """Yield reports: of each block that was matched, then of each step of `store.query.find.search`.
 
     Raises:
-        MonosemError: the pattern is not a regular expression, nothing matches, or there are no turns with roles.
+        MonosemError: the pattern is no expression or no rule, nothing matches, or there are no turns with roles.
     """
     of_role_N = None if inquiry.role is None else store.layout.tokens_of(inquiry.role)
     if of_role_N is not None and not inquiry.pattern:
@@ -79,6 +81,10 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
         )
         yield Report(1.0)
         yield from _ranked(store, question, inquiry)
+        return
+    if inquiry.rule:
+        yield Report()
+        yield from _ranked(store, _ruled(store, inquiry, of_role_N), inquiry)
         return
     pattern = compile_pattern(inquiry.pattern)
     yield Report()
@@ -90,6 +96,20 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     if of_role_N is not None:
         question = question._replace(scored_N=question.scored_N & of_role_N)
     yield from _ranked(store, question, inquiry)
+
+
+def _ruled(store: FeatureStore, inquiry: Inquiry, of_role_N: Mask | None) -> Question:
+    """Return the question of a rule; its halves are those of documents that explanations are chosen and measured on."""
+    from store.rules.grammar import parse_rule
+    from store.rules.halves import document_halves
+    from store.rules.places import RuleCorpus
+
+    rule = parse_rule(inquiry.pattern)
+    scored_N = store.layout.counted_tokens(ordinary=inquiry.ordinary)
+    if of_role_N is not None:
+        scored_N &= of_role_N
+    measured_N = document_halves(store).measuring_N if inquiry.held_out else None
+    return Question("the rule", scored_N, RuleCorpus(store).rule(rule), measured_N)
 
 
 def _ranked(store: FeatureStore, question: Question, inquiry: Inquiry) -> Iterator[Report]:

@@ -32,6 +32,18 @@ def token_use(store: FeatureStore, vocab: NDArray[np.int64]) -> TokenUse:
     return _use(store, store.entries_on(vocab))
 
 
+def rule_use(store: FeatureStore, rule: str) -> TokenUse:
+    """Return how much each feature fires on tokens that a rule holds on, over the whole corpus.
+
+    Raises:
+        MonosemError: the rule cannot be read.
+    """
+    from store.rules.grammar import parse_rule
+    from store.rules.places import RuleCorpus
+
+    return _use(store, store.entries_where(RuleCorpus(store).rule(parse_rule(rule))))
+
+
 def role_use(store: FeatureStore, role: Role) -> TokenUse:
     """Return how much each feature fires on tokens of turns of a role, over the whole corpus.
 

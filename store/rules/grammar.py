@@ -19,7 +19,7 @@ from store.files.errors import MonosemError
 from store.files.typed_json import is_unicode, shown
 from store.settings.roles import ROLES
 
-Form = Literal["", "texts", "tokens", "pattern", "offset", "window", "token", "lists", "range", "word"]
+Form = Literal["", "texts", "tokens", "pattern", "offset", "window", "token", "lists", "words", "range", "word"]
 NAMES: dict[str, tuple[Form, str]] = {
     "token": ("tokens", "the token is one of these, spaces and case as given"),
     "word": ("texts", "the token is one of these in any case, with or without spaces around it"),
@@ -40,6 +40,7 @@ NAMES: dict[str, tuple[Form, str]] = {
     "line": ("token", "such a token is before it on the same line"),
     "document": ("token", "such a token is anywhere in the document"),
     "ngram": ("lists", "the text ends with one of these sequences of tokens"),
+    "phrase": ("words", "the text ends with one of these sequences of words, each as `word` reads it"),
     "position": ("range", "its place in the context is from N to M (exclusive)"),
     "document_start": ("", "it is the first counted token of the document"),
     "sentence_start": ("", "a sentence begins with it"),
@@ -204,19 +205,19 @@ class _Reader:
             yield self._predicate(of_token=True)
         elif form in ("texts", "tokens"):
             yield from self._several(ids=form == "tokens")
-        elif form == "lists":
-            yield self._sequence()
+        elif form in ("lists", "words"):
+            yield self._sequence(ids=form == "lists")
             while self._taken(","):
-                yield self._sequence()
+                yield self._sequence(ids=form == "lists")
 
     def _several(self, *, ids: bool) -> Iterator[str | int]:
         yield self._token() if ids else self._string()
         while self._taken(","):
             yield self._token() if ids else self._string()
 
-    def _sequence(self) -> tuple[str | int, ...]:
+    def _sequence(self, *, ids: bool) -> tuple[str | int, ...]:
         self._need("[", "before a sequence of tokens")
-        tokens = tuple(self._several(ids=True))
+        tokens = tuple(self._several(ids=ids))
         self._need("]", "after a sequence of tokens")
         return tokens
 

@@ -19,6 +19,7 @@ from store.rules.places import RuleCorpus
 from store.rules.token_classes import script_of
 
 Namer = Callable[[Sequence[int]], Predicate]
+Sequences = tuple[tuple[str, NDArray[np.int32], Callable[[int], str | int]], ...]
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class Groupings:
         self.all += [self._of_texts("starts", *one, 0) for one in starts]
         if len(scripts[1]) > 2:
             self.all += [self._of_texts("script", *scripts, 0)]
-        pair_N, starts_N = corpus.shifted(-1).astype(np.int64) * (classes.size + 1) + corpus.token_N, corpus.shifted(-1)
-        self.all += [self._of_sequences(np.where(starts_N == corpus.none, -1, pair_N), 2)]
-        triple_N = corpus.shifted(-2).astype(np.int64) * (classes.size + 1) ** 2 + pair_N
-        self.all += [self._of_sequences(np.where(corpus.shifted(-2) == corpus.none, -1, triple_N), 3)]
+        name_of: Sequences = (("ngram", self.tokens, lambda group: classes.name(group - 1)),)
+        name_of += (("phrase", self.words, lambda group: self.word_names[group]),)
+        for name, group_V, named in name_of:
+            self.all += [self._of_sequences(name, group_V, named, length) for length in (2, 3)]
 
     def _made(
         self, name: str, group: NDArray[np.int32], source_N: NDArray[np.int32] | None, named: Namer, length: int = 1
@@ -85,18 +86,24 @@ class Groupings:
 
         return self._made(name, group_V, self._corpus.shifted(offset), named)
 
-    def _of_sequences(self, key_N: NDArray[np.int64], length: int) -> Grouping:
-        key_U, group_N = np.unique(np.append(-1, key_N), return_inverse=True)
-        base = self._corpus.classes.size + 1
+    def _of_sequences(
+        self, name: str, group_V: NDArray[np.int32], text_of: Callable[[int], str | int], length: int
+    ) -> Grouping:
+        base, key_N = int(group_V.max(initial=0)) + 1, np.zeros(self._corpus.n_tokens, np.int64)
+        whole_N = np.ones(self._corpus.n_tokens, bool)
+        for back in reversed(range(length)):
+            digit_N = group_V[self._corpus.shifted(-back)]
+            key_N = key_N * base + digit_N
+            whole_N &= digit_N > 0
+        key_U, group_N = np.unique(np.append(-1, np.where(whole_N, key_N, -1)), return_inverse=True)
 
         def sequence(key: int) -> tuple[str | int, ...]:
-            digits = [key // base**power % base for power in reversed(range(length))]
-            return tuple(self._corpus.classes.name(digit) for digit in digits)
+            return tuple(text_of(key // base**power % base) for power in reversed(range(length)))
 
         def named(groups: Sequence[int]) -> Predicate:
-            return Predicate("ngram", tuple(sequence(int(key_U[group])) for group in groups))
+            return Predicate(name, tuple(sequence(int(key_U[group])) for group in groups))
 
-        return self._made("ngram", group_N.reshape(-1)[1:].astype(np.int32), None, named, length)
+        return self._made(name, group_N.reshape(-1)[1:].astype(np.int32), None, named, length)
 
 
 def _numbered(texts: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:

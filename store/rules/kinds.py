@@ -28,6 +28,9 @@ DENSE = 0.1
 FEWEST = 20
 """Firing tokens in each half below which a feature is too rare to judge."""
 
+MOST_CELLS = 1 << 24
+"""Pairs of a feature and a group up to which their means are kept in a table."""
+
 
 @dataclass(frozen=True)
 class Kinds:
@@ -59,6 +62,37 @@ class _Level(NamedTuple):
     def of(cls, key_N: NDArray[np.int64], halves: Halves) -> _Level:
         group_N = np.unique(key_N, return_inverse=True)[1].reshape(-1)
         return cls(group_N, np.bincount(group_N[halves.choosing_N], minlength=int(group_N.max(initial=-1)) + 1))
+
+
+class _Means(NamedTuple):
+    """Mean activations of pairs of a feature and a group; those of all other pairs are 0."""
+
+    key_U: NDArray[np.int64]
+    """Feature times the number of groups, plus group; ascending."""
+    mean_U: NDArray[np.float64]
+    table: NDArray[np.float64] | None
+    """The means of all pairs, where they are few enough to be looked up."""
+
+    @classmethod
+    def of(cls, key_E: NDArray[np.int64], act_E: NDArray[np.float64], level: _Level, n_features: int) -> _Means:
+        size = len(level.seen_G)
+        if n_features * size <= MOST_CELLS:
+            table = np.bincount(key_E, weights=act_E, minlength=n_features * size).astype(np.float64)
+            key_U = np.flatnonzero(table)
+            table[key_U] /= level.seen_G[key_U % size]
+            return cls(key_U, table[key_U], table)
+        key_U, inverse = np.unique(key_E, return_inverse=True)
+        mean_U = np.bincount(inverse, weights=act_E, minlength=len(key_U)) / level.seen_G[key_U % size]
+        return cls(key_U, mean_U, None)
+
+    def at(self, key_E: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the means of some pairs."""
+        if self.table is not None:
+            return self.table[key_E]
+        if not len(self.key_U):
+            return np.zeros(len(key_E))
+        at = np.minimum(np.searchsorted(self.key_U, key_E), len(self.key_U) - 1)
+        return np.where(self.key_U[at] == key_E, self.mean_U[at], 0.0)
 
 
 def feature_kinds(store: FeatureStore, halves: Halves) -> Kinds:
@@ -99,16 +133,14 @@ def _share(
     product_F, square_F = np.zeros(n_features), np.zeros(n_features)
     for level in chain:
         size = len(level.seen_G)
-        group_E = level.group_N[block.place_E[chosen_E]]
-        key_U, inverse = np.unique(known * size + group_E, return_inverse=True)
-        mean_U = np.bincount(inverse, weights=block.act_E[chosen_E], minlength=len(key_U)) / level.seen_G[key_U % size]
+        means = _Means.of(
+            known * size + level.group_N[block.place_E[chosen_E]], block.act_E[chosen_E], level, n_features
+        )
         seen_N = left_N & (level.seen_G[level.group_N] > 0)
         used_G = np.bincount(level.group_N[seen_N], minlength=size)
-        square_F += summed(used_G[key_U % size] * mean_U**2, key_U // size)
+        square_F += summed(used_G[means.key_U % size] * means.mean_U**2, means.key_U // size)
         here_E = left_E & seen_N[place]
-        key_E = feature[here_E] * size + level.group_N[place[here_E]]
-        at = np.minimum(np.searchsorted(key_U, key_E), max(0, len(key_U) - 1))
-        mean_E = np.where(key_U[at] == key_E, mean_U[at], 0.0) if len(key_U) else np.zeros(len(key_E))
+        mean_E = means.at(feature[here_E] * size + level.group_N[place[here_E]])
         product_F += summed(act[here_E] * mean_E, feature[here_E])
         left_N &= ~seen_N
         left_E &= ~here_E

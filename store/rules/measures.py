@@ -90,24 +90,36 @@ class Measures:
         self, firings: Firings, hit_E: NDArray[np.bool_], holds_D: NDArray[np.float64], draws_BD: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the AUROC under each weighting of the documents; NaN where the rule holds on no token or on all."""
-        positive_B, all_B = draws_BD @ holds_D, draws_BD @ self._counted_D
-        negative_B = all_B - positive_B
         row_E = self._row(firings.place_E)
-        ends = np.flatnonzero(np.append(firings.act_E[1:] != firings.act_E[:-1], [True] * (len(row_E) > 0)))
+        group_E = np.cumsum(np.append(False, firings.act_E[1:] != firings.act_E[:-1])[: len(row_E)])
+        positive_B = draws_BD @ holds_D
+        negative_B = draws_BD @ self._counted_D - positive_B
         found = np.empty(len(draws_BD))
+        # Weights are whole numbers, so sums of them are exact in float32.
+        weight_DB = np.ascontiguousarray(draws_BD.T, np.float32)
         step = max(1, MOST_CELLS // max(1, len(row_E)))
         for start in range(0, len(draws_BD), step):
-            weight_BE = draws_BD[start : start + step][:, row_E]
-            hits = np.diff(np.cumsum(weight_BE * hit_E, axis=1)[:, ends], axis=1, prepend=0)
-            misses = np.diff(np.cumsum(weight_BE * ~hit_E, axis=1)[:, ends], axis=1, prepend=0)
-            above = np.cumsum(misses, axis=1)
-            rest = negative_B[start : start + step]
-            pairs = (hits * (rest[:, None] - above + misses / 2)).sum(axis=1)
-            silent = positive_B[start : start + step] - hits.sum(axis=1)
-            pairs += silent * (rest - misses.sum(axis=1)) / 2
+            some_DB, rest_B = weight_DB[:, start : start + step], negative_B[start : start + step]
+            hits_GB = _summed(some_DB, row_E[hit_E], group_E[hit_E], group_E)
+            misses_GB = _summed(some_DB, row_E[~hit_E], group_E[~hit_E], group_E)
+            above_GB = np.cumsum(misses_GB, axis=0)
+            pairs_B = np.einsum("gb,gb->b", hits_GB, rest_B - above_GB + misses_GB / 2)
+            silent_B = positive_B[start : start + step] - hits_GB.sum(axis=0)
+            pairs_B += silent_B * (rest_B - misses_GB.sum(axis=0)) / 2
             with np.errstate(divide="ignore", invalid="ignore"):
-                found[start : start + step] = pairs / (positive_B[start : start + step] * rest)
+                found[start : start + step] = pairs_B / (positive_B[start : start + step] * rest_B)
         return found
+
+
+def _summed(
+    weight_DB: NDArray[np.float32], row_E: NDArray[np.int64], group_E: NDArray[np.int64], all_E: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the total weight of some entries in each group of equal activations, for every draw: [G, B]."""
+    total_GB = np.zeros((int(all_E[-1]) + 1 if len(all_E) else 0, weight_DB.shape[1]))
+    if len(row_E):
+        begins = np.flatnonzero(np.append(True, group_E[1:] != group_E[:-1]))
+        total_GB[group_E[begins]] = np.add.reduceat(weight_DB[row_E], begins, axis=0)
+    return total_GB
 
 
 def _figures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.rules.conditions import Conditions
-from store.rules.grammar import Predicate, Term
+from store.rules.grammar import NAMES, Predicate, Term
 from store.rules.groupings import Groupings
 from store.rules.unions import FEWEST_TOKENS, ITEM_COST, TERM_COST, Covered, best_union
 
@@ -136,8 +136,12 @@ class OptionSource:
 
 
 def ranked(options: Sequence[Option]) -> list[Option]:
-    """Return options, the best first; ties by the shorter text."""
-    return sorted(options, key=lambda option: (-option.score, len(str(option.term)), str(option.term)))
+    """Return options, the best first; ties by the plainest predicate, then by the shorter text."""
+    names = {name: number for number, name in enumerate(NAMES)}
+    return sorted(
+        options,
+        key=lambda one: (-one.score, names[one.term.predicate.name], len(str(one.term)), str(one.term)),
+    )
 
 
 def scoped(predicate: Predicate, target: Target, mask_N: NDArray[np.bool_], seen: int) -> Option:

@@ -20,6 +20,8 @@ from store.rules.token_classes import TokenClasses
 from store.settings.roles import Role
 
 Mask = NDArray[np.bool_]
+RARE = 4
+"""Classes with less than one in so many tokens are looked up by their places."""
 KEPT_BYTES = 256 << 20
 """Bytes of masks that are kept, a bit a token; the one used longest ago gives way."""
 
@@ -50,11 +52,8 @@ class RuleCorpus:
     def shifted(self, offset: int) -> NDArray[np.int32]:
         """Return the token `offset` places on in the same context, or `none`: [N]."""
         if offset not in self._shifted:
-            stop_N = np.repeat(
-                np.append(self._start_C[1:], self.n_tokens), np.diff(self._start_C, append=self.n_tokens)
-            )
             there_N = np.arange(self.n_tokens) + offset
-            inside_N = (there_N >= self.begin_N) & (there_N < stop_N)
+            inside_N = (there_N >= self.begin_N) & (there_N < self._stop_N)
             tokens_N = np.full(self.n_tokens, self.none, np.int32)
             tokens_N[inside_N] = self.token_N[there_N[inside_N]]
             if len(self._shifted) < 8:
@@ -102,7 +101,8 @@ class RuleCorpus:
             "sentence": lambda one: self._earlier(one.inner, self.sentence_N),
             "line": lambda one: self._earlier(one.inner, self.line_N),
             "document": self._anywhere,
-            "ngram": self._ngram,
+            "ngram": self._sequence,
+            "phrase": self._sequence,
             "position": self._position,
             "document_start": lambda _: self._document_start(),
             "language": lambda one: self.states.language(str(one.texts[0])),
@@ -111,15 +111,59 @@ class RuleCorpus:
         return scoped[name](predicate) if name in scoped else self.states.mask(name)
 
     def _of_class(self, inner: Predicate, offset: int) -> Mask:
-        mask_V = np.append(self.classes.mask(inner), False)
-        found: Mask = mask_V[self.shifted(offset)]
+        """Return where the token `offset` places on is of a class: from the places of rare classes alone."""
+        mask_V = self.classes.mask(inner)
+        ids = np.flatnonzero(mask_V)
+        if int(self._length_V[ids].sum()) > self.n_tokens // RARE:
+            found: Mask = np.append(mask_V, False)[self.shifted(offset)]
+            return found
+        there = self._places_of(ids)
+        here = there - offset
+        inside = (here >= self.begin_N[there]) & (here < self._stop_N[there])
+        return self._mask_of(here[inside])
+
+    def _places_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the places of some vocabulary entries, in no particular order."""
+        first = self._first_V[ids].tolist()
+        pieces = [self._by_token_N[a : a + n] for a, n in zip(first, self._length_V[ids].tolist(), strict=True)]
+        return np.concatenate([np.empty(0, np.int64), *pieces])
+
+    def _mask_of(self, places: NDArray[np.int64]) -> Mask:
+        found = np.zeros(self.n_tokens, bool)
+        found[places] = True
         return found
 
+    @cached_property
+    def _by_token_N(self) -> NDArray[np.int64]:
+        """All places in order of their tokens."""
+        return np.argsort(self.token_N, kind="stable")
+
+    @cached_property
+    def _length_V(self) -> NDArray[np.int64]:
+        return np.bincount(self.token_N, minlength=self.classes.size)
+
+    @cached_property
+    def _first_V(self) -> NDArray[np.int64]:
+        return np.cumsum(self._length_V) - self._length_V
+
+    @cached_property
+    def _stop_N(self) -> NDArray[np.int64]:
+        """End (exclusive) of each token's context."""
+        stops = np.append(self._start_C[1:], self.n_tokens)
+        return np.repeat(stops, stops - self._start_C)
+
     def _within(self, predicate: Predicate) -> Mask:
-        place_N = np.arange(self.n_tokens)
-        last_N = np.maximum.accumulate(np.where(self._of_class(predicate.inner, 0), place_N, -1))
-        before_N = np.append(-1, last_N[:-1])
-        found: Mask = before_N >= np.maximum(place_N - predicate.numbers[0], self.begin_N)
+        near = predicate.numbers[0]
+        there = np.flatnonzero(self._of_class(predicate.inner, 0))
+        if len(there) * near > 4 * self.n_tokens:
+            place_N = np.arange(self.n_tokens)
+            last_N = np.maximum.accumulate(np.where(self._mask_of(there), place_N, -1))
+            reached: Mask = np.append(-1, last_N[:-1]) >= np.maximum(place_N - near, self.begin_N)
+            return reached
+        found, stop = np.zeros(self.n_tokens, bool), self._stop_N[there]
+        for step in range(1, near + 1):
+            after = there + step
+            found[after[after < stop]] = True
         return found
 
     def _earlier(self, inner: Predicate, piece_N: NDArray[np.int64]) -> Mask:
@@ -160,14 +204,18 @@ class RuleCorpus:
         found: Mask = has_R[self.run_N]
         return found
 
-    def _ngram(self, predicate: Predicate) -> Mask:
-        found = np.zeros(self.n_tokens, bool)
+    def _sequence(self, predicate: Predicate) -> Mask:
+        """Return where one of some sequences ends: from the places of its last token backwards."""
+        inner = "token" if predicate.name == "ngram" else "word"
+        ends = []
         for sequence in predicate.args:
-            here = np.ones(self.n_tokens, bool)
-            for back, one in enumerate(reversed(cast(tuple[str | int, ...], sequence))):
-                here &= np.isin(self.shifted(-back), self.classes.ids(one))
-            found |= here
-        return found
+            *before, last = cast(tuple[str | int, ...], sequence)
+            places = self._places_of(np.flatnonzero(self.classes.mask(Predicate(inner, (last,)))))
+            for back, one in enumerate(reversed(before), 1):
+                places = places[places - back >= self.begin_N[places]]
+                places = places[self.classes.mask(Predicate(inner, (one,)))[self.token_N[places - back]]]
+            ends.append(places)
+        return self._mask_of(np.concatenate(ends))
 
     def _position(self, predicate: Predicate) -> Mask:
         first, stop = predicate.numbers

@@ -37,6 +37,8 @@ class TrainEvent:
     """The mean over dimensions for the last batch; None in files of older versions."""
     outlier_tokens: int | None = None
     """Tokens left out so far: `explained_variance` is that of ordinary ones."""
+    explained_variance_counted: float | None = None
+    """That of ordinary tokens and outliers together, estimated; None while no token of the block is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 FIRST = {"held_out": "documents"}
 """Settings that monosem 0.1 did not record, as it had them."""
 _LEFTOVER = re.compile(
-    r"\.((run|tokenizer)\.json|(sae|ordinary|features|kinds|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
+    r"\.((run|tokenizer)\.json|(sae|ordinary|vocabulary|features|kinds|common|(step|shard|seg)-\d+)\.h5|model)\.tmp-[\w.-]+|\.index\.old"
 )
 """Names of a run's temporary files and folders."""
 
@@ -45,6 +45,8 @@ class Provenance:
     """SHA-256 over the model's safetensors files."""
     dtype: str = ""
     """Type in which the model was computed, or was asked for where it was not run; empty in runs of 0.1."""
+    weights: str = ""
+    """int8 or int4 where the model's matrices were quantised."""
     corpus: str = ""
     corpus_digest: str = ""
     """SHA-256 over the text, or over file names and sizes where the text is streamed."""
@@ -123,6 +125,7 @@ class RunFolder:
         self.events = path / "events.jsonl"
         self.sae = path / "sae.h5"
         self.ordinary = path / "ordinary.h5"
+        self.vocabulary = path / "vocabulary.h5"
         self.checkpoints = path / "checkpoints"
         self.activations = path / "activations"
         self.index = path / "index"

@@ -23,6 +23,7 @@ from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_described, put
 from store.files.typed_json import decode, parse
+from store.settings.subject import FULL, Weights
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """Stored dtype by name. numpy has no bfloat16: its bits are stored as uint16, and the attribute `dtype` names it."""
@@ -54,6 +55,8 @@ class ShardInfo:
     excluded: str
     held_out: str = "documents"
     """The rule by which text was held out; shards of monosem 0.1 do not say."""
+    weights: Weights = FULL
+    """The precision of the model's matrices."""
     contexts_per_shard: int
     n_contexts: int
     """Contexts in all shards together, once the extraction is complete."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from store.settings.setting import optional, setting
-from store.settings.subject import ReopenSettings, SubjectSettings
+from store.settings.subject import FULL, ReopenSettings, SubjectSettings, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class ImportSettings(ReopenSettings):
     context: int | None = optional(SubjectSettings, "context", "as the source says, or 256")
     device: str | None = optional(SubjectSettings, "device", "auto")
     dtype: str | None = optional(SubjectSettings, "dtype", "auto")
+    weights: Weights | None = optional(SubjectSettings, "weights", FULL)
     check: bool = setting(True, "Measure it on text at once", unset="`check=True`")
     tokens: int = setting(4096, "Tokens to check on", "COUNT")
     explained_variance: float | None = setting(None, "As published, to compare with", "X")

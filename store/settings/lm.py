@@ -34,7 +34,7 @@ class LmSettings(Settings):
     )
     held_out: HeldOut = setting("texts", HELD_OUT_HELP)
     seed: int = setting(0, SubjectSettings.description("seed").help, "N", most=LARGEST_SEED)
-    device: str = setting("auto", SubjectSettings.description("device").help, "DEVICE")
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1 or mps", "DEVICE")
     dtype: str = setting("auto", "Of matrix products: auto, float32 or bfloat16; weights are float32", "TYPE")
     samples: int = setting(2, "Texts written at the end", "N", most=10_000)
     checkpoint_every: int | None = setting(

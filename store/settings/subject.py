@@ -10,7 +10,13 @@ from store.settings.setting import LARGEST_SEED, Settings, optional, setting
 
 Packing = Literal["packed", "documents"]
 HeldOut = Literal["texts", "documents"]
+Weights = Literal["full", "int8", "int4"]
+FULL: Weights = "full"
+"""Weights in the dtype to compute in."""
 HELD_OUT_HELP = "Hold out every 20th text, or every 20th document (long texts are several), as monosem 0.1 did"
+SPREAD = "spread"
+"""The device of a model that lies on all of a machine's."""
+DEVICE_HINT = f"Use auto, cpu, cuda, cuda:1, mps or {SPREAD}."
 OLD_AUTO = "auto32"
 """The dtype `auto` as runs of 0.1 have it: every model is taken for one in float32."""
 SITES_HELP = "resid_pre, resid_mid, resid_post, attn_out, mlp_in, mlp_out, mlp_act, or a module's path"
@@ -43,8 +49,9 @@ class SubjectSettings(Settings):
     data_seed: int | None = setting(
         None, "Seed of the order of text and batches", "N", unset="`seed`, the first", most=LARGEST_SEED
     )
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1 or mps", "DEVICE")
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps, or spread over all (accelerate)", "DEVICE")
     dtype: str = setting("auto", "Of matrix products: auto, float32, bfloat16 or float16", "TYPE")
+    weights: Weights = setting(FULL, "The model's matrices: as `dtype`, or in int8 or int4 (torchao)")
 
     @property
     def order_seed(self) -> int:
@@ -60,3 +67,4 @@ class ReopenSettings(Settings):
     data: str | None = optional(SubjectSettings, "data", "as in training")
     device: str | None = optional(SubjectSettings, "device", "as in training")
     dtype: str | None = optional(SubjectSettings, "dtype", "as in training")
+    weights: Weights | None = optional(SubjectSettings, "weights", "as in training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from store.files.errors import MonosemError
@@ -27,7 +28,7 @@ def disagreements(run: RunFolder, sound: Collection[Path]) -> Iterator[tuple[Pat
         run: the run.
         sound: its files that are sound by themselves; others are not compared.
     """
-    segments = sorted(path for path in sound if path.parent == run.index and path != common_path(run.index))
+    segments = list(takewhile(sound.__contains__, sorted(run.index.glob("seg-*.h5"))))
     checks: list[tuple[Path, Callable[[], None]]] = []
     if run.run_json in sound and (spec := run.record().spec).d_sae:
         checks += [

@@ -16,8 +16,9 @@ from store.files.hdf5_arrays import UNREADABLE, array_shapes
 from store.files.sealed_hdf5 import Seal, open_sealed, read_seal, seal_holds
 from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
+from store.index.kept_vocabulary import KIND as VOCABULARY
+from store.index.kept_vocabulary import read_vocabulary
 from store.index.open_index import described
-from store.notes.explanations import check_explanations
 from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
@@ -60,7 +61,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
 
     The files must also agree with each other, and the others of the run be regular files without a link out of it.
     """
-    sealed = [run.sae, run.ordinary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
+    sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     sealed += sorted((run.path / FOLDER).glob("*.h5"))
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
@@ -134,6 +135,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
         from store.run.checkpoint import check_checkpoint
 
         check_checkpoint(path, BLOCK)
+    elif seal.kind == VOCABULARY:
+        read_vocabulary(path)
     elif seal.kind == "activations":
         from store.run.shards import check_shard
 
@@ -185,6 +188,8 @@ def _damage(path: Path) -> Finding:
 
 def _explained(path: Path) -> Finding:
     """Read every line of the explanations."""
+    from store.notes.explanations import check_explanations
+
     try:
         check = check_explanations(path)
     except MonosemError as error:

@@ -44,7 +44,7 @@ def run(original: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    [name if place % 5 == 0 else pytest.param(name, marks=pytest.mark.slow) for place, name in enumerate(FORGERIES)],
+    [name if place % 12 == 0 else pytest.param(name, marks=pytest.mark.slow) for place, name in enumerate(FORGERIES)],
 )
 def test_a_sealed_store_that_makes_no_sense(name: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forge(run / "features.h5", FORGERIES[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from monosem_tui.cli.main import run
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes, Notes
 from tests.cli.test_output import HARMFUL, HOSTILE
 from tests.sample_run import Sample
@@ -194,3 +196,24 @@ def test_an_export_overwrites_exports_and_else_only_when_asked(
     missing = tmp_path / "nope" / "it.csv"
     assert f"there is no folder {missing.parent}" in label(capsys, place, "--export", missing, code=2)[1]
     assert not missing.parent.exists()
+
+
+def test_explanations_of_neuronpedia_stand_beside_labels(
+    place: Path, said: Notes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "batch-0.jsonl.gz"
+    label(capsys, place, 3, "mine")
+    row = {"modelId": "m", "layer": "2-res", "typeName": "np_max-act", "explanationModelName": "gpt"}
+    rows = [row | {"index": str(i), "description": f"boats {i}", "embedding": [0.5]} for i in (3, 12)]
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    _, err = label(capsys, place, "--import", path)
+    assert "2 explanations by gpt read, 2 of them new here" in err.replace("\n", " ")
+    present = Explanations.load(place)
+    assert [one.text for one in present.of(3)] == ["boats 3"]
+    assert said.load()[3].label == "mine"
+    assert as_json(capsys, place, "--import", path) == {"read": 2, "changed": [], "authors": ["gpt"]}
+    before = present.path.read_bytes()
+    path.write_bytes(gzip.compress(json.dumps(row | {"index": 48, "description": "x"}).encode()))
+    _, err = label(capsys, place, "--import", path, code=2)
+    assert "has no feature 48" in err
+    assert present.path.read_bytes() == before

@@ -60,15 +60,23 @@ def folder(path: Path, victim: Path) -> None:
     path.symlink_to(victim.parent)
 
 
+OFTEN = {link: (".lock", "notes.jsonl", "run.json", "features.h5"), fifo: (".lock", "sae.h5", "events.jsonl")}
+"""Files of each kind that every test run tries."""
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_sample(tmp_path_factory.mktemp("links") / "sample").run.path
 
 
 @pytest.mark.parametrize(
-    "make", [link, fifo, *(pytest.param(one, marks=pytest.mark.slow) for one in (relative, folder))]
+    ("name", "make"),
+    [
+        pytest.param(name, make, marks=() if name in OFTEN.get(make, ()) else pytest.mark.slow)
+        for name in FILES
+        for make in (link, relative, fifo, folder)
+    ],
 )
-@pytest.mark.parametrize("name", FILES)
 def test_nothing_outside_of_a_run_is_touched(
     name: str, make: Callable[[Path, Path], None], original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

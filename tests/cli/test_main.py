@@ -15,7 +15,7 @@ from tests.sample_run import Sample
 
 ORDER = [
     *("demo", "lm", "extract", "train", "import", "index", "eval"),
-    *("tui", "show", "find", "inspect", "generate", "serve", "label", "export"),
+    *("tui", "show", "find", "explain", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
 """Order of the commands in the help: making a run, opening it, housekeeping."""
@@ -48,11 +48,11 @@ MOST = {
     "train --help": 22,
     "index --help": 21,
     "runs": 34,
-    "label RUN": 35,
-    "verify RUN": 54,
-    "show RUN": 85,
-    "show RUN 0": 86,
-    "find RUN the": 90,
+    "label RUN": 36,
+    "verify RUN": 71,
+    "show RUN": 87,
+    "show RUN 0": 88,
+    "find RUN the": 92,
 }
 """Most modules of ours that a command loads, packages included. Raise a number only with a reason: each costs time."""
 

@@ -35,6 +35,7 @@ from store.live.model_outputs import (
     Step,
     SweptStrength,
 )
+from store.settings.roles import Role
 
 FORK, FIRST, OTHER = 4, 10, 30
 WORDS = 60
@@ -179,11 +180,15 @@ class Fake:
 
     def inspect(self, request: wire.Inspect) -> None:
         """Each word of the text is the token after the one before; token n has features n and 20 + n, and 0."""
+        if request.chat and "chatty" not in self.behaviour:
+            send(wire.Failed(id=request.id, what="the tokenizer of fake has no chat template", hint=""))
+            return
+        role: Role | None = "user" if request.chat else None
         reads = [ReadToken(0, False, (), 0, None)]
         for n, _ in enumerate(request.text.split()):
             change = 0.5 if request.ablate else None
             firings = (Firing(n % 48, 8.0 - n % 8, change), Firing((n + 20) % 48, 1.0, None))
-            reads.append(ReadToken(FIRST + n % 50, True, firings, 7, None))
+            reads.append(ReadToken(FIRST + n % 50, True, firings, 7, None, role=role))
         send(wire.Inspected(id=request.id, contexts=(tuple(reads),)))
 
     def sweep(self, request: wire.StartSweep) -> None:

@@ -157,6 +157,19 @@ async def test_how_it_is_asked_changes_what_is_found(make_app: MakeApp) -> None:
         assert " · last tokens · held out" in screen_text(pilot)
 
 
+async def test_outliers_are_left_out_where_that_is_asked(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = await ask(pilot, "sea")
+        await pilot.press("O")
+        assert "outlier tokens are left out: the index has none" in bottom(pilot)
+        await answered(pilot)
+        assert screen.search.wanted.ordinary and " · without outliers" in screen_text(pilot)
+        assert {inquiry.ordinary for inquiry, _ in screen.search._answers} == {False, True}
+        assert screen.remembered(Memory()).find.ordinary
+        await pilot.press("O")
+        assert "count like others" in bottom(pilot) and " · without outliers" not in screen_text(pilot)
+
+
 async def test_only_the_last_answers_are_kept(make_app: MakeApp) -> None:
     async with make_app(answers=2).run_test(size=(80, 24)) as pilot:
         for pattern in ("sea", "said", "dog", "sea"):

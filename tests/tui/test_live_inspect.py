@@ -132,6 +132,39 @@ async def test_an_answer_to_another_text_is_not_shown(make_app: MakeApp, monkeyp
         assert len(screen.inspection.looked.reads) == 7
 
 
+async def test_a_typed_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "chatty")
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter")
+        await read(pilot, screen)
+        assert "text: 5 tokens" in screen_text(pilot) and " · user" not in screen_text(pilot)
+        await pilot.press("C")
+        await until(pilot, lambda: " · user · 7 features fire" in screen_text(pilot))
+        assert "chat: 5 tokens" in screen_text(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: bool(screen.inspection.looked.effects))
+        assert {one.role for one in screen.inspection.looked.effects[1:]} == {"user"}
+        await pilot.press("o", "3", "enter")  # a document is read as it is
+        await until(pilot, lambda: "document 3:" in screen_text(pilot))
+        await read(pilot, screen)
+        await until(pilot, lambda: not any(one.role for one in screen.inspection.looked.reads))
+
+
+async def test_a_chat_where_there_is_no_template(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "C", "p", *keys("a b"), "enter")
+        await until(pilot, lambda: "the tokenizer of fake has no chat template" in screen_text(pilot))
+        assert not screen.inspection.looked.reads
+        await pilot.press("C")
+        await read(pilot, screen)
+        await pilot.press("C")
+        assert "no chat template: C takes the text as it is" in screen_text(pilot)
+        assert not screen.inspection.looked.chat
+
+
 async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch)
     async with make_app().run_test(size=(80, 24)) as pilot:

@@ -208,7 +208,7 @@ async def test_a_model_that_takes_no_chats(make_app: MakeApp, monkeypatch: pytes
         await until(pilot, lambda: "the tokenizer of fake has no chat template" in screen_text(pilot))
         assert screen.connection.talk.phase is Phase.RESTING
         await pilot.press("ctrl+g")
-        assert "no chat template: C takes the prompt as it is" in screen_text(pilot)
+        assert "no chat template: C takes the text as it is" in screen_text(pilot)
         await pilot.press("C", "ctrl+g")
         await complete(pilot, screen)
         await pilot.press("C")

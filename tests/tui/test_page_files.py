@@ -66,7 +66,9 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_html_asks_for_nothing_and_runs_nothing(marked: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     html = shown(capsys, str(marked.run.path), "0", "--format", "html")
     page = Page(html)
-    known = "html meta title style p bdi br h1 h2 small span b div section table tr td svg rect"
+    known = (
+        "html meta title style p bdi h1 h2 small span b div section table tr td svg rect header main aside input label"
+    )
     assert {tag for tag, _ in page.tags} <= set(known.split())
     attributes = {name for _, found in page.tags for name in found}
     assert not attributes & {"src", "href", "style", "onload"}

@@ -10,7 +10,7 @@ from store.settings.trained_run import EvaluateSettings
 
 def eval_(
     run: o.Run,
-    settings: Annotated[EvaluateSettings, o.Flags("data activations tokens model device dtype")],
+    settings: Annotated[EvaluateSettings, o.Flags("data activations tokens model device dtype weights")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:

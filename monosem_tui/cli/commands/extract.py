@@ -10,7 +10,7 @@ from store.settings.extract import ExtractSettings
 
 def extract(
     settings: Annotated[
-        ExtractSettings, o.Flags("model data layer site tokens keep context packing seed device dtype")
+        ExtractSettings, o.Flags("model data layer site tokens keep context packing seed device dtype weights")
     ],
     out: o.Out = None,
     runs_dir: o.RunsDir = None,

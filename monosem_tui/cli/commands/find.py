@@ -24,6 +24,10 @@ def find(
             help="Labelled text instead: lines of LABEL, a tab, text; or .jsonl (:FIELD) with text or document.",
         ),
     ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", metavar="RULE", help="A rule of `explain` instead: 'word(\"sea\") & !quote'."),
+    ] = None,
     feature: Annotated[
         int | None, typer.Option("--feature", metavar="ID", min=0, help="Describe what one feature fires on instead.")
     ] = None,
@@ -34,7 +38,7 @@ def find(
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
-    """Find the features that track a regular expression or labelled text."""
+    """Find the features that track a regular expression, a rule or labelled text."""
     from monosem_tui.cli.reports import find as reports
     from monosem_tui.cli.reports import ngrams
     from monosem_tui.cli.run_lookup import find_place
@@ -43,14 +47,14 @@ def find(
     from store.query.pattern_search import Inquiry
     from store.run.folder import runs_root
 
-    ways = {"PATTERN": pattern, "--labels": labels, "--feature": feature}
-    if asked.role is not None and pattern is None:
+    ways = {"PATTERN": pattern, "--labels": labels, "--rule": rule, "--feature": feature}
+    if asked.role is not None and pattern is None and rule is None:
         ways["--role"] = asked.role
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise MonosemError(
             f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
-            "Give one of PATTERN, --labels FILE, --feature ID and --role ROLE.",
+            "Give one of PATTERN, --labels FILE, --rule RULE, --feature ID and --role ROLE.",
         )
     if (asked.tokens or asked.last) and pattern is None:
         raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
@@ -62,4 +66,5 @@ def find(
         reports.report_labels(place, labels, options, ordinary=asked.ordinary, json=json)
     else:
         how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together, asked.role, asked.ordinary
-        reports.report_pattern(place, Inquiry(pattern or "", *how), json=json)
+        asked_for = pattern if rule is None else rule
+        reports.report_pattern(place, Inquiry(asked_for or "", *how, rule=rule is not None), json=json)

@@ -24,7 +24,7 @@ def generate(
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Write all of this down as JSON.")] = None,
     overwrite: o.Overwrite = False,
-    settings: Annotated[ReopenSettings, o.Flags("model device dtype")],
+    settings: Annotated[ReopenSettings, o.Flags("model device dtype weights")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:

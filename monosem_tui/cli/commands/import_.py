@@ -11,7 +11,8 @@ from store.settings.import_sae import ImportSettings
 
 FLAGS = o.Flags(
     "model tensors arch k data activations layer site layer_out site_out check tokens explained_variance l0 "
-    "input_scale subtracts_b_dec by_norm centred token_norm before_gain skip_transposed context device dtype"
+    "input_scale subtracts_b_dec by_norm centred token_norm before_gain skip_transposed context device dtype "
+    "weights"
 )
 
 

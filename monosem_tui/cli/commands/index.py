@@ -12,7 +12,7 @@ from store.settings.trained_run import IndexSettings
 
 def index(
     run: o.Run,
-    settings: Annotated[IndexSettings, o.Flags("data tokens model device dtype memory")],
+    settings: Annotated[IndexSettings, o.Flags("data tokens model device dtype weights memory")],
     runs_dir: o.RunsDir = None,
     resume: o.Resume = False,
     overwrite: Annotated[

@@ -13,7 +13,7 @@ def inspect(
     run: o.Run,
     *,
     asked: Annotated[InspectSettings, o.Flags("text chat document top ablate", defaults=True)],
-    settings: Annotated[ReopenSettings, o.Flags("data model device dtype")],
+    settings: Annotated[ReopenSettings, o.Flags("data model device dtype weights")],
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:

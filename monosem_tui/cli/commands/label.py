@@ -29,7 +29,7 @@ def label(
         typer.Option(
             "--import",
             metavar="FILE",
-            help="Add notes of a .csv or .json file; labels and comments that are here stay.",
+            help="Add notes of a .csv or .json file (labels here stay), or Neuronpedia's explanations (.jsonl[.gz]).",
         ),
     ] = None,
     overwrite: Annotated[

@@ -24,7 +24,7 @@ def serve(
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Where to write what goes wrong [PATH.log].")
     ] = None,
-    settings: Annotated[ReopenSettings, o.Flags("model device dtype", from_file=False)],
+    settings: Annotated[ReopenSettings, o.Flags("model device dtype weights", from_file=False)],
     runs_dir: o.RunsDir = None,
 ) -> None:
     """Keep a run's model open for `monosem tui --attach`, whatever becomes of the line."""
@@ -38,6 +38,7 @@ def serve(
     from store.live.wire import Load
 
     place = socket.expanduser().absolute()
-    load = Load(id=0, run=str(folder.path), model=settings.model, device=settings.device, dtype=settings.dtype)
+    asked = {name: getattr(settings, name) for name in settings.given}
+    load = Load(id=0, run=str(folder.path), **asked)
     ready = f"serving {folder.path}: monosem tui {folder.path} --attach {socket}"
     serve_at(place, load, log or place.with_name(place.name + ".log"), idle * 3600, output.narrate, ready)

@@ -10,47 +10,52 @@ import typer
 from monosem_tui.cli import options as o
 from store.settings.features import ExampleSettings
 
+Feature = Annotated[int | None, typer.Argument(metavar="ID", help="A feature's number; without it, the run's summary.")]
+Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="EXPR",
+        help="List the features that pass, e.g. 'density>1e-4 !dead label:water token:\" sea\">50%'.",
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="KEY",
+        help="List features by density, max, mean, norm, id or match, which the filter measures; "
+        "-KEY reverses. Dead ones are last.",
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
+]
+Format = Annotated[
+    Literal["text", "markdown", "html", "json"] | None,
+    typer.Option("--format", metavar="FORMAT", help="A feature's page as text, markdown, html or json."),
+]
+To = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
+]
+
 
 def show(
     run: o.RunOrIndex,
-    feature: Annotated[
-        int | None, typer.Argument(metavar="ID", help="A feature's number; without it, the run's summary.")
-    ] = None,
+    feature: Feature = None,
     *,
     top: Annotated[int, o.option_of(ExampleSettings, "top", int, default=10)] = 10,
-    filter: Annotated[
-        str | None,
-        typer.Option(
-            "--filter",
-            metavar="EXPR",
-            help="List the features that pass, e.g. 'density>1e-4 !dead label:water token:\" sea\">50%'.",
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            "--sort",
-            metavar="KEY",
-            help="List features by density, max, mean, norm, id or match, which the filter measures; "
-            "-KEY reverses. Dead ones are last.",
-        ),
-    ] = None,
+    filter: Filter = None,
+    sort: Sort = None,
     examples: Annotated[
         ExampleSettings,
         o.Flags("intervals each random seed one_per_document before after", from_file=False, defaults=True),
     ],
-    width: Annotated[
-        int | None,
-        typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
-    ] = None,
-    format: Annotated[
-        Literal["text", "markdown", "html", "json"] | None,
-        typer.Option("--format", metavar="FORMAT", help="A feature's page as text, markdown, html or json."),
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write the page to a new FILE, or RUN-ID.md in a folder."),
-    ] = None,
+    width: Width = None,
+    format: Format = None,
+    to: To = None,
     overwrite: o.Overwrite = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,

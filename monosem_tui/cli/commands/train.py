@@ -13,7 +13,8 @@ def train(
         TrainGrid,
         o.Flags(
             "model data activations layer site layer_out site_out tokens arch d_sae expansion k l1 batch lr context "
-            "packing buffer max_norm checkpoint_every log_to eval_tokens index index_tokens seed data_seed device dtype"
+            "packing buffer max_norm checkpoint_every log_to eval_tokens index index_tokens seed data_seed device "
+            "dtype weights"
         ),
     ],
     out: o.Out = None,

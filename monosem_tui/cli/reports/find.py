@@ -53,7 +53,13 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         notes = read_notes(place)
         found = _answer(store, inquiry)
         if json:
-            asked = {"pattern": inquiry.pattern, "tokens": inquiry.tokens, "last": inquiry.last, "role": inquiry.role}
+            asked = {
+                "pattern": inquiry.pattern,
+                "is_rule": inquiry.rule,
+                "tokens": inquiry.tokens,
+                "last": inquiry.last,
+                "role": inquiry.role,
+            }
             head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
             output.emit_json({**asked, **head, **_found_json(found, notes)})
             return
@@ -62,7 +68,7 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         _emit_outliers(store, ordinary=inquiry.ordinary)
         output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
         _emit_set(found.union)
-        output.emit_text(_caution(inquiry.options, store.d_sae))
+        output.emit_text(_caution(inquiry.options, store.d_sae, "documents" if inquiry.rule else "contexts"))
 
 
 def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
@@ -72,7 +78,7 @@ def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
     asked_N, whose = store.layout.counted_tokens(ordinary=inquiry.ordinary), ""
     if inquiry.role is not None:
         asked_N, whose = asked_N & store.layout.tokens_of(inquiry.role), f"{inquiry.role}'s "
-    what = "end a match of" if inquiry.last else "match"
+    what = "are those of" if inquiry.rule else "end a match of" if inquiry.last else "match"
     return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}tokens {what} {inquiry.pattern}"
 
 
@@ -147,12 +153,14 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         yield bar.advance
 
 
-def _caution(options: FindOptions, d_sae: int) -> str:
+def _caution(options: FindOptions, d_sae: int, halved: str = "contexts") -> str:
     if options.held_out:
-        return "Features and thresholds chosen on half of the contexts, measured on the others;\nintervals are of 95 %."
+        return (
+            f"Features and thresholds chosen on half of the {halved}, measured on the others;\nintervals are of 95 %."
+        )
     return (
         f"Intervals are of 95 %, for a feature and threshold given beforehand: the best of\n"
-        f"{count(d_sae)} features looks better than it is. --held-out measures on other contexts."
+        f"{count(d_sae)} features looks better than it is. --held-out measures on other {halved}."
     )
 
 

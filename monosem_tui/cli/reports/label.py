@@ -11,8 +11,10 @@ from monosem_tui.draw.numbers import count
 from store.files.errors import MonosemError
 from store.files.output_file import write_output
 from store.files.typed_json import need_unicode
+from store.notes import neuronpedia
 from store.notes.editor import NoteEditor
 from store.notes.exchange import Outcome, entries_json, is_export, merging, note_json, read_entries, to_csv, to_json
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes, Notes, Statement, notes_path
 from store.settings.features import NoteSettings
 
@@ -76,12 +78,15 @@ def export(place: Place, path: Path, *, overwrite: bool) -> None:
 
 
 def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
-    """Import the notes of a file and print the outcome.
+    """Import the notes of a file, or Neuronpedia's explanations, and print the outcome.
 
     Raises:
         MonosemError: the file cannot be read or names an unknown feature, or the notes cannot be written; then
             nothing is imported.
     """
+    if neuronpedia.is_export(path):
+        _take_in_explanations(place, path, json=json)
+        return
     entries, features = read_entries(path), _features(place)
     for entry in entries:
         if entry.feature >= features:
@@ -106,6 +111,30 @@ def take_in(place: Place, path: Path, *, overwrite: bool, json: bool) -> None:
                 f"{_counted(len(kept_here), name)} that the file has otherwise stayed ({_numbers(kept_here)}); "
                 "--overwrite takes the file's"
             )
+
+
+def _take_in_explanations(place: Place, path: Path, *, json: bool) -> None:
+    """Import explanations of Neuronpedia beside those of other authors; labels stay as they are."""
+    read, features = neuronpedia.read_export(path), _features(place)
+    beyond = next((one.feature for one in read if one.feature >= features), None)
+    if beyond is not None:
+        raise MonosemError(
+            f"{path}: {place.name} has no feature {beyond}",
+            f"Features are numbered 0 to {features - 1}. Are these explanations of another dictionary?",
+        )
+    present = Explanations.load(place.path)
+    standing = {(one.feature, one.author): one for feature in present.features for one in present.of(feature)}
+    added = [one for one in read if standing.get((one.feature, one.author)) != one]
+    if added:
+        present.append(added)
+    authors, changed = sorted({one.author for one in read}), sorted({one.feature for one in added})
+    if json:
+        output.emit_json({"read": len(read), "changed": changed, "authors": authors})
+        return
+    output.narrate(
+        f"{path}: {_counted(len(read), 'explanation')} by {', '.join(authors[:_NAMED])} read, "
+        f"{count(len(added))} of them new here"
+    )
 
 
 def _statements(feature: int, label: str | None, wanted: NoteSettings) -> list[Statement]:

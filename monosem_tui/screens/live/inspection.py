@@ -7,7 +7,7 @@ from functools import partial
 
 from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.live.model_client import Phase
+from monosem_tui.live.model_client import Phase, no_template
 from monosem_tui.model.document import Passage, passage, place_of
 from monosem_tui.pages.inspect_page import MOST_HUES, Looked, inspect_lines
 from monosem_tui.screens.live.connection import ModelConnection
@@ -16,6 +16,7 @@ from monosem_tui.screens.session import FeatureWanted
 from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
 
+AS_CHAT = "as a chat, in the model's template: a user's turn, or a JSON list of messages"
 TOP, TOP_ABLATED = 16, 5
 """Features a token: each that is ablated costs a pass of the model."""
 
@@ -52,7 +53,7 @@ class Inspection(ScreenPart):
             self._host.tell("there is no text: p types or pastes one, o opens a document")
         elif self._connection.has_model:
             self.looked.text, self.looked.name, self.looked.picked = text, name, ()
-            self._talk.inspect(text, TOP, ablate=False)
+            self._talk.inspect(text, TOP, ablate=False, chat=self.looked.as_chat)
             self._connection.redraw()
 
     def redraw(self) -> None:
@@ -69,7 +70,7 @@ class Inspection(ScreenPart):
     def _ask_effects(self) -> None:
         known = self._talk.effects is not None or self._talk.phase is Phase.BUSY  # what is read asks for them itself
         if self.looked.ablated and self.looked.text and not known:
-            self._talk.inspect(self.looked.text, TOP_ABLATED, ablate=True)
+            self._talk.inspect(self.looked.text, TOP_ABLATED, ablate=True, chat=self.looked.as_chat)
 
     def action_look(self, tokens: int, rows: int) -> None:
         """Go to another token, or to another of its features."""
@@ -117,6 +118,18 @@ class Inspection(ScreenPart):
         if self._connection.has_model:
             self._talk.wake_up()
             self._connection.ask("text", self.looked.text, self.read)
+
+    def action_as_chat(self) -> None:
+        """Read a typed text as a chat, or as it is; one that has been typed is read again."""
+        looked, ready = self.looked, self._talk.ready
+        if not looked.chat and ready is not None and not ready.chat:
+            self._host.tell(no_template(ready))
+            return
+        looked.chat = not looked.chat
+        self._host.tell(f"a typed text is read {AS_CHAT if looked.chat else 'as it is'}")
+        if looked.text and not looked.name:
+            self.read(looked.text)
+        self._connection.redraw()
 
     def action_document(self) -> None:
         """Type a document's number."""

@@ -17,7 +17,8 @@ from engine.endpoint.account import Account, BudgetReached, TokenPrice
 from engine.endpoint.answer_cache import AnswerCache
 from engine.endpoint.http_server import Address, HttpServer
 from engine.endpoint.question_queue import QuestionQueue
-from engine.explainer.model_author import JudgeSizes, ModelAuthor
+from engine.explainer.examination import Examination, JudgeSizes
+from engine.explainer.model_author import ModelAuthor
 from engine.runtime.interrupt import StopRequest
 from engine.runtime.progress import Silent
 from store.files.errors import MonosemError
@@ -65,7 +66,9 @@ def explained(
 ) -> dict[int, Explanation]:
     with author_of(world, server, cache) as author, Silent().task("", None, "") as task:
         found = {one.feature: one for one in author.explanations(features, "oracle", task) if not isinstance(one, str)}
-        return {one.feature: one for one in author.controls(list(found.values()))} if control else found
+        return (
+            {one.feature: one for one in author.controls(author.controlled(list(found.values())))} if control else found
+        )
 
 
 def value(figure: Figure | None) -> float:
@@ -91,14 +94,14 @@ def test_an_oracle_finds_the_planted_concepts_and_its_scores_say_so(world: World
     controls = [value(one.scores.control) for one in found.values()]
     assert np.mean(controls) == pytest.approx(0.5, abs=0.05), controls
     for feature in range(5):  # words, whose pattern the oracle knows
-        assert value(found[feature].scores.f1) >= 0.95
+        assert value(found[feature].scores.f1) >= 0.9
         assert found[feature].pattern == rf"\b{NAMES[feature]}\b"
     assert found[5].pattern is None and found[5].scores.f1 is None
     assert calls > 0
 
 
 def test_a_noisy_oracle_scores_in_between_and_words_give_balanced_accuracy(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text, wrong=0.25), gives_logprobs=False) as server:
+    with chat_server(Oracle(world.text, wrong=0.25, patterns={}), gives_logprobs=False) as server:
         found = explained(world, server, tmp_path, SOME)
     detection = [value(one.scores.detection) for one in found.values()]
     assert 0.65 <= np.mean(detection) <= 0.85
@@ -170,7 +173,7 @@ def test_a_bad_pattern_is_left_out_and_said(
 def test_work_that_stops_goes_on_for_nothing(world: World, tmp_path: Path) -> None:
     """A budget ends it; then everything is asked once, and a third time nothing."""
     price = TokenPrice(1.0, 1.0)
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         account = Account(price, 0.01)
         found: list[Any] = []
         with (
@@ -192,14 +195,14 @@ def test_work_that_stops_goes_on_for_nothing(world: World, tmp_path: Path) -> No
 
 
 def test_an_estimate_comes_near_and_asks_nothing(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         account = Account()
         with author_of(world, server, tmp_path, account) as author:
-            estimate = author.calls(SOME[:2], among=len(SOME))
-            assert server.asked == []
+            with FeatureStore.open(world.path) as store:
+                estimate = Examination(store, SIZES).calls(SOME[:2], among=len(SOME))
             with Silent().task("", None, "") as task:
                 one_by_one = [one for one in author.explanations(SOME, "oracle", task) if not isinstance(one, str)]
-            list(author.controls(one_by_one))
+            list(author.controls(author.controlled(one_by_one)))
         assert estimate.calls == pytest.approx(len(server.asked), rel=0.15)
         sent = sum(len(turn["content"].encode()) for body in server.asked for turn in body["messages"])
     assert sent / 4 < estimate.use.prompt < 1.5 * sent / 4
@@ -207,7 +210,7 @@ def test_an_estimate_comes_near_and_asks_nothing(world: World, tmp_path: Path) -
 
 def test_nobody_is_judged_on_what_the_explainer_saw(world: World, tmp_path: Path) -> None:
     """By documents, and word for word."""
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         explained(world, server, tmp_path, (1, 6))
         asked = [[turn["content"] for turn in body["messages"]] for body in server.asked]
     shown, judged = set[str](), set[str]()
@@ -221,14 +224,14 @@ def test_nobody_is_judged_on_what_the_explainer_saw(world: World, tmp_path: Path
 
 
 def test_a_key_changes_with_what_the_explanation_depends_on(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server, author_of(world, server, tmp_path) as author:
+    with chat_server(Oracle(world.text, patterns={})) as server, author_of(world, server, tmp_path) as author:
         key = author.key
         author._sizes = JudgeSizes(firing=17)
         assert author.key != key
 
 
 def test_explanations_are_stored_and_read_again(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server:
+    with chat_server(Oracle(world.text, patterns={})) as server:
         found = explained(world, server, tmp_path / "cache", (0, 6), control=True)
     file = Explanations(tmp_path / "explanations.jsonl")
     file.append(found.values())
@@ -237,7 +240,7 @@ def test_explanations_are_stored_and_read_again(world: World, tmp_path: Path) ->
 
 
 def test_an_unknown_feature_is_refused(world: World, tmp_path: Path) -> None:
-    with chat_server(Oracle(world.text)) as server, author_of(world, server, tmp_path) as author:
+    with chat_server(Oracle(world.text, patterns={})) as server, author_of(world, server, tmp_path) as author:
         with Silent().task("", None, "") as task, pytest.raises(MonosemError, match="there is no feature 99"):
             list(author.explanations((99,), "oracle", task))
         assert server.asked == []

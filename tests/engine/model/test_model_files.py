@@ -98,6 +98,20 @@ def test_the_model_of_a_run(saved: Path, tmp_path: Path) -> None:
     assert find(run.path).folder == run.model
 
 
+@pytest.mark.parametrize("place", ["model", "."])
+def test_the_model_of_a_run_holds_no_link_out_of_it(place: str, saved: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.create(RunRecord(name="run"))
+    shutil.copytree(saved, run.path / place, dirs_exist_ok=True)
+    (run.path / place / "again.json").symlink_to("config.json")
+    (tmp_path / "secret").write_text("TOPSECRET")
+    assert find_model(str(run.path), Silent()).folder == run.path / place
+    (run.path / place / "chat_template.jinja").symlink_to(tmp_path / "secret")
+    for name in (run.path, run.path / place):
+        with pytest.raises(MonosemError, match=r"chat_template\.jinja is a link out of its folder"):
+            find_model(str(name), Silent())
+
+
 def test_a_short_name_and_its_revision(saved: Path, cache: Path) -> None:
     snapshot = into_cache(cache, "openai-community/gpt2", saved)
     assert find("gpt2") == ModelFiles(snapshot, (snapshot / "model.safetensors",), True, REVISION)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from engine.commands import train
 from engine.data.activations import BlockShuffle, Columns
@@ -15,7 +16,7 @@ from engine.data.ordinary_tokens import OrdinaryBlocks
 from engine.sae.base import SaeSettings
 from engine.training.loop import Member, TrainLoop
 from engine.training.trainer import SaeTrainer, TrainerSettings
-from store.run.events import EndEvent, read_events
+from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 from store.run.ordinary import load_limits
 from store.run.weights import load_sae
@@ -26,6 +27,7 @@ from tests.engine.training.test_loop import CPU, Noise
 from tests.engine.trainings import Spoken
 
 FAR = 200
+F64 = NDArray[np.float64]
 
 
 class Noisy(Noise):
@@ -131,3 +133,37 @@ def test_a_row_that_is_an_outlier_at_one_site_is_left_out_for_all(
         assert timeless(one.run) == timeless(other.run)
         end = read_events(one.run.events)[-1]
         assert isinstance(end, EndEvent) and end.outlier_tokens == 6
+
+
+def explained(error_NO: F64, wanted_NO: F64) -> float:
+    return float(1 - (error_NO**2).sum() / ((wanted_NO - wanted_NO.mean(0)) ** 2).sum())
+
+
+def test_counted_tokens_are_explained_as_if_measured_together() -> None:
+    rng = np.random.default_rng(1)
+    ordinary_ND, outlier_ND = rng.standard_normal((64, 6)), rng.standard_normal((16, 6)) * 30 + 50
+    wanted = TrainerSettings(
+        arch="topk", sae=SaeSettings(d_in=6, d_sae=24, k=2), lr=0.0, batch=64, steps=9, warmup=1, decay=1,
+        dead_after=640, seed=0,
+    )  # fmt: skip
+    trainer = SaeTrainer(wanted, CPU)
+    trainer.start(torch.from_numpy(ordinary_ND).float())
+    trainer.step(torch.from_numpy(ordinary_ND).float())
+    found = trainer.counted_variance(trainer.tally, 16 / 80, torch.from_numpy(outlier_ND).float())
+    scaled_ND = np.concatenate([ordinary_ND, outlier_ND]) * trainer.scale
+    with torch.no_grad():
+        error_ND = scaled_ND - trainer.sae(torch.from_numpy(scaled_ND).float()).double().numpy()
+    assert found == pytest.approx(explained(error_ND, scaled_ND), abs=1e-5)
+    assert abs(found - explained(error_ND[:64], scaled_ND[:64])) > 0.05
+
+
+def test_the_log_has_both_figures_where_a_block_has_outliers(array: Path, tmp_path: Path) -> None:
+    run, said = RunFolder(tmp_path / "run"), Spoken()
+    train.train(run, settings(array), said, resume=False)
+    points = [event for event in read_events(run.events) if isinstance(event, TrainEvent)]
+    both = [point for point in points if point.explained_variance_counted is not None]
+    assert len(both) > 0.9 * len(points)  # a short last block may have no outliers
+    last = both[-1]
+    assert last.explained_variance_counted != pytest.approx(last.explained_variance, abs=1e-3)
+    line = f"explained variance at the end: {last.explained_variance:.3f} of ordinary tokens, "
+    assert f"{line}{last.explained_variance_counted:.3f} of all" in said.said

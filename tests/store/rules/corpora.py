@@ -100,15 +100,17 @@ class SlowTruth:
         if name == "document":
             same = [j for j in range(len(self.raw)) if self.document[j] == self.document[i]]
             return any(self.of_token(predicate.inner, j) for j in same)
-        if name == "ngram":
-            return any(self._ends(cast("tuple[str | int, ...]", one), i) for one in predicate.args)
+        if name in ("ngram", "phrase"):
+            return any(self._ends(name, cast("tuple[str | int, ...]", one), i) for one in predicate.args)
         if name == "position":
             return predicate.numbers[0] <= i - self.context[i] < predicate.numbers[1]
         return self.of_token(predicate, i)
 
-    def _ends(self, sequence: tuple[str | int, ...], i: int) -> bool:
-        first = i - len(sequence) + 1
-        return first >= self.context[i] and all(self._is(one, first + k) for k, one in enumerate(sequence))
+    def _ends(self, name: str, sequence: tuple[str | int, ...], i: int) -> bool:
+        first, inner = i - len(sequence) + 1, "token" if name == "ngram" else "word"
+        return first >= self.context[i] and all(
+            self.of_token(Predicate(inner, (one,)), first + k) for k, one in enumerate(sequence)
+        )
 
     def _is(self, name: str | int, i: int) -> bool:
         return self.ids[i] == name if isinstance(name, int) else self.raw[i] == name.encode()

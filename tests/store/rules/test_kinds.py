@@ -52,8 +52,13 @@ def shares(raw: Raw, act_N: NDArray[np.float64], halves: Halves) -> list[float]:
 
 
 @settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 10**6), merged=st.booleans(), block=st.sampled_from([1, 40, 1 << 20]))
-def test_shares_are_those_of_the_definition(seed: int, merged: bool, block: int) -> None:
+@given(
+    seed=st.integers(0, 10**6),
+    merged=st.booleans(),
+    block=st.sampled_from([1, 40, 1 << 20]),
+    cells=st.sampled_from([0, 1 << 24]),
+)
+def test_shares_are_those_of_the_definition(seed: int, merged: bool, block: int, cells: int) -> None:
     raw = random_raw(seed, n_contexts=20)
     acts = {0.5, 1.0, 2.0, 3.75}
     raw = Raw(
@@ -62,6 +67,7 @@ def test_shares_are_those_of_the_definition(seed: int, merged: bool, block: int)
     )
     with opened(raw, 5, merged=merged) as store, pytest.MonkeyPatch.context() as patch:
         patch.setattr(kinds, "FEWEST", 0)
+        patch.setattr(kinds, "MOST_CELLS", cells)
         patch.setattr(kinds, "feature_blocks", lambda store: feature_blocks.feature_blocks(store, block))
         halves = document_halves(store, seed)
         found = feature_kinds(store, halves)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.rules import places
 from store.rules.grammar import LANGUAGES, NAMES, TOKEN_CLASSES, BadRule, Predicate, Rule, Term, parse_rule
 from store.rules.places import RuleCorpus
 from store.settings.roles import ROLES
@@ -41,6 +42,10 @@ PREDICATE = st.one_of(
         lambda lists: Predicate("ngram", tuple(tuple(one) for one in lists)),
         st.lists(st.lists(TOKEN, min_size=1, max_size=3), min_size=1, max_size=2),
     ),
+    st.builds(
+        lambda lists: Predicate("phrase", tuple(tuple(one) for one in lists)),
+        st.lists(st.lists(SHORT, min_size=1, max_size=3), min_size=1, max_size=2),
+    ),
     st.builds(lambda first, n: Predicate("position", (first, first + n)), st.integers(0, 5), st.integers(1, 5)),
 )
 RULE = st.builds(
@@ -56,9 +61,10 @@ def store() -> Iterator[FeatureStore]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(rule=RULE)
-def test_rules_hold_where_their_definitions_say(store: FeatureStore, rule: Rule) -> None:
+@given(rule=RULE, rare=st.sampled_from([1, 4, 10**9]))
+def test_rules_hold_where_their_definitions_say(store: FeatureStore, rule: Rule, rare: int) -> None:
     corpus = RuleCorpus(store)
+    places.RARE = rare
     try:
         found = corpus.rule(rule).tolist()
     except BadRule as error:
@@ -153,7 +159,15 @@ def test_states() -> None:
 
 
 def test_every_predicate_is_evaluated(store: FeatureStore) -> None:
-    example = {"texts": '"a"', "tokens": "0", "pattern": '"a"', "token": "digits", "lists": "[0, 1]", "range": "0, 3"}
+    example = {
+        "texts": '"a"',
+        "tokens": "0",
+        "pattern": '"a"',
+        "token": "digits",
+        "lists": "[0, 1]",
+        "words": '["a", "b"]',
+        "range": "0, 3",
+    }
     example |= {"offset": '1, word("a")', "window": '3, word("a")', "word": ""}
     corpus = RuleCorpus(store)
     for name, (form, _) in NAMES.items():

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import SEAL_BYTES, create_sealed
 from store.index.index_file import IndexFile
+from store.index.kept_vocabulary import save_vocabulary
 from store.index.reader import FeatureStore
 from store.index.segment import SegmentBuilder, SparseRows, segment_path
+from store.index.vocabulary import Vocabulary
 from store.notes.explanations import Explanation, Explanations
 from store.rules.kind_file import index_digest, save_kinds
 from store.rules.kinds import Kinds
@@ -52,6 +54,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run.create(RunRecord(status="done", spec=sae.spec))
     save_sae(run.sae, sae)
     save_limits(run.ordinary, np.ones((2, sae.spec.d_in), np.float32))
+    save_vocabulary(run.vocabulary, Vocabulary.from_tokens([b"a", b"", b"bc"]), "digest")
     share_F, kind_F = np.zeros(RAW.d_sae, np.float32), np.zeros(RAW.d_sae, np.int8)
     save_kinds(run.kinds, Kinds(share_F, share_F, share_F, kind_F), index_digest(run.features))
     arrays = {"sae.W_enc": np.ones((4, 6), np.float32), "sae.b_enc": np.ones(6, np.float32)}
@@ -93,7 +96,7 @@ def test_any_changed_byte_is_found(run: RunFolder) -> None:
         run.checkpoints / "step-4.h5",
     ):
         size = path.stat().st_size
-        for at in (3, 520, size // 3, size // 2, size - 1):
+        for at in (3, 520, size // 2, size - 1):
             flip(path, at)
             assert [f.path for f in verify_run(run) if not f.ok] == [path], at
             flip(path, at)

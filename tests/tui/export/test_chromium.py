@@ -55,6 +55,10 @@ def test_the_list_holds_what_is_in_sight_and_scrolls_over_all(page: Chromium, la
     assert page.value(NUMBERS)[:10] == worth[:10]
     peaks = "document.querySelectorAll('tr[data-place] td.example bdi.h5')"
     assert page.value(f"[...{peaks}].slice(0, 10).filter((one) => one.getBoundingClientRect().width > 5).length") == 10
+    cells = "[...document.querySelectorAll('tr.at td')].filter((td) => td.offsetParent).at(-1)"
+    table = "document.querySelector('#view table')"
+    ends = [page.value(f"{one}.getBoundingClientRect().right") for one in (cells, table)]
+    assert abs(ends[0] - ends[1]) < 1  # columns that are left out leave no room empty
     page.value("document.querySelectorAll('th button')[0].click()")
     assert page.value(NUMBERS)[:10] == alive[:10]
     assert page.value("document.querySelectorAll('tr').length") < 100

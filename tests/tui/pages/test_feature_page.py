@@ -11,13 +11,17 @@ from rich.cells import cell_len
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation
 from monosem_tui.draw.spans import Role, text_of, width_of
+from monosem_tui.export.feature_html import as_html
+from monosem_tui.export.feature_markdown import as_markdown
 from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
+from monosem_tui.model.feature_document import read_document
 from monosem_tui.model.open_run import OpenRun, headline
 from monosem_tui.pages.feature_page import as_text, page
 from monosem_tui.pages.feature_rows import Row, columns, header, row
 from monosem_tui.pages.passage import frame, passage
 from store.index.segment import IndexPlan
 from store.run.spec import SaeSpec
+from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
 from tests.tui.draw.test_safe_text import HOSTILE, assert_harmless
 
@@ -93,6 +97,18 @@ def test_an_example_whose_peak_is_an_outlier_is_marked(opened: OpenRun) -> None:
     assert lines[heading].endswith("; ! an outlier token")
     assert lines[marked] == plain[marked].replace(" ", "!", 1) or "! " in lines[marked]
     assert marked == heading + 2
+
+
+def test_an_outlier_is_marked_in_files_too(opened: OpenRun) -> None:
+    document = read_document(opened.store, opened.notes, 0, ExampleSettings(), "run")
+    assert "outlier" not in as_html(document) + as_markdown(document)
+    section = document.card.sections[0]
+    examples = [replace(one, outlier=number == 1) for number, one in enumerate(section.examples)]
+    card = replace(document.card, sections=[replace(section, examples=examples), *document.card.sections[1:]])
+    document, act = replace(document, card=card), activation(examples[1].act)
+    html, markdown = as_html(document), as_markdown(document)
+    assert html.count(f"<b>{act}!</b>") == 1 and html.count("; ! an outlier token</small>") == 1
+    assert markdown.count(f"\n| {act}! | ") == 1 and markdown.count("; ! an outlier token\n") == 1
 
 
 @pytest.mark.parametrize("rendering", Rendering)

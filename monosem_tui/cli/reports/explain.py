@@ -1,0 +1,174 @@
+"""`monosem explain`: explanations as they are found, and a summary of how many features they explain."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from monosem_tui.cli import output
+from monosem_tui.cli.progress import ConsoleProgress
+from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import activation, count, duration
+from monosem_tui.draw.safe_text import printable
+from store.index.reader import FeatureStore
+from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
+from store.query.filter_parser import parse_filter
+from store.query.filters import FilterSource
+from store.rules.grammar import parse_rule
+from store.rules.kinds import Kinds
+from store.rules.rule_author import RuleAuthor
+from store.rules.rule_run import chosen_features, measured_kinds, planned, work
+from store.settings.explain import ExplainSettings
+from store.settings.feature_kinds import KINDS
+
+GOOD, FAIR = 0.8, 0.5
+"""Held-out F1 of features that a summary counts as well and as partly explained."""
+
+
+def report(
+    place: Place, features: Sequence[int], filter: str | None, every: bool, asked: ExplainSettings, *, json: bool
+) -> None:
+    """Explain features and print the explanations, the kinds of all and a summary.
+
+    Raises:
+        MonosemError: there is no whole index, no such feature, or the filter cannot be read.
+    """
+    began = time.monotonic()
+    wanted = _wanted(place, features, filter, every)
+    kinds = measured_kinds(place.path, asked.seed)
+    plan = planned(place.path, wanted, asked)
+    if plan.waiting and len(plan.waiting) < len(plan.features):
+        output.narrate(f"{count(len(plan.features) - len(plan.waiting))} features are explained already")
+    found, waiting = [], set(plan.waiting)
+    with ExitStack() as stack:
+        bar = None
+        if plan.waiting:
+            bar = stack.enter_context(ConsoleProgress(live=True).task("explaining", len(plan.waiting), "features"))
+        for one in work(plan):
+            found.append(one)
+            if bar is not None and one.feature in waiting:
+                bar.advance(1)
+            if not json and len(wanted) <= 20:
+                _emit(one, kinds)
+    others = Explanations.load(place.path)
+    if json:
+        output.emit_json([explained_json(feature, kinds, others.of(feature)) for feature in wanted])
+        return
+    _emit_kinds(kinds)
+    if found:
+        _emit_summary(found, time.monotonic() - began if len(plan.waiting) == len(found) else None)
+
+
+def _wanted(place: Place, features: Sequence[int], filter: str | None, every: bool) -> tuple[int, ...]:
+    with FeatureStore.open(place.path) as store:
+        narrate_unfinished(store)
+        for feature in features:
+            store.check_feature(feature)
+        if filter is None and not every:
+            return tuple(dict.fromkeys(features))
+        ids = np.arange(store.d_sae, dtype=np.int64)
+        if filter is not None:
+            ids = parse_filter(filter).keep(FilterSource(store, read_notes(place)), ids)
+        return chosen_features(store, ids.tolist())
+
+
+def measure(
+    place: Place, feature: int, text: str, threshold: float | None, asked: ExplainSettings, *, json: bool
+) -> None:
+    """Print the figures of a given rule for a feature, on the documents that explanations are measured on.
+
+    Raises:
+        MonosemError: the rule cannot be read, or there is no such feature or index.
+    """
+    rule = parse_rule(text)
+    with FeatureStore.open(place.path) as store:
+        store.check_feature(feature)
+        author = RuleAuthor(store, asked.seed)
+        least = author.threshold(feature, rule) if threshold is None else threshold
+        scores = author.scores(feature, rule, least)
+        documents = len(author.halves.measured_D)
+    if json:
+        values = {"feature": feature, "rule": str(rule), "threshold": least, "documents": documents}
+        output.emit_json(values | scores_json(scores))
+        return
+    output.emit_text(f"{rule}\n  {figures_line(scores, least)}\n  on {count(documents)} documents")
+
+
+def _emit(one: Explanation, kinds: Kinds) -> None:
+    kind = kinds.of(one.feature)
+    output.emit_text(f"{one.feature}  {printable(one.text)}" + (f"  [{kind}]" if kind else ""))
+    if one.rule is not None:
+        output.emit_text(f"    {figures_line(one.scores, one.threshold)}\n    {printable(one.rule)}")
+
+
+def figures_line(scores: ExplanationScores, threshold: float | None) -> str:
+    """Return `F1 0.93 .91–.95  precision 0.90  recall 0.96  AUROC 0.991  r 0.80  from 0.31`."""
+    parts = [f"F1 {_with_interval(scores.f1)}"]
+    parts += [f"{name} {one.value:.2f}" for name in ("precision", "recall") if (one := getattr(scores, name))]
+    parts += [f"AUROC {scores.auroc.value:.3f}"] if scores.auroc else []
+    parts += [f"r {scores.r.value:.2f}"] if scores.r else []
+    parts += [f"from {activation(threshold)}"] if threshold is not None else []
+    return "  ".join(parts)
+
+
+def _with_interval(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    low, high = (f"{end:.2f}".removeprefix("0") for end in (figure.low, figure.high))
+    return f"{figure.value:.2f} {low}–{high}"
+
+
+def _emit_kinds(kinds: Kinds) -> None:
+    counts = Counter(kinds.kind_F.tolist())
+    known = sum(number for kind, number in counts.items() if kind >= 0)
+    shares = [f"{kind} {counts[i] / max(1, known):.0%}" for i, kind in enumerate(KINDS)]
+    rare = f"; {count(counts[-1])} fire too rarely to judge" if counts[-1] else ""
+    output.emit_text(f"kinds of {count(known)} features: {', '.join(shares)}{rare}")
+
+
+def _emit_summary(found: Sequence[Explanation], seconds: float | None) -> None:
+    f1s = [one.scores.f1.value for one in found if one.scores.f1 is not None]
+    ruled = [parse_rule(one.rule) for one in found if one.rule is not None]
+    if not f1s:
+        output.emit_text("no feature fires often enough to be explained")
+        return
+    shares = [f"{sum(f1 >= least for f1 in f1s) / len(found):.0%} with F1 ≥ {least}" for least in (GOOD, FAIR)]
+    took = f", {duration(seconds)}" if seconds is not None else ""
+    output.emit_text(
+        f"{count(len(found))} features: {', '.join(shares)} on held-out documents; "
+        f"median {median(rule.n_terms for rule in ruled):g} predicates{took}"
+    )
+
+
+def explained_json(feature: int, kinds: Kinds | None, explanations: Sequence[Explanation]) -> dict[str, Any]:
+    """Return the keys that programs rely on: add, never rename."""
+    return {
+        "feature": feature,
+        "kind": kinds.of(feature) if kinds else None,
+        "explanations": [
+            {
+                "author": one.author,
+                "text": one.text,
+                "rule": one.rule,
+                "threshold": one.threshold,
+                "documents": one.documents,
+                **scores_json(one.scores),
+            }
+            for one in explanations
+        ],
+    }
+
+
+def scores_json(scores: ExplanationScores) -> dict[str, Any]:
+    """Return figures by name, null where not measured, and their intervals under `ci`."""
+    known = {name: value for name, value in asdict(scores).items() if value is not None}
+    values = {name: known[name]["value"] if name in known else None for name in asdict(scores)}
+    return values | {"ci": {name: [one["low"], one["high"]] for name, one in known.items()}}

@@ -1,0 +1,126 @@
+"""Processes that explain features by rules, several at a time; each reads the same index.
+
+A child reads numbers of features from standard input, a line each, and answers with a line of JSON. It ends when its
+standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+
+from store.files.errors import MonosemError, WorkFailed
+from store.files.typed_json import decode, parse
+from store.index.reader import FeatureStore
+from store.notes.explanations import Explanation
+from store.rules.rule_author import RuleAuthor
+
+FEW = 24
+"""Features up to which they are explained in this process: a child takes seconds to begin."""
+
+
+def explanations(path: Path, features: Sequence[int], seed: int, processes: int) -> Iterator[Explanation]:
+    """Yield the explanations of some features by rules; with several processes in the order in which they are found.
+
+    Args:
+        path: a run folder or a features.h5.
+        features: their numbers.
+        seed: decides which documents are in which half, and which are drawn again.
+        processes: how many work at a time.
+
+    Raises:
+        MonosemError: the index cannot be read, or its documents cannot be cut into halves.
+        WorkFailed: a child ended before its work did.
+    """
+    if processes < 2 or len(features) <= FEW:
+        with FeatureStore.open(path) as store:
+            author = RuleAuthor(store, seed)
+            for feature in features:
+                yield author.explanation(feature)
+        return
+    children = [_child(path, seed) for _ in range(min(processes, len(features)))]
+    try:
+        yield from _answers(children, list(reversed(features)))
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout):
+                with suppress(BrokenPipeError):
+                    assert stream is not None
+                    stream.close()
+
+
+def _child(path: Path, seed: int) -> subprocess.Popen[bytes]:
+    package = str(Path(__file__).resolve().parents[2])
+    # Without -P a module in the current folder could shadow a real one.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "store.rules.rule_process", str(path.resolve()), str(seed)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": package, "PYTHONFAULTHANDLER": "", "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _answers(children: Sequence[subprocess.Popen[bytes]], waiting: list[int]) -> Iterator[Explanation]:
+    """Yield answers as they come; a child is asked for the next feature once it has answered. Empties `waiting`."""
+    with DefaultSelector() as selector:
+        for child in children:
+            assert child.stdout is not None
+            selector.register(child.stdout, EVENT_READ, child)
+            _ask(child, waiting.pop())
+        under_way = len(children)
+        while under_way:
+            for key, _ in selector.select():
+                line = key.data.stdout.readline()
+                if not line.endswith(b"\n"):
+                    code = key.data.wait()
+                    raise WorkFailed(f"a process that explains features has ended (exit code {code})", "Run it again.")
+                answer = parse(line)
+                if "error" in answer:
+                    raise MonosemError(*answer["error"])
+                if waiting:
+                    _ask(key.data, waiting.pop())
+                else:
+                    selector.unregister(key.fileobj)
+                    under_way -= 1
+                yield decode(Explanation, answer)
+
+
+def _ask(child: subprocess.Popen[bytes], feature: int) -> None:
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended; reading its answer says so
+        child.stdin.write(b"%d\n" % feature)
+        child.stdin.flush()
+
+
+# The child process
+
+
+def main(path: Path, seed: int) -> None:
+    """Answer the questions on standard input."""
+    author: RuleAuthor | None = None
+    try:
+        with FeatureStore.open(path) as store:
+            while line := sys.stdin.buffer.readline():
+                author = author or RuleAuthor(store, seed)
+                _send(asdict(author.explanation(int(line))))
+    except MonosemError as error:
+        _send({"error": [error.what, error.hint]})
+
+
+def _send(answer: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

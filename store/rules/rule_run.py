@@ -1,0 +1,115 @@
+"""`explain --by rules` on a run: kinds of all features, then explanations, kept as they are found."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.notes.explanations import Explanation, Explanations, explanations_path
+from store.rules.halves import document_halves
+from store.rules.kind_file import index_digest, kinds_path, load_kinds, save_kinds
+from store.rules.kinds import Kinds, feature_kinds
+from store.rules.rule_author import AUTHOR, rules_key
+from store.rules.rule_process import explanations
+from store.settings.explain import ExplainSettings
+
+KEPT_EVERY = 2.0
+"""Seconds between two writes of explanations."""
+
+
+@dataclass(frozen=True)
+class RulePlan:
+    """The features to explain, and what is known of them."""
+
+    path: Path
+    """A run folder or a features.h5."""
+    features: tuple[int, ...]
+    waiting: tuple[int, ...]
+    """Features that are not explained yet with these settings."""
+    settings: ExplainSettings
+
+
+def planned(path: Path, features: Sequence[int], settings: ExplainSettings) -> RulePlan:
+    """Return what is to be done for some features.
+
+    Raises:
+        MonosemError: the index is not merged, or the explanations cannot be read.
+    """
+    with FeatureStore.open(path) as store:
+        need_merged(store)
+        key = rules_key(store.path, settings.seed)
+        for feature in features:
+            store.check_feature(feature)
+    known = {} if settings.again else Explanations.load(path).by(AUTHOR)
+    waiting = tuple(one for one in dict.fromkeys(features) if one not in known or known[one].key != key)
+    return RulePlan(path, tuple(dict.fromkeys(features)), waiting, settings)
+
+
+def need_merged(store: FeatureStore) -> None:
+    """Refuse an index that is still being written: explanations belong to one that does not change.
+
+    Raises:
+        MonosemError: it is one.
+    """
+    if not store.merged:
+        raise MonosemError(f"{store.path} is not a whole index yet", "Finish it first: monosem merge RUN.")
+
+
+def measured_kinds(path: Path, seed: int = 0) -> Kinds:
+    """Return the kinds of all features of a merged index: those kept beside it, else measured and kept.
+
+    Raises:
+        MonosemError: the index is not merged, cannot be halved, or kinds.h5 cannot be read or written.
+    """
+    with FeatureStore.open(path) as store:
+        need_merged(store)
+        digest, place = index_digest(store.path), kinds_path(path)
+        known = load_kinds(place, store.d_sae, digest)
+        if known is None:
+            known = feature_kinds(store, document_halves(store, seed))
+            save_kinds(place, known, digest)
+        return known
+
+
+def work(plan: RulePlan) -> Iterator[Explanation]:
+    """Yield the explanations of all features of a plan: those that are known first; the others as they are found.
+
+    New ones are kept every few seconds and at the end, also where the work is broken off.
+
+    Raises:
+        MonosemError: as `store.rules.rule_process.explanations` does, or they cannot be kept.
+    """
+    kept = Explanations(explanations_path(plan.path))
+    kept.follow()
+    known, waiting = kept.by(AUTHOR), set(plan.waiting)
+    yield from (known[feature] for feature in plan.features if feature not in waiting)
+    processes = plan.settings.processes or _cores()
+    fresh: list[Explanation] = []
+    written = time.monotonic()
+    try:
+        for one in explanations(plan.path, plan.waiting, plan.settings.seed, processes):
+            fresh.append(one)
+            yield one
+            if time.monotonic() - written >= KEPT_EVERY:
+                kept.append(fresh)
+                fresh, written = [], time.monotonic()
+    finally:
+        if fresh:
+            kept.append(fresh)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_features(store: FeatureStore, ids: Sequence[int]) -> tuple[int, ...]:
+    """Return those of some features that fire."""
+    found = np.asarray(ids, np.int64)
+    return tuple(found[store.columns.count_F[found] > 0].tolist())

@@ -1,0 +1,17 @@
+"""Settings of `monosem explain`: who explains features, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from store.settings.setting import LARGEST_SEED, Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainSettings(Settings):
+    """Settings of explanations and their scores."""
+
+    by: str = setting("rules", "The author: rules, which need no model", "AUTHOR")
+    again: bool = setting(False, "Explain features again that this author has explained from the same index")
+    seed: int = setting(0, "Which half of the documents is held out, and which are drawn again", "N", most=LARGEST_SEED)
+    processes: int | None = setting(None, "Processes that work at a time", "N", unset="one a core", least=1, most=256)
