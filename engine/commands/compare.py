@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from engine.comparison.compare import Dictionary, compare
+from engine.comparison.compare import IndexedRun, compare
 from engine.runtime.progress import Progress
 from store.comparison.figures import Comparison
 from store.comparison.file import comparison_path, save_comparison
@@ -58,8 +58,8 @@ def compare_runs(
         yield Compared((paths[first], paths[second]), kept, found, time.perf_counter() - began)
 
 
-def _side(name: str, store: FeatureStore) -> Dictionary:
+def _side(name: str, store: FeatureStore) -> IndexedRun:
     if not store.complete:
         raise MonosemError(f"the index of {name} is not finished", "Finish it with `monosem index RUN --resume`.")
     path = store.path
-    return Dictionary(name, store, read_seal(path).sha256 if path.is_file() else "")
+    return IndexedRun(name, store, read_seal(path).sha256 if path.is_file() else "")

@@ -36,7 +36,7 @@ BOTH = (0, 1)
 
 
 @dataclass(frozen=True)
-class Dictionary:
+class IndexedRun:
     """One side of a comparison."""
 
     name: str
@@ -53,7 +53,7 @@ class _Halves:
     document_U: NDArray[np.int32]
 
 
-def compare(first: Dictionary, second: Dictionary, settings: CompareSettings, progress: Progress) -> Comparison:
+def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> Comparison:
     """Compare two dictionaries.
 
     Raises:
@@ -87,7 +87,7 @@ def compare(first: Dictionary, second: Dictionary, settings: CompareSettings, pr
     return Comparison(_summary(both, units, measuring, sides, nulls, settings, progress), sides)
 
 
-def _units(first: Dictionary, second: Dictionary, settings: CompareSettings, progress: Progress) -> TextUnits:
+def _units(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
     with progress.task("texts", 2, "runs") as bar:
         texts = []
         for one in (first, second):
@@ -141,7 +141,7 @@ def _measured(half: _Halves, side: int, partner_F: NDArray[np.int64]) -> NDArray
 
 
 def _sides(
-    both: Sequence[Dictionary],
+    both: Sequence[IndexedRun],
     whole: _Halves,
     measuring: _Halves,
     partners: tuple[Partners, Partners],
@@ -177,7 +177,7 @@ def _sides(
     return sides[0], sides[1]
 
 
-def _shared_decoders(both: Sequence[Dictionary]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+def _shared_decoders(both: Sequence[IndexedRun]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """Return the decoders [F, D] of both, if they write to one place of one model; else None."""
     places = [(one.store.plan.model_digest, one.store.spec.written) for one in both]
     if places[0] != places[1] or not places[0][0]:
@@ -199,7 +199,7 @@ def _cosines(
 
 
 def _summary(
-    both: Sequence[Dictionary],
+    both: Sequence[IndexedRun],
     units: TextUnits,
     measuring: _Halves,
     sides: tuple[Side, Side],
@@ -230,7 +230,7 @@ def _summary(
 
 
 def _side_summary(
-    one: Dictionary,
+    one: IndexedRun,
     units: TextUnits,
     measuring: _Halves,
     sides: tuple[Side, Side],

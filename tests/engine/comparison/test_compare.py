@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.comparison.compare import Dictionary, compare
+from engine.comparison.compare import IndexedRun, compare
 from engine.runtime.progress import Silent
 from store.comparison.figures import LEVELS, NO_PARTNER, Comparison
 from store.comparison.file import load_comparison, save_comparison
@@ -47,7 +47,7 @@ def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS)
     """Compare two indexes, and return their units beside."""
     with FeatureStore.open(one.features) as a, FeatureStore.open(other.features) as b:
         units = shared_units(DocumentTexts.of(a), DocumentTexts.of(b), settings.unit)
-        return compare(Dictionary("a", a), Dictionary("b", b), settings, Silent()), units
+        return compare(IndexedRun("a", a), IndexedRun("b", b), settings, Silent()), units
 
 
 @pytest.mark.parametrize("seed", range(4))
