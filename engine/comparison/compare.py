@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.comparison.assignment import Matching, match_decoders
 from engine.comparison.correlation import Partners, Sums, best_partners, shifted
-from engine.comparison.matching import Matching, match_decoders
 from engine.comparison.paired_figures import DocumentSums, of_pairs, partners_acts, resamplings
 from engine.comparison.unit_matrix import Sparse, unit_activations
 from engine.runtime.progress import Progress
