@@ -91,7 +91,7 @@ class Side:
     covered_F: NDArray[np.float32]
     """Share of the partner's activation on units where the feature fires."""
     cosine_F: NDArray[np.float32]
-    """Of decoder directions; NaN where the spaces differ."""
+    """Cosine of the decoder directions; NaN in different spaces."""
     judged_F: NDArray[np.bool_]
     mutual_F: NDArray[np.bool_]
 
