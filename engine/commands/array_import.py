@@ -105,6 +105,6 @@ def _checked(
     evaluation = evaluate_rows([rows_ND], sae, array.spec, "all", ordinary)
     progress.say("checking: the usual mistakes that need no model")
     rows = SiteActs(rows_ND, torch.ones(len(rows_ND), dtype=torch.bool, device=rows_ND.device))
-    check = checked(foreign, (), [rows], array.spec, stated, (), ordinary)
+    check = checked(foreign, (), [rows], array.spec, stated, ordinary, progress)
     check = replace(check, **{name: getattr(evaluation, name) for name in EVALUATED})
     return CheckedImport(evaluation, check, ordinary)

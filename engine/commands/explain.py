@@ -52,11 +52,6 @@ class PlannedCalls:
     most_money: float | None
 
 
-def is_model(by: str) -> bool:
-    """Return whether `by` names a language model rather than a way of our own."""
-    return by.startswith(LOCAL) or "://" in by
-
-
 def plan_calls(store: FeatureStore, features: Sequence[int], asked: AuthorSettings) -> PlannedCalls:
     """Return the calls, tokens and money that explaining features takes, without any call.
 
@@ -71,7 +66,14 @@ def plan_calls(store: FeatureStore, features: Sequence[int], asked: AuthorSettin
 
 
 def explain_by_model(
-    path: Path, features: Sequence[int], by: str, asked: AuthorSettings, progress: Progress, report: ModelReport
+    path: Path,
+    features: Sequence[int],
+    by: str,
+    asked: AuthorSettings,
+    progress: Progress,
+    report: ModelReport,
+    *,
+    again: bool = False,
 ) -> None:
     """Explain features, test each explanation, and append it to explanations.jsonl as soon as it is made.
 
@@ -84,6 +86,7 @@ def explain_by_model(
         asked: how.
         progress: receives reports.
         report: to fill; its author is that of `author_of`.
+        again: make explanations again that are there already. Known answers are not asked for again.
 
     Raises:
         MonosemError: a setting is wrong, the model cannot be asked, or explanations cannot be written.
@@ -99,7 +102,7 @@ def explain_by_model(
         with PatternScorer(path, store.n_tokens) as scorer, stop_request() as stop, cache.room():
             author = ModelAuthor(store, QuestionQueue(endpoint, cache, report.account, stop), scorer, sizes_of(asked))
             known = present.by(report.author)
-            todo = [one for one in features if one not in known or known[one].key != author.key]
+            todo = [one for one in features if again or one not in known or known[one].key != author.key]
             report.kept = len(features) - len(todo)
             with progress.task("explaining", len(features), "features", report.kept) as task:
                 for one in author.explanations(todo, report.author, task):

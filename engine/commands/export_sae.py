@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.formats.dictionary_learning import LAYOUTS
+from engine.formats.fold import signed_as_two
 from engine.formats.hook_names import hook_of_site
-from engine.formats.saelens import SIGNED, TOKEN_NORMS, signed_as_two
+from engine.formats.saelens import SIGNED, TOKEN_NORMS
 from engine.sae.base import Sae
 from engine.sae.matryoshka import MatryoshkaSae
 from engine.sae.registry import from_weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from engine.commands.array_import import CheckedImport, ReadImport, import_for_array
 from engine.corpus.data_argument import open_corpus
 from engine.data.activations import forward_contexts
+from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens, places_of
 from engine.evaluation.figures import note
 from engine.evaluation.quality import evaluate
@@ -24,7 +26,7 @@ from engine.jobs.subject import Subject, context_of, encoding_of, model_provenan
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, resolve_site
-from engine.runtime.progress import Progress
+from engine.runtime.progress import Progress, Task
 from engine.runtime.sizes import SAMPLE_ROWS
 from engine.sae.base import Sae
 from store.files.errors import MonosemError
@@ -280,18 +282,26 @@ def _check_width(foreign: Foreign, lm: LanguageModel, site: Site, width: int, ve
 
 def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings, progress: Progress) -> CheckedImport:
     tokens, (site, *targets) = asked.tokens, subject.sites()
-    own, named = ReadPlace(site, *targets), _named_places(foreign, subject.lm)
-    places = places_to_try(subject.lm, own, tokens, named)
+    own = ReadPlace(site, targets[0] if targets else None)
+    places = places_to_try(subject.lm, own, tokens, _named_places(foreign, subject.lm))
     contexts = subject.stream("all").skip_tokens(tokens)
     batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
-    rows = captured(subject.lm, places, batches, foreign.first_positions)
+    gains = {site.module: foreign.gain} if site.name == "mlp_in" else {}
+    with progress.task(f"activations of {len(places)} places", contexts, "contexts") as bar:
+        rows = captured(subject.lm, places, _counted(batches, bar), foreign.first_positions, gains)
     ordinary = OrdinaryTokens.measured(chosen(rows[0])[:SAMPLE_ROWS], places_of(foreign.d_in, foreign.d_out), MAX_NORM)
     evaluation = evaluate(subject, sae, "all", tokens, progress, ordinary)
-    progress.say(f"checking: {len(places)} places and the usual mistakes")
-    check = checked(foreign, places, rows, subject.corpus.spec, _stated(foreign, asked), named, ordinary)
+    check = checked(foreign, places, rows, subject.corpus.spec, _stated(foreign, asked), ordinary, progress)
     return CheckedImport(
         evaluation, replace(check, **{name: getattr(evaluation, name) for name in EVALUATED}), ordinary
     )
+
+
+def _counted(batches: Iterator[ContextBatch], bar: Task) -> Iterator[ContextBatch]:
+    """Yield batches; each is reported once the next is asked for."""
+    for batch in batches:
+        yield batch
+        bar.advance(len(batch.tokens_BT))
 
 
 def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
@@ -300,9 +310,8 @@ def _named_places(foreign: Foreign, lm: LanguageModel) -> list[ReadPlace]:
     for hook in (foreign.hook, *foreign.places):
         try:
             if hook:
-                found.append(
-                    ReadPlace(site_of_hook(lm, hook), site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None)
-                )
+                target = site_of_hook(lm, foreign.hook_out) if foreign.hook_out else None
+                found.append(ReadPlace(site_of_hook(lm, hook), target, named=True))
         except MonosemError:
             continue
     return found

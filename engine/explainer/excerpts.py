@@ -152,7 +152,7 @@ class ExcerptSampler:
     def _firing(self, feature: int, half: Half) -> Places:
         """Return the places of a half where a feature fires, the strongest first."""
         place_P = self._store.postings(feature).token
-        return place_P[in_half(self._store.documents_of(place_P), half)]
+        return place_P[in_half(self._store.documents_of(place_P), half, self._seed)]
 
     def _with_tokens(self, feature: int, half: Half) -> Places:
         """Return looked-at places with one of the tokens on which a feature is strongest in all."""
@@ -223,15 +223,15 @@ class ExcerptSampler:
         for start in starts.tolist():
             stop = min(start + block, n)
             place_N = np.arange(start, stop)
-            kept_N = self._store.counted(start, stop) & in_half(self._store.documents_of(place_N), half)
+            kept_N = self._store.counted(start, stop) & in_half(self._store.documents_of(place_N), half, self._seed)
             places.append(place_N[kept_N])
             tokens.append(self._store.tokens(start, stop)[kept_N])
         return _Half(np.concatenate(places), np.concatenate(tokens))
 
 
-def in_half(number_N: NDArray[np.int64], half: Half) -> NDArray[np.bool_]:
+def in_half(number_N: NDArray[np.int64], half: Half, seed: int) -> NDArray[np.bool_]:
     """Return which documents, by their numbers, belong to a half."""
-    measures_N = is_measuring(number_N)
+    measures_N = is_measuring(number_N, seed)
     return measures_N if half == "judging" else ~measures_N
 
 

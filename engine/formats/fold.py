@@ -4,7 +4,8 @@ The source computes z = W_encᵀ(s · C x - σ b_dec) + b_enc and x̂ = (W_dec�
 b', with c = b_dec' (0 in a transcoder), and x̂ = W_dec'ᵀ f + b_dec'. So W' = s C W_enc, W_dec' = W_dec / t, b_dec' =
 b_dec / t, b' = b_enc - σ W_encᵀ b_dec + W'ᵀ c, W_skip' = W_skip / t. Sums over inputs are in float64. Activations keep
 the source's units. With a token norm, x and x̂ are the normalised ones: weights cannot express that. What reads a norm's
-output before its gain g reads x ⊘ g of ours: the rows of W_enc and the columns of W_skip are divided by g first.
+output before its gain g reads x ⊘ g of ours: the rows of W_enc and the columns of W_skip are divided by g, and an
+autoencoder's W_dec and b_dec multiplied by it.
 
 Shapes: D = d_in, O = d_out (D, but in a transcoder), F = d_sae.
 """
@@ -46,7 +47,7 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
 
     Raises:
         MonosemError: it normalises centred tokens by their lengths, which differ from those of the stream, or reads a
-            norm before its gain where that is unknown or near 0.
+            norm before its gain where that is unknown or near 0, or where it normalises tokens once more.
     """
     how = conventions or foreign.conventions
     if how.token_norm == "rms_norm" and how.centred:
@@ -55,7 +56,7 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
             "If its model was not rewritten by TransformerLens, use `centred=False`.",
         )
     t = dict(foreign.tensors)
-    steps = _fold_gain(foreign, how, t) + _fold_norms(how, t)
+    steps = _turn_skip(how, t) + _fold_norms(how, t)
     W_enc, b_dec = t["W_enc"], t["b_dec"].double()
     read = W_enc - W_enc.mean(0, dtype=torch.float64).float() if how.centred else W_enc
     new_enc = read if how.input_scale == 1 else read * how.input_scale
@@ -74,6 +75,7 @@ def folded(foreign: Foreign, conventions: Conventions | None = None) -> Folded:
         t["threshold"] = t["threshold"].clamp_min(0.0)
     if "W_skip" in t:
         t["W_skip"] = t["W_skip"] / how.output_scale
+    steps += _fold_gain(foreign, how, t)
     if foreign.d_out is not None:
         t["b_in"] = centre
     # One threshold for all features became one for each: that is a JumpReLU.
@@ -98,30 +100,55 @@ def _product(vector_D: Tensor, matrix_DF: Tensor) -> Tensor:
     return total_F
 
 
+def _turn_skip(how: Conventions, t: dict[str, Tensor]) -> list[str]:
+    """Turn the skip connection round, in place; return what was done."""
+    if not how.skip_transposed or "W_skip" not in t:
+        return []
+    t["W_skip"] = t["W_skip"].mT
+    return ["skip connection transposed"]
+
+
+def small_gains(gain_D: Tensor) -> int:
+    """Return in how many dimensions a gain is too near 0 for weights to be divided by it."""
+    return int((gain_D.abs() < LEAST_GAIN * gain_D.abs().median()).sum())
+
+
 def _fold_gain(foreign: Foreign, how: Conventions, t: dict[str, Tensor]) -> list[str]:
-    """Turn the skip connection round and divide what reads x by the norm's gain, in place; return what was done."""
-    steps = []
-    if how.skip_transposed and "W_skip" in t:
-        t["W_skip"] = t["W_skip"].mT
-        steps.append("skip connection transposed")
+    """Divide what reads x by the norm's gain, and multiply x̂ by it, in place; return what was done."""
     if not how.before_gain:
-        return steps
+        return []
+    if how.token_norm != "none":
+        raise MonosemError(
+            f"{foreign.source} normalises tokens that it reads before a norm's gain, which monosem does not compute",
+            "If it reads what the MLP reads, use `before_gain=False`.",
+        )
     if foreign.gain is None:
         raise MonosemError(
             f"{foreign.source} reads a norm before its gain, and its place does not follow a norm that has only a gain",
             "Give its `site` and `layer`, or `before_gain=False` if it reads what the MLP reads.",
         )
     gain_D = foreign.gain.cpu()
-    low = gain_D.abs() < LEAST_GAIN * gain_D.abs().median()
-    if bool(low.any()):
+    if low := small_gains(gain_D):
         raise MonosemError(
-            f"{foreign.source} reads a norm before its gain, which is near 0 in {int(low.sum())} of {len(gain_D)} "
+            f"{foreign.source} reads a norm before its gain, which is near 0 in {low} of {len(gain_D)} "
             "dimensions: what it reads there cannot be computed from what the MLP reads",
         )
     t["W_enc"] = t["W_enc"] / gain_D[:, None]
     if "W_skip" in t:
         t["W_skip"] = t["W_skip"] / gain_D
-    return [*steps, "the source reads the norm's output before its gain: W_enc divided by the gain"]
+    if foreign.d_out is not None:
+        return ["the source reads the norm's output before its gain: W_enc divided by the gain"]
+    t |= {name: t[name] * gain_D for name in ("W_dec", "b_dec")}
+    return ["the source reads the norm's output before its gain: W_enc divided by the gain, W_dec and b_dec multiplied"]
+
+
+def signed_as_two(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return signed latents as two features each: i fires where latent i is positive, F + i where negative.
+
+    The k largest |z| are the k largest of ReLU([z, -z]), so TopK computes AbsTopK exactly; and all z, ReLU.
+    """
+    both = {name: torch.cat([found[name], -found[name]], dim=-1) for name in ("W_enc", "b_enc")}
+    return {**found, **both, "W_dec": torch.cat([found["W_dec"], -found["W_dec"]])}
 
 
 def with_unit_rows(t: Mapping[str, Tensor]) -> dict[str, Tensor]:

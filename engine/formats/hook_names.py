@@ -79,7 +79,11 @@ def hook_of_site(site: str, layer: int | None) -> str:
 
 
 def is_before_gain(hook: str) -> bool:
-    """Return whether a name of TransformerLens means a norm's output before its gain."""
+    """Return whether a name of TransformerLens means a norm's output before its gain.
+
+    Of a LayerNorm some versions mean what lies after weights and bias: such files need `--no-before-gain`.
+    (components/rms_norm.py, layer_norm.py)
+    """
     return hook.endswith("ln2.hook_normalized")
 
 

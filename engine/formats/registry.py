@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ CONFIGS = ("cfg.json", "config.json", "hyperparams.json")
 """Configuration files next to weights."""
 DEPTH = 5
 """Levels of folders to search."""
+_DIGITS = re.compile(r"(\d+)")
 MOST = 20_000
 """Files and folders to look at."""
 
@@ -66,9 +68,14 @@ def found_under(path: Path) -> list[Path]:
     return found
 
 
+def _by_number(path: Path) -> list[str | int]:
+    """Return a key that sorts layer_2 before layer_10."""
+    return [int(part) if number % 2 else part for number, part in enumerate(_DIGITS.split(path.name))]
+
+
 def _inside(folder: Path, depth: int) -> Iterator[tuple[Path, bool]]:
     """Yield what is visible in a folder, and whether it is an autoencoder; linked folders are not entered."""
-    for inner in sorted(folder.iterdir()):
+    for inner in sorted(folder.iterdir(), key=_by_number):
         if not inner.name.startswith("."):
             is_known = importer_of(inner) is not None
             yield inner, is_known

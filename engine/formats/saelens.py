@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.formats.fold import with_unit_rows
+from engine.formats.fold import signed_as_two, with_unit_rows
 from engine.formats.foreign_sae import ByNorm, Conventions, Foreign, Stated
+from engine.formats.hook_names import is_before_gain
 from engine.formats.untrusted_files import (
     figure,
     is_object_with,
@@ -58,6 +59,10 @@ WHITENED, WHITENING = "covariance_whitening", "activation_whitening.safetensors"
 """Its normalize_activations while a training goes on, and the file with the matrix."""
 SIGNED = "signed_latents"
 """The detail of an AbsTopK's import: feature i and i + F are one latent."""
+_BEFORE = (
+    "TransformerLens' ln2.hook_normalized is an RMSNorm's output before its gain; Gemma Scope 2's transcoders have "
+    "that name in SAELens but read what the MLP reads: --no-before-gain"
+)
 PAIRED = "signed latents are two features each: i fires where latent i is positive, i + F where it is negative"
 
 
@@ -91,6 +96,7 @@ class SaeLens:
             found, subtracts = _unwhitened(found, path, subtracts=subtracts), True
         if theirs == "abstopk":
             found = signed_as_two(found)
+        before_gain = is_before_gain(words(config, "hook_name")) and not words(config, "hf_hook_name")
         k = int(number(config, "k", path / CONFIG)) if ARCHITECTURES[theirs] == "topk" else None
         return Foreign(
             format=f"SAELens {words(config, 'sae_lens_version') or 'before 6'} {theirs}",
@@ -106,6 +112,7 @@ class SaeLens:
                 by_norm=by_norm,
                 centred=_is_centred(config),
                 token_norm=TOKEN_NORMS.get(words(config, "normalize_activations"), "none"),
+                before_gain=before_gain,
             ),
             model=words(config, "model_name"),
             hook=words(config, "hf_hook_name") or words(config, "hook_name"),
@@ -117,7 +124,7 @@ class SaeLens:
                 explained_variance=figure(config.get("explained_variance")), l0=figure(config.get("l0")) or figure(k)
             ),
             details=_details(config) | ({SIGNED: True} if theirs == "abstopk" else {}),
-            notes=(*notes, *scaled, *([PAIRED] if theirs == "abstopk" else [])),
+            notes=(*notes, *scaled, *([PAIRED] if theirs == "abstopk" else []), *([_BEFORE] if before_gain else [])),
         )
 
 
@@ -155,15 +162,6 @@ def _ours(theirs: str, tensors: Mapping[str, Tensor], path: Path) -> dict[str, T
     if factor is not None:
         found["W_dec"] = found["W_dec"] * factor.reshape(-1, 1)
     return found
-
-
-def signed_as_two(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return AbsTopK's signed latents as two features each: i fires where latent i is positive, F + i where negative.
-
-    The k largest |z| are the k largest of ReLU([z, -z]), so TopK computes it exactly.
-    """
-    both = {name: torch.cat([found[name], -found[name]], dim=-1) for name in ("W_enc", "b_enc")}
-    return {**found, **both, "W_dec": torch.cat([found["W_dec"], -found["W_dec"]])}
 
 
 def _unwhitened(found: Mapping[str, Tensor], path: Path, *, subtracts: bool) -> dict[str, Tensor]:
@@ -223,12 +221,15 @@ def _refusals(config: Mapping[str, Any], path: Path) -> list[str]:
             f"{path} reads head {config['hook_head_index']} of its hook; monosem's sites have all heads",
             "Only autoencoders of all heads can be imported.",
         )
-    kwargs = config.get("model_from_pretrained_kwargs")
-    if isinstance(kwargs, Mapping) and kwargs.get("fold_ln"):
+    if _folds_norms(config) and "hook_normalized" not in words(config, "hook_name"):
         return ["its model was loaded with fold_ln: outputs of norms differ from monosem's by the norms' weights"]
-    if "hook_normalized" in words(config, "hook_name"):
-        return ["TransformerLens' hook_normalized is before the norm's weights, monosem's mlp_in after them"]
     return []
+
+
+def _folds_norms(config: Mapping[str, Any]) -> bool:
+    """Return whether TransformerLens folded the weights of its model's norms into what reads them."""
+    kwargs = config.get("model_from_pretrained_kwargs")
+    return isinstance(kwargs, Mapping) and bool(kwargs.get("fold_ln"))
 
 
 def _scale(config: Mapping[str, Any], path: Path) -> tuple[float, list[str]]:

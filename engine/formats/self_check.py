@@ -9,8 +9,9 @@ Shapes: N positions, D = d_in, O = d_out, F = d_sae.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from engine.data.contexts import ContextBatch
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.quality import evaluate_rows
 from engine.evaluation.reconstruction import TINY
-from engine.formats.fold import Folded, folded
+from engine.formats.fold import Folded, folded, small_gains
 from engine.formats.foreign_sae import Conventions, Foreign, Stated
 from engine.formats.readings import usual_mistakes
 from engine.formats.verdict import ALL_POSITIONS, LINEAR, Kind, Trial, verdict
@@ -29,6 +30,7 @@ from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.norms import gain_before
 from engine.model.sites import SITES, Site, block_of, resolve_site
+from engine.runtime.progress import Progress, Silent
 from engine.sae.base import Sae, SparseActs, variance_of
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
@@ -52,13 +54,22 @@ SURELY = 0.9
 """Explained variance of ordinary tokens from which nobody asks whether it is linear."""
 FEW_TOKENS, FINALISTS = 512, 5
 """Tokens of a first round, and how many trials get into the second."""
+SILENT = Silent()
 
 
-class ReadPlace(NamedTuple):
+@dataclass(frozen=True)
+class ReadPlace:
     """A site, and a transcoder's target."""
 
     site: Site
     target: Site | None = None
+    named: bool = False
+    """Whether the file names it."""
+
+    @property
+    def ends(self) -> tuple[Site, ...]:
+        """The site, and the target where there is one."""
+        return (self.site,) if self.target is None else (self.site, self.target)
 
     @property
     def title(self) -> str:
@@ -124,7 +135,7 @@ def places_to_try(
     """
     found, seen = [own], {_tensors(own)}
     for place in [*named, *_elsewhere(lm, own, tokens)]:
-        if [one and one.d_in for one in place] == [one and one.d_in for one in own] and _tensors(place) not in seen:
+        if [one.d_in for one in place.ends] == [one.d_in for one in own.ends] and _tensors(place) not in seen:
             seen.add(_tensors(place))
             found.append(place)
     return found
@@ -132,7 +143,7 @@ def places_to_try(
 
 def _elsewhere(lm: LanguageModel, own: ReadPlace, tokens: int) -> Iterator[ReadPlace]:
     """Yield other layers, nearest first, the layer's other sites, and what its MLP returns before a norm."""
-    site, target = own
+    site, target = own.site, own.target
     if site.layer is None:
         return
     width = site.d_in + (target.d_in if target else 0)
@@ -168,17 +179,28 @@ def _tensors(place: ReadPlace) -> tuple[tuple[str, int | None], ...]:
         else (one.name, one.layer)
         if one.layer is not None
         else (f"{one.module}:{one.side}", None)
-        for one in place
-        if one is not None
+        for one in place.ends
     )
 
 
 @torch.no_grad()
 def captured(
-    lm: LanguageModel, places: Sequence[ReadPlace], batches: Iterator[ContextBatch], first_positions: int = 0
+    lm: LanguageModel,
+    places: Sequence[ReadPlace],
+    batches: Iterator[ContextBatch],
+    first_positions: int = 0,
+    gains: Mapping[str, Tensor | None] = MappingProxyType({}),
 ) -> list[SiteActs]:
-    """Return the activations of every place over some contexts, without padding; first positions do not count."""
-    sites = list(dict.fromkeys(site for place in places for site in place if site is not None))
+    """Return the activations of every place over some contexts, without padding.
+
+    Args:
+        lm: the model.
+        places: where to read.
+        batches: the contexts.
+        first_positions: positions at the start of a context that do not count.
+        gains: what is known of the norms before some modules.
+    """
+    sites = list(dict.fromkeys(site for place in places for site in place.ends))
     parts: list[list[Tensor]] = [[] for _ in sites]
     counted: list[Tensor] = []
     for batch in batches:
@@ -190,13 +212,15 @@ def captured(
         counted.append(torch.from_numpy(counted_BT).to(lm.device)[real_BT])
     counted_N = torch.cat(counted) if counted else torch.zeros(0, dtype=torch.bool)
     acts = {site: torch.cat(part) if part else torch.zeros(0, 1) for site, part in zip(sites, parts, strict=True)}
+    read_at = {place.site.module for place in places if place.site.name == "mlp_in"}
+    found = dict(gains) | {module: gain_before(lm, module) for module in sorted(read_at - gains.keys())}
     return [
         SiteActs(
-            acts[site] if target is None else torch.cat([acts[site], acts[target]], 1),
+            torch.cat([acts[one] for one in place.ends], 1) if place.target else acts[place.site],
             counted_N,
-            gain_before(lm, site.module) if site.name == "mlp_in" else None,
+            found.get(place.site.module) if place.site.name == "mlp_in" else None,
         )
-        for site, target in places
+        for place in places
     ]
 
 
@@ -217,8 +241,8 @@ def checked(
     rows: Sequence[SiteActs],
     data: str,
     stated: Stated,
-    named: Sequence[ReadPlace] = (),
     ordinary: OrdinaryTokens | None = None,
+    progress: Progress = SILENT,
 ) -> SelfCheck:
     """Measure an autoencoder as it was read, with each of the usual mistakes corrected, and elsewhere.
 
@@ -228,8 +252,8 @@ def checked(
         rows: their activations.
         data: the text's name.
         stated: figures to compare with.
-        named: places that the file names.
         ordinary: tells outliers at its own place; None to measure what is ordinary on the first tokens.
+        progress: receives reports.
     """
     first, how = rows[0], foreign.conventions
     counted = int(first.counted_N.sum())
@@ -241,10 +265,10 @@ def checked(
         wrong = "wrong layer" if _names(place) == _names(places[0]) else "wrong site"
         reading = f"{wrong}, {place.title} fits"
         there = replace(how, before_gain=how.before_gain and acts.gain is not None)
-        attempts.append(_Attempt(reading, there, place.flags, acts, place.title, place in named))
+        attempts.append(_Attempt(reading, there, place.flags, acts, place.title, place.named))
     trials = [
         _trial(foreign, _Attempt("as read", how, "", first), counted, ordinary),
-        *_tried(foreign, attempts, ordinary),
+        *_tried(foreign, attempts, ordinary, progress),
     ]
     if counted < len(first.counted_N):
         whole = SiteActs(first.acts_ND, torch.ones_like(first.counted_N))
@@ -259,19 +283,29 @@ def checked(
 
 
 def _names(place: ReadPlace) -> list[str]:
-    return [one.name for one in place if one is not None]
+    return [one.name for one in place.ends]
 
 
-def _tried(foreign: Foreign, attempts: Sequence[_Attempt], ordinary: OrdinaryTokens | None) -> list[Trial]:
+def _tried(
+    foreign: Foreign, attempts: Sequence[_Attempt], ordinary: OrdinaryTokens | None, progress: Progress
+) -> list[Trial]:
     """Return the trials; of many with a large dictionary, only the best on a few tokens are measured on all."""
     attempts = [one for one in attempts if _can_be_folded(foreign, one)]
     tokens = [int(one.rows.counted_N.sum()) for one in attempts]
-    if sum(tokens) * foreign.d_in * foreign.d_sae <= MOST_PRODUCTS:
-        return [_trial(foreign, one, n, ordinary) for one, n in zip(attempts, tokens, strict=True)]
-    trials = [_trial(foreign, one, FEW_TOKENS, ordinary) for one in attempts]
+    few = sum(tokens) * foreign.d_in * foreign.d_sae > MOST_PRODUCTS
+    trials = []
+    with progress.task("other readings" + " on few tokens" * few, len(attempts), "readings") as bar:
+        for one, n in zip(attempts, tokens, strict=True):
+            trials.append(_trial(foreign, one, FEW_TOKENS if few else n, ordinary))
+            bar.advance(1)
+    if not few:
+        return trials
     strongest = sorted(range(len(trials)), key=lambda number: -trials[number].ordinary)
-    for number in {*strongest[:FINALISTS], *(i for i, one in enumerate(attempts) if one.named)}:
-        trials[number] = _trial(foreign, attempts[number], tokens[number], ordinary)
+    again = {*strongest[:FINALISTS], *(i for i, one in enumerate(attempts) if one.named)}
+    with progress.task("the best of them", len(again), "readings") as bar:
+        for number in sorted(again):
+            trials[number] = _trial(foreign, attempts[number], tokens[number], ordinary)
+            bar.advance(1)
     return trials
 
 
@@ -293,14 +327,9 @@ def _linear(foreign: Foreign, rows_ND: Tensor, ordinary: OrdinaryTokens | None) 
 
 
 def _can_be_folded(foreign: Foreign, attempt: _Attempt) -> bool:
-    """Return whether weights can express a reading: not where a norm's gain is near 0."""
-    if not attempt.conventions.before_gain:
-        return True
-    try:
-        folded(_there(foreign, attempt), attempt.conventions)
-    except MonosemError:
-        return False
-    return True
+    """Return whether weights can express a reading: not where a norm's gain is unknown or near 0."""
+    how, gain = attempt.conventions, _there(foreign, attempt).gain
+    return not how.before_gain or (gain is not None and how.token_norm == "none" and not small_gains(gain))
 
 
 def _there(foreign: Foreign, attempt: _Attempt) -> Foreign:

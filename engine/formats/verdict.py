@@ -69,7 +69,7 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
     with_bos = next((one for one in trials if one.reading == ALL_POSITIONS), None)
     counts_bos = goal is not None and not explains and with_bos is not None and _near(with_bos, goal)
     fits = (explains or counts_bos) and own.ordinary >= min(POOR, (goal or 0) - NEAR) and _near_l0(own, l0)
-    best = None if fits else _better(own, others, l0)
+    best = None if fits else _better(own, others, l0, goal)
     floor = POOR if goal is None else min(POOR, goal - NEAR)
     figures, off = _figures(own), _off(own, goal, l0, explains=explains or counts_bos)
     most = max(own.ordinary, best.ordinary if best else -1.0)
@@ -95,8 +95,11 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
     return "plausible", f"{figures}{known}, and no usual mistake would fit better{alike}"
 
 
-def _better(own: Trial, others: Sequence[Trial], l0: float | None) -> Trial | None:
-    """Return the likely misreading: none explains less, and it explains clearly more or alone has the stated L0."""
+def _better(own: Trial, others: Sequence[Trial], l0: float | None, goal: float | None) -> Trial | None:
+    """Return the likely misreading: none explains less, and it explains clearly more or alone has the stated L0.
+
+    Where a variance is stated that is missed, what reaches it is clear enough by less.
+    """
     candidates = []
     for one in others:
         more = one.explained_variance >= own.explained_variance and one.ordinary >= own.ordinary
@@ -104,7 +107,8 @@ def _better(own: Trial, others: Sequence[Trial], l0: float | None) -> Trial | No
         if l0 is not None and _near_l0(own, l0) != _near_l0(one, l0):
             clearly, dearer = not _near_l0(own, l0), False
         else:
-            clearly = one.ordinary > own.ordinary + BETTER
+            reaches = goal is not None and own.explained_variance < goal - NEAR <= one.explained_variance
+            clearly = one.ordinary > own.ordinary + (NEAR if reaches else BETTER)
         if more and clearly and not dearer:
             candidates.append(one)
     fitting = [one for one in candidates if _near_l0(one, l0)] or candidates

@@ -62,6 +62,8 @@ class _Entries(NamedTuple):
 def score_pattern(store: FeatureStore, feature: int, pattern: str, seed: int = 0) -> PatternScore | None:
     """Return the figures of a regular expression; None where it matches nothing, or the corpus is too small.
 
+    The seed decides which half of the documents measures, and which documents are drawn again.
+
     Raises:
         MonosemError: it is not a regular expression, there is no such feature, or there is only one document.
     """
@@ -71,7 +73,7 @@ def score_pattern(store: FeatureStore, feature: int, pattern: str, seed: int = 0
         "match": matches.question(store, pattern),
         "last": matches.question(store, pattern, last=True),
     }
-    halves = document_halves(store)
+    halves = document_halves(store, seed)
     best: tuple[float, Extent, float] | None = None
     for extent, question in readings.items():
         f1, threshold = _best_threshold(store, feature, question.scored_N & halves.choosing_N, question.matched_N)

@@ -11,7 +11,7 @@ from store.settings.setting import LARGEST_SEED, Settings, setting
 class ExplainSettings(Settings):
     """Settings of explanations and their scores."""
 
-    by: str = setting("rules", "The author: rules, which need no model", "AUTHOR")
+    by: str = setting("rules", "The author: rules, a server of models (http://HOST:PORT/v1), or hf:FOLDER", "AUTHOR")
     again: bool = setting(False, "Explain features again that this author has explained from the same index")
     seed: int = setting(0, "Which half of the documents is held out, and which are drawn again", "N", most=LARGEST_SEED)
     processes: int | None = setting(None, "Processes that work at a time", "N", unset="one a core", least=1, most=256)

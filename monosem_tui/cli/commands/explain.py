@@ -8,6 +8,7 @@ import typer
 
 from monosem_tui.cli import options as o
 from store.settings.explain import ExplainSettings
+from store.settings.model_author import AuthorSettings
 
 
 def explain(
@@ -29,17 +30,32 @@ def explain(
         typer.Option("--threshold", metavar="X", help="--rule: the least activation that counts as firing."),
     ] = None,
     asked: Annotated[ExplainSettings, o.Flags("by again seed processes", from_file=False, defaults=True)],
+    author: Annotated[
+        AuthorSettings,
+        o.Flags(
+            "model key_name price budget parallel patience reasoning texts controls device",
+            from_file=False,
+            defaults=True,
+        ),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="--by a model: count calls, tokens and money, and ask nothing.")
+    ] = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
-    """Explain features by rules, measured on documents that the rules were not chosen on."""
+    """Explain features by rules or by a language model, measured on documents that the author never saw."""
     from monosem_tui.cli.reports import explain as reports
     from monosem_tui.cli.run_lookup import find_place
     from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
-    if asked.by != "rules":
-        raise MonosemError(f"there is no author {asked.by}", "`by=rules` needs no model.")
+    by_model = asked.by.startswith("hf:") or "://" in asked.by
+    if not by_model and asked.by != "rules":
+        raise MonosemError(
+            f"there is no author {asked.by}",
+            "`by=rules` needs no model; `by=http://127.0.0.1:8080/v1` asks a server, `by=hf:FOLDER` a model here.",
+        )
     place = find_place(run, runs_root(runs_dir))
     given = [name for name, value in {"ID": features, "--filter": filter, "--all": every or None}.items() if value]
     if rule is not None:
@@ -51,4 +67,18 @@ def explain(
         raise MonosemError("--threshold goes with --rule")
     if len(given) > 1:
         raise MonosemError(f"{' and '.join(given)} exclude each other", "Give one of them; none measures kinds only.")
-    reports.report(place, tuple(features or ()), filter, every, asked, json=json)
+    if not by_model:
+        if dry_run:
+            raise MonosemError("--dry-run is for models, which cost money", "Rules cost some seconds: leave it out.")
+        reports.report(place, tuple(features or ()), filter, every, asked, json=json)
+        return
+    if not given:
+        raise MonosemError("which features? A model is asked about each of them", "Give ID, --filter EXPR or --all.")
+    from monosem_tui.cli.reports import model_explanations
+
+    wanted = reports.wanted_features(place, tuple(features or ()), filter, every)
+    settings = author.changed(seed=asked.seed)
+    if dry_run:
+        model_explanations.plan(place, wanted, settings, json=json)
+    else:
+        model_explanations.report(place, wanted, asked.by, settings, again=asked.again, json=json)

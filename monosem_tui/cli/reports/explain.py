@@ -42,7 +42,7 @@ def report(
         MonosemError: there is no whole index, no such feature, or the filter cannot be read.
     """
     began = time.monotonic()
-    wanted = _wanted(place, features, filter, every)
+    wanted = wanted_features(place, features, filter, every)
     kinds = measured_kinds(place.path, asked.seed)
     plan = planned(place.path, wanted, asked)
     if plan.waiting and len(plan.waiting) < len(plan.features):
@@ -67,7 +67,12 @@ def report(
         _emit_summary(found, time.monotonic() - began if len(plan.waiting) == len(found) else None)
 
 
-def _wanted(place: Place, features: Sequence[int], filter: str | None, every: bool) -> tuple[int, ...]:
+def wanted_features(place: Place, features: Sequence[int], filter: str | None, every: bool) -> tuple[int, ...]:
+    """Return the features that are to be explained.
+
+    Raises:
+        MonosemError: there is no index or no such feature, or the filter cannot be read.
+    """
     with FeatureStore.open(place.path) as store:
         narrate_unfinished(store)
         for feature in features:
@@ -111,7 +116,7 @@ def _emit(one: Explanation, kinds: Kinds) -> None:
 
 def figures_line(scores: ExplanationScores, threshold: float | None) -> str:
     """Return `F1 0.93 .91–.95  precision 0.90  recall 0.96  AUROC 0.991  r 0.80  from 0.31`."""
-    parts = [f"F1 {_with_interval(scores.f1)}"]
+    parts = [f"F1 {with_interval(scores.f1)}"]
     parts += [f"{name} {one.value:.2f}" for name in ("precision", "recall") if (one := getattr(scores, name))]
     parts += [f"AUROC {scores.auroc.value:.3f}"] if scores.auroc else []
     parts += [f"r {scores.r.value:.2f}"] if scores.r else []
@@ -119,7 +124,8 @@ def figures_line(scores: ExplanationScores, threshold: float | None) -> str:
     return "  ".join(parts)
 
 
-def _with_interval(figure: Figure | None) -> str:
+def with_interval(figure: Figure | None) -> str:
+    """Return `0.93 .91–.95`, a figure and its interval."""
     if figure is None:
         return "–"
     low, high = (f"{end:.2f}".removeprefix("0") for end in (figure.low, figure.high))
@@ -158,6 +164,9 @@ def explained_json(feature: int, kinds: Kinds | None, explanations: Sequence[Exp
                 "author": one.author,
                 "text": one.text,
                 "rule": one.rule,
+                "pattern": one.pattern,
+                "last": one.last,
+                "made_from": one.made_from,
                 "threshold": one.threshold,
                 "documents": one.documents,
                 **scores_json(one.scores),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.commands.explain import ModelReport, author_of, explain_by_model, is_model, plan_calls
+from engine.commands.explain import ModelReport, author_of, explain_by_model, plan_calls
 from engine.endpoint import http_server
 from engine.endpoint.account import BudgetReached
 from engine.endpoint.answer_cache import cache_home
@@ -185,7 +185,6 @@ def test_the_plan_asks_nothing(run: Path) -> None:
 
 
 def test_names() -> None:
-    assert [is_model(by) for by in ("rules", "http://x", "hf:/m", "hf:a/b")] == [False, True, True, True]
     assert author_of("http://x:1/v1", AuthorSettings(model="gpt")) == "gpt"
     assert author_of("http://x:1/v1?k=secret", AuthorSettings()) == "http://x:1/v1"
     assert author_of("hf:/models/small", AuthorSettings()) == "small"

@@ -326,6 +326,52 @@ def test_figures_that_lie_beside(place: Place, capsys: pytest.CaptureFixture[str
     assert "standardised" in capsys.readouterr().out
 
 
+def wide_dictionary(folder: Path, kind: str, name: str = "ae.pt") -> None:
+    """One of dictionary_learning's classes for the tiny model; with one threshold for all features where it has any."""
+    made = torch.Generator().manual_seed(0)
+    rows_FD = torch.nn.functional.normalize(torch.randn(F, WIDE, generator=made), dim=1)
+    rows_FD = rows_FD * torch.linspace(0.5, 2, F)[:, None]
+    chosen = {"k": torch.tensor(K), "threshold": torch.tensor(0.4)}
+    state = {"encoder.weight": rows_FD, "encoder.bias": torch.zeros(F), "decoder.weight": rows_FD.T.contiguous()}
+    if kind == "MatryoshkaBatchTopKSAE":
+        state = {"W_enc": rows_FD.T.contiguous(), "b_enc": torch.zeros(F), "W_dec": rows_FD}
+        chosen["group_sizes"] = torch.tensor([10, F - 10])
+    folder.mkdir(parents=True)
+    if kind == "AutoEncoder":
+        torch.save(state | {"bias": torch.zeros(WIDE)}, folder / name)
+        return
+    torch.save(state | chosen | {"b_dec": torch.zeros(WIDE)}, folder / name)
+    trainer = {"dict_class": kind, "lm_name": "tiny", "submodule_name": "resid_post_layer_1", "k": K}
+    write_json(folder / "config.json", {"trainer": trainer})
+
+
+@pytest.mark.parametrize("kind", ["BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+def test_one_threshold_for_all_features(place: Place, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check tries it by decoder norms, which makes a threshold for each feature; imported so, it opens."""
+    wide_dictionary(place.folder / "it", kind)
+    assert place.imported("--out", "plain", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    flags = {trial["flag"]: trial for trial in found["check"]["trials"]}
+    assert flags["--by-norm selection"]["l0"] != flags[""]["l0"] > 0
+    assert place.imported("--out", "normed", "--by-norm", "selection", "--no-check", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["spec"]["arch"] == "jumprelu"
+    sae = engine.load(place.folder / "runs" / "normed")
+    assert torch.isfinite(sae(torch.randn(5, WIDE))).all()
+    assert run(["eval", str(place.folder / "runs" / "normed"), "--device", "cpu", "--json"]) == 0
+    active = json.loads(capsys.readouterr().out)["l0"]
+    assert active == pytest.approx(flags["--by-norm selection"]["l0"], rel=0.1)
+
+
+def test_a_file_is_known_by_its_tensors_and_not_by_its_name(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    wide_dictionary(place.folder / "it", "AutoEncoder", "of_mine.pt")
+    assert place.imported("--out", "mine", "--site", "resid_post", "--layer", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "dictionary_learning AutoEncoder"
+    torch.save({"weights": torch.zeros(3)}, place.folder / "it" / "of_mine.pt")
+    assert place.imported("--out", "other") == 2
+    said = capsys.readouterr().err
+    assert "has no format that monosem knows: weights [3]" in said and "latent_bias" not in said
+
+
 def test_a_source_that_says_no_place(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     wide(place.folder / "it")
     assert place.imported("--no-check") == 2

@@ -6,6 +6,7 @@ around the mean, decoders the least squares fit to what they are to explain. Sha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from engine.jobs.subject import open_subject
 from engine.runtime.progress import Silent
 from store.settings.train import TrainSettings
 from tests.engine.small import random_texts
+from tests.engine.tiny_models import tiny
 from tests.engine.trained import contexts_of, model_folder, text_file
 
 F64 = NDArray[np.float64]
@@ -36,9 +39,13 @@ class Case:
     """By module of the layer and side, as in "mlp:input"; "" is the layer itself. Positions without BOS."""
 
     @classmethod
-    def of(cls, folder: Path, family: str) -> Case:
-        """Write model and text, and run the model on the contexts of the self-check."""
+    def of(cls, folder: Path, family: str, change: Callable[[PreTrainedModel], None] | None = None) -> Case:
+        """Write model (changed if wished) and text, and run the model on the contexts of the self-check."""
         model, text = model_folder(folder / "model", family), text_file(folder / "text.txt", random_texts(120, 30))
+        if change is not None:
+            network = tiny(family).network
+            change(network)
+            network.save_pretrained(model)
         settings = TrainSettings(model=str(model), data=str(text), device="cpu", dtype="float32", context=64)
         subject = open_subject(settings, Silent())
         network = subject.lm.load().network
@@ -85,11 +92,14 @@ class Fitted:
     l0: float
 
     @classmethod
-    def to(cls, x_ND: F64, y_NO: F64, act: Act, *, skips: bool = False, before: F64 | None = None) -> Fitted:
-        """Fit a dictionary that reads x; `before` is added to thresholds."""
+    def to(cls, x_ND: F64, y_NO: F64, act: Act, *, skips: bool = False, rank: int | None = None) -> Fitted:
+        """Fit a dictionary that reads x, or only its first principal components."""
         rng = np.random.default_rng(0)
         mean_D, spread = x_ND.mean(0), float(x_ND.std(0).mean())
         W_enc = rng.standard_normal((x_ND.shape[1], F)) / (spread * x_ND.shape[1] ** 0.5)
+        if rank is not None:
+            axes_RD = np.linalg.svd(x_ND - mean_D, full_matrices=False)[2][:rank]
+            W_enc = (x_ND.shape[1] / rank) ** 0.5 * axes_RD.T @ (axes_RD @ W_enc)
         b_enc = -mean_D @ W_enc - 0.3
         threshold = rng.uniform(0.05, 0.2, F) if act == "jumprelu" else np.zeros(F)
         W_enc, b_enc, threshold = (one.astype(np.float32).astype(np.float64) for one in (W_enc, b_enc, threshold))

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.formats.fold import folded
-from engine.formats.foreign_sae import Conventions, Foreign
+from engine.formats.foreign_sae import ByNorm, Conventions, Foreign, Stated
 from engine.formats.registry import found_under, importer_of, read
 from engine.formats.self_check import as_sae
 from store.files.errors import MonosemError
@@ -94,6 +94,61 @@ def test_every_convention_folds_exactly(arch: str, transcodes: bool, subtracts: 
     found_NF, out_NO = computed(foreign, x_ND)
     np.testing.assert_allclose(found_NF, acts_NF, atol=5e-6)
     np.testing.assert_allclose(out_NO, (acts_NF @ w.W_dec + w.b_dec) / 0.8, atol=1e-5)
+
+
+@pytest.mark.parametrize("arch", ["relu", "jumprelu", "topk"])
+@pytest.mark.parametrize("transcodes", [False, True])
+@pytest.mark.parametrize("subtracts", [False, True])
+@pytest.mark.parametrize("by_norm", ["none", "activations", "selection"])
+def test_a_norm_read_before_its_gain(arch: str, transcodes: bool, subtracts: bool, by_norm: ByNorm) -> None:
+    """An autoencoder reads and explains x, ours g x; the target of a transcoder stays as it is."""
+    if transcodes and arch == "relu":
+        pytest.skip("of these only JumpReLU and TopK have transcoders")
+    w, x_ND = weights(8), inputs()
+    gain_D = np.random.default_rng(5).uniform(0.3, 3, D)
+    tensors = {name: w.tensor(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    if arch == "jumprelu":
+        tensors["threshold"] = w.tensor("threshold")
+    how = Conventions(subtracts_b_dec=subtracts, by_norm=by_norm)
+    foreign = Foreign(
+        format="", source="", arch=arch, tensors=tensors, conventions=how, k=K if arch == "topk" else None
+    )
+    foreign = replace(foreign, d_out=D if transcodes else None)
+    acts_NF, out_NO = computed(foreign, x_ND)
+    before = replace(foreign, conventions=replace(how, before_gain=True), gain=torch.from_numpy(gain_D).float())
+    found_NF, found_NO = computed(before, x_ND * gain_D)
+    np.testing.assert_allclose(found_NF, acts_NF, atol=1e-5)
+    np.testing.assert_allclose(found_NO, out_NO * (1 if transcodes else gain_D), atol=3e-5)
+
+
+def test_tokens_normalised_after_a_norm_before_its_gain_are_refused() -> None:
+    w = weights()
+    tensors = {name: w.tensor(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    foreign = Foreign(format="", source="it", arch="relu", tensors=tensors, gain=torch.ones(D))
+    with pytest.raises(MonosemError, match="it normalises tokens that it reads before a norm's gain"):
+        folded(foreign, Conventions(before_gain=True, token_norm="layer_norm"))
+
+
+def test_layers_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for layer in (10, 2, 0, 11):
+        sparsify(tmp_path / f"layers.{layer}")
+    assert [path.name for path in found_under(tmp_path)] == ["layers.0", "layers.2", "layers.10", "layers.11"]
+
+
+def test_figures_in_saelens_metadata_are_stated(tmp_path: Path) -> None:
+    saelens(tmp_path, architecture="standard", metadata={"explained_variance": 0.81, "l0": 33.5})
+    assert read(tmp_path).stated == Stated(explained_variance=0.81, l0=33.5)
+
+
+@pytest.mark.parametrize(("hook", "before"), [("ln2.hook_normalized", True), ("mlp.hook_in", False)])
+def test_saelens_at_a_norms_output(tmp_path: Path, hook: str, before: bool) -> None:
+    """Before the gain, also where fold_ln moved the gain into the MLP; mlp.hook_in lies after it."""
+    for kwargs in ({}, {"fold_ln": True}):
+        metadata = {"hook_name": f"blocks.1.{hook}", "model_from_pretrained_kwargs": kwargs}
+        saelens(tmp_path, architecture="standard", metadata=metadata)
+        foreign = read(tmp_path)
+        assert foreign.conventions.before_gain == before
+        assert any("--no-before-gain" in note for note in foreign.notes) == before
 
 
 def test_a_folder_of_several(tmp_path: Path) -> None:

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
+from safetensors.torch import load_file, save_file
 
 from engine.data.contexts import ContextBatch
 from engine.formats.foreign_sae import Stated
 from engine.formats.hook_names import site_of_hook
 from engine.formats.registry import read
 from engine.formats.self_check import ReadPlace, captured, checked, places_to_try
-from engine.model.language_model import LanguageModel, load_model
+from engine.model.language_model import LanguageModel
 from monosem_tui.cli.main import run
 from store.index.reader import FeatureStore
+from tests.engine.formats.stories import CONTEXT, LAST, last_contexts, stories_lm, stories_tokens
+from tests.engine.tiny_models import randomised
 from tests.shared_data import shared_path
-
-CONTEXT, LAST = 256, 100
 
 
 @pytest.fixture(scope="module")
 def lm() -> LanguageModel:
     """The model they read."""
-    return load_model(str(shared_path("models/stories260K")), device=torch.device("cpu"), dtype=torch.float32)
+    return stories_lm()
 
 
 @pytest.fixture(scope="module")
 def contexts(lm: LanguageModel) -> ContextBatch:
-    """The text of the figures: documents concatenated, each after a BOS, cut, without the first position of each."""
-    text = shared_path("text/tinystories_sample_2MB.txt").read_text(encoding="utf-8")
-    assert lm.tokenizer is not None and lm.bos_id is not None
-    ids: list[int] = []
-    for document in text.split("<|endoftext|>"):
-        ids += [lm.bos_id, *lm.tokenizer.encode(document.strip(), add_special_tokens=False)]
-    count = len(ids) // CONTEXT
-    tokens_BT = np.array(ids[: count * CONTEXT], np.int32).reshape(count, CONTEXT)[-LAST:]
-    counted_BT = np.ones(tokens_BT.shape, bool)
-    counted_BT[:, 0] = False
-    plain = np.zeros(tokens_BT.shape, np.int64), np.zeros(tokens_BT.shape, np.uint8)
-    return ContextBatch(0, tokens_BT, np.ones_like(counted_BT), counted_BT, *plain)
+    """The text of the figures."""
+    return last_contexts(stories_tokens(lm))
 
 
 @pytest.mark.parametrize(("name", "explained"), [("saelens_topk", 0.920), ("sparsify_topk", 0.939)])
@@ -78,9 +67,51 @@ def test_imported_indexed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert store.columns.count_F.sum() / store.n_counted == pytest.approx(16.0, abs=0.01)
 
 
-def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("layer", [0, 1, 3, 4])
+def test_a_wrong_layer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], layer: int) -> None:
+    """One layer off or two, it is the file's own that is named, and no neighbour of the one that was given."""
     model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")
-    source = str(shared_path("formats/sparsify_topk"))
-    wrong = ["--layer", "3", "--site", "resid_post", "--out", str(tmp_path / "run"), "--device", "cpu"]
-    assert run(["import", source, "--model", str(model), "--data", str(text), *wrong]) == 0
-    assert "likely wrong layer, resid_post 2 fits (--site resid_post --layer 2)" in capsys.readouterr().out
+    wrong = ["--layer", str(layer), "--site", "resid_post", "--device", "cpu", "--data", str(text)]
+    for name, more in (("sparsify_topk", ""), ("saelens_topk", ", which the file names")):
+        source = str(shared_path(f"formats/{name}"))
+        assert run(["import", source, "--model", str(model), *wrong, "--out", str(tmp_path / name)]) == 0
+        said = capsys.readouterr().out
+        assert f"likely wrong layer, resid_post 2 fits{more} (--site resid_post --layer 2)" in said, said
+
+
+def test_a_dictionary_of_another_model_is_doubted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same architecture with weights drawn anew: no place of it fits, and none is advised."""
+    from transformers import AutoModelForCausalLM
+
+    model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")
+    network = randomised(AutoModelForCausalLM.from_pretrained(model))
+    network.save_pretrained(tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "model" / name).write_bytes((model / name).read_bytes())
+    common = ["--model", str(tmp_path / "model"), "--data", str(text), "--device", "cpu", "--layer", "2"]
+    for name in ("sparsify_topk", "saelens_topk"):
+        source, out = str(shared_path(f"formats/{name}")), str(tmp_path / name)
+        assert run(["import", source, *common, "--site", "resid_post", "--out", out]) == 0
+        said = capsys.readouterr().out
+        assert "check     doubtful: another model? " in said and "likely" not in said, said
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_file_of_any_names(tmp_path: Path, capsys: pytest.CaptureFixture[str], turned: bool) -> None:
+    """Refused with its tensors and the way in; then imported by that, either way round, and called right."""
+    state = load_file(shared_path("formats/sparsify_topk") / "sae.safetensors")
+    tensors = {"enc.weight": state["encoder.weight"], "enc.bias": state["encoder.bias"]}
+    tensors |= {"dec.weight": state["W_dec"], "dec.bias": state["b_dec"]}
+    if turned:
+        tensors |= {name: tensors[name].T.contiguous() for name in ("enc.weight", "dec.weight")}
+    source = tmp_path / "anything.safetensors"
+    save_file(tensors, source)
+    model, text = shared_path("models/stories260K"), shared_path("text/tinystories_sample_2MB.txt")
+    common = ["import", str(source), "--model", str(model), "--data", str(text), "--device", "cpu"]
+    assert run(common) == 2
+    said = capsys.readouterr().err
+    assert "no format that monosem knows: dec.bias [64], dec.weight [" in said and "--tensors W_enc=NAME" in said
+    names = "W_enc=enc.weight,W_dec=dec.weight,b_enc=enc.bias,b_dec=dec.bias"
+    way_in = ["--tensors", names, "--arch", "topk", "--k", "16", "--layer", "2", "--site", "resid_post"]
+    assert run([*common, *way_in, "--explained-variance", "0.939", "--out", str(tmp_path / "run")]) == 0
+    assert "check     agrees" in capsys.readouterr().out

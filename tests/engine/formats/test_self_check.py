@@ -161,6 +161,23 @@ def test_topk_cannot_prove_itself_by_its_l0() -> None:
     assert (kind, "not comparable: L0 32.0 (k, or a target" in text) == ("plausible", True)
 
 
+@pytest.mark.parametrize("arch", ["relu", "topk", "jumprelu"])
+def test_weights_that_reconstruct_only_without_the_nonlinearity(arch: str) -> None:
+    """One feature for each direction of a rotation, of either sign: whatever is below 0 is lost with a nonlinearity."""
+    found = rows()
+    made = torch.Generator().manual_seed(2)
+    turn_DD = torch.linalg.qr(torch.randn(D, D, generator=made))[0]
+    tensors = {"W_enc": turn_DD, "b_enc": torch.zeros(D), "W_dec": turn_DD.T.contiguous(), "b_dec": mean_of(found)}
+    tensors |= {"threshold": torch.full((D,), 0.1)} if arch == "jumprelu" else {}
+    k = D // 2 if arch == "topk" else None
+    foreign = Foreign(format="test", source="test", arch=arch, tensors=tensors, k=k)
+    for stated in ({}, {"explained_variance": 1.0}):
+        kind, text, explained = check(foreign, found, **stated)
+        assert (kind, explained < 0.7) == ("differs", True), text
+        assert "it is linear: without the nonlinearity explained variance is 1.000" in text
+    assert "linear" not in check(perfect(mean_of(found)), found)[1]
+
+
 def test_what_explains_nothing_is_doubtful() -> None:
     found = rows()
     foreign = perfect(mean_of(found))

@@ -209,6 +209,20 @@ def openai_topk(folder: Path) -> Truth:
     return Truth(x_ND, acts_NF, (acts_NF @ w.W_dec + w.b_dec) * deviation_N1 + mean_N1)
 
 
+def open_sae(folder: Path) -> Truth:
+    """OpenSAE: every token normalised by itself, b_dec subtracted from that."""
+    w, x_ND = weights(7), inputs(3.0) * np.logspace(-1, 1, N)[:, None]
+    folder.mkdir(parents=True)
+    matrices = {"encoder.weight": w.tensor("W_enc").T.contiguous(), "W_dec": w.tensor("W_dec")}
+    biases = {"encoder.bias": w.tensor("b_enc"), "b_dec": w.tensor("b_dec")}
+    save_file(matrices | biases, folder / "model.safetensors")
+    config = {"feature_size": F, "hidden_size": D, "k": K, "input_hookpoint": "layers.1", "activation": "topk"}
+    write_json(folder / "config.json", config | {"input_normalize": True, "input_normalize_eps": 1e-5})
+    n_ND, mean_N1, deviation_N1 = layer_normed(x_ND)
+    acts_NF = top((n_ND - w.b_dec) @ w.W_enc + w.b_enc)
+    return Truth(x_ND, acts_NF, (acts_NF @ w.W_dec + w.b_dec) * deviation_N1 + mean_N1)
+
+
 def dictionary_learning(folder: Path) -> Truth:
     """dictionary_learning: JumpReLU, which reads x unchanged; recognised by its tensors, without config.json."""
     w, x_ND = weights(6), inputs()
@@ -226,5 +240,6 @@ WRITERS: dict[str, Writer] = {
     "Llamascopium": llamascopium,
     "OpenAI": openai,
     "OpenAI TopK": openai_topk,
+    "OpenSAE": open_sae,
     "dictionary_learning": dictionary_learning,
 }

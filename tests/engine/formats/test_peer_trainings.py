@@ -1,0 +1,70 @@
+"""What SAELens' own runner trains on a real language model, saved its way, is called right by the self-check."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.data.contexts import ContextBatch
+from engine.formats.foreign_sae import Stated
+from engine.formats.hook_names import site_of_hook
+from engine.formats.registry import read
+from engine.formats.self_check import ReadPlace, captured, checked, chosen, places_to_try
+from engine.model.language_model import LanguageModel
+from tests.engine.formats.stories import LAST, last_contexts, stories_lm, stories_tokens
+from tests.engine.formats.test_peers import run_peer
+from tests.shared_data import shared_path
+
+pytestmark = pytest.mark.slow
+
+HOOK = "model.layers.2"
+KINDS = ("standard", "jumprelu", "gated", "batchtopk", "matryoshka", "whitened")
+UNFOLDED = ("unfolded_standard", "unfolded_whitened")
+
+
+@pytest.fixture(scope="module")
+def lm() -> LanguageModel:
+    """The model they read."""
+    return stories_lm()
+
+
+@pytest.fixture(scope="module")
+def contexts(lm: LanguageModel) -> ContextBatch:
+    """Contexts that none was trained on."""
+    return last_contexts(stories_tokens(lm))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, lm: LanguageModel, contexts: ContextBatch) -> Path:
+    """Folders as SAELens left them, and figures.json."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.save(folder / "contexts.npy", stories_tokens(lm)[:-LAST])
+    (rows,) = captured(lm, [ReadPlace(site_of_hook(lm, HOOK))], iter([contexts]))
+    np.save(folder / "activations.npy", chosen(rows).numpy())
+    model = shared_path("models/stories260K")
+    run_peer("peer_fits.py", str(model), HOOK, folder / "contexts.npy", folder / "activations.npy", folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", KINDS + UNFOLDED)
+def test_a_training_of_saelens_is_called_right(
+    lm: LanguageModel, contexts: ContextBatch, trained: Path, name: str
+) -> None:
+    figures = json.loads((trained / "figures.json").read_text())[name]
+    foreign = read(trained / name)
+    own = ReadPlace(site_of_hook(lm, foreign.hook))
+    assert own.title == "resid_post 2"
+    places = places_to_try(lm, own)
+    rows = captured(lm, places, iter([contexts]))
+    found = checked(foreign, places, rows, "its last contexts", Stated(**figures))
+    assert found.verdict == "agrees", found.text
+    assert found.trials[0].explained_variance == pytest.approx(figures["explained_variance"], abs=1e-3)
+    assert found.trials[0].l0 == pytest.approx(figures["l0"], rel=1e-3)
+    assert checked(foreign, places, rows, "its last contexts", Stated()).verdict == "plausible"
+    elsewhere = places_to_try(lm, ReadPlace(site_of_hook(lm, "model.layers.0")), named=[replace(own, named=True)])
+    told = checked(foreign, elsewhere, captured(lm, elsewhere, iter([contexts])), "its last contexts", Stated())
+    assert told.verdict == "differs" and "which the file names (--site resid_post --layer 2)" in told.text, told.text
