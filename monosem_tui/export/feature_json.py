@@ -32,7 +32,6 @@ def feature_json(
             "bottom": _effects(store, logits.bottom),
             "histogram": histogram_json(logit_histogram(store, feature)),
         },
-        "twin": store.twin(feature),
         "neighbours": [
             {"feature": int(i), "cosine": float(cosine)} for i, cosine in zip(near.id, near.value, strict=True)
         ],
@@ -46,6 +45,7 @@ def feature_json(
             for i, cosine in zip(*store.neurons(feature), strict=True)
         ],
         "drift": _drift(store, feature),
+        "twin": store.twin(feature),
     }
 
 

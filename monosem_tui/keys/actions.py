@@ -70,7 +70,7 @@ class Need(Enum):
     COLOURS = "without colours there is one theme"
     CHOSEN = "choose an example first (n)"
     PAST = "no feature was followed to come here"
-    TWIN = "this dictionary's latents have no signs, so no feature has a twin"
+    TWIN = "no feature has a twin: latents have no signs here"
     FUTURE = "there is nothing to go forward to"
     GROUP = "no features are under the cursor"
     RUNS = "there are no runs here"

@@ -26,7 +26,7 @@ from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample
 
 FEATURE_KEYS = [
     "feature", "label", "n_active", "density", "max", "mean", "histogram", "logits", "neighbours", "examples",
-    "zeros", "quantiles", "log_histogram", "cofiring", "neurons", "drift",
+    "zeros", "quantiles", "log_histogram", "cofiring", "neurons", "drift", "twin",
 ]  # fmt: skip
 EXAMPLE_KEYS = ["interval", "tokens", "activations", "peak", "context", "position"]
 INTERVALS = ["top", "75–100 %", "50–75 %", "25–50 %", "0–25 %"]

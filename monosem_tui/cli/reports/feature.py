@@ -7,7 +7,7 @@ from pathlib import Path
 from monosem_tui.cli import output
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.heat import Rendering, default_rendering
-from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, wrap
+from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.page_files import Form, as_file, file_name
 from monosem_tui.model.feature_document import Document, read_document
@@ -73,8 +73,8 @@ def _lines(document: Document, width: int, *, marks: bool) -> list[Line]:
     card, figures = document.card, document.figures
     heading = line("feature ", *title(card))
     named = spread(heading, line(*badges(card)), width) if badges(card) else heading
-    of = " · ".join(part for part in (document.run, document.model, document.origin) if part)
-    head: list[Line] = [*wrap([line(Span(part, Role.DIM)) for part in of.split(" · ")], width, " · "), named]
+    about = [f"{document.run} · {document.model}", *([document.origin] if document.origin else [])]
+    head: list[Line] = [*(line(Span(text, Role.DIM)) for text in about), named]
     more = charts(figures, width), relations(figures, width)
     drawn = Rendering.MARKS if marks else rendering()
     return [*head, *page(card, width, drawn, log=False, charts=more[0], relations=more[1])]
