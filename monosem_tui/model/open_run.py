@@ -31,7 +31,7 @@ class OpenRun:
     editor: NoteEditor
     """Changes and undoes notes."""
     explanations: Explanations
-    """What features were explained by."""
+    """Explanations of its features, by all authors."""
     record: RunRecord | None
     """None for a features.h5 opened on its own."""
 
