@@ -81,6 +81,11 @@ class SaeSpec:
         return f"{read} → {_named(self.site_out, self.layer_out)}" if self.site_out else read
 
     @property
+    def written(self) -> tuple[str, int | None]:
+        """The site that it explains, and its layer: for a transcoder another one than it reads."""
+        return (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
+
+    @property
     def neuron_layer(self) -> int | None:
         """Layer of the MLP whose neurons the features are compared with; None where there is none.
 
@@ -88,7 +93,7 @@ class SaeSpec:
         mlp_act, the one before for resid_pre and resid_mid. Attention's output, an MLP's input and raw module paths
         have none.
         """
-        site, layer = (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
+        site, layer = self.written
         if layer is None:
             return None
         if site in ("resid_pre", "resid_mid"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from store.comparison.file import FOLDER, load_comparison
 from store.files.array_rules import ANY
 from store.files.errors import MonosemError
 from store.files.hdf5_arrays import UNREADABLE, array_shapes
@@ -33,6 +34,7 @@ _KINDS = {
     r"features\.h5": "features",
     r"kinds\.h5": "kinds",
     r"common\.h5": "common",
+    r"comparisons/.*\.h5": "comparison",
     r"seg-\d+\.h5": "segment",
     r"step-\d+\.h5": "checkpoint",
     r"shard-\d+\.h5": "activations",
@@ -61,6 +63,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
     """
     sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
+    sealed += sorted((run.path / FOLDER).glob("*.h5"))
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
     sound = {finding.path for finding in findings if finding.ok}
@@ -103,10 +106,15 @@ def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
             return Finding(
                 path, False, f"its head is damaged: {name} is {file.attrs[name]}, not {said}; the rest is whole"
             )
-    named = next((kind for name, kind in _KINDS.items() if re.fullmatch(name, path.name)), seal.kind)
+    named = next((kind for name, kind in _KINDS.items() if re.fullmatch(name, _told(path))), seal.kind)
     if seal.kind != named:
         return Finding(path, False, f"it holds what a file of the kind {seal.kind} does, under a name of {named}")
     return None
+
+
+def _told(path: Path) -> str:
+    """Return the name of a file; of a comparison, whose name a user chose, with its folder."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name == FOLDER else path.name
 
 
 def _arrays(path: Path, file: h5py.File) -> Finding | None:
@@ -137,6 +145,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
         load_limits(path)
     elif seal.kind == "kinds":
         load_kinds(path)
+    elif seal.kind == "comparison":
+        load_comparison(path)
     elif seal.kind not in RULES:
         return Finding(
             path, False, f"its bytes are what was sealed, but monosem knows no files of the kind {seal.kind}"

@@ -1,0 +1,276 @@
+"""Compare two dictionaries on the text that both have indexed.
+
+Shapes: A and B features of the two, U units, P pairs of documents, R resamplings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.comparison.assignment import Matching, match_decoders
+from engine.comparison.correlation import Partners, Sums, best_partners, shifted
+from engine.comparison.paired_figures import DocumentSums, of_pairs, partners_acts, resamplings
+from engine.comparison.unit_matrix import Sparse, unit_activations
+from engine.runtime.progress import Progress
+from store.comparison.figures import (
+    LEVELS,
+    NO_PARTNER,
+    SHARED,
+    Comparison,
+    Shares,
+    Side,
+    SideSummary,
+    Summary,
+    shares_of,
+)
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_units
+from store.settings.compare import CompareSettings
+
+BOTH = (0, 1)
+
+
+@dataclass(frozen=True)
+class IndexedRun:
+    """One side of a comparison."""
+
+    name: str
+    store: FeatureStore
+    digest: str = ""
+    """Seal of its features.h5."""
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """The activations of both sides over the units of one half."""
+
+    acts: tuple[Sparse, Sparse]
+    document_U: NDArray[np.int32]
+
+
+def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> Comparison:
+    """Compare two dictionaries.
+
+    Raises:
+        MonosemError: the indexes have no text in common, or are of rows of an array.
+    """
+    both = (first, second)
+    for one in both:
+        if one.store.plan.of_array:
+            raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
+    units = _units(first, second, settings, progress)
+    with progress.task("activations of units", 2, "runs") as bar:
+        acts = []
+        for one, unit_N in zip(both, units.unit_N, strict=True):
+            acts.append(unit_activations(one.store, unit_N, units.n_units))
+            bar.advance(1)
+    whole = _Halves((acts[0], acts[1]), units.document_U)
+    choosing, measuring = _half(whole, ~units.measuring_U), _half(whole, units.measuring_U)
+    judged = _judged(choosing, settings.least), _judged(measuring, settings.least)
+    judged_of = tuple(
+        judged[0][side] & judged[1][side] & (acts[side].getnnz(axis=1) >= settings.least) for side in BOTH
+    )
+    compared = (judged_of[0], judged_of[1])
+    with progress.task("partners", 1 + settings.shifts, "searches") as bar:
+        partners = best_partners(*choosing.acts, compared, settings.memory)
+        bar.advance(1)
+        nulls = []
+        for by in _shifts(units, settings):
+            nulls.append(_null(whole, units, by, compared, settings.memory))
+            bar.advance(1)
+    sides = _sides(both, whole, measuring, partners, compared, progress)
+    return Comparison(_summary(both, units, measuring, sides, nulls, settings, progress), sides)
+
+
+def _units(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
+    with progress.task("texts", 2, "runs") as bar:
+        texts = []
+        for one in (first, second):
+            texts.append(DocumentTexts.of(one.store))
+            bar.advance(1)
+    units = shared_units(texts[0], texts[1], settings.unit)
+    for one, unpaired, text in zip((first, second), units.unpaired, texts, strict=True):
+        if unpaired:
+            progress.say(f"{unpaired} of {len(text.tokens_D)} documents of {one.name} are not in the other index")
+    return units
+
+
+def _half(whole: _Halves, wanted_U: NDArray[np.bool_]) -> _Halves:
+    first, second = (acts[:, np.flatnonzero(wanted_U)] for acts in whole.acts)
+    _, document_U = np.unique(whole.document_U[wanted_U], return_inverse=True)
+    return _Halves((first, second), document_U.astype(np.int32))
+
+
+def _judged(half: _Halves, least: int) -> list[NDArray[np.bool_]]:
+    """Return which features of each side fire on half of the wanted units at least."""
+    return [acts.getnnz(axis=1) >= least // 2 for acts in half.acts]
+
+
+def _shifts(units: TextUnits, settings: CompareSettings) -> list[int]:
+    """Return by how many units the second side is shifted: to starts of documents, none of them the first."""
+    starts = units.starts_P[1:]
+    if not len(starts):
+        return []
+    drawn = np.random.default_rng(settings.seed)
+    return [int(by) for by in drawn.choice(starts, min(settings.shifts, len(starts)), replace=False)]
+
+
+def _null(
+    whole: _Halves,
+    units: TextUnits,
+    by: int,
+    judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    memory: int,
+) -> tuple[Shares, Shares]:
+    """Return how well features are matched by features whose text was shifted."""
+    moved = replace(whole, acts=(whole.acts[0], shifted(whole.acts[1], by)))
+    choosing, measuring = _half(moved, ~units.measuring_U), _half(moved, units.measuring_U)
+    found = best_partners(*choosing.acts, judged, memory)
+    first, second = (_measured(measuring, side, found[side].partner_F)[judged[side]] for side in BOTH)
+    return shares_of(first), shares_of(second)
+
+
+def _measured(half: _Halves, side: int, partner_F: NDArray[np.int64]) -> NDArray[np.float64]:
+    beside = partners_acts(half.acts[1 - side], partner_F)
+    return DocumentSums.of(half.acts[side], beside, np.zeros(beside.shape[1], np.int32)).r()
+
+
+def _sides(
+    both: Sequence[IndexedRun],
+    whole: _Halves,
+    measuring: _Halves,
+    partners: tuple[Partners, Partners],
+    judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    progress: Progress,
+) -> tuple[Side, Side]:
+    """Return every feature of both sides beside its partner."""
+    decoders = _shared_decoders(both)
+    sides = []
+    with progress.task("figures of features", 2, "runs") as bar:
+        for side in BOTH:
+            partner_F = partners[side].partner_F
+            found = of_pairs(measuring.acts[side], measuring.acts[1 - side], partner_F, measuring.document_U)
+            having = partner_F != NO_PARTNER
+            mutual_F = np.zeros(len(partner_F), bool)
+            mutual_F[having] = partners[1 - side].partner_F[partner_F[having]] == np.flatnonzero(having)
+            sides.append(
+                Side(
+                    partner_F.astype(np.int32),
+                    found.r_F.astype(np.float32),
+                    partners[side].r_F.astype(np.float32),
+                    whole.acts[side].getnnz(axis=1).astype(np.int64),
+                    found.joint_F,
+                    found.jaccard_F.astype(np.float32),
+                    found.coverage_F.astype(np.float32),
+                    found.covered_F.astype(np.float32),
+                    _cosines(decoders, side, partner_F),
+                    judged[side],
+                    mutual_F,
+                )
+            )
+            bar.advance(1)
+    return sides[0], sides[1]
+
+
+def _shared_decoders(both: Sequence[IndexedRun]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Return the decoders [F, D] of both, if they write to one place of one model; else None."""
+    places = [(one.store.plan.model_digest, one.store.spec.written) for one in both]
+    if places[0] != places[1] or not places[0][0]:
+        return None
+    first, second = (np.concatenate(list(one.store.decoder_rows())) for one in both)
+    return (first, second) if first.shape[1] == second.shape[1] else None
+
+
+def _cosines(
+    decoders: tuple[NDArray[np.float32], NDArray[np.float32]] | None, side: int, partner_F: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    cosine_F = np.full(len(partner_F), np.nan, np.float32)
+    if decoders is not None:
+        having = np.flatnonzero(partner_F != NO_PARTNER)
+        mine, theirs = decoders[side][having], decoders[1 - side][partner_F[having]]
+        norms = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
+        cosine_F[having] = np.einsum("fd,fd->f", mine, theirs) / np.where(norms > 0, norms, 1)
+    return cosine_F
+
+
+def _summary(
+    both: Sequence[IndexedRun],
+    units: TextUnits,
+    measuring: _Halves,
+    sides: tuple[Side, Side],
+    nulls: Sequence[tuple[Shares, Shares]],
+    settings: CompareSettings,
+    progress: Progress,
+) -> Summary:
+    decoders = _shared_decoders(both)
+    matching: Matching | None = None
+    if decoders is not None:
+        progress.say("matching decoders one to one")
+        matching = match_decoders(*decoders)
+    told = [
+        _side_summary(both[side], units, measuring, sides, side, [null[side] for null in nulls], settings)
+        for side in BOTH
+    ]
+    return Summary(
+        settings.unit,
+        units.n_units,
+        int(units.measuring_U.sum()),
+        units.n_documents,
+        units.too_long,
+        tuple(np.bincount(units.length_U, minlength=LONGEST + 1)[1:].tolist()),
+        None if matching is None else matching.mean_cosine,
+        matching is not None and matching.exact,
+        (told[0], told[1]),
+    )
+
+
+def _side_summary(
+    one: IndexedRun,
+    units: TextUnits,
+    measuring: _Halves,
+    sides: tuple[Side, Side],
+    side: int,
+    nulls: Sequence[Shares],
+    settings: CompareSettings,
+) -> SideSummary:
+    mine = sides[side]
+    judged = np.flatnonzero(mine.judged_F)
+    squares = Sums.of(measuring.acts[side]).square_F * one.store.columns.decoder_norm_F.astype(np.float64) ** 2
+    return SideSummary(
+        one.name,
+        one.digest,
+        len(mine.r_F),
+        len(judged),
+        int((mine.units_F == 0).sum()),
+        units.unpaired[side],
+        shares_of(mine.r_F[judged]),
+        _intervals(measuring, side, mine.partner_F.astype(np.int64), judged, settings),
+        _mean_shares(nulls),
+        float(mine.mutual_F[judged].mean()) if len(judged) else 0.0,
+        float(squares[mine.r_F >= SHARED].sum() / max(squares.sum(), 1e-300)),
+    )
+
+
+def _intervals(
+    half: _Halves, side: int, partner_F: NDArray[np.int64], judged: NDArray[np.int64], settings: CompareSettings
+) -> tuple[tuple[float, ...], ...]:
+    """Return 95 % intervals of the median r and of the shares above each level, from resampled documents."""
+    mine, beside = half.acts[side][judged], partners_acts(half.acts[1 - side], partner_F)[judged]
+    sums = DocumentSums.of(mine, beside, half.document_U)
+    r_JR = sums.r(resamplings(len(sums.units_D), settings.resamplings, settings.seed))
+    if not len(judged):
+        return ((0.0, 0.0),) * (1 + len(LEVELS))
+    figures = [np.median(r_JR, axis=0), *((r_JR > level).mean(axis=0) for level in LEVELS)]
+    return tuple(tuple(np.quantile(one, (0.025, 0.975)).tolist()) for one in figures)
+
+
+def _mean_shares(nulls: Sequence[Shares]) -> Shares | None:
+    if not nulls:
+        return None
+    share_r = np.mean([null.share_r for null in nulls], axis=0)
+    return Shares(float(np.mean([null.median_r for null in nulls])), tuple(share_r.tolist()))

@@ -1,0 +1,106 @@
+"""Figures of features beside chosen partners: r, joint units, Jaccard, coverage; intervals by resampling documents.
+
+Shapes: F pairs of features, U units, D documents, R resamplings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from engine.comparison.correlation import NO_PARTNER, Figures
+from engine.comparison.unit_matrix import Sparse
+
+
+@dataclass(frozen=True)
+class DocumentSums:
+    """Per document and pair: Σab, Σa, Σb, Σa², Σb² (sparse, [F, D] each), and the units of each document."""
+
+    sums: tuple[Sparse, Sparse, Sparse, Sparse, Sparse]
+    units_D: Figures
+
+    @classmethod
+    def of(cls, first_FU: Sparse, second_FU: Sparse, document_U: NDArray[np.int32]) -> DocumentSums:
+        """Sum over the units of each document.
+
+        Args:
+            first_FU: activations of features.
+            second_FU: activations of each one's partner.
+            document_U: document of each unit, ascending from 0.
+        """
+        n_documents = int(document_U.max(initial=-1)) + 1
+        member = csr_matrix(
+            (np.ones(len(document_U)), (np.arange(len(document_U)), document_U)), (len(document_U), n_documents)
+        )
+        first, second = first_FU.astype(np.float64), second_FU.astype(np.float64)
+        parts = (first.multiply(second), first, second, first.power(2), second.power(2))
+        units_D = np.bincount(document_U, minlength=n_documents).astype(float)
+        ab, a, b, aa, bb = (csr_matrix(part) @ member for part in parts)
+        return cls((ab, a, b, aa, bb), units_D)
+
+    def r(self, weight_DR: Figures | None = None) -> Figures:
+        """Return r of each pair [F], or [F, R] with documents weighted; 0 where one of the two is constant."""
+        weights = np.ones((len(self.units_D), 1)) if weight_DR is None else weight_DR
+        units = self.units_D @ weights
+        ab, a, b, aa, bb = (np.asarray(part @ weights) for part in self.sums)
+        below = np.sqrt(np.maximum(units * aa - a * a, 0) * np.maximum(units * bb - b * b, 0))
+        found: Figures = np.divide(units * ab - a * b, below, out=np.zeros_like(ab), where=below > 0)
+        return found[:, 0] if weight_DR is None else found
+
+
+@dataclass(frozen=True)
+class PairFigures:
+    """Figures of each feature beside its partner; zeros without one."""
+
+    r_F: Figures
+    joint_F: NDArray[np.int64]
+    """Units on which both fire."""
+    jaccard_F: Figures
+    """Joint units among those on which one of the two fires."""
+    coverage_F: Figures
+    """Share of the feature's activation on units where its partner fires."""
+    covered_F: Figures
+    """Share of the partner's activation on units where the feature fires."""
+
+
+def of_pairs(
+    acts_AU: Sparse, acts_BU: Sparse, partner_A: NDArray[np.int64], document_U: NDArray[np.int32]
+) -> PairFigures:
+    """Measure every feature of one dictionary beside its partner in the other."""
+    beside_AU = partners_acts(acts_BU, partner_A)
+    first, second = acts_AU.astype(np.float64), beside_AU.astype(np.float64)
+    fires_A, fires_B = first.getnnz(axis=1), second.getnnz(axis=1)
+    joint = csr_matrix(first.sign().multiply(second.sign())).getnnz(axis=1)
+    either = fires_A + fires_B - joint
+    covering = np.asarray(first.multiply(second.sign()).sum(axis=1)).ravel()
+    covered = np.asarray(second.multiply(first.sign()).sum(axis=1)).ravel()
+    return PairFigures(
+        DocumentSums.of(acts_AU, beside_AU, document_U).r(),
+        joint.astype(np.int64),
+        _share(joint, either),
+        _share(covering, np.asarray(first.sum(axis=1)).ravel()),
+        _share(covered, np.asarray(second.sum(axis=1)).ravel()),
+    )
+
+
+def partners_acts(acts_BU: Sparse, partner_A: NDArray[np.int64]) -> Sparse:
+    """Return the activations of each feature's partner [A, U]; none where it has none."""
+    having = np.flatnonzero(partner_A != NO_PARTNER)
+    choice = csr_matrix(
+        (np.ones(len(having), np.float32), (having, partner_A[having])), (len(partner_A), acts_BU.shape[0])
+    )
+    return choice @ acts_BU
+
+
+def resamplings(n_documents: int, times: int, seed: int = 0) -> Figures:
+    """Return how often each document is drawn in each resampling [D, R]: as many as there are, with replacement."""
+    drawn = np.random.default_rng(seed)
+    return drawn.multinomial(n_documents, np.full(n_documents, 1 / n_documents), times).T.astype(np.float64)
+
+
+def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figures:
+    share: Figures = np.divide(part, whole, out=np.zeros(len(part)), where=np.asarray(whole) > 0)
+    return share

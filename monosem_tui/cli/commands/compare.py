@@ -1,0 +1,31 @@
+"""`monosem compare`: the dictionaries of several runs on the text that they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monosem_tui.cli import options as o
+from store.settings.compare import CompareSettings
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Two or more runs' folders or names, or features.h5 files."),
+    ],
+    *,
+    asked: Annotated[CompareSettings, o.Flags("unit least shifts resamplings memory seed", from_file=False)],
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")
+    ] = 10,
+    runs_dir: o.RunsDir = None,
+    json: o.Json = False,
+) -> None:
+    """Compare the features of runs on the text that they share: best partners, how many are shared, and by chance."""
+    from monosem_tui.cli.reports.compare import report
+    from monosem_tui.cli.run_lookup import find_place
+    from store.run.folder import runs_root
+
+    report([find_place(run, runs_root(runs_dir)) for run in runs], asked, top=top, json=json)

@@ -1,0 +1,22 @@
+"""Settings of `monosem compare`: units of text, what is judged, and the nulls beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from store.settings.setting import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings(Settings):
+    """Settings of a comparison of the dictionaries of two runs."""
+
+    unit: Literal["token", "word"] = setting(
+        "token", "What is compared: the shortest spans between token boundaries common to both, or words"
+    )
+    least: int = setting(20, "Units that a feature must fire on to be judged, half of them in each half", "N", least=2)
+    shifts: int = setting(5, "Times that one side is shifted by whole documents, as a null", "N", most=1000)
+    resamplings: int = setting(200, "Times that documents are resampled for the intervals", "N", least=10, most=100_000)
+    memory: int = setting(1_000_000_000, "Memory for pairs of features (500M, 4G)", "SIZE", least=1_000_000)
+    seed: int = setting(0, "Of shifts and resamplings", "N")

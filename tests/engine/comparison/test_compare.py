@@ -1,0 +1,158 @@
+"""Every figure of a comparison equals a dense computation; a dictionary compared with itself has r = 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.comparison.compare import IndexedRun, compare
+from engine.runtime.progress import Silent
+from store.comparison.figures import LEVELS, NO_PARTNER, Comparison
+from store.comparison.file import load_comparison, save_comparison
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query.text_units import DocumentTexts, TextUnits, shared_units
+from store.settings.compare import CompareSettings
+from tests.store.cut_texts import CutText, index_texts
+
+LETTERS = np.frombuffer(b"ab c\xc3\xa9.", np.uint8)
+SETTINGS = CompareSettings(least=4, shifts=2, resamplings=20)
+
+
+def texts(seed: int, n: int = 24) -> list[bytes]:
+    """Random documents, two of them equal."""
+    rng = np.random.default_rng(seed)
+    made = [bytes(rng.choice(LETTERS, rng.integers(5, 40)).tobytes()) for _ in range(n)]
+    return [*made[:-1], made[0]]
+
+
+def dense_units(units: TextUnits, side: int, cut: CutText) -> NDArray[np.float64]:
+    """Activations [U, F] of one side: the largest over the tokens of each unit."""
+    found = np.zeros((units.n_units, cut.dense_NF.shape[1]))
+    for unit, row in zip(units.unit_N[side].tolist(), cut.dense_NF, strict=True):
+        if unit >= 0:
+            found[unit] = np.maximum(found[unit], row)
+    return found
+
+
+def pearson(a_U: NDArray[np.float64], b_U: NDArray[np.float64]) -> float:
+    """The correlation coefficient; 0 for constants."""
+    return float(np.corrcoef(a_U, b_U)[0, 1]) if a_U.std() > 0 and b_U.std() > 0 else 0.0
+
+
+def compared(one: CutText, other: CutText, settings: CompareSettings = SETTINGS) -> tuple[Comparison, TextUnits]:
+    """Compare two indexes, and return their units beside."""
+    with FeatureStore.open(one.features) as a, FeatureStore.open(other.features) as b:
+        units = shared_units(DocumentTexts.of(a), DocumentTexts.of(b), settings.unit)
+        return compare(IndexedRun("a", a), IndexedRun("b", b), settings, Silent()), units
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kinds", [{}, {"opened": False}, {"spaced": True}])
+@pytest.mark.parametrize("unit", ["token", "word"])
+def test_every_figure_equals_a_dense_computation(tmp_path: Path, seed: int, kinds: dict[str, bool], unit: str) -> None:
+    documents = texts(seed)
+    one = index_texts(tmp_path / "a", documents, seed, n_features=5)
+    other = index_texts(tmp_path / "b", documents, seed + 9, n_features=7, longest=6, context=11, **kinds)  # type: ignore[arg-type]
+    settings = CompareSettings(least=4, shifts=2, resamplings=20, unit=unit, memory=1_000_000)  # type: ignore[arg-type]
+    found, units = compared(one, other, settings)
+    assert units.unpaired == (0, 0)
+    dense = [dense_units(units, side, cut) for side, cut in enumerate((one, other))]
+    halves = [~units.measuring_U, units.measuring_U]
+    judged = [
+        ((x > 0).sum(0) >= 4) & ((x[halves[0]] > 0).sum(0) >= 2) & ((x[halves[1]] > 0).sum(0) >= 2) for x in dense
+    ]
+    best = []
+    for side in (0, 1):
+        mine, theirs = dense[side], dense[1 - side]
+        table = np.array(
+            [
+                [pearson(mine[halves[0], f], theirs[halves[0], g]) for g in range(theirs.shape[1])]
+                for f in range(mine.shape[1])
+            ]
+        )
+        table[~judged[side]] = 0
+        table[:, ~judged[1 - side]] = 0
+        best.append(np.where(table.max(1) > 1e-12, table.argmax(1), NO_PARTNER))
+        np.testing.assert_allclose(found.sides[side].chosen_r_F, np.maximum(table.max(1), 0), atol=1e-6)
+    for side in (0, 1):
+        mine, theirs, figures = dense[side][halves[1]], dense[1 - side][halves[1]], found.sides[side]
+        np.testing.assert_array_equal(figures.partner_F, best[side])
+        np.testing.assert_array_equal(figures.judged_F, judged[side])
+        np.testing.assert_array_equal(figures.units_F, (dense[side] > 0).sum(0))
+        for feature, partner in enumerate(best[side]):
+            a_U = mine[:, feature]
+            b_U = theirs[:, partner] if partner != NO_PARTNER else np.zeros(len(a_U))
+            joint = int(((a_U > 0) & (b_U > 0)).sum())
+            either = int(((a_U > 0) | (b_U > 0)).sum())
+            assert figures.r_F[feature] == pytest.approx(pearson(a_U, b_U), abs=1e-6)
+            assert figures.joint_F[feature] == joint
+            assert figures.jaccard_F[feature] == pytest.approx(joint / either if either else 0)
+            assert figures.coverage_F[feature] == pytest.approx(a_U[b_U > 0].sum() / max(a_U.sum(), 1e-9), abs=1e-6)
+            assert figures.covered_F[feature] == pytest.approx(b_U[a_U > 0].sum() / max(b_U.sum(), 1e-9), abs=1e-6)
+            assert figures.mutual_F[feature] == (partner != NO_PARTNER and best[1 - side][partner] == feature)
+        told = found.summary.sides[side]
+        r_J = figures.r_F[judged[side]]
+        assert told.found.median_r == pytest.approx(np.median(r_J))
+        assert told.found.share_r == pytest.approx([(r_J > level).mean() for level in LEVELS])
+        assert told.mutual == pytest.approx(figures.mutual_F[judged[side]].mean())
+
+
+def test_a_dictionary_beside_itself_has_r_1_for_every_judged_feature(tmp_path: Path) -> None:
+    one = index_texts(tmp_path / "a", texts(3, 60), 3, n_features=8)
+    found, _ = compared(one, one)
+    for side in found.sides:
+        assert side.judged_F.all()
+        np.testing.assert_array_equal(side.partner_F, np.arange(8))
+        np.testing.assert_allclose(side.r_F, 1, atol=1e-6)
+        np.testing.assert_allclose(side.cosine_F, 1, atol=1e-6)
+    assert found.summary.pw_mcc == pytest.approx(1)
+    assert found.summary.sides[0].energy == pytest.approx(1)
+    shifted = found.summary.sides[0].shifted
+    assert shifted is not None
+    assert shifted.median_r < 0.5
+
+
+def test_units_are_the_shortest_spans_between_common_boundaries(tmp_path: Path) -> None:
+    documents = texts(5)
+    cuts = [index_texts(tmp_path / str(seed), documents, seed, context=9) for seed in (1, 2)]
+    with FeatureStore.open(cuts[0].features) as a, FeatureStore.open(cuts[1].features) as b:
+        units = shared_units(DocumentTexts.of(a), DocumentTexts.of(b))
+    spans: list[set[tuple[int, int, int]]] = []
+    for cut in cuts:
+        ends: dict[int, list[int]] = {}
+        for token, document in zip(cut.token_N, cut.document_N, strict=True):
+            if token != b"<s>":
+                ends.setdefault(document, [0]).append(ends.get(document, [0])[-1] + len(token))
+        spans.append({(document, end, 0) for document, all_ends in ends.items() for end in all_ends[1:]})
+    assert units.n_units == len(spans[0] & spans[1]) - units.too_long
+    assert units.unpaired == (0, 0)
+    assert units.too_long == 0 or units.length_U.max() <= 24
+
+
+def test_a_document_that_one_lacks_is_left_out(tmp_path: Path) -> None:
+    documents = texts(6)
+    one = index_texts(tmp_path / "a", documents, 1)
+    other = index_texts(tmp_path / "b", [*documents[4:], b"something else"], 2)
+    _, units = compared(one, other)
+    assert units.unpaired == (4, 1)
+
+
+def test_texts_that_differ_are_refused(tmp_path: Path) -> None:
+    one, other = index_texts(tmp_path / "a", texts(1), 1), index_texts(tmp_path / "b", texts(2), 2)
+    with pytest.raises(MonosemError, match="no document in common"):
+        compared(one, other)
+
+
+def test_a_comparison_is_read_as_it_was_written(tmp_path: Path) -> None:
+    one, other = (index_texts(tmp_path / name, texts(1), seed) for name, seed in (("a", 1), ("b", 2)))
+    found, _ = compared(one, other)
+    save_comparison(tmp_path / "comparisons" / "b.h5", found)
+    read = load_comparison(tmp_path / "comparisons" / "b.h5")
+    assert read.summary == found.summary
+    for mine, theirs in zip(read.sides, found.sides, strict=True):
+        for name, values in vars(mine).items():
+            np.testing.assert_array_equal(values, getattr(theirs, name))
