@@ -1,4 +1,4 @@
-"""Autoencoders of a real model in Gemma Scope 2's layout, read rightly and wrongly: a table in docs/formats.md.
+"""Autoencoders of a real model in Gemma Scope 2's layout, read rightly and wrongly: prints a table.
 
     python -m tests.bench.scope_layout FOLDER MODEL TEXT...
 
