@@ -101,7 +101,7 @@ def _emit(one: Explanation) -> None:
 
 
 def judged_lines(scores: ExplanationScores) -> tuple[str, str]:
-    """Return `detection 0.93 .88–.97 (random 0.99, same token 0.83)` and `fuzzing 0.90 .81–.97  control 0.51 .40–.62`."""
+    """Return `detection 0.93 .88–.97 (random 0.99, same token 0.83)` and `fuzzing 0.90 .81–.97  control …`."""
     kinds = {
         "random": scores.detection_random,
         "same token": scores.detection_same_token,
