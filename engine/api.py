@@ -279,7 +279,7 @@ def explain(
 ) -> dict[int, Explanation]:
     """Explain features by rules, measured on documents that the rules were not chosen on; return them by feature.
 
-    They are kept in explanations.jsonl; those that are known are not looked for again. Without `features`, all that fire.
+    They are kept in explanations.jsonl; known ones are not looked for again. Without `features`, all that fire.
 
     Raises:
         MonosemError: the run has no whole index, there is no such feature, or the author is not `rules`.
