@@ -14,6 +14,7 @@ from engine.endpoint.http_server import Address, HttpServer
 from engine.endpoint.question_queue import QuestionQueue
 from engine.explainer.examination import CallEstimate, Examination, JudgeSizes
 from engine.explainer.model_author import ModelAuthor
+from engine.model.model_files import find_model
 from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
@@ -158,6 +159,7 @@ def open_endpoint(by: str, asked: AuthorSettings, progress: Progress) -> Endpoin
         MonosemError: the address or the key is none, or there is no such folder.
     """
     if by.startswith(LOCAL):
+        find_model(by.removeprefix(LOCAL), progress)  # a missing folder is refused before torch is imported
         from engine.endpoint.local_model import LocalModel
 
         return LocalModel(by, asked.device, progress)

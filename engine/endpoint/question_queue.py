@@ -36,6 +36,8 @@ class QuestionQueue:
     def answers(self, requests: Sequence[ChatRequest], task: Task | None = None) -> list[Answer]:
         """Return the answers to requests, in their order; equal ones are asked once.
 
+        `task` is told of calls and money so far, and not advanced.
+
         Raises:
             MonosemError: the endpoint refuses one or does not answer, or answers cannot be kept.
             BudgetReached: the next call might exceed the budget.
@@ -110,5 +112,5 @@ class QuestionQueue:
 
     def _report(self, task: Task | None) -> None:
         if task is not None:
-            facts = {"money": self.account.money} if self.account.price else {}
-            task.advance(1, **facts)
+            money = {"money": f"{self.account.money:.4f}"} if self.account.price else {}
+            task.advance(0, calls=self.account.calls + self.account.reused, **money)

@@ -29,6 +29,8 @@ LOOKED_AT = 1 << 21
 """Places of each half among which silent texts are looked for, at most."""
 FREQUENT = 5
 """Tokens on which a feature is strongest, and its nearest features, from which hard silent texts come."""
+STRONGEST = 1 << 14
+"""Entries of a feature by which its strongest tokens are chosen."""
 INTERVALS = 4
 """Intervals of equal count of a feature's activations."""
 
@@ -156,7 +158,7 @@ class ExcerptSampler:
 
     def _with_tokens(self, feature: int, half: Half) -> Places:
         """Return looked-at places with one of the tokens on which a feature is strongest in all."""
-        postings = self._store.postings(feature)
+        postings = self._store.postings(feature, 0, STRONGEST)
         if not len(postings.token):
             return np.empty(0, np.int64)
         held = self._halves[half]

@@ -62,12 +62,12 @@ class ModelAuthor:
         for start in range(0, len(features), TOGETHER):
             drafts = [self._examination.draft(feature) for feature in features[start : start + TOGETHER]]
             firing = [one for one in drafts if not one.is_silent]
-            answers = self._queue.answers([self._examination.question(one) for one in firing])
+            answers = self._queue.answers([self._examination.question(one) for one in firing], task)
             made = {
                 one.feature: replace(one, hypothesis=read_hypothesis(answer))
                 for one, answer in zip(firing, answers, strict=True)
             }
-            judgements = dict(zip(made, self._judged(list(made.values())), strict=True))
+            judgements = dict(zip(made, self._judged(list(made.values()), task), strict=True))
             for one in drafts:
                 if one.is_silent:
                     yield f"feature {one.feature}: it does not fire in the half of the documents to explain it by"
@@ -93,11 +93,11 @@ class ModelAuthor:
             judged = judgement(questions, list(map(read_verdict, answers)), self._sizes.seed)
             yield replace(one, scores=replace(one.scores, control=_figure(judged.detection)))
 
-    def _judged(self, drafts: Sequence[Draft]) -> list[Judgement | None]:
+    def _judged(self, drafts: Sequence[Draft], task: Task) -> list[Judgement | None]:
         """Ask all questions about some drafts together, and return the figures of each."""
         asked = self._examination.questions
         questions = [asked(one, one.hypothesis.sentence, fuzzed=True) if one.hypothesis else [] for one in drafts]
-        answers = iter(self._queue.answers([question.request for some in questions for question in some]))
+        answers = iter(self._queue.answers([question.request for some in questions for question in some], task))
         verdicts = [[read_verdict(next(answers)) for _ in some] for some in questions]
         return [
             judgement(some, said, self._sizes.seed) if some else None

@@ -24,6 +24,8 @@ DEARER = 2.0
 """Multiple of L0 with which more is explained in any case, rightly read or not."""
 ALL_POSITIONS = "BOS positions counted"
 LINEAR = "without the nonlinearity"
+GOOD, ANYWHERE = 0.75, 4
+"""Explained variance of ordinary tokens below which it is suspicious to explain as much at most of so many places."""
 NAMED = 3
 """Places that are named beside each other."""
 
@@ -91,8 +93,16 @@ def verdict(trials: Sequence[Trial], stated: Stated) -> tuple[Kind, str]:
         return "agrees", f"{figures}; stated: explained variance {goal:.3f}{more}{alike}"
     if goal is not None or l0 is not None:
         return "agrees", f"{figures}; stated: {_words(stated)}{alike}"
+    if own.ordinary < GOOD and _fits_anywhere(own, others):
+        return "doubtful", f"another model? {figures}, and about as much at most other places{alike}"
     known = f"; not comparable: {_words(stated)}" if stated.l0 is not None else "; nothing is stated to compare with"
     return "plausible", f"{figures}{known}, and no usual mistake would fit better{alike}"
+
+
+def _fits_anywhere(own: Trial, others: Sequence[Trial]) -> bool:
+    """Return whether it explains as much at most other places: a wide dictionary explains half of any noise."""
+    places = [one for one in others if one.place]
+    return len(places) >= ANYWHERE and 2 * sum(_close(one, own) for one in places) >= len(places)
 
 
 def _better(own: Trial, others: Sequence[Trial], l0: float | None, goal: float | None) -> Trial | None:

@@ -15,17 +15,21 @@ NEAR, WITH, TWIN = "NEAR", "WITH", "TWIN"
 """Headings of the lists whose parts are features."""
 
 
+EXPLAINED = "EXPLAINED"
+"""Section of the explanations; their targets count from 0."""
+
+
 class Key(NamedTuple):
     """The identity of a stop: it stays chosen when the page is laid out again at another width."""
 
     section: str
-    """An example's section, or NEAR, WITH or TWIN."""
+    """An example's section, EXPLAINED, or NEAR, WITH or TWIN."""
     target: int
-    """An example's place in the corpus, or a feature."""
+    """An example's place in the corpus, the number of an explanation, or a feature."""
 
     @property
     def feature(self) -> int | None:
-        """The feature that the stop leads to; None for an example."""
+        """The feature that the stop leads to; None for an example or explanation."""
         return self.target if self.section in (NEAR, WITH, TWIN) else None
 
 

@@ -25,7 +25,7 @@ PAGE = (
         "open",
         "follow_chosen",
         "enter",
-        "follow the feature, or open the example's document",
+        "follow the feature, open the example's document, or take the explanation as label",
         "follow, back, on",
         "⏎ open",
         Need.CHOSEN,
@@ -81,6 +81,7 @@ NOTES = (
     _note("bookmark", "bookmark", "b", "set or remove a bookmark", "bookmark it", "b ★", Need.FEATURES),
     _note("tags", "tags", "t", "tag the feature", "tag it", "t tag", Need.FEATURES),
     _note("comment", "comment", "C", "comment on the feature", "comment on it", need=Need.FEATURES),
+    _note("explain", "explain", "E", "look for the rule that explains the feature", "explain it", need=Need.FEATURES),
     _note("undo", "undo", "u", "take back the last note of this session", "undo a note"),
 )
 _form = KeyGroup(Where.FORM, "export")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
+
+if TYPE_CHECKING:
+    from monosem_tui.model.feature_explanations import ShownExplanation
 
 TOP_EXAMPLES, INTERVALS, INTERVAL_EXAMPLES, RANDOM_EXAMPLES = 8, 4, 3, 4
 BEFORE, AFTER = 60, 40
@@ -100,6 +103,8 @@ class FeatureCard:
     """The other sign of the same signed latent, where the dictionary was made of such."""
     choice: ExampleChoice = USUAL
     """The choice of examples."""
+    explanations: tuple[ShownExplanation, ...] = ()
+    """The best first."""
 
     @property
     def dead(self) -> bool:

@@ -11,6 +11,7 @@ from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.editor import NoteEditor
+from store.notes.explanations import Explanations, explanations_path
 from store.notes.note_file import FeatureNotes, Notes, notes_path
 from store.run.folder import RunFolder, RunRecord
 
@@ -29,6 +30,8 @@ class OpenRun:
     """Notes per feature, updated in place by `editor`."""
     editor: NoteEditor
     """Changes and undoes notes."""
+    explanations: Explanations
+    """Explanations of its features, by all authors."""
     record: RunRecord | None
     """None for a features.h5 opened on its own."""
 
@@ -49,12 +52,15 @@ def open_run(path: Path) -> OpenRun:
     alone = path.is_file() and path != run.features
     notes = Notes(notes_path(path))
     notes.follow()
+    explanations = Explanations(explanations_path(path))
+    explanations.follow()
     return OpenRun(
         name=printable(path.name if alone else run.name),
         path=(path if alone else run.path).resolve(),
         store=store,
         notes=notes.by_feature,
         editor=NoteEditor(notes),
+        explanations=explanations,
         record=run.record() if run.exists() and not alone else None,
     )
 

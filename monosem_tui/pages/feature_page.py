@@ -8,7 +8,7 @@ from monosem_tui.draw.bars import bar, sparkline
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit, width
-from monosem_tui.draw.sheet import BETWEEN, NAME, NEAR, TWIN, Key, Sheet, Stop, joined, named, plain
+from monosem_tui.draw.sheet import BETWEEN, EXPLAINED, NAME, NEAR, TWIN, Key, Sheet, Stop, joined, named, plain
 from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
 from monosem_tui.model.feature_card import FeatureCard, Neighbour, ShownSection
 from monosem_tui.pages.passage import block, frame, passage
@@ -61,7 +61,8 @@ def sheet(
         charts: lines under the histogram.
         relations: lines and stops under the neighbours.
     """
-    parts = [plain([*_numbers(card, cells, quantiles), *trail, *_comment(card, cells), ()])]
+    parts = [plain([*_numbers(card, cells, quantiles), *trail, *_comment(card, cells)])]
+    parts += [*_explanations(card, cells), plain([()])]
     if card.dead:
         parts.append(plain(wrap([line(word) for word in _dead(card).split()], cells, " ")))
     else:
@@ -111,6 +112,20 @@ def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
 
 def _comment(card: FeatureCard, cells: int) -> list[Line]:
     return wrap([line(cut(word, cells)) for word in card.comment.split()], cells, " ")
+
+
+def _explanations(card: FeatureCard, cells: int) -> list[Sheet]:
+    """Return a stop for each explanation: author, text and figures, on two lines where they do not fit one."""
+    found = []
+    for number, one in enumerate(card.explanations):
+        author = fit(one.author.upper(), NAME) if width(one.author) < NAME else f"{cut(one.author, cells // 3)}  "
+        words = [line(cut(word, cells)) for word in one.text.split()]
+        figures = line(Span(one.figures, Role.DIM))
+        rows = wrap([*words, *([figures] if one.figures else [])], cells - width(author), " ")
+        heads = [line(Span(author, Role.HEADING)), *[line(" " * width(author))] * (len(rows) - 1)]
+        lines = [line(*head, *spans) for head, spans in zip(heads, rows, strict=True)]
+        found.append(Sheet(lines, [Stop(Key(EXPLAINED, number), 0, len(lines), 0, width(author.rstrip()))]))
+    return found
 
 
 def _dead(card: FeatureCard) -> str:

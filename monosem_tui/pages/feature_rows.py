@@ -39,6 +39,8 @@ class Row:
     token: str
     label: str
     bookmark: bool
+    suggestion: str = ""
+    """The best explanation, which stands dim where there is no label."""
 
 
 def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
@@ -48,7 +50,7 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
         cells: width of the list.
         digits: digits of the largest feature number.
         sort: column the list is sorted by, which a narrow list shows in place of `max`.
-        labels: whether any feature has a label and so needs a column.
+        labels: whether any feature has a label or an explanation and so needs a column.
     """
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
@@ -102,7 +104,8 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
         parts += [" " * where.gap, fit(f"{value:.2f}" if name == "norm" else activation(value), VALUE, ">")]
     parts += ["  ", fit(entry.token, where.token)]
     if where.label:
-        parts += [" " * where.gap, fit(entry.label, where.label)]
+        suggested = Span(fit(entry.suggestion, where.label), Role.DIM) if entry.suggestion else ""
+        parts += [" " * where.gap, suggested or fit(entry.label, where.label)]
     return listed(line(*parts), cursor=cursor, focus=focus)
 
 

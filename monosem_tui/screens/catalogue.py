@@ -55,7 +55,7 @@ class Catalogue:
     def __init__(self, run: OpenRun) -> None:
         self._run = run
         self._columns = run.store.columns
-        self._source = FilterSource(run.store, run.notes)
+        self._source = FilterSource(run.store, run.notes, run.explanations)
         self.ordering = Ordering()
         self.problem: BadFilter | None = None
         """Why the filter cannot be applied, such as while it is typed; the list stays as it was before."""

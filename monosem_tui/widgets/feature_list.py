@@ -10,6 +10,7 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import Line, Role, in_role, line, rule, wrap
 from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
 from monosem_tui.widgets.cursor_list import CursorList
@@ -39,7 +40,7 @@ class FeatureList(CursorList):
         self._table = run.store.columns
         self._lowest = 1 / max(1, run.store.n_counted)
         self._highest = float(self._table.density_F.max(initial=0.0))
-        self._labels = any(note.label for note in run.notes.values())
+        self._labels = self._has_labels()
 
     @property
     def entries(self) -> int:
@@ -83,8 +84,11 @@ class FeatureList(CursorList):
 
     def take_notes(self) -> None:
         """Draw rows whose notes have changed; the first label of all makes room for a column."""
-        self._labels = any(note.label for note in self._run.notes.values())
+        self._labels = self._has_labels()
         self.refresh()
+
+    def _has_labels(self) -> bool:
+        return bool(self._run.explanations.features) or any(note.label for note in self._run.notes.values())
 
     def entry_at(self, row: int) -> int | None:
         """Return the place of the feature that stands on a row."""
@@ -143,6 +147,7 @@ class FeatureList(CursorList):
             token=self._token(feature),
             label=printable(note.label),
             bookmark=note.bookmark,
+            suggestion="" if note.label else suggestion(self._run.explanations, feature),
         )
         return row(entry, where, cursor=number == self.cursor, focus=self.active)
 

@@ -7,6 +7,7 @@ no explanation replaces. Lines may come from strangers: each is checked when it 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -151,6 +152,18 @@ class Explanations:
     def by(self, author: str) -> dict[int, Explanation]:
         """Return an author's explanations by feature."""
         return {one.feature: one for feature in self.features for one in self.of(feature) if one.author == author}
+
+    def saying(self, text: str) -> list[int]:
+        """Return the features of which an explanation contains a text, whatever the case."""
+        needle = text.casefold()
+        written = json.dumps(needle)[1:-1].encode()
+        ascii_only = text.isascii()
+        return [
+            feature
+            for feature, lines in self._lines.items()
+            if (not ascii_only or any(written in line.lower() for line in lines))
+            and any(needle in one.text.casefold() for one in self.of(feature))
+        ]
 
     def append(self, explanations: Iterable[Explanation]) -> None:
         """Append explanations, all or none; they survive a power cut once this returns.

@@ -35,6 +35,7 @@ KEPT = 8
 """Results of passes over the corpus or decoder that are cached: a typed filter is applied after every letter."""
 
 if TYPE_CHECKING:
+    from store.notes.explanations import Explanations
     from store.query.token_use import TokenUse
     from store.rules.kinds import Kinds
 
@@ -73,8 +74,10 @@ class RuleName:
 class FilterSource:
     """The data that filters read, a store and the notes on it, with a cache of costly results."""
 
-    def __init__(self, store: FeatureStore, notes: Mapping[int, FeatureNotes]) -> None:
-        self.store, self.notes = store, notes
+    def __init__(
+        self, store: FeatureStore, notes: Mapping[int, FeatureNotes], explanations: Explanations | None = None
+    ) -> None:
+        self.store, self.notes, self.explanations = store, notes, explanations
         self._known: dict[object, Any] = {}
 
     @property
@@ -117,14 +120,12 @@ class FilterSource:
 
     def outlier_shares(self) -> NDArray[np.float64]:
         """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
+        from store.query.token_use import outlier_shares
+
         return self._once("outliers", lambda: outlier_shares(self.store))
 
     def kinds(self) -> Kinds:
-        """Return the kinds of all features.
-
-        Raises:
-            BadFilter: they were not measured.
-        """
+        """Return the kinds of all features; a `BadFilter` where they were not measured."""
         path = beside(self.store.path, "kinds.h5")
         found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
         if found is None:
@@ -327,13 +328,17 @@ class OfKind:
 
 @dataclass(frozen=True)
 class Contains(_Plain):
-    """A number that starts with a text, or a label or top token that contains it; case does not matter."""
+    """A number that starts with a text, or a label, explanation or top token that contains it, whatever the case."""
 
     text: str
 
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those that do."""
-        return matching(source.columns, source.store.vocabulary, source.notes, ids, self.text)
+        found = matching(source.columns, source.store.vocabulary, source.notes, ids, self.text)
+        if source.explanations is None or not self.text:
+            return found
+        said = np.array(source.explanations.saying(self.text), np.int64)
+        return ids[np.isin(ids, np.concatenate([found, said]))] if len(said) else found
 
 
 @dataclass(frozen=True)
@@ -363,11 +368,6 @@ class All:
         """Return the strength of the first filter that has one."""
         found = (one.strength(source) for one in self.filters)
         return next((values_F for values_F in found if values_F is not None), None)
-
-
-def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:
-    """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
-    return store.firing_on(store.layout.outliers) / np.maximum(store.columns.count_F, 1)
 
 
 def decoder_cosines(store: FeatureStore, feature: int) -> NDArray[np.float32]:

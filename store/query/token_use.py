@@ -60,3 +60,8 @@ def _use(store: FeatureStore, entries: Iterable[tuple[NDArray[np.int64], NDArray
         sum_F += np.bincount(feature, weights=act, minlength=store.d_sae)
     total_F = store.totals.sum_F
     return TokenUse(count_F, sum_F, np.divide(sum_F, total_F, out=np.zeros_like(sum_F), where=total_F > 0))
+
+
+def outlier_shares(store: FeatureStore) -> NDArray[np.float64]:
+    """Return the share of outliers among the tokens on which each feature fires; 0 if it never fires: [F]."""
+    return store.firing_on(store.layout.outliers) / np.maximum(store.columns.count_F, 1)

@@ -50,12 +50,32 @@ def explanations(path: Path, features: Sequence[int], seed: int, processes: int)
         yield from _answers(children, list(reversed(features)))
     finally:
         for child in children:
-            child.kill()
-            child.wait()
-            for stream in (child.stdin, child.stdout):
-                with suppress(BrokenPipeError):
-                    assert stream is not None
-                    stream.close()
+            _end(child)
+
+
+class RuleWorker:
+    """A child that explains one feature after another; the first answer takes seconds, the others are quick.
+
+    To be used by one thread at a time.
+    """
+
+    def __init__(self, path: Path, seed: int) -> None:
+        """Start a child for the index at `path`, a run folder or a features.h5."""
+        self._child = _child(path, seed)
+
+    def explanation(self, feature: int) -> Explanation:
+        """Return the explanation of a feature by rules.
+
+        Raises:
+            MonosemError: the index cannot be read, or its documents cannot be cut into halves.
+            WorkFailed: the child has ended.
+        """
+        _ask(self._child, feature)
+        return _answer(self._child)
+
+    def close(self) -> None:
+        """End the child, whatever it is doing."""
+        _end(self._child)
 
 
 def _child(path: Path, seed: int) -> subprocess.Popen[bytes]:
@@ -80,19 +100,33 @@ def _answers(children: Sequence[subprocess.Popen[bytes]], waiting: list[int]) ->
         under_way = len(children)
         while under_way:
             for key, _ in selector.select():
-                line = key.data.stdout.readline()
-                if not line.endswith(b"\n"):
-                    code = key.data.wait()
-                    raise WorkFailed(f"a process that explains features has ended (exit code {code})", "Run it again.")
-                answer = parse(line)
-                if "error" in answer:
-                    raise MonosemError(*answer["error"])
+                answer = _answer(key.data)
                 if waiting:
                     _ask(key.data, waiting.pop())
                 else:
                     selector.unregister(key.fileobj)
                     under_way -= 1
-                yield decode(Explanation, answer)
+                yield answer
+
+
+def _answer(child: subprocess.Popen[bytes]) -> Explanation:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line.endswith(b"\n"):
+        raise WorkFailed(f"a process that explains features has ended (exit code {child.wait()})", "Run it again.")
+    answer = parse(line)
+    if "error" in answer:
+        raise MonosemError(*answer["error"])
+    return decode(Explanation, answer)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        with suppress(BrokenPipeError):
+            assert stream is not None
+            stream.close()
 
 
 def _ask(child: subprocess.Popen[bytes], feature: int) -> None:

@@ -1,4 +1,4 @@
-"""Autoencoders of a real model in Gemma Scope 2's layout, read rightly and wrongly: a table in docs/formats.md.
+"""Autoencoders of a real model in Gemma Scope 2's layout, read rightly and wrongly: prints a table.
 
     python -m tests.bench.scope_layout FOLDER MODEL TEXT...
 
@@ -38,6 +38,7 @@ from engine.model.norms import gain_before
 from engine.model.sites import resolve_site
 from engine.runtime.progress import Silent
 from engine.runtime.sizes import SAMPLE_ROWS
+from store.files.errors import MonosemError
 from store.run.weights import load_sae
 from store.settings.train import MAX_NORM, TrainSettings
 from tests.bench.page import Table
@@ -55,7 +56,7 @@ RUNS: Mapping[str, Sequence[str]] = {
 POINTS = {"sae": (".output", ".output")} | dict.fromkeys(
     ("transcoder", "affine"), (".pre_feedforward_layernorm.output", ".post_feedforward_layernorm.output")
 )
-FOLDERS = {"sae": "resid_post", "transcoder": "transcoder", "affine": "transcoder"}
+FOLDERS = {"transcoder": "transcoder", "affine": "transcoder", "sae": "resid_post"}
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,11 @@ def rows_of(subject: Subject, name: str, foreign: Foreign) -> Iterator[tuple[str
         best = max(found, key=lambda one: one.ordinary)
         yield _row(name, f"{kind}: {best.place or best.reading}", best, "")
     for misread in MISTAKES[name]:
-        wrong = told(subject, foreign, misread)
+        try:
+            wrong = told(subject, foreign, misread)
+        except MonosemError as error:
+            yield (name, misread.flags, "", "", "", f"refused: {error.what.rpartition('/')[2]}")
+            continue
         yield _row(name, misread.flags, wrong.trials[0], f"{wrong.verdict}: {wrong.text}")
 
 
@@ -226,7 +231,9 @@ def main() -> None:
         source = folder / "gemma-scope-2-270m-pt" / FOLDERS[name] / f"layer_{LAYER}_width_4k_l0_medium{affine}"
         if not (source / "params.safetensors").is_file():
             export(folder, name, with_affine(folder, model) if affine else tensors_of(folder / name))
-        rows += rows_of(subject, name, read(source))
+        for row in rows_of(subject, name, read(source)):
+            sys.stderr.write(" | ".join(row) + "\n")
+            rows.append(row)
     sys.stdout.write(Table(COLUMNS, rows).markdown() + "\n")
 
 

@@ -60,6 +60,7 @@ def test_keys_are_those_that_are_promised() -> None:
         "note.bookmark": ("b",),
         "note.tags": ("t",),
         "note.comment": ("C",),
+        "note.explain": ("E",),
         "note.undo": ("u",),
     }
 

@@ -18,6 +18,7 @@ from monosem_tui.export.feature_json import figures_json
 from monosem_tui.model.feature_card import top_token
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
 from store.query.filter_parser import parse_filter
@@ -46,7 +47,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        found = chosen(FilterSource(store, notes), expression, sort)
+        found = chosen(FilterSource(store, notes, Explanations.load(place.path)), expression, sort)
         if json:
             output.emit_json(_json(store, notes, found, expression, top))
             return

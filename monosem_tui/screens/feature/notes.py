@@ -104,6 +104,10 @@ class NotesControl(ScreenPart):
         """Type a label."""
         self._type_line("label", lambda note: note.label, self._editor.label, labelled)
 
+    def label_as(self, feature: int, text: str) -> None:
+        """Take a text as one's label of a feature."""
+        self._write(lambda: self._editor.label(feature, text), lambda: labelled(feature, self._note(feature)))
+
     def action_comment(self) -> None:
         """Type a comment."""
         self._type_line("comment", lambda note: note.comment, self._editor.comment, commented)

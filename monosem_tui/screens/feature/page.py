@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
+from monosem_tui.model.feature_explanations import shown_explanations
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
@@ -61,7 +62,11 @@ class PageReader(ScreenPart):
 
         def read() -> tuple[FeatureCard, Figures]:
             try:
-                return read_card(run.store, run.notes, feature, choice), read_quick_figures(run.store, feature)
+                card = replace(
+                    read_card(run.store, run.notes, feature, choice),
+                    explanations=shown_explanations(run.explanations, feature),
+                )
+                return card, read_quick_figures(run.store, feature)
             except MonosemError:
                 raise
             except Exception as error:  # numbers from a file that was written over may break anything
@@ -153,7 +158,10 @@ class PageReader(ScreenPart):
             if state.in_document and state.reading:
                 host.tell(copy(state.document.as_text(), host.app.copy_to_clipboard))
             elif state.feature is not None:
-                card = read_card(state.run.store, state.run.notes, state.feature, state.choice)
+                card = replace(
+                    read_card(state.run.store, state.run.notes, state.feature, state.choice),
+                    explanations=shown_explanations(state.run.explanations, state.feature),
+                )
                 figures = self._known.get(state.feature)
                 more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
                 host.tell(copy(as_text(card, *more), host.app.copy_to_clipboard))

@@ -17,6 +17,7 @@ from monosem_tui.model.open_run import OpenRun
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.feature.documents import DocumentReader
 from monosem_tui.screens.feature.examples import ExampleControls
+from monosem_tui.screens.feature.explanations import ExplanationControl
 from monosem_tui.screens.feature.layout import PaneName, Panes
 from monosem_tui.screens.feature.ngrams import NgramsPanel
 from monosem_tui.screens.feature.notes import NotesControl
@@ -59,12 +60,13 @@ class FeaturePane(ScreenPart, Horizontal):
         self.reader = PageReader(state, self._arrived)
         self.examples = ExampleControls(state, self.reader)
         self.documents = DocumentReader(state, self.show_document)
-        self.trail = FeatureTrail(state, self.documents, self.read, outside)
         self.notes = NotesControl(state)
+        self.trail = FeatureTrail(state, self.documents, self.read, outside, self.notes.label_as)
+        self.explanations = ExplanationControl(state)
         self.ngrams = NgramsPanel(state)
         self.on_page: tuple[ScreenPart, ...] = (self.documents, self.trail)
         """Parts that escape closes before the page."""
-        self.parts: tuple[ScreenPart, ...] = (self, self.reader, self.examples, self.notes)
+        self.parts: tuple[ScreenPart, ...] = (self, self.reader, self.examples, self.notes, self.explanations)
         self.needs = {
             Need.ROOM: lambda: state.panes.wide,
             Need.FEATURES: lambda: len(state.listing.order) > 0,

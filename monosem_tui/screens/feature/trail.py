@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from monosem_tui.draw.sheet import EXPLAINED
 from monosem_tui.keys.actions import Need
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.trail import Trail, Visit
@@ -19,7 +20,12 @@ class FeatureTrail(ScreenPart):
     """
 
     def __init__(
-        self, state: PaneState, documents: DocumentReader, read: Callable[[], object], outside: Callable[[int], str]
+        self,
+        state: PaneState,
+        documents: DocumentReader,
+        read: Callable[[], object],
+        outside: Callable[[int], str],
+        label: Callable[[int, str], object],
     ) -> None:
         """Prepare to follow.
 
@@ -28,7 +34,9 @@ class FeatureTrail(ScreenPart):
             documents: opens the document of an example.
             read: reads the page of the feature that the pane is about.
             outside: why the list does not have a feature; empty where it has.
+            label: labels a feature.
         """
+        self._label = label
         self._state, self._documents, self._read, self._outside = state, documents, read, outside
         self._returning: Visit | None = None
         self.needs = {
@@ -39,12 +47,14 @@ class FeatureTrail(ScreenPart):
         }
 
     def action_follow_chosen(self) -> None:
-        """Follow the feature that is chosen, or open the example's document."""
+        """Follow the feature that is chosen, open the example's document, or take an explanation as one's label."""
         state, stop = self._state, self._state.page.stop
         feature = state.feature
         if stop is None or feature is None:
             return
-        if stop.key.feature is None:
+        if stop.key.section == EXPLAINED and state.page.card is not None:
+            self._label(state.page.card.feature, state.page.card.explanations[stop.key.target].text)
+        elif stop.key.feature is None:
             self._documents.open(feature, stop.key.target)
         else:
             self._walk((state.trail or Trail(feature)).follow(self._here(), stop.key.feature), None)

@@ -22,7 +22,7 @@ from sae_lens.training.activation_scaler import ActivationScaler
 
 MODEL, HOOK, CONTEXTS, ACTIVATIONS, FOLDER = sys.argv[1:]
 ROOT = Path(FOLDER)
-F, K, TOKENS, BATCH = 512, 24, 200_000, 1024
+F, K, TOKENS, BATCH = 512, 24, 120_000, 1024
 SCALED = {"normalize_activations": "expected_average_only_in"}
 
 

@@ -25,8 +25,8 @@ try:
         TranscoderSet,
         load_gemma_scope_2_transcoder,
         load_gemma_scope_transcoder,
+        load_transcoder_set,
     )
-    from circuit_tracer.utils.hf_utils import load_transcoders
 except ImportError as error:
     print(error)
     sys.exit(77)
@@ -63,8 +63,8 @@ def main():
         TranscoderSet({layer: made(layer, **how) for layer in (0, 1)}, *hooks.values()).to_safetensors(ROOT / name)
         config = {"model_name": "tiny", "model_kind": "transcoder_set", **hooks}
         (ROOT / name / "config.yaml").write_text(yaml.safe_dump(config))
-        paths = [str(ROOT / name / f"layer_{layer}.safetensors") for layer in (0, 1)]
-        again = load_transcoders(config | {"scan": "tiny", "transcoders": paths}, lazy_decoder=False)
+        paths = {layer: str(ROOT / name / f"layer_{layer}.safetensors") for layer in (0, 1)}
+        again = load_transcoder_set(paths, "tiny", **hooks, lazy_encoder=False, lazy_decoder=False)
         note(name, again[1])
     for path in sorted(ROOT.glob("*/params.*")):
         load = load_gemma_scope_transcoder if path.suffix == ".npz" else load_gemma_scope_2_transcoder

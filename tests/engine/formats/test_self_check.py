@@ -214,6 +214,18 @@ def test_below_the_floor_nothing_is_advised() -> None:
     assert (kind, text.startswith("another model? "), "--layer" in text) == ("doubtful", True, False)
 
 
+def test_what_explains_as_much_anywhere_is_doubtful() -> None:
+    own = trial("as read", 0.53)
+    places = [trial(f"{name} fits", 0.5 + 0.01 * number, place=name) for number, name in enumerate("abcd")]
+    kind, text = verdict([own, *places], Stated())
+    assert kind == "doubtful" and text.startswith("another model? ") and "at most other places" in text
+    assert verdict([own, *places[:3]], Stated())[0] == "plausible"
+    far = [trial(f"{name} fits", 0.2, place=name) for name in "efghi"]
+    assert verdict([own, *places, *far], Stated())[0] == "plausible"
+    assert verdict([replace(own, explained_variance=0.9), *places], Stated())[0] == "plausible"
+    assert verdict([own, *places], Stated(explained_variance=0.54))[0] == "agrees"
+
+
 def test_places_too_close_to_tell_apart() -> None:
     own = trial("as read", 0.9, place="")
     near = trial("wrong layer, b fits", 0.92, flag="--b", place="b")

@@ -1,0 +1,50 @@
+"""Explanations of a feature, ready to be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monosem_tui.draw.safe_text import printable
+
+if TYPE_CHECKING:
+    from store.notes.explanations import Explanation, Explanations, Figure
+
+
+@dataclass(frozen=True)
+class ShownExplanation:
+    """One author's explanation."""
+
+    author: str
+    text: str
+    figures: str
+    """`F1 0.93 .91–.95 · AUROC 0.99`; empty where nothing was measured."""
+    rule: str
+    """The rule it stands for; empty where there is none."""
+
+
+def shown_explanations(explanations: Explanations, feature: int) -> tuple[ShownExplanation, ...]:
+    """Return the explanations of a feature, the best first."""
+    return tuple(_shown(one) for one in explanations.of(feature))
+
+
+def suggestion(explanations: Explanations, feature: int) -> str:
+    """Return the text of the best explanation of a feature; empty where there is none."""
+    found = explanations.of(feature)
+    return printable(found[0].text) if found else ""
+
+
+def _shown(one: Explanation) -> ShownExplanation:
+    scores = one.scores
+    named = [("F1", scores.f1), ("AUROC", scores.auroc), ("r", scores.r), ("detection", scores.detection)]
+    figures = " · ".join(
+        f"{name} {_figure(figure, whole=name == 'F1')}" for name, figure in named if figure is not None
+    )
+    return ShownExplanation(printable(one.author), printable(one.text), figures, printable(one.rule or ""))
+
+
+def _figure(figure: Figure, *, whole: bool) -> str:
+    if not whole:
+        return f"{figure.value:.2f}"
+    low, high = (f"{end:.2f}".removeprefix("0") for end in (figure.low, figure.high))
+    return f"{figure.value:.2f} {low}–{high}"
