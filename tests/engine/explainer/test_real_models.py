@@ -109,14 +109,14 @@ def test_the_whole_way_with_a_real_server(
     run, _ = planted_run(tmp_path / "run", documents=100)
     asked = AuthorSettings(model=str(gemma), texts=4, controls=2, parallel=1, patience=ANSWER)
     report = ModelReport("gemma")
-    explain_by_model(run.path, (0, 1), url, asked, Silent(), report)
-    assert report.account.calls > 2 and report.account.use.counted
-    assert len(report.explained) + len(report.unexplained) == 2
+    explain_by_model(run.path, (0,), url, asked, Silent(), report)
+    assert report.account.calls >= 1 and report.account.use.counted
+    assert len(report.explained) + len(report.unexplained) == 1
     assert Explanations.load(run.path).by("gemma") == {one.feature: one for one in report.explained}
     endpoint = HttpServer(Address.parse(url), str(gemma), parallel=1, patience=ANSWER)
     assert not judged(run.path, endpoint, tmp_path / "judged").is_graded  # this server gives no log-probabilities
     again = ModelReport("gemma")
-    explain_by_model(run.path, (0, 1), url, asked, Silent(), again)
+    explain_by_model(run.path, (0,), url, asked, Silent(), again)
     assert again.account.calls == 0
 
 
