@@ -12,11 +12,13 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
 from store.index.reader import FeatureStore
+from store.notes.note_file import beside
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
 from store.run.variance_shares import VarianceShares
+from store.settings.feature_kinds import KINDS
 
 ULTRA_LOW, ENOUGH = 1e-6, 10**7
 """Density below which a feature is ultra-low, and the least indexed tokens to state it."""
@@ -70,7 +72,7 @@ class Training:
 
 
 def densities(store: FeatureStore) -> Densities:
-    """Group features by density: dead, ultra-low where the index is large enough, then decades.
+    """Group features by density: dead, ultra-low where the index is large enough, then decades; and by kind.
 
     Raises:
         MonosemError: the store is damaged.
@@ -85,7 +87,20 @@ def densities(store: FeatureStore) -> Densities:
         low, high = 10.0**power, 10.0 ** (power + 1)
         top = density_F <= 1 if power == -1 else density_F < high
         groups.append(Group(_decade(power), np.flatnonzero((density_F >= low) & top)))
-    return Densities(histogram, tuple(groups), store.d_sae, store.n_counted)
+    return Densities(histogram, (*groups, *_kinds(store)), store.d_sae, store.n_counted)
+
+
+def _kinds(store: FeatureStore) -> list[Group]:
+    """Return a group for each kind, where kinds were measured."""
+    if not beside(store.path, "kinds.h5").is_file():
+        return []
+    from store.rules.kind_file import kinds_of
+
+    kinds = kinds_of(store)
+    if kinds is None:
+        return []
+    groups = [Group(kind, np.flatnonzero(kinds.kind_F == number), "kind") for number, kind in enumerate(KINDS)]
+    return [*groups, Group("no kind", np.flatnonzero(kinds.kind_F < 0), "too rare")]
 
 
 def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int) -> Group:

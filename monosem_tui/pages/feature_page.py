@@ -103,6 +103,7 @@ def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
             f"max {activation(card.max)}",
             f"mean {activation(card.mean)}",
         ]
+        parts += [f"{card.kind} feature"] if card.kind else []
         more = [*more, f"norm {card.norm:.2f}"]
     rows = wrap([line(part) for part in parts], cells, " · ")
     while len(rows) == 1 and more and width_of(wrap([rows[0], line(more[0])], cells * 2, " · ")[0]) <= cells:

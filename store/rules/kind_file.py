@@ -9,6 +9,7 @@ import numpy as np
 from store.files.array_rules import ArrayRule, Rules, check_shapes
 from store.files.hdf5_arrays import reading
 from store.files.sealed_hdf5 import create_sealed, open_described, put, read_seal
+from store.index.reader import FeatureStore
 from store.notes.note_file import beside
 from store.rules.kinds import Kinds
 from store.settings.feature_kinds import KINDS
@@ -62,3 +63,15 @@ def load_kinds(path: Path, d_sae: int | None = None, digest: str | None = None) 
             raise ValueError("shares and kinds do not belong together")
         token_F, pair_F, position_F = shares
         return Kinds(token_F, pair_F, position_F, kind_F)
+
+
+def kinds_of(store: FeatureStore) -> Kinds | None:
+    """Return the kinds that lie beside an index; None where they were not measured, or not for this index.
+
+    Raises:
+        MonosemError: as `load_kinds` does.
+    """
+    path = kinds_path(store.path)
+    if not store.merged or not path.is_file():
+        return None
+    return load_kinds(path, store.d_sae, index_digest(store.path))

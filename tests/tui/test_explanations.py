@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monosem_tui.export.feature_html import as_html
@@ -18,6 +19,8 @@ from monosem_tui.model.open_run import OpenRun, open_run
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
 from store.notes.note_file import Notes
+from store.rules.kind_file import index_digest, save_kinds
+from store.rules.kinds import Kinds
 from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
@@ -89,3 +92,18 @@ def test_pages_and_tables_have_them(path: Path, tmp_path: Path) -> None:
         text = write_csv(store, {}, tmp_path / "features.csv").read_text(encoding="utf-8")
     row = next(csv.DictReader(text.splitlines()))
     assert (row["explained_by"], row["rule"], row["explanation_f1"]) == ("rules", SEA.rule, "0.93")
+
+
+async def test_kinds_stand_on_the_page_and_in_health(make_app: MakeApp, own: OpenRun, path: Path) -> None:
+    kind_F = np.array([0] * 30 + [3] * 10 + [-1] * 8, np.int8)
+    share_F = np.where(kind_F < 0, np.nan, 0.5).astype(np.float32)
+    save_kinds(path / "kinds.h5", Kinds(share_F, share_F, share_F, kind_F), index_digest(path / "features.h5"))
+    app = make_app(own)
+    async with app.run_test(size=(140, 50)) as pilot:
+        await settle(pilot)
+        assert "token feature" in screen_text(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "no kind" in screen_text(pilot))
+        lines = [line.split() for line in screen_text(pilot).splitlines() if "kind" in line]
+        assert ["token", "30"] in [line[:2] for line in lines]
+        assert ["context", "10"] in [line[:2] for line in lines]
