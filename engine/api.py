@@ -35,11 +35,14 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.live.model_outputs import Firing
 from store.live.recipe import Recipe
+from store.notes.explanations import Explanation
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, search_pattern
+from store.rules.rule_run import chosen_features, planned, work
 from store.run.folder import RunFolder, runs_root
 from store.run.new_folders import filename, run_name, run_to_write
 from store.run.weights import load_sae
+from store.settings.explain import ExplainSettings
 from store.settings.extract import ExtractSettings
 from store.settings.import_sae import ImportSettings
 from store.settings.lm import LmSettings
@@ -265,6 +268,34 @@ def find(run: RunLike, pattern: str | Inquiry) -> Found:
     *_, last = search_pattern(open_run(run).store, inquiry)
     assert last.found is not None
     return last.found
+
+
+def explain(
+    run: RunLike,
+    features: Sequence[int] | None = None,
+    settings: ExplainSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[int, Explanation]:
+    """Explain features by rules, measured on documents that the rules were not chosen on; return them by feature.
+
+    They are kept in explanations.jsonl; known ones are not looked for again. Without `features`, all that fire.
+
+    Raises:
+        MonosemError: the run has no whole index, there is no such feature, or the author is not `rules`.
+    """
+    asked = settings or ExplainSettings()
+    if asked.by != "rules":
+        raise MonosemError(f"`by={asked.by}` is for the command line", "`by=rules` explains from Python.")
+    found = open_run(run)
+    every = range(found.store.d_sae) if features is None else features
+    plan = planned(found.path, chosen_features(found.store, list(every)) if features is None else list(every), asked)
+    explanations = {}
+    with (progress or NotebookProgress()).task("explaining", len(plan.features), "features") as bar:
+        for one in work(plan):
+            explanations[one.feature] = one
+            bar.advance(1)
+    return explanations
 
 
 def inspect(

@@ -70,19 +70,21 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
             acts.append(unit_activations(one.store, unit_N, units.n_units))
             bar.advance(1)
     whole = _Halves((acts[0], acts[1]), units.document_U)
-    choosing, measuring = _half(whole, ~units.measuring_U), _half(whole, units.measuring_U)
-    judged = _judged(choosing, settings.least), _judged(measuring, settings.least)
+    choosing = _half(whole, ~units.measuring_U)
+    judged = _judged(choosing, settings.least), _judged(_half(whole, units.measuring_U), settings.least)
     judged_of = tuple(
         judged[0][side] & judged[1][side] & (acts[side].getnnz(axis=1) >= settings.least) for side in BOTH
     )
     compared = (judged_of[0], judged_of[1])
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
         partners = best_partners(*choosing.acts, compared, settings.memory)
+        del choosing
         bar.advance(1)
         nulls = []
         for by in _shifts(units, settings):
             nulls.append(_null(whole, units, by, compared, settings.memory))
             bar.advance(1)
+    measuring = _half(whole, units.measuring_U)
     sides = _sides(both, whole, measuring, partners, compared, progress)
     return Comparison(_summary(both, units, measuring, sides, nulls, settings, progress), sides)
 
@@ -129,8 +131,8 @@ def _null(
 ) -> tuple[Shares, Shares]:
     """Return how well features are matched by features whose text was shifted."""
     moved = replace(whole, acts=(whole.acts[0], shifted(whole.acts[1], by)))
-    choosing, measuring = _half(moved, ~units.measuring_U), _half(moved, units.measuring_U)
-    found = best_partners(*choosing.acts, judged, memory)
+    found = best_partners(*_half(moved, ~units.measuring_U).acts, judged, memory)
+    measuring = _half(moved, units.measuring_U)
     first, second = (_measured(measuring, side, found[side].partner_F)[judged[side]] for side in BOTH)
     return shares_of(first), shares_of(second)
 

@@ -8,17 +8,17 @@ dictionary, B of the second, U units.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from engine.comparison.unit_matrix import Sparse
 
 Figures = NDArray[np.float64]
 NO_PARTNER = -1
-PAIR_BYTES = 12
-"""Bytes of one pair of features in a sparse product."""
+PAIR_BYTES = 64
+"""Bytes of one pair of features while it becomes r: its entry, its places, four numbers, and the same by column."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Sums:
     @classmethod
     def of(cls, acts_FU: Sparse) -> Sums:
         """Sum over all units of a matrix."""
-        wide = acts_FU.astype(np.float64)
-        squares = wide.copy()
-        squares.data **= 2
-        return cls(_row_sums(wide), _row_sums(squares), acts_FU.shape[1])
+        ends = acts_FU.indptr
+        sums = np.zeros((2, acts_FU.shape[0]))
+        for feature in range(acts_FU.shape[0]):
+            values = acts_FU.data[ends[feature] : ends[feature + 1]].astype(np.float64)
+            sums[:, feature] = values.sum(), values @ values
+        return cls(sums[0], sums[1], acts_FU.shape[1])
 
     @property
     def deviation_F(self) -> Figures:
@@ -70,34 +72,52 @@ def best_partners(
         Partners of the first's features, and of the second's. Of several partners with the same r the lowest id wins.
     """
     a_sums, b_sums = Sums.of(acts_AU), Sums.of(acts_BU)
-    deviation_B = b_sums.deviation_F
-    columns_UB: csr_matrix = acts_BU.T.tocsr().astype(np.float64)
+    columns_UB = acts_BU.T.tocsr().astype(np.float64)
     best_A, best_B = (Partners(np.full(n, NO_PARTNER), np.zeros(n)) for n in (acts_AU.shape[0], acts_BU.shape[0]))
     block = max(1, memory // (PAIR_BYTES * max(1, acts_BU.shape[0])))
     for start in range(0, acts_AU.shape[0], block):
         stop = min(start + block, acts_AU.shape[0])
-        pairs = (acts_AU[start:stop].astype(np.float64) @ columns_UB).tocoo()
-        kept = judged[0][pairs.row + start] & judged[1][pairs.col]
-        a, b, product = pairs.row[kept] + start, pairs.col[kept].astype(np.int64), pairs.data[kept]
-        below = a_sums.deviation_F[a] * deviation_B[b]
-        a, b, product, below = (each[below > 0] for each in (a, b, product, below))
-        r = (a_sums.units * product - a_sums.first_F[a] * b_sums.first_F[b]) / below
-        _improve(best_A, a, b, r)
-        _improve(best_B, b, a, r)
+        pairs = acts_AU[start:stop].astype(np.float64) @ columns_UB
+        row_E = np.repeat(np.arange(start, stop), np.diff(pairs.indptr))
+        _to_r(pairs.data, row_E, pairs.indices, a_sums, b_sums)
+        pairs.data[~(judged[0][row_E] & judged[1][pairs.indices])] = 0
+        del row_E
+        _improve(best_A, pairs, start, 0)
+        _improve(best_B, pairs.tocsc(), 0, start)
     return best_A, best_B
 
 
-def _improve(best: Partners, feature_P: NDArray[np.int64], other_P: NDArray[np.int64], r_P: Figures) -> None:
-    """Take over what is better than the best so far; at the same r the lower id, which comes first."""
-    positive = r_P > 0
-    feature_P, other_P, r_P = feature_P[positive], other_P[positive], r_P[positive]
-    order = np.lexsort((other_P, -r_P, feature_P))
-    feature_P = feature_P[order]
-    first = np.flatnonzero(np.diff(feature_P, prepend=-1))
-    feature, other, r = feature_P[first], other_P[order][first], r_P[order][first]
-    better = r > best.r_F[feature]
-    best.partner_F[feature[better]] = other[better]
-    best.r_F[feature[better]] = r[better]
+def _to_r(product_E: Figures, a_E: NDArray[np.int64], b_E: NDArray[np.int32], a_sums: Sums, b_sums: Sums) -> None:
+    """Turn Σab of pairs of features into r, in place; 0 where one of the two is constant."""
+    product_E *= a_sums.units
+    product_E -= a_sums.first_F[a_E] * b_sums.first_F[b_E]
+    below_E = a_sums.deviation_F[a_E] * b_sums.deviation_F[b_E]
+    product_E[below_E == 0] = 0
+    below_E[below_E == 0] = 1
+    product_E /= below_E
+
+
+def _improve(best: Partners, r: Any, first: int, first_other: int) -> None:
+    """Take over what is better than the best so far; at the same r the lower id.
+
+    Args:
+        best: is changed.
+        r: a compressed sparse matrix of r, its compressed axis that of `best`.
+        first: feature of its first row (or column).
+        first_other: partner of its first column (or row).
+    """
+    count = np.diff(r.indptr)
+    having = np.flatnonzero(count)
+    if not len(having):
+        return
+    begins = r.indptr[having]
+    top = np.maximum.reduceat(r.data, begins)
+    others = np.where(r.data == np.repeat(top, count[having]), r.indices, np.iinfo(r.indices.dtype).max)
+    other = np.minimum.reduceat(others, begins)
+    feature = having + first
+    better = top > best.r_F[feature]
+    best.partner_F[feature[better]] = other[better].astype(np.int64) + first_other
+    best.r_F[feature[better]] = top[better]
 
 
 def shifted(acts_FU: Sparse, by: int) -> Sparse:
@@ -107,8 +127,3 @@ def shifted(acts_FU: Sparse, by: int) -> Sparse:
     moved.has_sorted_indices = False
     moved.sort_indices()
     return moved
-
-
-def _row_sums(matrix: Sparse) -> Figures:
-    total: Figures = np.asarray(matrix.sum(axis=1), np.float64).ravel()
-    return total

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from engine.comparison.correlation import NO_PARTNER, Figures
 from engine.comparison.unit_matrix import Sparse
+
+FEATURES = 256
+"""Features measured at once."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class DocumentSums:
         member = csr_matrix(
             (np.ones(len(document_U)), (np.arange(len(document_U)), document_U)), (len(document_U), n_documents)
         )
-        first, second = first_FU.astype(np.float64), second_FU.astype(np.float64)
-        parts = (first.multiply(second), first, second, first.power(2), second.power(2))
         units_D = np.bincount(document_U, minlength=n_documents).astype(float)
-        ab, a, b, aa, bb = (csr_matrix(part) @ member for part in parts)
+        blocks = [
+            _document_sums(first_FU[rows].astype(np.float64), second_FU[rows].astype(np.float64), member)
+            for rows in _blocks(first_FU.shape[0])
+        ]
+        ab, a, b, aa, bb = (vstack(each, format="csr") for each in zip(*blocks, strict=True))
         return cls((ab, a, b, aa, bb), units_D)
 
     def r(self, weight_DR: Figures | None = None) -> Figures:
@@ -71,19 +76,37 @@ def of_pairs(
 ) -> PairFigures:
     """Measure every feature of one dictionary beside its partner in the other."""
     beside_AU = partners_acts(acts_BU, partner_A)
-    first, second = acts_AU.astype(np.float64), beside_AU.astype(np.float64)
-    fires_A, fires_B = first.getnnz(axis=1), second.getnnz(axis=1)
+    parts = [_overlap(acts_AU[rows], beside_AU[rows]) for rows in _blocks(acts_AU.shape[0])]
+    joint, jaccard, coverage, covered = (np.concatenate(each) for each in zip(*parts, strict=True))
+    r_A = DocumentSums.of(acts_AU, beside_AU, document_U).r()
+    return PairFigures(r_A, joint.astype(np.int64), jaccard, coverage, covered)
+
+
+def _overlap(first_FU: Sparse, second_FU: Sparse) -> tuple[Figures, Figures, Figures, Figures]:
+    """Return joint units, Jaccard, and the share of each one's activation where the other fires."""
+    first, second = first_FU.astype(np.float64), second_FU.astype(np.float64)
+    fires = first.getnnz(axis=1), second.getnnz(axis=1)
     joint = csr_matrix(first.sign().multiply(second.sign())).getnnz(axis=1)
-    either = fires_A + fires_B - joint
-    covering = np.asarray(first.multiply(second.sign()).sum(axis=1)).ravel()
-    covered = np.asarray(second.multiply(first.sign()).sum(axis=1)).ravel()
-    return PairFigures(
-        DocumentSums.of(acts_AU, beside_AU, document_U).r(),
-        joint.astype(np.int64),
-        _share(joint, either),
-        _share(covering, np.asarray(first.sum(axis=1)).ravel()),
-        _share(covered, np.asarray(second.sum(axis=1)).ravel()),
+    covering, covered = first.multiply(second.sign()), second.multiply(first.sign())
+    return (
+        joint,
+        _share(joint, fires[0] + fires[1] - joint),
+        _share(_row_sums(covering), _row_sums(first)),
+        _share(_row_sums(covered), _row_sums(second)),
     )
+
+
+def _document_sums(first: Sparse, second: Sparse, member: Sparse) -> tuple[Sparse, ...]:
+    parts = (first.multiply(second), first, second, first.power(2), second.power(2))
+    return tuple(csr_matrix(part) @ member for part in parts)
+
+
+def _blocks(n_features: int) -> list[slice]:
+    return [slice(start, start + FEATURES) for start in range(0, max(1, n_features), FEATURES)]
+
+
+def _row_sums(matrix: Sparse) -> Figures:
+    return np.asarray(matrix.sum(axis=1), np.float64).ravel()
 
 
 def partners_acts(acts_BU: Sparse, partner_A: NDArray[np.int64]) -> Sparse:

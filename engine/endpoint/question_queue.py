@@ -112,5 +112,5 @@ class QuestionQueue:
 
     def _report(self, task: Task | None) -> None:
         if task is not None:
-            money = {"money": self.account.money} if self.account.price else {}
+            money = {"money": f"{self.account.money:.4f}"} if self.account.price else {}
             task.advance(0, calls=self.account.calls + self.account.reused, **money)

@@ -129,7 +129,8 @@ def wrong_marks(
 
 def judgement(questions: Sequence[TextQuestion], verdicts: Sequence[Verdict], seed: int = 0) -> Judgement:
     """Return the figures that follow from a judge's verdicts."""
-    is_graded = bool(verdicts) and all(one.is_graded for one in verdicts if one.is_answer)
+    answered = [one for one in verdicts if one.is_answer]
+    is_graded = bool(answered) and all(one.is_graded for one in answered)
     # Where some answers are words, probabilities are rounded to words too, so that all are of one kind.
     texts = [
         (asked.test, JudgedText(asked.is_positive, _value(one, is_graded), asked.document, asked.group))

@@ -26,6 +26,7 @@ from monosem_tui.export.feature_html import Browser, as_html
 from monosem_tui.model.feature_card import FeatureCard, top_token
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import COMMON, FEW, worth_seeing
 from store.query.histogram import density_histogram
@@ -76,9 +77,10 @@ def write_browser(
     pages = folder / "features"
     pages.mkdir()
     browser, snippets = Browser(store.d_sae, _asset("page.js")), list[Snippet]()
+    explained = Explanations.load(store.path)
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE, origin)
+            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE, origin, explained)
             snippets.append(_snippet(document.card))
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")

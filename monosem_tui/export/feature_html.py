@@ -101,6 +101,9 @@ def _header(document: Document, browser: Browser | None) -> Iterator[str]:
     yield f"<small class=of>{isolated(document.run)} · {isolated(document.model)}{origin}</small>"
     if card.comment:
         yield f"<p>{isolated(card.comment)}</p>"
+    for one in card.explanations:
+        figures = f" <small>{isolated(one.figures)}</small>" if one.figures else ""
+        yield f"<p><b>{isolated(one.author)}</b> {isolated(one.text)}{figures}</p>"
     if card.dead:
         yield f"<p>Dead: it fires on none of the {count(card.n_counted)} tokens of the index.</p>"
     else:

@@ -11,6 +11,7 @@ from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.token_text import SPACE
 from monosem_tui.model.feature_card import FeatureCard, ShownExample
 from monosem_tui.model.feature_document import Document
+from monosem_tui.model.feature_explanations import ShownExplanation
 from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_page import section_words
 from monosem_tui.pages.passage import MARKED
@@ -28,12 +29,17 @@ def as_markdown(document: Document) -> str:
         " · ".join(escaped(part) for part in (document.run, document.model, document.origin) if part),
         " ".join([*(["★"] if card.bookmark else []), *(f"`#{_code(tag)}`" for tag in card.tags)]),
         escaped(card.comment),
+        "\n".join(_explained(one) for one in card.explanations),
         _numbers(document),
         *_examples(card),
         "## Relations",
         "\n".join(_relations(document)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _explained(one: ShownExplanation) -> str:
+    return f"- {' · '.join(escaped(part) for part in (one.author, one.text, one.figures) if part)}"
 
 
 def escaped(text: str) -> str:

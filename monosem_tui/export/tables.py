@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from store.files.atomic import atomic_path
 from store.index.columns import QUANTILES
 from store.index.reader import FeatureStore
 from store.notes.exchange import FORMULA
+from store.notes.explanations import Explanation, Explanations
 from store.notes.note_file import FeatureNotes
 
 LISTED = 5
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 
 def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
     """Yield per feature its figures, label, most promoted and suppressed tokens, and nearest features."""
-    columns, words = store.columns, store.vocabulary
+    columns, words, explanations = store.columns, store.vocabulary, Explanations.load(store.path)
     for feature in range(store.d_sae):
         said = notes.get(feature, FeatureNotes())
         logits, near = store.logits(feature), store.neighbours(feature)
@@ -35,6 +36,7 @@ def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
             "label": said.label,
             "bookmark": said.bookmark,
             "tags": " ".join(said.tags),
+            **_explained(explanations.of(feature)),
             **figures_json(store, feature),
             **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
             "decoder_norm": float(columns.decoder_norm_F[feature]),
@@ -43,6 +45,17 @@ def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
             "suppresses": words.strings(logits.bottom.id[:LISTED].tolist()),
             "neighbours": [int(one) for one in near.id[:LISTED]],
         }
+
+
+def _explained(found: Sequence[Explanation]) -> Row:
+    """Return the best explanation: its words, author, rule and F1."""
+    best = found[0] if found else None
+    return {
+        "explanation": best.text if best else "",
+        "explained_by": best.author if best else "",
+        "rule": (best.rule if best else "") or "",
+        "explanation_f1": best.scores.f1.value if best and best.scores.f1 else None,
+    }
 
 
 def write_csv(store: FeatureStore, notes: dict[int, FeatureNotes], path: Path) -> Path:
@@ -66,7 +79,8 @@ def write_parquet(store: FeatureStore, notes: dict[int, FeatureNotes], path: Pat
     import pyarrow.parquet as pq
 
     many = {"promotes": pa.string(), "suppresses": pa.string(), "neighbours": pa.int64()}
-    texts, whole = ("label", "tags", "top_token"), ("feature", "n_active")
+    texts = ("label", "tags", "explanation", "explained_by", "rule", "top_token")
+    whole = ("feature", "n_active")
     found = rows(store, notes)
     first = next(found)
     kinds = {name: pa.list_(many[name]) if name in many else pa.float64() for name in first}

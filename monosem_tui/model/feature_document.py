@@ -15,8 +15,10 @@ from monosem_tui.model.feature_card import (
     read_facts,
     shown_sections,
 )
+from monosem_tui.model.feature_explanations import shown_explanations
 from monosem_tui.model.feature_stats import Figures, read_figures
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Section, sections
 from store.settings.features import ExampleSettings
@@ -61,16 +63,18 @@ def read_document(
     run: str,
     sample: int | None = None,
     origin: str = "",
+    explanations: Explanations | None = None,
 ) -> Document:
     """Read a feature's page; companions come from `sample` of its active tokens, by default from all.
 
-    `origin` says where an imported autoencoder came from.
+    `origin` says where an imported autoencoder came from. `explanations` are read from beside the store unless given.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
     """
     unit = "document" if choice.one_per_document else "context"
     found = example_sections(store, feature, choice, before=BEFORE, after=AFTER)
-    card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit))
+    said = shown_explanations(explanations or Explanations.load(store.path), feature)
+    card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit), explanations=said)
     figures = read_figures(store, notes, feature, sample)
     return Document(printable(run), printable(store.spec.title()), card, figures, printable(origin))

@@ -22,6 +22,10 @@ SAMPLED = 1024
 """Firings that candidates are taken from: the strongest."""
 WORDS = 4
 """Candidates a feature."""
+TOPICS = 5
+"""Words of documents, of which the best are taken together."""
+LEAST_TOPIC = 0.05
+"""F1 of a word of documents below which it is not looked at."""
 LEAST_LIFT = 1.5
 """How many times more often than elsewhere a candidate stands before firings."""
 NEAR = (4, 16)
@@ -51,7 +55,9 @@ class EarlierWords:
             inner = Predicate("word", names)
             predicates += [Predicate("within", (near, inner)) for near in NEAR]
             predicates.append(Predicate("sentence", (inner,)))
-        predicates += [Predicate("document", (Predicate("word", (word,)),)) for word in self._topics(target)]
+        topics = self._topics(target)
+        for names in [(word,) for word in topics[:2]] + [tuple(topics[:n]) for n in range(2, len(topics) + 1)]:
+            predicates.append(Predicate("document", (Predicate("word", names),)))
         for predicate in predicates:
             mask_N = self._corpus.holds(predicate)
             if predicate not in self._seen:
@@ -73,12 +79,12 @@ class EarlierWords:
         return [self._names[word] for word in best.tolist() if gain_W[word] > 0 and counts_W[word] >= least]
 
     def _topics(self, target: Target) -> list[str]:
-        """Return the two words whose documents agree best with where the feature fires."""
+        """Return the words whose documents agree best with where the feature fires."""
         level = target.level_T[0]
         hits_W = self._by_word(np.bincount(self._corpus.run_N[target.place_E[:level]], minlength=self._n_runs))
         f1_W = np.where(self._usable_W, 2 * hits_W / (self._seen_W + level), 0.0)
-        best = np.argsort(-f1_W, kind="stable")[:2]
-        return [self._names[word] for word in best.tolist() if f1_W[word] > 0]
+        best = np.argsort(-f1_W, kind="stable")[:TOPICS]
+        return [self._names[word] for word in best.tolist() if f1_W[word] > max(LEAST_TOPIC, f1_W[best[0]] / 2)]
 
     def _by_word(self, count_R: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the sum of a count over the documents that have each word."""

@@ -145,8 +145,11 @@ def ranked(options: Sequence[Option]) -> list[Option]:
 
 
 def scoped(predicate: Predicate, target: Target, mask_N: NDArray[np.bool_], seen: int) -> Option:
-    """Return the option of one predicate whose mask is known and holds on `seen` places of the choosing half."""
+    """Return the option of one predicate whose mask is known and holds on `seen` places of the choosing half.
+
+    Its words cost as much as predicates: they stand for whole sentences or documents, of which there are few.
+    """
     hits_E = np.cumsum(mask_N[target.place_E])
     f1_T = [2 * int(hits_E[level - 1]) / (seen + level) for level in target.level_T]
     level = int(np.argmax(f1_T))
-    return Option(Term(predicate), level, f1_T[level], f1_T[level])
+    return Option(Term(predicate), level, f1_T[level], f1_T[level] - TERM_COST * (len(predicate.inner.args) - 1))

@@ -1,7 +1,7 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
     python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss] [logits] [clamping]
-                          [steering] [find] [gemma]
+                          [steering] [find] [compare] [gemma]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -17,6 +17,7 @@ import torch
 
 from tests.bench import (
     clamping,
+    comparison,
     concepts,
     dashboard,
     end_to_end,
@@ -43,6 +44,7 @@ PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "clamping": (clamping.measure, lambda: clamping.measure(clamping.QUICK)),
     "steering": (steering.measure, lambda: steering.measure(steering.QUICK)),
     "gemma": (real_model.measure, lambda: real_model.measure(real_model.QUICK)),
+    "compare": (comparison.measure, lambda: comparison.measure(comparison.QUICK)),
     "find": (concepts.measure, lambda: concepts.measure(concepts.QUICK)),
 }
 """Each part's measurement, in earnest and at a small size."""

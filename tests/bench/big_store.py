@@ -57,8 +57,11 @@ class Made:
     """Largest resident size of this process."""
 
 
-def build_big(folder: Path, features: int, tokens: int, active: int, memory: int | None = None) -> Made:
-    """Write a finished run of that size, rounded down to whole batches, into `folder`; goes on with one begun."""
+def build_big(folder: Path, features: int, tokens: int, active: int, memory: int | None = None, seed: int = 1) -> Made:
+    """Write a finished run of that size, rounded down to whole batches, into `folder`; goes on with one begun.
+
+    Another `seed` gives other features on the same text.
+    """
     run, rng = RunFolder(folder), np.random.default_rng(0)
     n_contexts = max(1, tokens // (CONTEXT * BATCH_CONTEXTS)) * BATCH_CONTEXTS
     spec = SaeSpec(
@@ -80,7 +83,7 @@ def build_big(folder: Path, features: int, tokens: int, active: int, memory: int
     if not common_path(run.index).is_file():
         write_common(run.index, plan, _vocabulary(rng), weights, _columns(rng, weights))
     began, drawing = time.perf_counter(), 0.0
-    budget, text = checked_memory(memory), _Text(features, active)
+    budget, text = checked_memory(memory), _Text(features, active, seed)
     with SegmentWriter(run.index, features, budget) as filling:
         for first in range(filling.n_contexts, n_contexts, BATCH_CONTEXTS):
             before = time.perf_counter()
@@ -105,8 +108,8 @@ def _peak() -> int:
 class _Text:
     """Draws the tokens and activations of each batch of contexts, the same for the same batch."""
 
-    def __init__(self, features: int, active: int) -> None:
-        rng = np.random.default_rng(1)
+    def __init__(self, features: int, active: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
         self._features, self._active = features, active
         share = 1 / np.arange(2, WORDS + 2) ** 1.05
         self._words = np.cumsum(share / share.sum())

@@ -15,7 +15,7 @@ from tests.sample_run import Sample
 
 ORDER = [
     *("demo", "lm", "extract", "train", "import", "index", "eval"),
-    *("tui", "show", "find", "explain", "inspect", "generate", "serve", "label", "export"),
+    *("tui", "show", "find", "compare", "explain", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
 """Order of the commands in the help: making a run, opening it, housekeeping."""
@@ -49,10 +49,10 @@ MOST = {
     "index --help": 21,
     "runs": 34,
     "label RUN": 38,
-    "verify RUN": 71,
-    "show RUN": 89,
-    "show RUN 0": 90,
-    "find RUN the": 93,
+    "verify RUN": 79,
+    "show RUN": 90,
+    "show RUN 0": 91,
+    "find RUN the": 95,
 }
 """Most modules of ours that a command loads, packages included. Raise a number only with a reason: each costs time."""
 

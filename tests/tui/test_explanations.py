@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from monosem_tui.export.feature_html import as_html
+from monosem_tui.export.feature_markdown import as_markdown
+from monosem_tui.export.tables import write_csv
+from monosem_tui.model.feature_document import read_document
 from monosem_tui.model.open_run import OpenRun, open_run
+from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
 from store.notes.note_file import Notes
+from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.screens import press, screen_text, settle, until
@@ -68,3 +75,17 @@ async def test_e_finds_a_rule(make_app: MakeApp, own: OpenRun, path: Path) -> No
         found = Explanations.load(path).of(0)[0]
         assert found.rule is not None
         await until(pilot, lambda: found.text.split(",")[0] in screen_text(pilot))
+
+
+def test_pages_and_tables_have_them(path: Path, tmp_path: Path) -> None:
+    """In text, Markdown, HTML and CSV, harmless in each."""
+    with FeatureStore.open(path) as store:
+        document = read_document(store, {}, 0, ExampleSettings(), "own")
+        html, markdown = as_html(document), as_markdown(document)
+        assert "boat&quot; (any case)" in html
+        assert "F1 0.93 .91–.95" in html
+        assert "\x1b" not in html + markdown
+        assert r"\(any case\)" in markdown
+        text = write_csv(store, {}, tmp_path / "features.csv").read_text(encoding="utf-8")
+    row = next(csv.DictReader(text.splitlines()))
+    assert (row["explained_by"], row["rule"], row["explanation_f1"]) == ("rules", SEA.rule, "0.93")

@@ -93,30 +93,32 @@ def _plan_json(planned: PlannedCalls) -> dict[str, int | float | None]:
 
 
 def _emit(one: Explanation) -> None:
-    output.emit_text(f"{one.feature}  {printable(one.text)}\n    {judged_line(one.scores)}")
+    output.emit_text("\n    ".join([f"{one.feature}  {printable(one.text)}", *judged_lines(one.scores)]))
     if one.pattern is not None:
         which = "last token of " if one.last else ""
         output.emit_text(f"    {which}/{printable(one.pattern)}/  {figures_line(one.scores, one.threshold)}")
     output.emit_text(f"    {printable(one.made_from)}")
 
 
-def judged_line(scores: ExplanationScores) -> str:
-    """Return `detection 0.93 .88–.97 (random 0.99, same token 0.83)  fuzzing 0.90 .81–.97`, and the control."""
+def judged_lines(scores: ExplanationScores) -> tuple[str, str]:
+    """Return `detection 0.93 .88–.97 (random 0.99, same token 0.83)` and `fuzzing 0.90 .81–.97  control …`."""
     kinds = {
         "random": scores.detection_random,
         "same token": scores.detection_same_token,
         "neighbour": scores.detection_neighbour,
     }
     apart = ", ".join(f"{name} {one.value:.2f}" for name, one in kinds.items() if one is not None)
-    parts = [f"detection {with_interval(scores.detection)}" + (f" ({apart})" if apart else "")]
-    parts.append(f"fuzzing {with_interval(scores.fuzzing)}")
-    return "  ".join([*parts, f"control {with_interval(scores.control)}"] if scores.control else parts)
+    control = f"  control {with_interval(scores.control)}" if scores.control else ""
+    return (
+        f"detection {with_interval(scores.detection)}" + (f" ({apart})" if apart else ""),
+        f"fuzzing {with_interval(scores.fuzzing)}{control}",
+    )
 
 
 def _narrate_summary(found: ModelReport, standing: Sequence[Explanation]) -> None:
     account = found.account
     kept = f", {count(found.kept)} of them before" if found.kept else ""
-    parts = [f"{count(len(standing))} features explained by {printable(found.author)}{kept}"]
+    parts = []
     for name in ("detection", "fuzzing", "f1"):
         values = _values([getattr(one.scores, name) for one in standing])
         title = "F1 of patterns" if name == "f1" else name
@@ -125,10 +127,12 @@ def _narrate_summary(found: ModelReport, standing: Sequence[Explanation]) -> Non
     if controls:
         mean = sum(controls) / len(controls)
         parts.append(f"detection by another feature's explanation {mean:.2f} (mean of {len(controls)})")
-    output.narrate("; ".join(parts))
+    output.narrate(f"{count(len(standing))} features explained by {printable(found.author)}{kept}")
+    if parts:
+        output.narrate("; ".join(parts))
     about = "" if account.use.counted else "about "
     tokens = f"{about}{compact(account.use.prompt)} + {compact(account.use.answer)} tokens"
-    spent = f", {account.money:.4g} of money" if account.price else ""
+    spent = f", for {account.money:.4f}" if account.price else ""
     output.narrate(f"{count(account.calls)} calls, {tokens}{spent}; {count(account.reused)} answers were known")
 
 

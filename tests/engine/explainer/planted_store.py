@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,21 +43,21 @@ class PlantedText:
 
     visible: str
     concepts_CK: NDArray[np.bool_]
-    """Which of FEATURES each character has."""
+    """Which of the concepts, FEATURES unless others were given, each character has."""
     starts: list[int]
 
     @classmethod
-    def of(cls, corpus: PlantedCorpus) -> PlantedText:
+    def of(cls, corpus: PlantedCorpus, concepts: Sequence[int] = FEATURES) -> PlantedText:
         texts = [corpus.text(number) for number in range(corpus.count)]
         starts, at = [], 0
         for text in texts:
             starts.append(at)
             at += len(text) + 1
-        concepts_CK = np.zeros((at, len(FEATURES)), bool)
+        concepts_CK = np.zeros((at, len(concepts)), bool)
         for number, start in enumerate(starts):
             for span in corpus.spans(number):
-                if span.concept in FEATURES:
-                    concepts_CK[start + span.start : start + span.end, FEATURES.index(span.concept)] = True
+                if span.concept in concepts:
+                    concepts_CK[start + span.start : start + span.end, concepts.index(span.concept)] = True
         # Every character of this corpus is visible as one character, so places stay.
         return cls(_FRAME.join(visible(text) for text in texts) + _FRAME, concepts_CK, starts)
 
@@ -67,11 +68,18 @@ class PlantedText:
         return self.concepts_CK[at : at + len(line)]
 
 
-def planted_run(folder: Path, documents: int = 400, seed: int = 0) -> tuple[RunFolder, PlantedText]:
-    """Write a run whose features fire on their concept's tokens, and on one in 10 000 others."""
+def token_spans(text: str) -> list[tuple[int, int]]:
+    """The tokens of a text: words with the space before them, white space, signs."""
+    return [found.span() for found in _TOKEN.finditer(text)]
+
+
+def planted_run(
+    folder: Path, documents: int = 400, seed: int = 0, *, concepts: Sequence[int] = FEATURES, missed: float = 0.0
+) -> tuple[RunFolder, PlantedText]:
+    """Write a run whose features fire on their concept's tokens but a share, and on one in 10 000 others."""
     corpus = PlantedCorpus(documents)
-    text, rng = PlantedText.of(corpus), np.random.default_rng(seed)
-    pieces = [[found.span() for found in _TOKEN.finditer(corpus.text(number))] for number in range(documents)]
+    text, rng = PlantedText.of(corpus, concepts), np.random.default_rng(seed)
+    pieces = [token_spans(corpus.text(number)) for number in range(documents)]
     words = sorted({corpus.text(n)[a:b] for n, spans in enumerate(pieces) for a, b in spans})
     ids = {word: number + 1 for number, word in enumerate(words)}
     tokens, owner, acts, length = [], [], [], []
@@ -80,13 +88,13 @@ def planted_run(folder: Path, documents: int = 400, seed: int = 0) -> tuple[RunF
         owner += [number] * (len(spans) + 1)
         length.append(len(spans) + 1)
         start = text.starts[number]
-        acts.append(np.zeros((1, len(FEATURES)), bool))
+        acts.append(np.zeros((1, len(concepts)), bool))
         acts.append(np.array([text.concepts_CK[start + a : start + b].any(0) for a, b in spans]))
     has_NK = np.concatenate(acts)
     token_N, document_N = np.array(tokens, np.int32), np.array(owner)
-    shape = (len(token_N), len(FEATURES) + 1)
+    shape = (len(token_N), len(concepts) + 1)
     fires_NF = rng.random(shape) < 0.0001
-    fires_NF[:, :-1] |= has_NK
+    fires_NF[:, :-1] |= has_NK & (rng.random(has_NK.shape) >= missed) if missed else has_NK
     fires_NF[:, -1] = rng.random(len(token_N)) < 0.01
     counted_N = token_N != 0
     act_NF = np.where(fires_NF & counted_N[:, None], 1 + 8 * rng.random(shape), 0).astype(np.float16)
