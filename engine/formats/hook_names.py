@@ -55,6 +55,9 @@ def site_of_hook(lm: LanguageModel, hook: str) -> Site:
     if hook == "hook_embed":
         return resolve_site(lm, "resid_pre", 0)
     path, _, side = hook.partition(":")
+    # Of a model that was loaded up to another layer, the modules behind that one are not there yet.
+    if layers := [int(part) for part in path.split(".") if part.isdecimal() and int(part) < lm.n_layers]:
+        lm.load([f"{blocks_path(lm)}.{layer}" for layer in layers])
     names = module_names(lm)
     module = next((prefix + path for prefix in _PREFIXES if prefix + path in names), None)
     if module is None:

@@ -79,7 +79,7 @@ EXPORTED = (
 )
 
 
-def run_peer(script: str, *arguments: Path | str) -> None:
+def run_peer(script: str, *arguments: Path | str, patience: float = PATIENCE) -> None:
     """One of the scripts beside this file, with the libraries' own Python."""
     if not PYTHON.is_file():
         pytest.skip(f"needs the other libraries: {PYTHON} is missing (make bench installs them)")
@@ -89,7 +89,7 @@ def run_peer(script: str, *arguments: Path | str) -> None:
         capture_output=True,
         text=True,
         env=environment | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled"},
-        timeout=PATIENCE,
+        timeout=patience,
         check=False,
     )
     if done.returncode == ABSENT:
