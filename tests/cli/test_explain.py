@@ -42,6 +42,11 @@ def test_json_and_filters(explained: Sample, capsys: pytest.CaptureFixture[str])
     assert {1, 2, 3} <= {one["feature"] for one in json.loads(capsys.readouterr().out)["features"]}
 
 
+def test_the_list_shows_the_best_explanation(explained: Sample, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", str(explained.run.path), "--filter", "id=1", "--width", "120"]) == 0
+    assert 'rules: " said"' in capsys.readouterr().out
+
+
 def test_a_rule_of_ones_own(explained: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(explained.run.path)
     assert run(["explain", path, "1", "--rule", 'word("SAID")', "--json"]) == 0

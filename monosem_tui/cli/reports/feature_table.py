@@ -47,12 +47,13 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
     parse_filter(expression)  # before anything is opened, so that a typing error is reported at once
     with FeatureStore.open(place.path) as store:
         notes = read_notes(place)
-        found = chosen(FilterSource(store, notes, Explanations.load(place.path)), expression, sort)
+        explanations = Explanations.load(place.path)
+        found = chosen(FilterSource(store, notes, explanations), expression, sort)
         if json:
             output.emit_json(_json(store, notes, found, expression, top))
             return
         narrate_unfinished(store)
-        _lines(store, notes, found, top, width)
+        _lines(store, notes, explanations, found, top, width)
         output.narrate(f"{count(min(top, len(found.ids)))} of {count(len(found.ids))} features that pass")
 
 
@@ -78,7 +79,14 @@ def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQu
     return FeatureQuery(sort_by(strength_F, source.columns, ids, descending=not turned), strength_F)
 
 
-def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, top: int, cells: int) -> None:
+def _lines(
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    explanations: Explanations,
+    found: FeatureQuery,
+    top: int,
+    cells: int,
+) -> None:
     columns, ids = store.columns, found.ids[:top].tolist()
     tokens = {i: top_token(store, i) for i in ids}
     digits = max([4, *(len(str(i)) for i in ids)])
@@ -94,10 +102,20 @@ def _lines(store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQu
         if found.strength_F is not None:
             numbers += f"  {float(found.strength_F[i]):>6.3f}"
         note = notes.get(i, FeatureNotes())
-        said = [printable(note.label), "★" if note.bookmark else "", *(f"#{printable(tag)}" for tag in note.tags)]
+        said = [
+            printable(note.label) or _suggested(explanations, i),
+            "★" if note.bookmark else "",
+            *(f"#{printable(tag)}" for tag in note.tags),
+        ]
         text = f"{numbers}  {fit(tokens[i], widest)}  {' '.join(part for part in said if part)}"
         rows.append(line(fit(text, max(cells, width(numbers))).rstrip()))
     output.emit_lines(rows)
+
+
+def _suggested(explanations: Explanations, feature: int) -> str:
+    """Return the best explanation behind its author, so that it is not taken for a label; empty where there is none."""
+    best = next(iter(explanations.of(feature)), None)
+    return f"{printable(best.author)}: {printable(best.text)}" if best else ""
 
 
 def _json(
