@@ -400,6 +400,6 @@ async def test_keys_of_looking(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_key_of_looking_is_pressed_here() -> None:
-    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R", "o", "v", "H", "L"}
+    pressed = {"p", "l", "h", "j", "k", "enter", "space", "x", "c", "i", "R", "o", "v", "H", "L", "C"}
     for action in at(Where.INSPECT, Where.LIVE):
         assert pressed & set(action.keys), action.id

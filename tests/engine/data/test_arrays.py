@@ -299,7 +299,6 @@ def test_evaluation_of_held_out_rows_and_of_another_array(tmp_path: Path) -> Non
     assert {name: found[name] for name in by_hand(run, other)} == pytest.approx(by_hand(run, other), rel=1e-3)
     assert (found["split"], found["tokens"]) == ("all", 333)
     assert run.record() == noted
-    assert not run.features.exists()
     assert noted.results.ce_recovered_zero is None
 
 

@@ -27,6 +27,7 @@ from store.notes.explanations import Explanation, Explanations, Figure
 from store.query.pattern_process import PatternScorer
 from tests.engine.endpoint.chat_server import Body, ChatServer, Fault, Said, chat_server
 from tests.engine.explainer.planted_store import NAMES, Oracle, PlantedText, planted_run
+from tests.patience import PATIENCE
 
 ALL = tuple(range(len(NAMES)))
 SOME = (0, 5, 6)
@@ -149,21 +150,21 @@ def test_a_judge_who_talks_nonsense_scores_a_half(world: World, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "remark"),
+    ("pattern", "remark", "limit"),
     [
-        ("(a+", "is not a regular expression"),
-        ("zzzz", "matches nothing where the feature fires"),
-        ("x" * 300, "too long"),
-        (r"(\w+\s?)+zz", "takes too long to be matched"),
+        ("(a+", "is not a regular expression", PATIENCE),
+        ("zzzz", "matches nothing where the feature fires", PATIENCE),
+        ("x" * 300, "too long", PATIENCE),
+        (r"(\w+\s?)+zz", "takes too long to be matched", 1.0),
     ],
 )
 def test_a_bad_pattern_is_left_out_and_said(
-    world: World, tmp_path: Path, pattern: str, remark: str, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, pattern: str, remark: str, limit: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("store.query.pattern_process.LIMIT_PER_TOKEN", 0.0)
     oracle = Oracle(world.text, patterns={name: pattern for name in NAMES})
     with chat_server(oracle) as server, author_of(world, server, tmp_path) as author:
-        author._scorer._limit = 1.0
+        author._scorer._limit = limit
         with Silent().task("", None, "") as task:
             (one,) = author.explanations((0,), "oracle", task)
     assert isinstance(one, Explanation)
