@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engine.api import InspectedToken as InspectedToken
     from engine.api import TrainedLm as TrainedLm
     from engine.api import TrainedRun as TrainedRun
+    from engine.api import compare as compare
     from engine.api import evaluate as evaluate
     from engine.api import explain as explain
     from engine.api import export as export
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from engine.api import open_run as open_run
     from engine.api import train as train
     from engine.api import train_lm as train_lm
+    from store.settings.compare import CompareSettings as CompareSettings
     from store.settings.explain import ExplainSettings as ExplainSettings
     from store.settings.extract import ExtractSettings as ExtractSettings
     from store.settings.import_sae import ImportSettings as ImportSettings
@@ -48,8 +50,9 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
 _HOMES = {
-    "engine.api": "Continuation InspectedToken TrainedLm TrainedRun evaluate explain export extract find generate "
-    "import_sae index inspect load open_run train train_lm",
+    "engine.api": "Continuation InspectedToken TrainedLm TrainedRun compare evaluate explain export extract find "
+    "generate import_sae index inspect load open_run train train_lm",
+    "store.settings.compare": "CompareSettings",
     "store.settings.explain": "ExplainSettings",
     "store.settings.extract": "ExtractSettings",
     "store.settings.import_sae": "ImportSettings",

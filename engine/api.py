@@ -18,6 +18,7 @@ from engine.commands import extract as extraction
 from engine.commands import import_sae as importing
 from engine.commands import train as training
 from engine.commands import train_lm as lm_training
+from engine.commands.compare import compare_runs
 from engine.commands.train_lm import LmReport
 from engine.evaluation.figures import Evaluation
 from engine.formats.hub_files import located
@@ -31,6 +32,7 @@ from engine.runtime.out_of_memory import explained
 from engine.runtime.progress import Progress
 from engine.sae.base import Sae
 from engine.sae.registry import from_weights
+from store.comparison.figures import Comparison
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.live.model_outputs import Firing
@@ -42,6 +44,7 @@ from store.rules.rule_run import chosen_features, planned, work
 from store.run.folder import RunFolder, runs_root
 from store.run.new_folders import filename, run_name, run_to_write
 from store.run.weights import load_sae
+from store.settings.compare import CompareSettings
 from store.settings.explain import ExplainSettings
 from store.settings.extract import ExtractSettings
 from store.settings.import_sae import ImportSettings
@@ -296,6 +299,24 @@ def explain(
             explanations[one.feature] = one
             bar.advance(1)
     return explanations
+
+
+def compare(
+    first: RunLike,
+    second: RunLike,
+    settings: CompareSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare the features of two runs on the text that their indexes share, keep the comparison, and return it.
+
+    Raises:
+        MonosemError: an index is missing or unfinished, or they share no text.
+    """
+    paths = [open_run(run).path for run in (first, second)]
+    shown = progress or NotebookProgress()
+    (found,) = compare_runs(paths, [path.name for path in paths], settings or CompareSettings(), shown)
+    return found.comparison
 
 
 def inspect(
