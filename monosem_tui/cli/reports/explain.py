@@ -51,7 +51,7 @@ def report(
     with ExitStack() as stack:
         bar = None
         if plan.waiting:
-            bar = stack.enter_context(ConsoleProgress(live=True).task("explaining", len(plan.waiting), "features"))
+            bar = stack.enter_context(ConsoleProgress().task("explaining", len(plan.waiting), "features"))
         for one in work(plan):
             found.append(one)
             if bar is not None and one.feature in waiting:
