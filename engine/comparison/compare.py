@@ -33,6 +33,8 @@ from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_uni
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
+Decoders = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Decoder rows [F, D] of both sides."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +73,19 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
             bar.advance(1)
     whole = _Halves((acts[0], acts[1]), units.document_U)
     choosing = _half(whole, ~units.measuring_U)
-    judged = _judged(choosing, settings.least), _judged(_half(whole, units.measuring_U), settings.least)
-    judged_of = tuple(
-        judged[0][side] & judged[1][side] & (acts[side].getnnz(axis=1) >= settings.least) for side in BOTH
-    )
-    compared = (judged_of[0], judged_of[1])
+    judged = _judged(whole, choosing, settings.least)
     with progress.task("partners", 1 + settings.shifts, "searches") as bar:
-        partners = best_partners(*choosing.acts, compared, settings.memory)
+        partners = best_partners(*choosing.acts, judged, settings.memory)
         del choosing
         bar.advance(1)
         nulls = []
         for by in _shifts(units, settings):
-            nulls.append(_null(whole, units, by, compared, settings.memory))
+            nulls.append(_null(whole, units, by, judged, settings.memory))
             bar.advance(1)
     measuring = _half(whole, units.measuring_U)
-    sides = _sides(both, whole, measuring, partners, compared, progress)
-    return Comparison(_summary(both, units, measuring, sides, nulls, settings, progress), sides)
+    decoders = _shared_decoders(both)
+    sides = _sides(whole, measuring, partners, judged, decoders, progress)
+    return Comparison(_summary(both, units, measuring, sides, nulls, decoders, settings, progress), sides)
 
 
 def _units(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
@@ -108,9 +107,14 @@ def _half(whole: _Halves, wanted_U: NDArray[np.bool_]) -> _Halves:
     return _Halves((first, second), document_U.astype(np.int32))
 
 
-def _judged(half: _Halves, least: int) -> list[NDArray[np.bool_]]:
-    """Return which features of each side fire on half of the wanted units at least."""
-    return [acts.getnnz(axis=1) >= least // 2 for acts in half.acts]
+def _judged(whole: _Halves, choosing: _Halves, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which features of each side fire on enough units, half of them in each half."""
+    counts = [[acts.getnnz(axis=1) for acts in part.acts] for part in (whole, choosing)]
+    first, second = (
+        (all_F >= least) & (chosen_F >= least // 2) & (all_F - chosen_F >= least // 2)
+        for all_F, chosen_F in zip(*counts, strict=True)
+    )
+    return first, second
 
 
 def _shifts(units: TextUnits, settings: CompareSettings) -> list[int]:
@@ -143,15 +147,14 @@ def _measured(half: _Halves, side: int, partner_F: NDArray[np.int64]) -> NDArray
 
 
 def _sides(
-    both: Sequence[IndexedRun],
     whole: _Halves,
     measuring: _Halves,
     partners: tuple[Partners, Partners],
     judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    decoders: Decoders | None,
     progress: Progress,
 ) -> tuple[Side, Side]:
     """Return every feature of both sides beside its partner."""
-    decoders = _shared_decoders(both)
     sides = []
     with progress.task("figures of features", 2, "runs") as bar:
         for side in BOTH:
@@ -179,7 +182,7 @@ def _sides(
     return sides[0], sides[1]
 
 
-def _shared_decoders(both: Sequence[IndexedRun]) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+def _shared_decoders(both: Sequence[IndexedRun]) -> Decoders | None:
     """Return the decoders [F, D] of both, if they write to one place of one model; else None."""
     places = [(one.store.plan.model_digest, one.store.spec.written) for one in both]
     if places[0] != places[1] or not places[0][0]:
@@ -188,9 +191,7 @@ def _shared_decoders(both: Sequence[IndexedRun]) -> tuple[NDArray[np.float32], N
     return (first, second) if first.shape[1] == second.shape[1] else None
 
 
-def _cosines(
-    decoders: tuple[NDArray[np.float32], NDArray[np.float32]] | None, side: int, partner_F: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _cosines(decoders: Decoders | None, side: int, partner_F: NDArray[np.int64]) -> NDArray[np.float32]:
     cosine_F = np.full(len(partner_F), np.nan, np.float32)
     if decoders is not None:
         having = np.flatnonzero(partner_F != NO_PARTNER)
@@ -206,10 +207,10 @@ def _summary(
     measuring: _Halves,
     sides: tuple[Side, Side],
     nulls: Sequence[tuple[Shares, Shares]],
+    decoders: Decoders | None,
     settings: CompareSettings,
     progress: Progress,
 ) -> Summary:
-    decoders = _shared_decoders(both)
     matching: Matching | None = None
     if decoders is not None:
         progress.say("matching decoders one to one")

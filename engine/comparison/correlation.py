@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.comparison.unit_matrix import Sparse
+from store.comparison.figures import NO_PARTNER
 
 Figures = NDArray[np.float64]
-NO_PARTNER = -1
 PAIR_BYTES = 64
 """Bytes of one pair of features while it becomes r: its entry, its places, four numbers, and the same by column."""
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
-from engine.comparison.correlation import NO_PARTNER, Figures
+from engine.comparison.correlation import Figures
 from engine.comparison.unit_matrix import Sparse
+from store.comparison.figures import NO_PARTNER
 
 FEATURES = 256
 """Features measured at once."""
