@@ -13,12 +13,12 @@ from typing import overload
 
 import torch
 
-from engine.commands import export_sae, rerun
+from engine.commands import baselines, export_sae, rerun
 from engine.commands import extract as extraction
 from engine.commands import import_sae as importing
 from engine.commands import train as training
 from engine.commands import train_lm as lm_training
-from engine.commands.compare import compare_runs
+from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.train_lm import LmReport
 from engine.evaluation.figures import Evaluation
 from engine.formats.hub_files import located
@@ -41,6 +41,7 @@ from store.notes.explanations import Explanation
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, search_pattern
 from store.rules.rule_run import chosen_features, planned, work
+from store.run.feature_source import Baseline, FeatureSource
 from store.run.folder import RunFolder, runs_root
 from store.run.new_folders import filename, run_name, run_to_write
 from store.run.weights import load_sae
@@ -310,13 +311,36 @@ def compare(
 ) -> Comparison:
     """Compare the features of two runs on the text that their indexes share, keep the comparison, and return it.
 
+    Either may be a baseline that is made: `"runs/demo:neurons"`.
+
     Raises:
-        MonosemError: an index is missing or unfinished, or they share no text.
+        MonosemError: an index is missing or unfinished, they share no text, or a baseline is not made.
     """
-    paths = [open_run(run).path for run in (first, second)]
-    shown = progress or NotebookProgress()
-    (found,) = compare_runs(paths, [path.name for path in paths], settings or CompareSettings(), shown)
+    sources = [_source(run) for run in (first, second)]
+    (found,) = compare_runs(sources, settings or CompareSettings(), progress or NotebookProgress())
     return found.comparison
+
+
+def make_baseline(run: RunLike, baseline: Baseline, *, progress: Progress | None = None) -> None:
+    """Make a baseline of a run, which `find`, `explain` and `compare` then take as `"RUN:BASELINE"`.
+
+    Args:
+        run: a run with a whole index.
+        baseline: `neurons`, `random` or `seed`.
+        progress: where to report to.
+
+    Raises:
+        MonosemError: the run has none, or the disk is too small for it.
+    """
+    baselines.make_baseline(open_run(run).folder, baseline, progress or NotebookProgress())
+
+
+def _source(run: RunLike) -> ComparedSource:
+    """Return a side of a comparison: a run, or a baseline of it."""
+    if isinstance(run, TrainedRun) or (source := FeatureSource.parse(str(run))).baseline is None:
+        path = open_run(run).path
+        return ComparedSource(path, path.name, None, RunFolder(path))
+    return baselines.made_source(open_run(source.run).folder, source.baseline)
 
 
 def inspect(

@@ -37,6 +37,7 @@ from engine.evaluation.planted_detectors import (
 from engine.evaluation.planted_labels import Labeller, TokenConcepts
 from engine.evaluation.planted_scores import Score, score
 from engine.jobs.subject import Subject
+from engine.model.drawn_weights import reinitialised
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site, resolve_site
@@ -123,15 +124,6 @@ def concept_means(scores: Sequence[ConceptScore], least: int = LEAST) -> list[Co
         figures = {name: fmean(getattr(one, name) or 0.0 for one in of_kind) if of_kind else None for name in FIGURES}
         means.append(ConceptMeans(kind=kind, concepts=len(of_kind), least=least, **figures))
     return means
-
-
-def reinitialised(lm: LanguageModel, seed: int) -> LanguageModel:
-    """Return the same architecture with random weights, as for training from scratch."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = type(lm.network)(lm.network.config)
-    network = network.to(lm.device, lm.network.dtype).eval().requires_grad_(False)
-    return LanguageModel(f"{lm.name}, random weights", network, lm.tokenizer, lm.device)
 
 
 def _neurons_of(lm: LanguageModel, site: Site) -> Site:

@@ -11,7 +11,7 @@ from store.settings.features import FindSettings
 
 
 def find(
-    run: o.RunOrIndex,
+    run: o.Source,
     pattern: Annotated[
         str | None,
         typer.Argument(metavar="PATTERN", help="A regular expression (Python's) over the text of each document."),
@@ -35,13 +35,14 @@ def find(
     asked: Annotated[
         FindSettings, o.Flags("tokens last held_out ordinary together role by top", from_file=False, defaults=True)
     ],
+    make: o.Make = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
     """Find the features that track a regular expression, a rule or labelled text."""
     from monosem_tui.cli.reports import find as reports
     from monosem_tui.cli.reports import ngrams
-    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.cli.sources import find_source
     from store.files.errors import MonosemError
     from store.query.find import FindOptions
     from store.query.pattern_search import Inquiry
