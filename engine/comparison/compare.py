@@ -173,7 +173,8 @@ def _sides(
                     found.jaccard_F.astype(np.float32),
                     found.coverage_F.astype(np.float32),
                     found.covered_F.astype(np.float32),
-                    *(_cosines(directions, side, partner_F) for directions in shared),
+                    _cosines(shared[0], side, partner_F),
+                    _cosines(shared[1], side, partner_F),
                     judged[side],
                     mutual_F,
                 )

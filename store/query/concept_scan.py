@@ -41,6 +41,15 @@ class _Block(NamedTuple):
     bits_E: NDArray[np.uint16]
     token_E: NDArray[np.int64]
 
+    @classmethod
+    def joined(cls, pieces: Sequence[_Block]) -> _Block:
+        """Lay blocks one behind the other."""
+        return cls(
+            np.concatenate([one.feature_E for one in pieces]),
+            np.concatenate([one.bits_E for one in pieces]),
+            np.concatenate([one.token_E for one in pieces]),
+        )
+
 
 class ConceptScan:
     """Scans the entries on scored tokens for all concepts at once."""
@@ -84,10 +93,10 @@ class ConceptScan:
         with self._store.reading():
             for first, last in feature_runs(self._count_F, np.flatnonzero(self._count_F), self._entries):
                 pieces = [self._read(number, first, last) for number in range(len(self._indptr))]
-                block = _Block(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
+                block = _Block.joined(pieces)
                 if len(pieces) > 1:
                     order = np.lexsort((-block.bits_E.astype(np.int32), block.feature_E))
-                    block = _Block(*(column[order] for column in block))
+                    block = _Block(block.feature_E[order], block.bits_E[order], block.token_E[order])
                 yield block
 
     def _read(self, number: int, first: int, last: int) -> _Block:
