@@ -88,7 +88,7 @@ class Completeness:
     """How completely a dictionary covers a list of concepts."""
 
     name: str
-    """Of the list."""
+    """Name of the list."""
     features: int
     """Size of the dictionary."""
     tokens: int
@@ -125,7 +125,7 @@ class Completeness:
         )
 
 
-class Step(Enum):
+class Pass(Enum):
     """A pass that is done."""
 
     TEXT = auto()
@@ -139,7 +139,7 @@ def passes(concepts: ConceptList, most: int = MOST) -> int:
 
 def completeness(
     store: FeatureStore, concepts: ConceptList, most: int = MOST, least: int = LEAST, seed: int = 0
-) -> Iterator[Step | Completeness]:
+) -> Iterator[Pass | Completeness]:
     """Yield a step after each pass, and at the end the figures of all concepts.
 
     Args:
@@ -157,11 +157,11 @@ def completeness(
     batches = [concepts.concepts[at : at + AT_ONCE] for at in range(0, len(concepts.concepts), AT_ONCE)]
     for batch in batches:
         matched_N = _codes(store, batch)
-        yield Step.TEXT
+        yield Pass.TEXT
         sets = _Sets(store, halves, matched_N, _judged(halves, matched_N, len(batch), least))
         for _ in range(max(1, most)):
             sets.grow()
-            yield Step.INDEX
+            yield Pass.INDEX
         found += [_figures(store, halves, matched_N, number, concept, sets) for number, concept in enumerate(batch)]
     yield Completeness(concepts.name, store.d_sae, store.n_counted, least, most, tuple(found))
 
