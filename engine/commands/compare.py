@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.comparison.compare import IndexedRun, compare
 from engine.comparison.neuron_compare import compare_neurons
+from engine.jobs.refusals import check_again
 from engine.runtime.progress import Progress
 from store.comparison.figures import BesideBaseline, Comparison
 from store.comparison.file import comparison_path, save_comparison
@@ -22,6 +23,7 @@ from store.index.reader import FeatureStore
 from store.run.feature_source import Baseline, baseline_folder
 from store.run.folder import RunFolder
 from store.settings.compare import CompareSettings
+from store.settings.subject import ReopenSettings
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class ComparedSource:
     """The file of neurons on the tokens of that index, if they are meant instead of its features."""
     run: RunFolder | None = None
     """The run whose baselines are compared with too, as far as they are made; None for none."""
+    text: Path | None = None
+    """Another index of the same features, of the text asked for; None for that of `path`."""
+
+    @property
+    def index(self) -> Path:
+        """The index that is compared."""
+        return self.text or self.path
 
 
 @dataclass(frozen=True)
@@ -59,21 +68,50 @@ def compare_runs(
         progress: receives reports.
 
     Raises:
-        MonosemError: an index is missing or unfinished, two of them share no text, or the disk is full.
+        MonosemError: an index is missing or unfinished, two of them share no text, a run cannot be indexed on the text
+            asked for, or the disk is full.
     """
     if len(sources) < 2:
         raise MonosemError("a comparison needs two runs", "Name another: `monosem compare A B`.")
+    sources, text = _on_one_text(sources, settings, progress)
     for pair in combinations(sources, 2):
-        beside = pair[0] if pair[0].neurons is None else replace(pair[0], path=pair[0].neurons.parent)
-        kept = comparison_path(beside.path, pair[1].name)
+        kept = comparison_path(_beside(pair[0]), f"{pair[1].name}-{text}" if text else pair[1].name)
         began = time.perf_counter()
         if len(sources) > 2:
             progress.say(f"{pair[0].name} and {pair[1].name}")
         found = _pair(*pair, settings, progress)
-        if settings.baselines and all(one.run is not None for one in pair):
+        if settings.baselines and not text and all(one.run is not None for one in pair):
             found = _with_baselines(found, pair, settings, progress)
+        found = replace(found, summary=replace(found.summary, text=text))
         save_comparison(kept, found)
         yield Compared(pair, kept, found, time.perf_counter() - began)
+
+
+def _beside(source: ComparedSource) -> Path:
+    """Return the folder or index that a source's comparisons lie beside."""
+    return source.path if source.neurons is None else source.neurons.parent
+
+
+def _on_one_text(
+    sources: Sequence[ComparedSource], settings: CompareSettings, progress: Progress
+) -> tuple[Sequence[ComparedSource], str]:
+    """Return the sources with the indexes to compare, and the name of their text; "" for the runs' own."""
+    if settings.data is None:
+        if "tokens" in settings.given or "device" in settings.given:
+            raise MonosemError("`tokens` and `device` are for indexing a text", "Give `data` too.")
+        return sources, ""
+    runs = [RunFolder(one.path) for one in sources]
+    asked = ReopenSettings(data=settings.data, device=settings.device)
+    for run, one in zip(runs, sources, strict=True):
+        if one.neurons is not None:
+            raise MonosemError(f"{one.name} are read on the run's own text, not on `data`", "Leave one of them out.")
+        if not run.exists():
+            raise MonosemError(f"{run.path} is not a run, so no text can be read through it", "Name its run's folder.")
+        check_again(run, asked)
+    from engine.commands.text_index import index_on_text  # PyTorch, which stored activations do not need
+
+    places = [index_on_text(run, asked, settings.tokens, progress) for run in runs]
+    return [replace(one, text=place.path) for one, place in zip(sources, places, strict=True)], places[0].name
 
 
 def _pair(first: ComparedSource, second: ComparedSource, settings: CompareSettings, progress: Progress) -> Comparison:
@@ -85,7 +123,7 @@ def _pair(first: ComparedSource, second: ComparedSource, settings: CompareSettin
 
 
 def _side(source: ComparedSource, stack: ExitStack) -> IndexedRun:
-    store = stack.enter_context(FeatureStore.open(source.path))
+    store = stack.enter_context(FeatureStore.open(source.index))
     if not store.complete:
         raise MonosemError(
             f"the index of {source.name} is not finished", "Finish it with `monosem index RUN --resume`."

@@ -244,9 +244,7 @@ def _pieces(rows: NDArray[np.int64], units: int, memory: int) -> Iterator[NDArra
     return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
-def _take(
-    found: _Measured, rows: NDArray[np.int64], first_sV: Figures, second_sV: Figures, text: _Text
-) -> None:
+def _take(found: _Measured, rows: NDArray[np.int64], first_sV: Figures, second_sV: Figures, text: _Text) -> None:
     """Measure pairs of rows, both turned so that they rise together."""
     parts = (first_sV * second_sV, first_sV, second_sV, first_sV**2, second_sV**2)
     ab, a, b, aa, bb = (np.add.reduceat(part, text.begins_V, axis=1) for part in parts)
@@ -300,6 +298,7 @@ def _side(side: int, best: Sequence[_Best], measured: Sequence[_Measured]) -> Si
         found.jaccard_F.astype(np.float32),
         found.coverage_F.astype(np.float32),
         found.covered_F.astype(np.float32),
+        np.full(len(partner_F), np.nan, np.float32),
         np.full(len(partner_F), np.nan, np.float32),
         found.judged_F,
         mutual_F,

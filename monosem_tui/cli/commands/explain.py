@@ -57,7 +57,10 @@ def explain(
             f"there is no author {asked.by}",
             "`by=rules` needs no model; `by=http://127.0.0.1:8080/v1` asks a server, `by=hf:FOLDER` a model here.",
         )
-    place = find_place(run, runs_root(runs_dir))
+    source = find_source(run, runs_root(runs_dir), make=make)
+    place = source.place
+    if source.neurons:
+        raise MonosemError("rules for neurons are not looked for", "`monosem find RUN:neurons` answers about neurons.")
     given = [name for name, value in {"ID": features, "--filter": filter, "--all": every or None}.items() if value]
     if rule is not None:
         if len(features or ()) != 1 or len(given) != 1:

@@ -134,7 +134,7 @@ def _features(found: Compared, first: FoundSource, second: FoundSource, top: int
     """Print the best matched judged features of the first run."""
     side = found.comparison.sides[0]
     order = _best(side)[:top]
-    with FeatureStore.open(first.place.path) as a, FeatureStore.open(second.place.path) as b:
+    with FeatureStore.open(found.sources[0].index) as a, FeatureStore.open(found.sources[1].index) as b:
         notes = read_notes(first.place), read_notes(second.place)
         rows = []
         for feature in order.tolist():
@@ -147,7 +147,8 @@ def _features(found: Compared, first: FoundSource, second: FoundSource, top: int
                     f"{signs[1]}{partner}",
                     "" if second.neurons else feature_name(b, notes[1], partner),
                     f"{side.r_F[feature]:.3f}",
-                    "–" if np.isnan(side.cosine_F[feature]) else f"{side.cosine_F[feature]:.2f}",
+                    _cosine(side.cosine_F[feature]),
+                    _cosine(side.encoder_cosine_F[feature]),
                     count(int(side.joint_F[feature])),
                     "yes" if side.mutual_F[feature] else "",
                 ]
@@ -160,7 +161,7 @@ def _features(found: Compared, first: FoundSource, second: FoundSource, top: int
             output.Column("fires on", shrinks=True),
             output.Column(names[1].name, ">"),
             output.Column("fires on", shrinks=True),
-            *output.right("r", "cosine", "both fire"),
+            *output.right("r", "cosine", "encoders'", "both fire"),
             output.Column("mutual"),
         ],
         rows,
@@ -172,6 +173,10 @@ def _signs(falls: bool, second: FoundSource) -> tuple[str, str]:
     if not falls:
         return "", ""
     return ("", "−") if second.neurons else ("−", "")
+
+
+def _cosine(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _best(side: Side) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -196,6 +201,7 @@ def _json(found: Compared, missing: Sequence[MissingBaseline]) -> dict[str, Any]
         "pw_mcc": told.pw_mcc,
         "pw_mcc_exact": told.pw_mcc_exact,
         "file": str(found.kept),
+        "text": told.text,
         "seconds": found.seconds,
         "missing": [asdict(one) for one in missing],
         "features": _feature_json(side),
@@ -237,6 +243,7 @@ def _feature_json(side: Side) -> list[dict[str, Any]]:
             "sign": -1 if side.chosen_r_F[feature] < 0 else 1,
             "mutual": bool(side.mutual_F[feature]),
             "cosine": float(side.cosine_F[feature]),
+            "encoder_cosine": float(side.encoder_cosine_F[feature]),
             "coverage": float(side.coverage_F[feature]),
             "jaccard": float(side.jaccard_F[feature]),
             "n": int(side.joint_F[feature]),
