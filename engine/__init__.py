@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.api import index as index
     from engine.api import inspect as inspect
     from engine.api import load as load
+    from engine.api import make_baseline as make_baseline
     from engine.api import open_run as open_run
     from engine.api import train as train
     from engine.api import train_lm as train_lm
@@ -51,7 +52,7 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
 
 _HOMES = {
     "engine.api": "Continuation InspectedToken TrainedLm TrainedRun compare evaluate explain export extract find "
-    "generate import_sae index inspect load open_run train train_lm",
+    "generate import_sae index inspect load make_baseline open_run train train_lm",
     "store.settings.compare": "CompareSettings",
     "store.settings.explain": "ExplainSettings",
     "store.settings.extract": "ExtractSettings",

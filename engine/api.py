@@ -6,6 +6,7 @@ Functions show progress as text (`NotebookProgress`) unless another `progress` i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,10 +35,12 @@ from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.comparison.figures import Comparison
 from store.files.errors import MonosemError
+from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.live.model_outputs import Firing
 from store.live.recipe import Recipe
 from store.notes.explanations import Explanation
+from store.query.detectors import NeuronDetectors
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, search_pattern
 from store.rules.rule_run import chosen_features, planned, work
@@ -151,12 +154,19 @@ class Continuation:
 
 
 def open_run(run: RunLike) -> TrainedRun:
-    """Open the run in a folder.
+    """Open the run in a folder, or a baseline of it that is one: `"runs/demo:random"`, `"runs/demo:seed"`.
 
     Raises:
-        MonosemError: there is none.
+        MonosemError: there is none, or the baseline is not made.
     """
-    found = run if isinstance(run, TrainedRun) else TrainedRun(Path(run))
+    if isinstance(run, TrainedRun):
+        found = run
+    elif (source := FeatureSource.parse(str(run))).baseline is None:
+        found = TrainedRun(Path(run))
+    elif source.baseline == "neurons":
+        raise MonosemError(f"{run} are no run", "`find` and `compare` take neurons.")
+    else:
+        found = TrainedRun(baselines.made_source(TrainedRun(Path(source.run)).folder, source.baseline).path)
     found.folder.record()
     return found
 
@@ -265,11 +275,19 @@ def evaluate(run: RunLike, settings: EvaluateSettings | None = None, *, progress
 def find(run: RunLike, pattern: str | Inquiry) -> Found:
     """Find the features that track a regular expression over the indexed text.
 
+    Of `"RUN:neurons"`, neurons: of D, number d stands for high values of neuron d, number D + d for low ones.
+
     Raises:
-        MonosemError: it is not a regular expression, nothing matches, or there is no index.
+        MonosemError: it is not a regular expression, nothing matches, there is no index, or a baseline is not made.
     """
     inquiry = pattern if isinstance(pattern, Inquiry) else Inquiry(pattern)
-    *_, last = search_pattern(open_run(run).store, inquiry)
+    source = _source(run)
+    with ExitStack() as stack:
+        store, neurons = stack.enter_context(FeatureStore.open(source.path)), None
+        if source.neurons is not None:
+            acts = stack.enter_context(NeuronActs.open(source.neurons))
+            neurons = NeuronDetectors(acts, store.layout.counted_tokens())
+        *_, last = search_pattern(store, inquiry, detectors=neurons)
     assert last.found is not None
     return last.found
 

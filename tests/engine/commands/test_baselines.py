@@ -113,6 +113,8 @@ def test_compare_has_rows_of_the_baselines(run: RunFolder) -> None:
     found = engine.compare(run.path, other.path, settings, progress=QUIET).summary.sides
     assert [one.name for one in found[0].baselines] == ["seed"]
     assert {one.name for one in found[1].baselines} == {"random", "features_neurons"}
+    assert engine.find(f"{run.path}:neurons", "sea").results
+    assert engine.open_run(f"{run.path}:seed").path == other.path
     beside = engine.compare(f"{run.path}:neurons", run.path, settings, progress=QUIET).summary
     assert beside.sides[0].name == "run:neurons"
     assert beside.sides[1].found.median_r == pytest.approx(found[1].baselines[1].found.median_r, abs=0.2)
