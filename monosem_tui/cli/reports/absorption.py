@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Any
 
 from monosem_tui.cli import output
@@ -52,7 +53,7 @@ def _row(one: dict[str, Any]) -> list[str]:
 
 def _means(figures: list[dict[str, Any]]) -> str:
     def mean(name: str) -> float:
-        return sum(one[name] for one in figures) / len(figures)
+        return fmean(one[name] for one in figures)
 
     absorbed = "" if figures[0]["absorbed"] is None else f", absorbed {100 * mean('absorbed'):.2f} %"
     return (
