@@ -42,7 +42,7 @@ LEADS = 0.05
 LEAST = 20
 """Fewest occurrences of a word, in the measuring half, for its recall to count as the worst."""
 SEED = 0
-"""Of the shuffled words."""
+"""Seed of the shuffled words."""
 
 Sparse = Any
 """A scipy.sparse.csr_matrix; scipy has no types for it."""
