@@ -12,7 +12,6 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
 from store.index.reader import FeatureStore
-from store.notes.note_file import beside
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.events import EndEvent, EventTail, TrainEvent
@@ -92,11 +91,9 @@ def densities(store: FeatureStore) -> Densities:
 
 def _kinds(store: FeatureStore) -> list[Group]:
     """Return a group for each kind, where kinds were measured."""
-    if not beside(store.path, "kinds.h5").is_file():
-        return []
-    from store.rules.kind_file import kinds_of
+    from store.rules.kind_file import KeptKinds
 
-    kinds = kinds_of(store)
+    kinds = KeptKinds(store).present()
     if kinds is None:
         return []
     groups = [Group(kind, np.flatnonzero(kinds.kind_F == number), "kind") for number, kind in enumerate(KINDS)]

@@ -135,7 +135,8 @@ class FeatureList(CursorList):
         if not len(self.order):
             return dict(enumerate(self._explanation())).get(number, ())
         feature = int(self.order[number])
-        note = self._run.notes.get(feature, NO_NOTES)
+        run = self._run
+        note = run.notes.get(feature, NO_NOTES)
         where, table = self._columns(), self._table
         by_name = {"max": table.max_F, "mean": table.mean_F, "norm": table.decoder_norm_F}
         density = float(table.density_F[feature])

@@ -8,16 +8,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
-from store.files.regular_file import stamp
 from store.index.reader import FeatureColumns, FeatureStore
-from store.notes.note_file import FeatureNotes, beside
+from store.notes.note_file import FeatureNotes
 from store.query.feature_order import Ids, column, matching
 from store.settings.feature_kinds import KINDS, Kind
 from store.settings.roles import Role
@@ -37,6 +36,7 @@ KEPT = 8
 if TYPE_CHECKING:
     from store.notes.explanations import Explanations
     from store.query.token_use import TokenUse
+    from store.rules.kind_file import KeptKinds
     from store.rules.kinds import Kinds
 
 _Answer = TypeVar("_Answer")
@@ -126,16 +126,16 @@ class FilterSource:
 
     def kinds(self) -> Kinds:
         """Return the kinds of all features; a `BadFilter` where they were not measured."""
-        path = beside(self.store.path, "kinds.h5")
-        found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
+        found = self._kept_kinds.present()
         if found is None:
             raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
         return found
 
-    def _kinds(self, path: Path) -> Kinds | None:
-        from store.rules.kind_file import index_digest, load_kinds
+    @cached_property
+    def _kept_kinds(self) -> KeptKinds:
+        from store.rules.kind_file import KeptKinds
 
-        return load_kinds(path, self.store.d_sae, index_digest(self.store.path)) if self.store.merged else None
+        return KeptKinds(self.store)
 
     def raised(self, token: TokenName) -> NDArray[np.float32]:
         """Return how much each feature raises a token among those listed for it, else 0: [F]."""

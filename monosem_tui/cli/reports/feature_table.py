@@ -14,6 +14,7 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Role, Span, line
+from monosem_tui.export.explanation_json import explained_json
 from monosem_tui.export.feature_json import figures_json
 from monosem_tui.model.feature_card import top_token
 from store.files.errors import MonosemError
@@ -23,6 +24,7 @@ from store.notes.note_file import FeatureNotes
 from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
+from store.rules.kind_file import KeptKinds
 
 MATCH = "match"
 TOKEN = 24
@@ -50,7 +52,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         explanations = Explanations.load(place.path)
         found = chosen(FilterSource(store, notes, explanations), expression, sort)
         if json:
-            output.emit_json(_json(store, notes, found, expression, top))
+            output.emit_json(_json(store, notes, explanations, found, expression, top))
             return
         narrate_unfinished(store)
         _lines(store, notes, explanations, found, top, width)
@@ -119,9 +121,14 @@ def _suggested(explanations: Explanations, feature: int) -> str:
 
 
 def _json(
-    store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, expression: str, top: int
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    explanations: Explanations,
+    found: FeatureQuery,
+    expression: str,
+    top: int,
 ) -> dict[str, Any]:
-    columns, ids = store.columns, found.ids[:top]
+    columns, ids, kinds = store.columns, found.ids[:top], KeptKinds(store).sound()
     tokens = [store.vocabulary.strings([t])[0] if t >= 0 else None for t in columns.top_token_F[ids].tolist()]
     features = []
     for i, token in zip(ids.tolist(), tokens, strict=True):
@@ -133,6 +140,7 @@ def _json(
                 "bookmark": note.bookmark,
                 "tags": note.tags,
                 "comment": note.comment,
+                **explained_json(i, kinds, explanations),
                 **figures_json(store, i),
                 "norm": float(columns.decoder_norm_F[i]),
                 "top_token": token,

@@ -15,8 +15,9 @@ from store.query.find import UnevenHalves
 from store.query.pattern_search import Inquiry, search_pattern
 from store.rules import rule_process, rule_run
 from store.rules.grammar import parse_rule
+from store.rules.kind_file import measured_kinds
 from store.rules.rule_author import RuleAuthor
-from store.rules.rule_run import measured_kinds, planned, work
+from store.rules.rule_run import planned, work
 from store.settings.explain import ExplainSettings
 from tests.sample_run import Sample, build_sample
 
