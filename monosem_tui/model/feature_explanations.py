@@ -47,6 +47,13 @@ def said_of(notes: Mapping[int, FeatureNotes], explanations: Explanations, featu
     return Span(suggested, Role.DIM) if suggested else None
 
 
+def features_saying(notes: Mapping[int, FeatureNotes], explanations: Explanations, text: str) -> list[int]:
+    """Return the features of which the label or an explanation contains a text, whatever the case, ascending."""
+    needle = text.casefold()
+    labelled = {feature for feature, note in notes.items() if needle in note.label.casefold()}
+    return sorted(labelled.union(explanations.saying(text)))
+
+
 def suggestion(explanations: Explanations, feature: int) -> str:
     """Return the text of the best explanation of a feature; empty where there is none."""
     found = explanations.of(feature)

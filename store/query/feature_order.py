@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureColumns
 from store.index.vocabulary import Vocabulary
 from store.notes.note_file import FeatureNotes
+from store.settings.feature_kinds import SHARES
 
-SortKey = Literal["id", "density", "max", "mean", "norm"]
+SortKey = Literal["id", "density", "max", "mean", "norm", "token", "ngram", "position", "context"]
+"""Columns of every list, and the shares of variance that decide a feature's kind, where kinds were measured."""
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
+COLUMN_KEYS = SORT_KEYS[: -len(SHARES)]
 
 Ids = NDArray[np.int64]
 COMMON, FEW = 0.02, 50

@@ -27,14 +27,14 @@ from store.query.filters import (
     Mark,
     Marked,
     Not,
-    OfKind,
     Promotes,
     RuleName,
     Says,
     Sign,
     TokenName,
 )
-from store.settings.feature_kinds import KINDS, Kind
+from store.query.kind_filters import KindShare, OfKind
+from store.settings.feature_kinds import KINDS, SHARES, Kind
 from store.settings.roles import ROLES, Role
 
 _SIGN = r"(>=|<=|>|<|=)"
@@ -110,8 +110,11 @@ class _Reader:
             name = found[1].casefold()
             if name == "outliers":
                 return FiresOnOutliers(cast(Sign, found[2]), self._number(found, 3))
+            if name in SHARES:
+                return KindShare(name, cast(Sign, found[2]), self._number(found, 3))
             if name not in COLUMNS:
-                raise self._error(f"there is no column {found[1]}: {', '.join((*COLUMNS, 'outliers'))}", start)
+                listed = ", ".join((*COLUMNS, *SHARES, "outliers"))
+                raise self._error(f"there is no column {found[1]}: {listed}", start)
             return Compare(cast(Column, name), cast(Sign, found[2]), self._number(found, 3))
         if found := self._take(_KEYED):
             return self._keyed(found[1], start)

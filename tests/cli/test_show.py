@@ -14,10 +14,10 @@ import pytest
 from rich.cells import cell_len
 
 from monosem_tui.cli.main import run
-from monosem_tui.cli.reports.summary import telling
 from store.index.reader import FeatureColumns
 from store.index.vocabulary import Vocabulary
 from store.notes.note_file import Notes
+from store.query.showcase import telling
 from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests import sample_run

@@ -21,7 +21,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
-from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
+from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
 from store.rules.kind_file import KeptKinds
@@ -73,11 +73,10 @@ def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQu
         raise MonosemError(f"there is no sort key {key}", f"Keys are {', '.join((*SORT_KEYS, MATCH))}.")
     ids = wanted.keep(source, np.arange(source.store.d_sae, dtype=np.int64))
     if key != MATCH:
-        return FeatureQuery(
-            sort_features(source.columns, ids, cast(SortKey, key), descending=(key != "id") ^ turned), strength_F
-        )
+        descending = (key != "id") ^ turned
+        return FeatureQuery(source.sort(ids, cast(SortKey, key), descending=descending), strength_F)
     if strength_F is None:
-        raise MonosemError("this filter measures nothing to sort by", "token:, promotes: and like: do.")
+        raise MonosemError("this filter measures nothing to sort by", "token:, promotes:, kind: and like: do.")
     return FeatureQuery(sort_by(strength_F, source.columns, ids, descending=not turned), strength_F)
 
 
