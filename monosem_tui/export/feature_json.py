@@ -28,7 +28,6 @@ def feature_json(
     return {
         "feature": feature,
         "label": notes.get(feature, FeatureNotes()).label,
-        **explained_json(feature, KeptKinds(store).sound(), Explanations.load(store.path)),
         **figures_json(store, feature),
         "histogram": histogram_json(activation_histogram(store, feature)),
         "logits": {
@@ -50,6 +49,7 @@ def feature_json(
         ],
         "drift": _drift(store, feature),
         "twin": store.twin(feature),
+        **explained_json(feature, KeptKinds(store).sound(), Explanations.load(store.path)),
     }
 
 

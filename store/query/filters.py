@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.reader import FeatureColumns, FeatureStore
 from store.notes.note_file import FeatureNotes
-from store.query.feature_order import Ids, SortKey, column, matching, sort_by, sort_features
-from store.settings.feature_kinds import SHARES
+from store.query.feature_order import COLUMN_KEYS, Ids, SortKey, column, matching, sort_by, sort_features
+from store.settings.feature_kinds import ShareName
 from store.settings.roles import Role
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
@@ -137,10 +137,9 @@ class FilterSource:
         Raises:
             BadFilter: the shares were not measured.
         """
-        share = next((name for name in SHARES if name == key), None)
-        if share is None:
+        if key in COLUMN_KEYS:
             return sort_features(self.columns, ids, key, descending=descending)
-        return sort_by(self.kinds().share(share), self.columns, ids, descending=descending)
+        return sort_by(self.kinds().share(cast(ShareName, key)), self.columns, ids, descending=descending)
 
     @cached_property
     def _kept_kinds(self) -> KeptKinds:

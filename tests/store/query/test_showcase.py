@@ -77,5 +77,4 @@ def test_the_same_words_are_shown_once_and_the_rest_spread(
 ) -> None:
     found = telling(columns, 10, kinds, said(tmp_path, dict.fromkeys(range(100), 0.9), text="one and the same"))
     assert len(set(found.tolist())) == 10
-    assert {0, 199} <= set(found.tolist()) | {1}
-    assert telling(columns, 10, kinds, said(tmp_path / "none", {})).tolist() == telling(columns, 10).tolist()
+    assert telling(columns, 10, kinds, Explanations(tmp_path / "none.jsonl")).tolist() == telling(columns, 10).tolist()
