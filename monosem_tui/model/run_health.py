@@ -12,6 +12,7 @@ from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
 from store.index.reader import FeatureStore
+from store.notes.note_file import beside
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
 from store.run.events import EndEvent, EventTail, TrainEvent
