@@ -72,7 +72,7 @@ class Catalogue:
 
     @property
     def sort_keys(self) -> Sequence[SortKey]:
-        """What the list can be sorted by."""
+        """The columns and shares that can sort the list."""
         return COLUMN_KEYS if self._run.kinds is None else SORT_KEYS
 
     def order(self, ordering: Ordering) -> None:

@@ -33,7 +33,6 @@ from store.query.filters import (
     Sign,
     TokenName,
 )
-from store.query.kind_filters import KindShare, OfKind
 from store.settings.feature_kinds import KINDS, SHARES, Kind
 from store.settings.roles import ROLES, Role
 
@@ -111,6 +110,8 @@ class _Reader:
             if name == "outliers":
                 return FiresOnOutliers(cast(Sign, found[2]), self._number(found, 3))
             if name in SHARES:
+                from store.query.kind_filters import KindShare
+
                 return KindShare(name, cast(Sign, found[2]), self._number(found, 3))
             if name not in COLUMNS:
                 listed = ", ".join((*COLUMNS, *SHARES, "outliers"))
@@ -134,6 +135,8 @@ class _Reader:
         if key == "rule":
             return self._rule()
         if key == "kind":
+            from store.query.kind_filters import OfKind
+
             return OfKind(cast(Kind, self._one_of(KINDS, key)))
         token = self._token(key)
         if key == "promotes":

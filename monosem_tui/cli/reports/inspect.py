@@ -23,7 +23,7 @@ WIDEST, SAID = 16, 32
 
 
 class _Said(NamedTuple):
-    """What is said of features."""
+    """Labels and explanations of features."""
 
     notes: dict[int, FeatureNotes]
     explanations: Explanations

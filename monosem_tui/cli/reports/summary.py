@@ -36,7 +36,7 @@ DIGEST, NAME, TOKEN = 12, 24, 8
 
 
 class _Said(NamedTuple):
-    """What is known of features beside their index."""
+    """Notes, explanations and kinds of features."""
 
     notes: dict[int, FeatureNotes]
     explanations: Explanations
