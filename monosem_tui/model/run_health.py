@@ -92,11 +92,9 @@ def densities(store: FeatureStore) -> Densities:
 
 def _kinds(store: FeatureStore) -> list[Group]:
     """Return a group for each kind, where kinds were measured."""
-    if not beside(store.path, "kinds.h5").is_file():
-        return []
-    from store.rules.kind_file import kinds_of
+    from store.rules.kind_file import KeptKinds
 
-    kinds = kinds_of(store)
+    kinds = KeptKinds(store).present()
     if kinds is None:
         return []
     groups = [Group(kind, np.flatnonzero(kinds.kind_F == number), "kind") for number, kind in enumerate(KINDS)]
