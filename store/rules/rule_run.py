@@ -1,4 +1,4 @@
-"""`explain --by rules` on a run: kinds of all features, then explanations, kept as they are found."""
+"""`explain --by rules` on a run: explanations, kept as they are found."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, explanations_path
-from store.rules.halves import document_halves
-from store.rules.kind_file import index_digest, kinds_path, load_kinds, save_kinds
-from store.rules.kinds import Kinds, feature_kinds
+from store.rules.kind_file import need_merged
 from store.rules.rule_author import AUTHOR, rules_key
 from store.rules.rule_process import explanations
 from store.settings.explain import ExplainSettings
@@ -50,32 +47,6 @@ def planned(path: Path, features: Sequence[int], settings: ExplainSettings) -> R
     known = {} if settings.again else Explanations.load(path).by(AUTHOR)
     waiting = tuple(one for one in dict.fromkeys(features) if one not in known or known[one].key != key)
     return RulePlan(path, tuple(dict.fromkeys(features)), waiting, settings)
-
-
-def need_merged(store: FeatureStore) -> None:
-    """Refuse an index that is still being written: explanations belong to one that does not change.
-
-    Raises:
-        MonosemError: it is one.
-    """
-    if not store.merged:
-        raise MonosemError(f"{store.path} is not a whole index yet", "Finish it first: monosem merge RUN.")
-
-
-def measured_kinds(path: Path, seed: int = 0) -> Kinds:
-    """Return the kinds of all features of a merged index: those kept beside it, else measured and kept.
-
-    Raises:
-        MonosemError: the index is not merged, cannot be halved, or kinds.h5 cannot be read or written.
-    """
-    with FeatureStore.open(path) as store:
-        need_merged(store)
-        digest, place = index_digest(store.path), kinds_path(path)
-        known = load_kinds(place, store.d_sae, digest)
-        if known is None:
-            known = feature_kinds(store, document_halves(store, seed))
-            save_kinds(place, known, digest)
-        return known
 
 
 def work(plan: RulePlan) -> Iterator[Explanation]:

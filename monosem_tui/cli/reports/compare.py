@@ -13,7 +13,7 @@ from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
 from monosem_tui.cli.reports.feature import read_notes
 from monosem_tui.cli.sources import FoundSource, MissingBaseline, missing_baselines
-from monosem_tui.draw.numbers import count, duration, share
+from monosem_tui.draw.numbers import count, duration, fixed, share
 from monosem_tui.model.feature_card import feature_name
 from store.comparison.figures import LEVELS, NO_PARTNER, Shares, Side, SideSummary
 from store.index.reader import FeatureStore
@@ -101,7 +101,7 @@ def _figures(found: Compared) -> None:
     output.emit_table(columns, rows)
     if told.pw_mcc is not None:
         bound = "" if told.pw_mcc_exact else " at least (50 candidates a feature)"
-        output.emit_text(f"decoders matched one to one: mean |cosine| {told.pw_mcc:.3f}{bound}")
+        output.emit_text(f"decoders matched one to one: mean |cosine| {fixed(told.pw_mcc)}{bound}")
 
 
 def _by_chance(side: SideSummary) -> str:
@@ -110,7 +110,7 @@ def _by_chance(side: SideSummary) -> str:
 
 
 def _median_and_share(shares: Shares) -> str:
-    return f"{shares.median_r:.3f}, {share(shares.share_r[0])}"
+    return f"{fixed(shares.median_r)}, {share(shares.share_r[0])}"
 
 
 def _baseline_row(name: str, title: str, sides: Sequence[SideSummary]) -> list[str]:
@@ -123,11 +123,11 @@ def _of_baseline(side: SideSummary, name: str) -> Shares | None:
 
 
 def _with_interval(value: float, interval: Sequence[float]) -> str:
-    return f"{value:.3f} ({interval[0]:.3f} – {interval[1]:.3f})"
+    return f"{fixed(value)} ({fixed(interval[0])} – {fixed(interval[1])})"
 
 
 def _percent(value: float, interval: Sequence[float]) -> str:
-    return f"{100 * value:.1f} % ({100 * interval[0]:.1f} – {100 * interval[1]:.1f})"
+    return f"{fixed(100 * value, 1)} % ({fixed(100 * interval[0], 1)} – {fixed(100 * interval[1], 1)})"
 
 
 def _features(found: Compared, first: FoundSource, second: FoundSource, top: int) -> None:
@@ -146,7 +146,7 @@ def _features(found: Compared, first: FoundSource, second: FoundSource, top: int
                     "" if first.neurons else feature_name(a, notes[0], feature),
                     f"{signs[1]}{partner}",
                     "" if second.neurons else feature_name(b, notes[1], partner),
-                    f"{side.r_F[feature]:.3f}",
+                    fixed(float(side.r_F[feature])),
                     _cosine(side.cosine_F[feature]),
                     _cosine(side.encoder_cosine_F[feature]),
                     count(int(side.joint_F[feature])),
@@ -176,7 +176,7 @@ def _signs(falls: bool, second: FoundSource) -> tuple[str, str]:
 
 
 def _cosine(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
+    return "–" if np.isnan(value) else fixed(value, 2)
 
 
 def _best(side: Side) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from monosem_tui.cli import output
+from monosem_tui.cli.reports.detector_names import DetectorNames, names_of, neuron_detectors
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.cli.sources import FoundSource
 from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
-from monosem_tui.model.feature_card import feature_name
-from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
-from store.notes.note_file import FeatureNotes
-from store.query.detectors import Choice, NeuronDetectors, neuron_of
+from store.notes.explanations import Explanations
+from store.query.detectors import NeuronDetectors
 from store.query.find import FeatureScore, FindOptions, Found, Question, SetScore, UnevenHalves, find
 from store.query.labels import apply_labels, label_questions, read_labels
 from store.query.pattern_search import Inquiry, search_pattern
 from store.query.scores import Interval, Tally
 
-NAME, LABEL = 12, 14
-"""Cells for a feature's name, and for a label, at most."""
+LABEL = 14
+"""Cells for a label of the file at most."""
 _SCORES = (
     output.Column("id", ">"),
     output.Column("fires on", shrinks=True),
@@ -47,52 +45,6 @@ _LABELS = (
 )
 
 
-@dataclass(frozen=True)
-class _Names:
-    """What detectors are called: features by number and label, neurons by number and direction."""
-
-    store: FeatureStore
-    notes: dict[int, FeatureNotes]
-    neurons: NeuronDetectors | None = None
-
-    @property
-    def what(self) -> str:
-        """How many of them there are: `1 024 features`."""
-        if self.neurons is None:
-            return f"{count(self.store.d_sae)} features"
-        return f"{count(self.neurons.acts.n_neurons)} neurons, each in both directions,"
-
-    def of(self, detector: int) -> tuple[str, str]:
-        """Return number and name of a detector."""
-        if self.neurons is None:
-            return str(detector), cut(feature_name(self.store, self.notes, detector), NAME)
-        neuron, is_low = neuron_of(detector, self.neurons.acts.n_neurons)
-        return f"{'−' if is_low else ''}{neuron}", "at most" if is_low else "at least"
-
-    def threshold(self, choice: Choice) -> float:
-        """Return the activation from which on a detector fires; for a neuron's low values, down from which."""
-        if self.neurons is None or not neuron_of(choice.feature, self.neurons.acts.n_neurons)[1]:
-            return choice.threshold
-        return -choice.threshold
-
-    def json(self, detector: int) -> dict[str, Any]:
-        """Return number and label of a feature, or number and sign of a neuron."""
-        if self.neurons is None:
-            return {"feature": detector, "label": self.notes.get(detector, FeatureNotes()).label}
-        neuron, is_low = neuron_of(detector, self.neurons.acts.n_neurons)
-        return {"feature": neuron, "label": None, "sign": -1 if is_low else 1}
-
-
-@contextmanager
-def neuron_detectors(source: FoundSource, store: FeatureStore) -> Iterator[NeuronDetectors | None]:
-    """Yield the neurons that are meant as detectors on an index's tokens; None where its features are meant."""
-    if source.neurons is None:
-        yield None
-        return
-    with NeuronActs.open(source.neurons) as acts:
-        yield NeuronDetectors(acts, store.layout.counted_tokens())
-
-
 def report_pattern(source: FoundSource, inquiry: Inquiry, *, json: bool) -> None:
     """Print the features or neurons that track a regular expression.
 
@@ -100,7 +52,7 @@ def report_pattern(source: FoundSource, inquiry: Inquiry, *, json: bool) -> None
         MonosemError: it is not one, nothing matches, or there is no index.
     """
     with FeatureStore.open(source.place.path) as store, neuron_detectors(source, store) as neurons:
-        names = _Names(store, read_notes(source.place), neurons)
+        names = names_of(source, store, neurons)
         found = _answer(store, inquiry, neurons)
         if json:
             asked = {
@@ -140,7 +92,7 @@ def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bo
     """
     said = read_labels(file)
     with FeatureStore.open(place.path) as store:
-        names = _Names(store, read_notes(place))
+        names = DetectorNames(store, read_notes(place), Explanations.load(place.path))
         labels = apply_labels(store, said)
         questions = label_questions(store, labels, ordinary=ordinary)
         answers = dict(_answers(store, questions, options))
@@ -219,7 +171,7 @@ def _coverage(found: int, missing: int, contradictions: int) -> str:
     return said + (f"; {count(contradictions)} with several labels left out" if contradictions else "")
 
 
-def _row(names: _Names, score: FeatureScore) -> list[str]:
+def _row(names: DetectorNames, score: FeatureScore) -> list[str]:
     number, name = names.of(score.choice.feature)
     auroc = known(score.auroc, ".3f", "–")
     return [number, name, activation(names.threshold(score.choice)), *_figures(score.tally), auroc]
@@ -241,7 +193,7 @@ def _label_row(label: str, found: Found) -> list[str]:
     ]
 
 
-def _emit_set(union: SetScore | None, names: _Names) -> None:
+def _emit_set(union: SetScore | None, names: DetectorNames) -> None:
     if union is None or len(union.choices) < 2:
         return
     precision, recall, f1 = _figures(union.tally)
@@ -282,7 +234,7 @@ def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> 
     }
 
 
-def _found_json(found: Found, names: _Names) -> dict[str, Any]:
+def _found_json(found: Found, names: DetectorNames) -> dict[str, Any]:
     """Return the keys that programs rely on: add, never rename."""
     return {
         "matched_tokens": found.matched,
@@ -293,7 +245,7 @@ def _found_json(found: Found, names: _Names) -> dict[str, Any]:
     }
 
 
-def _score_json(score: FeatureScore, names: _Names) -> dict[str, Any]:
+def _score_json(score: FeatureScore, names: DetectorNames) -> dict[str, Any]:
     return {
         **names.json(score.choice.feature),
         **_tally_json(score.tally),
@@ -303,7 +255,7 @@ def _score_json(score: FeatureScore, names: _Names) -> dict[str, Any]:
     }
 
 
-def _set_json(union: SetScore, names: _Names) -> dict[str, Any]:
+def _set_json(union: SetScore, names: DetectorNames) -> dict[str, Any]:
     return {
         "features": [names.json(choice.feature)["feature"] for choice in union.choices],
         "thresholds": [names.threshold(choice) for choice in union.choices],
