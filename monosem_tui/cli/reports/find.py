@@ -13,7 +13,7 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.model.feature_card import top_token
-from monosem_tui.model.feature_explanations import said_of
+from monosem_tui.model.feature_explanations import best_explanation, said_of
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
@@ -250,7 +250,7 @@ def _found_json(found: Found, notes: dict[int, FeatureNotes], explanations: Expl
 
 
 def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes], explanations: Explanations) -> dict[str, Any]:
-    said = explanations.of(score.choice.feature)
+    said = best_explanation(explanations, score.choice.feature)
     return {
         "feature": score.choice.feature,
         **_tally_json(score.tally),
@@ -258,7 +258,7 @@ def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes], explanation
         "threshold": score.choice.threshold,
         "n_active": score.n_active,
         "label": notes.get(score.choice.feature, FeatureNotes()).label,
-        "explanation": said[0].text if said else None,
+        "explanation": said.text if said else None,
     }
 
 
