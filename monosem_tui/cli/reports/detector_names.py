@@ -12,7 +12,7 @@ from monosem_tui.cli.sources import FoundSource
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.model.feature_card import top_token
-from monosem_tui.model.feature_explanations import said_of
+from monosem_tui.model.feature_explanations import best_explanation, said_of
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
@@ -56,9 +56,9 @@ class DetectorNames:
     def json(self, detector: int) -> dict[str, Any]:
         """Return number, label and explanation of a feature, or number and sign of a neuron."""
         if self.neurons is None:
-            said = self.explanations.of(detector)
+            said = best_explanation(self.explanations, detector)
             label = self.notes.get(detector, FeatureNotes()).label
-            return {"feature": detector, "label": label, "explanation": said[0].text if said else None}
+            return {"feature": detector, "label": label, "explanation": said.text if said else None}
         neuron, is_low = neuron_of(detector, self.neurons.acts.n_neurons)
         return {"feature": neuron, "label": None, "explanation": None, "sign": -1 if is_low else 1}
 
