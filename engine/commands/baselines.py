@@ -36,10 +36,10 @@ WEIGHTS_SEED = 0
 
 @dataclass(frozen=True)
 class Cost:
-    """What a baseline takes, known without trying."""
+    """The price of a baseline, known without trying."""
 
     seconds: float | None
-    """Of its training, as the run's own took; of a pass, at most. None where that is not known."""
+    """Seconds of its training, as the run's own took; of a pass, at most. None where that is not known."""
     n_bytes: int
     """On disk."""
 

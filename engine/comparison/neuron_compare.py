@@ -56,7 +56,7 @@ class _Measured:
 
     r_WF: Figures
     r_FR: Figures
-    """Of resampled documents, without a shift."""
+    """The same on resampled documents, without a shift."""
     joint_F: NDArray[np.int64]
     jaccard_F: Figures
     coverage_F: Figures

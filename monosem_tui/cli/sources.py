@@ -20,7 +20,7 @@ from store.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class FoundSource:
-    """What has features: an index, or the neurons beside one."""
+    """A source of features: an index, or the neurons beside one."""
 
     place: Place
     """The index: a baseline's own, or, of neurons, that of the run whose tokens they were read on."""

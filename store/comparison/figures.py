@@ -62,7 +62,7 @@ class SideSummary:
     energy: float
     """Share of Σ f² ‖W_dec‖² in features with r of SHARED or more."""
     baselines: tuple[BesideBaseline, ...] = ()
-    """Of the baselines that were made."""
+    """One for each baseline that was made."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What `find` ranks: the features of an index, or neurons, each as a detector that fires from a threshold on.
+"""The detectors that `find` ranks, which fire from a threshold on: the features of an index, or neurons.
 
 Shapes: N tokens, M detectors, D neurons, V values of a float16.
 """

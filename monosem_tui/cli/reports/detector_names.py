@@ -1,4 +1,4 @@
-"""What the detectors are called that `find` ranks: features by number and label, neurons by number and direction."""
+"""Names of the detectors that `find` ranks: features by number and label, neurons by number and direction."""
 
 from __future__ import annotations
 
