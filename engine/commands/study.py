@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from engine.commands.compare import compare_runs
+from engine.commands.baselines import make_baseline
+from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.dry_run import Forecast, forecast_lm, forecast_training
 from engine.commands.train import Job, train_all
 from engine.commands.train_lm import train_lm
@@ -26,9 +27,12 @@ from store.files.errors import MonosemError, disk_errors
 from store.files.regular_file import read_whole
 from store.files.sealed_hdf5 import read_seal
 from store.files.typed_json import JsonError, decode, parse
+from store.query.concept_lists import read_concepts
 from store.query.labels import read_labels
-from store.rules.rule_run import measured_kinds, work
+from store.rules.kind_file import measured_kinds
 from store.rules.rule_run import planned as planned_rules
+from store.rules.rule_run import work
+from store.run.feature_source import BASELINES, Baseline, baseline_folder
 from store.run.folder import RunFolder
 from store.settings.study import Study, StudyModel
 from store.study.figures import StudyFigures
@@ -107,13 +111,14 @@ def run_study(study: Study, out: Path, progress: Progress) -> StudyFigures:
         for folder in (out, out / "runs", *([out / "models"] if any(model.lm for model in study.models) else [])):
             folder.mkdir(exist_ok=True)
     runs = [run for model in study.models for run in _trained(model, out, progress)]
-    chosen = {run.name: _explained(run, study, progress) for run in runs}
+    shown = [*runs, *_baselines(runs, study, progress)]
+    chosen = {run.name: _explained(run, study, progress) for run in shown}
     pairs = _compared(runs, study, out, progress)
     settings = study.settings
-    with progress.task("gathering figures", len(runs), "runs") as bar:
+    with progress.task("gathering figures", len(shown), "runs") as bar:
         found = []
-        for run in runs:
-            found.append(run_figures(run, chosen[run.name], settings.labels, settings.seed))
+        for run in shown:
+            found.append(run_figures(run, chosen[run.name], settings))
             bar.advance(1)
     found = with_universal(found, pairs)
     return StudyFigures(settings.title, tuple(found), tuple(map(pair_figures, pairs)))
@@ -123,7 +128,7 @@ def check(study: Study) -> None:
     """Refuse a study before its work.
 
     Raises:
-        MonosemError: it has no model, two of one name, an author that is not `rules`, or labels that cannot be read.
+        MonosemError: it has no model, two of one name, an author that is not `rules`, or lists that cannot be read.
     """
     names = [model.name for model in study.models]
     if not names:
@@ -133,8 +138,11 @@ def check(study: Study) -> None:
         raise MonosemError(f"two models of the study are named {twice!r}", "Give each a name of its own.")
     if study.explain.by != "rules":
         raise MonosemError(f"a study explains by rules, not by {study.explain.by!r}", "Leave by out of [explain].")
+    _wanted_baselines(study)
     if study.settings.labels:
         read_labels(study.settings.labels)
+    for name in study.settings.concepts:
+        read_concepts(name)
 
 
 def jobs_of(model: StudyModel, out: Path) -> list[Job]:
@@ -152,7 +160,33 @@ def _trained(model: StudyModel, out: Path, progress: Progress) -> list[StudiedRu
         train_lm(RunFolder(out / "models" / model.name), model.lm, progress, resume=True)
     jobs = jobs_of(model, out)
     train_all(jobs, progress, resume=True)
-    return [StudiedRun(job.run.path, Place.of(model.name, job.settings)) for job in jobs]
+    return [StudiedRun(job.run.path, job.run.name, Place.of(model.name, job.settings)) for job in jobs]
+
+
+def _baselines(runs: Sequence[StudiedRun], study: Study, progress: Progress) -> list[StudiedRun]:
+    """Make the baselines of all runs, and return those with random weights, whose figures stand beside the runs'."""
+    found = []
+    for run in runs:
+        folder = RunFolder(run.path)
+        for baseline in _wanted_baselines(study):
+            progress.say(f"{run.name}:{baseline}")
+            make_baseline(folder, baseline, progress)
+            if baseline == "random":
+                place = replace(run.place, model=f"{run.place.model}:random")
+                found.append(StudiedRun(baseline_folder(folder, baseline), f"{run.name}:random", place))
+    return found
+
+
+def _wanted_baselines(study: Study) -> list[Baseline]:
+    """Return the baselines of a study.
+
+    Raises:
+        MonosemError: there is no such baseline.
+    """
+    unknown = next((one for one in study.settings.baselines if one not in BASELINES), None)
+    if unknown is not None:
+        raise MonosemError(f"no baseline is named {unknown!r}", f"There are {', '.join(BASELINES)}.")
+    return [one for one in BASELINES if one in study.settings.baselines]
 
 
 def _explained(run: StudiedRun, study: Study, progress: Progress) -> tuple[int, ...]:
@@ -179,8 +213,8 @@ def _compared(runs: Sequence[StudiedRun], study: Study, out: Path, progress: Pro
             if keys.get(name) == key and place.is_file():
                 comparison = load_comparison(place)
             else:
-                names = [first.name, second.name]
-                (one,) = compare_runs([first.path, second.path], names, study.compare, progress)
+                sides = [ComparedSource(run.path, run.name, run=RunFolder(run.path)) for run in (first, second)]
+                (one,) = compare_runs(sides, study.compare, progress)
                 comparison = one.comparison
                 keys[name] = key
                 write_json(kept, keys)
@@ -192,7 +226,7 @@ def _compared(runs: Sequence[StudiedRun], study: Study, out: Path, progress: Pro
 def _key(first: StudiedRun, second: StudiedRun, study: Study) -> str:
     """Return a digest of all that a comparison depends on."""
     seals = [read_seal(RunFolder(run.path).features).sha256 for run in (first, second)]
-    return hashlib.sha256(json.dumps([*seals, asdict(study.compare)]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*seals, asdict(study.compare), _wanted_baselines(study)]).encode()).hexdigest()
 
 
 def _known_keys(path: Path) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """FILE.toml of `monosem study`: each table is read by the parser of the command whose flags it has.
 
-title = "Two models"            # of the study; also labels, explained, seed
+title = "Two models"            # of the study; also labels, concepts, baselines, explained, seed
 [train]                         # flags of monosem train for all models; lists are trained on one pass
 data = "stories.jsonl"
 tokens = "300k"
@@ -42,7 +42,7 @@ from store.settings.train import TrainGrid
 
 _NAME = re.compile(r"\w[\w.-]{0,60}")
 _TABLES = ("train", "compare", "explain", "models")
-_PATHS = ("data", "model", "activations", "labels")
+_PATHS = ("data", "model", "activations", "labels", "concepts")
 """Keys that may name files, which the report's own copy names from the root."""
 T = TypeVar("T")
 
@@ -63,7 +63,8 @@ def read_study(path: Path, context: typer.Context) -> tuple[Study, str]:
         if not isinstance(table, dict):
             raise MonosemError(f"{path}: {name} is {shown(table)}, not a table", f"Write [{name}] and its flags below.")
     reader = _Reader(str(path), context)
-    settings = reader.settings(StudySettings, "title labels explained seed", content, "a study")
+    settings = reader.settings(StudySettings, "title labels concepts baselines explained seed", content, "a study")
+    settings = settings.changed(concepts=tuple(settings.concepts), baselines=tuple(settings.baselines))
     if not settings.title:
         settings = settings.changed(title=path.stem)
     study = Study(

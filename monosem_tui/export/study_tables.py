@@ -9,7 +9,7 @@ from monosem_tui.draw.numbers import compact, known, share
 from monosem_tui.draw.safe_text import printable
 from store.comparison.figures import LEVELS
 from store.settings.feature_kinds import KINDS
-from store.study.figures import StudyFigures, StudyPair, StudyRun
+from store.study.figures import CompletenessFigures, StudyFigures, StudyPair, StudyRun
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Table:
 
 def study_tables(figures: StudyFigures) -> list[Table]:
     """Return the tables that a study has figures for."""
-    found = [_quality(figures.runs), _kinds(figures.runs), _probes(figures.runs), _universal(figures.runs)]
-    return [table for table in [*found, _pairs(figures.pairs)] if table.rows]
+    runs, pairs = figures.runs, figures.pairs
+    found = [_quality(runs), _kinds(runs), _completeness(runs), _probes(runs), _universal(runs), _pairs(pairs)]
+    return [table for table in [*found, _baselines(pairs)] if table.rows]
 
 
 def _quality(runs: Sequence[StudyRun]) -> Table:
@@ -79,6 +80,29 @@ def _kinds(runs: Sequence[StudyRun]) -> Table:
     )
     columns = ("run", "judged", *KINDS, "explained", "F1 ≥ 0.5", "F1 ≥ 0.8")
     return Table("Kinds of features, and rules that explain them", note, columns, tuple(rows))
+
+
+def _completeness(runs: Sequence[StudyRun]) -> Table:
+    rows = [
+        (
+            printable(run.name),
+            printable(one.name),
+            str(one.judged),
+            _part(one.found, one),
+            _part(one.found_by_several, one),
+        )
+        for run in runs
+        for one in run.completeness
+    ]
+    note = (
+        "Concepts that occur often enough to be judged, and the shares that one feature, and a set of up to five, "
+        "detects with F1 ≥ 0.5 on documents that it was not chosen on."
+    )
+    return Table("Completeness", note, ("run", "list", "judged", "one feature", "up to five"), tuple(rows))
+
+
+def _part(number: int, figures: CompletenessFigures) -> str:
+    return share(number / figures.judged) if figures.judged else "–"
 
 
 def _probes(runs: Sequence[StudyRun]) -> Table:
@@ -135,3 +159,24 @@ def _pairs(pairs: Sequence[StudyPair]) -> Table:
     )
     columns = ("pair", "judged", "median r", *levels, "mutual", "PW-MCC", "energy", "by chance")
     return Table("Pairs of runs", note, columns, tuple(rows))
+
+
+def _baselines(pairs: Sequence[StudyPair]) -> Table:
+    rows = []
+    for pair in pairs:
+        names = (pair.first, pair.second)
+        for own, side in enumerate(pair.summary.sides):
+            for one in side.baselines:
+                what = _BASELINES[one.name].format(own=printable(names[own]), other=printable(names[1 - own]))
+                rows.append((what, f"{one.found.median_r:.3f}", *(share(part) for part in one.found.share_r)))
+    rows = list(dict.fromkeys(rows))
+    note = "The same figures with a baseline in place of one of the runs, or of both."
+    return Table("Baselines", note, ("pair", "median r", *(f"r > {level:g}" for level in LEVELS)), tuple(rows))
+
+
+_BASELINES = {
+    "random": "{own} in {other}:random",
+    "seed": "{own} in {own}:seed",
+    "features_neurons": "{own} in {other}:neurons",
+    "neurons": "{own}:neurons in {other}:neurons",
+}

@@ -17,6 +17,8 @@ class StudySettings(Settings):
 
     title: str = setting("", "Heading of the report", "TEXT", unset="name of the file")
     labels: str = setting("", "Labelled text for sparse probes, as `find --labels` takes it", "FILE")
+    concepts: tuple[str, ...] = setting((), "Lists of concepts, as `find --concepts` takes them", "LIST")
+    baselines: tuple[str, ...] = setting((), "Baselines made of each run: neurons, random, seed", "NAME")
     explained: int | None = setting(
         None, "Features explained per run, drawn at random", "N", unset="all that fire", least=1
     )

@@ -19,6 +19,20 @@ class ProbeFigures:
 
 
 @dataclass(frozen=True)
+class CompletenessFigures:
+    """How completely a run covers a list of concepts (store.query.completeness)."""
+
+    name: str
+    """Name of the list."""
+    judged: int
+    """Concepts that occur often enough."""
+    found: int
+    """Concepts that one feature detects with a held-out F1 of at least 0.5."""
+    found_by_several: int
+    """Concepts that a set of up to five features detects so."""
+
+
+@dataclass(frozen=True)
 class RuleFigures:
     """How many features a short rule explains, on documents that the rule was not chosen on."""
 
@@ -73,6 +87,7 @@ class StudyRun:
     """Features of each kind; those too rare to judge are left out."""
     rules: RuleFigures | None
     probes: ProbeFigures | None
+    completeness: tuple[CompletenessFigures, ...]
     universal: tuple[Universal, ...]
 
 

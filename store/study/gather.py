@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from store.comparison.figures import NO_PARTNER, SHARED, Comparison, Side
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.notes.explanations import Explanations
+from store.notes.explanations import RULES, Explanations
+from store.query.completeness import Completeness, completeness
+from store.query.completeness_file import kept_completeness, save_completeness
+from store.query.concept_lists import NAMES, read_concepts
 from store.query.histogram import density_histogram
 from store.query.labels import apply_labels, read_labels
 from store.query.probes import SIZES, sparse_probes
 from store.rules.kind_file import index_digest, kinds_path, load_kinds
-from store.rules.rule_author import AUTHOR
 from store.run.folder import RunFolder
 from store.run.spec import SaeSpec
 from store.settings.feature_kinds import KINDS
+from store.settings.study import StudySettings
 from store.settings.train import TrainSettings
-from store.study.figures import ProbeFigures, RuleFigures, StudyPair, StudyRun, Universal
+from store.study.figures import CompletenessFigures, ProbeFigures, RuleFigures, StudyPair, StudyRun, Universal
 
 HALF, HIGH = 0.5, 0.8
 """Values of F1 from which a rule counts as explaining a feature half way, and well."""
@@ -30,7 +33,7 @@ HALF, HIGH = 0.5, 0.8
 
 @dataclass(frozen=True)
 class Place:
-    """What tells the runs of a study apart: two are compared where they differ in one of these."""
+    """The place of a run in a study: two runs are compared where they differ in one thing."""
 
     model: str
     """Name of the model in the study."""
@@ -69,12 +72,8 @@ class StudiedRun:
     """A run of a study."""
 
     path: Path
+    name: str
     place: Place
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        return self.path.name
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,16 @@ class ComparedRuns:
     comparison: Comparison
 
 
-def run_figures(run: StudiedRun, explained: Sequence[int], labels: str, seed: int) -> StudyRun:
+def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettings) -> StudyRun:
     """Return the figures of one run, those that need other runs left out.
 
     Args:
         run: it is indexed.
         explained: features whose explanations count.
-        labels: a label file; "" for no probes.
-        seed: of the halves of documents for probes.
+        settings: of the study.
 
     Raises:
-        MonosemError: the index or the labels cannot be read.
+        MonosemError: the index, the labels or a list of concepts cannot be read.
     """
     record = RunFolder(run.path).record()
     found, spec = record.results, record.spec
@@ -123,7 +121,8 @@ def run_figures(run: StudiedRun, explained: Sequence[int], labels: str, seed: in
             density_counts=tuple(histogram.counts.tolist()),
             kinds=_kinds(run.path, store),
             rules=_rules(run.path, explained),
-            probes=_probes(store, labels, seed) if labels else None,
+            probes=_probes(store, settings.labels, settings.seed) if settings.labels else None,
+            completeness=tuple(_completeness(store, name) for name in settings.concepts),
             universal=(),
         )
 
@@ -140,7 +139,7 @@ def _kinds(path: Path, store: FeatureStore) -> dict[str, int]:
 
 
 def _rules(path: Path, explained: Sequence[int]) -> RuleFigures | None:
-    known = Explanations.load(path).by(AUTHOR)
+    known = Explanations.load(path).by(RULES)
     f1 = [known[one].scores.f1 for one in explained if one in known]
     if not f1:
         return None
@@ -151,6 +150,16 @@ def _rules(path: Path, explained: Sequence[int]) -> RuleFigures | None:
 def _probes(store: FeatureStore, labels: str, seed: int) -> ProbeFigures:
     found = sparse_probes(store, apply_labels(store, read_labels(labels)), seed)
     return ProbeFigures(tuple(probe.label for probe in found.probes), SIZES, found.mean_accuracy())
+
+
+def _completeness(store: FeatureStore, name: str) -> CompletenessFigures:
+    """Return the completeness for a list: what is kept of this index, else measured and kept."""
+    concepts = read_concepts(name)
+    found = next((one for one in kept_completeness(store) if one.name == concepts.name), None)
+    if found is None or name not in NAMES:
+        *_, found = (step for step in completeness(store, concepts) if isinstance(step, Completeness))
+        save_completeness(store, found)
+    return CompletenessFigures(found.name, len(found.judged), found.found, found.found_by_several)
 
 
 def pair_figures(pair: ComparedRuns) -> StudyPair:

@@ -14,7 +14,15 @@ from monosem_tui.cli.study_file import toml_text
 from monosem_tui.draw.svg_plots import Axis
 from monosem_tui.export.study_report import write_study
 from store.comparison.figures import Shares, SideSummary, Summary
-from store.study.figures import ProbeFigures, RuleFigures, StudyFigures, StudyPair, StudyRun, Universal
+from store.study.figures import (
+    CompletenessFigures,
+    ProbeFigures,
+    RuleFigures,
+    StudyFigures,
+    StudyPair,
+    StudyRun,
+    Universal,
+)
 
 HOSTILE = "<b>|\x1b[31m]x"
 
@@ -48,6 +56,7 @@ def figures(name: str) -> StudyFigures:
         kinds={"token": 4, "context": 4},
         rules=RuleFigures(8, 0.75, 0.5),
         probes=ProbeFigures(("en", "fr"), (1, 2, 5), (0.8, 0.9, 0.95)),
+        completeness=(CompletenessFigures("python", 4, 1, 2),),
         universal=(Universal("two", 8, 0.25, 0.5),),
     )
     two = replace(one, name="two", model="two", universal=(Universal(name, 8, 0.25, 0.5),))
@@ -67,7 +76,7 @@ def test_the_report_is_text_whatever_names_hold(tmp_path: Path) -> None:
         assert "0.900" in text
     assert "<b>" not in html
     rows = [line for line in markdown.splitlines() if line.startswith("| \\<b\\>\\|")]
-    assert len(rows) == 5, "one in each table"
+    assert len(rows) == 6, "one in each table"
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "density.svg",
         "kinds.svg",
@@ -166,6 +175,8 @@ def test_toml_comes_back() -> None:
         ("[[models]]\nname = 'a'\nd-sae = 'many'", "'many' is not a count"),
         ("[[models]]\nname = 'a'\n[compare]\nshifts = -1", "shifts"),
         ("[train]\ntokens = '1k'", "the study has no model"),
+        ("baselines = ['noise']\n[[models]]\nname = 'a'", "no baseline is named 'noise'"),
+        ("concepts = ['none.tsv']\n[[models]]\nname = 'a'", "no list of concepts at none.tsv"),
     ],
 )
 def test_wrong_files_say_so(

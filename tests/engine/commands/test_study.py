@@ -32,7 +32,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return text_file(tmp_path_factory.mktemp("text") / "text.txt", random_texts(120, longest=60, shortest=20))
 
 
-def a_study(folder: Path, text: Path, **more: object) -> Study:
+def a_study(folder: Path, text: Path, *, baselines: bool = False) -> Study:
     """Two models; two seeds of each, and two sizes of the first."""
     shared = {
         "data": str(text),
@@ -52,13 +52,12 @@ def a_study(folder: Path, text: Path, **more: object) -> Study:
         sizes = (32, 48) if name == "one" else ()
         grid = TrainGrid(TrainSettings(model=str(path), layer=0, d_sae=32, **shared), d_sae=sizes, seed=(0, 1))
         models.append(StudyModel(name, grid))
-    study = Study(
+    return Study(
         tuple(models),
-        StudySettings(explained=5),
+        StudySettings(explained=5, concepts=("punctuation",), baselines=("random",) if baselines else ()),
         CompareSettings(shifts=1, resamplings=10, least=4),
         ExplainSettings(processes=1),
     )
-    return replace(study, **more)
 
 
 @pytest.fixture(scope="module")
