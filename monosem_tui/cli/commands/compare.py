@@ -20,6 +20,9 @@ def compare(
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")
     ] = 10,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Print which features of smaller dictionaries become which of larger ones.")
+    ] = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
@@ -28,4 +31,5 @@ def compare(
     from monosem_tui.cli.run_lookup import find_place
     from store.run.folder import runs_root
 
-    report([find_place(run, runs_root(runs_dir)) for run in runs], asked, top=top, json=json)
+    places = [find_place(run, runs_root(runs_dir)) for run in runs]
+    report(places, asked, top=top, tree=tree, json=json)

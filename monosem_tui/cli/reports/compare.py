@@ -10,6 +10,7 @@ import numpy as np
 
 from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
+from monosem_tui.cli.reports.comparison_tree import report_tree
 from monosem_tui.cli.reports.feature import read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count, duration, share
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured here: neurons and random weights; the ceiling is the same settings with another --seed"
 
 
-def report(places: Sequence[Place], settings: CompareSettings, *, top: int, json: bool) -> None:
-    """Compare runs pair by pair, and print each as soon as it is known.
+def report(places: Sequence[Place], settings: CompareSettings, *, top: int, tree: bool, json: bool) -> None:
+    """Compare runs pair by pair, and print each as soon as it is known; or the tree of all of them.
 
     Raises:
         MonosemError: an index is missing or unfinished, or two of them share no text.
@@ -33,6 +34,9 @@ def report(places: Sequence[Place], settings: CompareSettings, *, top: int, json
     from engine.commands.compare import compare_runs
 
     names = _names(places)
+    if tree and len(places) > 1:
+        report_tree(places, names, settings, top=top, json=json)
+        return
     of = dict(zip([place.path for place in places], places, strict=True))
     for found in compare_runs([place.path for place in places], names, settings, ConsoleProgress()):
         if json:

@@ -1,0 +1,114 @@
+"""Output of `monosem compare --tree`: which features of smaller dictionaries become which of larger ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+from monosem_tui.cli import output
+from monosem_tui.cli.progress import ConsoleProgress
+from monosem_tui.cli.reports.feature import read_notes
+from monosem_tui.cli.run_lookup import Place
+from monosem_tui.draw.numbers import count, share
+from monosem_tui.model.feature_card import feature_name
+from store.comparison.figures import Comparison
+from store.comparison.splitting import LEAST_R, Branch, SplittingTree, splitting_tree
+from store.index.reader import FeatureStore
+from store.notes.note_file import FeatureNotes
+from store.settings.compare import CompareSettings
+
+INDENT = "  "
+
+
+def report_tree(
+    places: Sequence[Place], names: Sequence[str], settings: CompareSettings, *, top: int, json: bool
+) -> None:
+    """Compare each dictionary with the next larger one, and print the tree.
+
+    Raises:
+        MonosemError: an index is missing or unfinished, or two of them share no text.
+    """
+    with ExitStack() as stack:
+        stores = [stack.enter_context(FeatureStore.open(place.path)) for place in places]
+        order = sorted(range(len(stores)), key=lambda number: stores[number].d_sae)
+        chain = [_compared(places, names, settings, *step) for step in pairwise(order)]
+        tree = splitting_tree(chain)
+        if json:
+            output.emit_json(_json(tree))
+            return
+        _summary(tree, chain)
+        known = [(stores[number], read_notes(places[number])) for number in order]
+        _table(tree, known, top)
+
+
+def _compared(
+    places: Sequence[Place], names: Sequence[str], settings: CompareSettings, small: int, large: int
+) -> Comparison:
+    from engine.commands.compare import compare_runs
+
+    both = [small, large]
+    (found,) = compare_runs([places[i].path for i in both], [names[i] for i in both], settings, ConsoleProgress())
+    output.narrate(f"kept in {found.kept}")
+    return found.comparison
+
+
+def _summary(tree: SplittingTree, chain: Sequence[Comparison]) -> None:
+    for number, (small, large) in enumerate(pairwise(tree.names)):
+        told = chain[number].summary.sides
+        judged = max(told, key=lambda side: side.features).judged
+        below = judged - len(tree.parentless[number])
+        output.emit_text(
+            f"{count(below)} of {count(judged)} judged features of {large} hang below one of {small} (r ≥ {LEAST_R})"
+        )
+    output.emit_text(
+        f"{count(tree.childless)} of {count(len(tree.roots))} judged features of {tree.names[0]} become none"
+    )
+
+
+def _table(tree: SplittingTree, known: Sequence[tuple[FeatureStore, dict[int, FeatureNotes]]], top: int) -> None:
+    rows = []
+    for root in tree.roots[:top]:
+        store, notes = known[0]
+        rows.append([str(root.feature), feature_name(store, notes, root.feature), "", "", "", ""])
+        for depth, branch in _walk(root.children, 1):
+            name = feature_name(*known[depth], branch.feature)
+            mutual = "yes" if branch.mutual else ""
+            figures = f"{branch.r:.3f}", share(branch.within), share(branch.covers), mutual
+            rows.append([f"{INDENT * depth}{branch.feature}", f"{INDENT * depth}{name}", *figures])
+    if not rows:
+        return
+    output.emit_text("")
+    columns = [output.Column("feature"), output.Column("fires on", shrinks=True)]
+    output.emit_table([*columns, *output.right("r", "within", "covers"), output.Column("mutual")], rows)
+
+
+def _walk(branches: Sequence[Branch], depth: int) -> Iterator[tuple[int, Branch]]:
+    """Yield branches with their depth, each before those below it."""
+    for branch in branches:
+        yield depth, branch
+        yield from _walk(branch.children, depth + 1)
+
+
+def _json(tree: SplittingTree) -> dict[str, Any]:
+    return {
+        "runs": list(tree.names),
+        "least_r": LEAST_R,
+        "roots": [{"feature": root.feature, "children": _branches(root.children)} for root in tree.roots],
+        "parentless": [list(features) for features in tree.parentless],
+    }
+
+
+def _branches(branches: Sequence[Branch]) -> list[dict[str, Any]]:
+    return [
+        {
+            "feature": branch.feature,
+            "r": branch.r,
+            "within": branch.within,
+            "covers": branch.covers,
+            "mutual": branch.mutual,
+            "children": _branches(branch.children),
+        }
+        for branch in branches
+    ]
