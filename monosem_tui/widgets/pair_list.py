@@ -111,6 +111,8 @@ class PairList(CursorList):
         self.go(self.cursor + (step if screens > 0 else -step))
 
     def _keep_cursor_visible(self) -> None:
+        if not self.display:
+            return  # it has no height now; it gets one, and a resize event, when it is shown
         start, tall = self.cursor * self._tall, self._tall
         if not self.first <= start <= self.first + self.room - tall:
             self.jump(start - self.room // 2 // tall * tall)

@@ -27,7 +27,8 @@ class ComparisonChoice(ScreenPart):
         self._state, self._host, self._order = state, state.host, order
         watch = ComparisonWatch(state.run, state.roots[0])
         self.files = FileWatch(state.host, watch.poll, self._take)
-        self._looked = False
+        self.looked = False
+        """Whether the first look is over."""
         self.needs = {Need.OTHER_RUNS: lambda: len(state.catalogue.held) > 1}
 
     def resumed(self) -> None:
@@ -48,7 +49,7 @@ class ComparisonChoice(ScreenPart):
             self._host.tell(found.what)
             return
         state = self._state
-        if found != state.found or not self._looked:
+        if found != state.found or not self.looked:
             kept = self._chosen_path()
             state.found = found
             paths = [held.path for held in found.held]
@@ -56,7 +57,7 @@ class ComparisonChoice(ScreenPart):
             which = paths.index(kept) if kept in paths else 0 if len(paths) == 1 else None
             tree = view.tree and which is not None
             self._order.take(found.held, replace(view, which=which, tree=tree, mine=view.mine or which is None))
-            self._looked = True
+            self.looked = True
             self._say_troubles()
         self.files.look_later(self._host.session.tuning.comparisons)
 
