@@ -150,7 +150,8 @@ def figures(run: OpenRun) -> list[str]:
     """Return the measured quality in short phrases."""
     record = run.record
     if record is None:
-        return ["a features.h5 by itself: what was measured is in the run it comes from"]
+        alone = "a features.h5 by itself: what was measured is in the run it comes from"
+        return [alone, *completeness_lines(run.store)]
     found = decode(_Measured, record.evaluation, lenient=True)
     said = []
     if found.alive is not None and found.d_sae is not None:
@@ -185,10 +186,26 @@ def figures(run: OpenRun) -> list[str]:
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:
         said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
+    said += completeness_lines(run.store)
     said += found.variance_shares.lines() if found.variance_shares else []
     if found.documents:
         said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
+
+
+def completeness_lines(store: FeatureStore) -> list[str]:
+    """Return the completeness of an index for each list of concepts that it was asked for."""
+    folder = beside(store.path, "completeness")
+    if not folder.is_dir():
+        return []
+    from store.query.completeness_file import kept_completeness
+
+    return [
+        f"finds {one.found} of {len(one.judged)} concepts of {printable(one.name)} by a feature, "
+        f"{one.found_by_several} by up to {one.most}"
+        for one in kept_completeness(store)
+        if one.judged
+    ]
 
 
 def chapters(run: OpenRun) -> tuple[Chapter, ...]:

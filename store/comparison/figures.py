@@ -70,6 +70,8 @@ class Summary:
     """Mean |cosine| of decoders matched one to one; None where they do not share a space."""
     pw_mcc_exact: bool
     sides: tuple[SideSummary, ...]
+    text: str = ""
+    """Name of the text that both were indexed on for it, in the folder `texts` of each run; empty for their own."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Side:
     """Share of the partner's activation on units where the feature fires."""
     cosine_F: NDArray[np.float32]
     """Cosine of the decoder directions; NaN in different spaces."""
+    encoder_cosine_F: NDArray[np.float32]
+    """Cosine of the encoder directions; NaN where the two do not read the same site of the same model."""
     judged_F: NDArray[np.bool_]
     mutual_F: NDArray[np.bool_]
 

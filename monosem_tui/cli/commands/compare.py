@@ -16,7 +16,9 @@ def compare(
         typer.Argument(metavar="RUN RUN...", help="Two or more runs' folders or names, or features.h5 files."),
     ],
     *,
-    asked: Annotated[CompareSettings, o.Flags("unit least shifts resamplings memory seed", from_file=False)],
+    asked: Annotated[
+        CompareSettings, o.Flags("data tokens device unit least shifts resamplings memory seed", from_file=False)
+    ],
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")
     ] = 10,

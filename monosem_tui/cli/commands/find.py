@@ -28,6 +28,15 @@ def find(
         str | None,
         typer.Option("--rule", metavar="RULE", help="A rule of `explain` instead: 'word(\"sea\") & !quote'."),
     ] = None,
+    concepts: Annotated[
+        str | None,
+        typer.Option(
+            "--concepts",
+            metavar="LIST",
+            help="Completeness for a list instead: planted, languages, python, punctuation, calendar, or a file of "
+            "lines with a name, a tab, and a pattern or rule:RULE.",
+        ),
+    ] = None,
     feature: Annotated[
         int | None, typer.Option("--feature", metavar="ID", min=0, help="Describe what one feature fires on instead.")
     ] = None,
@@ -39,28 +48,30 @@ def find(
     json: o.Json = False,
 ) -> None:
     """Find the features that track a regular expression, a rule or labelled text."""
+    from monosem_tui.cli.reports import completeness, ngrams
     from monosem_tui.cli.reports import find as reports
-    from monosem_tui.cli.reports import ngrams
     from monosem_tui.cli.run_lookup import find_place
     from store.files.errors import MonosemError
     from store.query.find import FindOptions
     from store.query.pattern_search import Inquiry
     from store.run.folder import runs_root
 
-    ways = {"PATTERN": pattern, "--labels": labels, "--rule": rule, "--feature": feature}
+    ways = {"PATTERN": pattern, "--labels": labels, "--rule": rule, "--concepts": concepts, "--feature": feature}
     if asked.role is not None and pattern is None and rule is None:
         ways["--role"] = asked.role
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
         raise MonosemError(
             f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
-            "Give one of PATTERN, --labels FILE, --rule RULE, --feature ID and --role ROLE.",
+            "Give one of PATTERN, --labels FILE, --rule RULE, --concepts LIST, --feature ID and --role ROLE.",
         )
     if (asked.tokens or asked.last) and pattern is None:
         raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
     place = find_place(run, runs_root(runs_dir))
     if feature is not None:
         ngrams.report(place, feature, top=asked.top, json=json)
+    elif concepts is not None:
+        completeness.report(place, concepts, asked.together, json=json)
     elif labels is not None:
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)
         reports.report_labels(place, labels, options, ordinary=asked.ordinary, json=json)

@@ -109,7 +109,7 @@ def _features(found: Compared, first: Place, second: Place, top: int) -> None:
     """Print the best matched judged features of the first run."""
     side = found.comparison.sides[0]
     order = _best(side)[:top]
-    with FeatureStore.open(first.path) as a, FeatureStore.open(second.path) as b:
+    with FeatureStore.open(found.indexes[0]) as a, FeatureStore.open(found.indexes[1]) as b:
         notes = read_notes(first), read_notes(second)
         rows = []
         for feature in order.tolist():
@@ -121,7 +121,8 @@ def _features(found: Compared, first: Place, second: Place, top: int) -> None:
                     str(partner),
                     feature_name(b, notes[1], partner),
                     f"{side.r_F[feature]:.3f}",
-                    "–" if np.isnan(side.cosine_F[feature]) else f"{side.cosine_F[feature]:.2f}",
+                    _cosine(side.cosine_F[feature]),
+                    _cosine(side.encoder_cosine_F[feature]),
                     count(int(side.joint_F[feature])),
                     "yes" if side.mutual_F[feature] else "",
                 ]
@@ -134,11 +135,15 @@ def _features(found: Compared, first: Place, second: Place, top: int) -> None:
             output.Column("fires on", shrinks=True),
             output.Column(names[1].name, ">"),
             output.Column("fires on", shrinks=True),
-            *output.right("r", "cosine", "both fire"),
+            *output.right("r", "cosine", "encoders'", "both fire"),
             output.Column("mutual"),
         ],
         rows,
     )
+
+
+def _cosine(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.2f}"
 
 
 def _best(side: Side) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -163,6 +168,7 @@ def _json(found: Compared) -> dict[str, Any]:
         "pw_mcc": told.pw_mcc,
         "pw_mcc_exact": told.pw_mcc_exact,
         "file": str(found.kept),
+        "text": told.text,
         "seconds": found.seconds,
         "features": _feature_json(side),
     }
@@ -201,6 +207,7 @@ def _feature_json(side: Side) -> list[dict[str, Any]]:
             "r": float(side.r_F[feature]),
             "mutual": bool(side.mutual_F[feature]),
             "cosine": float(side.cosine_F[feature]),
+            "encoder_cosine": float(side.encoder_cosine_F[feature]),
             "coverage": float(side.coverage_F[feature]),
             "jaccard": float(side.jaccard_F[feature]),
             "n": int(side.joint_F[feature]),
