@@ -154,7 +154,7 @@ class MonosemApp(App[None]):
     async def on_partners_wanted(self, message: PartnersWanted) -> None:
         """Show a feature's partners in other runs in Compare."""
         await self.action_view("compare")
-        cast("CompareScreen", self.screen).show_partners(message.feature)
+        cast("CompareScreen", self.screen).show_partners(message.feature, message.origin)
 
     # From one session to the next
 

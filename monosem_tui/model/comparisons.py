@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from monosem_tui.draw.safe_text import printable
@@ -13,6 +13,7 @@ from store.comparison.file import FOLDER, load_comparison
 from store.files.errors import MonosemError
 from store.files.regular_file import stamp
 from store.files.sealed_hdf5 import read_seal
+from store.index.reader import FeatureStore
 from store.notes.note_file import beside
 from store.run.folder import RunFolder
 from store.run.new_folders import filename
@@ -28,9 +29,15 @@ class HeldComparison:
     """The side of the open run, 0 or 1."""
 
     @property
+    def text(self) -> str:
+        """Name of the text that both were indexed on for it; empty for their own."""
+        return self.comparison.summary.text
+
+    @property
     def name(self) -> str:
-        """Name of the other run, printable."""
-        return printable(self.told(theirs=True).name)
+        """Name of the other run, and of the text if it is not their own; printable."""
+        name = printable(self.told(theirs=True).name)
+        return f"{name} on {printable(self.text)}" if self.text else name
 
     def side(self, *, theirs: bool = False) -> Side:
         """Return the features of the open run, or of the other."""
@@ -57,7 +64,6 @@ class ComparisonWatch:
     def __init__(self, run: OpenRun, root: Path) -> None:
         self._run, self._root = run, root
         self._known: dict[Path, tuple[tuple[int, ...], HeldComparison | str]] = {}
-        self._digest: str | None = None
 
     def poll(self) -> FoundComparisons:
         """Return the comparisons that there are; files that have not changed are not read again."""
@@ -98,25 +104,39 @@ class ComparisonWatch:
         """Return a comparison if this very index is one of its sides, else why not; empty if it is of other runs."""
         mine = 0 if own else 1
         told, other = comparison.summary.sides[mine], comparison.summary.sides[1 - mine]
-        digest = self._own_digest()
+        digest = _digest_at(self._run.path, comparison.summary.text)
         if told.features == self._run.store.d_sae and (not told.digest or not digest or told.digest == digest):
             return HeldComparison(path, comparison, mine)
         if not own and told.name != self._run.path.name:
             return ""
         return f"the comparison with {printable(other.name)} is of an earlier index of {self._run.name}: compare again"
 
-    def _own_digest(self) -> str:
-        if self._digest is None:
-            self._digest = index_digest(self._run.store.path)
-        return self._digest
+
+def _index_at(place: Path, text: str) -> Path:
+    """Return the index of a run folder, or of an index file, on a text; on the run's own for an empty name.
+
+    Raises:
+        MonosemError: the name is none of a folder, or the folder is a link.
+    """
+    if not text:
+        return place if place.is_file() else RunFolder(place).features
+    if not _is_plain(text):
+        raise MonosemError(f"{printable(text)} is not the name of a text")
+    return RunFolder(place).on_text(text).features
 
 
-def index_digest(path: Path) -> str:
-    """Return the seal of an index file; empty for an index in segments, and where the file has vanished."""
+def _digest_at(place: Path, text: str) -> str:
+    """Return the seal of an index; empty for an index in segments, and where the file has vanished."""
     try:
+        path = _index_at(place, text)
         return read_seal(path).sha256 if path.is_file() else ""
     except MonosemError:
         return ""
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a name is that of one file or folder, and leads nowhere else."""
+    return bool(name) and "\0" not in name and name not in (".", "..") and Path(name).name == name
 
 
 def _entries(folder: Path) -> Iterable[Path]:
@@ -140,21 +160,21 @@ def open_other(held: HeldComparison, roots: Sequence[Path]) -> OpenRun:
     told = held.told(theirs=True)
     named = [place for place in _named(held, roots) if place.exists()]
     for place in named:
-        if not told.digest or _digest_at(place) == told.digest:
-            return _opened(place, told)
+        if not told.digest or _digest_at(place, held.text) == told.digest:
+            return _opened(place, held)
     for place in (entry for root in roots for entry in _entries(root)):
-        if told.digest and _digest_at(place) == told.digest:
-            return _opened(place, told)
+        if told.digest and _digest_at(place, held.text) == told.digest:
+            return _opened(place, held)
     if not named:
         raise MonosemError(f"{held.name} is not in {printable(str(roots[0]))} any more")
-    if not _digest_at(named[0]):
+    if not _digest_at(named[0], held.text):
         raise MonosemError(f"{held.name} is being indexed, or has no index any more")
     raise MonosemError(f"{held.name} was indexed anew since: its features are not those compared; compare again")
 
 
-def _opened(place: Path, told: SideSummary) -> OpenRun:
-    run = open_run(place)
-    if run.store.d_sae != told.features:
+def _opened(place: Path, held: HeldComparison) -> OpenRun:
+    run = open_run(place, _index_at(place, held.text) if held.text else None)
+    if run.store.d_sae != held.told(theirs=True).features:
         run.store.close()
         raise MonosemError(f"{run.name} has other features than those compared; compare again")
     return run
@@ -168,22 +188,36 @@ def _named(held: HeldComparison, roots: Sequence[Path]) -> Iterator[Path]:
         yield folder.with_name(folder.name.removesuffix(FOLDER) + "h5") if is_file else folder.parent
         return
     name = held.told(theirs=True).name
-    if name and "\0" not in name and name not in (".", "..") and Path(name).name == name:
+    if _is_plain(name):
         for root in roots:
             yield from (root / name, root / f"{name}.h5")
 
 
-def _digest_at(place: Path) -> str:
-    return index_digest(place if place.is_file() and place.suffix == ".h5" else RunFolder(place).features)
+class ComparedRuns:
+    """The runs of comparisons, opened when first needed. `of` and `store` may be slow: call them in a thread."""
 
+    def __init__(self, run: OpenRun, roots: Sequence[Path]) -> None:
+        """Prepare to open.
 
-@dataclass
-class OtherRuns:
-    """The other runs of comparisons, opened when first needed. `of` may be slow: call it in a thread."""
+        Args:
+            run: the open run.
+            roots: folders in which other runs are looked for.
+        """
+        self._run, self._roots = run, roots
+        self._opened: dict[tuple[Path, str], OpenRun] = {}
+        self._stores: dict[str, FeatureStore] = {}
 
-    roots: Sequence[Path]
-    _opened: dict[tuple[Path, str], OpenRun] = field(default_factory=dict)
-    """By the comparison's file and the seal of the other run's index."""
+    def store(self, held: HeldComparison) -> FeatureStore:
+        """Return the open run's index on the text of a comparison.
+
+        Raises:
+            MonosemError: it cannot be read.
+        """
+        if not held.text:
+            return self._run.store
+        if held.text not in self._stores:
+            self._stores[held.text] = FeatureStore.open(_index_at(self._run.path, held.text))
+        return self._stores[held.text]
 
     def of(self, held: HeldComparison) -> OpenRun:
         """Return the other run.
@@ -193,7 +227,7 @@ class OtherRuns:
         """
         kept = self.known(held)
         if kept is None:
-            kept = self._opened[_identity(held)] = open_other(held, self.roots)
+            kept = self._opened[_identity(held)] = open_other(held, self._roots)
         return kept
 
     def known(self, held: HeldComparison) -> OpenRun | None:
@@ -202,8 +236,9 @@ class OtherRuns:
 
     def close(self) -> None:
         """Close them all."""
-        for run in self._opened.values():
-            run.store.close()
+        for store in (*self._stores.values(), *(run.store for run in self._opened.values())):
+            store.close()
+        self._stores.clear()
         self._opened.clear()
 
 

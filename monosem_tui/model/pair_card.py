@@ -45,6 +45,8 @@ class PairStatistics:
 
     r: float
     cosine: float
+    """Of the decoder directions; NaN in different spaces."""
+    encoder_cosine: float
     joint: int
     """Units of the measuring half on which both fire."""
     jaccard: float
@@ -140,6 +142,7 @@ def _statistics(held: HeldComparison, pair: tuple[int, int]) -> PairStatistics:
     return PairStatistics(
         float(side.r_F[at]),
         float(side.cosine_F[at]),
+        float(side.encoder_cosine_F[at]),
         int(side.joint_F[at]),
         float(side.jaccard_F[at]),
         float(coverage),

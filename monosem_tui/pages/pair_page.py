@@ -74,7 +74,12 @@ def _statistics(card: PairCard, cells: int) -> list[Line]:
     told = card.statistics
     parts = [
         line(Span("r ", Role.DIM), Span(decimal(told.r), Role.BOLD)),
-        line(Span("cosine ", Role.DIM), decimal(told.cosine)),
+        line(
+            Span("cosine ", Role.DIM),
+            decimal(told.cosine),
+            Span(" of encoders ", Role.DIM),
+            decimal(told.encoder_cosine),
+        ),
         line("mutual" if told.mutual else Span("not mutual", Role.DIM)),
         line(Span("B covers of A ", Role.DIM), share(told.coverage)),
         line(Span("A covers of B ", Role.DIM), share(told.covered)),

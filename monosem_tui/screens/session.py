@@ -133,9 +133,11 @@ class DocumentWanted(Message):
 
 @dataclass
 class PartnersWanted(Message):
-    """Compare is to show the partners of one feature in other runs."""
+    """Compare is to show the partners of one feature in other runs; escape goes back from there."""
 
     feature: int
+    origin: str
+    """The screen that asks."""
 
 
 @dataclass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from monosem_tui.model.open_run import open_run
 from monosem_tui.model.pair_card import ONLY_FIRST, ONLY_SECOND, SECTIONS
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.compare.screen import CompareScreen
+from store.comparison.file import load_comparison, save_comparison
 from store.run.folder import RunFolder
 from tests.store.cut_texts import index_texts
 from tests.tui.compared_runs import LABEL, ONLY_ONE, RUNS, SHARED_BY_ALL, build_compared, documents
@@ -276,8 +279,6 @@ TROUBLES: list[tuple[Callable[[Path], None], str]] = [
 async def test_another_run_that_is_not_what_it_was(
     make_app: MakeApp, runs: Path, harm: Callable[[Path], None], why: str
 ) -> None:
-    import re
-
     harm(runs / "three")
     async with app_on(make_app, runs / "one").run_test(size=(160, 24)) as pilot:
         await go(pilot, "6", "o")
@@ -313,15 +314,33 @@ async def test_a_damaged_comparison_and_links_are_passed_over(make_app: MakeApp,
         assert screen.state.listing.trouble
 
 
-async def test_names_of_others_never_become_paths_or_markup(make_app: MakeApp, runs: Path) -> None:
-    from store.comparison.file import load_comparison, save_comparison
-
+async def test_a_comparison_on_another_text_reads_the_indexes_of_that_text(make_app: MakeApp, runs: Path) -> None:
+    for name in ("one", "three"):
+        (runs / name / "texts" / "story").mkdir(parents=True)
+        shutil.copy(runs / name / "features.h5", runs / name / "texts" / "story" / "features.h5")
     kept = runs / "one" / "comparisons" / "three.h5"
-    text = repr(load_comparison(kept).summary.sides[1].name)
-    assert text == "'three'"
-    comparison = load_comparison(kept)
-    from dataclasses import replace
+    resaved(kept, text="story")
+    index_texts(runs / "three", documents(), 9, n_features=5)  # its own index is another now
+    async with app_on(make_app, runs / "one").run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "6", "o")
+        assert "one with three on story" in screen_text(pilot)
+        screen = await go(pilot, "enter")
+        assert screen.state.page.card is not None
+    resaved(kept, text="../story")
+    async with app_on(make_app, runs / "one").run_test(size=(80, 24)) as pilot:
+        await go(pilot, "6", "o")
+        assert "three on ../story was indexed anew" in screen_text(pilot) or "is being indexed" in screen_text(pilot)
 
+
+def resaved(path: Path, text: str) -> None:
+    """Write a comparison again as one on another text."""
+    comparison = load_comparison(path)
+    save_comparison(path, replace(comparison, summary=replace(comparison.summary, text=text)))
+
+
+async def test_names_of_others_never_become_paths_or_markup(make_app: MakeApp, runs: Path) -> None:
+    kept = runs / "one" / "comparisons" / "three.h5"
+    comparison = load_comparison(kept)
     told = replace(comparison.summary.sides[1], name="../../etc\x1b[31m", digest="0" * 64)
     sides = (comparison.summary.sides[0], told)
     save_comparison(kept, replace(comparison, summary=replace(comparison.summary, sides=sides)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -49,7 +50,7 @@ class PairReader(ScreenPart):
             return
         first, second = int(table.first_N[row]), int(table.second_N[row])
         if table.each_NH is not None:
-            self._order.show_partners(first, from_here=True)
+            self._order.show_partners(first)
             return
         held = self._state.catalogue.held[int(table.held_N[row])]
         mine = table.first_is_mine
@@ -73,9 +74,10 @@ class PairReader(ScreenPart):
         state = self._state
         try:
             other, kept = state.others.of(held), self._shared
-            shared = kept[1] if kept and kept[0] is held else read_shared(held, state.run.store, other.store)
+            own = replace(state.run, store=state.others.store(held))
+            shared = kept[1] if kept and kept[0] is held else read_shared(held, own.store, other.store)
             self._shared = held, shared
-            return read_pair(state.run, other, held, shared, (mine, theirs))
+            return read_pair(own, other, held, shared, (mine, theirs))
         except MonosemError:
             raise
         except Exception as error:  # numbers from a file that was written over may break anything
@@ -98,7 +100,11 @@ class PairReader(ScreenPart):
 
     def way_back(self) -> Way | None:
         """Close the page."""
-        return (lambda: self._show(shown=False)) if self._state.reading else None
+        return self.close if self._state.reading else None
+
+    def close(self) -> None:
+        """Show the list again."""
+        self._show(shown=False)
 
     # Keys
 
@@ -111,8 +117,8 @@ class PairReader(ScreenPart):
         if feature == NO_PARTNER:
             self._host.tell(f"no feature of {self._state.run.name} is on this row")
             return
-        self._show(shown=False)
-        self._order.show_partners(feature, from_here=True)
+        self.close()
+        self._order.show_partners(feature)
 
     def action_next_pair(self, step: int) -> None:
         """Open the next pair of the list, or the one before."""

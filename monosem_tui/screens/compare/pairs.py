@@ -19,8 +19,10 @@ class PairOrder(ScreenPart):
 
     def __init__(self, state: CompareState) -> None:
         self._state, self._host, self._list = state, state.host, state.listing
-        self._before: PairOrdering | None = None
-        """How the list was ordered before one feature's partners were shown; None if another screen asked for them."""
+        self._before = PairOrdering()
+        """How the list was ordered before one feature's partners were shown."""
+        self._origin = ""
+        """The screen that asked for them; empty for this one."""
         self._opened_readable = 0
         self.needs = {
             Need.FEATURES: lambda: len(state.catalogue.rows) > 0,
@@ -117,9 +119,11 @@ class PairOrder(ScreenPart):
         view = self.ordering.view
         self.show_view(replace(view, tree=not view.tree))
 
-    def show_partners(self, feature: int, *, from_here: bool) -> None:
-        """Show a feature's partners in all other runs; escape goes back to where that was asked for."""
-        self._before = self.ordering if from_here else None
+    def show_partners(self, feature: int, origin: str = "") -> None:
+        """Show a feature's partners in all other runs; escape goes back to the list, or to the screen that asked."""
+        if self.ordering.view.feature is None:
+            self._before = self.ordering
+        self._origin = origin
         self._order(self._state.catalogue.held, replace(self.ordering, view=PairView(feature=feature), text=""))
 
     def action_step(self, rows: int) -> None:
@@ -137,8 +141,8 @@ class PairOrder(ScreenPart):
         return self.action_tree if self.ordering.view.tree else None
 
     def _leave_partners(self) -> None:
-        before, held = self._before, self._state.catalogue.held
-        self._before = None
-        self._order(held, before or replace(self.ordering, view=PairView(0 if len(held) == 1 else None)))
-        if before is None:
-            self._host.post_message(ViewWanted("browse"))
+        held, view = self._state.catalogue.held, self._before.view
+        which = view.which if view.which is not None and view.which < len(held) else 0 if len(held) == 1 else None
+        self._order(held, replace(self._before, view=replace(view, which=which, tree=view.tree and which is not None)))
+        if self._origin:
+            self._host.post_message(ViewWanted(self._origin))

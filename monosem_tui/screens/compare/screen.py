@@ -66,6 +66,7 @@ class CompareScreen(MonosemScreen):
 
     # Requests of other screens
 
-    def show_partners(self, feature: int) -> None:
-        """Show a feature's partners in all other runs; escape goes back to Browse."""
-        self.order.show_partners(feature, from_here=False)
+    def show_partners(self, feature: int, origin: str) -> None:
+        """Show a feature's partners in all other runs; escape goes back to another screen."""
+        self.reader.close()
+        self.order.show_partners(feature, origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monosem_tui.draw.heat import default_rendering
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.model.comparisons import FoundComparisons, HeldComparison, OtherRuns
+from monosem_tui.model.comparisons import ComparedRuns, FoundComparisons, HeldComparison
 from monosem_tui.model.feature_card import ShownExample, top_token
 from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
@@ -26,7 +26,7 @@ class CompareState:
         session = host.session
         self.host, self.run = host, run
         self.roots = (session.root, run.path.parent)
-        self.others = OtherRuns(self.roots)
+        self.others = ComparedRuns(run, self.roots)
         self.found = FoundComparisons()
         self.catalogue = PairCatalogue(run, self.others.known)
         self.listing = PairList(session.palette, self.catalogue, run.name, self.described)

@@ -156,7 +156,7 @@ class PageReader(ScreenPart):
         """Show the feature's partners in other runs, in Compare."""
         feature = self._state.feature
         if feature is not None:
-            self._host.post_message(PartnersWanted(feature))
+            self._host.post_message(PartnersWanted(feature, self._host.VIEW))
 
     def action_copy(self) -> None:
         """Copy the page as text, or the document that stands in its place, as far as it has been read."""

@@ -26,6 +26,7 @@ def side(partner: list[int], r: list[float], *, judged: list[bool] | None = None
         coverage_F=some,
         covered_F=some[::-1].copy(),
         cosine_F=zeros,
+        encoder_cosine_F=zeros,
         judged_F=np.array(judged or [True] * n),
         mutual_F=np.zeros(n, bool),
     )
