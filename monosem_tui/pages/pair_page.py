@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.sheet import Key, Sheet, Stop, joined, plain
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, width_of, wrap
-from monosem_tui.model.pair_card import BOTH, ONLY_FIRST, ONLY_SECOND, PairCard, PairedFeature, ShownPassage
+from monosem_tui.model.pair_card import (
+    BOTH,
+    ONLY_FIRST,
+    ONLY_SECOND,
+    PairCard,
+    PairedFeature,
+    PairStatistics,
+    ShownPassage,
+)
 from monosem_tui.pages.pair_rows import BESIDE, MUTUAL, decimal
 from monosem_tui.pages.passage import Frame, frame, passage
 
@@ -74,12 +84,7 @@ def _statistics(card: PairCard, cells: int) -> list[Line]:
     told = card.statistics
     parts = [
         line(Span("r ", Role.DIM), Span(decimal(told.r), Role.BOLD)),
-        line(
-            Span("cosine ", Role.DIM),
-            decimal(told.cosine),
-            Span(" of encoders ", Role.DIM),
-            decimal(told.encoder_cosine),
-        ),
+        *_cosines(told),
         line("mutual" if told.mutual else Span("not mutual", Role.DIM)),
         line(Span("B covers of A ", Role.DIM), share(told.coverage)),
         line(Span("A covers of B ", Role.DIM), share(told.covered)),
@@ -87,6 +92,12 @@ def _statistics(card: PairCard, cells: int) -> list[Line]:
         line(Span("measured on ", Role.DIM), count(told.joint), Span(" joint units", Role.DIM)),
     ]
     return [line("  ", *one) for one in wrap(parts, cells - 2, " · ")]
+
+
+def _cosines(told: PairStatistics) -> list[Line]:
+    """Return the cosines of the directions, where both are in one space."""
+    named = (("cosine ", told.cosine), ("of encoders ", told.encoder_cosine))
+    return [line(Span(name, Role.DIM), decimal(value)) for name, value in named if not math.isnan(value)]
 
 
 def _section(card: PairCard, name: str, cells: int, rendering: Rendering, where: Frame) -> Sheet:

@@ -19,7 +19,7 @@ from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.settings.compare import CompareSettings
 
-INDENT = "  "
+BRANCH, DEEPER = "└", "─"
 
 
 def report_tree(
@@ -76,7 +76,8 @@ def _table(tree: SplittingTree, known: Sequence[tuple[FeatureStore, dict[int, Fe
             name = feature_name(*known[depth], branch.feature)
             mutual = "yes" if branch.mutual else ""
             figures = f"{branch.r:.3f}", share(branch.within), share(branch.covers), mutual
-            rows.append([f"{INDENT * depth}{branch.feature}", f"{INDENT * depth}{name}", *figures])
+            start = f"{BRANCH}{DEEPER * (depth - 1)} "
+            rows.append([f"{start}{branch.feature}", f"{start}{name}", *figures])
     if not rows:
         return
     output.emit_text("")
