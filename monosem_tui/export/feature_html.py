@@ -110,7 +110,7 @@ def _header(document: Document, browser: Browser | None) -> Iterator[str]:
         values, at = quantile_texts(document.figures)
         yield (
             f"<p>fires on {share(card.density)} of tokens ({count(card.count)}) · max {activation(card.max)} · "
-            f"mean {activation(card.mean)} · norm {card.norm:.2f} "
+            f"mean {activation(card.mean)} · {f'{card.kind} feature · ' if card.kind else ''}norm {card.norm:.2f} "
             f"<span class=dim>· quantiles {values} at {at} %</span></p>"
         )
     if card.twin is not None:

@@ -13,7 +13,7 @@ from monosem_tui.cli.progress import ConsoleProgress
 from monosem_tui.cli.reports.comparison_tree import report_tree
 from monosem_tui.cli.reports.feature import read_notes
 from monosem_tui.cli.run_lookup import Place
-from monosem_tui.draw.numbers import count, duration, share
+from monosem_tui.draw.numbers import count, duration, fixed, share
 from monosem_tui.model.feature_card import feature_name
 from store.comparison.figures import LEVELS, NO_PARTNER, Side, SideSummary
 from store.index.reader import FeatureStore
@@ -89,20 +89,20 @@ def _figures(found: Compared) -> None:
     output.emit_table(columns, rows)
     if told.pw_mcc is not None:
         bound = "" if told.pw_mcc_exact else " at least (50 candidates a feature)"
-        output.emit_text(f"decoders matched one to one: mean |cosine| {told.pw_mcc:.3f}{bound}")
+        output.emit_text(f"decoders matched one to one: mean |cosine| {fixed(told.pw_mcc)}{bound}")
 
 
 def _by_chance(side: SideSummary) -> str:
     assert side.shifted is not None
-    return f"{side.shifted.median_r:.3f}, {share(side.shifted.share_r[0])}"
+    return f"{fixed(side.shifted.median_r)}, {share(side.shifted.share_r[0])}"
 
 
 def _with_interval(value: float, interval: Sequence[float]) -> str:
-    return f"{value:.3f} ({interval[0]:.3f} – {interval[1]:.3f})"
+    return f"{fixed(value)} ({fixed(interval[0])} – {fixed(interval[1])})"
 
 
 def _percent(value: float, interval: Sequence[float]) -> str:
-    return f"{100 * value:.1f} % ({100 * interval[0]:.1f} – {100 * interval[1]:.1f})"
+    return f"{fixed(100 * value, 1)} % ({fixed(100 * interval[0], 1)} – {fixed(100 * interval[1], 1)})"
 
 
 def _features(found: Compared, first: Place, second: Place, top: int) -> None:
@@ -120,7 +120,7 @@ def _features(found: Compared, first: Place, second: Place, top: int) -> None:
                     feature_name(a, notes[0], feature),
                     str(partner),
                     feature_name(b, notes[1], partner),
-                    f"{side.r_F[feature]:.3f}",
+                    fixed(float(side.r_F[feature])),
                     _cosine(side.cosine_F[feature]),
                     _cosine(side.encoder_cosine_F[feature]),
                     count(int(side.joint_F[feature])),
@@ -143,7 +143,7 @@ def _features(found: Compared, first: Place, second: Place, top: int) -> None:
 
 
 def _cosine(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
+    return "–" if np.isnan(value) else fixed(value, 2)
 
 
 def _best(side: Side) -> np.ndarray[Any, np.dtype[np.int64]]:

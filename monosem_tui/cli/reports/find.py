@@ -12,16 +12,18 @@ from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
-from monosem_tui.model.feature_card import feature_name
+from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_explanations import best_explanation, said_of
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.find import FeatureScore, FindOptions, Found, Question, SetScore, UnevenHalves, find
 from store.query.labels import apply_labels, label_questions, read_labels
 from store.query.pattern_search import Inquiry, search_pattern
 from store.query.scores import Interval, Tally
 
-NAME, LABEL = 12, 14
-"""Cells for a feature's name, and for a label, at most."""
+NAME, LABEL = 32, 14
+"""Cells for a feature's label, explanation or token, and for a label of the file, at most."""
 _SCORES = (
     output.Column("id", ">"),
     output.Column("fires on", shrinks=True),
@@ -50,7 +52,7 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
         MonosemError: it is not one, nothing matches, or there is no index.
     """
     with FeatureStore.open(place.path) as store:
-        notes = read_notes(place)
+        notes, explanations = read_notes(place), Explanations.load(place.path)
         found = _answer(store, inquiry)
         if json:
             asked = {
@@ -61,12 +63,12 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
                 "role": inquiry.role,
             }
             head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
-            output.emit_json({**asked, **head, **_found_json(found, notes)})
+            output.emit_json({**asked, **head, **_found_json(found, notes, explanations)})
             return
         narrate_unfinished(store)
         output.emit_text(_matched(store, inquiry, found))
         _emit_outliers(store, ordinary=inquiry.ordinary)
-        output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
+        output.emit_table(_SCORES, [_row(store, notes, explanations, score) for score in found.results])
         _emit_set(found.union)
         output.emit_text(_caution(inquiry.options, store.d_sae, "documents" if inquiry.rule else "contexts"))
 
@@ -97,7 +99,8 @@ def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bo
         if json:
             head = {"labels_file": file, "found": labels.found, "missing": labels.missing}
             head |= _head_json(store, options, ordinary=ordinary)
-            each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
+            explanations = Explanations.load(place.path)
+            each = [{"label": name, **_found_json(found, notes, explanations)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
         narrate_unfinished(store)
@@ -169,8 +172,11 @@ def _coverage(found: int, missing: int, contradictions: int) -> str:
     return said + (f"; {count(contradictions)} with several labels left out" if contradictions else "")
 
 
-def _row(store: FeatureStore, notes: dict[int, FeatureNotes], score: FeatureScore) -> list[str]:
-    name = cut(feature_name(store, notes, score.choice.feature), NAME)
+def _row(
+    store: FeatureStore, notes: dict[int, FeatureNotes], explanations: Explanations, score: FeatureScore
+) -> list[str]:
+    said = said_of(notes, explanations, score.choice.feature)
+    name = cut(said.text if said else top_token(store, score.choice.feature), NAME)
     auroc = known(score.auroc, ".3f", "–")
     return [str(score.choice.feature), name, activation(score.choice.threshold), *_figures(score.tally), auroc]
 
@@ -232,18 +238,19 @@ def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> 
     }
 
 
-def _found_json(found: Found, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+def _found_json(found: Found, notes: dict[int, FeatureNotes], explanations: Explanations) -> dict[str, Any]:
     """Return the keys that programs rely on: add, never rename."""
     return {
         "matched_tokens": found.matched,
         "scored_tokens": found.scored,
         "measured_tokens": found.measured,
-        "results": [_score_json(score, notes) for score in found.results],
+        "results": [_score_json(score, notes, explanations) for score in found.results],
         "set": None if found.union is None else _set_json(found.union),
     }
 
 
-def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes], explanations: Explanations) -> dict[str, Any]:
+    said = best_explanation(explanations, score.choice.feature)
     return {
         "feature": score.choice.feature,
         **_tally_json(score.tally),
@@ -251,6 +258,7 @@ def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes]) -> dict[str
         "threshold": score.choice.threshold,
         "n_active": score.n_active,
         "label": notes.get(score.choice.feature, FeatureNotes()).label,
+        "explanation": said.text if said else None,
     }
 
 
