@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monosem_tui.model.comparisons import HeldComparison
 from store.comparison.figures import NO_PARTNER, Comparison
-from store.comparison.splitting import small_first, splitting_tree
+from store.comparison.splitting_tree import small_first, splitting_tree
 
 PairSort = Literal["r", "cosine", "n", "id"]
 PAIR_SORTS: tuple[PairSort, ...] = get_args(PairSort)

@@ -14,7 +14,7 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.model.feature_card import feature_name
 from store.comparison.figures import Comparison
-from store.comparison.splitting import LEAST_R, Branch, SplittingTree, splitting_tree
+from store.comparison.splitting_tree import LEAST_R, SplitFeature, SplittingTree, splitting_tree
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.settings.compare import CompareSettings
@@ -85,7 +85,7 @@ def _table(tree: SplittingTree, known: Sequence[tuple[FeatureStore, dict[int, Fe
     output.emit_table([*columns, *output.right("r", "within", "covers"), output.Column("mutual")], rows)
 
 
-def _walk(branches: Sequence[Branch], depth: int) -> Iterator[tuple[int, Branch]]:
+def _walk(branches: Sequence[SplitFeature], depth: int) -> Iterator[tuple[int, SplitFeature]]:
     """Yield branches with their depth, each before those below it."""
     for branch in branches:
         yield depth, branch
@@ -101,7 +101,7 @@ def _json(tree: SplittingTree) -> dict[str, Any]:
     }
 
 
-def _branches(branches: Sequence[Branch]) -> list[dict[str, Any]]:
+def _branches(branches: Sequence[SplitFeature]) -> list[dict[str, Any]]:
     return [
         {
             "feature": branch.feature,

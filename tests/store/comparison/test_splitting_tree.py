@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from store.comparison.figures import NO_PARTNER, Comparison, Shares, Side, SideSummary, Summary
-from store.comparison.splitting import Branch, splitting_tree
+from store.comparison.splitting_tree import SplitFeature, splitting_tree
 from store.files.errors import MonosemError
 
 
@@ -80,7 +80,7 @@ def test_a_chain_of_sizes_is_a_tree_of_several_levels() -> None:
     tree = splitting_tree([compared(SMALL, LARGE, ("s", "l")), compared(LARGE, largest, ("l", "xl"))])
     assert tree.names == ("s", "l", "xl")
 
-    def shape(branch: Branch) -> object:
+    def shape(branch: SplitFeature) -> object:
         return (branch.feature, [shape(child) for child in branch.children])
 
     assert [shape(branch) for branch in tree.roots[0].children] == [(0, [(1, []), (2, [])]), (1, [(4, [])])]

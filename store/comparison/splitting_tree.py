@@ -19,7 +19,7 @@ LEAST_R = 0.2
 
 
 @dataclass(frozen=True)
-class Branch:
+class SplitFeature:
     """A feature of a larger dictionary below its parent in the next smaller one."""
 
     feature: int
@@ -29,7 +29,7 @@ class Branch:
     covers: float
     """Share of the parent's activation on units where it fires."""
     mutual: bool
-    children: tuple[Branch, ...] = ()
+    children: tuple[SplitFeature, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Root:
     """A judged feature of the smallest dictionary, and what it becomes."""
 
     feature: int
-    children: tuple[Branch, ...]
-    """Those that cover most of it first."""
+    children: tuple[SplitFeature, ...]
+    """In descending order of `covers`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def splitting_tree(chain: Sequence[Comparison]) -> SplittingTree:
     for (_, before), (after, _) in pairwise(told):
         if _identity(before) != _identity(after):
             raise MonosemError(f"the comparisons do not follow on each other: {before.name}, then {after.name}")
-    below: dict[int, list[Branch]] = {}
+    below: dict[int, list[SplitFeature]] = {}
     parentless: list[tuple[int, ...]] = []
     for one, _, large in reversed(steps):
         below, orphans = _hung(one.sides[large], below)
@@ -94,7 +94,7 @@ def _identity(side: SideSummary) -> tuple[str, str, int]:
     return side.name, side.digest, side.features
 
 
-def _hung(side: Side, below: dict[int, list[Branch]]) -> tuple[dict[int, list[Branch]], tuple[int, ...]]:
+def _hung(side: Side, below: dict[int, list[SplitFeature]]) -> tuple[dict[int, list[SplitFeature]], tuple[int, ...]]:
     """Return the branches below each parent, and the judged features without one.
 
     Args:
@@ -102,9 +102,9 @@ def _hung(side: Side, below: dict[int, list[Branch]]) -> tuple[dict[int, list[Br
         below: the branches below each of its features.
     """
     hung_F = side.judged_F & (side.partner_F != NO_PARTNER) & (side.r_F >= LEAST_R)
-    found: dict[int, list[Branch]] = {}
+    found: dict[int, list[SplitFeature]] = {}
     for feature in np.flatnonzero(hung_F).tolist():
-        branch = Branch(
+        branch = SplitFeature(
             feature,
             float(side.r_F[feature]),
             float(side.coverage_F[feature]),
