@@ -50,7 +50,7 @@ class HeldComparison:
 
 @dataclass(frozen=True)
 class FoundComparisons:
-    """What a look has found."""
+    """Comparisons that can be shown, and what is wrong with others."""
 
     held: tuple[HeldComparison, ...] = ()
     """By the other run's name."""
