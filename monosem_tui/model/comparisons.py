@@ -15,6 +15,8 @@ from store.files.regular_file import stamp
 from store.files.sealed_hdf5 import read_seal
 from store.index.reader import FeatureStore
 from store.notes.note_file import beside
+from store.run.feature_source import BASELINES, FeatureSource, baseline_folder
+from store.run.feature_source import FOLDER as BASELINE_FOLDER
 from store.run.folder import RunFolder
 from store.run.new_folders import filename
 
@@ -84,7 +86,7 @@ class ComparisonWatch:
         """Yield files of comparisons, and whether they lie beside the open run."""
         own = beside(self._run.path, FOLDER)
         yield from ((path, True) for path in _inside(own))
-        wanted = filename(self._run.path.name if self._run.path.is_dir() else self._run.path.stem)
+        wanted = filename(_compared_name(self._run.path))
         for folder in dict.fromkeys((self._root.resolve(), self._run.path.parent)):
             for entry in _entries(folder):
                 kept = entry if entry.name.endswith(f".{FOLDER}") else entry / FOLDER
@@ -107,7 +109,7 @@ class ComparisonWatch:
         digest = _digest_at(self._run.path, comparison.summary.text)
         if told.features == self._run.store.d_sae and (not told.digest or not digest or told.digest == digest):
             return HeldComparison(path, comparison, mine)
-        if not own and told.name != self._run.path.name:
+        if not own and told.name != _compared_name(self._run.path):
             return ""
         return f"the comparison with {printable(other.name)} is of an earlier index of {self._run.name}: compare again"
 
@@ -139,6 +141,13 @@ def _is_plain(name: str) -> bool:
     return bool(name) and "\0" not in name and name not in (".", "..") and Path(name).name == name
 
 
+def _compared_name(path: Path) -> str:
+    """Return the name that comparisons have for a run: `demo`, `demo:random`."""
+    if path.parent.name == BASELINE_FOLDER and path.name in BASELINES:
+        return f"{path.parents[1].name}:{path.name}"
+    return path.name if path.is_dir() else path.stem
+
+
 def _entries(folder: Path) -> Iterable[Path]:
     try:
         return sorted(folder.iterdir())
@@ -158,6 +167,8 @@ def open_other(held: HeldComparison, roots: Sequence[Path]) -> OpenRun:
         MonosemError: it has vanished, is being indexed, or is not the one that was compared; in one sentence.
     """
     told = held.told(theirs=True)
+    if FeatureSource.parse(told.name).baseline == "neurons":
+        raise MonosemError(f"{held.name} have no text of their own: figures are all there is")
     named = [place for place in _named(held, roots) if place.exists()]
     for place in named:
         if not told.digest or _digest_at(place, held.text) == told.digest:
@@ -187,10 +198,14 @@ def _named(held: HeldComparison, roots: Sequence[Path]) -> Iterator[Path]:
         is_file = folder.name.endswith(f".{FOLDER}")
         yield folder.with_name(folder.name.removesuffix(FOLDER) + "h5") if is_file else folder.parent
         return
-    name = held.told(theirs=True).name
-    if _is_plain(name):
-        for root in roots:
-            yield from (root / name, root / f"{name}.h5")
+    source = FeatureSource.parse(held.told(theirs=True).name)
+    if not _is_plain(source.run):
+        return
+    for root in roots:
+        if source.baseline is None:
+            yield from (root / source.run, root / f"{source.run}.h5")
+        else:
+            yield baseline_folder(RunFolder(root / source.run), source.baseline)
 
 
 class ComparedRuns:

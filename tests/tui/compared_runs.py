@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.commands.compare import compare_runs
+from engine.commands.compare import ComparedSource, compare_runs
 from engine.runtime.progress import Silent
 from store.notes.note_file import Notes
 from store.settings.compare import CompareSettings
@@ -41,8 +41,8 @@ def build_compared(root: Path) -> Path:
     """
     for seed, (name, words) in enumerate(RUNS.items()):
         index_texts(root / name, documents(), seed, n_features=len(words) + 2, density=0.1, words=words)
-    paths = [root / name for name in RUNS]
-    assert len(list(compare_runs(paths, list(RUNS), SETTINGS, Silent()))) == 3
+    sources = [ComparedSource(root / name, name) for name in RUNS]
+    assert len(list(compare_runs(sources, SETTINGS, Silent()))) == 3
     Notes(root / "one" / "notes.jsonl").set(0, "label", LABEL)
     Notes(root / "two" / "notes.jsonl").set(2, "label", HOSTILE)
     return root / "one"

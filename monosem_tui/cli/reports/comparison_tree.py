@@ -5,51 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
 from monosem_tui.cli.reports.feature import read_notes
-from monosem_tui.cli.run_lookup import Place
+from monosem_tui.cli.sources import FoundSource
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.model.feature_card import feature_name
 from store.comparison.figures import Comparison
 from store.comparison.splitting_tree import LEAST_R, SplitFeature, SplittingTree, splitting_tree
+from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.settings.compare import CompareSettings
+
+if TYPE_CHECKING:
+    from engine.commands.compare import ComparedSource
 
 BRANCH, DEEPER = "└", "─"
 
 
 def report_tree(
-    places: Sequence[Place], names: Sequence[str], settings: CompareSettings, *, top: int, json: bool
+    compared: Sequence[ComparedSource],
+    sources: Sequence[FoundSource],
+    settings: CompareSettings,
+    *,
+    top: int,
+    json: bool,
 ) -> None:
     """Compare each dictionary with the next larger one, and print the tree.
 
     Raises:
-        MonosemError: an index is missing or unfinished, or two of them share no text.
+        MonosemError: there is only one, an index is missing or unfinished, or two of them share no text.
     """
+    if len(compared) < 2 or any(one.neurons for one in compared):
+        raise MonosemError("a tree needs two dictionaries", "Name two runs: `monosem compare SMALL LARGE --tree`.")
     with ExitStack() as stack:
-        stores = [stack.enter_context(FeatureStore.open(place.path)) for place in places]
+        stores = [stack.enter_context(FeatureStore.open(one.path)) for one in compared]
         order = sorted(range(len(stores)), key=lambda number: stores[number].d_sae)
-        chain = [_compared(places, names, settings, *step) for step in pairwise(order)]
+        chain = [_compared([compared[i] for i in step], settings) for step in pairwise(order)]
         tree = splitting_tree(chain)
         if json:
             output.emit_json(_json(tree))
             return
         _summary(tree, chain)
-        known = [(stores[number], read_notes(places[number])) for number in order]
+        known = [(stores[number], read_notes(sources[number].place)) for number in order]
         _table(tree, known, top)
 
 
-def _compared(
-    places: Sequence[Place], names: Sequence[str], settings: CompareSettings, small: int, large: int
-) -> Comparison:
+def _compared(both: Sequence[ComparedSource], settings: CompareSettings) -> Comparison:
     from engine.commands.compare import compare_runs
 
-    both = [small, large]
-    (found,) = compare_runs([places[i].path for i in both], [names[i] for i in both], settings, ConsoleProgress())
+    (found,) = compare_runs(both, settings.changed(baselines=False), ConsoleProgress())
     output.narrate(f"kept in {found.kept}")
     return found.comparison
 
