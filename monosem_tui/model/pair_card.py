@@ -41,11 +41,11 @@ class PairedFeature:
 
 @dataclass(frozen=True)
 class PairStatistics:
-    """What the comparison says about the pair, from the first feature's side."""
+    """Figures of a pair in a comparison, from the first feature's side."""
 
     r: float
     cosine: float
-    """Of the decoder directions; NaN in different spaces."""
+    """Cosine of the decoder directions; NaN in different spaces."""
     encoder_cosine: float
     joint: int
     """Units of the measuring half on which both fire."""

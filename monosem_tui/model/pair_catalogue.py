@@ -30,7 +30,7 @@ SORT_NAMES: dict[PairSort, str] = {"r": "r", "cosine": "cosine", "n": "units", "
 
 @dataclass(frozen=True)
 class PairView:
-    """What the list is of."""
+    """Contents of the list."""
 
     which: int | None = None
     """Number of the comparison; None for all of them together."""
@@ -81,7 +81,7 @@ class PairCatalogue:
 
     @property
     def view(self) -> PairView:
-        """What the list is of, after `only:` has had its say."""
+        """Contents of the list, after `only:` has had its say."""
         return self._made[1] if self._made else self.ordering.view
 
     @property

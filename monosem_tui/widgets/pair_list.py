@@ -55,7 +55,7 @@ class PairList(CursorList):
         super().__init__(palette)
         self._catalogue, self._run_name, self._described = catalogue, name, described
         self.trouble = ""
-        """What is wrong with the other run, in place of the figures as a whole."""
+        """A sentence about what is wrong with the other run, in place of the figures as a whole."""
         self.rendering, self.named = Rendering.BACKGROUND, False
         """How activations are drawn, and whether any feature has a label or an explanation."""
 
