@@ -54,10 +54,15 @@ def features_saying(notes: Mapping[int, FeatureNotes], explanations: Explanation
     return sorted(labelled.union(explanations.saying(text)))
 
 
+def best_explanation(explanations: Explanations, feature: int) -> Explanation | None:
+    """Return the best explanation that may stand for a feature."""
+    return next((one for one in explanations.of(feature) if one.explains), None)
+
+
 def suggestion(explanations: Explanations, feature: int) -> str:
-    """Return the text of the best explanation of a feature; empty where there is none."""
-    found = explanations.of(feature)
-    return printable(found[0].text) if found else ""
+    """Return the text of the best explanation that may stand for a feature; empty where there is none."""
+    found = best_explanation(explanations, feature)
+    return printable(found.text) if found else ""
 
 
 def _shown(one: Explanation) -> ShownExplanation:

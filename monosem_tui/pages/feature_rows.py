@@ -68,7 +68,8 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool, kinds: bool = F
     elif cells >= 66 and not labels and not kinds:
         # Most decoders have unit rows, so the norm is left out first.
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
-    bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
+    # Kinds and labels together leave no room for bars.
+    bar_cells = 10 if cells >= 96 else 0 if labels and kinds else 6 if cells >= 56 else 0 if labels else 4
     used = (
         1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + sum(gap + value_cells(one) for one in values) + 2
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from store.index.reader import FeatureStore
-from store.notes.explanations import Explanation, Explanations, explanations_path
+from store.notes.explanations import RULES, Explanation, Explanations, explanations_path
 from store.rules.kind_file import need_merged
-from store.rules.rule_author import AUTHOR, rules_key
+from store.rules.rule_author import rules_key
 from store.rules.rule_process import explanations
 from store.settings.explain import ExplainSettings
 
@@ -44,7 +44,7 @@ def planned(path: Path, features: Sequence[int], settings: ExplainSettings) -> R
         key = rules_key(store.path, settings.seed)
         for feature in features:
             store.check_feature(feature)
-    known = {} if settings.again else Explanations.load(path).by(AUTHOR)
+    known = {} if settings.again else Explanations.load(path).by(RULES)
     waiting = tuple(one for one in dict.fromkeys(features) if one not in known or known[one].key != key)
     return RulePlan(path, tuple(dict.fromkeys(features)), waiting, settings)
 
@@ -59,7 +59,7 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     """
     kept = Explanations(explanations_path(plan.path))
     kept.follow()
-    known, waiting = kept.by(AUTHOR), set(plan.waiting)
+    known, waiting = kept.by(RULES), set(plan.waiting)
     yield from (known[feature] for feature in plan.features if feature not in waiting)
     processes = plan.settings.processes or _cores()
     fresh: list[Explanation] = []

@@ -176,3 +176,15 @@ def test_programs_read_kinds_and_explanations(path: Path, capsys: pytest.Capture
     assert command(["label", str(path), "--import", str(out / "explanations.jsonl")]) == 0
     authors = [one.author for one in Explanations.load(path).of(0)]
     assert authors == ["rules", "rules (Neuronpedia)"]
+
+
+async def test_what_explains_nothing_is_on_the_page_only(make_app: MakeApp, own: OpenRun, path: Path) -> None:
+    poor = replace(SEA, feature=1, text="no rule explains it", scores=ExplanationScores(f1=Figure(0.2, 0.1, 0.3)))
+    Explanations(path / "explanations.jsonl").append([poor, replace(poor, feature=2, scores=ExplanationScores())])
+    app = make_app(own)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await until(pilot, lambda: len(own.explanations.features) == 3)
+        await settle(pilot)
+        assert "no rule" not in screen_text(pilot)
+        await press(pilot, "colon", "1", "enter")
+        assert screen_text(pilot).count("no rule explains it") == 1

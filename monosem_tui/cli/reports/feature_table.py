@@ -17,6 +17,7 @@ from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.export.explanation_json import explained_json
 from monosem_tui.export.feature_json import figures_json
 from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_explanations import best_explanation
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
@@ -115,7 +116,7 @@ def _lines(
 
 def _suggested(explanations: Explanations, feature: int) -> str:
     """Return the best explanation behind its author, so that it is not taken for a label; empty where there is none."""
-    best = next(iter(explanations.of(feature)), None)
+    best = best_explanation(explanations, feature)
     return f"{printable(best.author)}: {printable(best.text)}" if best else ""
 
 

@@ -10,7 +10,7 @@ from monosem_tui.draw.numbers import activation, signed
 from monosem_tui.draw.safe_text import cut, fit, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_tokens
-from monosem_tui.model.feature_explanations import said_of
+from monosem_tui.model.feature_explanations import best_explanation, said_of
 from store.index.vocabulary import Vocabulary
 from store.live.model_outputs import Firing, ReadToken
 from store.notes.explanations import Explanations
@@ -93,6 +93,6 @@ def _firing_json(one: Firing, said: _Said) -> dict[str, Any]:
     found: dict[str, Any] = {"feature": one.feature, "activation": one.activation}
     if note := said.notes.get(one.feature):
         found["label"] = note.label
-    if explanations := said.explanations.of(one.feature):
-        found["explanation"] = explanations[0].text
+    if best := best_explanation(said.explanations, one.feature):
+        found["explanation"] = best.text
     return found if one.loss_change is None else found | {"loss_change": one.loss_change}

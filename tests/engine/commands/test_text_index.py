@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine.commands import text_index
-from engine.commands.compare import compare_runs
+from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.rerun import index_run
 from engine.commands.shared_variance import shared_variance
 from engine.commands.text_index import index_on_text, text_name
@@ -125,18 +125,18 @@ def test_stopped_work_leaves_no_index_and_goes_on(
 
 
 def test_runs_of_different_texts_are_compared_on_one(made: Path, runs: list[RunFolder]) -> None:
-    paths = [run.path for run in runs]
+    sources = [ComparedSource(run.path, name) for run, name in zip(runs, NAMES, strict=True)]
     settings = CompareSettings(least=4, shifts=1, resamplings=20)
     with pytest.raises(MonosemError, match="no document in common"):
-        list(compare_runs(paths, NAMES, settings, Silent()))
+        list(compare_runs(sources, settings, Silent()))
     settings = settings.changed(data=str(made / "common.txt"), tokens=TOKENS)
-    (found,) = compare_runs(paths, NAMES, settings, Silent())
+    (found,) = compare_runs(sources, settings, Silent())
     summary = found.comparison.summary
     assert all(side.unpaired == 0 for side in summary.sides)
     assert summary.documents > 20
     assert found.kept.name == f"second-{summary.text}.h5"
     assert load_comparison(found.kept).summary == summary
-    for run, index in zip(runs, found.indexes, strict=True):
+    for run, index in zip(runs, [one.index for one in found.sources], strict=True):
         assert index == run.texts / summary.text
     # Both read the same site of the same model, so that encoders have cosines: those of the columns of W_enc.
     side = found.comparison.sides[0]
