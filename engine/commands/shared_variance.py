@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,13 @@ from engine.jobs.activation_source import laid_out
 from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Progress
 from engine.sae.registry import from_weights
+from store.comparison.figures import SharedVariance
 from store.run.folder import RunFolder
 from store.run.weights import SaeWeights, load_sae
 from store.settings.subject import ReopenSettings
 
 TOKENS = 100_000
 """Tokens of the pass."""
-
-
-@dataclass(frozen=True)
-class SharedVariance:
-    """Explained variances over the same tokens."""
-
-    kept: float
-    """With every feature but the shared ones at zero, whatever the architecture chooses."""
-    whole: float
-    """With all features."""
-    tokens: int
 
 
 def shared_variance(

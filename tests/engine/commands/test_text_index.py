@@ -20,6 +20,7 @@ from engine.commands.train import train
 from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from monosem_tui.cli.main import run as monosem
+from store.comparison.figures import SHARED
 from store.comparison.file import load_comparison
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
@@ -129,13 +130,16 @@ def test_runs_of_different_texts_are_compared_on_one(made: Path, runs: list[RunF
     settings = CompareSettings(least=4, shifts=1, resamplings=20)
     with pytest.raises(MonosemError, match="no document in common"):
         list(compare_runs(sources, settings, Silent()))
-    settings = settings.changed(data=str(made / "common.txt"), tokens=TOKENS)
+    settings = settings.changed(data=str(made / "common.txt"), tokens=TOKENS, model_pass=True)
     (found,) = compare_runs(sources, settings, Silent())
     summary = found.comparison.summary
     assert all(side.unpaired == 0 for side in summary.sides)
     assert summary.documents > 20
     assert found.kept.name == f"second-{summary.text}.h5"
     assert load_comparison(found.kept).summary == summary
+    for run, side, told in zip(runs, found.comparison.sides, summary.sides, strict=True):
+        shared_F = side.judged_F & (side.r_F >= SHARED)
+        assert told.shared_variance == shared_variance(run, asked(made), shared_F, Silent())
     for run, index in zip(runs, [one.index for one in found.sources], strict=True):
         assert index == run.texts / summary.text
     # Both read the same site of the same model, so that encoders have cosines: those of the columns of W_enc.
