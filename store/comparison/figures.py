@@ -75,7 +75,7 @@ class SideSummary:
     baselines: tuple[BesideBaseline, ...] = ()
     """One for each baseline that was made."""
     shared_variance: SharedVariance | None = None
-    """What the shared features reconstruct alone; None where the model was not run."""
+    """Variance that the shared features explain alone; None where the model was not run."""
 
 
 @dataclass(frozen=True)
