@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.api.questions import compare as compare
     from engine.api.questions import explain as explain
     from engine.api.questions import find as find
+    from engine.api.questions import make_baseline as make_baseline
     from engine.api.runs import TrainedRun as TrainedRun
     from engine.api.runs import load as load
     from engine.api.runs import open_run as open_run
@@ -52,7 +53,7 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
 
 _HOMES = {
     "engine.api.live_model": "Continuation InspectedToken generate inspect",
-    "engine.api.questions": "compare explain find",
+    "engine.api.questions": "compare explain find make_baseline",
     "engine.api.runs": "TrainedRun load open_run",
     "engine.api.training": "TrainedLm evaluate export extract import_sae index train train_lm",
     "store.settings.compare": "CompareSettings",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from engine.commands.baselines import made_source
 from engine.evaluation.figures import Evaluation
 from engine.jobs.trained_run import trained_settings
 from engine.live.live_model import LiveModel, open_live
@@ -18,6 +19,7 @@ from engine.sae.base import Sae
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.run.feature_source import FeatureSource
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.settings.subject import ReopenSettings
@@ -84,12 +86,19 @@ RunLike = TrainedRun | str | Path
 
 
 def open_run(run: RunLike) -> TrainedRun:
-    """Open the run in a folder.
+    """Open the run in a folder, or a baseline of it that is one: `"runs/demo:random"`, `"runs/demo:seed"`.
 
     Raises:
-        MonosemError: there is none.
+        MonosemError: there is none, or the baseline is not made.
     """
-    found = run if isinstance(run, TrainedRun) else TrainedRun(Path(run))
+    if isinstance(run, TrainedRun):
+        found = run
+    elif (source := FeatureSource.parse(str(run))).baseline is None:
+        found = TrainedRun(Path(run))
+    elif source.baseline == "neurons":
+        raise MonosemError(f"{run} are no run", "`find` and `compare` take neurons.")
+    else:
+        found = TrainedRun(made_source(TrainedRun(Path(source.run)).folder, source.baseline).path)
     found.folder.record()
     return found
 

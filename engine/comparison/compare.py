@@ -28,6 +28,7 @@ from store.comparison.figures import (
     shares_of,
 )
 from store.files.errors import MonosemError
+from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_units
 from store.settings.compare import CompareSettings
@@ -45,6 +46,8 @@ class IndexedRun:
     store: FeatureStore
     digest: str = ""
     """Seal of its features.h5."""
+    neurons: NeuronActs | None = None
+    """Neurons on the tokens of `store`, which then are compared in place of its features."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both = (first, second)
-    for one in both:
-        if one.store.plan.of_array:
-            raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
-    units = _units(first, second, settings, progress)
+    units = shared_text(first, second, settings, progress)
     with progress.task("activations of units", 2, "runs") as bar:
         acts = []
         for one, unit_N in zip(both, units.unit_N, strict=True):
@@ -79,7 +79,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         del choosing
         bar.advance(1)
         nulls = []
-        for by in _shifts(units, settings):
+        for by in shifts_of(units, settings):
             nulls.append(_null(whole, units, by, judged, settings.memory))
             bar.advance(1)
     measuring = _half(whole, units.measuring_U)
@@ -88,7 +88,15 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
     return Comparison(_summary(both, units, measuring, sides, nulls, decoders, settings, progress), sides)
 
 
-def _units(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
+def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
+    """Return the units of text of both sides.
+
+    Raises:
+        MonosemError: the indexes have no text in common, or are of rows of an array.
+    """
+    for one in (first, second):
+        if one.store.plan.of_array:
+            raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
     with progress.task("texts", 2, "runs") as bar:
         texts = []
         for one in (first, second):
@@ -117,7 +125,7 @@ def _judged(whole: _Halves, choosing: _Halves, least: int) -> tuple[NDArray[np.b
     return first, second
 
 
-def _shifts(units: TextUnits, settings: CompareSettings) -> list[int]:
+def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
     """Return by how many units the second side is shifted: to starts of documents, none of them the first."""
     starts = units.starts_P[1:]
     if not len(starts):
@@ -266,7 +274,7 @@ def _side_summary(
         units.unpaired[side],
         shares_of(mine.r_F[judged]),
         _intervals(measuring, side, mine.partner_F.astype(np.int64), judged, settings),
-        _mean_shares(nulls),
+        mean_shares(nulls),
         float(mine.mutual_F[judged].mean()) if len(judged) else 0.0,
         float(squares[mine.r_F >= SHARED].sum() / max(squares.sum(), 1e-300)),
     )
@@ -285,7 +293,8 @@ def _intervals(
     return tuple(tuple(np.quantile(one, (0.025, 0.975)).tolist()) for one in figures)
 
 
-def _mean_shares(nulls: Sequence[Shares]) -> Shares | None:
+def mean_shares(nulls: Sequence[Shares]) -> Shares | None:
+    """Return the means of nulls; None without any."""
     if not nulls:
         return None
     share_r = np.mean([null.share_r for null in nulls], axis=0)

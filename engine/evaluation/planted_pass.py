@@ -30,6 +30,7 @@ from engine.evaluation.planted_detectors import (
 )
 from engine.evaluation.planted_labels import Labeller, TokenLabel
 from engine.jobs.subject import Subject
+from engine.model.drawn_weights import reinitialised
 from engine.model.hooks import capture_all
 from engine.model.language_model import LanguageModel
 from engine.model.sites import Site, resolve_site
@@ -150,15 +151,6 @@ def gather(
             if left <= 0 or bytes_left <= 0:
                 break
     return gathered
-
-
-def reinitialised(lm: LanguageModel, seed: int) -> LanguageModel:
-    """Return the same architecture with random weights, as for training from scratch."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = type(lm.network)(lm.network.config)
-    network = network.to(lm.device, lm.network.dtype).eval().requires_grad_(False)
-    return LanguageModel(f"{lm.name}, random weights", network, lm.tokenizer, lm.device)
 
 
 def _neurons_of(lm: LanguageModel, site: Site) -> Site:

@@ -27,6 +27,28 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class BesideBaseline:
+    """A baseline's own figures, in place of one side's or of both."""
+
+    name: str
+    """`random`: this side's features beside those of the other's model with random weights. `seed`, the ceiling: beside
+    the same dictionary of another seed. `features_neurons`: beside the other's neurons. `neurons`: this side's neurons
+    beside the other's."""
+    found: Shares
+
+
+@dataclass(frozen=True)
+class SharedVariance:
+    """Explained variances over the same tokens, by a pass of the model."""
+
+    kept: float
+    """With every feature but those of r of SHARED or more at zero, behind the choice of active features."""
+    whole: float
+    """With all features."""
+    tokens: int
+
+
+@dataclass(frozen=True)
 class SideSummary:
     """The figures of one side as a whole: its features beside their best partners on the other side."""
 
@@ -50,6 +72,10 @@ class SideSummary:
     """Share of the judged features that are their partner's partner."""
     energy: float
     """Share of Σ f² ‖W_dec‖² in features with r of SHARED or more."""
+    baselines: tuple[BesideBaseline, ...] = ()
+    """One for each baseline that was made."""
+    shared_variance: SharedVariance | None = None
+    """Variance that the shared features explain alone; None where the model was not run."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +108,7 @@ class Side:
     r_F: NDArray[np.float32]
     """On the measuring half; `partner_F` was chosen on the other."""
     chosen_r_F: NDArray[np.float32]
-    """On the choosing half."""
+    """On the choosing half; with the sign of a neuron's direction, where neurons take part."""
     units_F: NDArray[np.int64]
     """Units on which the feature fires, in both halves."""
     joint_F: NDArray[np.int64]

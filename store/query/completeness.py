@@ -21,7 +21,8 @@ from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
 from store.query.concept_lists import Concept, ConceptList
 from store.query.concept_scan import AT_ONCE, Codes, ConceptScan
-from store.query.find import MOST, Choice, firing_places
+from store.query.detectors import Choice
+from store.query.find import MOST, firing_places
 from store.query.pattern_tokens import compile_pattern, matches_of_several
 from store.query.scores import Tally, TokenTotals
 from store.rules.grammar import parse_rule

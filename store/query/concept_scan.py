@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.find import Choice
+from store.query.detectors import Choice
 from store.query.inverted_scan import ENTRIES, feature_runs
 from store.query.scores import TokenTotals
 

@@ -12,7 +12,7 @@ from store.settings.model_author import AuthorSettings
 
 
 def explain(
-    run: o.RunOrIndex,
+    run: o.Source,
     features: Annotated[
         list[int] | None, typer.Argument(metavar="[ID]...", min=0, help="Numbers of features.", show_default=False)
     ] = None,
@@ -41,18 +41,23 @@ def explain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="--by a model: count calls, tokens and money, and ask nothing.")
     ] = False,
+    make: o.Make = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
     """Explain features by rules or by a language model, measured on documents that the author never saw."""
     from monosem_tui.cli.reports import explain as reports
-    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.cli.sources import find_source
+    from store.files.errors import MonosemError
     from store.run.folder import runs_root
 
     ids = tuple(features or ())
     given = [name for name, value in {"ID": ids, "--filter": filter, "--all": every or None}.items() if value]
     _refuse(asked, given, one=len(ids) == 1, rule=rule, threshold=threshold, dry_run=dry_run)
-    place = find_place(run, runs_root(runs_dir))
+    source = find_source(run, runs_root(runs_dir), make=make)
+    place = source.place
+    if source.neurons:
+        raise MonosemError("rules for neurons are not looked for", "`monosem find RUN:neurons` answers about neurons.")
     if rule is not None:
         reports.measure(place, ids[0], rule, threshold, asked, json=json)
     elif asked.by_model:

@@ -11,7 +11,7 @@ from store.settings.features import FindSettings
 
 
 def find(
-    run: o.RunOrIndex,
+    run: o.Source,
     pattern: Annotated[
         str | None,
         typer.Argument(metavar="PATTERN", help="A regular expression (Python's) over the text of each document."),
@@ -44,13 +44,14 @@ def find(
     asked: Annotated[
         FindSettings, o.Flags("tokens last held_out ordinary together role by top", from_file=False, defaults=True)
     ],
+    make: o.Make = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
     """Find the features that track a regular expression, a rule or labelled text."""
     from monosem_tui.cli.reports import completeness, ngrams
     from monosem_tui.cli.reports import find as reports
-    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.cli.sources import find_source
     from store.files.errors import MonosemError
     from store.query.find import FindOptions
     from store.query.pattern_search import Inquiry
@@ -67,7 +68,10 @@ def find(
         )
     if (asked.tokens or asked.last) and pattern is None:
         raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
-    place = find_place(run, runs_root(runs_dir))
+    source = find_source(run, runs_root(runs_dir), make=make)
+    place = source.place
+    if source.neurons and pattern is None and rule is None:
+        raise MonosemError("neurons are found by a PATTERN or by --rule", "Other questions are for features.")
     if feature is not None:
         ngrams.report(place, feature, top=asked.top, json=json)
     elif concepts is not None:
@@ -78,4 +82,4 @@ def find(
     else:
         how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together, asked.role, asked.ordinary
         asked_for = pattern if rule is None else rule
-        reports.report_pattern(place, Inquiry(asked_for or "", *how, rule=rule is not None), json=json)
+        reports.report_pattern(source, Inquiry(asked_for or "", *how, rule=rule is not None), json=json)

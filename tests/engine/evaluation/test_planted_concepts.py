@@ -20,6 +20,7 @@ from engine.evaluation import planted_pass
 from engine.evaluation.figures import Evaluation
 from engine.evaluation.planted_labels import Labeller
 from engine.jobs.trained_run import reopen
+from engine.model.drawn_weights import reinitialised
 from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from monosem_tui.cli.main import run as monosem
@@ -166,7 +167,7 @@ def test_other_text_has_no_concepts(run: RunFolder, tmp_path: Path) -> None:
 def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
     lm = reopen(run, ReopenSettings(), Silent()).lm.load()
     before = torch.random.get_rng_state()
-    drawn = [planted_pass.reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
+    drawn = [reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
     assert torch.equal(torch.random.get_rng_state(), before)
     own, name = lm.network.state_dict(), "transformer.h.0.mlp.c_fc.weight"
     assert torch.equal(drawn[0][name], drawn[1][name])
