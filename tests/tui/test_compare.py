@@ -355,6 +355,21 @@ async def test_names_of_others_never_become_paths_or_markup(make_app: MakeApp, r
         assert "\x1b" not in screen_text(pilot)
 
 
+async def test_neurons_have_figures_and_no_text(make_app: MakeApp, runs: Path) -> None:
+    kept = runs / "one" / "comparisons" / "three.h5"
+    comparison = load_comparison(kept)
+    told = replace(comparison.summary.sides[1], name="one:neurons", digest="0" * 64)
+    sides = (comparison.summary.sides[0], told)
+    save_comparison(kept, replace(comparison, summary=replace(comparison.summary, sides=sides)))
+    async with app_on(make_app, runs / "one").run_test(size=(120, 24)) as pilot:
+        await go(pilot, "6", "o")
+        lines = screen_text(pilot).splitlines()
+        assert "one with one:neurons" in lines[1]
+        assert "one:neurons have no text of their own" in lines[2]
+        await go(pilot, "enter")
+        assert "have no text" in screen_text(pilot)
+
+
 async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp, runs: Path) -> None:
     async with app_on(make_app, runs / "one").run_test(size=(120, 30)) as pilot:
         screen = await go(pilot, "6", "o")
