@@ -17,6 +17,7 @@ from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes, beside
 from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
+from store.run.counted_noun import TOKEN, CountedNoun
 
 if TYPE_CHECKING:
     from monosem_tui.model.feature_explanations import ShownExplanation
@@ -108,6 +109,8 @@ class FeatureCard:
     """The best first."""
     kind: str = ""
     """Its kind; empty where it was not measured."""
+    noun: CountedNoun = TOKEN
+    """The noun for what it fires on."""
 
     @property
     def dead(self) -> bool:
@@ -170,6 +173,7 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
         twin=_twin(store, notes, feature),
         kind=_kind(store, feature),
         without_effects=NO_MODEL if store.plan.of_array else OTHER_LAYERS,
+        noun=store.plan.noun,
     )
 
 

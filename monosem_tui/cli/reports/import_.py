@@ -22,7 +22,7 @@ def report(made: Sequence[Imported], *, json: bool, many: bool) -> None:
 
 
 def _print(one: Imported) -> None:
-    foreign, spec = one.foreign, one.spec
+    foreign, spec, noun = one.foreign, one.spec, one.run.record().noun
     hook = f" (its {foreign.hook})" if foreign.hook else ""
     place = f"{spec.place()} of {spec.model}{hook}" if spec.model else f"the rows as they are{hook}"
     output.emit_text(f"{one.run.path}: {foreign.format}, {spec.title()}")
@@ -31,7 +31,7 @@ def _print(one: Imported) -> None:
         output.emit_text(f"folded    {line}")
     if spec.token_norm != "none":
         back = "" if spec.d_out else ", what is decoded turned back"
-        output.emit_text(f"tokens    each normalised by itself ({spec.token_norm}){back}")
+        output.emit_text(f"{noun.many:<10}each normalised by itself ({spec.token_norm}){back}")
     if spec.skip:
         output.emit_text("skip      W_skip x is added to what is decoded")
     if foreign.bos:
@@ -44,13 +44,13 @@ def _print(one: Imported) -> None:
     else:
         ce = "" if check.ce_recovered_zero is None else f", CE recovered {check.ce_recovered_zero:.4f} of zero-ablation"
         output.emit_text(f"check     {check.verdict}: {check.text}")
-        output.emit_text(f"          on {count(check.tokens)} tokens of {check.data}{ce}")
+        output.emit_text(f"          on {count(check.tokens)} {noun.many} of {check.data}{ce}")
         ordinary, by_dimension = check.explained_variance_ordinary, check.explained_variance_standardised
         if ordinary is not None and by_dimension is not None:
             n = check.outlier_tokens or 0
-            first = f"{count(n)} outlier tokens: explained variance {ordinary:.4f} without them" if n else ""
+            first = f"{count(n)} outlier {noun.many}: explained variance {ordinary:.4f} without them" if n else ""
             standardised = f"{by_dimension:.4f} standardised (mean over dimensions)"
             output.emit_text(f"          {first or 'explained variance'}{', ' if n else ' '}{standardised}")
-        for line in check.variance_shares.lines() if check.variance_shares else []:
+        for line in check.variance_shares.lines(noun) if check.variance_shares else []:
             output.emit_text(f"          {line}")
     output.narrate(f"index it with: monosem index {one.run.path}")
