@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.files.errors import MonosemError
-from store.run.counted_noun import CountedNoun, noun_of
 from store.run.events import TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
@@ -27,13 +26,6 @@ class RunRow:
     tokens: int | None = None
     explained_variance: float | None = None
     l0: float | None = None
-    of_array: bool = False
-    """Whether `tokens` are rows of an array."""
-
-    @property
-    def noun(self) -> CountedNoun:
-        """The noun for what it was trained on."""
-        return noun_of(array=self.of_array)
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,5 @@ def listed(run: RunFolder, record: RunRecord, last: TrainEvent | None) -> Listed
         tokens=tokens,
         explained_variance=variance,
         l0=l0,
-        of_array=bool(record.provenance.array),
     )
     return Listed(row, record.message if status in ("failed", "stopped") else "")

@@ -67,7 +67,7 @@ def run_detail(state: RunState, cells: int) -> Line:
     """Return one line on the run under the cursor: its title, creation time and path."""
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.created)) if 0 < state.created < 1e11 else ""
     known_of = state.row.tokens
-    trained = "" if known_of is None else f"{compact(known_of)} {state.row.noun.many}"
+    trained = "" if known_of is None else f"{compact(known_of)} {state.noun.many}"
     parts = [printable(part) for part in (state.title, trained, since, state.row.path) if part]
     return line(" ", Span(cut(" · ".join(parts), cells - 2), Role.DIM))
 
@@ -79,7 +79,7 @@ def _glyph(state: RunState) -> str:
 def _more(state: RunState, cells: int) -> list[Line]:
     room = cells - INDENT - 1
     if state.progress is not None:
-        parts = [line(Span(part, Role.DIM)) for part in _figures(state.progress, state.row.noun)]
+        parts = [line(Span(part, Role.DIM)) for part in _figures(state.progress, state.noun)]
         # Padded to its final width, so that nothing moves meanwhile.
         chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
         return _indented(wrap([*parts, chart], room, " · "))

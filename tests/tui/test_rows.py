@@ -25,6 +25,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     array_ND = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
     array_ND[77] *= 90
     np.save(folder / "a.npy", array_ND)
+    (folder / "runs").mkdir()
     sizes = ("--tokens", "4k", "--batch", "64", "--d-sae", "24,32", "--k", "4", "--device", "cpu")
     assert run(["train", "--activations", str(folder / "a.npy"), *sizes, "--out", str(folder / "runs" / "own")]) == 0
     return folder / "runs" / "own-d32"
@@ -36,7 +37,6 @@ COMMANDS = (
     ("show", "RUN", "--filter", "token:#12"),
     ("eval", "RUN"),
     ("find", "RUN", "#12"),
-    ("runs", "--runs-dir", "RUNS"),
     ("train", "--activations", "ARRAY", "--d-sae", "32", "--k", "4", "--tokens", "4k", "--dry-run", "--out", "OTHER"),
     (
         "train",

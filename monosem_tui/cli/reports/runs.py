@@ -33,14 +33,14 @@ _COLUMNS = (
     output.Column("site", shrinks=True),
     *output.right("layer"),
     output.Column("arch"),
-    *output.right("d_sae", "trained on", "EV", "L0"),
+    *output.right("d_sae", "trained", "EV", "L0"),
 )
 
 
 def _cells(row: RunRow) -> list[str]:
     names = (row.name, row.status, row.model, row.site, row.layer, row.arch, row.d_sae)
     figures = (
-        known(row.tokens, lambda tokens: f"{compact(tokens)} {row.noun.many}"),
+        known(row.tokens, compact),
         known(row.explained_variance, ".3f"),
         known(row.l0, ".1f"),
     )
