@@ -7,29 +7,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.api import Continuation as Continuation
-    from engine.api import InspectedToken as InspectedToken
-    from engine.api import TrainedLm as TrainedLm
-    from engine.api import TrainedRun as TrainedRun
-    from engine.api import compare as compare
-    from engine.api import evaluate as evaluate
-    from engine.api import explain as explain
-    from engine.api import export as export
-    from engine.api import extract as extract
-    from engine.api import find as find
-    from engine.api import generate as generate
-    from engine.api import import_sae as import_sae
-    from engine.api import index as index
-    from engine.api import inspect as inspect
-    from engine.api import load as load
-    from engine.api import open_run as open_run
-    from engine.api import train as train
-    from engine.api import train_lm as train_lm
+    from engine.api.live_model import Continuation as Continuation
+    from engine.api.live_model import InspectedToken as InspectedToken
+    from engine.api.live_model import generate as generate
+    from engine.api.live_model import inspect as inspect
+    from engine.api.questions import compare as compare
+    from engine.api.questions import explain as explain
+    from engine.api.questions import find as find
+    from engine.api.questions import make_baseline as make_baseline
+    from engine.api.runs import TrainedRun as TrainedRun
+    from engine.api.runs import load as load
+    from engine.api.runs import open_run as open_run
+    from engine.api.training import TrainedLm as TrainedLm
+    from engine.api.training import evaluate as evaluate
+    from engine.api.training import export as export
+    from engine.api.training import extract as extract
+    from engine.api.training import import_sae as import_sae
+    from engine.api.training import index as index
+    from engine.api.training import train as train
+    from engine.api.training import train_lm as train_lm
     from store.settings.compare import CompareSettings as CompareSettings
     from store.settings.explain import ExplainSettings as ExplainSettings
     from store.settings.extract import ExtractSettings as ExtractSettings
     from store.settings.import_sae import ImportSettings as ImportSettings
     from store.settings.lm import LmSettings as LmSettings
+    from store.settings.model_author import AuthorSettings as AuthorSettings
     from store.settings.subject import ReopenSettings as ReopenSettings
     from store.settings.train import TrainGrid as TrainGrid
     from store.settings.train import TrainSettings as TrainSettings
@@ -50,13 +52,16 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
 _HOMES = {
-    "engine.api": "Continuation InspectedToken TrainedLm TrainedRun compare evaluate explain export extract find "
-    "generate import_sae index inspect load open_run train train_lm",
+    "engine.api.live_model": "Continuation InspectedToken generate inspect",
+    "engine.api.questions": "compare explain find make_baseline",
+    "engine.api.runs": "TrainedRun load open_run",
+    "engine.api.training": "TrainedLm evaluate export extract import_sae index train train_lm",
     "store.settings.compare": "CompareSettings",
     "store.settings.explain": "ExplainSettings",
     "store.settings.extract": "ExtractSettings",
     "store.settings.import_sae": "ImportSettings",
     "store.settings.lm": "LmSettings",
+    "store.settings.model_author": "AuthorSettings",
     "store.settings.subject": "ReopenSettings",
     "store.settings.train": "TrainGrid TrainSettings",
     "store.settings.trained_run": "EvaluateSettings IndexSettings",

@@ -5,7 +5,13 @@ from __future__ import annotations
 from engine.commands.train import train
 from engine.commands.train_lm import LmReport, train_lm
 from engine.runtime.progress import Progress
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.query.showcase import candidates
+from store.rules.kind_file import measured_kinds
+from store.rules.rule_run import planned, work
 from store.run.folder import RunFolder
+from store.settings.explain import ExplainSettings
 from store.settings.lm import LmSettings
 from store.settings.train import TrainSettings
 
@@ -16,6 +22,8 @@ SAE = TrainSettings(
     data="stdlib", layer=0, site="mlp_act", arch="topk", d_sae=2048, k=16, tokens=1_200_000, index_tokens=400_000
 )
 """Features of its MLP, as in the paper."""
+SHOWN = 10
+"""Features to show at the end, of those that are explained well."""
 
 
 def make_demo(run: RunFolder, progress: Progress) -> LmReport | None:
@@ -35,4 +43,19 @@ def make_demo(run: RunFolder, progress: Progress) -> LmReport | None:
     if not run.features.is_file():
         begun = "train" in run.record().config
         train(run, TrainSettings() if begun else SAE.changed(model=str(run.path)), progress, resume=begun)
+    _explain(run, progress)
     return report
+
+
+def _explain(run: RunFolder, progress: Progress) -> None:
+    """Measure kinds, and explain some features of each by rules, so that those shown are well explained ones."""
+    try:
+        with progress.task("measuring kinds", run.record().spec.d_sae, "features") as task:
+            kinds = measured_kinds(run.path, advance=task.advance)
+        with FeatureStore.open(run.path) as store:
+            plan = planned(run.path, candidates(store.columns, kinds, SHOWN).tolist(), ExplainSettings())
+        with progress.task("explaining", len(plan.features), "features") as task:
+            for _ in work(plan):
+                task.advance(1)
+    except MonosemError as error:  # the demo is there all the same, as of a text too short to be halved
+        progress.say(f"features are not explained: {error.what}")

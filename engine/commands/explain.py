@@ -19,7 +19,7 @@ from engine.runtime.interrupt import stop_request
 from engine.runtime.progress import Progress
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.notes.explanations import LONGEST_AUTHOR, Explanation, Explanations
+from store.notes.explanations import LONGEST_AUTHOR, RULES, Explanation, Explanations
 from store.query.pattern_process import PatternScorer
 from store.settings.model_author import AuthorSettings
 
@@ -147,7 +147,7 @@ def author_of(by: str, asked: AuthorSettings) -> str:
         address = Address.parse(by)
         name = asked.model or str(address)
     name = "".join(letter for letter in name if letter.isprintable()).strip()[:LONGEST_AUTHOR]
-    if not name or name == "rules":
+    if not name or name == RULES:
         raise MonosemError(f"{by[:80]!r} gives the author no name", "Name the model with `model`.")
     return name
 

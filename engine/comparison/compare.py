@@ -28,13 +28,14 @@ from store.comparison.figures import (
     shares_of,
 )
 from store.files.errors import MonosemError
+from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.query.text_units import LONGEST, DocumentTexts, TextUnits, shared_units
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
-Decoders = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Decoder rows [F, D] of both sides."""
+Directions = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Directions [F, D] of both sides, in one space: rows of W_dec, or columns of W_enc."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class IndexedRun:
     store: FeatureStore
     digest: str = ""
     """Seal of its features.h5."""
+    neurons: NeuronActs | None = None
+    """Neurons on the tokens of `store`, which then are compared in place of its features."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,7 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         MonosemError: the indexes have no text in common, or are of rows of an array.
     """
     both = (first, second)
-    for one in both:
-        if one.store.plan.of_array:
-            raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
-    units = _units(first, second, settings, progress)
+    units = shared_text(first, second, settings, progress)
     with progress.task("activations of units", 2, "runs") as bar:
         acts = []
         for one, unit_N in zip(both, units.unit_N, strict=True):
@@ -79,16 +79,24 @@ def compare(first: IndexedRun, second: IndexedRun, settings: CompareSettings, pr
         del choosing
         bar.advance(1)
         nulls = []
-        for by in _shifts(units, settings):
+        for by in shifts_of(units, settings):
             nulls.append(_null(whole, units, by, judged, settings.memory))
             bar.advance(1)
     measuring = _half(whole, units.measuring_U)
-    decoders = _shared_decoders(both)
-    sides = _sides(whole, measuring, partners, judged, decoders, progress)
+    decoders, encoders = _shared_decoders(both), _shared_encoders(both)
+    sides = _sides(whole, measuring, partners, judged, (decoders, encoders), progress)
     return Comparison(_summary(both, units, measuring, sides, nulls, decoders, settings, progress), sides)
 
 
-def _units(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
+def shared_text(first: IndexedRun, second: IndexedRun, settings: CompareSettings, progress: Progress) -> TextUnits:
+    """Return the units of text of both sides.
+
+    Raises:
+        MonosemError: the indexes have no text in common, or are of rows of an array.
+    """
+    for one in (first, second):
+        if one.store.plan.of_array:
+            raise MonosemError(f"{one.name} is an index of rows, which have no text to compare by")
     with progress.task("texts", 2, "runs") as bar:
         texts = []
         for one in (first, second):
@@ -117,7 +125,7 @@ def _judged(whole: _Halves, choosing: _Halves, least: int) -> tuple[NDArray[np.b
     return first, second
 
 
-def _shifts(units: TextUnits, settings: CompareSettings) -> list[int]:
+def shifts_of(units: TextUnits, settings: CompareSettings) -> list[int]:
     """Return by how many units the second side is shifted: to starts of documents, none of them the first."""
     starts = units.starts_P[1:]
     if not len(starts):
@@ -151,10 +159,10 @@ def _sides(
     measuring: _Halves,
     partners: tuple[Partners, Partners],
     judged: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    decoders: Decoders | None,
+    shared: tuple[Directions | None, Directions | None],
     progress: Progress,
 ) -> tuple[Side, Side]:
-    """Return every feature of both sides beside its partner."""
+    """Return every feature of both sides beside its partner; `shared` are their decoders and encoders."""
     sides = []
     with progress.task("figures of features", 2, "runs") as bar:
         for side in BOTH:
@@ -173,7 +181,8 @@ def _sides(
                     found.jaccard_F.astype(np.float32),
                     found.coverage_F.astype(np.float32),
                     found.covered_F.astype(np.float32),
-                    _cosines(decoders, side, partner_F),
+                    _cosines(shared[0], side, partner_F),
+                    _cosines(shared[1], side, partner_F),
                     judged[side],
                     mutual_F,
                 )
@@ -182,20 +191,32 @@ def _sides(
     return sides[0], sides[1]
 
 
-def _shared_decoders(both: Sequence[IndexedRun]) -> Decoders | None:
-    """Return the decoders [F, D] of both, if they write to one place of one model; else None."""
-    places = [(one.store.plan.model_digest, one.store.spec.written) for one in both]
-    if places[0] != places[1] or not places[0][0]:
+def _shared_decoders(both: Sequence[IndexedRun]) -> Directions | None:
+    """Return the decoders of both, if they write to one place of one model; else None."""
+    if not _is_one_place(both, [one.store.spec.written for one in both]):
         return None
     first, second = (np.concatenate(list(one.store.decoder_rows())) for one in both)
     return (first, second) if first.shape[1] == second.shape[1] else None
 
 
-def _cosines(decoders: Decoders | None, side: int, partner_F: NDArray[np.int64]) -> NDArray[np.float32]:
+def _shared_encoders(both: Sequence[IndexedRun]) -> Directions | None:
+    """Return the encoders of both, if they read one place of one model; else None."""
+    if not _is_one_place(both, [one.store.spec.read for one in both]):
+        return None
+    first, second = (one.store.encoder_columns() for one in both)
+    return (first, second) if first.shape[1] == second.shape[1] else None
+
+
+def _is_one_place(both: Sequence[IndexedRun], sites: Sequence[tuple[str, int | None]]) -> bool:
+    models = [one.store.plan.model_digest for one in both]
+    return models[0] == models[1] != "" and sites[0] == sites[1]
+
+
+def _cosines(shared: Directions | None, side: int, partner_F: NDArray[np.int64]) -> NDArray[np.float32]:
     cosine_F = np.full(len(partner_F), np.nan, np.float32)
-    if decoders is not None:
+    if shared is not None:
         having = np.flatnonzero(partner_F != NO_PARTNER)
-        mine, theirs = decoders[side][having], decoders[1 - side][partner_F[having]]
+        mine, theirs = shared[side][having], shared[1 - side][partner_F[having]]
         norms = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
         cosine_F[having] = np.einsum("fd,fd->f", mine, theirs) / np.where(norms > 0, norms, 1)
     return cosine_F
@@ -207,7 +228,7 @@ def _summary(
     measuring: _Halves,
     sides: tuple[Side, Side],
     nulls: Sequence[tuple[Shares, Shares]],
-    decoders: Decoders | None,
+    decoders: Directions | None,
     settings: CompareSettings,
     progress: Progress,
 ) -> Summary:
@@ -253,7 +274,7 @@ def _side_summary(
         units.unpaired[side],
         shares_of(mine.r_F[judged]),
         _intervals(measuring, side, mine.partner_F.astype(np.int64), judged, settings),
-        _mean_shares(nulls),
+        mean_shares(nulls),
         float(mine.mutual_F[judged].mean()) if len(judged) else 0.0,
         float(squares[mine.r_F >= SHARED].sum() / max(squares.sum(), 1e-300)),
     )
@@ -272,7 +293,8 @@ def _intervals(
     return tuple(tuple(np.quantile(one, (0.025, 0.975)).tolist()) for one in figures)
 
 
-def _mean_shares(nulls: Sequence[Shares]) -> Shares | None:
+def mean_shares(nulls: Sequence[Shares]) -> Shares | None:
+    """Return the means of nulls; None without any."""
     if not nulls:
         return None
     share_r = np.mean([null.share_r for null in nulls], axis=0)

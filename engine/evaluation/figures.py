@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.evaluation.planted_absorption import ClassAbsorption
 from engine.evaluation.planted_concepts import ConceptMeans, ConceptScore
 from store.files.errors import MonosemError
 from store.files.typed_json import JsonError, decode
@@ -90,6 +91,7 @@ class Evaluation:
     concepts: list[ConceptScore] | None = None
     """Planted corpus only."""
     concept_means: list[ConceptMeans] | None = None
+    absorption: list[ClassAbsorption] | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
@@ -110,7 +112,7 @@ class Evaluation:
         histogram = self.density_log10_histogram
         edges, counts = histogram.edges.tolist(), histogram.counts.tolist()
         values = asdict(self) | {"density_log10_histogram": {"edges": edges, "counts": counts}}
-        of_planted_text = ("concepts", "concept_means")
+        of_planted_text = ("concepts", "concept_means", "absorption")
         return {name: value for name, value in values.items() if value is not None or name not in of_planted_text}
 
 

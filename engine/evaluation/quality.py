@@ -18,7 +18,9 @@ from engine.data.activations import Columns, captured_batches
 from engine.data.ordinary_tokens import OrdinaryTokens
 from engine.evaluation.cross_entropy import Measured, cross_entropies
 from engine.evaluation.figures import Evaluation
+from engine.evaluation.planted_absorption import class_absorption
 from engine.evaluation.planted_concepts import concept_means, concept_scores
+from engine.evaluation.planted_pass import gather
 from engine.evaluation.reconstruction import Reconstruction, reconstruct
 from engine.evaluation.size import Size
 from engine.evaluation.unigram import Unigram
@@ -82,8 +84,13 @@ def evaluate_all(
     if not isinstance(subject.corpus, PlantedCorpus):
         return found
     for place, one in enumerate(dictionaries):
-        concepts = concept_scores(one.subject, subject.corpus, one.sae, split, contexts, progress)
-        found[place] = replace(found[place], concepts=concepts, concept_means=concept_means(concepts))
+        gathered = gather(one.subject, subject.corpus, one.sae, split, contexts, progress)
+        progress.say("detecting concepts by features and by neurons")
+        concepts = concept_scores(gathered, one.sae)
+        absorption = class_absorption(gathered.features, one.sae)
+        found[place] = replace(
+            found[place], concepts=concepts, concept_means=concept_means(concepts), absorption=absorption
+        )
     return found
 
 

@@ -45,7 +45,13 @@ from store.settings.train import TrainSettings
 
 
 def build_index(
-    run: RunFolder, subject: Subject, tokens: int, progress: Progress, *, memory: int | None = None
+    run: RunFolder,
+    subject: Subject,
+    tokens: int,
+    progress: Progress,
+    *,
+    memory: int | None = None,
+    place: RunFolder | None = None,
 ) -> None:
     """Build features.h5 of a trained run over the first `tokens` tokens of a corpus, in seeded order.
 
@@ -60,11 +66,12 @@ def build_index(
         tokens: tokens to index.
         progress: receives reports.
         memory: bytes for collecting, sorting and merging, beyond the model; None for the default.
+        place: folder that gets the index; None for the run itself.
 
     Raises:
         MonosemError: the run has no sae.h5, `tokens` is not positive, or unfinished segments are from other settings.
     """
-    memory = checked_memory(memory)
+    memory, place = checked_memory(memory), place or run
     weights = load_sae(run.sae)
     site = subject.site()
     target = subject.target()
@@ -72,10 +79,10 @@ def build_index(
     stream = subject.stream("all")
     plan = planned_index(run, subject, stream, tokens)
     sae = from_weights(weights, subject.lm.device)
-    if not has_begun_index(run, plan):
+    if not has_begun_index(place, plan):
         exponent_F = value_exponents(subject.lm, site, subject.stream("all"), sae)
         columns = replace(_columns(subject.lm, target, sae, progress), exponent_F=exponent_F)
-        write_common(run.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
+        write_common(place.index, plan, vocabulary_of(subject.lm, run.vocabulary, keep=True), weights, columns)
     del weights
     ordinary = _ordinary_tokens(run, subject)
 
@@ -87,7 +94,7 @@ def build_index(
                 rows = token_rows(captured.batch, ordinary.outliers(captured.acts_ND).cpu().numpy())
                 yield rows, encode_rows(sae, captured.acts_ND, rows.counted_N)
 
-    write_segments(run, plan.n_contexts, encoded, memory, progress)
+    write_segments(place, plan.n_contexts, encoded, memory, progress)
 
 
 def token_rows(batch: ContextBatch, outlier_N: NDArray[np.bool_] | None = None) -> TokenRows:

@@ -203,6 +203,14 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or its 
 
 RunOrIndex = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or a features.h5.")]
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's folder or name, a features.h5, or a run's baseline: RUN:neurons, :random, :seed."
+    ),
+]
+Make = Annotated[bool, typer.Option("--make", help="Make a baseline that is not made yet; its cost is said first.")]
+
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="Where the run goes; a new name under --runs-dir if left out."),

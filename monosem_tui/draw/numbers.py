@@ -61,17 +61,22 @@ def signed(value: float) -> str:
     return ("+" if value >= 0 else MINUS) + activation(abs(value))
 
 
+def fixed(value: float, digits: int = 3) -> str:
+    """Format a number with some decimals, `0.419`; what rounds to zero has no sign."""
+    return f"{value:z.{digits}f}"
+
+
 def cosine(value: float) -> str:
     """Format a cosine: `0.41`, `−0.30`."""
-    return f"{value:.2f}".replace("-", MINUS)
+    return fixed(value, 2).replace("-", MINUS)
 
 
 def with_error(value: float, error: float | None, digits: int = 3) -> str:
     """Format a figure with the digits that its standard error allows, `3.41 ± 0.02`; without one, with `digits`."""
     if error is None or not 1e-7 < error < math.inf:
-        return f"{value:.{digits}f}"
+        return fixed(value, digits)
     places = max(0, -math.floor(math.log10(error)))
-    return f"{value:.{places}f} ± {error:.{places}f}"
+    return f"{fixed(value, places)} ± {error:.{places}f}"
 
 
 def known(value: float | None, shown: Callable[[float], str] | str, missing: str = "-") -> str:

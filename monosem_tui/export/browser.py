@@ -30,6 +30,7 @@ from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import COMMON, FEW, worth_seeing
 from store.query.histogram import density_histogram
+from store.rules.kind_file import KeptKinds
 from store.run.counted_noun import CountedNoun
 from store.settings.features import ExampleSettings
 
@@ -73,10 +74,10 @@ def write_browser(
     pages = folder / "features"
     pages.mkdir()
     browser, snippets = Browser(store.d_sae, _asset("page.js")), list[Snippet]()
-    explained = Explanations.load(store.path)
+    explained, kinds = Explanations.load(store.path), KeptKinds(store).sound()
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
-            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE, origin, explained)
+            document = read_document(store, notes, feature, ExampleSettings(), name, SAMPLE, origin, explained, kinds)
             snippets.append(_snippet(document.card))
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")

@@ -111,7 +111,8 @@ def _header(document: Document, browser: Browser | None) -> Iterator[str]:
         values, at = quantile_texts(document.figures)
         yield (
             f"<p>fires on {share(card.density)} of {card.noun.many} ({count(card.count)}) · "
-            f"max {activation(card.max)} · mean {activation(card.mean)} · norm {card.norm:.2f} "
+            f"max {activation(card.max)} · mean {activation(card.mean)} · "
+            f"{f'{card.kind} feature · ' if card.kind else ''}norm {card.norm:.2f} "
             f"<span class=dim>· quantiles {values} at {at} %</span></p>"
         )
     if card.twin is not None:

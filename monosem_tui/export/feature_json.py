@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from monosem_tui.export.explanation_json import explained_json
 from monosem_tui.model.feature_document import example_sections
 from monosem_tui.model.feature_stats import LISTED
 from store.index.reader import FeatureStore, Weighted
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.cofiring import cofiring
 from store.query.drift import drift
 from store.query.examples import Example
 from store.query.histogram import Histogram, activation_histogram, log_histogram, logit_histogram, zeros
+from store.rules.kind_file import KeptKinds
 from store.settings.features import ExampleSettings
 
 
@@ -46,6 +49,7 @@ def feature_json(
         ],
         "drift": _drift(store, feature),
         "twin": store.twin(feature),
+        **explained_json(feature, KeptKinds(store).sound(), Explanations.load(store.path)),
     }
 
 

@@ -63,6 +63,7 @@ def _numbers(document: Document) -> str:
         ("quantiles", f"{values} at {at} %"),
         ("activations", f"`{sparkline(card.histogram.counts)}` 0 to {activation(card.max)}"),
         *([("along the corpus", f"`{sparkline(figures.drift.density_S)}`")] if figures.drift else []),
+        *([("kind", card.kind)] if card.kind else []),
         ("decoder norm", f"{card.norm:.2f}"),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

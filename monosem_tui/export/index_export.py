@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from monosem_tui.export.browser import ExportProgress, write_browser
-from monosem_tui.export.neuronpedia import batches, write_batch
+from monosem_tui.export.neuronpedia import batches, write_batch, write_explanations
 from monosem_tui.export.tables import write_csv, write_parquet
 from store.files.atomic import new_folder
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 
 Form = Literal["html", "neuronpedia", "csv", "parquet"]
@@ -50,7 +51,8 @@ def write_dictionary(
         elif form == "html":
             made = [write_browser(store, notes, name, folder, progress, origin)]
         else:
-            made = _batches(store, name, folder, progress)
+            said = write_explanations(store, notes, Explanations.load(store.path), name, folder)
+            made = [*_batches(store, name, folder, progress), *([said] if said else [])]
     return [out / path.relative_to(folder) for path in made]
 
 

@@ -1,4 +1,4 @@
-"""Feature batches as SAEDashboard writes them for Neuronpedia: batch-0.json and so on.
+"""Feature batches as SAEDashboard writes them for Neuronpedia: batch-0.json and so on; and explanations.jsonl.
 
 Fields that a feature index does not hold stay empty: correlations with neurons and between features, attributions.
 Intervals have equal width from 0 to a feature's maximum, as in SAEDashboard 0.8.0 (sequence_data_generator.py); inside
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from store.files.atomic import write_text
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
+from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections, windows
 from store.query.histogram import Histogram, activation_histogram, logit_histogram
 
@@ -53,7 +55,7 @@ def write_batch(store: FeatureStore, name: str, number: int, folder: Path) -> Pa
             "Export to html, csv or parquet instead.",
         )
     batch = {
-        "model_id": spec.model.rstrip("/").split("/")[-1],
+        "model_id": _model_id(store),
         "layer": spec.layer,
         "sae_set": name,
         "sae_id_suffix": None,
@@ -67,6 +69,32 @@ def write_batch(store: FeatureStore, name: str, number: int, folder: Path) -> Pa
 def batches(store: FeatureStore) -> int:
     """Return the number of files."""
     return -(-store.d_sae // PER_BATCH)
+
+
+def write_explanations(
+    store: FeatureStore, notes: dict[int, FeatureNotes], explanations: Explanations, name: str, folder: Path
+) -> Path | None:
+    """Write labels and explanations as Neuronpedia exports them, a line each; None where there are none.
+
+    Labels come first and have no model's name; `monosem label --import` reads the file.
+    """
+    model, layer = _model_id(store), f"{store.spec.layer}-{name}"
+    lines = []
+    for feature in range(store.d_sae):
+        said = [(note.label, "", "label")] if (note := notes.get(feature)) and note.label else []
+        said += [(one.text, one.author, "explanation") for one in explanations.of(feature)]
+        for text, author, kind in said:
+            row = {"modelId": model, "layer": layer, "index": str(feature), "description": text}
+            lines.append(json.dumps(row | {"typeName": kind, "explanationModelName": author}) + "\n")
+    if not lines:
+        return None
+    path = folder / "explanations.jsonl"
+    write_text(path, "".join(lines))
+    return path
+
+
+def _model_id(store: FeatureStore) -> str:
+    return store.spec.model.rstrip("/").split("/")[-1]
 
 
 def _features(store: FeatureStore, number: int) -> range:

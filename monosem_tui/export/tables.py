@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from monosem_tui.export.explanation_json import kind_json
 from monosem_tui.export.feature_json import figures_json
 from store.files.atomic import atomic_path
 from store.index.columns import QUANTILES
@@ -14,6 +15,7 @@ from store.index.reader import FeatureStore
 from store.notes.exchange import FORMULA
 from store.notes.explanations import Explanation, Explanations
 from store.notes.note_file import FeatureNotes
+from store.rules.kind_file import KeptKinds
 
 LISTED = 5
 """Tokens and neighbours listed per feature."""
@@ -24,8 +26,9 @@ Row = dict[str, Any]
 
 
 def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
-    """Yield per feature its figures, label, most promoted and suppressed tokens, and nearest features."""
-    columns, words, explanations = store.columns, store.vocabulary, Explanations.load(store.path)
+    """Yield per feature its figures, label, explanation, kind, promoted and suppressed tokens, and nearest features."""
+    columns, words = store.columns, store.vocabulary
+    explanations, kinds = Explanations.load(store.path), KeptKinds(store).sound()
     for feature in range(store.d_sae):
         said = notes.get(feature, FeatureNotes())
         logits, near = store.logits(feature), store.neighbours(feature)
@@ -37,6 +40,7 @@ def rows(store: FeatureStore, notes: dict[int, FeatureNotes]) -> Iterator[Row]:
             "bookmark": said.bookmark,
             "tags": " ".join(said.tags),
             **_explained(explanations.of(feature)),
+            **kind_json(feature, kinds),
             **figures_json(store, feature),
             **{f"q{round(100 * q):02d}": value for q, value in zip(QUANTILES, act, strict=True)},
             "decoder_norm": float(columns.decoder_norm_F[feature]),
@@ -79,7 +83,7 @@ def write_parquet(store: FeatureStore, notes: dict[int, FeatureNotes], path: Pat
     import pyarrow.parquet as pq
 
     many = {"promotes": pa.string(), "suppresses": pa.string(), "neighbours": pa.int64()}
-    texts = ("label", "tags", "explanation", "explained_by", "rule", "top_token")
+    texts = ("label", "tags", "explanation", "explained_by", "rule", "kind", "top_token")
     whole = ("feature", "n_active")
     found = rows(store, notes)
     first = next(found)

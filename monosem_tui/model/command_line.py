@@ -1,6 +1,7 @@
-"""Commands typed after `:`: a feature's number, or a command with its argument.
+"""Commands typed after `:`: a feature's number or words that are said of it, or a command with its argument.
 
-A name may be abbreviated while only one command starts with it; tab completes it.
+A name may be abbreviated while only one command starts with it; tab completes it. Text that begins like no command is
+looked for in labels and explanations.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ class GoTo:
     """Put the cursor on a feature."""
 
     feature: int
+
+
+@dataclass(frozen=True)
+class GoToSaid:
+    """Put the cursor on the feature whose label or explanation contains a text; list them where there are several."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class ShowScreen:
     """Show a screen."""
 
 
-Command = GoTo | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
+Command = GoTo | GoToSaid | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
 
 
 class TypedCommand(NamedTuple):
@@ -156,6 +164,8 @@ def read_command(text: str) -> TypedCommand:
         return TypedCommand(GoTo(int(text)), "browse")
     name, _, said = text.partition(" ")
     found = _beginning(name)
+    if not found and any(map(str.isalpha, text)):
+        return TypedCommand(GoToSaid(text.strip('"')), "browse")
     if len(found) != 1:
         names = ", ".join(entry.name for entry in found or ENTRIES)
         what = f":{cut(printable(name), 20)} may be {names}" if found else f"a feature's number, or one of {names}"
@@ -184,8 +194,10 @@ def suggestion(text: str) -> str:
     if name.isdecimal():
         return ""
     if not text:
-        return " ".join(["NUMBER", *(entry.name for entry in ENTRIES)])
+        return " ".join(["NUMBER", "WORDS", *(entry.name for entry in ENTRIES)])
     found = _beginning(name)
+    if not found and any(map(str.isalpha, text)):
+        return "in labels and explanations"
     if space and len(found) == 1:
         words = [word for word in found[0].words if word.startswith(said.strip().removeprefix("-"))]
         return "|".join(words) or found[0].argument

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.model.example_choice import USUAL, ExampleChoice
-from store.files.errors import MonosemError
 from store.index.reader import FeatureStore, Weighted
-from store.notes.note_file import FeatureNotes, beside
+from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
 from store.run.counted_noun import TOKEN, CountedNoun
@@ -108,7 +107,7 @@ class FeatureCard:
     explanations: tuple[ShownExplanation, ...] = ()
     """The best first."""
     kind: str = ""
-    """Its kind; empty where it was not measured."""
+    """Its kind; empty where it is not known."""
     noun: CountedNoun = TOKEN
     """The noun for what it fires on."""
 
@@ -171,23 +170,9 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
             for i, value in zip(*store.neighbours(feature), strict=True)
         ],
         twin=_twin(store, notes, feature),
-        kind=_kind(store, feature),
         without_effects=NO_MODEL if store.plan.of_array else OTHER_LAYERS,
         noun=store.plan.noun,
     )
-
-
-def _kind(store: FeatureStore, feature: int) -> str:
-    """Return the kind of a feature; a damaged file of kinds costs a page nothing else."""
-    if not beside(store.path, "kinds.h5").is_file():
-        return ""
-    from store.rules.kind_file import kinds_of
-
-    try:
-        kinds = kinds_of(store)
-    except MonosemError:
-        return ""
-    return (kinds.of(feature) if kinds else None) or ""
 
 
 def _twin(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> Neighbour | None:

@@ -21,6 +21,8 @@ from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Section, sections
+from store.rules.kind_file import KeptKinds
+from store.rules.kinds import Kinds
 from store.settings.features import ExampleSettings
 
 
@@ -64,10 +66,12 @@ def read_document(
     sample: int | None = None,
     origin: str = "",
     explanations: Explanations | None = None,
+    kinds: Kinds | None = None,
 ) -> Document:
     """Read a feature's page; companions come from `sample` of its active tokens, by default from all.
 
-    `origin` says where an imported autoencoder came from. `explanations` are read from beside the store unless given.
+    `origin` says where an imported autoencoder came from. `explanations` and
+    `kinds` are read from beside the store unless given.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -75,6 +79,12 @@ def read_document(
     unit = "document" if choice.one_per_document else "context"
     found = example_sections(store, feature, choice, before=BEFORE, after=AFTER)
     said = shown_explanations(explanations or Explanations.load(store.path), feature)
-    card = replace(read_facts(store, notes, feature), sections=shown_sections(store, found, unit), explanations=said)
+    kinds = kinds or KeptKinds(store).sound()
+    card = replace(
+        read_facts(store, notes, feature),
+        sections=shown_sections(store, found, unit),
+        explanations=said,
+        kind=(kinds.of(feature) if kinds else None) or "",
+    )
     figures = read_figures(store, notes, feature, sample)
     return Document(printable(run), printable(store.spec.title()), card, figures, printable(origin))

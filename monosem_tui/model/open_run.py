@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monosem_tui.draw.numbers import count, share
 from monosem_tui.draw.safe_text import printable
@@ -14,6 +16,10 @@ from store.notes.editor import NoteEditor
 from store.notes.explanations import Explanations, explanations_path
 from store.notes.note_file import FeatureNotes, Notes, notes_path
 from store.run.folder import RunFolder, RunRecord
+
+if TYPE_CHECKING:
+    from store.rules.kind_file import KeptKinds
+    from store.rules.kinds import Kinds
 
 PROGRAM = "monosem"
 
@@ -34,6 +40,23 @@ class OpenRun:
     """Explanations of its features, by all authors."""
     record: RunRecord | None
     """None for a features.h5 opened on its own."""
+
+    @cached_property
+    def kept_kinds(self) -> KeptKinds:
+        """The file with the kinds of its features."""
+        from store.rules.kind_file import KeptKinds
+
+        return KeptKinds(self.store)
+
+    @property
+    def kinds(self) -> Kinds | None:
+        """The kinds of its features as far as they are known; a damaged file of them costs nothing else."""
+        return self.kept_kinds.sound()
+
+    def kind(self, feature: int) -> str:
+        """Return the kind of a feature; empty where it is not known."""
+        kinds = self.kinds
+        return (kinds.of(feature) if kinds else None) or ""
 
 
 def open_run(path: Path) -> OpenRun:

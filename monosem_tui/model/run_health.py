@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monosem_tui.draw.numbers import count, with_error
+from monosem_tui.draw.numbers import count, share, with_error
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from store.files.typed_json import decode
@@ -94,11 +94,9 @@ def densities(store: FeatureStore) -> Densities:
 
 def _kinds(store: FeatureStore) -> list[Group]:
     """Return a group for each kind, where kinds were measured."""
-    if not beside(store.path, "kinds.h5").is_file():
-        return []
-    from store.rules.kind_file import kinds_of
+    from store.rules.kind_file import KeptKinds
 
-    kinds = kinds_of(store)
+    kinds = KeptKinds(store).present()
     if kinds is None:
         return []
     groups = [Group(kind, np.flatnonzero(kinds.kind_F == number), "kind") for number, kind in enumerate(KINDS)]
@@ -114,6 +112,22 @@ def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int,
 def _decade(power: int) -> str:
     """Format a power of ten as the list does: percent, and powers of ten below 0.01 %."""
     return f"{10.0 ** (power + 2):g} to {10.0 ** (power + 3):g} %" if power >= -4 else f"1e{power} to 1e{power + 1}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ClassFigures:
+    f1: float
+    miss_rate: float
+    absorbed: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Class:
+    """Splitting and absorption of a class of the planted corpus."""
+
+    name: str
+    found: _ClassFigures
+    shuffled: _ClassFigures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,13 +160,15 @@ class _Measured:
     explained_variance_standardised: float | None = None
     outlier_tokens: int | None = None
     variance_shares: VarianceShares | None = None
+    absorption: list[_Class] | None = None
 
 
 def figures(run: OpenRun) -> list[str]:
     """Return the measured quality in short phrases."""
     record = run.record
     if record is None:
-        return ["a features.h5 by itself: what was measured is in the run it comes from"]
+        alone = "a features.h5 by itself: what was measured is in the run it comes from"
+        return [alone, *completeness_lines(run.store)]
     found, noun = decode(_Measured, record.evaluation, lenient=True), record.noun
     said = []
     if found.alive is not None and found.d_sae is not None:
@@ -189,10 +205,43 @@ def figures(run: OpenRun) -> list[str]:
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:
         said.append(f"on {count(found.tokens)} {printable(found.split)} {noun.many}".replace("  ", " "))
+    said += _absorption(found.absorption or [])
+    said += completeness_lines(run.store)
     said += found.variance_shares.lines(noun) if found.variance_shares else []
     if found.documents:
         said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
+
+
+def _absorption(classes: list[_Class]) -> list[str]:
+    """Return misses and absorption of the planted classes, beside the same with shuffled words."""
+    if not classes:
+        return []
+    sides = [[one.found for one in classes], [one.shuffled for one in classes]]
+    missed, shuffled = (share(sum(one.miss_rate for one in side) / len(side)) for side in sides)
+    said = [f"{len(classes)} classes missed on {missed} of their words ({shuffled} shuffled)"]
+    absorbed = [[one.absorbed for one in side if one.absorbed is not None] for side in sides]
+    if all(absorbed):
+        part, other = (share(sum(side) / len(side)) for side in absorbed)
+        worst = max(classes, key=lambda one: one.found.absorbed or 0.0)
+        most = f", {printable(worst.name)} {share(worst.found.absorbed)}" if worst.found.absorbed else ""
+        said.append(f"absorbed on {part} ({other} shuffled){most}")
+    return said
+
+
+def completeness_lines(store: FeatureStore) -> list[str]:
+    """Return the completeness of an index for each list of concepts that it was asked for."""
+    folder = beside(store.path, "completeness")
+    if not folder.is_dir():
+        return []
+    from store.query.completeness_file import kept_completeness
+
+    return [
+        f"finds {one.found} of {len(one.judged)} concepts of {printable(one.name)} by a feature, "
+        f"{one.found_by_several} by up to {one.most}"
+        for one in kept_completeness(store)
+        if one.judged
+    ]
 
 
 def chapters(run: OpenRun) -> tuple[Chapter, ...]:

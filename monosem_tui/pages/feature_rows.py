@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.numbers import activation, share
 from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, in_role, line
+from store.settings.feature_kinds import SHARES
 
 ARROWS = {True: "↓", False: "↑"}
 SHARE, VALUE = 7, 6
+KIND = 8
+"""Cells of a kind; it has a column where at least as many as `KIND_BESIDE` are left for tokens and labels."""
+KIND_BESIDE = 24
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,10 @@ class Columns:
     bar: int
     gap: int
     values: tuple[str, ...]
-    """Numeric columns after the density, among "max", "mean" and "norm"."""
+    """Numeric columns after the density, among "max", "mean", "norm" and the shares of variance."""
     token: int
     label: int
+    kind: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,10 @@ class Row:
     bookmark: bool
     suggestion: str = ""
     """The best explanation, which stands dim where there is no label."""
+    kind: str = ""
 
 
-def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
+def columns(cells: int, digits: int, sort: str, *, labels: bool, kinds: bool = False) -> Columns:
     """Return the columns that fit `cells` cells.
 
     Args:
@@ -51,22 +58,33 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool) -> Columns:
         digits: digits of the largest feature number.
         sort: column the list is sorted by, which a narrow list shows in place of `max`.
         labels: whether any feature has a label or an explanation and so needs a column.
+        kinds: whether kinds are known, which have a column where there is room.
     """
     number = max(4, digits)
     gap = 2 if cells >= 58 else 1
-    values: tuple[str, ...] = (sort if sort in ("mean", "norm") else "max",)
+    values: tuple[str, ...] = (sort if sort in ("mean", "norm", *SHARES) else "max",)
     if cells >= 96:
-        values = ("max", "mean", "norm")
-    elif cells >= 66 and not labels:
+        values = ("max", "mean", "norm", *(name for name in SHARES if name == sort))
+    elif cells >= 66 and not labels and not kinds:
         # Most decoders have unit rows, so the norm is left out first.
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
-    bar_cells = 10 if cells >= 96 else 6 if cells >= 56 else 0 if labels else 4
-    used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + len(values) * (gap + VALUE) + 2
+    # Kinds and labels together leave no room for bars.
+    bar_cells = 10 if cells >= 96 else 0 if labels and kinds else 6 if cells >= 56 else 0 if labels else 4
+    used = (
+        1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + sum(gap + value_cells(one) for one in values) + 2
+    )
     rest = max(0, cells - used)
+    kind = KIND if kinds and rest - gap - KIND >= KIND_BESIDE * (1 + labels) // 2 else 0
+    rest -= kind and gap + kind
     if not labels:
-        return Columns(number, bar_cells, gap, values, min(rest, 40), 0)
+        return Columns(number, bar_cells, gap, values, min(rest, 40), 0, kind)
     token = min(16, max(8, rest * 2 // 5))
-    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap))
+    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap), kind)
+
+
+def value_cells(name: str) -> int:
+    """Return the cells of a numeric column: its name and an arrow fit in."""
+    return max(VALUE, len(name) + 2)
 
 
 def header(where: Columns, sort: str, *, descending: bool) -> Line:
@@ -82,7 +100,9 @@ def header(where: Columns, sort: str, *, descending: bool) -> Line:
     else:
         parts.append(name("density", 1 + where.gap + SHARE))
     for key in where.values:
-        parts += [" " * where.gap, name(key, VALUE)]
+        parts += [" " * where.gap, name(key, value_cells(key))]
+    if where.kind:
+        parts += [" " * where.gap, Span(fit("kind", where.kind), Role.DIM)]
     parts += ["  ", Span(fit("fires on", where.token), Role.DIM)]
     if where.label:
         parts += [" " * where.gap, Span(fit("label", where.label), Role.DIM)]
@@ -101,12 +121,20 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
         fit(share(entry.density), SHARE, ">"),
     ]
     for name, value in zip(where.values, entry.values, strict=True):
-        parts += [" " * where.gap, fit(f"{value:.2f}" if name == "norm" else activation(value), VALUE, ">")]
+        parts += [" " * where.gap, fit(_value(name, value), value_cells(name), ">")]
+    if where.kind:
+        parts += [" " * where.gap, Span(fit(entry.kind, where.kind), Role.DIM)]
     parts += ["  ", fit(entry.token, where.token)]
     if where.label:
         suggested = Span(fit(entry.suggestion, where.label), Role.DIM) if entry.suggestion else ""
         parts += [" " * where.gap, suggested or fit(entry.label, where.label)]
     return listed(line(*parts), cursor=cursor, focus=focus)
+
+
+def _value(name: str, value: float) -> str:
+    if name in SHARES:
+        return "–" if isnan(value) else f"{value:.0%}"
+    return f"{value:.2f}" if name == "norm" else activation(value)
 
 
 def listed(spans: Line, *, cursor: bool, focus: bool) -> Line:

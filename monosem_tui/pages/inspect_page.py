@@ -10,7 +10,7 @@ import numpy as np
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.heat import bins
 from monosem_tui.draw.numbers import MINUS, activation, count
-from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.safe_text import fit, width
 from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Line, Role, Span, crop, line, rule
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
@@ -44,7 +44,7 @@ class Looked:
     talk: ModelClient
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
-    label: Callable[[int], str]
+    label: Callable[[int], Span]
     text: str = ""
     token: int = 0
     """Index of the token under the cursor, over all contexts."""
@@ -207,7 +207,7 @@ def _firing(looked: Looked, firings: Sequence[Firing], number: int, cells: int) 
     ]
     if looked.ablated and looked.effects:
         spans.append(Span(fit(_change(fires.loss_change), CHANGE), Role.DIM))
-    spans += [Span("  "), Span(printable(looked.label(fires.feature)))]
+    spans += [Span("  "), looked.label(fires.feature)]
     return crop(line(*spans), cells)
 
 
@@ -222,7 +222,7 @@ def _legend(looked: Looked, cells: int) -> Line:
     if looked.chosen:
         parts: list[Span | str] = [" coloured by "]
         for hue, feature in zip(HUES, looked.chosen, strict=False):
-            parts += [Span(f" {feature} ", hue), " " + fit(printable(looked.label(feature)), 16).rstrip() + "  "]
+            parts += [Span(f" {feature} ", hue), " " + fit(looked.label(feature).text, 16).rstrip() + "  "]
         return crop(line(*parts), cells)
     if looked.feature is None:
         return ()

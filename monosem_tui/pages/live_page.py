@@ -46,7 +46,7 @@ class Shown:
     tray: Tray
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
-    label: Callable[[int], str]
+    label: Callable[[int], Span]
     prompt: str = ""
     chat: bool = False
     """Whether the prompt is the user's turn of a chat."""

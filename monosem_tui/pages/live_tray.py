@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from monosem_tui.draw.numbers import activation, signed
-from monosem_tui.draw.safe_text import fit, printable
+from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.spans import MARK, Line, Role, Span, crop, line, spread, width_of
 from monosem_tui.live.transcript import Transcript
 from monosem_tui.live.tray import Tray, TrayClamp
 from store.live.clamp import Clamp
 from store.live.model_outputs import ClampedAct
 
-NAME = 24
-"""Cells of a label, where there is room."""
+NAME = 48
+"""Cells of a label or explanation, where there is room."""
 
 
 def tray_lines(
     tray: Tray,
     writing: Transcript,
     maximum: Callable[[int], float | None],
-    label: Callable[[int], str],
+    label: Callable[[int], Span],
     cells: int,
     most: int,
 ) -> list[Line]:
@@ -40,16 +40,16 @@ def _row(
     here: bool,
     now: dict[int, ClampedAct],
     maximum: Callable[[int], float | None],
-    label: Callable[[int], str],
+    label: Callable[[int], Span],
     cells: int,
 ) -> Line:
     clamp = held.clamp
     role = Role.PLAIN if held.on else Role.DIM
-    name = max(0, min(NAME, cells - 56))
+    name, said = max(0, min(NAME, cells - 56)), label(clamp.feature)
     left = [
         Span(MARK if here else " ", Role.ACCENT),
         Span(f"{clamp.feature:>6}  ", Role.BOLD if held.on else Role.DIM),
-        Span(fit(printable(label(clamp.feature)), name) + "  " if name else "", role),
+        Span(fit(said.text, name) + "  " if name else "", said.role if held.on else Role.DIM),
         Span(clamp.in_words() if held.on else f"off ({clamp.in_words()})", role),
     ]
     level = _level(clamp, maximum)

@@ -77,8 +77,8 @@ def rank_header(where: RankColumns, by: str) -> Line:
     return line(*parts, BETWEEN, name("fires on", where.name))
 
 
-def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bool, cursor: bool, focus: bool) -> Line:
-    """Return one feature; `name` is its label or top token."""
+def rank_row(score: FeatureScore, name: Span, where: RankColumns, *, bookmark: bool, cursor: bool, focus: bool) -> Line:
+    """Return one feature; `name` is its label, explanation or top token."""
     tally = score.tally
     parts: list[Span | str] = [
         fit(str(score.choice.feature), where.id, ">"),
@@ -95,7 +95,7 @@ def rank_row(score: FeatureScore, name: str, where: RankColumns, *, bookmark: bo
         parts += [BETWEEN, fit(auroc, where.auroc, ">")]
     if where.threshold:
         parts += [BETWEEN, fit(activation(score.choice.threshold), where.threshold, ">")]
-    return listed(line(*parts, BETWEEN, fit(name, where.name)), cursor=cursor, focus=focus)
+    return listed(line(*parts, BETWEEN, Span(fit(name.text, where.name), name.role)), cursor=cursor, focus=focus)
 
 
 def _with_interval(value: float, ends: Interval, *, shown: bool) -> list[Span | str]:

@@ -23,7 +23,7 @@ class Recipes:
     """Contents of the page."""
 
     talk: ModelClient
-    label: Callable[[int], str]
+    label: Callable[[int], Span]
     kept: Sequence[KeptRecipe] = ()
     cursor: int = 0
 
@@ -73,7 +73,7 @@ def _row(kept: KeptRecipe, here: bool, name: int, cells: int) -> Line:
     )
 
 
-def _details(kept: KeptRecipe, label: Callable[[int], str], cells: int) -> list[Line]:
+def _details(kept: KeptRecipe, label: Callable[[int], Span], cells: int) -> list[Line]:
     recipe = kept.recipe
     how = [in_words(recipe.sampling), f"{count(recipe.sampling.max_new)} tokens"]
     how += [f"the first of {recipe.samples} samples"] if recipe.samples > 1 else []
@@ -87,8 +87,8 @@ def _details(kept: KeptRecipe, label: Callable[[int], str], cells: int) -> list[
         found.append(line(Span(" sweep  ", Role.DIM), recipe.sweep))
     for written in recipe.clamps[:8]:
         clamp = parse_clamp(written)
-        name = printable(label(clamp.feature))
-        found.append(line(Span(f" {clamp.feature:>6} ", Role.BOLD), clamp.in_words(), "  ", Span(name, Role.DIM)))
+        name = Span(label(clamp.feature).text, Role.DIM)
+        found.append(line(Span(f" {clamp.feature:>6} ", Role.BOLD), clamp.in_words(), "  ", name))
     return [crop(spans, cells) for spans in found]
 
 

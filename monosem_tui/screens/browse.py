@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.command_line import Command, FilterBy, GoTo, ShowDead, SortBy
+from monosem_tui.model.command_line import Command, FilterBy, GoTo, GoToSaid, ShowDead, SortBy
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import BrowseMemory, Memory
 from monosem_tui.model.store_follower import Follower
@@ -100,6 +100,8 @@ class BrowseScreen(MonosemScreen):
         order = self.order
         if isinstance(command, GoTo):
             order.go_to(command.feature)
+        elif isinstance(command, GoToSaid):
+            order.go_to_said(command.text)
         elif isinstance(command, SortBy):
             order.sort(replace(order.ordering, sort=command.key, descending=command.descending, ranked=False))
         elif isinstance(command, FilterBy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.feature_rows import ARROWS
-from store.query.feature_order import SORT_KEYS, Ids, SortKey, alive, sort_features
+from store.query.feature_order import COLUMN_KEYS, SORT_KEYS, Ids, SortKey, alive
 from store.query.filter_parser import parse_filter
 from store.query.filters import All, BadFilter, FilterSource, Marked
 
@@ -43,9 +44,9 @@ class Ordering:
     ranked: bool = False
     """Whether they are in the order of `only`, whatever `sort` says."""
 
-    def next_sort(self) -> Ordering:
-        """Return the order by the next column: numbers from large to small, ids from 0 up."""
-        key = SORT_KEYS[(SORT_KEYS.index(self.sort) + 1) % len(SORT_KEYS)]
+    def next_sort(self, keys: Sequence[SortKey]) -> Ordering:
+        """Return the order by the next of some columns: numbers from large to small, ids from 0 up."""
+        key = keys[(keys.index(self.sort) + 1) % len(keys)] if self.sort in keys else keys[0]
         return replace(self, sort=key, descending=key != "id", ranked=False)
 
 
@@ -69,11 +70,17 @@ class Catalogue:
         """Features that never fire."""
         return int((self._columns.count_F == 0).sum())
 
+    @property
+    def sort_keys(self) -> Sequence[SortKey]:
+        """The columns and shares that can sort the list."""
+        return COLUMN_KEYS if self._run.kinds is None else SORT_KEYS
+
     def order(self, ordering: Ordering) -> None:
         """Take another ordering.
 
         Raises:
-            MonosemError: the vocabulary, which the filter needs, cannot be read; the order stays as it was.
+            MonosemError: the vocabulary, which the filter needs, cannot be read, or the list is to be sorted by shares
+                that were not measured; the order stays as it was.
         """
         try:
             wanted, problem = parse_filter(ordering.text), None
@@ -115,7 +122,9 @@ class Catalogue:
             text = printable(self.ordering.text)
             plain = text.isalnum()
             found.append(
-                f"no feature matches “{text}” (ids, labels, tokens searched)" if plain else f"nothing passes “{text}”"
+                f"no feature matches “{text}” (ids, labels, explanations, tokens searched)"
+                if plain
+                else f"nothing passes “{text}”"
             )
         if self.ordering.only:
             found.append(f"only {self.ordering.only.title}; escape shows the others")
@@ -144,4 +153,4 @@ class Catalogue:
             ids = alive(self._columns, ids)
         if only and ordering.ranked:
             return ids
-        return sort_features(self._columns, ids, ordering.sort, descending=ordering.descending)
+        return self._source.sort(ids, ordering.sort, descending=ordering.descending)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from monosem_tui.draw.numbers import count
+from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.keys.actions import Action, Need
+from monosem_tui.model.command_line import ENTRIES
+from monosem_tui.model.feature_explanations import features_saying
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.session_state import BrowseMemory
 from monosem_tui.screens.base import MonosemScreen
@@ -16,6 +21,7 @@ from monosem_tui.screens.session import ViewWanted
 from monosem_tui.widgets.line_input import Typed
 from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
+from store.query.filters import BadFilter
 
 
 class ListOrder(ScreenPart):
@@ -33,7 +39,7 @@ class ListOrder(ScreenPart):
         try:
             self.catalogue.order(ordering)
         except MonosemError:
-            self.catalogue.order(replace(ordering, text=""))
+            self.catalogue.order(replace(ordering, text="", sort="max"))
 
     @property
     def ordering(self) -> Ordering:
@@ -68,6 +74,8 @@ class ListOrder(ScreenPart):
     def _order(self, ordering: Ordering, feature: int | None) -> None:
         try:
             self.catalogue.order(ordering)
+        except BadFilter as error:
+            self._host.tell(f"{error.what}: E measures them")
         except MonosemError as error:
             self._pane.state.page.complain(error)
             self._host.tell(error.what)
@@ -78,7 +86,7 @@ class ListOrder(ScreenPart):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        self.sort(self.ordering.next_sort())
+        self.sort(self.ordering.next_sort(self.catalogue.sort_keys))
 
     def action_reverse(self) -> None:
         """Sort the other way round."""
@@ -148,6 +156,18 @@ class ListOrder(ScreenPart):
             opened.append("dead features shown")
         self.show(feature)
         self._host.tell(", ".join(opened))
+
+    def go_to_said(self, text: str) -> None:
+        """Go to the feature whose label or explanation contains a text; show all of them where there are several."""
+        run = self._pane.state.run
+        found = features_saying(run.notes, run.explanations, text)
+        if not found:
+            names = ", ".join(entry.name for entry in ENTRIES)
+            self._host.tell(f"no feature is called “{cut(printable(text), 20)}”, and no command: {names}")
+        elif len(found) == 1:
+            self.go_to(found[0])
+        else:
+            self.choose(Selection(f"“{printable(text)}”", np.array(found, np.int64), "browse"))
 
     def _all(self) -> Ordering:
         return replace(self.ordering, text="", only=None, ranked=False)

@@ -16,6 +16,7 @@ from monosem_tui.pages.feature_rows import Columns, Row, columns, header, row
 from monosem_tui.widgets.cursor_list import CursorList
 from store.files.errors import MonosemError
 from store.notes.note_file import FeatureNotes
+from store.settings.feature_kinds import SHARES
 
 UNKNOWN = "?"
 EXPLANATION = 8
@@ -135,9 +136,12 @@ class FeatureList(CursorList):
         if not len(self.order):
             return dict(enumerate(self._explanation())).get(number, ())
         feature = int(self.order[number])
-        note = self._run.notes.get(feature, NO_NOTES)
+        run = self._run
+        note = run.notes.get(feature, NO_NOTES)
         where, table = self._columns(), self._table
         by_name = {"max": table.max_F, "mean": table.mean_F, "norm": table.decoder_norm_F}
+        kinds = run.kinds
+        by_name |= {name: kinds.share(name) for name in SHARES} if kinds else {}
         density = float(table.density_F[feature])
         entry = Row(
             feature=feature,
@@ -147,7 +151,8 @@ class FeatureList(CursorList):
             token=self._token(feature),
             label=printable(note.label),
             bookmark=note.bookmark,
-            suggestion="" if note.label else suggestion(self._run.explanations, feature),
+            suggestion="" if note.label else suggestion(run.explanations, feature),
+            kind=run.kind(feature) if where.kind else "",
         )
         return row(entry, where, cursor=number == self.cursor, focus=self.active)
 
@@ -165,4 +170,4 @@ class FeatureList(CursorList):
 
     def _columns(self) -> Columns:
         digits = len(str(self._run.store.d_sae - 1))
-        return columns(self.size.width, digits, self._sort, labels=self._labels)
+        return columns(self.size.width, digits, self._sort, labels=self._labels, kinds=self._run.kinds is not None)

@@ -10,11 +10,10 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
 from monosem_tui.draw.token_text import display_token
-from monosem_tui.model.feature_card import feature_name
+from monosem_tui.model.feature_explanations import said_of
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.pages.ranking_page import RankColumns, matches_line, rank_columns, rank_header, rank_row, together_line
-from monosem_tui.widgets.feature_list import NO_NOTES, UNKNOWN, FeatureList
-from store.files.errors import MonosemError
+from monosem_tui.widgets.feature_list import NO_NOTES, FeatureList
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, Report
 
@@ -79,7 +78,7 @@ class FeatureRanking(FeatureList):
         note = self._run.notes.get(feature, NO_NOTES)
         return rank_row(
             score,
-            self._named(feature),
+            self._said(feature),
             self._cells(),
             bookmark=note.bookmark,
             cursor=number == self.cursor,
@@ -100,12 +99,10 @@ class FeatureRanking(FeatureList):
         words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
         return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out, noun=noun)
 
-    def _named(self, feature: int) -> str:
-        try:
-            return feature_name(self._run.store, self._run.notes, feature)
-        except MonosemError as error:  # the figures are there all the same
-            self.complain_once(error)
-            return UNKNOWN
+    def _said(self, feature: int) -> Span:
+        """Return the label, else the best explanation, else the top token."""
+        said = said_of(self._run.notes, self._run.explanations, feature)
+        return said or Span(self._token(feature))
 
     def _cells(self) -> RankColumns:
         return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))

@@ -27,6 +27,17 @@ class Shares:
 
 
 @dataclass(frozen=True)
+class BesideBaseline:
+    """A baseline's own figures, in place of one side's or of both."""
+
+    name: str
+    """`random`: this side's features beside those of the other's model with random weights. `seed`, the ceiling: beside
+    the same dictionary of another seed. `features_neurons`: beside the other's neurons. `neurons`: this side's neurons
+    beside the other's."""
+    found: Shares
+
+
+@dataclass(frozen=True)
 class SideSummary:
     """The figures of one side as a whole: its features beside their best partners on the other side."""
 
@@ -50,6 +61,8 @@ class SideSummary:
     """Share of the judged features that are their partner's partner."""
     energy: float
     """Share of Σ f² ‖W_dec‖² in features with r of SHARED or more."""
+    baselines: tuple[BesideBaseline, ...] = ()
+    """One for each baseline that was made."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,8 @@ class Summary:
     """Mean |cosine| of decoders matched one to one; None where they do not share a space."""
     pw_mcc_exact: bool
     sides: tuple[SideSummary, ...]
+    text: str = ""
+    """Name of the text that both were indexed on for it, in the folder `texts` of each run; empty for their own."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class Side:
     r_F: NDArray[np.float32]
     """On the measuring half; `partner_F` was chosen on the other."""
     chosen_r_F: NDArray[np.float32]
-    """On the choosing half."""
+    """On the choosing half; with the sign of a neuron's direction, where neurons take part."""
     units_F: NDArray[np.int64]
     """Units on which the feature fires, in both halves."""
     joint_F: NDArray[np.int64]
@@ -92,6 +107,8 @@ class Side:
     """Share of the partner's activation on units where the feature fires."""
     cosine_F: NDArray[np.float32]
     """Cosine of the decoder directions; NaN in different spaces."""
+    encoder_cosine_F: NDArray[np.float32]
+    """Cosine of the encoder directions; NaN where the two do not read the same site of the same model."""
     judged_F: NDArray[np.bool_]
     mutual_F: NDArray[np.bool_]
 

@@ -130,6 +130,12 @@ class FeatureStore(OpenIndex):
             row: NDArray[np.float32] = self._common.array("sae/W_dec").row(feature)
             return row
 
+    def encoder_columns(self) -> NDArray[np.float32]:
+        """Read W_enc with a row per feature: [d_sae, d_in]."""
+        with reading(self.path):
+            rows_DF = self._common.file["sae/W_enc"][()]
+            return np.ascontiguousarray(self._common.values("sae/W_enc").checked(rows_DF).T)
+
     @cached_property
     def signed(self) -> bool:
         """Whether the second half of the features are the first with the other sign (docs/decisions/022)."""

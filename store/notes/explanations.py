@@ -20,6 +20,10 @@ from store.notes.line_file import LineFile
 from store.notes.note_file import beside
 from store.notes.statements import LONGEST, MOST_FEATURES, json_line, valid_text
 
+RULES = "rules"
+"""The author of rules that were searched for."""
+POOR = 0.5
+"""Held-out F1 below which a rule does not explain a feature."""
 LONGEST_AUTHOR = 200
 """Characters of an author's name."""
 _COPY = "Explanations are kept beside the run or index. If you may not write there, copy it and explain the copy."
@@ -94,6 +98,11 @@ class Explanation:
     documents: _Count = 0
     """Documents that the figures were measured on."""
     scores: ExplanationScores = field(default_factory=ExplanationScores)
+
+    @property
+    def explains(self) -> bool:
+        """Whether it may stand for the feature in a list: a rule only if it holds well enough."""
+        return self.author != RULES or (self.scores.f1 is not None and self.scores.f1.value >= POOR)
 
 
 def explanations_path(path: Path) -> Path:

@@ -17,14 +17,12 @@ from typing import Any
 from store.files.errors import MonosemError
 from store.files.regular_file import read_stream
 from store.files.typed_json import JsonError, decode, parse
-from store.notes.explanations import LONGEST_AUTHOR, Explanation
+from store.notes.explanations import LONGEST_AUTHOR, RULES, Explanation
 from store.notes.statements import LONGEST, MOST_FEATURES, valid_text
 
 LONGEST_LINE = 1 << 22
 """Bytes of a line: an embedding of some thousand numbers has a tenth of it."""
 ENDINGS = (".jsonl", ".jsonl.gz")
-OURS = "rules"
-"""The author that no import may speak for."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def _explanation(feature: int, text: str, row: _Row, source: tuple[str, str]) ->
     made_from = " ".join(filter(None, ("Neuronpedia", *source, row.typeName)))
     return Explanation(
         feature=feature,
-        author=author if author != OURS else f"{OURS} (Neuronpedia)",
+        author=author if author != RULES else f"{RULES} (Neuronpedia)",
         text=text,
         made_from=_line(made_from)[:LONGEST_AUTHOR],
     )

@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureColumns
 from store.index.vocabulary import Vocabulary
 from store.notes.note_file import FeatureNotes
+from store.settings.feature_kinds import SHARES, ShareName
 
-SortKey = Literal["id", "density", "max", "mean", "norm"]
-SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
+ColumnKey = Literal["id", "density", "max", "mean", "norm"]
+COLUMN_KEYS: tuple[ColumnKey, ...] = get_args(ColumnKey)
+SortKey = ColumnKey | ShareName
+"""A column of every list, or a share of variance that decides a feature's kind, where kinds were measured."""
+SORT_KEYS: tuple[SortKey, ...] = (*COLUMN_KEYS, *SHARES)
 
 Ids = NDArray[np.int64]
 COMMON, FEW = 0.02, 50
 """Features denser than the first or with fewer tokens than the second are seldom about one thing."""
 
 
-def sort_features(columns: FeatureColumns, ids: Ids, key: SortKey, *, descending: bool) -> Ids:
+def sort_features(columns: FeatureColumns, ids: Ids, key: ColumnKey, *, descending: bool) -> Ids:
     """Return `ids` ordered by a column; ties by id. Features that never fire are last, except in an order by id."""
     if key == "id":
         return np.sort(ids)[::-1] if descending else np.sort(ids)

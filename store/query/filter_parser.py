@@ -27,14 +27,13 @@ from store.query.filters import (
     Mark,
     Marked,
     Not,
-    OfKind,
     Promotes,
     RuleName,
     Says,
     Sign,
     TokenName,
 )
-from store.settings.feature_kinds import KINDS, Kind
+from store.settings.feature_kinds import KINDS, SHARES, Kind
 from store.settings.roles import ROLES, Role
 
 _SIGN = r"(>=|<=|>|<|=)"
@@ -110,8 +109,13 @@ class _Reader:
             name = found[1].casefold()
             if name == "outliers":
                 return FiresOnOutliers(cast(Sign, found[2]), self._number(found, 3))
+            if name in SHARES:
+                from store.query.kind_filters import KindShare
+
+                return KindShare(name, cast(Sign, found[2]), self._number(found, 3))
             if name not in COLUMNS:
-                raise self._error(f"there is no column {found[1]}: {', '.join((*COLUMNS, 'outliers'))}", start)
+                listed = ", ".join((*COLUMNS, *SHARES, "outliers"))
+                raise self._error(f"there is no column {found[1]}: {listed}", start)
             return Compare(cast(Column, name), cast(Sign, found[2]), self._number(found, 3))
         if found := self._take(_KEYED):
             return self._keyed(found[1], start)
@@ -131,6 +135,8 @@ class _Reader:
         if key == "rule":
             return self._rule()
         if key == "kind":
+            from store.query.kind_filters import OfKind
+
             return OfKind(cast(Kind, self._one_of(KINDS, key)))
         token = self._token(key)
         if key == "promotes":

@@ -8,19 +8,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from store.files.errors import MonosemError
-from store.files.regular_file import stamp
 from store.index.reader import FeatureColumns, FeatureStore
-from store.notes.note_file import FeatureNotes, beside
-from store.query.feature_order import Ids, column, matching
+from store.notes.note_file import FeatureNotes
+from store.query.feature_order import COLUMN_KEYS, Ids, SortKey, column, matching, sort_by, sort_features
 from store.run.counted_noun import ROW
-from store.settings.feature_kinds import KINDS, Kind
+from store.settings.feature_kinds import ShareName
 from store.settings.roles import Role
 
 Column = Literal["density", "max", "mean", "count", "norm", "id"]
@@ -38,10 +37,11 @@ KEPT = 8
 if TYPE_CHECKING:
     from store.notes.explanations import Explanations
     from store.query.token_use import TokenUse
+    from store.rules.kind_file import KeptKinds
     from store.rules.kinds import Kinds
 
 _Answer = TypeVar("_Answer")
-_COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
+COMPARE: dict[Sign, Callable[[NDArray[Any], float], NDArray[np.bool_]]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -127,16 +127,26 @@ class FilterSource:
 
     def kinds(self) -> Kinds:
         """Return the kinds of all features; a `BadFilter` where they were not measured."""
-        path = beside(self.store.path, "kinds.h5")
-        found = self._once(("kinds", stamp(path)), lambda: self._kinds(path))
+        found = self._kept_kinds.present()
         if found is None:
             raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
         return found
 
-    def _kinds(self, path: Path) -> Kinds | None:
-        from store.rules.kind_file import index_digest, load_kinds
+    def sort(self, ids: Ids, key: SortKey, *, descending: bool) -> Ids:
+        """Return `ids` ordered by a column, or by a share of variance; those too rare to judge are behind the others.
 
-        return load_kinds(path, self.store.d_sae, index_digest(self.store.path)) if self.store.merged else None
+        Raises:
+            BadFilter: the shares were not measured.
+        """
+        if key in COLUMN_KEYS:
+            return sort_features(self.columns, ids, key, descending=descending)
+        return sort_by(self.kinds().share(cast(ShareName, key)), self.columns, ids, descending=descending)
+
+    @cached_property
+    def _kept_kinds(self) -> KeptKinds:
+        from store.rules.kind_file import KeptKinds
+
+        return KeptKinds(self.store)
 
     def raised(self, token: TokenName) -> NDArray[np.float32]:
         """Return how much each feature raises a token among those listed for it, else 0: [F]."""
@@ -195,7 +205,7 @@ class Compare(_Plain):
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those for which it holds."""
         values = ids if self.column == "id" else column(source.columns, self.column)[ids]
-        return ids[_COMPARE[self.sign](values.astype(np.float64), self.value)]
+        return ids[COMPARE[self.sign](values.astype(np.float64), self.value)]
 
 
 @dataclass(frozen=True)
@@ -243,7 +253,7 @@ class FiresOn:
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those that do. Exact: all such places in the corpus are read."""
         use = source.use_of(self.on)
-        keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & _COMPARE[self.sign](use.share_F[ids], self.share)
+        keep_N: NDArray[np.bool_] = (use.count_F[ids] > 0) & COMPARE[self.sign](use.share_F[ids], self.share)
         return ids[keep_N]
 
     def strength(self, source: FilterSource) -> NDArray[Any] | None:
@@ -260,7 +270,7 @@ class FiresOnOutliers:
 
     def keep(self, source: FilterSource, ids: Ids) -> Ids:
         """Return those for which it holds."""
-        return ids[_COMPARE[self.sign](source.outlier_shares()[ids], self.share)]
+        return ids[COMPARE[self.sign](source.outlier_shares()[ids], self.share)]
 
     def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """Return the share."""
@@ -302,31 +312,13 @@ class Like:
         """Return those that are near."""
         cosine_F = source.cosines(self.feature)
         if self.cosine is not None:
-            return ids[_COMPARE[self.sign](cosine_F[ids].astype(np.float64), self.cosine)]
+            return ids[COMPARE[self.sign](cosine_F[ids].astype(np.float64), self.cosine)]
         nearest = np.lexsort((np.arange(len(cosine_F)), -cosine_F))[: self.nearest + 1]
         return ids[np.isin(ids, nearest)]
 
     def strength(self, source: FilterSource) -> NDArray[Any] | None:
         """Return the cosine."""
         return source.cosines(self.feature)
-
-
-@dataclass(frozen=True)
-class OfKind:
-    """Features of a kind: token, n-gram, position, context or dense."""
-
-    kind: Kind
-
-    def keep(self, source: FilterSource, ids: Ids) -> Ids:
-        """Return those of the kind."""
-        keep_N: NDArray[np.bool_] = source.kinds().kind_F[ids] == KINDS.index(self.kind)
-        return ids[keep_N]
-
-    def strength(self, source: FilterSource) -> NDArray[Any] | None:
-        """Return the share of variance that decides: of the position, the pair or the token."""
-        kinds = source.kinds()
-        shares = {"position": kinds.position_F, "n-gram": kinds.pair_F}
-        return np.nan_to_num(shares.get(self.kind, kinds.token_F), nan=-np.inf)
 
 
 @dataclass(frozen=True)

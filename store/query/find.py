@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
-from store.query.inverted_scan import InvertedScan
+from store.query.detectors import Choice, Detectors, FeatureDetectors
 from store.query.scores import Scores, Tally, TokenTotals
 from store.run.counted_noun import ROW, CountedNoun
 
@@ -66,13 +66,6 @@ class Question(NamedTuple):
     """Positive tokens, scored or not."""
     measured_N: Mask | None = None
     """Tokens that measure where something is held out; None for contexts of odd number."""
-
-
-class Choice(NamedTuple):
-    """A feature and its threshold: the least activation that counts as firing."""
-
-    feature: int
-    threshold: float
 
 
 @dataclass(frozen=True)
@@ -120,17 +113,26 @@ def find(store: FeatureStore, question: Question, options: FindOptions = DEFAULT
     return last
 
 
-def search(store: FeatureStore, question: Question, options: FindOptions = DEFAULTS) -> Iterator[Found]:
+def search(
+    store: FeatureStore, question: Question, options: FindOptions = DEFAULTS, detectors: Detectors | None = None
+) -> Iterator[Found]:
     """Yield ever better answers: after every block of features, and after every feature that joins the set.
 
     Memory is some bytes per token and some arrays of [d_sae], whatever the number of entries.
+
+    Args:
+        store: an index.
+        question: tokens of it to detect.
+        options: what is ranked by what.
+        detectors: what is ranked; None for the index's features.
 
     Raises:
         MonosemError: no scored token matches, or none in one of the halves.
     """
     selecting, measuring = _halves(store, question, held_out=options.held_out)
-    scan = InvertedScan(store, selecting.scored_N, selecting.matched_N)
-    totals, scores = _totals(selecting), Scores.empty(store.unit_F)
+    detectors = detectors or FeatureDetectors(store)
+    scan = detectors.scan(selecting.scored_N, selecting.matched_N)
+    totals, scores = _totals(selecting), Scores.empty(detectors.unit_F)
     matched, scored = int((question.scored_N & question.matched_N).sum()), int(question.scored_N.sum())
     measured = int((measuring.scored_N & measuring.matched_N).sum())
     wanted = scan.features()
@@ -144,20 +146,20 @@ def search(store: FeatureStore, question: Question, options: FindOptions = DEFAU
         yield found
     found = replace(found, done=1.0)
     if options.held_out:
-        found = replace(found, results=_measured(store, measuring, found.results))
+        found = replace(found, results=_measured(detectors, measuring, found.results))
     if options.most and len(wanted):
         first = _best(scores, totals, scan.count_F, 1, "f1")[0].choice
-        for choices in _grown(store, selecting, first, options.most):
-            found = replace(found, union=SetScore(choices, tally_of(store, measuring, choices)))
+        for choices in _grown(detectors, selecting, first, options.most):
+            found = replace(found, union=SetScore(choices, tally_of(detectors, measuring, choices)))
             yield found
     yield replace(found, finished=True)
 
 
-def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...]) -> Tally:
-    """Count hits and firings of a set of features at given thresholds."""
-    fires_N = np.zeros(store.n_tokens, bool)
+def tally_of(detectors: Detectors, question: Question, choices: tuple[Choice, ...]) -> Tally:
+    """Count hits and firings of a set of detectors at given thresholds."""
+    fires_N = np.zeros(len(question.scored_N), bool)
     for choice in choices:
-        fires_N[firing_places(store, choice)] = True
+        fires_N[detectors.firing_places(choice)] = True
     fires_N &= question.scored_N
     matched_N = question.scored_N & question.matched_N
     return Tally(int((fires_N & matched_N).sum()), int(fires_N.sum()), int(matched_N.sum()))
@@ -165,9 +167,7 @@ def tally_of(store: FeatureStore, question: Question, choices: tuple[Choice, ...
 
 def firing_places(store: FeatureStore, choice: Choice) -> NDArray[np.int64]:
     """Return the corpus places where a feature fires, the strongest first."""
-    postings = store.postings(choice.feature)
-    reaching = len(postings.act) - int(np.searchsorted(postings.act[::-1], choice.threshold))
-    return postings.token[:reaching]
+    return FeatureDetectors(store).firing_places(choice)
 
 
 def _totals(question: Question) -> TokenTotals:
@@ -216,10 +216,10 @@ def _best(
     )
 
 
-def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
+def _measured(detectors: Detectors, measuring: Question, results: tuple[FeatureScore, ...]) -> tuple[FeatureScore, ...]:
     """Measure the same features at the same thresholds on other tokens, in the same order."""
-    totals, scores = _totals(measuring), Scores.empty(store.unit_F)
-    scan = InvertedScan(store, measuring.scored_N, measuring.matched_N)
+    totals, scores = _totals(measuring), Scores.empty(detectors.unit_F)
+    scan = detectors.scan(measuring.scored_N, measuring.matched_N)
     for groups in scan.groups(np.unique([one.choice.feature for one in results])):
         scores.take(groups, totals)
     judged = []
@@ -227,22 +227,22 @@ def _measured(store: FeatureStore, measuring: Question, results: tuple[FeatureSc
         auroc = float(scores.auroc_F[one.choice.feature])
         # Without entries on these tokens all activations are zero, so all pairs tie.
         known = auroc if not isnan(auroc) else (0.5 if totals.matched < totals.scored else None)
-        judged.append(replace(one, tally=tally_of(store, measuring, (one.choice,)), auroc=known))
+        judged.append(replace(one, tally=tally_of(detectors, measuring, (one.choice,)), auroc=known))
     return tuple(judged)
 
 
-def _grown(store: FeatureStore, selecting: Question, first: Choice, most: int) -> Iterator[tuple[Choice, ...]]:
+def _grown(detectors: Detectors, selecting: Question, first: Choice, most: int) -> Iterator[tuple[Choice, ...]]:
     """Yield the set after each feature that joins it."""
     choices: tuple[Choice, ...] = (first,)
     yield choices
     whole = _totals(selecting)
     free_N = selecting.scored_N.copy()
-    best = tally_of(store, selecting, choices).f1
+    best = tally_of(detectors, selecting, choices).f1
     while len(choices) < most:
-        free_N[firing_places(store, choices[-1])] = False
+        free_N[detectors.firing_places(choices[-1])] = False
         taken_N = selecting.scored_N & ~free_N
         totals = whole._replace(taken=int(taken_N.sum()), taken_hits=int((taken_N & selecting.matched_N).sum()))
-        scan, scores = InvertedScan(store, free_N, selecting.matched_N), Scores.empty(store.unit_F)
+        scan, scores = detectors.scan(free_N, selecting.matched_N), Scores.empty(detectors.unit_F)
         for groups in scan.groups(scan.features()):
             scores.take(groups, totals)
         scores.f1_F[[choice.feature for choice in choices]] = 0

@@ -23,7 +23,8 @@ from typing import Any
 
 from store.files.errors import MonosemError, WorkFailed
 from store.index.reader import FeatureStore
-from store.query.find import Choice, FeatureScore, Found, SetScore
+from store.query.detectors import Choice
+from store.query.find import FeatureScore, Found, SetScore
 from store.query.pattern_search import Inquiry, Report, search_pattern
 from store.query.scores import Tally
 

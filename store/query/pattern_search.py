@@ -12,6 +12,7 @@ import numpy as np
 
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
+from store.query.detectors import Detectors
 from store.query.find import MOST, FindOptions, Found, Order, Question, search
 from store.query.pattern_tokens import compile_pattern, text_matches, token_matches, whole
 from store.settings.roles import Role
@@ -68,8 +69,12 @@ class Report:
         return self.found is not None and self.found.finished
 
 
-def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) -> Iterator[Report]:
+def search_pattern(
+    store: FeatureStore, inquiry: Inquiry, block: int = BLOCK, detectors: Detectors | None = None
+) -> Iterator[Report]:
     """Yield reports: of each block that was matched, then of each step of `store.query.find.search`.
+
+    `detectors` are what is ranked; None for the index's features.
 
     Raises:
         MonosemError: the pattern is no expression or no rule, nothing matches, or there are no turns with roles.
@@ -80,11 +85,11 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
             f"{inquiry.role}'s turns", store.layout.counted_tokens(ordinary=inquiry.ordinary), of_role_N
         )
         yield Report(1.0)
-        yield from _ranked(store, question, inquiry)
+        yield from _ranked(store, question, inquiry, detectors)
         return
     if inquiry.rule:
         yield Report()
-        yield from _ranked(store, _ruled(store, inquiry, of_role_N), inquiry)
+        yield from _ranked(store, _ruled(store, inquiry, of_role_N), inquiry, detectors)
         return
     pattern = compile_pattern(inquiry.pattern)
     yield Report()
@@ -95,7 +100,7 @@ def search_pattern(store: FeatureStore, inquiry: Inquiry, block: int = BLOCK) ->
     question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
     if of_role_N is not None:
         question = question._replace(scored_N=question.scored_N & of_role_N)
-    yield from _ranked(store, question, inquiry)
+    yield from _ranked(store, question, inquiry, detectors)
 
 
 def _ruled(store: FeatureStore, inquiry: Inquiry, of_role_N: Mask | None) -> Question:
@@ -112,9 +117,9 @@ def _ruled(store: FeatureStore, inquiry: Inquiry, of_role_N: Mask | None) -> Que
     return Question("the rule", scored_N, RuleCorpus(store).rule(rule), measured_N)
 
 
-def _ranked(store: FeatureStore, question: Question, inquiry: Inquiry) -> Iterator[Report]:
+def _ranked(store: FeatureStore, question: Question, inquiry: Inquiry, detectors: Detectors | None) -> Iterator[Report]:
     words = _words(store, question.scored_N & question.matched_N)
-    for found in search(store, question, inquiry.options):
+    for found in search(store, question, inquiry.options, detectors):
         yield Report(1.0, words, found)
 
 

@@ -9,7 +9,7 @@ document or context, and `\\A` matches where a stretch begins. Python's `re` has
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,10 +52,18 @@ def whole(blocks: Iterable[Matches]) -> Matches:
 
 def text_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLOCK) -> Iterator[Matches]:
     """Yield the tokens that match over the text, in consecutive blocks."""
+    for (found,) in matches_of_several(store, [pattern], block):
+        yield found
+
+
+def matches_of_several(
+    store: FeatureStore, patterns: Sequence[re.Pattern[str]], block: int = BLOCK
+) -> Iterator[list[Matches]]:
+    """Yield the tokens that match each of some expressions, in consecutive blocks of a text that is read once."""
     opener = opening_token(store, store.layout.counted_tokens())
     for text in text_blocks(store, stretch_starts(store), opener, block):
-        first, last = _spans(text, pattern)
-        yield Matches(text.start, text.holding(first, last), text.completing(last))
+        spans = [_spans(text, pattern) for pattern in patterns]
+        yield [Matches(text.start, text.holding(first, last), text.completing(last)) for first, last in spans]
 
 
 def token_matches(store: FeatureStore, pattern: re.Pattern[str], block: int = BLOCK) -> Iterator[Matches]:

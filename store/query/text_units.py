@@ -174,7 +174,7 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
     if not len(pairs_P2):
         raise MonosemError(
             "the two indexes have no document in common, to the byte",
-            "Index both on one text: `monosem index RUN --data FILE --overwrite`.",
+            "`data=FILE` and `tokens=N` index both on one text, beside their own.",
         )
     ends = [_token_ends(texts, pair_P) for texts, pair_P in zip((first, second), pairs_P2.T, strict=True)]
     bounds = np.intersect1d(ends[0].end_T, ends[1].end_T)

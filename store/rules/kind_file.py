@@ -1,17 +1,21 @@
-"""kinds.h5: the kinds of an index's features, complete or absent, and tied to that very features.h5."""
+"""kinds.h5: the kinds of an index's features, measured once, complete or absent, and tied to that very features.h5."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from store.files.array_rules import ArrayRule, Rules, check_shapes
+from store.files.errors import MonosemError
 from store.files.hdf5_arrays import reading
+from store.files.regular_file import stamp
 from store.files.sealed_hdf5 import create_sealed, open_described, put, read_seal
 from store.index.reader import FeatureStore
 from store.notes.note_file import beside
-from store.rules.kinds import Kinds
+from store.rules.halves import document_halves
+from store.rules.kinds import Kinds, feature_kinds
 from store.settings.feature_kinds import KINDS
 
 _SHARES = ("token", "pair", "position")
@@ -65,13 +69,65 @@ def load_kinds(path: Path, d_sae: int | None = None, digest: str | None = None) 
         return Kinds(token_F, pair_F, position_F, kind_F)
 
 
-def kinds_of(store: FeatureStore) -> Kinds | None:
-    """Return the kinds that lie beside an index; None where they were not measured, or not for this index.
+class KeptKinds:
+    """The kinds beside an index: read when they are asked for first, and again once their file has changed."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        self._store, self._path = store, kinds_path(store.path)
+        self._stamp: tuple[int, ...] | None = None
+        self._kinds: Kinds | None = None
+
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Changes when the file does; empty without one."""
+        return stamp(self._path) if self._store.merged else ()
+
+    def present(self) -> Kinds | None:
+        """Return the kinds; None where they were not measured, or not for this index.
+
+        Raises:
+            MonosemError: as `load_kinds` does.
+        """
+        now = self.stamp
+        if now != self._stamp:
+            self._kinds = load_kinds(self._path, self._store.d_sae, index_digest(self._store.path)) if now else None
+            self._stamp = now
+        return self._kinds
+
+    def sound(self) -> Kinds | None:
+        """Return what `present` does, and None for a damaged file: a page shows everything else."""
+        try:
+            return self.present()
+        except MonosemError:
+            return None
+
+
+def need_merged(store: FeatureStore) -> None:
+    """Refuse an index that is still being written: explanations belong to one that does not change.
 
     Raises:
-        MonosemError: as `load_kinds` does.
+        MonosemError: it is one.
     """
-    path = kinds_path(store.path)
-    if not store.merged or not path.is_file():
-        return None
-    return load_kinds(path, store.d_sae, index_digest(store.path))
+    if not store.merged:
+        raise MonosemError(f"{store.path} is not a whole index yet", "Finish it first: monosem merge RUN.")
+
+
+def measured_kinds(path: Path, seed: int = 0, advance: Callable[[int], object] = lambda _: None) -> Kinds:
+    """Return the kinds of all features of a merged index: those kept beside it, else measured and kept.
+
+    Args:
+        path: a run folder or a features.h5.
+        seed: decides which documents are in which half.
+        advance: is told how many more features have been measured.
+
+    Raises:
+        MonosemError: the index is not merged, cannot be halved, or kinds.h5 cannot be read or written.
+    """
+    with FeatureStore.open(path) as store:
+        need_merged(store)
+        digest, place = index_digest(store.path), kinds_path(path)
+        known = load_kinds(place, store.d_sae, digest)
+        if known is None:
+            known = feature_kinds(store, document_halves(store, seed), advance)
+            save_kinds(place, known, digest)
+        return known

@@ -10,7 +10,9 @@ Shapes: N tokens, F features, E entries, G groups, U pairs of a feature and a gr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureStore
 from store.rules.feature_blocks import FeatureBlock, feature_blocks
 from store.rules.halves import Halves
-from store.settings.feature_kinds import KINDS, Kind
+from store.settings.feature_kinds import KINDS, Kind, ShareName
 
 ENOUGH = 0.5
 """Share of the variance from which on a group decides the kind."""
@@ -43,6 +45,22 @@ class Kinds:
     position_F: NDArray[np.float32]
     kind_F: NDArray[np.int8]
     """Place in `store.settings.feature_kinds.KINDS`."""
+
+    @cached_property
+    def context_F(self) -> NDArray[np.float32]:
+        """Share that neither the token with the one before it nor the position explains, from 0 to 1."""
+        explained_F = np.maximum(self.pair_F, self.position_F)
+        context_F: NDArray[np.float32] = np.clip(1 - explained_F, 0, 1).astype(np.float32)
+        return context_F
+
+    def share(self, name: ShareName) -> NDArray[np.float32]:
+        """Return a share of all features: [F], NaN for those too rare to judge."""
+        return {
+            "token": self.token_F,
+            "ngram": self.pair_F,
+            "position": self.position_F,
+            "context": self.context_F,
+        }[name]
 
     def of(self, feature: int) -> Kind | None:
         """Return the kind of a feature; None if it is too rare to judge."""
@@ -95,8 +113,8 @@ class _Means(NamedTuple):
         return np.where(self.key_U[at] == key_E, self.mean_U[at], 0.0)
 
 
-def feature_kinds(store: FeatureStore, halves: Halves) -> Kinds:
-    """Return the kinds of all features of a store."""
+def feature_kinds(store: FeatureStore, halves: Halves, advance: Callable[[int], object] = lambda _: None) -> Kinds:
+    """Return the kinds of all features of a store; `advance` is told how many more features have been read."""
     tokens_N = store.tokens(0, store.n_tokens).astype(np.int64)
     start_C = store.layout.contexts.start
     position_N = np.arange(store.n_tokens) - np.repeat(start_C, np.diff(start_C, append=store.n_tokens))
@@ -113,6 +131,7 @@ def feature_kinds(store: FeatureStore, halves: Halves) -> Kinds:
         ]
         fired.append(np.minimum(*count))
         shares.append([_share(block, chosen_E, chain, halves) for chain in chains])
+        advance(block.stop - block.first)
     token_F, pair_F, position_F = (np.concatenate(column) for column in zip(*shares, strict=True))
     return _kinds(token_F, pair_F, position_F, np.concatenate(fired), store.columns.density_F)
 

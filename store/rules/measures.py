@@ -23,7 +23,7 @@ from store.rules.halves import Halves
 
 DRAWS = 200
 """Times that the documents are drawn again."""
-MOST_CELLS = 1 << 25
+MOST_CELLS = 1 << 22
 """Cells of draws and entries at once: fewer draws at a time for features with many entries."""
 
 

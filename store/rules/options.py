@@ -60,6 +60,25 @@ class Domain:
         return seen_G - counts_G if self.outside else counts_G
 
 
+class _Question(NamedTuple):
+    """A target in a domain."""
+
+    target: Target
+    domain: Domain
+    place_E: NDArray[np.int64]
+    """Places of the entries in the domain."""
+    level_T: tuple[int, ...]
+    """The target's levels, in entries in the domain."""
+    covered_T: tuple[Covered, ...]
+
+    @classmethod
+    def of(cls, target: Target, domain: Domain) -> _Question:
+        inside_E = domain.entries(target)
+        level_T = tuple(int(inside_E[:level].sum()) for level in target.level_T)
+        covered_T = domain.covered_T or (Covered(),) * len(level_T)
+        return cls(target, domain, target.place_E[inside_E], level_T, covered_T)
+
+
 @dataclass(frozen=True)
 class OptionSource:
     """All groupings and conditions of a corpus."""
@@ -69,28 +88,11 @@ class OptionSource:
 
     def options(self, target: Target, domain: Domain = Domain()) -> list[Option]:
         """Return the best option of every grouping, and every condition, the best first."""
-        inside_E = domain.entries(target)
-        place_E = target.place_E[inside_E]
-        level_T = [int(inside_E[:level].sum()) for level in target.level_T]
-        covered_T = domain.covered_T or (Covered(),) * len(level_T)
-        found = [
-            option
-            for options in (
-                self._grouped(place_E, level_T, target, domain, covered_T),
-                self._conditions(place_E, level_T, target, domain, covered_T),
-            )
-            for option in options
-        ]
-        return ranked(found)
+        asked = _Question.of(target, domain)
+        return ranked([*self._grouped(asked), *self._conditions(asked)])
 
-    def _grouped(
-        self,
-        place_E: NDArray[np.int64],
-        level_T: Sequence[int],
-        target: Target,
-        domain: Domain,
-        covered_T: Sequence[Covered],
-    ) -> Iterator[Option]:
+    def _grouped(self, asked: _Question) -> Iterator[Option]:
+        target, domain, place_E, level_T, covered_T = asked
         for grouping in self.groupings.all:
             size = len(grouping.seen_G)
             counts_G = None if domain.places is None else np.bincount(grouping.at(domain.places), minlength=size)
@@ -108,14 +110,8 @@ class OptionSource:
                 score, number, union = max(unions)
                 yield Option(Term(grouping.named(union.groups)), -number, union.f1, score)
 
-    def _conditions(
-        self,
-        place_E: NDArray[np.int64],
-        level_T: Sequence[int],
-        target: Target,
-        domain: Domain,
-        covered_T: Sequence[Covered],
-    ) -> Iterator[Option]:
+    def _conditions(self, asked: _Question) -> Iterator[Option]:
+        target, domain, place_E, level_T, covered_T = asked
         holds_EQ = self.conditions.at(place_E)
         hits_TQ = np.stack([holds_EQ[:level].sum(axis=0) for level in level_T])
         counts_Q = None if domain.places is None else self.conditions.at(domain.places).sum(axis=0)

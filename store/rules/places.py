@@ -5,7 +5,6 @@ Shapes: N tokens, V vocabulary entries, C contexts.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
 from typing import cast
@@ -15,15 +14,15 @@ from numpy.typing import NDArray
 
 from store.index.reader import FeatureStore
 from store.rules.grammar import TOKEN_CLASSES, Predicate, Rule, Term
+from store.rules.packed_masks import Mask, PackedMasks
 from store.rules.text_states import TextStates, numbered
 from store.rules.token_classes import TokenClasses
 from store.settings.roles import Role
 
-Mask = NDArray[np.bool_]
 RARE = 4
 """Classes with less than one in so many tokens are looked up by their places."""
 KEPT_BYTES = 256 << 20
-"""Bytes of masks that are kept, a bit a token; the one used longest ago gives way."""
+"""Bytes of masks of tokens that are kept."""
 
 
 class RuleCorpus:
@@ -37,7 +36,7 @@ class RuleCorpus:
         self.states = TextStates(store)
         self._start_C = store.layout.contexts.start
         self._shifted: dict[int, NDArray[np.int32]] = {0: self.token_N}
-        self._masks: OrderedDict[Predicate, NDArray[np.uint8]] = OrderedDict()
+        self._masks = PackedMasks(self.n_tokens, KEPT_BYTES)
 
     @property
     def none(self) -> int:
@@ -81,14 +80,10 @@ class RuleCorpus:
 
     def holds(self, predicate: Predicate) -> Mask:
         """Return where a predicate holds, as `rule` does."""
-        packed = self._masks.get(predicate)
-        if packed is not None:
-            self._masks.move_to_end(predicate)
-            return np.unpackbits(packed, count=self.n_tokens).view(bool)
-        mask_N = self._evaluated(predicate)
-        self._masks[predicate] = np.packbits(mask_N)
-        while len(self._masks) * (self.n_tokens // 8 + 1) > KEPT_BYTES and len(self._masks) > 1:
-            self._masks.popitem(last=False)
+        mask_N = self._masks.get(predicate)
+        if mask_N is None:
+            mask_N = self._evaluated(predicate)
+            self._masks.put(predicate, mask_N)
         return mask_N
 
     def _evaluated(self, predicate: Predicate) -> Mask:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from store.index.reader import FeatureStore
-from store.notes.explanations import Explanation, ExplanationScores
+from store.notes.explanations import POOR, RULES, Explanation, ExplanationScores
 from store.rules.grammar import Rule
 from store.rules.halves import document_halves
 from store.rules.kind_file import index_digest
@@ -19,11 +19,8 @@ from store.rules.places import RuleCorpus
 from store.rules.rule_words import rule_words
 from store.rules.search import FoundRule, RuleSearch
 
-AUTHOR = "rules"
 METHOD = 1
 """Version of the search: explanations of another one are made again."""
-POOR = 0.5
-"""Held-out F1 below which a rule does not explain a feature."""
 
 
 def rules_key(path: Path, seed: int) -> str:
@@ -94,7 +91,7 @@ class RuleAuthor:
     def _made(self, feature: int, text: str, found: FoundRule | None, scores: ExplanationScores) -> Explanation:
         return Explanation(
             feature=feature,
-            author=AUTHOR,
+            author=RULES,
             date=round(time.time(), 3),
             text=text,
             rule=None if found is None else str(found.rule),

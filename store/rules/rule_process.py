@@ -1,7 +1,7 @@
 """Processes that explain features by rules, several at a time; each reads the same index.
 
-A child reads numbers of features from standard input, a line each, and answers with a line of JSON. It ends when its
-standard input does.
+A child reads numbers of features from standard input, a line each, and answers with a line of JSON; `kinds` has it
+measure the kinds of all features. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
+from typing import Any
 
 from store.files.errors import MonosemError, WorkFailed
 from store.files.typed_json import decode, parse
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation
+from store.rules.kind_file import measured_kinds
 from store.rules.rule_author import RuleAuthor
 
+KINDS_ASKED = "kinds"
 FEW = 24
 """Features up to which they are explained in this process: a child takes seconds to begin."""
 
@@ -70,8 +73,18 @@ class RuleWorker:
             MonosemError: the index cannot be read, or its documents cannot be cut into halves.
             WorkFailed: the child has ended.
         """
-        _ask(self._child, feature)
-        return _answer(self._child)
+        _ask(self._child, str(feature))
+        return decode(Explanation, _answer(self._child))
+
+    def measure_kinds(self) -> None:
+        """Have the kinds of all features measured and kept, unless they are.
+
+        Raises:
+            MonosemError: the index cannot be read or halved, or kinds.h5 cannot be written.
+            WorkFailed: the child has ended.
+        """
+        _ask(self._child, KINDS_ASKED)
+        _answer(self._child)
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -96,28 +109,28 @@ def _answers(children: Sequence[subprocess.Popen[bytes]], waiting: list[int]) ->
         for child in children:
             assert child.stdout is not None
             selector.register(child.stdout, EVENT_READ, child)
-            _ask(child, waiting.pop())
+            _ask(child, str(waiting.pop()))
         under_way = len(children)
         while under_way:
             for key, _ in selector.select():
-                answer = _answer(key.data)
+                answer = decode(Explanation, _answer(key.data))
                 if waiting:
-                    _ask(key.data, waiting.pop())
+                    _ask(key.data, str(waiting.pop()))
                 else:
                     selector.unregister(key.fileobj)
                     under_way -= 1
                 yield answer
 
 
-def _answer(child: subprocess.Popen[bytes]) -> Explanation:
+def _answer(child: subprocess.Popen[bytes]) -> dict[str, Any]:
     assert child.stdout is not None
     line = child.stdout.readline()
     if not line.endswith(b"\n"):
         raise WorkFailed(f"a process that explains features has ended (exit code {child.wait()})", "Run it again.")
-    answer = parse(line)
+    answer: dict[str, Any] = parse(line)
     if "error" in answer:
         raise MonosemError(*answer["error"])
-    return decode(Explanation, answer)
+    return answer
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -129,10 +142,10 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             stream.close()
 
 
-def _ask(child: subprocess.Popen[bytes], feature: int) -> None:
+def _ask(child: subprocess.Popen[bytes], question: str) -> None:
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # it has ended; reading its answer says so
-        child.stdin.write(b"%d\n" % feature)
+        child.stdin.write(f"{question}\n".encode())
         child.stdin.flush()
 
 
@@ -144,7 +157,11 @@ def main(path: Path, seed: int) -> None:
     author: RuleAuthor | None = None
     try:
         with FeatureStore.open(path) as store:
-            while line := sys.stdin.buffer.readline():
+            while line := sys.stdin.readline():
+                if line.strip() == KINDS_ASKED:
+                    measured_kinds(path, seed)
+                    _send({})
+                    continue
                 author = author or RuleAuthor(store, seed)
                 _send(asdict(author.explanation(int(line))))
     except MonosemError as error:

@@ -1,4 +1,4 @@
-"""`explain --by rules` on a run: kinds of all features, then explanations, kept as they are found."""
+"""`explain --by rules` on a run: explanations, kept as they are found."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
-from store.notes.explanations import Explanation, Explanations, explanations_path
-from store.rules.halves import document_halves
-from store.rules.kind_file import index_digest, kinds_path, load_kinds, save_kinds
-from store.rules.kinds import Kinds, feature_kinds
-from store.rules.rule_author import AUTHOR, rules_key
+from store.notes.explanations import RULES, Explanation, Explanations, explanations_path
+from store.rules.kind_file import need_merged
+from store.rules.rule_author import rules_key
 from store.rules.rule_process import explanations
 from store.settings.explain import ExplainSettings
 
@@ -47,35 +44,9 @@ def planned(path: Path, features: Sequence[int], settings: ExplainSettings) -> R
         key = rules_key(store.path, settings.seed)
         for feature in features:
             store.check_feature(feature)
-    known = {} if settings.again else Explanations.load(path).by(AUTHOR)
+    known = {} if settings.again else Explanations.load(path).by(RULES)
     waiting = tuple(one for one in dict.fromkeys(features) if one not in known or known[one].key != key)
     return RulePlan(path, tuple(dict.fromkeys(features)), waiting, settings)
-
-
-def need_merged(store: FeatureStore) -> None:
-    """Refuse an index that is still being written: explanations belong to one that does not change.
-
-    Raises:
-        MonosemError: it is one.
-    """
-    if not store.merged:
-        raise MonosemError(f"{store.path} is not a whole index yet", "Finish it first: monosem merge RUN.")
-
-
-def measured_kinds(path: Path, seed: int = 0) -> Kinds:
-    """Return the kinds of all features of a merged index: those kept beside it, else measured and kept.
-
-    Raises:
-        MonosemError: the index is not merged, cannot be halved, or kinds.h5 cannot be read or written.
-    """
-    with FeatureStore.open(path) as store:
-        need_merged(store)
-        digest, place = index_digest(store.path), kinds_path(path)
-        known = load_kinds(place, store.d_sae, digest)
-        if known is None:
-            known = feature_kinds(store, document_halves(store, seed))
-            save_kinds(place, known, digest)
-        return known
 
 
 def work(plan: RulePlan) -> Iterator[Explanation]:
@@ -88,7 +59,7 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     """
     kept = Explanations(explanations_path(plan.path))
     kept.follow()
-    known, waiting = kept.by(AUTHOR), set(plan.waiting)
+    known, waiting = kept.by(RULES), set(plan.waiting)
     yield from (known[feature] for feature in plan.features if feature not in waiting)
     processes = plan.settings.processes or _cores()
     fresh: list[Explanation] = []

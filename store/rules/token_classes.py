@@ -6,8 +6,9 @@ Shapes: V vocabulary entries.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 from store.index.regular_expression import compile_pattern
 from store.index.vocabulary import Vocabulary
 from store.rules.grammar import BadRule, Predicate
+from store.rules.packed_masks import Mask, PackedMasks
 
-Mask = NDArray[np.bool_]
+Text = TypeVar("Text", str, bytes)
+KEPT_BYTES = 64 << 20
+"""Bytes of masks of vocabulary entries that are kept."""
 
 
 class TokenClasses:
@@ -27,7 +31,7 @@ class TokenClasses:
         self.size = max(len(vocabulary), int(token_N.max(initial=-1)) + 1)
         """Vocabulary entries, those that only the corpus has included."""
         self._used_V = np.bincount(token_N, minlength=self.size) > 0
-        self._known: dict[Predicate, Mask] = {}
+        self._masks = PackedMasks(self.size, KEPT_BYTES)
 
     @cached_property
     def texts(self) -> list[str]:
@@ -52,10 +56,11 @@ class TokenClasses:
 
     @cached_property
     def _by_bytes(self) -> dict[bytes, list[int]]:
-        found: dict[bytes, list[int]] = {}
-        for i, raw in enumerate(self._raw):
-            found.setdefault(raw, []).append(i)
-        return found
+        return _places(self._raw)
+
+    @cached_property
+    def _by_word(self) -> dict[str, list[int]]:
+        return _places(self.words)
 
     def ids(self, name: str | int) -> list[int]:
         """Return the entries that a name of a rule stands for.
@@ -79,20 +84,18 @@ class TokenClasses:
         Raises:
             BadRule: it names a token that does not exist, or its pattern is not a regular expression.
         """
-        if predicate not in self._known:
-            self._known[predicate] = self._mask(predicate)
-        return self._known[predicate]
+        mask = self._masks.get(predicate)
+        if mask is None:
+            mask = self._mask(predicate)
+            self._masks.put(predicate, mask)
+        return mask
 
     def _mask(self, predicate: Predicate) -> Mask:
         name, texts = predicate.name, [str(text) for text in predicate.texts]
         if name == "token":
-            mask = np.zeros(self.size, bool)
-            for one in predicate.texts:
-                mask[self.ids(one)] = True
-            return mask
+            return self._of(self.ids(one) for one in predicate.texts)
         if name == "word":
-            wanted = {text.strip(" ").casefold() for text in texts}
-            return self._where(self.words, lambda word: word in wanted)
+            return self._of(self._by_word.get(text.strip(" ").casefold(), []) for text in texts)
         if name == "starts":
             return self._where(self.texts, lambda text: text.removeprefix(" ").startswith(tuple(texts)))
         if name == "ends":
@@ -104,8 +107,22 @@ class TokenClasses:
             return self._where(self.texts, lambda text: script_of(text) in texts)
         return self._where(self.texts, SHAPES[name])
 
+    def _of(self, ids: Iterable[list[int]]) -> Mask:
+        mask = np.zeros(self.size, bool)
+        for some in ids:
+            mask[some] = True
+        return mask
+
     def _where(self, texts: Sequence[str], holds: Callable[[str], bool]) -> Mask:
         return np.fromiter(map(holds, texts), bool, self.size)
+
+
+def _places(texts: Sequence[Text]) -> dict[Text, list[int]]:
+    """Return the places of each text, ascending."""
+    found: dict[Text, list[int]] = {}
+    for i, text in enumerate(texts):
+        found.setdefault(text, []).append(i)
+    return found
 
 
 def script_of(text: str) -> str:

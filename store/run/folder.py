@@ -140,7 +140,27 @@ class RunFolder:
         self.kinds = path / "kinds.h5"
         self.explanations = path / "explanations.jsonl"
         self.model = path / "model"
+        self.texts = path / "texts"
         self._lock = path / ".lock"
+
+    def on_text(self, name: str) -> RunFolder:
+        """Return the folder of an index of this run's features on another text: its index and features.h5 alone.
+
+        Raises:
+            MonosemError: the folder, or the one of all such indexes, is a link.
+        """
+        place = RunFolder(self.texts / name)
+        for folder in (self.texts, place.path, place.index):
+            if folder.is_symlink():
+                raise MonosemError(f"{folder} is a link", "Remove it: nothing is written through links of a run.")
+        return place
+
+    def texts_indexed(self) -> list[RunFolder]:
+        """Return the folders of all indexes on other texts, links left out."""
+        if self.texts.is_symlink() or not self.texts.is_dir():
+            return []
+        found = [path for path in sorted(self.texts.iterdir()) if path.is_dir() and not path.is_symlink()]
+        return [RunFolder(path) for path in found if not (path / "index").is_symlink()]
 
     @property
     def name(self) -> str:
@@ -283,7 +303,9 @@ class RunFolder:
 
     def _tidy(self) -> None:
         """Remove what killed writers have left: while this process holds the lock, nobody else writes these names."""
-        for folder in (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index):
+        places = (self.path, self.checkpoints, self.checkpoints / "lm", self.activations, self.index)
+        on_texts = [folder for one in self.texts_indexed() for folder in (one.path, one.index)]
+        for folder in (*places, *on_texts):
             for path in () if folder.is_symlink() else folder.glob(".*"):
                 if _LEFTOVER.fullmatch(path.name):
                     remove(path)

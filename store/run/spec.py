@@ -86,6 +86,11 @@ class SaeSpec:
         return (self.site_out, self.layer_out) if self.site_out else (self.site, self.layer)
 
     @property
+    def read(self) -> tuple[str, int | None]:
+        """The site that it reads, and its layer."""
+        return self.site, self.layer
+
+    @property
     def neuron_layer(self) -> int | None:
         """Layer of the MLP whose neurons the features are compared with; None where there is none.
 

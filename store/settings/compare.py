@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from store.settings.setting import Settings, setting
+from store.settings.setting import Settings, optional, setting
+from store.settings.subject import SubjectSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,10 @@ class CompareSettings(Settings):
     )
     least: int = setting(20, "Units that a feature must fire on to be judged, half of them in each half", "N", least=2)
     shifts: int = setting(5, "Times that one side is shifted by whole documents, as a null", "N", most=1000)
+    baselines: bool = setting(True, "Compare with the runs' baselines that are made", unset="`baselines=True`")
     resamplings: int = setting(200, "Times that documents are resampled for the intervals", "N", least=10, most=100_000)
     memory: int = setting(300_000_000, "Memory for pairs of features (500M, 4G)", "SIZE", least=1_000_000)
     seed: int = setting(0, "Of shifts and resamplings", "N")
+    data: str | None = setting(None, "Text to index all runs on first, beside their own", "DATA", unset="their own")
+    tokens: int = setting(500_000, "Tokens of `data` to index", "COUNT")
+    device: str | None = optional(SubjectSettings, "device", "as in training")

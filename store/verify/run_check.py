@@ -64,6 +64,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
     sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     sealed += sorted((run.path / FOLDER).glob("*.h5"))
+    sealed += [path for one in run.texts_indexed() for path in (one.features, *sorted(one.index.glob("*.h5")))]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
     sound = {finding.path for finding in findings if finding.ok}

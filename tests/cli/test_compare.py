@@ -47,7 +47,7 @@ def test_json_has_the_promised_keys(pair: tuple[Path, Path], capsys: pytest.Capt
     found = json.loads(capsys.readouterr().out)
     promised = "a b units median_r share_r mutual pw_mcc nulls ceiling ci features".split()
     assert set(promised) <= set(found)
-    assert set(found["nulls"]) == {"shifted", "neurons", "random"}
+    assert set(found["nulls"]) == {"shifted", "neurons", "features_neurons", "random"}
     assert set(found["share_r"]) == {"0.5", "0.7", "0.9"}
     assert {"feature", "partner", "r", "mutual", "cosine", "coverage", "n"} <= set(found["features"][0])
     assert math.isclose(found["median_r"], 1, abs_tol=1e-6)

@@ -34,7 +34,7 @@ def test_json_and_filters(explained: Sample, capsys: pytest.CaptureFixture[str])
     found = json.loads(capsys.readouterr().out)
     assert [one["feature"] for one in found] == [0, 1, 2]
     keys = "author text rule threshold documents precision recall f1 auroc r ci detection fuzzing control".split()
-    assert set(found[1]) == {"feature", "kind", "explanations"}
+    assert {"feature", "kind", "token_share", "explanations"} <= set(found[1])
     assert set(keys) <= set(found[1]["explanations"][0])
     assert found[1]["kind"] == "token"
     assert found[1]["explanations"][0]["ci"]["f1"] == [1.0, 1.0]

@@ -25,7 +25,7 @@ from tests.store.raw import Raw, RawToken, build_store
 SEA = r" (sea|boat|water|fish|swim|ocean|beach)"
 RESULT_KEYS = [
     "feature", "precision", "recall", "f1", "precision_ci", "recall_ci", "f1_ci", "hits", "fired", "auroc", "threshold",
-    "n_active", "label",
+    "n_active", "label", "explanation",
 ]  # fmt: skip
 
 

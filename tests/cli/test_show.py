@@ -14,10 +14,10 @@ import pytest
 from rich.cells import cell_len
 
 from monosem_tui.cli.main import run
-from monosem_tui.cli.reports.summary import telling
 from store.index.reader import FeatureColumns
 from store.index.vocabulary import Vocabulary
 from store.notes.note_file import Notes
+from store.query.showcase import telling
 from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests import sample_run
@@ -27,6 +27,7 @@ from tests.sample_run import CONCEPTS, VOCAB, Sample, build_sample
 FEATURE_KEYS = [
     "feature", "label", "n_active", "density", "max", "mean", "histogram", "logits", "neighbours", "examples",
     "zeros", "quantiles", "log_histogram", "cofiring", "neurons", "drift", "twin",
+    "kind", "token_share", "ngram_share", "position_share", "context_share", "explanations",
 ]  # fmt: skip
 EXAMPLE_KEYS = ["interval", "tokens", "activations", "peak", "context", "position"]
 INTERVALS = ["top", "75–100 %", "50–75 %", "25–50 %", "0–25 %"]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from engine.corpus.documents import Document
-from engine.corpus.planted.grammar import Span, write
+from engine.corpus.planted.grammar import EVEN, LED, Span, write
 from engine.corpus.planted.lexicon import CLASS_CONCEPTS, CLASSES, STATES, TOPICS, WORDS
 from store.files.errors import MonosemError
 
@@ -19,7 +19,8 @@ DEFAULT_DOCUMENTS = 36_000
 """About 3 million tokens of a vocabulary learnt from it. Longer trainings read them again in another order."""
 
 Kind = Literal["word", "class", "state"]
-_SPEC = re.compile(rf"{NAME}(?::(?:(?P<first>\d{{1,12}})-)?(?P<end>[1-9]\d{{0,11}}))?")
+LED_NAME = "absorption"
+_SPEC = re.compile(rf"{NAME}(?P<led>:{LED_NAME})?(?::(?:(?P<first>\d{{1,12}})-)?(?P<end>[1-9]\d{{0,11}}))?")
 
 
 class Concept(NamedTuple):
@@ -69,14 +70,17 @@ class ConceptSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class PlantedCorpus:
-    """`count` documents; document n depends on the seed `first` + n alone."""
+    """`count` documents; document n depends on the seed `first` + n alone, and on whether classes are led."""
 
     count: int = DEFAULT_DOCUMENTS
     first: int = 0
+    led: bool = False
+    """Whether each class has a frequent word with a continuation of its own: `planted:absorption`."""
 
     @classmethod
     def parse(cls, spec: str) -> PlantedCorpus:
-        """Parse `planted`, `planted:DOCUMENTS`, or `planted:FIRST-END` for documents beyond those of a shorter corpus.
+        """Parse `planted`, `planted:DOCUMENTS`, or `planted:FIRST-END` for documents beyond those of a shorter corpus;
+        the same with `planted:absorption` in place of `planted`.
 
         Errors: MonosemError for anything else after the colon.
         """
@@ -88,15 +92,16 @@ class PlantedCorpus:
                 f"{spec} is not a planted corpus",
                 f"Write {NAME}, {NAME}:100000 for so many documents, or {NAME}:36000-48000 for 12000 from 36000 on.",
             )
-        return cls(end - first, first)
+        return cls(end - first, first, bool(found and found["led"]))
 
     @property
     def spec(self) -> str:
         """The corpus's name, as `parse` takes it."""
+        name = f"{NAME}:{LED_NAME}" if self.led else NAME
         end = self.first + self.count
         if self.first:
-            return f"{NAME}:{self.first}-{end}"
-        return NAME if end == DEFAULT_DOCUMENTS else f"{NAME}:{end}"
+            return f"{name}:{self.first}-{end}"
+        return name if end == DEFAULT_DOCUMENTS else f"{name}:{end}"
 
     def documents(self) -> Iterator[Document]:
         """Yield all documents."""
@@ -108,11 +113,15 @@ class PlantedCorpus:
 
     def digest(self) -> str:
         """Return SHA-256 over the documents' texts, each followed by a zero byte."""
-        return _digest(self.first, self.count)
+        return _digest(self.first, self.count, self.led)
 
     def text(self, number: int) -> str:
         """Return the text of document `number`."""
-        return _text(self.first + number)
+        return _text(self.first + number, self.led)
+
+    def words(self, number: int) -> list[tuple[str, int]]:
+        """Return the words of document `number` as the lexicon has them, and their first characters."""
+        return self._written(number)[1]
 
     def spans(self, number: int) -> list[ConceptSpan]:
         """Return the spans of all concepts in document `number`.
@@ -122,12 +131,15 @@ class PlantedCorpus:
         the second language, a letter and a question span all their characters, with a final full stop or question
         mark; a topic spans the document.
         """
-        _, words, states = write(self.first + number)
+        _, words, states = self._written(number)
         found = [
             ConceptSpan(concept, start, start + len(word)) for word, start in words for concept in _concepts_of(word)
         ]
         found += [ConceptSpan(_state(span), span.start, span.end) for span in states]
         return sorted(found, key=lambda span: (span.start, span.end, span.concept))
+
+    def _written(self, number: int) -> tuple[str, list[tuple[str, int]], list[Span]]:
+        return write(self.first + number, LED if self.led else EVEN)
 
 
 def _concepts_of(word: str) -> tuple[int, ...]:
@@ -139,14 +151,14 @@ def _state(span: Span) -> int:
 
 
 @lru_cache(maxsize=DEFAULT_DOCUMENTS)
-def _text(number: int) -> str:
+def _text(number: int, led: bool) -> str:
     """Cached, because a command reads the corpus several times: some 15 MB."""
-    return write(number)[0]
+    return write(number, LED if led else EVEN)[0]
 
 
 @lru_cache(maxsize=8)
-def _digest(first: int, count: int) -> str:
+def _digest(first: int, count: int, led: bool) -> str:
     total = hashlib.sha256()
     for number in range(first, first + count):
-        total.update(_text(number).encode() + b"\0")
+        total.update(_text(number, led).encode() + b"\0")
     return total.hexdigest()

@@ -25,6 +25,8 @@ from engine.corpus.planted.lexicon import (
     CLASSES,
     FAVOURED,
     FOLLOWED,
+    LEADERS,
+    LEADING,
     OFF_TOPIC,
     PLAIN,
     PLAIN_SHARE,
@@ -168,7 +170,24 @@ _FAVOURITES: Mapping[str, dict[str, Draw]] = {
     for name, words in CLASSES.items()
 }
 _OF_CLASS = {word: CLASS_FOLLOWED[name] for name in CLASS_FOLLOWED for word in CLASSES[name]}
+
+
+class Variety(NamedTuple):
+    """A way to choose words of classes and what follows them."""
+
+    leaders: Mapping[str, str]
+    """By symbol, the word that LEADING of its words are; the other symbols have none."""
+    followed: Mapping[str, tuple[float, tuple[str, ...]]]
+    """By word, the phrase that follows it and its probability."""
+
+
 _FOLLOWED = {word: (share, tuple(phrase.split())) for word, (share, phrase) in (_OF_CLASS | FOLLOWED).items()}
+EVEN = Variety({}, _FOLLOWED)
+LED = Variety(
+    {f"{{{name}}}": word for name, (word, _, _) in LEADERS.items()},
+    _FOLLOWED | {word: (share, tuple(phrase.split())) for word, share, phrase in LEADERS.values()},
+)
+"""Each class has a frequent word with a continuation of its own, so that a feature for it is worth having."""
 
 
 @dataclass
@@ -176,6 +195,7 @@ class Writing:
     """A text being written."""
 
     random: Callable[[], float]
+    variety: Variety
     topic: str | None
     pieces: list[str]
     words: list[tuple[str, int]]
@@ -208,6 +228,8 @@ class Writing:
                 self._word(symbol)
 
     def _chosen(self, symbol: str) -> str:
+        if symbol in self.variety.leaders and self.random() < LEADING:
+            return self.variety.leaders[symbol]
         if symbol in _CLASSES:
             if self.topic is not None and self.random() < FAVOURED:
                 return _FAVOURITES[symbol][self.topic].one(self.random)[0]
@@ -230,7 +252,7 @@ class Writing:
                 self.capital = False
         self._put(shown)
         self.spaced = word not in OPENING
-        followed = _FOLLOWED.get(word)
+        followed = self.variety.followed.get(word)
         if followed is not None and self.random() < followed[0]:
             self.expand(followed[1])
 
@@ -239,14 +261,14 @@ class Writing:
         self.length += len(piece)
 
 
-def write(seed: int) -> tuple[str, list[tuple[str, int]], list[Span]]:
+def write(seed: int, variety: Variety = EVEN) -> tuple[str, list[tuple[str, int]], list[Span]]:
     """Return the text of a seed, its words with their positions, and the spans of its states, including the topic.
 
     All draws use `Random.random`, whose sequence Python guarantees between versions.
     """
     random = Random(seed).random
     topic = _TOPIC.one(random)[0] or None
-    writing = Writing(random, topic, [], [], [])
+    writing = Writing(random, variety, topic, [], [], [])
     if topic is not None and random() < TITLED:
         writing.expand(("#", topic, "/"))
     writing.expand((BEGIN,))

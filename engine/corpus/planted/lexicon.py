@@ -145,6 +145,23 @@ CLASS_FOLLOWED: dict[str, tuple[float, str]] = {
 }
 """The same for the words of a class that are not in FOLLOWED."""
 
+LEADING = 0.3
+"""Share of the words of such a class that are its leading one, where classes have one (`planted:absorption`)."""
+
+LEADERS: dict[str, tuple[str, float, str]] = {
+    "animal": ("horse", 0.9, "without a rider"),
+    "colour": ("red", 0.9, "and golden"),
+    "number": ("seven", 0.9, "hundred"),
+    "moved": ("ran", 0.9, "for dear life"),
+    "food": ("bread", 0.9, "from the baker"),
+    "tool": ("knife", 0.9, "made of bone"),
+    "name": ("Mary", 0.9, "herself"),
+    "month": ("January", 0.9, "at its coldest"),
+    "feeling": ("happy", 0.9, "beyond measure"),
+    "weather": ("rain", 0.9, "in buckets"),
+}
+"""By a symbol of each class concept: its leading word, and the phrase that follows it with some probability."""
+
 WORDS = (*FOLLOWED, "because", "suddenly", "twice", "said")
 """Concepts of kind "word": these words, in any case."""
 

@@ -13,19 +13,26 @@ from store.settings.compare import CompareSettings
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN RUN...", help="Two or more runs' folders or names, or features.h5 files."),
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Two or more: runs' folders or names, features.h5 files, or RUN:neurons, :random, :seed.",
+        ),
     ],
     *,
-    asked: Annotated[CompareSettings, o.Flags("unit least shifts resamplings memory seed", from_file=False)],
+    asked: Annotated[
+        CompareSettings,
+        o.Flags("data tokens device unit least shifts baselines resamplings memory seed", from_file=False),
+    ],
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")
     ] = 10,
+    make: o.Make = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
 ) -> None:
     """Compare the features of runs on the text that they share: best partners, how many are shared, and by chance."""
     from monosem_tui.cli.reports.compare import report
-    from monosem_tui.cli.run_lookup import find_place
+    from monosem_tui.cli.sources import find_source
     from store.run.folder import runs_root
 
-    report([find_place(run, runs_root(runs_dir)) for run in runs], asked, top=top, json=json)
+    report([find_source(run, runs_root(runs_dir), make=make) for run in runs], asked, top=top, json=json)

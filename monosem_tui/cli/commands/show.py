@@ -24,8 +24,8 @@ Sort = Annotated[
     typer.Option(
         "--sort",
         metavar="KEY",
-        help="List features by density, max, mean, norm, id or match, which the filter measures; "
-        "-KEY reverses. Dead ones are last.",
+        help="List features by density, max, mean, norm, id, match, which the filter measures, or what token, ngram, "
+        "position or context explains of the variance; -KEY reverses. Dead ones are last.",
     ),
 ]
 Width = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports import concepts
+from monosem_tui.cli.reports import absorption, concepts
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
@@ -27,6 +27,7 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
     output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
     output.emit_text("\n".join(figures(evaluation, run.record().noun)))
     concepts.report(evaluation)
+    absorption.report(evaluation)
 
 
 def stored_figures(run: RunFolder) -> list[str]:

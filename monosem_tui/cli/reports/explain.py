@@ -6,9 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -18,14 +16,16 @@ from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, duration
 from monosem_tui.draw.safe_text import printable
+from monosem_tui.export.explanation_json import explained_json, scores_json
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
 from store.rules.grammar import parse_rule
+from store.rules.kind_file import KeptKinds, measured_kinds
 from store.rules.kinds import Kinds
 from store.rules.rule_author import RuleAuthor
-from store.rules.rule_run import chosen_features, measured_kinds, planned, work
+from store.rules.rule_run import chosen_features, planned, work
 from store.settings.explain import ExplainSettings
 from store.settings.feature_kinds import KINDS
 
@@ -43,7 +43,7 @@ def report(
     """
     began = time.monotonic()
     wanted = wanted_features(place, features, filter, every)
-    kinds = measured_kinds(place.path, asked.seed)
+    kinds = _measured_kinds(place, asked.seed)
     plan = planned(place.path, wanted, asked)
     if plan.waiting and len(plan.waiting) < len(plan.features):
         output.narrate(f"{count(len(plan.features) - len(plan.waiting))} features are explained already")
@@ -60,11 +60,21 @@ def report(
                 _emit(one, kinds)
     others = Explanations.load(place.path)
     if json:
-        output.emit_json([explained_json(feature, kinds, others.of(feature)) for feature in wanted])
+        output.emit_json([{"feature": one} | explained_json(one, kinds, others) for one in wanted])
         return
     _emit_kinds(kinds)
     if found:
         _emit_summary(found, time.monotonic() - began if len(plan.waiting) == len(found) else None)
+
+
+def _measured_kinds(place: Place, seed: int) -> Kinds:
+    """Return the kinds of all features; a bar moves while they are measured."""
+    with FeatureStore.open(place.path) as store:
+        d_sae, known = store.d_sae, KeptKinds(store).present()
+    if known is not None:
+        return known
+    with ConsoleProgress().task("measuring kinds", d_sae, "features") as bar:
+        return measured_kinds(place.path, seed, bar.advance)
 
 
 def wanted_features(place: Place, features: Sequence[int], filter: str | None, every: bool) -> tuple[int, ...]:
@@ -152,32 +162,3 @@ def _emit_summary(found: Sequence[Explanation], seconds: float | None) -> None:
         f"{count(len(found))} features: {', '.join(shares)} on held-out documents; "
         f"median {median(rule.n_terms for rule in ruled):g} predicates{took}"
     )
-
-
-def explained_json(feature: int, kinds: Kinds | None, explanations: Sequence[Explanation]) -> dict[str, Any]:
-    """Return the keys that programs rely on: add, never rename."""
-    return {
-        "feature": feature,
-        "kind": kinds.of(feature) if kinds else None,
-        "explanations": [
-            {
-                "author": one.author,
-                "text": one.text,
-                "rule": one.rule,
-                "pattern": one.pattern,
-                "last": one.last,
-                "made_from": one.made_from,
-                "threshold": one.threshold,
-                "documents": one.documents,
-                **scores_json(one.scores),
-            }
-            for one in explanations
-        ],
-    }
-
-
-def scores_json(scores: ExplanationScores) -> dict[str, Any]:
-    """Return figures by name, null where not measured, and their intervals under `ci`."""
-    known = {name: value for name, value in asdict(scores).items() if value is not None}
-    values = {name: known[name]["value"] if name in known else None for name in asdict(scores)}
-    return values | {"ci": {name: [one["low"], one["high"]] for name, one in known.items()}}

@@ -14,15 +14,18 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import activation, count, share
 from monosem_tui.draw.safe_text import fit, printable, width
 from monosem_tui.draw.spans import Role, Span, line
+from monosem_tui.export.explanation_json import explained_json
 from monosem_tui.export.feature_json import figures_json
 from monosem_tui.model.feature_card import top_token
+from monosem_tui.model.feature_explanations import best_explanation
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
-from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by, sort_features
+from store.query.feature_order import SORT_KEYS, Ids, SortKey, sort_by
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
+from store.rules.kind_file import KeptKinds
 
 MATCH = "match"
 TOKEN = 24
@@ -50,7 +53,7 @@ def report(place: Place, expression: str, sort: str | None, *, top: int, width: 
         explanations = Explanations.load(place.path)
         found = chosen(FilterSource(store, notes, explanations), expression, sort)
         if json:
-            output.emit_json(_json(store, notes, found, expression, top))
+            output.emit_json(_json(store, notes, explanations, found, expression, top))
             return
         narrate_unfinished(store)
         _lines(store, notes, explanations, found, top, width)
@@ -71,11 +74,10 @@ def chosen(source: FilterSource, expression: str, sort: str | None) -> FeatureQu
         raise MonosemError(f"there is no sort key {key}", f"Keys are {', '.join((*SORT_KEYS, MATCH))}.")
     ids = wanted.keep(source, np.arange(source.store.d_sae, dtype=np.int64))
     if key != MATCH:
-        return FeatureQuery(
-            sort_features(source.columns, ids, cast(SortKey, key), descending=(key != "id") ^ turned), strength_F
-        )
+        descending = (key != "id") ^ turned
+        return FeatureQuery(source.sort(ids, cast(SortKey, key), descending=descending), strength_F)
     if strength_F is None:
-        raise MonosemError("this filter measures nothing to sort by", "token:, promotes: and like: do.")
+        raise MonosemError("this filter measures nothing to sort by", "token:, promotes:, kind: and like: do.")
     return FeatureQuery(sort_by(strength_F, source.columns, ids, descending=not turned), strength_F)
 
 
@@ -114,14 +116,19 @@ def _lines(
 
 def _suggested(explanations: Explanations, feature: int) -> str:
     """Return the best explanation behind its author, so that it is not taken for a label; empty where there is none."""
-    best = next(iter(explanations.of(feature)), None)
+    best = best_explanation(explanations, feature)
     return f"{printable(best.author)}: {printable(best.text)}" if best else ""
 
 
 def _json(
-    store: FeatureStore, notes: dict[int, FeatureNotes], found: FeatureQuery, expression: str, top: int
+    store: FeatureStore,
+    notes: dict[int, FeatureNotes],
+    explanations: Explanations,
+    found: FeatureQuery,
+    expression: str,
+    top: int,
 ) -> dict[str, Any]:
-    columns, ids = store.columns, found.ids[:top]
+    columns, ids, kinds = store.columns, found.ids[:top], KeptKinds(store).sound()
     tokens = [store.vocabulary.strings([t])[0] if t >= 0 else None for t in columns.top_token_F[ids].tolist()]
     features = []
     for i, token in zip(ids.tolist(), tokens, strict=True):
@@ -133,6 +140,7 @@ def _json(
                 "bookmark": note.bookmark,
                 "tags": note.tags,
                 "comment": note.comment,
+                **explained_json(i, kinds, explanations),
                 **figures_json(store, i),
                 "norm": float(columns.decoder_norm_F[i]),
                 "top_token": token,

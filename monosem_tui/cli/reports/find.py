@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from monosem_tui.cli import output
+from monosem_tui.cli.reports.detector_names import DetectorNames, names_of, neuron_detectors
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
+from monosem_tui.cli.sources import FoundSource
 from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
-from monosem_tui.model.feature_card import feature_name
 from store.index.reader import FeatureStore
-from store.notes.note_file import FeatureNotes
+from store.notes.explanations import Explanations
+from store.query.detectors import NeuronDetectors
 from store.query.find import FeatureScore, FindOptions, Found, Question, SetScore, UnevenHalves, find
 from store.query.labels import apply_labels, label_questions, read_labels
 from store.query.pattern_search import Inquiry, search_pattern
 from store.query.scores import Interval, Tally
 
-NAME, LABEL = 12, 14
-"""Cells for a feature's name, and for a label, at most."""
+LABEL = 14
+"""Cells for a label of the file at most."""
 _SCORES = (
     output.Column("id", ">"),
     output.Column("fires on", shrinks=True),
@@ -43,15 +45,15 @@ _LABELS = (
 )
 
 
-def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
-    """Print the features that track a regular expression.
+def report_pattern(source: FoundSource, inquiry: Inquiry, *, json: bool) -> None:
+    """Print the features or neurons that track a regular expression.
 
     Raises:
         MonosemError: it is not one, nothing matches, or there is no index.
     """
-    with FeatureStore.open(place.path) as store:
-        notes = read_notes(place)
-        found = _answer(store, inquiry)
+    with FeatureStore.open(source.place.path) as store, neuron_detectors(source, store) as neurons:
+        names = names_of(source, store, neurons)
+        found = _answer(store, inquiry, neurons)
         if json:
             asked = {
                 "pattern": inquiry.pattern,
@@ -61,14 +63,14 @@ def report_pattern(place: Place, inquiry: Inquiry, *, json: bool) -> None:
                 "role": inquiry.role,
             }
             head = _head_json(store, inquiry.options, ordinary=inquiry.ordinary)
-            output.emit_json({**asked, **head, **_found_json(found, notes)})
+            output.emit_json({**asked, **head, **_found_json(found, names)})
             return
         narrate_unfinished(store)
         output.emit_text(_matched(store, inquiry, found))
         _emit_outliers(store, ordinary=inquiry.ordinary)
-        output.emit_table(_SCORES, [_row(store, notes, score) for score in found.results])
-        _emit_set(found.union)
-        output.emit_text(_caution(inquiry.options, store.d_sae, "documents" if inquiry.rule else "contexts"))
+        output.emit_table(_SCORES, [_row(names, score) for score in found.results])
+        _emit_set(found.union, names)
+        output.emit_text(_caution(inquiry.options, names.what, "documents" if inquiry.rule else "contexts"))
 
 
 def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
@@ -91,21 +93,21 @@ def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bo
     """
     said = read_labels(file)
     with FeatureStore.open(place.path) as store:
-        notes = read_notes(place)
+        names = DetectorNames(store, read_notes(place), Explanations.load(place.path))
         labels = apply_labels(store, said)
         questions = label_questions(store, labels, ordinary=ordinary)
         answers = dict(_answers(store, questions, options))
         if json:
             head = {"labels_file": file, "found": labels.found, "missing": labels.missing}
             head |= _head_json(store, options, ordinary=ordinary)
-            each = [{"label": name, **_found_json(found, notes)} for name, found in answers.items()]
+            each = [{"label": name, **_found_json(found, names)} for name, found in answers.items()]
             output.emit_json({**head, "contradictions": labels.contradictions, "labels": each})
             return
         narrate_unfinished(store)
         output.emit_text(_coverage(labels.found, labels.missing, labels.contradictions))
         _emit_outliers(store, ordinary=ordinary)
         output.emit_table(_LABELS, [_label_row(name, found) for name, found in answers.items()])
-        output.emit_text(_caution(options, store.d_sae))
+        output.emit_text(_caution(options, names.what))
 
 
 def _answers(store: FeatureStore, questions: list[Question], options: FindOptions) -> Iterator[tuple[str, Found]]:
@@ -117,9 +119,9 @@ def _answers(store: FeatureStore, questions: list[Question], options: FindOption
             output.narrate(f"left out: {error.what}")
 
 
-def _answer(store: FeatureStore, inquiry: Inquiry) -> Found:
+def _answer(store: FeatureStore, inquiry: Inquiry, neurons: NeuronDetectors | None) -> Found:
     """Return the whole answer; a bar moves meanwhile."""
-    reports, n_tokens, done = search_pattern(store, inquiry), store.n_tokens, 0
+    reports, n_tokens, done = search_pattern(store, inquiry, detectors=neurons), store.n_tokens, 0
     with _bar("matching", n_tokens, "tokens") as advance:
         for report in reports:
             advance(round(report.matched * n_tokens) - done)
@@ -154,14 +156,14 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         yield bar.advance
 
 
-def _caution(options: FindOptions, d_sae: int, halved: str = "contexts") -> str:
+def _caution(options: FindOptions, what: str, halved: str = "contexts") -> str:
     if options.held_out:
         return (
             f"Features and thresholds chosen on half of the {halved}, measured on the others;\nintervals are of 95 %."
         )
     return (
         f"Intervals are of 95 %, for a feature and threshold given beforehand: the best of\n"
-        f"{count(d_sae)} features looks better than it is. --held-out measures on other {halved}."
+        f"{what} looks better than it is. --held-out measures on other {halved}."
     )
 
 
@@ -170,10 +172,10 @@ def _coverage(found: int, missing: int, contradictions: int) -> str:
     return said + (f"; {count(contradictions)} with several labels left out" if contradictions else "")
 
 
-def _row(store: FeatureStore, notes: dict[int, FeatureNotes], score: FeatureScore) -> list[str]:
-    name = cut(feature_name(store, notes, score.choice.feature), NAME)
+def _row(names: DetectorNames, score: FeatureScore) -> list[str]:
+    number, name = names.of(score.choice.feature)
     auroc = known(score.auroc, ".3f", "–")
-    return [str(score.choice.feature), name, activation(score.choice.threshold), *_figures(score.tally), auroc]
+    return [number, name, activation(names.threshold(score.choice)), *_figures(score.tally), auroc]
 
 
 def _label_row(label: str, found: Found) -> list[str]:
@@ -192,11 +194,11 @@ def _label_row(label: str, found: Found) -> list[str]:
     ]
 
 
-def _emit_set(union: SetScore | None) -> None:
+def _emit_set(union: SetScore | None, names: DetectorNames) -> None:
     if union is None or len(union.choices) < 2:
         return
     precision, recall, f1 = _figures(union.tally)
-    ids = " ".join(str(choice.feature) for choice in union.choices)
+    ids = " ".join(names.of(choice.feature)[0] for choice in union.choices)
     output.emit_text(f"together  {ids}")
     output.emit_text(f"          precision {precision}  recall {recall}  F1 {f1}")
 
@@ -233,32 +235,31 @@ def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> 
     }
 
 
-def _found_json(found: Found, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+def _found_json(found: Found, names: DetectorNames) -> dict[str, Any]:
     """Return the keys that programs rely on: add, never rename."""
     return {
         "matched_tokens": found.matched,
         "scored_tokens": found.scored,
         "measured_tokens": found.measured,
-        "results": [_score_json(score, notes) for score in found.results],
-        "set": None if found.union is None else _set_json(found.union),
+        "results": [_score_json(score, names) for score in found.results],
+        "set": None if found.union is None else _set_json(found.union, names),
     }
 
 
-def _score_json(score: FeatureScore, notes: dict[int, FeatureNotes]) -> dict[str, Any]:
+def _score_json(score: FeatureScore, names: DetectorNames) -> dict[str, Any]:
     return {
-        "feature": score.choice.feature,
+        **names.json(score.choice.feature),
         **_tally_json(score.tally),
         "auroc": score.auroc,
-        "threshold": score.choice.threshold,
+        "threshold": names.threshold(score.choice),
         "n_active": score.n_active,
-        "label": notes.get(score.choice.feature, FeatureNotes()).label,
     }
 
 
-def _set_json(union: SetScore) -> dict[str, Any]:
+def _set_json(union: SetScore, names: DetectorNames) -> dict[str, Any]:
     return {
-        "features": [choice.feature for choice in union.choices],
-        "thresholds": [choice.threshold for choice in union.choices],
+        "features": [names.json(choice.feature)["feature"] for choice in union.choices],
+        "thresholds": [names.threshold(choice) for choice in union.choices],
         **_tally_json(union.tally),
     }
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
-from monosem_tui.cli.reports.explain import explained_json, figures_line, with_interval
+from monosem_tui.cli.reports.explain import figures_line, with_interval
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
+from monosem_tui.export.explanation_json import explained_json
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
@@ -42,7 +43,7 @@ def report(place: Place, features: Sequence[int], by: str, asked: AuthorSettings
         raise
     standing = Explanations.load(place.path)
     if json:
-        output.emit_json([explained_json(feature, None, standing.of(feature)) for feature in features])
+        output.emit_json([{"feature": one} | explained_json(one, None, standing) for one in features])
     elif len(features) <= LISTED:
         for feature in features:
             for one in standing.of(feature):

@@ -4,33 +4,47 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from monosem_tui.cli import output
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes, rendering
 from monosem_tui.cli.run_lookup import Place, has_index
 from monosem_tui.draw.bars import sparkline
 from monosem_tui.draw.numbers import activation, count, share, with_error
-from monosem_tui.draw.safe_text import fit, printable, width
+from monosem_tui.draw.safe_text import cut, fit, printable, width
 from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.draw.token_text import display_token
+from monosem_tui.export.explanation_json import explained_json
 from monosem_tui.export.feature_json import example_json, figures_json, histogram_json
 from monosem_tui.model.feature_card import feature_name, shown
+from monosem_tui.model.feature_explanations import shown_explanations
 from monosem_tui.model.run_origin import imported_from
 from monosem_tui.pages.passage import frame, passage
-from store.index.reader import FeatureColumns, FeatureStore
+from store.index.reader import FeatureStore
+from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, sections
-from store.query.feature_order import COMMON, FEW, alive, sort_features
 from store.query.histogram import density_histogram
+from store.query.showcase import telling
+from store.rules.kind_file import KeptKinds
+from store.rules.kinds import Kinds
 from store.run.folder import RunFolder, RunRecord
 
 DEMO_FEATURES, DEMO_EXAMPLES = 10, 3
 DIGEST, NAME, TOKEN = 12, 24, 8
 """Characters of a digest, and the most and fewest cells for names of features."""
+
+
+class _Said(NamedTuple):
+    """Notes, explanations and kinds of features."""
+
+    notes: dict[int, FeatureNotes]
+    explanations: Explanations
+    kinds: Kinds | None
+
+    @classmethod
+    def of(cls, store: FeatureStore, place: Place) -> _Said:
+        return cls(read_notes(place), Explanations.load(place.path), KeptKinds(store).sound())
 
 
 def report(place: Place, *, top: int, width: int, json: bool) -> None:
@@ -44,15 +58,14 @@ def report(place: Place, *, top: int, width: int, json: bool) -> None:
         output.narrate(f"there is no feature index yet; make it with: monosem index {place.path}")
         return
     with FeatureStore.open(place.path) as store:
-        notes = read_notes(place)
-        ids = telling(store.columns, top)
-        best = _best(store, ids, 1)
+        said = _Said.of(store, place)
+        best = _best(store, said, top, 1)
         if json:
-            output.emit_json(_head_json(place, record) | _index_json(store, notes, best))
+            output.emit_json(_head_json(place, record) | _index_json(store, said, best))
             return
         narrate_unfinished(store)
         title = record.spec.title() if record else store.spec.title()
-        lines = [*_head(place, record, title, width), *_index(store, width), (), *_features(store, notes, best, width)]
+        lines = [*_head(place, record, title, width), *_index(store, width), (), *_features(store, said, best, width)]
         output.emit_lines(lines)
 
 
@@ -63,33 +76,16 @@ def report_demo(run: RunFolder) -> None:
     record = run.record()
     output.emit_text("\n".join([f"{run.path}  {record.spec.title()}\n", *stored_figures(run), ""]))
     with FeatureStore.open(run.path) as store:
-        best = _best(store, telling(store.columns, DEMO_FEATURES), DEMO_EXAMPLES)
-        output.emit_lines(_features(store, read_notes(Place(run.path, run)), best, output.page_width()))
+        said = _Said.of(store, Place(run.path, run))
+        best = _best(store, said, DEMO_FEATURES, DEMO_EXAMPLES)
+        output.emit_lines(_features(store, said, best, output.page_width()))
     output.emit_text(f"\nbrowse it with: monosem tui {run.path}")
 
 
-def _best(store: FeatureStore, ids: NDArray[np.int64], examples: int) -> dict[int, list[Example]]:
-    """Return the strongest examples of features."""
-    return {int(i): sections(store, int(i), top=examples)[0].examples[:examples] for i in ids}
-
-
-def telling(columns: FeatureColumns, wanted: int) -> NDArray[np.int64]:
-    """Return features that are likely to be legible, from common to rare.
-
-    Leaves out features that are so dense that they are about position or nothing in particular, too rare to judge, or
-    weak; of those with the same top token only the strongest is kept. The rest are spread evenly over densities.
-    """
-    firing = alive(columns, np.arange(len(columns.count_F)))
-    if not len(firing):
-        return firing
-    typical = np.median(columns.max_F[firing])
-    legible = (columns.density_F <= COMMON) & (columns.count_F >= FEW) & (columns.max_F >= typical)
-    chosen = firing[legible[firing]]
-    chosen = sort_features(columns, chosen if len(chosen) else firing, "max", descending=True)
-    chosen = chosen[np.sort(np.unique(columns.top_token_F[chosen], return_index=True)[1])]
-    by_density = sort_features(columns, chosen, "density", descending=True)
-    places = np.linspace(0, len(by_density) - 1, min(wanted, len(by_density)))
-    return by_density[np.rint(places).astype(np.int64)]
+def _best(store: FeatureStore, said: _Said, wanted: int, examples: int) -> dict[int, list[Example]]:
+    """Return the strongest examples of the features that are worth showing."""
+    ids = telling(store.columns, wanted, said.kinds, said.explanations).tolist()
+    return {i: sections(store, i, top=examples)[0].examples[:examples] for i in ids}
 
 
 def _head(place: Place, record: RunRecord | None, title: str, width: int) -> list[Line]:
@@ -149,12 +145,10 @@ def _index(store: FeatureStore, cells: int) -> list[Line]:
     ]
 
 
-def _features(
-    store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]], cells: int
-) -> list[Line]:
-    """Print a feature's figures, its name and its strongest examples, one per line."""
+def _features(store: FeatureStore, said: _Said, best: dict[int, list[Example]], cells: int) -> list[Line]:
+    """Return a feature's figures, its name and its strongest examples, one per line, and its best explanation."""
     examples = {i: [shown(store, example) for example in found] for i, found in best.items()}
-    names = {i: feature_name(store, notes, i) for i in best}
+    names = {i: feature_name(store, said.notes, i) for i in best}
     digits = max([4, *(len(str(i)) for i in best)])
     widest = min(NAME, max([TOKEN, *(width(name) for name in names.values())]))
     where = frame([one for found in examples.values() for one in found], max(20, cells - digits - widest - 22))
@@ -169,7 +163,18 @@ def _features(
         lines.append(line(numbers, *first))
         margins = [_raises(store, i, width(numbers)), *[" " * width(numbers)] * len(rest)]
         lines += [line(Span(margin, Role.DIM), *spans) for margin, spans in zip(margins, rest, strict=False)]
+        lines += _explained(said, i, cells)
     return lines
+
+
+def _explained(said: _Said, feature: int, cells: int) -> list[Line]:
+    """Return the kind and the best explanation, where there is one."""
+    found = shown_explanations(said.explanations, feature)
+    if not found:
+        return []
+    kind = (said.kinds.of(feature) if said.kinds else None) or ""
+    text = " · ".join(part for part in (found[0].text, kind and f"{kind} feature", found[0].figures) if part)
+    return [line("  ", Span(cut(text, cells - 2), Role.DIM))]
 
 
 def _raises(store: FeatureStore, feature: int, cells: int) -> str:
@@ -189,7 +194,7 @@ def _head_json(place: Place, record: RunRecord | None) -> dict[str, Any]:
     }
 
 
-def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[int, list[Example]]) -> dict[str, Any]:
+def _index_json(store: FeatureStore, said: _Said, best: dict[int, list[Example]]) -> dict[str, Any]:
     columns = store.columns
     return {
         "spec": asdict(store.spec),
@@ -207,7 +212,8 @@ def _index_json(store: FeatureStore, notes: dict[int, FeatureNotes], best: dict[
         "features": [
             {
                 "feature": i,
-                "label": notes.get(i, FeatureNotes()).label,
+                "label": said.notes.get(i, FeatureNotes()).label,
+                **explained_json(i, said.kinds, said.explanations),
                 **figures_json(store, i),
                 "top_token": store.vocabulary.strings([int(columns.top_token_F[i])])[0],
                 "example": example_json(store, found[0]),

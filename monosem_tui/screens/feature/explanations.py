@@ -1,13 +1,12 @@
-"""Explanations on the page and in the list: `E` looks for the rule of a feature, enter makes a suggestion its label."""
+"""Explanations and kinds on the page and in the list: `E` looks for a feature's rule, and first measures all kinds."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.model.feature_explanations import shown_explanations
+from monosem_tui.model.feature_explanations import explained
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart
 from store.files.errors import MonosemError
@@ -24,7 +23,14 @@ class ExplanationControl(ScreenPart):
         self._state, self._host = state, state.host
         self._worker: RuleWorker | None = None
         self._asked: int | None = None
-        self._revision = state.run.explanations.revision
+        self._measuring = False
+        """Whether kinds are being measured."""
+        self._seen = self._now()
+
+    def _now(self) -> tuple[object, ...]:
+        """Return what differs once explanations or kinds have been added."""
+        run = self._state.run
+        return run.explanations.revision, run.kept_kinds.stamp
 
     def started(self) -> None:
         """Begin to look for the explanations of other terminals."""
@@ -43,21 +49,21 @@ class ExplanationControl(ScreenPart):
         except MonosemError as error:
             self._host.tell(error.what)
             return
-        if self._state.run.explanations.revision != self._revision:
-            self._revision = self._state.run.explanations.revision
+        if (now := self._now()) != self._seen:
+            self._seen = now
             self._state.listing.take_notes()
             self.show()
 
     def show(self) -> None:
-        """Put the present explanations onto the page."""
+        """Put the present explanations and the kind onto the page."""
         page = self._state.page
         if page.card is not None:
-            found = shown_explanations(self._state.run.explanations, page.card.feature)
-            if found != page.card.explanations:
-                page.show(replace(page.card, explanations=found), page.figures)
+            found = explained(page.card, self._state.run)
+            if (found.explanations, found.kind) != (page.card.explanations, page.card.kind):
+                page.show(found, page.figures)
 
     def action_explain(self) -> None:
-        """Look for the rule that explains the feature, in a process of its own."""
+        """Look for the rule that explains the feature, and measure kinds unless they are known: in other processes."""
         feature = self._state.feature
         if feature is None:
             return
@@ -68,6 +74,10 @@ class ExplanationControl(ScreenPart):
         first = "; the first takes some seconds" if self._worker is None else ""
         self._host.tell(f"looking for the rule of {feature}{first}")
         self._host.away(partial(self._explained, feature), self._take, fail=self._take)
+        run = self._state.run
+        if run.store.merged and not self._measuring and run.kinds is None:
+            self._measuring = True
+            self._host.away(self._measured, lambda _: self.look())
 
     def _explained(self, feature: int) -> Explanation:
         from store.rules.rule_process import RuleWorker
@@ -83,6 +93,16 @@ class ExplanationControl(ScreenPart):
             raise
         run.explanations.append([found])
         return found
+
+    def _measured(self) -> None:
+        from store.rules.rule_process import RuleWorker
+
+        worker = RuleWorker(self._state.run.path, 0)
+        try:
+            worker.measure_kinds()
+        finally:
+            worker.close()
+            self._measuring = False
 
     def _take(self, found: Explanation | MonosemError) -> None:
         self._asked = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.model.feature_card import FeatureCard, read_card, renoted
-from monosem_tui.model.feature_explanations import shown_explanations
+from monosem_tui.model.feature_explanations import explained
 from monosem_tui.model.feature_stats import Figures, charts, read_quick_figures, read_slow_figures, relations, renamed
 from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
@@ -62,10 +62,7 @@ class PageReader(ScreenPart):
 
         def read() -> tuple[FeatureCard, Figures]:
             try:
-                card = replace(
-                    read_card(run.store, run.notes, feature, choice),
-                    explanations=shown_explanations(run.explanations, feature),
-                )
+                card = explained(read_card(run.store, run.notes, feature, choice), run)
                 return card, read_quick_figures(run.store, feature)
             except MonosemError:
                 raise
@@ -158,10 +155,8 @@ class PageReader(ScreenPart):
             if state.in_document and state.reading:
                 host.tell(copy(state.document.as_text(), host.app.copy_to_clipboard))
             elif state.feature is not None:
-                card = replace(
-                    read_card(state.run.store, state.run.notes, state.feature, state.choice),
-                    explanations=shown_explanations(state.run.explanations, state.feature),
-                )
+                run = state.run
+                card = explained(read_card(run.store, run.notes, state.feature, state.choice), run)
                 figures = self._known.get(state.feature)
                 more = (charts(figures, COPY_CELLS), relations(figures, COPY_CELLS)) if figures else ((), ())
                 host.tell(copy(as_text(card, *more), host.app.copy_to_clipboard))

@@ -8,10 +8,12 @@ from functools import partial
 
 from textual.timer import Timer
 
+from monosem_tui.draw.spans import Span
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.live.model_client import ModelClient
 from monosem_tui.live.process import AttachedProcess, ModelProcess, ProcessConnection
 from monosem_tui.live.tray import Tray
+from monosem_tui.model.feature_explanations import said_of
 from monosem_tui.model.session_state import state_folder
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import ScreenPart, WorkDone
@@ -48,16 +50,16 @@ class ModelConnection(ScreenPart):
         self._heard_at = 0.0
         self._timer: Timer | None = None
 
-    def label(self, feature: int) -> str:
-        """Return the label of a feature, or else the token on which it fires most."""
-        note = self.run.notes.get(feature)
-        if note and note.label:
-            return note.label
+    def label(self, feature: int) -> Span:
+        """Return the label of a feature, else its best explanation, else the token on which it fires most."""
+        said = said_of(self.run.notes, self.run.explanations, feature)
+        if said is not None:
+            return said
         store = self.run.store
         if not 0 <= feature < store.d_sae or not store.columns.count_F[feature]:
-            return ""
+            return Span("")
         token = store.vocabulary.token(int(store.columns.top_token_F[feature]))
-        return f"on {display_token(token, longest=20)}"
+        return Span(f"on {display_token(token, longest=20)}")
 
     @property
     def has_model(self) -> bool:

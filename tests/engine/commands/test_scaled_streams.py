@@ -18,7 +18,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from safetensors.torch import load_file, save_file
 
-from engine.api import evaluate, find, generate, index, inspect
+from engine import evaluate, find, generate, index, inspect
 from store.files.schema import NEWEST_VERSION, SCHEMA_VERSION
 from store.files.sealed_hdf5 import read_seal
 from store.index.reader import FeatureStore

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -15,6 +16,7 @@ from engine.corpus.planted.generator import CONCEPTS, DEFAULT_DOCUMENTS, Planted
 from engine.corpus.planted.lexicon import (
     CLASS_CONCEPTS,
     CLASSES,
+    LEADERS,
     SECOND_NOUNS,
     SECOND_PARTICLES,
     SECOND_VERBS,
@@ -57,6 +59,31 @@ def either_case(word: str) -> str:
 def test_the_text_is_always_the_same() -> None:
     """On every machine: only a digest taken elsewhere can tell."""
     assert PlantedCorpus(50).digest() == "c1ebab68458a925ca2c5a42326515b4349e881b360578e6ae7fc9d38851b132d"
+    assert PlantedCorpus(10, 36000).digest() == "2bf4d4776d3e02e876ce8a5450373ca7c5f596b778dc30790990acdadfeb7c3c"
+    led = PlantedCorpus.parse("planted:absorption:50")
+    assert led.digest() == "96881fa0b49a2d348cd470111c2d7ccda92a857cae9365ec72cedea39522280b"
+
+
+@pytest.mark.parametrize("spec", ["", ":500", ":36000-37000"])
+def test_a_led_corpus_has_the_same_forms(spec: str) -> None:
+    found = PlantedCorpus.parse(f"planted:absorption{spec}")
+    assert found.spec == f"planted:absorption{spec}"
+    assert (found.led, found.count) == (True, PlantedCorpus.parse(f"planted{spec}").count)
+    with pytest.raises(MonosemError, match="is not a planted corpus"):
+        PlantedCorpus.parse(f"planted:absorbed{spec}")
+
+
+def test_a_led_class_has_a_frequent_word_with_a_continuation_of_its_own() -> None:
+    led, even = (PlantedCorpus.parse(f"planted{name}:600") for name in (":absorption", ""))
+    counts = [Counter(word for number in range(600) for word, _ in corpus.words(number)) for corpus in (led, even)]
+    text = "\n".join(led.text(number) for number in range(600))
+    for name, (leader, share, phrase) in LEADERS.items():
+        rates = [count[leader] / sum(count[word] for word in CLASSES[name]) for count in counts]
+        assert 0.2 < rates[0] - 0.7 * rates[1] < 0.4, name
+        followed = re.findall(rf"\b{leader}\b(?: ({phrase}))?", text)
+        assert share - 0.06 < sum(map(bool, followed)) / len(followed) < share + 0.06
+        others = [word for word in CLASSES[name] if word != leader]
+        assert not any(f"{word} {phrase}" in text for word in others)
 
 
 def test_another_process_writes_the_same() -> None:

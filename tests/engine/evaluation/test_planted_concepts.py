@@ -16,12 +16,16 @@ from engine.commands.train_lm import train_lm
 from engine.corpus.planted.generator import CONCEPTS, PlantedCorpus
 from engine.data import activations
 from engine.evaluation import planted_concepts as concepts
+from engine.evaluation import planted_pass
+from engine.evaluation.figures import Evaluation
 from engine.evaluation.planted_labels import Labeller
 from engine.jobs.trained_run import reopen
+from engine.model.drawn_weights import reinitialised
 from engine.runtime.progress import Silent
 from engine.sae.registry import from_weights
 from monosem_tui.cli.main import run as monosem
-from monosem_tui.cli.reports.eval import report
+from monosem_tui.cli.reports import absorption
+from monosem_tui.cli.reports.concepts import report
 from store.run.folder import RunFolder
 from store.run.weights import load_sae
 from store.settings.lm import LmSettings
@@ -93,7 +97,7 @@ def test_figures_from_a_second_pass(run: RunFolder, evaluation: dict[str, Any]) 
     labeller, labels, odd, acts = Labeller(corpus, subject.encoding), [], [], []
     stream = subject.stream("heldout")
     for captured in activations.captured_batches(subject.lm, [subject.site()], stream, 10**6):
-        labels += labeller.label(captured.batch)
+        labels += [one.concepts for one in labeller.label(captured.batch)]
         rows = captured.batch.first + np.arange(len(captured.batch.tokens_BT))
         odd += np.repeat(rows % 2 == 1, captured.batch.counted_BT.sum(1)).tolist()
         found = sae.encode(captured.acts_ND)
@@ -115,6 +119,25 @@ def test_figures_from_a_second_pass(run: RunFolder, evaluation: dict[str, Any]) 
     assert checked > 20
 
 
+def test_every_class_is_looked_at_for_absorption(run: RunFolder, evaluation: dict[str, Any]) -> None:
+    """Its words are those of the corpus in the contexts with odd numbers; `eval` and Health print the figures."""
+    assert [one["name"] for one in evaluation["absorption"]] == [one.name for one in CONCEPTS if one.kind == "class"]
+    for one in evaluation["absorption"]:
+        assert one["words"] > 0
+        for figures in (one["found"], one["shuffled"]):
+            assert all(0 <= figures[name] <= 1 for name in ("f1", "miss_rate", "worst_recall", "absorbed"))
+            assert 0 <= figures["information"] <= 1 + 1e-9
+            assert figures["leaders"] <= len(figures["features"])
+    assert Evaluation.from_json(evaluation).to_json() == evaluation
+
+
+def test_absorption_is_printed(run: RunFolder, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    absorption.report(evaluation)
+    printed = capsys.readouterr().out
+    assert "absorbed %" in printed
+    assert [line.split()[0] for line in printed.splitlines()[2:12]] == [one["name"] for one in evaluation["absorption"]]
+
+
 def test_the_command_gives_them(run: RunFolder, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert monosem(["eval", str(run.path), "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
@@ -122,8 +145,8 @@ def test_the_command_gives_them(run: RunFolder, evaluation: dict[str, Any], caps
     assert value["concept_means"] == evaluation["concept_means"]
 
 
-def test_the_table_is_by_kind(run: RunFolder, evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    report(run, evaluation, json=False)
+def test_the_table_is_by_kind(evaluation: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    report(evaluation)
     lines = capsys.readouterr().out.splitlines()
     means = [line for line in lines if "mean F1" in line or "no concept has 500 tokens" in line]
     assert [line.split()[0] for line in means] == ["word", "class", "state", "all"]
@@ -138,13 +161,13 @@ def test_other_text_has_no_concepts(run: RunFolder, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("Nothing is known of this text.\n\n" * 30)
     value = evaluate_again(run, EvaluateSettings(data=str(text)), Silent()).to_json()
-    assert "concepts" not in value and "concept_means" not in value
+    assert not {"concepts", "concept_means", "absorption"} & set(value)
 
 
 def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
     lm = reopen(run, ReopenSettings(), Silent()).lm.load()
     before = torch.random.get_rng_state()
-    drawn = [concepts.reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
+    drawn = [reinitialised(lm, seed).network.state_dict() for seed in (0, 0, 1)]
     assert torch.equal(torch.random.get_rng_state(), before)
     own, name = lm.network.state_dict(), "transformer.h.0.mlp.c_fc.weight"
     assert torch.equal(drawn[0][name], drawn[1][name])
@@ -154,7 +177,7 @@ def test_a_random_model_is_another_but_always_the_same(run: RunFolder) -> None:
 
 def test_few_tokens_are_scored_where_memory_is_short(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "FORWARD_TOKENS", 256)
-    monkeypatch.setattr(concepts, "MOST_TOKENS", 600)
+    monkeypatch.setattr(planted_pass, "MOST_TOKENS", 600)
     scored = evaluate_again(run, EvaluateSettings(data="planted:300"), Silent()).concepts
     assert scored is not None
     names = sum(one.occurrences for one in scored if one.name == "name")

@@ -14,7 +14,7 @@ from engine.corpus.planted.generator import ConceptSpan, PlantedCorpus
 from engine.corpus.reading_order import Split
 from engine.data.contexts import ContextSettings, ContextStream
 from engine.data.text_encoder import Encoding
-from engine.evaluation.planted_labels import Labeller, token_concepts
+from engine.evaluation.planted_labels import Labeller, token_concepts, token_words
 from engine.lm.tokenizer import train_tokenizer
 from engine.model.token_bytes import token_bytes
 from tests.engine.small import Texts
@@ -81,7 +81,7 @@ def test_packed_contexts_by_counting_characters(encoding: Encoding, split: Split
     at: dict[int, int] = {}
     n = several = 0
     for batch in stream.batches(7):
-        labels = iter(labeller.label(batch))
+        labels = iter([one.concepts for one in labeller.label(batch)])
         for place in np.argwhere(batch.mask_BT):
             token, number = int(batch.tokens_BT[tuple(place)]), int(batch.document_BT[tuple(place)])
             start = at.get(number, 0)
@@ -104,3 +104,22 @@ def test_another_text_is_refused(encoding: Encoding) -> None:
     stream = ContextStream(Texts(("something else",)), encoding, ContextSettings(context=32))
     with pytest.raises(ValueError, match="not the planted corpus"):
         Labeller(PlantedCorpus(20), encoding).label(next(stream.batches(1)))
+
+
+def test_a_word_belongs_to_the_token_of_its_last_character() -> None:
+    words = [("red", 1), ("fox", 5), ("a", 9)]
+    offsets = [(0, 2), (2, 4), (4, 8), (8, 8), (8, 10), (10, 11)]
+    assert token_words(offsets, words) == ["", "red", "fox", "", "a", ""]
+    assert token_words([(0, 11)], words) == ["a"]
+
+
+def test_words_of_packed_contexts_are_those_of_the_documents(encoding: Encoding) -> None:
+    corpus = PlantedCorpus(200)
+    stream = ContextStream(corpus, encoding, ContextSettings(context=32, split="heldout"))
+    labeller, found, documents = Labeller(corpus, encoding), [], set()
+    for batch in stream.batches(4):
+        found += [one.word for one in labeller.label(batch) if one.word]
+        documents |= set(batch.document_BT[batch.mask_BT].tolist())
+    wanted = sorted(word for number in documents for word, _ in corpus.words(number))
+    assert len(found) > 100
+    assert sorted(found) == wanted

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from store.index.reader import FeatureColumns
 from store.index.vocabulary import Vocabulary
 from store.notes.note_file import FeatureNotes
-from store.query.feature_order import COMMON, FEW, SORT_KEYS, SortKey, alive, matching, sort_features, worth_seeing
+from store.query.feature_order import COLUMN_KEYS, COMMON, FEW, ColumnKey, alive, matching, sort_features, worth_seeing
 
 VOCAB = Vocabulary.from_tokens([b" sea", b" Straw", "É".encode(), b"\xff", b"12", " straße".encode()])
 VALUES = st.sampled_from([0.0, 0.25, 0.5, 3.0])
@@ -33,12 +33,12 @@ def columns(values: list[tuple[float, float, float, float]], top: list[int] | No
 
 @given(
     values=st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), max_size=12),
-    key=st.sampled_from(SORT_KEYS),
+    key=st.sampled_from(COLUMN_KEYS),
     descending=st.booleans(),
     data=st.data(),
 )
 def test_sorting_is_stable_by_id(
-    values: list[tuple[float, float, float, float]], key: SortKey, descending: bool, data: st.DataObject
+    values: list[tuple[float, float, float, float]], key: ColumnKey, descending: bool, data: st.DataObject
 ) -> None:
     ids = data.draw(st.permutations([i for i in range(len(values)) if data.draw(st.booleans())]))
     found = sort_features(columns(values), np.array(ids, np.int64), key, descending=descending)
@@ -82,7 +82,7 @@ def test_what_is_worth_seeing_comes_first(counts: list[int], data: st.DataObject
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("key", ["density", "max", "mean", "norm"])
-def test_dead_features_are_last_in_either_direction(key: SortKey, descending: bool) -> None:
+def test_dead_features_are_last_in_either_direction(key: ColumnKey, descending: bool) -> None:
     some = columns([(0, 0, 0, 2), (0.5, 2, 2, 1), (0, 0, 0, 9), (0.25, 1, 1, 3), (0, 0, 0, 0)])
     found = sort_features(some, np.arange(5), key, descending=descending).tolist()
     assert found[2:] == (

@@ -289,9 +289,22 @@ def test_kinds(source: FilterSource, sample: Sample) -> None:
         return
     kind_F = np.array([number % 6 - 1 for number in range(F)], np.int8)
     share_F = np.where(kind_F < 0, np.nan, np.linspace(0, 1, F)).astype(np.float32)
-    save_kinds(kinds_path(source.store.path), Kinds(share_F, share_F, share_F, kind_F), index_digest(source.store.path))
+    with pytest.raises(MonosemError, match="not measured"):
+        source.sort(np.arange(F), "context", descending=True)
+    kinds = Kinds(share_F, share_F, share_F / 2, kind_F)
+    save_kinds(kinds_path(source.store.path), kinds, index_digest(source.store.path))
     for number, kind in enumerate(KINDS):
         assert passing(source, f"kind:{kind}") == np.flatnonzero(kind_F == number).tolist()
     assert passing(source, "!kind:dense id<6") == [0, 1, 2, 3, 4]
+    known = kind_F >= 0
+    for name, values_F in {"token": share_F, "ngram": share_F, "position": share_F / 2, "context": 1 - share_F}.items():
+        assert passing(source, f"{name}>40%") == np.flatnonzero(known & (values_F > 0.4)).tolist()
+        assert passing(source, f"!{name}>40%") == np.flatnonzero(~(known & (values_F > 0.4))).tolist()
+    alive_F = source.columns.count_F > 0
+    for descending in (True, False):
+        found = source.sort(np.arange(F), "context", descending=descending)
+        order = sorted(np.flatnonzero(known & alive_F), key=lambda one: -share_F[one], reverse=descending)
+        assert found[: len(order)].tolist() == order
+        assert set(found[len(order) :].tolist()) == set(np.flatnonzero(~known | ~alive_F).tolist())
     with pytest.raises(FilterError, match="one of token, n-gram, position, context, dense is expected after kind:"):
         parse_filter("kind:red")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.query import inverted_scan as sweep
-from store.query.find import Choice, FindOptions, Found, Question, UnevenHalves, find, search
+from store.query.detectors import Choice
+from store.query.find import FindOptions, Found, Question, UnevenHalves, find, search
 from store.query.inverted_scan import InvertedScan, feature_runs
 from store.query.scores import Tally, wilson
 from tests.store.raw import Raw, build_store, random_raw

@@ -13,10 +13,12 @@ from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations
 from store.query.find import UnevenHalves
 from store.query.pattern_search import Inquiry, search_pattern
-from store.rules import rule_process, rule_run
+from store.rules import kind_file, rule_process, rule_run
 from store.rules.grammar import parse_rule
+from store.rules.kind_file import measured_kinds
 from store.rules.rule_author import RuleAuthor
-from store.rules.rule_run import measured_kinds, planned, work
+from store.rules.rule_process import RuleWorker
+from store.rules.rule_run import planned, work
 from store.settings.explain import ExplainSettings
 from tests.sample_run import Sample, build_sample
 
@@ -105,10 +107,22 @@ def test_rare_and_dead_features_say_so(sample: Sample) -> None:
 
 
 def test_kinds_are_measured_once(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = measured_kinds(sample.run.path)
+    done: list[int] = []
+    kinds = measured_kinds(sample.run.path, advance=done.append)
+    assert sum(done) == 48
     assert [kinds.of(feature) for feature in range(4)] == ["dense", "token", "token", "token"]
-    monkeypatch.setattr(rule_run, "feature_kinds", None)
+    monkeypatch.setattr(kind_file, "feature_kinds", None)
     np.testing.assert_array_equal(measured_kinds(sample.run.path).kind_F, kinds.kind_F)
+
+
+def test_a_child_measures_kinds(sample: Sample) -> None:
+    worker = RuleWorker(sample.run.path, 0)
+    try:
+        worker.measure_kinds()
+        assert sample.run.kinds.is_file()
+        assert worker.explanation(1).text == '" said"'
+    finally:
+        worker.close()
 
 
 def test_an_unfinished_index_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from monosem_tui.model.command_line import (
     FilterBy,
     FindPattern,
     GoTo,
+    GoToSaid,
     Quit,
     ShowDead,
     ShowScreen,
@@ -48,6 +49,8 @@ from tests.tui.screens import browse_screen, press, screen_text, settle
         ("health", TypedCommand(ShowScreen(), "health")),
         ("r", TypedCommand(ShowScreen(), "runs")),
         ("q", TypedCommand(Quit())),
+        ("water", TypedCommand(GoToSaid("water"), "browse")),
+        ('"the sea"', TypedCommand(GoToSaid("the sea"), "browse")),
     ],
 )
 def test_read(text: str, given: TypedCommand) -> None:
@@ -57,15 +60,14 @@ def test_read(text: str, given: TypedCommand) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("frobnicate", "sort, filter, dead, find, theme, browse, live, health, runs, quit"),
-        ("-1", "a feature's number"),
+        ("-1", "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, quit"),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
         ("f sea", ":f may be filter, find"),
         ("sort colour", "id, density, max, mean, norm"),
         ("theme pink", "dark, light, plain"),
         ("dead 3", ":dead takes no argument"),
-        ("\x1b[2J", "a feature's number"),
+        ("\x1b[2", "a feature's number"),
     ],
 )
 def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
@@ -80,14 +82,14 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
     [
         ("so", "sort ", "sort COLUMN"),
         ("f", "fi", "filter find"),
-        ("sort ", "sort ", "id|density|max|mean|norm"),
+        ("sort ", "sort ", "id|density|max|mean|norm|token|ngram|position|context"),
         ("sort d", "sort density", "density"),
         ("sort -me", "sort -mean", "mean"),
         ("sort m", "sort m", "max|mean"),
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
-        ("zz", "zz", ""),
-        ("", "", "NUMBER sort filter dead find theme browse live health runs quit"),
+        ("zz", "zz", "in labels and explanations"),
+        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs quit"),
         ("41", "41", ""),
     ],
 )
@@ -120,7 +122,7 @@ async def test_what_may_be_typed_is_there_from_the_first(cells: int, make_app: M
         await press(pilot, "colon")
         bottom = screen_text(pilot).splitlines()[-1]
         assert bottom.startswith(" : ")
-        assert "NUMBER sort filter" in bottom
+        assert "NUMBER WORDS sort" in bottom
         await press(pilot, "s")
         browse_screen(pilot).retell()  # as when something has been read meanwhile
         assert screen_text(pilot).splitlines()[-1].startswith(" : s ")
@@ -148,7 +150,9 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         await press(pilot, *typed(":17⏎"))
         assert screen.pane.state.listing.feature == 17
         await press(pilot, *typed(":nonsense⏎"))
-        assert "a feature's number, or one of sort, filter" in screen_text(pilot)
+        assert "no feature is called “nonsense”, and no command: sort, filter" in screen_text(pilot)
+        await press(pilot, *typed(":BOATS⏎"))
+        assert screen.pane.state.listing.feature == 0
         await press(pilot, *typed(":so"))
         assert screen_text(pilot).splitlines()[-1].rstrip().endswith("sort COLUMN")
 

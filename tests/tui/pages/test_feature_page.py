@@ -21,6 +21,7 @@ from monosem_tui.pages.feature_rows import Row, columns, header, row
 from monosem_tui.pages.passage import frame, passage
 from store.index.segment import IndexPlan
 from store.run.spec import SaeSpec
+from store.settings.feature_kinds import SHARES
 from store.settings.features import ExampleSettings
 from tests.sample_run import Sample
 from tests.tui.draw.test_safe_text import HOSTILE, assert_harmless
@@ -138,16 +139,20 @@ def test_three_renderings_of_one_passage() -> None:
     assert text_of(marks) == " a b‹4.0› c"
 
 
+@pytest.mark.parametrize("kinds", [False, True])
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("cells", [44, 48, 60, 72, 80, 100, 200])
 @pytest.mark.parametrize("digits", [2, 6])
-def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool) -> None:
-    for sort in ("id", "density", "max", "mean", "norm"):
-        where = columns(cells, digits, sort, labels=labels)
+def test_rows_fill_their_width_exactly(cells: int, digits: int, labels: bool, kinds: bool) -> None:
+    for sort in ("id", "density", "max", "mean", "norm", *(SHARES if kinds else ())):
+        where = columns(cells, digits, sort, labels=labels, kinds=kinds)
         assert width_of(header(where, sort, descending=True)) <= cells
+        assert bool(where.kind) == (kinds and "kind" in text_of(header(where, sort, descending=True)))
+        assert not kinds or where.kind or cells < 80
         assert "↓" in text_of(header(where, sort, descending=True))
         for token in [*HOSTILE[3:5], "x" * 50]:
-            entry = Row(10**digits - 1, 0.5, 0.5, (1234.0,) * len(where.values), token, "日本" * 30, True)
+            values = (1234.0,) * len(where.values)
+            entry = Row(10**digits - 1, 0.5, 0.5, values, token, "日本" * 30, True, kind="position")
             for cursor in (False, True):
                 spans = row(entry, where, cursor=cursor, focus=True)
                 assert width_of(spans) <= cells
