@@ -224,7 +224,7 @@ def _absorption(classes: list[_Class]) -> list[str]:
     if all(absorbed):
         part, other = (share(sum(side) / len(side)) for side in absorbed)
         worst = max(classes, key=lambda one: one.found.absorbed or 0.0)
-        most = f", {printable(worst.name)} {share(worst.found.absorbed)}" if worst.found.absorbed else ""
+        most = f", most in {printable(worst.name)}, {share(worst.found.absorbed)}" if worst.found.absorbed else ""
         said.append(f"absorbed on {part} ({other} shuffled){most}")
     return said
 

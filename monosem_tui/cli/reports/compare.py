@@ -95,6 +95,8 @@ def _figures(found: Compared) -> None:
         rows.append([f"r above {level}", *(_percent(s.found.share_r[number], s.ci[number + 1]) for s in told.sides)])
     rows.append(["mutual", *(share(s.mutual) for s in told.sides)])
     rows.append(["energy in features of r ≥ 0.7", *(share(s.energy) for s in told.sides)])
+    if any(s.shared_variance for s in told.sides):
+        rows.append(["explained variance they keep alone", *map(_kept_variance, told.sides)])
     if all(s.shifted for s in told.sides):
         rows.append(["by chance: median r, r above 0.5", *(_by_chance(s) for s in told.sides)])
     rows += [row for name, title in BASELINES.items() if any((row := _baseline_row(name, title, told.sides))[1:])]
@@ -102,6 +104,11 @@ def _figures(found: Compared) -> None:
     if told.pw_mcc is not None:
         bound = "" if told.pw_mcc_exact else " at least (50 candidates a feature)"
         output.emit_text(f"decoders matched one to one: mean |cosine| {fixed(told.pw_mcc)}{bound}")
+
+
+def _kept_variance(side: SideSummary) -> str:
+    found = side.shared_variance
+    return f"{fixed(found.kept)} of {fixed(found.whole)}" if found else ""
 
 
 def _by_chance(side: SideSummary) -> str:
@@ -220,6 +227,8 @@ def _side_json(side: SideSummary) -> dict[str, Any]:
         "share_r": _levels(side.found.share_r),
         "mutual": side.mutual,
         "energy": side.energy,
+        "explained_variance": side.shared_variance.whole if side.shared_variance else None,
+        "explained_variance_shared": side.shared_variance.kept if side.shared_variance else None,
         "ci": dict(zip(names, side.ci, strict=True)),
         "nulls": {name: _shares_json(one) for name, one in {"shifted": side.shifted, **nulls}.items()},
         "ceiling": _shares_json(ceiling),
