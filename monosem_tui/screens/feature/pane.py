@@ -193,7 +193,7 @@ class FeaturePane(ScreenPart, Horizontal):
         if self.state.reading:
             self._host.retell()
 
-    def on_feature_page_opened(self) -> None:
+    def on_sheet_view_opened(self) -> None:
         """Open the example or feature that was clicked twice."""
         self.trail.action_follow_chosen()
 
