@@ -41,6 +41,8 @@ LEADS = 0.05
 """Least share of the words that are not missed on which a leader leads."""
 LEAST = 20
 """Fewest occurrences of a word, in the measuring half, for its recall to count as the worst."""
+ROUNDING = 1e-9
+"""Entropy in nats that rounding alone may leave where there is one word only."""
 SEED = 0
 """Seed of the shuffled words."""
 
@@ -237,7 +239,7 @@ def _information(leader_C: Numbers, word_C: Numbers) -> float:
     np.add.at(joint, (leader_C, word_C), 1 / len(word_C))
     of_word = _entropy(joint.sum(axis=0))
     told = _entropy(joint.sum(axis=1)) + of_word - _entropy(joint.ravel())
-    return max(0.0, told / of_word) if of_word > 0 else 0.0
+    return max(0.0, told / of_word) if of_word > ROUNDING else 0.0
 
 
 def _entropy(share: Figures) -> float:

@@ -180,6 +180,14 @@ def test_full_absorption_needs_the_greatest_part(part: float, absorbs: bool) -> 
     assert figures_of(truth.shuffled()).absorbed == pytest.approx(0, abs=0.02)
 
 
+def test_a_main_set_for_a_single_word_tells_nothing_about_which() -> None:
+    words = [np.arange(900) % len(NAMES) for _ in range(2)]
+    acts = [(word == NAMES.index("red"))[:, None].astype(float) for word in words]
+    found = figures_of(truth_of(acts[0], acts[1], words, acts[0] @ np.ones((1, 3)), np.ones((1, 3))))
+    assert (found.features, found.leaders, found.information) == ([0], 1, 0.0)
+    assert found.miss_rate == pytest.approx(2 / 3)
+
+
 def test_the_main_set_grows_while_it_gains() -> None:
     rng = np.random.default_rng(2)
     is_W = rng.random(1000) < 0.5
