@@ -155,8 +155,10 @@ def class_figures(truth: WordTruth, fired_FG: Counts, of_class_V: NDArray[np.boo
     chosen = choose(selecting.detectors, having, fired_FG, MOST, RISE)
     main = [one.detector for one in chosen]
     is_W = of_class_V[measuring.word_W]
-    fires_WM = np.array([measuring.detectors.fires(*one) for one in chosen], bool).reshape(len(chosen), len(is_W)).T
-    fires_W = fires_WM.any(axis=1)
+    fires_WM = np.zeros((len(is_W), len(chosen)), bool)
+    for place, one in enumerate(chosen):
+        fires_WM[:, place] = measuring.detectors.fires(*one)
+    fires_W: NDArray[np.bool_] = fires_WM.any(axis=1)
     missed_W = is_W & ~fires_W
     worst_word, worst_recall = _worst(measuring.word_W[is_W], fires_W[is_W], truth.names)
     covered_W = is_W & fires_W
