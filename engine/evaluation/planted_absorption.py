@@ -158,7 +158,7 @@ def class_figures(truth: WordTruth, fired_FG: Counts, of_class_V: NDArray[np.boo
     fires_WM = np.zeros((len(is_W), len(chosen)), bool)
     for place, one in enumerate(chosen):
         fires_WM[:, place] = measuring.detectors.fires(*one)
-    fires_W: NDArray[np.bool_] = fires_WM.any(axis=1)
+    fires_W = fires_WM.sum(axis=1) > 0
     missed_W = is_W & ~fires_W
     worst_word, worst_recall = _worst(measuring.word_W[is_W], fires_W[is_W], truth.names)
     covered_W = is_W & fires_W

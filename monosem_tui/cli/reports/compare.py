@@ -11,6 +11,7 @@ import numpy as np
 
 from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
+from monosem_tui.cli.reports.comparison_tree import report_tree
 from monosem_tui.cli.reports.feature import read_notes
 from monosem_tui.cli.sources import FoundSource, MissingBaseline, missing_baselines
 from monosem_tui.draw.numbers import count, duration, fixed, share
@@ -31,8 +32,10 @@ BASELINES = {
 """Rows of the table by name of the baseline."""
 
 
-def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: int, json: bool) -> None:
+def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: int, tree: bool, json: bool) -> None:
     """Compare sources pair by pair, and print each as soon as it is known; then the baselines that are not made.
+
+    With `tree`, compare each dictionary with the next larger one, and print the tree.
 
     Raises:
         MonosemError: an index is missing or unfinished, or two of them share no text.
@@ -44,6 +47,9 @@ def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: in
         ComparedSource(one.place.path, name, one.neurons, None if one.baseline else one.place.run)
         for one, name in zip(sources, names, strict=True)
     ]
+    if tree:
+        report_tree(compared, sources, settings, top=top, json=json)
+        return
     of = dict(zip(names, sources, strict=True))
     missing = missing_baselines(sources) if settings.baselines else []
     for found in compare_runs(compared, settings, ConsoleProgress()):
