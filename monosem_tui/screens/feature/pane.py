@@ -117,7 +117,7 @@ class FeaturePane(ScreenPart, Horizontal):
         document, listing = self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places
-            return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
+            return f"{whole.noun.many} {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.state.reading:
             return self.state.page.position()
         n = len(listing.order)
