@@ -22,10 +22,19 @@ from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.commands import CommandLine, ThemeChoice
 from monosem_tui.screens.output_files import PictureFile
-from monosem_tui.screens.session import DocumentWanted, FeaturesChosen, FeatureWanted, RunChosen, Session, ViewWanted
+from monosem_tui.screens.session import (
+    DocumentWanted,
+    FeaturesChosen,
+    FeatureWanted,
+    PartnersWanted,
+    RunChosen,
+    Session,
+    ViewWanted,
+)
 from store.files.errors import MonosemError
 
 if TYPE_CHECKING:
+    from monosem_tui.screens.compare.screen import CompareScreen
     from monosem_tui.screens.live.screen import LiveScreen
 
 SCREENS = {
@@ -34,6 +43,7 @@ SCREENS = {
     "live": "monosem_tui.screens.live.screen:LiveScreen",
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
+    "compare": "monosem_tui.screens.compare.screen:CompareScreen",
 }
 """Module and class of each of `VIEWS`, imported when first shown."""
 
@@ -140,6 +150,11 @@ class MonosemApp(App[None]):
         """Show one document in Live."""
         await self.action_view("live")
         cast("LiveScreen", self.screen).open_place(message.place)
+
+    async def on_partners_wanted(self, message: PartnersWanted) -> None:
+        """Show a feature's partners in other runs in Compare."""
+        await self.action_view("compare")
+        cast("CompareScreen", self.screen).show_partners(message.feature, message.origin)
 
     # From one session to the next
 

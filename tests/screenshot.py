@@ -15,10 +15,24 @@ from monosem_tui.draw.palette import Palette  # noqa: E402
 from monosem_tui.model.open_run import open_run  # noqa: E402
 from monosem_tui.screens.output_files import picture  # noqa: E402
 from monosem_tui.screens.session import Session  # noqa: E402
+from store.index.reader import FeatureStore  # noqa: E402
+from store.notes.explanations import Explanations  # noqa: E402
+from store.query.showcase import best_explained, telling  # noqa: E402
+from store.rules.kind_file import KeptKinds  # noqa: E402
 
 TARGET = Path(__file__).parents[1] / "docs" / "screenshot.svg"
 SIZE = (132, 36)
-KEYS = ("s", "down", "down", "down")
+
+
+def keys_to_the_best(run: Path) -> tuple[str, ...]:
+    """The keys that lead to the best explained n-gram or context feature of a run."""
+    with FeatureStore.open(run) as store:
+        kinds, explanations = KeptKinds(store).present(), Explanations.load(run)
+        shown = telling(store.columns, 10, kinds, explanations).tolist()
+        assert kinds is not None, "the demo measures kinds"
+        others = [feature for feature in shown if kinds.of(feature) not in ("token", None)]
+    best = next(feature for feature, _ in best_explained(others, explanations))
+    return ("colon", *str(best), "enter")
 
 
 async def drawn(run: Path, keys: tuple[str, ...]) -> str:
@@ -36,7 +50,7 @@ def main() -> None:
     run = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs/demo")
     if not (run / "features.h5").is_file():
         sys.exit(f"{run} has no index; `make demo` makes it")
-    TARGET.write_text(asyncio.run(drawn(run, tuple(sys.argv[2:]) or KEYS)), encoding="utf-8")
+    TARGET.write_text(asyncio.run(drawn(run, tuple(sys.argv[2:]) or keys_to_the_best(run))), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def explain(
     for is left out.
 
     Args:
-        run: the run.
+        run: the run, or a baseline that is made; of `"RUN:neurons"`, directions of neurons, numbered as by `find`.
         features: their numbers; None for all that fire, of rules only.
         settings: the author: rules, or `by` the address of a server of models or hf:FOLDER.
         author: which model, and how thoroughly its explanations are tested.
@@ -73,17 +73,27 @@ def explain(
     """
     asked, shown = settings or ExplainSettings(), progress or NotebookProgress()
     asked.check_author()
-    found = open_run(run)
+    source = _source(run)
+    if asked.by_model and source.neurons is None:
+        return _explained_by_model(open_run(run), features, asked, author or AuthorSettings(), shown)
     if asked.by_model:
-        return _explained_by_model(found, features, asked, author or AuthorSettings(), shown)
-    wanted = chosen_features(found.store, range(found.store.d_sae)) if features is None else features
-    plan = planned(found.path, wanted, asked)
+        raise MonosemError("neurons are explained by rules only", "Leave `by` out.")
+    plan = planned(source.path, _all(source) if features is None else features, asked, source.neurons)
     explanations = {}
     with shown.task("explaining", len(plan.features), "features") as bar:
         for one in work(plan):
             explanations[one.feature] = one
             bar.advance(1)
     return explanations
+
+
+def _all(source: ComparedSource) -> Sequence[int]:
+    """Return the features of a source that fire; of neurons, both directions of each."""
+    if source.neurons is not None:
+        with NeuronActs.open(source.neurons) as acts:
+            return range(2 * acts.n_neurons)
+    with FeatureStore.open(source.path) as store:
+        return chosen_features(store, range(store.d_sae))
 
 
 def _explained_by_model(

@@ -96,7 +96,7 @@ def open_run(run: RunLike) -> TrainedRun:
     elif (source := FeatureSource.parse(str(run))).baseline is None:
         found = TrainedRun(Path(run))
     elif source.baseline == "neurons":
-        raise MonosemError(f"{run} are no run", "`find` and `compare` take neurons.")
+        raise MonosemError(f"{run} are no run", "`find`, `explain` and `compare` take neurons.")
     else:
         found = TrainedRun(made_source(TrainedRun(Path(source.run)).folder, source.baseline).path)
     found.folder.record()

@@ -13,7 +13,7 @@ from engine.comparison.compare import IndexedRun, compare
 from engine.comparison.neuron_compare import compare_neurons
 from engine.jobs.refusals import check_again
 from engine.runtime.progress import Progress
-from store.comparison.figures import BesideBaseline, Comparison
+from store.comparison.figures import SHARED, BesideBaseline, Comparison
 from store.comparison.file import comparison_path, save_comparison
 from store.files.errors import MonosemError
 from store.files.sealed_hdf5 import read_seal
@@ -82,6 +82,8 @@ def compare_runs(
         found = _pair(*pair, settings, progress)
         if settings.baselines and not text and all(one.run is not None for one in pair):
             found = _with_baselines(found, pair, settings, progress)
+        if settings.model_pass:
+            found = _with_model_pass(found, pair, settings, progress)
         found = replace(found, summary=replace(found.summary, text=text))
         save_comparison(kept, found)
         yield Compared(pair, kept, found, time.perf_counter() - began)
@@ -97,7 +99,7 @@ def _on_one_text(
 ) -> tuple[Sequence[ComparedSource], str]:
     """Return the sources with the indexes to compare, and the name of their text; "" for the runs' own."""
     if settings.data is None:
-        if "tokens" in settings.given or "device" in settings.given:
+        if "tokens" in settings.given or ("device" in settings.given and not settings.model_pass):
             raise MonosemError("`tokens` and `device` are for indexing a text", "Give `data` too.")
         return sources, ""
     runs = [RunFolder(one.path) for one in sources]
@@ -158,6 +160,26 @@ def _with_baselines(
     if _have_other_neurons(pair):
         add("neurons", (0, 1), *(_baseline(one, "neurons") for one in pair))
     summaries = [replace(one, baselines=tuple(mine)) for one, mine in zip(found.summary.sides, sides, strict=True)]
+    return replace(found, summary=replace(found.summary, sides=tuple(summaries)))
+
+
+def _with_model_pass(
+    found: Comparison, pair: tuple[ComparedSource, ComparedSource], settings: CompareSettings, progress: Progress
+) -> Comparison:
+    """Add what the shared features of each side reconstruct alone, where a side's model and text are known."""
+    from engine.commands.shared_variance import shared_variance  # PyTorch, which stored activations do not need
+
+    summaries = []
+    for source, side, told in zip(pair, found.sides, found.summary.sides, strict=True):
+        run = RunFolder(source.path)
+        if source.neurons is not None or not run.exists():
+            progress.say(f"{source.name} is not the features of a run, so no model is run for it")
+            summaries.append(told)
+            continue
+        with FeatureStore.open(source.index) as store:
+            asked = ReopenSettings(data=store.plan.data, device=settings.device)
+        shared_F = side.judged_F & (side.r_F >= SHARED)
+        summaries.append(replace(told, shared_variance=shared_variance(run, asked, shared_F, progress)))
     return replace(found, summary=replace(found.summary, sides=tuple(summaries)))
 
 

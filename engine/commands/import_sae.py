@@ -38,6 +38,8 @@ from store.settings.import_sae import ImportSettings
 from store.settings.subject import FULL
 from store.settings.train import MAX_NORM, TrainSettings
 
+REPORTS = 8
+"""Reports of progress while a check reads activations, at least where there are so many contexts."""
 COMMAND = "import"
 """Under which a run's record keeps where it came from; a run that has it was not trained here."""
 CONVENTIONS = ("subtracts_b_dec", "input_scale", "by_norm", "centred", "token_norm", "before_gain", "skip_transposed")
@@ -285,7 +287,8 @@ def _checked(foreign: Foreign, sae: Sae, subject: Subject, asked: ImportSettings
     own = ReadPlace(site, targets[0] if targets else None)
     places = places_to_try(subject.lm, own, tokens, _named_places(foreign, subject.lm))
     contexts = subject.stream("all").skip_tokens(tokens)
-    batches = subject.stream("all").batches(forward_contexts(subject.context), contexts)
+    together = min(forward_contexts(subject.context), max(1, contexts // REPORTS))
+    batches = subject.stream("all").batches(together, contexts)
     gains = {site.module: foreign.gain} if site.name == "mlp_in" else {}
     with progress.task(f"activations of {len(places)} places", contexts, "contexts") as bar:
         rows = captured(subject.lm, places, _counted(batches, bar), foreign.first_positions, gains)

@@ -41,6 +41,7 @@ from engine.training.sinks import Sinks, check_sinks, open_sinks
 from engine.training.trainer import SaeTrainer
 from store.files.errors import MonosemError, WorkFailed
 from store.index.merge_run import clear_merged
+from store.run.counted_noun import noun_of
 from store.run.folder import RunFolder
 from store.run.new_folders import run_name, runs_to_write
 from store.run.ordinary import save_limits
@@ -165,10 +166,10 @@ def _fit(tasks: Sequence[Job], source: Source, progress: Progress, *, resume: bo
         wanted = trainer_settings(reader.settings, reader.spec.d_in, reader.spec.d_out)
         members.append(Member(task.run, SaeTrainer(wanted, device_of(reader.settings)), reader.columns))
     shared, batches = source.readers[0].settings, members[0].trainer.settings
-    device = device_of(shared)
+    device, noun = device_of(shared), noun_of(array=is_of_array(shared))
     with prefetched(source.blocks, wanted=prefetching_pays(device)) as blocks:
         shuffle = BlockShuffle(blocks, batches.batch, shared.order_seed, batches.tokens, device)
-        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.blocks, source.meter)
+        loop = TrainLoop(members, shuffle, shared.checkpoint_every, progress, source.blocks, source.meter, noun)
         if resume:
             loop.resume()
         with _all(_open_sinks(*one, progress) for one in zip(members, source.readers, strict=True)):

@@ -113,7 +113,8 @@ def _better(own: Trial, others: Sequence[Trial], l0: float | None, goal: float |
     candidates = []
     for one in others:
         more = one.explained_variance >= own.explained_variance and one.ordinary >= own.ordinary
-        dearer = one.l0 > DEARER * own.l0 and own.ordinary >= POOR
+        # Read at another layer, fewer features fire than at the place it was made for.
+        dearer = one.l0 > DEARER * own.l0 and own.ordinary >= POOR and not one.named
         if l0 is not None and _near_l0(own, l0) != _near_l0(one, l0):
             clearly, dearer = not _near_l0(own, l0), False
         else:

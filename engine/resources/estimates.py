@@ -21,6 +21,7 @@ from engine.runtime.sizes import (
 )
 from store.index.merge import BYTES_PER_ENTRY, MERGE_BYTES
 from store.index.segment_writer import ENTRY_BYTES, FEATURE_BYTES, TOKEN_BYTES
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.settings.lm import LmSettings
 
 FLOAT = 4
@@ -66,6 +67,8 @@ class Plan:
     device: tuple[Need, ...] = ()
     """Memory of an accelerator; empty for work on the CPU."""
     stages: tuple[Stage, ...] = ()
+    noun: CountedNoun = TOKEN
+    """The noun for what stages go over."""
 
     @property
     def seconds(self) -> float | None:

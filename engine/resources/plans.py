@@ -34,6 +34,7 @@ from engine.runtime.free_memory import resident
 from engine.runtime.sizes import WINDOW_BYTES
 from engine.sae.registry import architecture
 from store.index.segment_writer import checked_memory, default_memory
+from store.run.counted_noun import ROW, noun_of
 from store.run.shards import DTYPES, ShardInfo
 from store.run.spec import SaeSpec
 from store.settings.lm import LmSettings
@@ -88,7 +89,8 @@ def training_plan(readers: Sequence[Reader], source: Subject | ShardInfo | Array
             stages.append(Stage("index", index_tokens * len(saes)))
             host += index_needs(max(saes, key=lambda sae: sae.parameters), index_tokens, default_memory())
         disk += [need for sae in saes for need in index_disk(sae, index_tokens)]
-    return _plan("train", _merged(disk), host, work, stages, settings.device)
+    plan = _plan("train", _merged(disk), host, work, stages, settings.device)
+    return replace(plan, noun=noun_of(array=isinstance(source, Array)))
 
 
 def _sae_work(spec: SaeSpec, batch: int = 0) -> SaeWork:
@@ -122,9 +124,8 @@ def array_index_plan(spec: SaeSpec, rows: int, device: str, memory: int | None =
     sae = _sae_work(spec)
     work = list(looking_needs(sae, None, rows, "indexing"))
     disk = [Need(need.what, need.n_bytes, "`tokens`", kept=need.kept) for need in index_disk(sae, rows)]
-    return _plan(
-        "index", disk, list(index_needs(sae, rows, checked_memory(memory))), work, [Stage("index", rows)], device
-    )
+    host = list(index_needs(sae, rows, checked_memory(memory)))
+    return replace(_plan("index", disk, host, work, [Stage("index", rows)], device), noun=ROW)
 
 
 def extraction_plan(subject: Subject, site: Site, tokens: int, keep: str, shard_bytes: int) -> Plan:

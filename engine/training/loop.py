@@ -27,6 +27,7 @@ from engine.training.trainer import SaeTrainer, Tally
 from store.files.errors import MonosemError, WorkFailed
 from store.files.hdf5_arrays import reading
 from store.run.checkpoint import Checkpoint, checkpoints, forget_others, load_checkpoint, save_checkpoint
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import EndEvent, EventLog, TrainEvent
 from store.run.folder import RunFolder
 
@@ -128,6 +129,8 @@ class TrainLoop:
     """Leaves outliers out of what is shuffled; None for a source without."""
     meter: Meter | None = None
     """Measures the model's time; None where activations were stored."""
+    noun: CountedNoun = TOKEN
+    """The noun for what it trains on."""
     log_points: ClassVar[int] = 200
     """Log lines of a training, about."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -205,10 +208,10 @@ class TrainLoop:
             for member in self.members:
                 member.trainer.start(*member.columns.of(sample_ND))
             for place, shares in {} if self.ordinary is None else self.ordinary.shares.items():
-                for line in shares.lines():
+                for line in shares.lines(self.noun):
                     self.progress.say(f"{place}: {line}")
         several = f"training {len(self.members)} autoencoders" if len(self.members) > 1 else "training"
-        task = self.progress.task(several, settings.tokens, "tokens", self.step_count * settings.batch)
+        task = self.progress.task(several, settings.tokens, self.noun.many, self.step_count * settings.batch)
         with stop_request() as request, task as bar:
             self._steps(request, bar, began)
         for member in self._going():
@@ -230,10 +233,12 @@ class TrainLoop:
         if not self.outliers:
             return
         part = 100 * self.outliers / (tokens + self.outliers)
-        self.progress.say(f"{self.outliers} outlier tokens ({part:.2g}%) were left out of the training")
+        self.progress.say(f"{self.outliers} outlier {self.noun.many} ({part:.2g}%) were left out of the training")
         if last := _facts([member.last for member in self._going() if member.last is not None]):
             ordinary, counted = last[EXPLAINED], last[COUNTED]
-            self.progress.say(f"explained variance at the end: {ordinary:.3f} of ordinary tokens, {counted:.3f} of all")
+            self.progress.say(
+                f"explained variance at the end: {ordinary:.3f} of ordinary {self.noun.many}, {counted:.3f} of all"
+            )
 
     def _first_rows(self) -> torch.Tensor:
         """Return rows to initialise from. This makes the first block, which may take minutes."""

@@ -31,6 +31,7 @@ from store.notes.note_file import FeatureNotes
 from store.query.feature_order import COMMON, FEW, worth_seeing
 from store.query.histogram import density_histogram
 from store.rules.kind_file import KeptKinds
+from store.run.counted_noun import CountedNoun
 from store.settings.features import ExampleSettings
 
 SAMPLE = 4096
@@ -50,11 +51,6 @@ HEADS = (
 """Columns of the list, and which are dropped where room is short. index.js relies on their order."""
 BEFORE, AFTER = 45, 35
 """Characters of the strongest example around its peak, in the list."""
-ORDER = (
-    f"Worth seeing first: what has a label or a star; then what fires on {FEW} tokens or more and on at most "
-    f"{100 * COMMON:g} % of all, the strongest first, one for each token before the others; then rarer, then denser, "
-    "then dead features. Click a column for another order."
-)
 Snippet = tuple[str, str, str]
 """The strongest example: text before the peak, the peak, text after it."""
 
@@ -93,6 +89,15 @@ def write_browser(
     return index
 
 
+def order_words(noun: CountedNoun) -> str:
+    """Return what the list begins with, in words."""
+    return (
+        f"Worth seeing first: what has a label or a star; then what fires on {FEW} {noun.many} or more and on at most "
+        f"{100 * COMMON:g} % of all, the strongest first, one for each {noun.one} before the others; then rarer, then "
+        "denser, then dead features. Click a column for another order."
+    )
+
+
 def _snippet(card: FeatureCard) -> Snippet:
     """Return some text around the peak of the strongest example; nothing for a dead feature."""
     if not card.sections or not card.sections[0].examples:
@@ -105,19 +110,20 @@ def _snippet(card: FeatureCard) -> Snippet:
 def _index(
     store: FeatureStore, notes: dict[int, FeatureNotes], name: str, origin: str, snippets: Sequence[Snippet]
 ) -> Iterator[str]:
-    script = _asset("index.js")
+    script, order, noun = _asset("index.js"), order_words(store.plan.noun), store.plan.noun.one
     yield from head(f"{printable(name)} · features", style_of(_asset("index.css")), script)
     yield from _summary(store, name, origin)
     yield f"""<form>
-<input type="search" id="search" placeholder="label, token or number" aria-label="Search" autocomplete="off">
-<button type="button" id="worth" title="{escaped(ORDER)}">worth seeing</button>
+<input type="search" id="search" placeholder="label, {noun} or number" aria-label="Search" autocomplete="off">
+<button type="button" id="worth" title="{escaped(order)}">worth seeing</button>
 <label><input type="checkbox" id="dead"> dead ones too</label> <output id="said"></output>
 <span class="dim"><kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open</span>
 </form>
-<p class="dim order">{escaped(ORDER)}</p>
+<p class="dim order">{escaped(order)}</p>
 <noscript><p>The list needs JavaScript, the pages do not: <a href="features/0.html">feature 0</a></p></noscript>
 <div id="view" tabindex="0"><table><thead><tr>"""
     for place, (title, kind) in enumerate(HEADS):
+        title = noun if title == "token" else title
         yield f'<th class="c{place} {kind}" scope="col"><button type="button">{title}</button></th>'
     yield "</tr></thead><tbody></tbody></table></div>"
     yield '<script type="application/json" id="features">['
@@ -141,13 +147,13 @@ def _summary(store: FeatureStore, name: str, origin: str) -> Iterator[str]:
     yield f"<header><div><h1>{isolated(printable(name))}</h1><p class=dim>{isolated(printable(of))}</p>"
     yield (
         f"<p>{count(store.d_sae)} features, {count(dead)} of them dead · L0 {l0:.1f} · "
-        f"{compact(store.n_counted)} tokens of {isolated(printable(data))}</p></div>"
+        f"{compact(store.n_counted)} {store.plan.noun.many} of {isolated(printable(data))}</p></div>"
     )
     histogram = density_histogram(columns.density_F)
     if histogram.counts.any():
-        low = f"1e{int(np.floor(histogram.edges[0]))}"
+        low, many = f"1e{int(np.floor(histogram.edges[0]))}", store.plan.noun.many
         yield f"<figure>{bars(histogram.counts)}"
-        yield f"<figcaption>features by the share of tokens they fire on, {escaped(low)} to 1</figcaption></figure>"
+        yield f"<figcaption>features by the share of {many} they fire on, {escaped(low)} to 1</figcaption></figure>"
     yield "</header>"
 
 

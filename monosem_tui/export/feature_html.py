@@ -18,6 +18,7 @@ from monosem_tui.model.feature_card import FeatureCard, ShownExample, ShownSecti
 from monosem_tui.model.feature_document import Document
 from monosem_tui.model.feature_stats import quantile_texts
 from monosem_tui.pages.feature_page import section_words
+from store.run.counted_noun import CountedNoun
 
 BEFORE, AFTER = 110, 70
 """Characters of text around a peak; the rest comes with `more text`."""
@@ -60,7 +61,7 @@ def as_html(document: Document, browser: Browser | None = None) -> str:
             *head(f"{name} · {document.run}", _style(), browser.script if browser else ""),
             *([_nav(document, browser)] if browser else []),
             *_header(document, browser),
-            *(_scale() if card.sections else []),
+            *(_scale(card.noun) if card.sections else []),
             "<main>",
             '<section class="first">',
             *(line for section in first for line in _section(section, card)),
@@ -105,12 +106,13 @@ def _header(document: Document, browser: Browser | None) -> Iterator[str]:
         figures = f" <small>{isolated(one.figures)}</small>" if one.figures else ""
         yield f"<p><b>{isolated(one.author)}</b> {isolated(one.text)}{figures}</p>"
     if card.dead:
-        yield f"<p>Dead: it fires on none of the {count(card.n_counted)} tokens of the index.</p>"
+        yield f"<p>Dead: it fires on none of the {count(card.n_counted)} {card.noun.many} of the index.</p>"
     else:
         values, at = quantile_texts(document.figures)
         yield (
-            f"<p>fires on {share(card.density)} of tokens ({count(card.count)}) · max {activation(card.max)} · "
-            f"mean {activation(card.mean)} · {f'{card.kind} feature · ' if card.kind else ''}norm {card.norm:.2f} "
+            f"<p>fires on {share(card.density)} of {card.noun.many} ({count(card.count)}) · "
+            f"max {activation(card.max)} · mean {activation(card.mean)} · "
+            f"{f'{card.kind} feature · ' if card.kind else ''}norm {card.norm:.2f} "
             f"<span class=dim>· quantiles {values} at {at} %</span></p>"
         )
     if card.twin is not None:
@@ -122,10 +124,11 @@ def _badges(card: FeatureCard) -> str:
     return " ".join([*(["★"] if card.bookmark else []), *(isolated(f"#{tag}") for tag in card.tags)])
 
 
-def _scale() -> Iterator[str]:
+def _scale(noun: CountedNoun) -> Iterator[str]:
     """Yield the meaning of colours, and a box that shows all text; it works without a script."""
     steps = "".join(f"<bdi class=h{step}> {step} </bdi>" for step in range(1, STEPS + 1))
-    yield f'<span class="scale">weak {steps} strong, by the logarithm; point at a token for its activation ·</span>'
+    words = f"strong, by the logarithm; point at a {noun.one} for its activation"
+    yield f'<span class="scale">weak {steps} {words} ·</span>'
     yield '<input type="checkbox" id="more"><label for="more" class="scale">more text</label>'
 
 
@@ -179,7 +182,7 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
     card, figures = document.card, document.figures
     if not card.dead:
         ends = f'<div class="ends"><span>0</span><span>{activation(card.max)}</span></div>'
-        at_zero = f"{share(1 - card.density)} of tokens at zero"
+        at_zero = f"{share(1 - card.density)} of {card.noun.many} at zero"
         yield f"<section><h2>Activations <small>{at_zero}</small></h2>{bars(card.histogram.counts)}{ends}</section>"
     yield '<div class="pair lists">'
     largest = max((abs(value) for _, value in (*card.raises, *card.lowers)), default=1.0)
@@ -195,7 +198,7 @@ def _beside(document: Document, browser: Browser | None) -> Iterator[str]:
         _Row(_named(c.feature, figures.names[c.feature], browser), f"{share(c.share)} ×{activation(c.lift)}")
         for c in (together.companions if together else [])
     ]
-    sampled = f", of {count(together.n_used)} tokens" if together and together.sampled else ""
+    sampled = f", of {count(together.n_used)} {card.noun.many}" if together and together.sampled else ""
     yield from _table("Fires together with", companions, f"share × chance{sampled}")
     yield "</div>"
 

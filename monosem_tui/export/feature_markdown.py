@@ -55,10 +55,10 @@ def _code(text: str) -> str:
 def _numbers(document: Document) -> str:
     card, figures = document.card, document.figures
     if card.dead:
-        return f"Dead: it fires on none of the {count(card.n_counted)} tokens of the index."
+        return f"Dead: it fires on none of the {count(card.n_counted)} {card.noun.many} of the index."
     values, at = quantile_texts(figures)
     rows = [
-        ("fires on", f"{share(card.density)} of tokens ({count(card.count)})"),
+        ("fires on", f"{share(card.density)} of {card.noun.many} ({count(card.count)})"),
         ("max, mean", f"{activation(card.max)}, {activation(card.mean)}"),
         ("quantiles", f"{values} at {at} %"),
         ("activations", f"`{sparkline(card.histogram.counts)}` 0 to {activation(card.max)}"),

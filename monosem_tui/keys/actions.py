@@ -25,6 +25,7 @@ VIEWS = (
     View("3", "live", "Live", "write with features clamped; any text through the features"),
     View("4", "health", "Health", "the run as a whole"),
     View("5", "runs", "Runs", "all runs, and those in training live"),
+    View("6", "compare", "Compare", "features beside those of other runs on the same text"),
 )
 """In the header's order. The app makes one screen of each (`monosem_tui.app.SCREENS`)."""
 
@@ -45,6 +46,8 @@ class Where(Enum):
     FIND = "in Find"
     HEALTH = "in Health"
     RUNS = "in Runs"
+    COMPARE = "in Compare"
+    PAIR = "on a pair's page"
     LIVE = "in Live, whatever it does"
     WRITING = "in Live"
     INSPECT = "while inspecting"
@@ -74,6 +77,8 @@ class Need(Enum):
     FUTURE = "there is nothing to go forward to"
     GROUP = "no features are under the cursor"
     RUNS = "there are no runs here"
+    OTHER_RUNS = "there is no comparison with a second run"
+    ONE_OTHER = "choose one other run first (o)"
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.keys import browse, everywhere, find, health, live, runs
+from monosem_tui.keys import browse, compare, everywhere, find, health, live, runs
 from monosem_tui.keys import line_input as typing
 from monosem_tui.keys.actions import ASKING, TYPING, Action, Where
 
@@ -14,12 +14,14 @@ ACTIONS: tuple[Action, ...] = (
     *browse.FORMS,
     *health.HEALTH,
     *runs.RUNS,
+    *compare.PAIR,
     browse.BROWSE[0],
     find.FIND[0],
     everywhere.GOTO,
     *browse.BROWSE[1:],
     *browse.NOTES,
     *find.FIND[1:],
+    *compare.COMPARE,
     *live.WRITING,
     *live.LIVE,
     *live.INSPECT,

@@ -12,6 +12,7 @@ from monosem_tui.model.example_choice import CUTS, Cuts
 from monosem_tui.model.feature_card import ShownExample
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.run.counted_noun import TOKEN, CountedNoun
 
 MOST_INSPECTED = 2048
 """Tokens of a document that are inspected together."""
@@ -30,6 +31,8 @@ class Whole:
     """Title, such as `document 17` or `context 4`."""
     top: float
     """Activation drawn at full heat."""
+    noun: CountedNoun = TOKEN
+    """The noun for what it consists of."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,12 @@ def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
         MonosemError: there is no such position or feature, or the store is damaged or has vanished.
     """
     store.check_lengths()
-    top = float(store.columns.max_F[feature])
+    top, noun = float(store.columns.max_F[feature]), store.plan.noun
     if store.n_documents:
         number = int(store.documents_of(np.array([place]))[0])
-        return Whole(feature, place, *store.document_span(place), f"document {number}", top)
+        return Whole(feature, place, *store.document_span(place), f"document {number}", top, noun)
     context = store.context_of(place)
-    return Whole(feature, place, context.start, context.start + context.length, f"context {context.number}", top)
+    return Whole(feature, place, context.start, context.start + context.length, f"context {context.number}", top, noun)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from store.index.reader import FeatureStore, Weighted
 from store.notes.note_file import FeatureNotes
 from store.query.examples import Example, Section, sections
 from store.query.histogram import Histogram, activation_histogram
+from store.run.counted_noun import TOKEN, CountedNoun
 
 if TYPE_CHECKING:
     from monosem_tui.model.feature_explanations import ShownExplanation
@@ -107,6 +108,8 @@ class FeatureCard:
     """The best first."""
     kind: str = ""
     """Its kind; empty where it is not known."""
+    noun: CountedNoun = TOKEN
+    """The noun for what it fires on."""
 
     @property
     def dead(self) -> bool:
@@ -168,6 +171,7 @@ def read_facts(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int
         ],
         twin=_twin(store, notes, feature),
         without_effects=NO_MODEL if store.plan.of_array else OTHER_LAYERS,
+        noun=store.plan.noun,
     )
 
 

@@ -59,13 +59,17 @@ class OpenRun:
         return (kinds.of(feature) if kinds else None) or ""
 
 
-def open_run(path: Path) -> OpenRun:
+def open_run(path: Path, index: Path | None = None) -> OpenRun:
     """Open a run folder, or a features.h5 anywhere, and read the columns that every list needs.
+
+    Args:
+        path: the run, whose notes and explanations are read.
+        index: an index of the same features on another text, in place of the run's own.
 
     Raises:
         MonosemError: there is nothing to browse, or a file is damaged or of a newer schema.
     """
-    store = FeatureStore.open(path)
+    store = FeatureStore.open(index or path)
     try:
         _ = store.columns
     except MonosemError:

@@ -15,6 +15,7 @@ from store.index.reader import FeatureStore
 from store.notes.note_file import beside
 from store.query.feature_order import Ids
 from store.query.histogram import Histogram, density_histogram
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import EndEvent, EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord
 from store.run.variance_shares import VarianceShares
@@ -45,6 +46,7 @@ class Densities:
     n_features: int
     n_counted: int
     """Counted tokens, the denominator of densities."""
+    noun: CountedNoun = TOKEN
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,13 @@ def densities(store: FeatureStore) -> Densities:
     histogram = density_histogram(density_F)
     groups = [
         Group("dead", np.flatnonzero(density_F == 0), "never fire"),
-        _ultra_low(density_F, store.n_counted),
+        _ultra_low(density_F, store.n_counted, store.plan.noun),
     ]
     for power in range(round(float(histogram.edges[0])), 0):
         low, high = 10.0**power, 10.0 ** (power + 1)
         top = density_F <= 1 if power == -1 else density_F < high
         groups.append(Group(_decade(power), np.flatnonzero((density_F >= low) & top)))
-    return Densities(histogram, (*groups, *_kinds(store)), store.d_sae, store.n_counted)
+    return Densities(histogram, (*groups, *_kinds(store)), store.d_sae, store.n_counted, store.plan.noun)
 
 
 def _kinds(store: FeatureStore) -> list[Group]:
@@ -101,9 +103,9 @@ def _kinds(store: FeatureStore) -> list[Group]:
     return [*groups, Group("no kind", np.flatnonzero(kinds.kind_F < 0), "too rare")]
 
 
-def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int) -> Group:
+def _ultra_low(density_F: np.ndarray[Any, np.dtype[np.float64]], n_counted: int, noun: CountedNoun) -> Group:
     if n_counted < ENOUGH:
-        return Group("ultra-low", np.zeros(0, np.int64), "needs 10M tokens")
+        return Group("ultra-low", np.zeros(0, np.int64), f"needs 10M {noun.many}")
     return Group("ultra-low", np.flatnonzero((density_F > 0) & (density_F < ULTRA_LOW)), "below 1e-6")
 
 
@@ -167,7 +169,7 @@ def figures(run: OpenRun) -> list[str]:
     if record is None:
         alone = "a features.h5 by itself: what was measured is in the run it comes from"
         return [alone, *completeness_lines(run.store)]
-    found = decode(_Measured, record.evaluation, lenient=True)
+    found, noun = decode(_Measured, record.evaluation, lenient=True), record.noun
     said = []
     if found.alive is not None and found.d_sae is not None:
         said.append(f"{count(found.alive)} of {count(found.d_sae)} features alive")
@@ -185,7 +187,9 @@ def figures(run: OpenRun) -> list[str]:
         if value is not None:
             said.append(f"{name} {value:.{digits}f}")
     if found.outlier_tokens and found.explained_variance_ordinary is not None:
-        said.append(f"EV {found.explained_variance_ordinary:.3f} without {count(found.outlier_tokens)} outlier tokens")
+        said.append(
+            f"EV {found.explained_variance_ordinary:.3f} without {count(found.outlier_tokens)} outlier {noun.many}"
+        )
     if found.explained_variance_standardised is not None:
         said.append(f"EV {found.explained_variance_standardised:.3f} (mean over dimensions)")
     zero, mean = found.ce_recovered_zero, found.ce_recovered_mean
@@ -200,10 +204,10 @@ def figures(run: OpenRun) -> list[str]:
     losses = {key: getattr(found, f"ce_{key}") for key in ("clean", "sae", "zero", "mean")}
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
     if found.tokens is not None:
-        said.append(f"on {count(found.tokens)} {printable(found.split)} tokens".replace("  ", " "))
+        said.append(f"on {count(found.tokens)} {printable(found.split)} {noun.many}".replace("  ", " "))
     said += _absorption(found.absorption or [])
     said += completeness_lines(run.store)
-    said += found.variance_shares.lines() if found.variance_shares else []
+    said += found.variance_shares.lines(noun) if found.variance_shares else []
     if found.documents:
         said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
@@ -220,7 +224,7 @@ def _absorption(classes: list[_Class]) -> list[str]:
     if all(absorbed):
         part, other = (share(sum(side) / len(side)) for side in absorbed)
         worst = max(classes, key=lambda one: one.found.absorbed or 0.0)
-        most = f", {printable(worst.name)} {share(worst.found.absorbed)}" if worst.found.absorbed else ""
+        most = f", most in {printable(worst.name)}, {share(worst.found.absorbed)}" if worst.found.absorbed else ""
         said.append(f"absorbed on {part} ({other} shuffled){most}")
     return said
 

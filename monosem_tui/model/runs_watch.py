@@ -11,6 +11,7 @@ from monosem_tui.model.run_summary import RunRow, damaged, listed
 from store.files.errors import MonosemError
 from store.files.typed_json import decode
 from store.index.segment import common_path, complete_segments, covered, read_plan
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import EventTail, TrainEvent
 from store.run.folder import WORKING, RunFolder, RunRecord, list_runs
 
@@ -48,6 +49,8 @@ class RunState:
     """None unless it is training."""
     contexts: tuple[int, int] | None = None
     """While it is being indexed: contexts browsable and contexts planned."""
+    noun: CountedNoun = TOKEN
+    """The noun for what it is trained on."""
 
     @property
     def path(self) -> Path:
@@ -117,6 +120,7 @@ class RunsWatch:
             known.record.created,
             _progress(known) if found.row.status == "training" else None,
             _contexts(run, known) if found.row.status == "indexing" else None,
+            known.record.noun,
         )
 
 

@@ -99,7 +99,7 @@ def _numbers(card: FeatureCard, cells: int, more: Sequence[str]) -> list[Line]:
         parts = [f"norm {card.norm:.2f}"]
     else:
         parts = [
-            f"fires on {share(card.density)} of tokens ({count(card.count)})",
+            f"fires on {share(card.density)} of {card.noun.many} ({count(card.count)})",
             f"max {activation(card.max)}",
             f"mean {activation(card.mean)}",
         ]
@@ -131,8 +131,9 @@ def _explanations(card: FeatureCard, cells: int) -> list[Sheet]:
 
 def _dead(card: FeatureCard) -> str:
     return (
-        f"Dead: it fires on none of the {count(card.n_counted)} tokens of the index. "
-        "What it would do to the next token, and what lies near it, is known all the same."
+        f"Dead: it fires on none of the {count(card.n_counted)} {card.noun.many} of the index. "
+        f"{'What it would do to the next token, and what' if card.raises else 'What'} lies near it, is known all the "
+        "same."
     )
 
 
@@ -148,7 +149,8 @@ def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
 
 def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:
     """Return a section's title and description: `TOP`, `the strongest 8 of 3 187, one a context`, and its marks."""
-    n, marks = len(section.examples), "; ! an outlier token" * any(example.outlier for example in section.examples)
+    n, outliers = len(section.examples), any(example.outlier for example in section.examples)
+    marks = f"; ! an outlier {card.noun.one}" if outliers else ""
     if section.title == TOP:
         return section.title.upper(), f"the strongest {n} of {count(card.count)}, one a {section.unit}{marks}"
     if section.title == RANDOM:

@@ -13,6 +13,7 @@ from monosem_tui.draw.numbers import activation, compact, count, duration, share
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, text_of, wrap
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.events import TrainEvent
 
 CHART_ROWS, CURVE_ROWS = 5, 4
@@ -44,7 +45,8 @@ def density_lines(found: Densities, cells: int) -> list[Line]:
     width = each * len(counts) // decades
     ticks = "".join(fit(str(power), width) for power in range(-decades, 0)) + "0"
     title = line(
-        Span("DENSITY", Role.HEADING), Span(f"  log10 of the share of {count(found.n_counted)} tokens", Role.DIM)
+        Span("DENSITY", Role.HEADING),
+        Span(f"  log10 of the share of {count(found.n_counted)} {found.noun.many}", Role.DIM),
     )
     return [title, *lines, line(Span(" " * left + ticks, Role.DIM))]
 
@@ -74,16 +76,16 @@ _MEASURES = (
 )
 
 
-def training_lines(training: Training, cells: int) -> list[Line]:
-    """Return curves of loss, explained variance, L0 and dead features over tokens, each on its own scale."""
+def training_lines(training: Training, cells: int, noun: CountedNoun = TOKEN) -> list[Line]:
+    """Return curves of loss, explained variance, L0 and dead features over the training, each on its own scale."""
     points = training.points
     if not points:
         return []
-    said = [f"{count(points[-1].step)} steps", f"{count(points[-1].tokens)} tokens"]
+    said = [f"{count(points[-1].step)} steps", f"{count(points[-1].tokens)} {noun.many}"]
     if training.end is not None:
-        said += [f"{compact(training.end.tok_s)} tok/s", duration(training.end.seconds)]
+        said += [f"{compact(training.end.tok_s)} {noun.per_second}", duration(training.end.seconds)]
     else:
-        said.append(f"{compact(points[-1].tok_s)} tok/s")
+        said.append(f"{compact(points[-1].tok_s)} {noun.per_second}")
     lines = wrap([line(Span("TRAINING", Role.HEADING), "  ", said[0]), *map(line, said[1:])], cells, " · ")
     abreast = 2 if cells >= TWO else 1
     width = min(WIDEST, (cells - 3 * (abreast - 1)) // abreast)
@@ -92,7 +94,7 @@ def training_lines(training: Training, cells: int) -> list[Line]:
         for parts in zip(*charts[first : first + abreast], strict=True):
             spans = [span for number, part in enumerate(parts) for span in (*([Span("   ")] * (number > 0)), *part)]
             lines.append(line(*spans))
-    ends = fit(f"0 to {compact(points[-1].tokens)} tokens", width)
+    ends = fit(f"0 to {compact(points[-1].tokens)} {noun.many}", width)
     return [*lines, line(Span(ends, Role.DIM))]
 
 

@@ -11,6 +11,7 @@ from monosem_tui.draw.spans import Line, Role, Span, line, wrap
 from monosem_tui.pages.feature_rows import listed
 from store.query.find import FeatureScore, Found
 from store.query.scores import Interval, Tally
+from store.run.counted_noun import TOKEN, CountedNoun
 
 FIGURE, INTERVAL, AUROC, FROM = 4, 9, 5, 5
 BETWEEN = "  "
@@ -102,7 +103,9 @@ def _with_interval(value: float, ends: Interval, *, shown: bool) -> list[Span | 
     return [number, " ", Span(fit(interval(ends), INTERVAL), Role.DIM)] if shown else [number]
 
 
-def matches_line(found: Found, words: list[tuple[str, int]], cells: int, *, last: bool, held_out: bool) -> Line:
+def matches_line(
+    found: Found, words: list[tuple[str, int]], cells: int, *, last: bool, held_out: bool, noun: CountedNoun = TOKEN
+) -> Line:
     """`1 204 of 32 737 tokens match  ·sea 510  ·boat 204`, as much as fits.
 
     Args:
@@ -111,9 +114,10 @@ def matches_line(found: Found, words: list[tuple[str, int]], cells: int, *, last
         cells: width.
         last: whether only the last tokens of matches count.
         held_out: whether the figures are measured on held-out contexts.
+        noun: what is counted.
     """
     what = "end a match" if last else "match"
-    parts = [line(Span(f"{count(found.matched)} of {count(found.scored)} tokens {what}", Role.BOLD))]
+    parts = [line(Span(f"{count(found.matched)} of {count(found.scored)} {noun.many} {what}", Role.BOLD))]
     if held_out:
         parts.append(line(Span(f"figures on {count(found.measured)} in other contexts", Role.DIM)))
     parts += [line(cut(token, LONGEST_TOKEN), Span(f" {count(n)}", Role.DIM)) for token, n in words]

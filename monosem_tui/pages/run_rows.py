@@ -10,6 +10,7 @@ from monosem_tui.draw.numbers import activation, compact, count, duration, known
 from monosem_tui.draw.safe_text import cut, fit, printable
 from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, wrap
 from monosem_tui.model.runs_watch import COURSE, RunState, TrainingProgress
+from store.run.counted_noun import CountedNoun
 
 STATUS, SIZE, NUMBER = 11, 18, 7
 INDENT = 5
@@ -40,7 +41,7 @@ def run_header(where: RunColumns) -> Line:
     """Return the column names."""
     cells = [("name", where.name), ("status", STATUS), ("model and site", where.model), ("dictionary", where.size)]
     left = "".join(fit(name, size) for name, size in cells if size)
-    return line(Span(f"    {left}{'tokens':>{NUMBER}}{'EV':>{NUMBER}}{'L0':>{NUMBER}}", Role.DIM))
+    return line(Span(f"    {left}{'trained':>{NUMBER}}{'EV':>{NUMBER}}{'L0':>{NUMBER}}", Role.DIM))
 
 
 def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, opened: bool) -> list[Line]:
@@ -65,7 +66,9 @@ def run_lines(state: RunState, where: RunColumns, cells: int, *, cursor: bool, o
 def run_detail(state: RunState, cells: int) -> Line:
     """Return one line on the run under the cursor: its title, creation time and path."""
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.created)) if 0 < state.created < 1e11 else ""
-    parts = [printable(part) for part in (state.title, since, state.row.path) if part]
+    known_of = state.row.tokens
+    trained = "" if known_of is None else f"{compact(known_of)} {state.noun.many}"
+    parts = [printable(part) for part in (state.title, trained, since, state.row.path) if part]
     return line(" ", Span(cut(" · ".join(parts), cells - 2), Role.DIM))
 
 
@@ -76,7 +79,7 @@ def _glyph(state: RunState) -> str:
 def _more(state: RunState, cells: int) -> list[Line]:
     room = cells - INDENT - 1
     if state.progress is not None:
-        parts = [line(Span(part, Role.DIM)) for part in _figures(state.progress)]
+        parts = [line(Span(part, Role.DIM)) for part in _figures(state.progress, state.noun)]
         # Padded to its final width, so that nothing moves meanwhile.
         chart = line(Span("EV ", Role.DIM), fit(sparkline(state.progress.course), COURSE))
         return _indented(wrap([*parts, chart], room, " · "))
@@ -89,11 +92,11 @@ def _more(state: RunState, cells: int) -> list[Line]:
     return []
 
 
-def _figures(progress: TrainingProgress) -> list[str]:
-    done = f"{compact(progress.tokens)} tokens"
+def _figures(progress: TrainingProgress, noun: CountedNoun) -> list[str]:
+    done = f"{compact(progress.tokens)} {noun.many}"
     if progress.planned:
         done = f"{100 * progress.tokens / progress.planned:.0f} % of {compact(progress.planned)}"
-    figures = [done, f"{compact(progress.tok_s)} tok/s"]
+    figures = [done, f"{compact(progress.tok_s)} {noun.per_second}"]
     if progress.seconds_left is not None:
         figures.append(f"{duration(progress.seconds_left)} left")
     return [*figures, f"loss {activation(progress.loss)}", f"dead {count(progress.dead)}"]

@@ -58,7 +58,7 @@ class HealthScreen(MonosemScreen):
         except MonosemError as error:
             found = None
             self.tell(error.what)
-        self.health.show(figures(self.run), found, self._watch.training, chapters(self.run))
+        self.health.show(figures(self.run), found, self._watch.training, chapters(self.run), self.run.store.plan.noun)
 
     def position(self) -> str:
         """Return the visible lines."""

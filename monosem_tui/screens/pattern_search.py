@@ -25,15 +25,25 @@ from store.index.reader import FeatureStore
 from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry, Report
+from store.run.counted_noun import ROW, TOKEN, CountedNoun
 
 _KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
-NOTHING = [
-    rf"{_KEYS['pattern']} types a regular expression, such as \b(sea|boat)s?\b",
-    "",
-    "Every feature is ranked by how well it tells the tokens that match from all others, and the best of them are put "
-    f"together. {_KEYS['tokens']} looks into single tokens instead of running text, {_KEYS['last']} asks for the last "
-    f"token of each match, {_KEYS['held-out']} measures on other contexts than it chooses on.",
-]
+EXAMPLES = {
+    TOKEN: r"a regular expression, such as \b(sea|boat)s?\b",
+    ROW: r"an expression for row numbers, such as #12\d\b",
+}
+
+
+def advice(noun: CountedNoun) -> list[str]:
+    """Return what stands on the screen before the first search."""
+    one, many = noun
+    return [
+        f"{_KEYS['pattern']} types {EXAMPLES[noun]}",
+        "",
+        f"Every feature is ranked by how well it tells the {many} that match from all others, and the best of them are "
+        f"put together. {_KEYS['tokens']} looks into single {many} instead of running text, {_KEYS['last']} asks for "
+        f"the last {one} of each match, {_KEYS['held-out']} measures on other contexts than it chooses on.",
+    ]
 
 
 class PatternSearch(ScreenPart):
@@ -55,7 +65,7 @@ class PatternSearch(ScreenPart):
 
     def started(self) -> None:
         """Say what can be done here."""
-        self._ranking.show(SearchAnswer(self.wanted), NOTHING)
+        self._ranking.show(SearchAnswer(self.wanted), advice(self._noun))
 
     def ended(self) -> None:
         """End a search that is still running."""
@@ -192,18 +202,18 @@ class PatternSearch(ScreenPart):
         if wanted.pattern:
             self._ask()
         else:
-            self._ranking.show(SearchAnswer(wanted), NOTHING)
+            self._ranking.show(SearchAnswer(wanted), advice(self._noun))
         self._host.tell(said)
 
     def action_tokens(self) -> None:
         """Match running text, or single tokens."""
         how = replace(self.wanted, tokens=not self.wanted.tokens)
-        self._change(how, "matching each token by itself" if how.tokens else "matching running text")
+        self._change(how, f"matching each {self._noun.one} by itself" if how.tokens else "matching running text")
 
     def action_last(self) -> None:
         """Ask for whole matches, or for their last tokens."""
         how = replace(self.wanted, last=not self.wanted.last)
-        which = "the last token of each match" if how.last else "every token of a match"
+        which = f"{'the last' if how.last else 'every'} {self._noun.one} of {'each' if how.last else 'a'} match"
         self._change(how, f"asking for {which}")
 
     def action_held_out(self) -> None:
@@ -215,8 +225,12 @@ class PatternSearch(ScreenPart):
     def action_ordinary(self) -> None:
         """Count all tokens, or leave outliers out."""
         how, outliers = replace(self.wanted, ordinary=not self.wanted.ordinary), len(self._store.layout.outliers)
-        said = f"outlier tokens {'are left out' if how.ordinary else 'count like others'}"
+        said = f"outlier {self._noun.many} {'are left out' if how.ordinary else 'count like others'}"
         self._change(how, said if outliers else f"{said}: the index has none")
+
+    @property
+    def _noun(self) -> CountedNoun:
+        return self._store.plan.noun
 
     @property
     def _store(self) -> FeatureStore:

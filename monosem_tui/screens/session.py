@@ -34,6 +34,8 @@ class Tuning:
     """Time between two looks at all runs while one is in training."""
     no_training: float = 3.0
     """The same while none is."""
+    comparisons: float = 3.0
+    """Time between two looks at comparisons with the open run: each lists the folders of the runs."""
     health: float = 2.0
     """Time between two looks at the one run that is open, while it is in training."""
     answers: int = 8
@@ -127,6 +129,15 @@ class DocumentWanted(Message):
     """Live is to show the document that holds a place of the corpus through all features."""
 
     place: int
+
+
+@dataclass
+class PartnersWanted(Message):
+    """Compare is to show the partners of one feature in other runs; escape goes back from there."""
+
+    feature: int
+    origin: str
+    """The screen that asks."""
 
 
 @dataclass

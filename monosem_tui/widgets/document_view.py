@@ -151,7 +151,7 @@ class DocumentView(ScrolledView):
         if self.whole is None:
             return ruled(line(Span(start, Role.DIM)), cells)
         whole = self.whole
-        said = f" · {whole.name} · {count(whole.stop - whole.start)} tokens · max {activation(whole.top)} "
+        said = f" · {whole.name} · {count(whole.stop - whole.start)} {whole.noun.many} · max {activation(whole.top)} "
         name = cut(self._title, max(LEAST_TITLE, cells - len(start) - 2 - len(said)))
         left = line(Span(f"{start}{RULE} ", Role.DIM), Span(name, Role.BOLD if self.active else Role.PLAIN), said)
         return ruled(left, cells)

@@ -12,6 +12,7 @@ from monosem_tui.draw.spans import Line, line, rule
 from monosem_tui.model.run_health import Chapter, Densities, Group, Training
 from monosem_tui.pages.health_page import chapter_lines, density_lines, group_line, quality, training_lines
 from monosem_tui.widgets.scroll_view import LEAST, ScrolledView
+from store.run.counted_noun import TOKEN, CountedNoun
 
 
 class HealthView(ScrolledView):
@@ -39,13 +40,19 @@ class HealthView(ScrolledView):
         return self._densities.groups[self.cursor] if self._densities and self._in_sight(self.cursor) else None
 
     def show(
-        self, figures: Sequence[str], densities: Densities | None, training: Training, chapters: Sequence[Chapter]
+        self,
+        figures: Sequence[str],
+        densities: Densities | None,
+        training: Training,
+        chapters: Sequence[Chapter],
+        noun: CountedNoun = TOKEN,
     ) -> None:
         """Show a run; the cursor begins on the first group that has features."""
         if self._densities is None and densities is not None:
             filled = [number for number, group in enumerate(densities.groups) if len(group)]
             self.cursor = filled[0] if filled else 0
         self._figures, self._densities, self._training, self._chapters = figures, densities, training, chapters
+        self._noun = noun
         self._lay_out()
 
     def action_move(self, rows: int) -> None:
@@ -97,7 +104,7 @@ class HealthView(ScrolledView):
             self._groups_at = len(lines)
             lines += [group_line(g, found, cells, cursor=n == self.cursor) for n, g in enumerate(found.groups)]
             lines.append(())
-        curves = training_lines(self._training, cells)
+        curves = training_lines(self._training, cells, self._noun)
         lines += [*curves, ()] if curves else []
         for chapter in self._chapters:
             lines += [*chapter_lines(chapter, cells), ()]

@@ -87,16 +87,17 @@ class FeatureRanking(FeatureList):
 
     def _question(self, cells: int) -> Line:
         inquiry, role = self.answer.inquiry, Role.BOLD if self.active else Role.DIM
-        how = " · in tokens" * inquiry.tokens + " · last tokens" * inquiry.last + " · held out" * inquiry.held_out
+        many = self._run.store.plan.noun.many
+        how = f" · in {many}" * inquiry.tokens + f" · last {many}" * inquiry.last + " · held out" * inquiry.held_out
         how += " · without outliers" * inquiry.ordinary
         pattern = printable(inquiry.pattern) or "find"
         left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
         return ruled(left, cells, line(Span(f" {self.answer.state} {RULE}", Role.DIM)) if self.answer.state else ())
 
     def _matches(self, found: Found, inquiry: Inquiry, cells: int) -> Line:
-        report, vocabulary = self.answer.report, self._run.store.vocabulary
+        report, vocabulary, noun = self.answer.report, self._run.store.vocabulary, self._run.store.plan.noun
         words = [(display_token(vocabulary.token(i)), n) for i, n in report.words] if report else []
-        return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out)
+        return matches_line(found, words, cells, last=inquiry.last, held_out=inquiry.held_out, noun=noun)
 
     def _said(self, feature: int) -> Span:
         """Return the label, else the best explanation, else the top token."""

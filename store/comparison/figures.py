@@ -38,6 +38,17 @@ class BesideBaseline:
 
 
 @dataclass(frozen=True)
+class SharedVariance:
+    """Explained variances over the same tokens, by a pass of the model."""
+
+    kept: float
+    """With every feature but those of r of SHARED or more at zero, behind the choice of active features."""
+    whole: float
+    """With all features."""
+    tokens: int
+
+
+@dataclass(frozen=True)
 class SideSummary:
     """The figures of one side as a whole: its features beside their best partners on the other side."""
 
@@ -63,6 +74,8 @@ class SideSummary:
     """Share of Σ f² ‖W_dec‖² in features with r of SHARED or more."""
     baselines: tuple[BesideBaseline, ...] = ()
     """One for each baseline that was made."""
+    shared_variance: SharedVariance | None = None
+    """Variance that the shared features explain alone; None where the model was not run."""
 
 
 @dataclass(frozen=True)

@@ -388,7 +388,8 @@ class FeatureStore(OpenIndex):
             raise MonosemError(f"there is no feature {feature}", f"Features of this run are 0 to {self.d_sae - 1}.")
 
     def _check_place(self, token: int) -> None:
+        noun = self.plan.noun
         if not 0 <= token < self.n_tokens:
             raise MonosemError(
-                f"there is no token {token} in the indexed corpus", f"Its tokens are 0 to {self.n_tokens - 1}."
+                f"there is no {noun.one} {token} in the index", f"Its {noun.many} are 0 to {self.n_tokens - 1}."
             )

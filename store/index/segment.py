@@ -28,6 +28,7 @@ from store.index.exponents import Exponents, schema_version, units
 from store.index.feature_ids import FEATURE_BITS, feature_dtype, write_ids
 from store.index.index_file import IndexFile
 from store.index.vocabulary import Vocabulary
+from store.run.counted_noun import CountedNoun, noun_of
 
 if TYPE_CHECKING:
     from store.run.weights import SaeWeights
@@ -60,6 +61,11 @@ class IndexPlan:
     def of_array(self) -> bool:
         """Whether tokens are rows of an array (engine.indexing.array_index), not of a text."""
         return self.packing == ROWS
+
+    @property
+    def noun(self) -> CountedNoun:
+        """The noun for what an index counts."""
+        return noun_of(array=self.of_array)
 
     def to_json(self) -> str:
         """Return the JSON that files have."""

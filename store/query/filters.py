@@ -18,6 +18,7 @@ from store.files.errors import MonosemError
 from store.index.reader import FeatureColumns, FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.query.feature_order import COLUMN_KEYS, Ids, SortKey, column, matching, sort_by, sort_features
+from store.run.counted_noun import ROW
 from store.settings.feature_kinds import ShareName
 from store.settings.roles import Role
 
@@ -165,6 +166,8 @@ class FilterSource:
         found = self.store.vocabulary.reading(token.text, exact=token.exact)
         if len(found):
             return found
+        if self.store.plan.noun == ROW:
+            raise BadFilter(f"no row is “{token.text}”", f"Rows are #0 to #{self.store.n_tokens - 1}.")
         near = "" if not token.exact else self._spaced(token.text)
         raise BadFilter(f"no token of the vocabulary is “{token.text}”", near or "#ID names a token by its number.")
 

@@ -26,6 +26,7 @@ from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
 from store.query.detectors import Choice, Detectors, FeatureDetectors
 from store.query.scores import Scores, Tally, TokenTotals
+from store.run.counted_noun import ROW, CountedNoun
 
 MOST = 5
 """Features in a set."""
@@ -173,13 +174,16 @@ def _totals(question: Question) -> TokenTotals:
     return TokenTotals(int(question.scored_N.sum()), int((question.scored_N & question.matched_N).sum()))
 
 
+def _hint(noun: CountedNoun) -> str:
+    """Return what is searched."""
+    return "The text of a row is its number, as #12." if noun == ROW else "Only tokens that count are searched."
+
+
 def _halves(store: FeatureStore, question: Question, *, held_out: bool) -> tuple[Question, Question]:
     """Return the question to choose on and the one to measure on: the same, or contexts of even and of odd number."""
     scored_N = question.scored_N
     if not (scored_N & question.matched_N).any():
-        raise MonosemError(
-            f"nothing in the indexed corpus matches {question.name}", "Only tokens that count are searched."
-        )
+        raise MonosemError(f"nothing in the indexed corpus matches {question.name}", _hint(store.plan.noun))
     if not held_out:
         return question, question
     odd_N = question.measured_N

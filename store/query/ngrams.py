@@ -71,8 +71,10 @@ def firing_ngrams(store: FeatureStore, feature: int, *, top: int = 10, block: in
     Memory follows the feature's count and the number of distinct n-grams, not the corpus.
 
     Raises:
-        MonosemError: there is no such feature, or it never fires.
+        MonosemError: there is no such feature, it never fires, or what it fires on is rows of an array.
     """
+    if store.plan.of_array:
+        raise MonosemError("rows of an array have no n-grams", "An index of text has them.")
     postings = store.postings(feature)
     if not len(postings.token):
         raise MonosemError(

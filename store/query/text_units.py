@@ -131,6 +131,10 @@ class TextUnits:
     """Pair of documents of each unit."""
     length_U: NDArray[np.uint8]
     """Bytes of each unit."""
+    end_U: Places
+    """Where each unit ends in the bytes of the paired documents, laid end to end in the order of the pairs."""
+    document_P: Places
+    """Document of the first store in each pair."""
     measuring_P: NDArray[np.bool_]
     """Which pairs of documents measure; the others choose. By the digest, so the same in every pair of stores."""
     too_long: int
@@ -200,6 +204,8 @@ def shared_units(first: DocumentTexts, second: DocumentTexts, kind: UnitKind = "
         (unit_N[0], unit_N[1]),
         document_U[kept_U].astype(np.int32),
         length_U[kept_U].astype(np.uint8),
+        bounds[kept_U],
+        pairs_P2[:, 0],
         measuring_P,
         int((~kept_U).sum()),
         (len(first.digest_D) - len(pairs_P2), len(second.digest_D) - len(pairs_P2)),

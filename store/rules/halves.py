@@ -43,8 +43,10 @@ def document_halves(store: FeatureStore, seed: int = 0) -> Halves:
     """Return the halves of an index's documents.
 
     Raises:
-        MonosemError: one half has no counted tokens, as with a single document.
+        MonosemError: one half has no counted tokens, as with a single document; or it is an index of rows.
     """
+    if store.plan.of_array:
+        raise MonosemError(f"{store.path} is an index of rows: rules and explanations need text")
     start_R, number_R = store.layout.documents
     number_D, row_R = np.unique(number_R, return_inverse=True)
     length_R = np.diff(start_R, append=store.n_tokens)

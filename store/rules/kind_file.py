@@ -16,6 +16,7 @@ from store.index.reader import FeatureStore
 from store.notes.note_file import beside
 from store.rules.halves import document_halves
 from store.rules.kinds import Kinds, feature_kinds
+from store.rules.neuron_firings import open_firings
 from store.settings.feature_kinds import KINDS
 
 _SHARES = ("token", "pair", "position")
@@ -112,22 +113,25 @@ def need_merged(store: FeatureStore) -> None:
         raise MonosemError(f"{store.path} is not a whole index yet", "Finish it first: monosem merge RUN.")
 
 
-def measured_kinds(path: Path, seed: int = 0, advance: Callable[[int], object] = lambda _: None) -> Kinds:
+def measured_kinds(
+    path: Path, seed: int = 0, advance: Callable[[int], object] = lambda _: None, neurons: Path | None = None
+) -> Kinds:
     """Return the kinds of all features of a merged index: those kept beside it, else measured and kept.
 
     Args:
         path: a run folder or a features.h5.
         seed: decides which documents are in which half.
         advance: is told how many more features have been measured.
+        neurons: the file of neurons that are meant instead, by the tokens on which each direction fires.
 
     Raises:
         MonosemError: the index is not merged, cannot be halved, or kinds.h5 cannot be read or written.
     """
-    with FeatureStore.open(path) as store:
+    with FeatureStore.open(path) as store, open_firings(store, neurons) as firings:
         need_merged(store)
-        digest, place = index_digest(store.path), kinds_path(path)
-        known = load_kinds(place, store.d_sae, digest)
+        digest, place = index_digest(neurons or store.path), kinds_path(neurons or path)
+        known = load_kinds(place, firings.n_detectors if firings else store.d_sae, digest)
         if known is None:
-            known = feature_kinds(store, document_halves(store, seed), advance)
+            known = feature_kinds(store, document_halves(store, seed), advance, firings)
             save_kinds(place, known, digest)
         return known

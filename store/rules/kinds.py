@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from store.index.reader import FeatureStore
 from store.rules.feature_blocks import FeatureBlock, feature_blocks
 from store.rules.halves import Halves
+from store.rules.neuron_firings import NeuronFirings
 from store.settings.feature_kinds import KINDS, Kind, ShareName
 
 ENOUGH = 0.5
@@ -113,8 +114,16 @@ class _Means(NamedTuple):
         return np.where(self.key_U[at] == key_E, self.mean_U[at], 0.0)
 
 
-def feature_kinds(store: FeatureStore, halves: Halves, advance: Callable[[int], object] = lambda _: None) -> Kinds:
-    """Return the kinds of all features of a store; `advance` is told how many more features have been read."""
+def feature_kinds(
+    store: FeatureStore,
+    halves: Halves,
+    advance: Callable[[int], object] = lambda _: None,
+    neurons: NeuronFirings | None = None,
+) -> Kinds:
+    """Return the kinds of all features of a store, or of neurons on its tokens.
+
+    `advance` is told how many more have been read.
+    """
     tokens_N = store.tokens(0, store.n_tokens).astype(np.int64)
     start_C = store.layout.contexts.start
     position_N = np.arange(store.n_tokens) - np.repeat(start_C, np.diff(start_C, append=store.n_tokens))
@@ -124,7 +133,7 @@ def feature_kinds(store: FeatureStore, halves: Halves, advance: Callable[[int], 
     pair = _Level.of(before_N * (int(tokens_N.max(initial=-1)) + 2) + tokens_N, halves)
     chains = ((token,), (pair, token), (_Level.of(position_N, halves),))
     shares, fired = [], []
-    for block in feature_blocks(store):
+    for block in neurons.blocks() if neurons else feature_blocks(store):
         chosen_E = halves.choosing_N[block.place_E]
         count = [
             np.bincount(block.feature_E[half], minlength=block.stop - block.first) for half in (chosen_E, ~chosen_E)
@@ -133,7 +142,7 @@ def feature_kinds(store: FeatureStore, halves: Halves, advance: Callable[[int], 
         shares.append([_share(block, chosen_E, chain, halves) for chain in chains])
         advance(block.stop - block.first)
     token_F, pair_F, position_F = (np.concatenate(column) for column in zip(*shares, strict=True))
-    return _kinds(token_F, pair_F, position_F, np.concatenate(fired), store.columns.density_F)
+    return _kinds(token_F, pair_F, position_F, np.concatenate(fired), (neurons or store.columns).density_F)
 
 
 def _share(

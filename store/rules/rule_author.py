@@ -15,6 +15,7 @@ from store.rules.grammar import Rule
 from store.rules.halves import document_halves
 from store.rules.kind_file import index_digest
 from store.rules.measures import Firings, Measures, best_threshold
+from store.rules.neuron_firings import NeuronFirings
 from store.rules.places import RuleCorpus
 from store.rules.rule_words import rule_words
 from store.rules.search import FoundRule, RuleSearch
@@ -29,10 +30,10 @@ def rules_key(path: Path, seed: int) -> str:
 
 
 class RuleAuthor:
-    """Explains the features of one store."""
+    """Explains the features of one store, or neurons on its tokens."""
 
-    def __init__(self, store: FeatureStore, seed: int) -> None:
-        self._store, self._seed = store, seed
+    def __init__(self, store: FeatureStore, seed: int, neurons: NeuronFirings | None = None) -> None:
+        self._store, self._seed, self._neurons = store, seed, neurons
         self.halves = document_halves(store, seed)
 
     @cached_property
@@ -49,7 +50,7 @@ class RuleAuthor:
 
     @cached_property
     def _key(self) -> str:
-        return rules_key(self._store.path, self._seed)
+        return rules_key(self._neurons.path if self._neurons else self._store.path, self._seed)
 
     def explanation(self, feature: int) -> Explanation:
         """Explain a feature; one that fires on too few tokens gets the reason, and no rule."""
@@ -82,7 +83,7 @@ class RuleAuthor:
         return self._corpus.classes.texts[token] if token < self._corpus.classes.size else ""
 
     def _firings(self, feature: int) -> tuple[Firings, Firings]:
-        postings = self._store.postings(feature)
+        postings = (self._neurons or self._store).postings(feature)
         act_E = postings.act.astype(np.float64)
         halves = [half_N[postings.token] for half_N in (self.halves.choosing_N, self.halves.measuring_N)]
         one, other = (Firings(postings.token[half_E], act_E[half_E]) for half_E in halves)

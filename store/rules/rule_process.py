@@ -22,6 +22,7 @@ from store.files.typed_json import decode, parse
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation
 from store.rules.kind_file import measured_kinds
+from store.rules.neuron_firings import open_firings
 from store.rules.rule_author import RuleAuthor
 
 KINDS_ASKED = "kinds"
@@ -29,7 +30,9 @@ FEW = 24
 """Features up to which they are explained in this process: a child takes seconds to begin."""
 
 
-def explanations(path: Path, features: Sequence[int], seed: int, processes: int) -> Iterator[Explanation]:
+def explanations(
+    path: Path, features: Sequence[int], seed: int, processes: int, neurons: Path | None = None
+) -> Iterator[Explanation]:
     """Yield the explanations of some features by rules; with several processes in the order in which they are found.
 
     Args:
@@ -37,18 +40,19 @@ def explanations(path: Path, features: Sequence[int], seed: int, processes: int)
         features: their numbers.
         seed: decides which documents are in which half, and which are drawn again.
         processes: how many work at a time.
+        neurons: the file of neurons that are meant instead of the features.
 
     Raises:
         MonosemError: the index cannot be read, or its documents cannot be cut into halves.
         WorkFailed: a child ended before its work did.
     """
     if processes < 2 or len(features) <= FEW:
-        with FeatureStore.open(path) as store:
-            author = RuleAuthor(store, seed)
+        with FeatureStore.open(path) as store, open_firings(store, neurons) as firings:
+            author = RuleAuthor(store, seed, firings)
             for feature in features:
                 yield author.explanation(feature)
         return
-    children = [_child(path, seed) for _ in range(min(processes, len(features)))]
+    children = [_child(path, seed, neurons) for _ in range(min(processes, len(features)))]
     try:
         yield from _answers(children, list(reversed(features)))
     finally:
@@ -91,11 +95,12 @@ class RuleWorker:
         _end(self._child)
 
 
-def _child(path: Path, seed: int) -> subprocess.Popen[bytes]:
+def _child(path: Path, seed: int, neurons: Path | None = None) -> subprocess.Popen[bytes]:
     package = str(Path(__file__).resolve().parents[2])
     # Without -P a module in the current folder could shadow a real one.
+    arguments = [str(path.resolve()), str(seed), *([str(neurons.resolve())] if neurons else [])]
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "store.rules.rule_process", str(path.resolve()), str(seed)],
+        [sys.executable, "-P", "-m", "store.rules.rule_process", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -152,17 +157,17 @@ def _ask(child: subprocess.Popen[bytes], question: str) -> None:
 # The child process
 
 
-def main(path: Path, seed: int) -> None:
+def main(path: Path, seed: int, neurons: Path | None = None) -> None:
     """Answer the questions on standard input."""
     author: RuleAuthor | None = None
     try:
-        with FeatureStore.open(path) as store:
+        with FeatureStore.open(path) as store, open_firings(store, neurons) as firings:
             while line := sys.stdin.readline():
                 if line.strip() == KINDS_ASKED:
                     measured_kinds(path, seed)
                     _send({})
                     continue
-                author = author or RuleAuthor(store, seed)
+                author = author or RuleAuthor(store, seed, firings)
                 _send(asdict(author.explanation(int(line))))
     except MonosemError as error:
         _send({"error": [error.what, error.hint]})
@@ -174,4 +179,4 @@ def _send(answer: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:]))

@@ -13,6 +13,7 @@ import numpy as np
 from store.index.reader import FeatureStore
 from store.notes.explanations import RULES, Explanation, Explanations, explanations_path
 from store.rules.kind_file import need_merged
+from store.rules.neuron_firings import open_firings
 from store.rules.rule_author import rules_key
 from store.rules.rule_process import explanations
 from store.settings.explain import ExplainSettings
@@ -27,26 +28,29 @@ class RulePlan:
 
     path: Path
     """A run folder or a features.h5."""
+    neurons: Path | None
+    """The file of neurons that are meant instead of its features."""
     features: tuple[int, ...]
     waiting: tuple[int, ...]
     """Features that are not explained yet with these settings."""
     settings: ExplainSettings
 
 
-def planned(path: Path, features: Sequence[int], settings: ExplainSettings) -> RulePlan:
-    """Return what is to be done for some features.
+def planned(path: Path, features: Sequence[int], settings: ExplainSettings, neurons: Path | None = None) -> RulePlan:
+    """Return what is to be done for some features, or for neurons, which are numbered as store.query.detectors does.
 
     Raises:
         MonosemError: the index is not merged, or the explanations cannot be read.
     """
     with FeatureStore.open(path) as store:
         need_merged(store)
-        key = rules_key(store.path, settings.seed)
-        for feature in features:
-            store.check_feature(feature)
-    known = {} if settings.again else Explanations.load(path).by(RULES)
+        key = rules_key(neurons or store.path, settings.seed)
+        with open_firings(store, neurons) as firings:
+            for feature in features:
+                (firings or store).check_feature(feature)
+    known = {} if settings.again else Explanations.load(neurons or path).by(RULES)
     waiting = tuple(one for one in dict.fromkeys(features) if one not in known or known[one].key != key)
-    return RulePlan(path, tuple(dict.fromkeys(features)), waiting, settings)
+    return RulePlan(path, neurons, tuple(dict.fromkeys(features)), waiting, settings)
 
 
 def work(plan: RulePlan) -> Iterator[Explanation]:
@@ -57,7 +61,7 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     Raises:
         MonosemError: as `store.rules.rule_process.explanations` does, or they cannot be kept.
     """
-    kept = Explanations(explanations_path(plan.path))
+    kept = Explanations(explanations_path(plan.neurons or plan.path))
     kept.follow()
     known, waiting = kept.by(RULES), set(plan.waiting)
     yield from (known[feature] for feature in plan.features if feature not in waiting)
@@ -65,7 +69,7 @@ def work(plan: RulePlan) -> Iterator[Explanation]:
     fresh: list[Explanation] = []
     written = time.monotonic()
     try:
-        for one in explanations(plan.path, plan.waiting, plan.settings.seed, processes):
+        for one in explanations(plan.path, plan.waiting, plan.settings.seed, processes, plan.neurons):
             fresh.append(one)
             yield one
             if time.monotonic() - written >= KEPT_EVERY:

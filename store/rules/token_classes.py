@@ -24,7 +24,7 @@ KEPT_BYTES = 64 << 20
 
 
 class TokenClasses:
-    """The vocabulary's texts, and which entries predicates of single tokens hold for."""
+    """The vocabulary's texts, and which of its entries in the corpus predicates of single tokens hold for."""
 
     def __init__(self, vocabulary: Vocabulary, token_N: NDArray[np.int32]) -> None:
         self._vocabulary = vocabulary
@@ -32,6 +32,10 @@ class TokenClasses:
         """Vocabulary entries, those that only the corpus has included."""
         self._used_V = np.bincount(token_N, minlength=self.size) > 0
         self._masks = PackedMasks(self.size, KEPT_BYTES)
+
+    @cached_property
+    def _used(self) -> list[int]:
+        return np.flatnonzero(self._used_V).tolist()
 
     @cached_property
     def texts(self) -> list[str]:
@@ -79,7 +83,7 @@ class TokenClasses:
         return found
 
     def mask(self, predicate: Predicate) -> Mask:
-        """Return which entries a predicate of single tokens holds for: [V].
+        """Return which entries that occur in the corpus a predicate of single tokens holds for: [V].
 
         Raises:
             BadRule: it names a token that does not exist, or its pattern is not a regular expression.
@@ -114,7 +118,10 @@ class TokenClasses:
         return mask
 
     def _where(self, texts: Sequence[str], holds: Callable[[str], bool]) -> Mask:
-        return np.fromiter(map(holds, texts), bool, self.size)
+        """Return which entries of the corpus have such a text: of a large vocabulary most never occur."""
+        mask = np.zeros(self.size, bool)
+        mask[self._used] = np.fromiter((holds(texts[i]) for i in self._used), bool, len(self._used))
+        return mask
 
 
 def _places(texts: Sequence[Text]) -> dict[Text, list[int]]:

@@ -18,6 +18,7 @@ from store.files.errors import MonosemError, WorkFailed, disk_errors
 from store.files.regular_file import read_whole
 from store.files.schema import SCHEMA_VERSION, check_version
 from store.files.typed_json import JsonError, Narrowed, decode
+from store.run.counted_noun import CountedNoun, noun_of
 from store.run.spec import SaeSpec
 
 S = TypeVar("S")
@@ -105,6 +106,11 @@ class RunRecord:
     """The last output of `monosem eval --json`."""
     lm: dict[str, Any] = field(default_factory=dict)
     """The figures that `monosem lm` has printed of the model it trained."""
+
+    @property
+    def noun(self) -> CountedNoun:
+        """The noun for what its figures are counted in."""
+        return noun_of(array=bool(self.provenance.array))
 
     def current_status(self) -> str:
         """Return the status; "stopped" where the worker died without updating it (kill -9, power cut)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from store.run.counted_noun import TOKEN, CountedNoun
+
 MUCH = 0.25
 """Share of the variance that is worth a line."""
 
@@ -26,7 +28,7 @@ class VarianceShares:
     width: int
     """Number of dimensions."""
 
-    def lines(self) -> list[str]:
+    def lines(self, noun: CountedNoun = TOKEN) -> list[str]:
         """Return a sentence for few tokens and for a dimension that hold more than a quarter of the variance.
 
         A dimension must also hold four times its equal share.
@@ -34,7 +36,9 @@ class VarianceShares:
         found = []
         if self.few_share > MUCH:
             part = 100 * self.few / max(self.tokens, 1)
-            found.append(f"{self.few} of {self.tokens} tokens ({part:.2g}%) hold {self.few_share:.0%} of the variance")
+            found.append(
+                f"{self.few} of {self.tokens} {noun.many} ({part:.2g}%) hold {self.few_share:.0%} of the variance"
+            )
         if self.dimension_share > max(MUCH, 4 / max(self.width, 1)):
             found.append(f"dimension {self.dimension} holds {self.dimension_share:.0%} of the variance")
         return found

@@ -24,4 +24,5 @@ class CompareSettings(Settings):
     seed: int = setting(0, "Of shifts and resamplings", "N")
     data: str | None = setting(None, "Text to index all runs on first, beside their own", "DATA", unset="their own")
     tokens: int = setting(500_000, "Tokens of `data` to index", "COUNT")
+    model_pass: bool = setting(False, "Run the models too: explained variance that the shared features keep alone")
     device: str | None = optional(SubjectSettings, "device", "as in training")

@@ -18,7 +18,11 @@ from store.index.index_file import RULES, IndexFile, check_consecutive
 from store.index.index_part import IndexPart
 from store.index.kept_vocabulary import KIND as VOCABULARY
 from store.index.kept_vocabulary import read_vocabulary
+from store.index.neuron_file import KIND as NEURONS
+from store.index.neuron_file import NeuronActs, neuron_path
 from store.index.open_index import described
+from store.query.completeness_file import FOLDER as COMPLETENESS
+from store.query.completeness_file import load_completeness
 from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
@@ -33,6 +37,7 @@ _KINDS = {
     r"ordinary\.h5": "ordinary",
     r"features\.h5": "features",
     r"kinds\.h5": "kinds",
+    r"neurons\.h5": "neurons",
     r"common\.h5": "common",
     r"comparisons/.*\.h5": "comparison",
     r"seg-\d+\.h5": "segment",
@@ -63,10 +68,11 @@ def verify_run(run: RunFolder) -> list[Finding]:
     """
     sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
-    sealed += sorted((run.path / FOLDER).glob("*.h5"))
+    sealed += [*sorted((run.path / FOLDER).glob("*.h5")), *_neurons(run)]
     sealed += [path for one in run.texts_indexed() for path in (one.features, *sorted(one.index.glob("*.h5")))]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
+    findings += [_measured(path) for path in sorted((run.path / COMPLETENESS).glob("*.json"))]
     sound = {finding.path for finding in findings if finding.ok}
     wrong = dict(disagreements(run, sound))
     return [
@@ -146,6 +152,10 @@ def _contents(path: Path, seal: Seal) -> Finding:
         load_limits(path)
     elif seal.kind == "kinds":
         load_kinds(path)
+    elif seal.kind == NEURONS:
+        with NeuronActs.open(path) as acts:
+            for block in acts.blocks(BLOCK):
+                acts.keys(block.start, block.stop)
     elif seal.kind == "comparison":
         load_comparison(path)
     elif seal.kind not in RULES:
@@ -200,6 +210,23 @@ def _explained(path: Path) -> Finding:
         return Finding(path, False, f"damaged lines, which are skipped: {lines}")
     by = f" by {len(check.authors)} author{'s' * (len(check.authors) != 1)}" if check.authors else ""
     return Finding(path, True, f"readable: {check.explanations:,} explanations of {check.features:,} features{by}")
+
+
+def _measured(path: Path) -> Finding:
+    """Read the completeness of an index for a list of concepts."""
+    try:
+        _, found = load_completeness(path)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
+    return Finding(path, True, f"readable: {len(found.concepts):,} concepts of {found.features:,} features")
+
+
+def _neurons(run: RunFolder) -> list[Path]:
+    """Return the file of a run's neurons; none behind a link, which is not followed."""
+    try:
+        return [neuron_path(run)]
+    except MonosemError:
+        return []
 
 
 def _record(run: RunFolder) -> list[Finding]:

@@ -1,7 +1,7 @@
 """`make bench`: measure what docs/benchmarks.md states, and write it there, each part between marks of its own.
 
     python -m tests.bench [--quick] [terminal] [store] [dashboard] [steps] [end-to-end] [loss] [logits] [clamping]
-                          [steering] [find] [compare] [gemma]
+                          [steering] [find] [compare] [absorption] [gemma]
 
 Measures the parts that are named, or all. With --quick everything is tried at a small size and the page stays as it is.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 
 from tests.bench import (
+    absorption,
     clamping,
     comparison,
     concepts,
@@ -45,6 +46,7 @@ PARTS: dict[str, tuple[Callable[[], Table], Callable[[], Table]]] = {
     "steering": (steering.measure, lambda: steering.measure(steering.QUICK)),
     "gemma": (real_model.measure, lambda: real_model.measure(real_model.QUICK)),
     "compare": (comparison.measure, lambda: comparison.measure(comparison.QUICK)),
+    "absorption": (absorption.measure, lambda: absorption.measure(absorption.QUICK)),
     "find": (concepts.measure, lambda: concepts.measure(concepts.QUICK)),
 }
 """Each part's measurement, in earnest and at a small size."""

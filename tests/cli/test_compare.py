@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,30 @@ def test_json_has_the_promised_keys(pair: tuple[Path, Path], capsys: pytest.Capt
     assert {"feature", "partner", "r", "mutual", "cosine", "coverage", "n"} <= set(found["features"][0])
     assert math.isclose(found["median_r"], 1, abs_tol=1e-6)
     assert found["pw_mcc"] == pytest.approx(1)
+
+
+def test_a_tree_of_sizes_is_printed_from_small_to_large(
+    texts: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = {"large": (b"a", b"b ", b"d."), "small": (b"a",), "middle": (b"a", b"d.")}
+    places = [
+        str(index_texts(tmp_path / name, texts, seed, n_features=len(some), words=some).features)
+        for seed, (name, some) in enumerate(words.items())
+    ]
+    assert run(["compare", *places, "--tree", "--shifts", "0"]) == 0
+    printed = capsys.readouterr()
+    assert "1 of 2 judged features of middle hang below one of small" in printed.out
+    assert re.search(r"^0 .*\n└ 0 .* yes\n└─ 0 .* yes$", printed.out, re.MULTILINE), printed.out
+    assert (tmp_path / "small" / "comparisons" / "middle.h5").is_file()
+    assert run(["compare", *places, "--tree", "--shifts", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"] == ["small", "middle", "large"]
+    (root,) = found["roots"]
+    (child,) = root["children"]
+    assert (root["feature"], child["feature"], child["children"][0]["feature"]) == (0, 0, 0)
+    assert {"r", "within", "covers", "mutual"} <= set(child)
+    assert child["covers"] > 0.9
+    assert found["parentless"] == [[1], [1]]
 
 
 def test_runs_that_cannot_be_compared_are_refused_in_a_line(

@@ -62,7 +62,7 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.err == ""
     assert [line.split() for line in captured.out.splitlines()] == [
-        ["name", "status", "model", "site", "layer", "arch", "d_sae", "tokens", "EV", "L0"],
+        ["name", "status", "model", "site", "layer", "arch", "d_sae", "trained", "EV", "L0"],
         ["gpt2-l8", "done", "gpt2", "resid_pre", "8", "topk", "24576", "2.0M", "0.835", "32.0"],
         ["new", "new", "gpt2", "h.3.mlp", "-", "topk", "24576", "-", "-", "-"],
     ]

@@ -49,6 +49,7 @@ def index_texts(
     opened: bool = True,
     spaced: bool = False,
     density: float = 0.4,
+    words: Sequence[bytes] = (),
 ) -> CutText:
     """Write an index of documents in a random order.
 
@@ -62,6 +63,7 @@ def index_texts(
         opened: whether BOS begins documents and contexts.
         spaced: whether a space is put before every document, as LLaMA's tokenizer does.
         density: share of tokens that a feature fires on.
+        words: the first features fire on these, one each, and on nothing else.
     """
     rng = np.random.default_rng(seed)
     stream: list[tuple[bytes, int]] = []
@@ -81,9 +83,26 @@ def index_texts(
     if not opened:
         counted_N[np.cumsum([0] + [len(one) for one in contexts[:-1]])] = False
     dense = rng.exponential(1.0, (len(tokens), n_features)) * (rng.random((len(tokens), n_features)) < density)
+    for feature, word in enumerate(words):
+        dense[:, feature] = (1 + rng.random(len(tokens))) * _on_word(word, tokens, owners, documents, -int(spaced))
     dense_NF = (dense * counted_N[:, None]).astype(np.float16).astype(np.float32)
     _write(RunFolder(folder), vocab, contexts, token_N, counted_N, np.array(owners), dense_NF, rng)
     return CutText(folder / "features.h5", tokens, owners, dense_NF)
+
+
+def _on_word(
+    word: bytes, tokens: list[bytes], owners: list[int], documents: Sequence[bytes], first: int
+) -> NDArray[np.bool_]:
+    """Return which tokens overlap a word [N]; documents begin at `first` in the text of their tokens."""
+    found, at, before = np.zeros(len(tokens), bool), first, -1
+    for number, (token, owner) in enumerate(zip(tokens, owners, strict=True)):
+        at, before = (at if owner == before else first), owner
+        if token == BOS:
+            continue
+        end = at + len(token)
+        found[number] = word in documents[owner][max(0, at - len(word) + 1) : end + len(word) - 1]
+        at = end
+    return found
 
 
 def _contexts(stream: list[tuple[bytes, int]], size: int, *, opened: bool) -> list[list[tuple[bytes, int]]]:

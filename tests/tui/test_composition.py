@@ -73,7 +73,7 @@ def test_a_handler_that_does_would_be_seen() -> None:
     assert handlers_called_twice(source) == ["line 3: super().on_resize"]
 
 
-@pytest.mark.parametrize("view", [*"12345"])
+@pytest.mark.parametrize("view", [*"123456"])
 async def test_each_need_and_each_action_has_one_owner(view: str, make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)

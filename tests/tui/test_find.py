@@ -357,6 +357,7 @@ async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp) -
                 "comment",
                 "bookmark",
                 "undo",
+                "partners",
             ):
                 for key in action.keys:
                     await pilot.press(NAMES.get(key, {">": "greater_than_sign", "<": "less_than_sign"}.get(key, key)))

@@ -30,6 +30,7 @@ SCREENS: dict[str, tuple[tuple[bytes, bytes], ...]] = {
     "loading": ((b"3pthe sea\x07", b"reading weights"),),
     "health": ((b"4", b"DENSITY"),),
     "runs": ((b"5", b"dictionary"),),
+    "compare": ((b"6", b"monosem compare"),),
 }
 """Keys that lead to each of them, and what is there when it has come."""
 

@@ -21,11 +21,14 @@ def compare(
     *,
     asked: Annotated[
         CompareSettings,
-        o.Flags("data tokens device unit least shifts baselines resamplings memory seed", from_file=False),
+        o.Flags("data tokens model_pass device unit least shifts baselines resamplings memory seed", from_file=False),
     ],
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=0, help="Features to show, the best matched first.")
     ] = 10,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Print which features of smaller dictionaries become which of larger ones.")
+    ] = False,
     make: o.Make = False,
     runs_dir: o.RunsDir = None,
     json: o.Json = False,
@@ -35,4 +38,5 @@ def compare(
     from monosem_tui.cli.sources import find_source
     from store.run.folder import runs_root
 
-    report([find_source(run, runs_root(runs_dir), make=make) for run in runs], asked, top=top, json=json)
+    sources = [find_source(run, runs_root(runs_dir), make=make) for run in runs]
+    report(sources, asked, top=top, tree=tree, json=json)

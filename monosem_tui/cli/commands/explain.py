@@ -57,7 +57,11 @@ def explain(
     source = find_source(run, runs_root(runs_dir), make=make)
     place = source.place
     if source.neurons:
-        raise MonosemError("rules for neurons are not looked for", "`monosem find RUN:neurons` answers about neurons.")
+        if rule is not None or filter is not None:
+            what = "--rule" if rule is not None else "--filter"
+            raise MonosemError(f"{what} is for features", "`monosem find RUN:neurons --rule RULE` measures a rule.")
+        reports.report_neurons(source, ids, every, asked, json=json)
+        return
     if rule is not None:
         reports.measure(place, ids[0], rule, threshold, asked, json=json)
     elif asked.by_model:

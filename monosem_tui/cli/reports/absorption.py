@@ -43,7 +43,7 @@ def _row(one: dict[str, Any]) -> list[str]:
         f"{len(found['features'])} ({len(shuffled['features'])})",
         beside("f1"),
         beside("miss_rate", 100, 1),
-        f"{found['worst_word']} {beside('worst_recall')}".strip(),
+        f"{found['worst_word']} {beside('worst_recall')}" if found["worst_word"] else "–",
         beside("leaders", digits=0),
         beside("information"),
         beside("absorbed", 100, 1),

@@ -11,6 +11,7 @@ import numpy as np
 
 from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
+from monosem_tui.cli.reports.comparison_tree import report_tree
 from monosem_tui.cli.reports.feature import read_notes
 from monosem_tui.cli.sources import FoundSource, MissingBaseline, missing_baselines
 from monosem_tui.draw.numbers import count, duration, fixed, share
@@ -31,8 +32,10 @@ BASELINES = {
 """Rows of the table by name of the baseline."""
 
 
-def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: int, json: bool) -> None:
+def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: int, tree: bool, json: bool) -> None:
     """Compare sources pair by pair, and print each as soon as it is known; then the baselines that are not made.
+
+    With `tree`, compare each dictionary with the next larger one, and print the tree.
 
     Raises:
         MonosemError: an index is missing or unfinished, or two of them share no text.
@@ -44,6 +47,9 @@ def report(sources: Sequence[FoundSource], settings: CompareSettings, *, top: in
         ComparedSource(one.place.path, name, one.neurons, None if one.baseline else one.place.run)
         for one, name in zip(sources, names, strict=True)
     ]
+    if tree:
+        report_tree(compared, sources, settings, top=top, json=json)
+        return
     of = dict(zip(names, sources, strict=True))
     missing = missing_baselines(sources) if settings.baselines else []
     for found in compare_runs(compared, settings, ConsoleProgress()):
@@ -95,6 +101,8 @@ def _figures(found: Compared) -> None:
         rows.append([f"r above {level}", *(_percent(s.found.share_r[number], s.ci[number + 1]) for s in told.sides)])
     rows.append(["mutual", *(share(s.mutual) for s in told.sides)])
     rows.append(["energy in features of r ≥ 0.7", *(share(s.energy) for s in told.sides)])
+    if any(s.shared_variance for s in told.sides):
+        rows.append(["explained variance they keep alone", *map(_kept_variance, told.sides)])
     if all(s.shifted for s in told.sides):
         rows.append(["by chance: median r, r above 0.5", *(_by_chance(s) for s in told.sides)])
     rows += [row for name, title in BASELINES.items() if any((row := _baseline_row(name, title, told.sides))[1:])]
@@ -102,6 +110,11 @@ def _figures(found: Compared) -> None:
     if told.pw_mcc is not None:
         bound = "" if told.pw_mcc_exact else " at least (50 candidates a feature)"
         output.emit_text(f"decoders matched one to one: mean |cosine| {fixed(told.pw_mcc)}{bound}")
+
+
+def _kept_variance(side: SideSummary) -> str:
+    found = side.shared_variance
+    return f"{fixed(found.kept)} of {fixed(found.whole)}" if found else ""
 
 
 def _by_chance(side: SideSummary) -> str:
@@ -220,6 +233,8 @@ def _side_json(side: SideSummary) -> dict[str, Any]:
         "share_r": _levels(side.found.share_r),
         "mutual": side.mutual,
         "energy": side.energy,
+        "explained_variance": side.shared_variance.whole if side.shared_variance else None,
+        "explained_variance_shared": side.shared_variance.kept if side.shared_variance else None,
         "ci": dict(zip(names, side.ci, strict=True)),
         "nulls": {name: _shares_json(one) for name, one in {"shifted": side.shifted, **nulls}.items()},
         "ceiling": _shares_json(ceiling),

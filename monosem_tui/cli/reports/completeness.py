@@ -91,7 +91,7 @@ def summary(found: Completeness) -> list[str]:
         f"of {n} concepts, F1 ≥ {ENOUGH} on documents that chose nothing; {count(found.features)} features",
     ]
     if rare := len(found.concepts) - n:
-        said.append(f"{rare} of the list's concepts have fewer than {found.least} tokens, or fewer than half in a half")
+        said.append(f"{rare} of the list's concepts have fewer than {found.least} tokens, or too few in a half")
     return said
 
 

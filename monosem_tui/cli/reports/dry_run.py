@@ -33,7 +33,7 @@ def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None
             _needs(title, needs, peak(needs), free)
     output.emit_text(f"{'time':<14}{_seconds(plan.seconds):>9}")
     for stage in plan.stages:
-        output.emit_text(f"  {_seconds(stage.seconds):>10}  {stage.name}, {compact(stage.tokens)} tokens")
+        output.emit_text(f"  {_seconds(stage.seconds):>10}  {stage.name}, {compact(stage.tokens)} {plan.noun.many}")
     for error in forecast.refusals:
         output.emit_text(f"it would be refused: {with_flags(error.what)}")
         output.emit_text(f"  {with_flags(error.hint)}")

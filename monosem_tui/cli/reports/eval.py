@@ -11,6 +11,7 @@ from monosem_tui.draw.numbers import count, with_error
 from monosem_tui.draw.safe_text import printable
 from store.files.errors import MonosemError
 from store.files.typed_json import decode
+from store.run.counted_noun import TOKEN, CountedNoun
 from store.run.folder import RunFolder
 from store.run.variance_shares import VarianceShares
 
@@ -24,7 +25,7 @@ def report(run: RunFolder, evaluation: dict[str, Any], *, json: bool) -> None:
         output.emit_json(evaluation)
         return
     output.emit_text(f"{run.path} on {evaluation['data']} ({_split(evaluation)})")
-    output.emit_text("\n".join(figures(evaluation)))
+    output.emit_text("\n".join(figures(evaluation, run.record().noun)))
     concepts.report(evaluation)
     absorption.report(evaluation)
 
@@ -35,14 +36,15 @@ def stored_figures(run: RunFolder) -> list[str]:
     Raises:
         MonosemError: they are not such figures.
     """
-    stored = run.record().evaluation
+    record = run.record()
+    stored = record.evaluation
     try:
-        return figures(stored) if stored else []
+        return figures(stored, record.noun) if stored else []
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise MonosemError(f"{run.run_json} is damaged: its evaluation makes no sense", "Run monosem eval.") from error
 
 
-def figures(evaluation: dict[str, Any]) -> list[str]:
+def figures(evaluation: dict[str, Any], noun: CountedNoun = TOKEN) -> list[str]:
     """Return the main figures of an evaluation, one line each; evaluations of older versions lack some."""
     e = evaluation
     histogram = e["density_log10_histogram"]
@@ -50,10 +52,10 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
     unexplained = f", {e['fvu']:.4f} unexplained (FVU)" if e.get("fvu") is not None else ""
     found = [
         f"explained variance  {e['explained_variance']:.4f}{unexplained}",
-        *_of_ordinary(e),
+        *_of_ordinary(e, noun),
         f"L0                  {e['l0']:.2f}",
         f"features alive      {count(e['alive'])} of {count(e['d_sae'])} ({100 * e['alive'] / e['d_sae']:.1f} %), "
-        f"on {count(e['tokens'])} tokens",
+        f"on {count(e['tokens'])} {noun.many}",
     ]
     if e.get("detectable_density") is not None and e["dead"]:
         found.append(f"{_MORE}the rest are dead, or rarer than {e['detectable_density']:.1e}")
@@ -63,23 +65,23 @@ def figures(evaluation: dict[str, Any]) -> list[str]:
         found += _losses(e)
     found += _text(e)
     found.append(f"density             1e{low} {sparkline(histogram['counts'])} 1")
-    return [*found, *(f"note                {line}" for line in variance_lines(e))]
+    return [*found, *(f"note                {line}" for line in variance_lines(e, noun))]
 
 
-def _of_ordinary(e: dict[str, Any]) -> list[str]:
+def _of_ordinary(e: dict[str, Any], noun: CountedNoun) -> list[str]:
     """Return the explained variance of ordinary tokens where there are others, and its mean over dimensions."""
     parts, outliers = [], e.get("outlier_tokens")
     if outliers:
-        parts.append(f"{e['explained_variance_ordinary']:.4f} without {count(outliers)} outlier tokens")
+        parts.append(f"{e['explained_variance_ordinary']:.4f} without {count(outliers)} outlier {noun.many}")
     if e.get("explained_variance_standardised") is not None:
         parts.append(f"{e['explained_variance_standardised']:.4f} as a mean over dimensions")
     return [_MORE + ", ".join(parts)] if parts else []
 
 
-def variance_lines(evaluation: dict[str, Any]) -> list[str]:
+def variance_lines(evaluation: dict[str, Any], noun: CountedNoun = TOKEN) -> list[str]:
     """Return a sentence for few tokens and for a dimension that hold more than a quarter of the variance."""
     shares = evaluation.get("variance_shares")
-    return decode(VarianceShares, shares).lines() if shares else []
+    return decode(VarianceShares, shares).lines(noun) if shares else []
 
 
 def _losses(e: dict[str, Any]) -> list[str]:

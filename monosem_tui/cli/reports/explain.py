@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from statistics import median
 
@@ -14,18 +14,22 @@ from monosem_tui.cli import output
 from monosem_tui.cli.progress import ConsoleProgress
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
+from monosem_tui.cli.sources import FoundSource
 from monosem_tui.draw.numbers import activation, count, duration
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.export.explanation_json import explained_json, scores_json
+from store.files.errors import MonosemError
+from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations, ExplanationScores, Figure
+from store.query.detectors import neuron_of
 from store.query.filter_parser import parse_filter
 from store.query.filters import FilterSource
 from store.rules.grammar import parse_rule
 from store.rules.kind_file import KeptKinds, measured_kinds
 from store.rules.kinds import Kinds
 from store.rules.rule_author import RuleAuthor
-from store.rules.rule_run import chosen_features, planned, work
+from store.rules.rule_run import RulePlan, chosen_features, planned, work
 from store.settings.explain import ExplainSettings
 from store.settings.feature_kinds import KINDS
 
@@ -45,19 +49,7 @@ def report(
     wanted = wanted_features(place, features, filter, every)
     kinds = _measured_kinds(place, asked.seed)
     plan = planned(place.path, wanted, asked)
-    if plan.waiting and len(plan.waiting) < len(plan.features):
-        output.narrate(f"{count(len(plan.features) - len(plan.waiting))} features are explained already")
-    found, waiting = [], set(plan.waiting)
-    with ExitStack() as stack:
-        bar = None
-        if plan.waiting:
-            bar = stack.enter_context(ConsoleProgress().task("explaining", len(plan.waiting), "features"))
-        for one in work(plan):
-            found.append(one)
-            if bar is not None and one.feature in waiting:
-                bar.advance(1)
-            if not json and len(wanted) <= 20:
-                _emit(one, kinds)
+    found = _explained(plan, None if json or len(wanted) > 20 else lambda one: _emit(one, kinds, str(one.feature)))
     others = Explanations.load(place.path)
     if json:
         output.emit_json([{"feature": one} | explained_json(one, kinds, others) for one in wanted])
@@ -65,6 +57,62 @@ def report(
     _emit_kinds(kinds)
     if found:
         _emit_summary(found, time.monotonic() - began if len(plan.waiting) == len(found) else None)
+
+
+def report_neurons(
+    source: FoundSource, numbers: Sequence[int], every: bool, asked: ExplainSettings, *, json: bool
+) -> None:
+    """Explain both directions of neurons by rules, as `report` does features.
+
+    Raises:
+        MonosemError: there is no such neuron, or the author is not `rules`.
+    """
+    if asked.by_model:
+        raise MonosemError("neurons are explained by rules only", "Leave `by` out.")
+    began, path = time.monotonic(), source.neurons
+    assert path is not None
+    with NeuronActs.open(path) as acts:
+        n = acts.n_neurons
+    if any(number >= n for number in numbers):
+        raise MonosemError(f"there is no neuron {max(numbers)}", f"They are numbered from 0 to {n - 1}.")
+    wanted = [number + low for number in (range(n) if every else numbers) for low in (0, n)]
+    kinds = measured_kinds(source.place.path, asked.seed, neurons=path)
+
+    def name(detector: int) -> str:
+        neuron, is_low = neuron_of(detector, n)
+        return f"{'−' if is_low else ''}{neuron}"
+
+    plan = planned(source.place.path, wanted, asked, path)
+    found = _explained(plan, None if json or len(wanted) > 20 else lambda one: _emit(one, kinds, name(one.feature)))
+    if json:
+        known = Explanations.load(path)
+        each = [(neuron_of(one, n), explained_json(one, kinds, known)) for one in wanted]
+        output.emit_json([{"feature": neuron, "sign": -1 if low else 1} | values for (neuron, low), values in each])
+        return
+    _emit_kinds(kinds, "directions of neurons")
+    if found:
+        seconds = time.monotonic() - began if len(plan.waiting) == len(found) else None
+        _emit_summary(found, seconds, "directions of neurons")
+
+
+def _explained(plan: RulePlan, emit: Callable[[Explanation], None] | None) -> list[Explanation]:
+    """Return the explanations of a plan, each emitted as it is found; a bar moves meanwhile."""
+    if plan.waiting and len(plan.waiting) < len(plan.features):
+        output.narrate(f"{count(len(plan.features) - len(plan.waiting))} are explained already")
+    found, waiting = [], set(plan.waiting)
+    with ExitStack() as stack:
+        bar = None
+        if plan.waiting:
+            bar = stack.enter_context(
+                ConsoleProgress().task("explaining", len(plan.waiting), "directions" if plan.neurons else "features")
+            )
+        for one in work(plan):
+            found.append(one)
+            if bar is not None and one.feature in waiting:
+                bar.advance(1)
+            if emit is not None:
+                emit(one)
+    return found
 
 
 def _measured_kinds(place: Place, seed: int) -> Kinds:
@@ -117,9 +165,9 @@ def measure(
     output.emit_text(f"{rule}\n  {figures_line(scores, least)}\n  on {count(documents)} documents")
 
 
-def _emit(one: Explanation, kinds: Kinds) -> None:
+def _emit(one: Explanation, kinds: Kinds, name: str) -> None:
     kind = kinds.of(one.feature)
-    output.emit_text(f"{one.feature}  {printable(one.text)}" + (f"  [{kind}]" if kind else ""))
+    output.emit_text(f"{name}  {printable(one.text)}" + (f"  [{kind}]" if kind else ""))
     if one.rule is not None:
         output.emit_text(f"    {figures_line(one.scores, one.threshold)}\n    {printable(one.rule)}")
 
@@ -142,15 +190,15 @@ def with_interval(figure: Figure | None) -> str:
     return f"{figure.value:.2f} {low}–{high}"
 
 
-def _emit_kinds(kinds: Kinds) -> None:
+def _emit_kinds(kinds: Kinds, what: str = "features") -> None:
     counts = Counter(kinds.kind_F.tolist())
     known = sum(number for kind, number in counts.items() if kind >= 0)
     shares = [f"{kind} {counts[i] / max(1, known):.0%}" for i, kind in enumerate(KINDS)]
     rare = f"; {count(counts[-1])} fire too rarely to judge" if counts[-1] else ""
-    output.emit_text(f"kinds of {count(known)} features: {', '.join(shares)}{rare}")
+    output.emit_text(f"kinds of {count(known)} {what}: {', '.join(shares)}{rare}")
 
 
-def _emit_summary(found: Sequence[Explanation], seconds: float | None) -> None:
+def _emit_summary(found: Sequence[Explanation], seconds: float | None, what: str = "features") -> None:
     f1s = [one.scores.f1.value for one in found if one.scores.f1 is not None]
     ruled = [parse_rule(one.rule) for one in found if one.rule is not None]
     if not f1s:
@@ -159,6 +207,6 @@ def _emit_summary(found: Sequence[Explanation], seconds: float | None) -> None:
     shares = [f"{sum(f1 >= least for f1 in f1s) / len(found):.0%} with F1 ≥ {least}" for least in (GOOD, FAIR)]
     took = f", {duration(seconds)}" if seconds is not None else ""
     output.emit_text(
-        f"{count(len(found))} features: {', '.join(shares)} on held-out documents; "
+        f"{count(len(found))} {what}: {', '.join(shares)} on held-out documents; "
         f"median {median(rule.n_terms for rule in ruled):g} predicates{took}"
     )

@@ -75,13 +75,14 @@ def report_pattern(source: FoundSource, inquiry: Inquiry, *, json: bool) -> None
 
 def _matched(store: FeatureStore, inquiry: Inquiry, found: Found) -> str:
     """`12 of 3 400 tokens match the`; with a role, of the tokens of its turns."""
+    noun = store.plan.noun.many
     if not inquiry.pattern:
-        return f"{count(found.matched)} of {count(found.scored)} tokens are {inquiry.role}'s"
+        return f"{count(found.matched)} of {count(found.scored)} {noun} are {inquiry.role}'s"
     asked_N, whose = store.layout.counted_tokens(ordinary=inquiry.ordinary), ""
     if inquiry.role is not None:
         asked_N, whose = asked_N & store.layout.tokens_of(inquiry.role), f"{inquiry.role}'s "
     what = "are those of" if inquiry.rule else "end a match of" if inquiry.last else "match"
-    return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}tokens {what} {inquiry.pattern}"
+    return f"{count(found.matched)} of {count(int(asked_N.sum()))} {whose}{noun} {what} {inquiry.pattern}"
 
 
 def report_labels(place: Place, file: str, options: FindOptions, *, ordinary: bool, json: bool) -> None:
@@ -220,7 +221,7 @@ def _emit_outliers(store: FeatureStore, *, ordinary: bool) -> None:
     """Say whether outliers count, where there are any."""
     if number := len(store.layout.outliers):
         what = "are left out" if ordinary else "count like others: --ordinary leaves them out"
-        output.emit_text(f"{count(number)} outlier tokens {what}")
+        output.emit_text(f"{count(number)} outlier {store.plan.noun.many} {what}")
 
 
 def _head_json(store: FeatureStore, options: FindOptions, *, ordinary: bool) -> dict[str, Any]:

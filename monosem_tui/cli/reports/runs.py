@@ -33,11 +33,15 @@ _COLUMNS = (
     output.Column("site", shrinks=True),
     *output.right("layer"),
     output.Column("arch"),
-    *output.right("d_sae", "tokens", "EV", "L0"),
+    *output.right("d_sae", "trained", "EV", "L0"),
 )
 
 
 def _cells(row: RunRow) -> list[str]:
     names = (row.name, row.status, row.model, row.site, row.layer, row.arch, row.d_sae)
-    figures = known(row.tokens, compact), known(row.explained_variance, ".3f"), known(row.l0, ".1f")
+    figures = (
+        known(row.tokens, compact),
+        known(row.explained_variance, ".3f"),
+        known(row.l0, ".1f"),
+    )
     return [*("-" if name is None else str(name) for name in names), *figures]

@@ -95,7 +95,7 @@ def _head(place: Place, record: RunRecord | None, title: str, width: int) -> lis
         return lines
     results, origin = record.results, record.provenance
     made = datetime.fromtimestamp(record.created).astimezone().strftime("%Y-%m-%d %H:%M")
-    tokens = "" if results.tokens is None else f"trained on {count(results.tokens)} tokens"
+    tokens = "" if results.tokens is None else f"trained on {count(results.tokens)} {record.noun.many}"
     digest = f"sha256 {origin.model_digest[:DIGEST]}" if origin.model_digest else ""
     versions = ", ".join(f"{name} {version}" for name, version in origin.versions.items())
     lines += _named("status", [record.current_status(), record.message, f"created {made}", tokens], width)
@@ -136,7 +136,7 @@ def _index(store: FeatureStore, cells: int) -> list[Line]:
     low = round(float(histogram.edges[0]))
     held = f"{count(store.n_tokens)} tokens in {count(store.n_contexts)} contexts"
     if store.plan.of_array:
-        held = f"{count(store.n_tokens)} rows, one a token: #12 is row 12"
+        held = f"{count(store.n_tokens)} rows: #12 is row 12"
     parts = [held, store.plan.data]
     silent = "every feature fires" if not dead else f"{count(dead)} of {count(store.d_sae)} features never fire"
     return [

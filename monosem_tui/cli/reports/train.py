@@ -9,6 +9,7 @@ from typing import Any
 from monosem_tui.cli import output
 from monosem_tui.cli.reports.eval import stored_figures
 from monosem_tui.draw.numbers import compact, known
+from store.run.counted_noun import TOKEN
 from store.run.events import EndEvent, TrainEvent, read_events
 from store.run.folder import RunFolder, RunRecord
 
@@ -17,7 +18,7 @@ _COLUMNS = (
     output.Column("status"),
     output.Column("site", shrinks=True),
     output.Column("arch"),
-    *output.right("d_sae", "k", "l1", "EV", "L0", "alive", "CE", "tokens", "tok/s"),
+    *output.right("d_sae", "k", "l1", "EV", "L0", "alive", "CE"),
 )
 
 
@@ -29,7 +30,15 @@ def report(runs: Sequence[RunFolder], *, json: bool) -> None:
     elif len(runs) == 1:
         _one(runs[0])
     else:
-        output.emit_table(_COLUMNS, [_row(run, run.record()) for run in runs if run.exists()])
+        _table([run for run in runs if run.exists()])
+
+
+def _table(runs: Sequence[RunFolder]) -> None:
+    """Print a row for each run; all of a grid read the same activations."""
+    records = [run.record() for run in runs]
+    noun = records[0].noun if records else TOKEN
+    columns = (*_COLUMNS, *output.right(noun.many, noun.per_second))
+    output.emit_table(columns, [_row(run, record) for run, record in zip(runs, records, strict=True)])
 
 
 def _json(run: RunFolder) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from monosem_tui.pages.feature_page import COPY_CELLS, as_text
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.output_files import copy, unreadable, write
 from monosem_tui.screens.part import ScreenPart
+from monosem_tui.screens.session import PartnersWanted
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 
@@ -147,6 +148,12 @@ class PageReader(ScreenPart):
         if feature is not None:
             with self._host.mentioning():
                 self._host.tell(f"{self._host.session.offer(feature)} · 3 Live")
+
+    def action_partners(self) -> None:
+        """Show the feature's partners in other runs, in Compare."""
+        feature = self._state.feature
+        if feature is not None:
+            self._host.post_message(PartnersWanted(feature, self._host.VIEW))
 
     def action_copy(self) -> None:
         """Copy the page as text, or the document that stands in its place, as far as it has been read."""

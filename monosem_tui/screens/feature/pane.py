@@ -117,7 +117,7 @@ class FeaturePane(ScreenPart, Horizontal):
         document, listing = self.state.document, self.state.listing
         if self.here is Where.DOCUMENT and document.whole is not None:
             whole, (first, last) = document.whole, document.places
-            return f"tokens {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
+            return f"{whole.noun.many} {count(first + 1)}–{count(last)} of {count(whole.stop - whole.start)}"
         if self.state.reading:
             return self.state.page.position()
         n = len(listing.order)
@@ -193,7 +193,7 @@ class FeaturePane(ScreenPart, Horizontal):
         if self.state.reading:
             self._host.retell()
 
-    def on_feature_page_opened(self) -> None:
+    def on_sheet_view_opened(self) -> None:
         """Open the example or feature that was clicked twice."""
         self.trail.action_follow_chosen()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,21 @@ def test_compare_has_rows_of_the_baselines(run: RunFolder) -> None:
     beside = engine.compare(f"{run.path}:neurons", run.path, settings, progress=QUIET).summary
     assert beside.sides[0].name == "run:neurons"
     assert beside.sides[1].found.median_r == pytest.approx(found[1].baselines[1].found.median_r, abs=0.2)
+
+
+def test_explain_takes_sources(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert monosem(["explain", f"{run.path}:neurons", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["feature"], one["sign"]) for one in found] == [(3, 1), (3, -1)]
+    assert all(one["explanations"] for one in found)
+    assert set(engine.explain(f"{run.path}:neurons", [3, 67], progress=QUIET)) == {3, 67}
+    assert monosem(["explain", f"{run.path}:random", "3"]) == 0
+    assert monosem(["explain", f"{run.path}:neurons", "64"]) == 2
+    assert "no neuron 64" in capsys.readouterr().err
+    assert monosem(["explain", f"{run.path}:neurons", "3", "--by", "http://127.0.0.1:1/v1"]) == 2
+    assert monosem(["explain", f"{run.path}:neurons", "--filter", "max>1"]) == 2
+    assert monosem(["verify", str(run.path)]) == 0
+    assert "baselines/neurons/neurons.h5" in capsys.readouterr().out
 
 
 def test_find_takes_sources_and_says_what_a_missing_one_costs(

@@ -14,21 +14,25 @@ import pytest
 from engine.commands import text_index
 from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.rerun import index_run
+from engine.commands.shared_variance import shared_variance
 from engine.commands.text_index import index_on_text, text_name
 from engine.commands.train import train
+from engine.jobs.trained_run import reopen
 from engine.runtime.progress import Silent
 from monosem_tui.cli.main import run as monosem
+from store.comparison.figures import SHARED
 from store.comparison.file import load_comparison
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.run.folder import RunFolder
+from store.run.weights import load_sae
 from store.settings.compare import CompareSettings
 from store.settings.subject import ReopenSettings
 from store.settings.train import TrainSettings
 from store.settings.trained_run import IndexSettings
 from store.verify.run_check import verify_run
 from tests.engine.small import random_texts
-from tests.engine.trained import CONTEXT, model_folder, small_forwards, text_file
+from tests.engine.trained import CONTEXT, brute_force, decode_by_hand, model_folder, small_forwards, text_file
 
 ASKED: dict[str, Any] = {"layer": 0, "context": CONTEXT, "device": "cpu", "tokens": 2000, "batch": 100}
 TOKENS = 500
@@ -126,13 +130,16 @@ def test_runs_of_different_texts_are_compared_on_one(made: Path, runs: list[RunF
     settings = CompareSettings(least=4, shifts=1, resamplings=20)
     with pytest.raises(MonosemError, match="no document in common"):
         list(compare_runs(sources, settings, Silent()))
-    settings = settings.changed(data=str(made / "common.txt"), tokens=TOKENS)
+    settings = settings.changed(data=str(made / "common.txt"), tokens=TOKENS, model_pass=True)
     (found,) = compare_runs(sources, settings, Silent())
     summary = found.comparison.summary
     assert all(side.unpaired == 0 for side in summary.sides)
     assert summary.documents > 20
     assert found.kept.name == f"second-{summary.text}.h5"
     assert load_comparison(found.kept).summary == summary
+    for run, side, told in zip(runs, found.comparison.sides, summary.sides, strict=True):
+        shared_F = side.judged_F & (side.r_F >= SHARED)
+        assert told.shared_variance == shared_variance(run, asked(made), shared_F, Silent())
     for run, index in zip(runs, [one.index for one in found.sources], strict=True):
         assert index == run.texts / summary.text
     # Both read the same site of the same model, so that encoders have cosines: those of the columns of W_enc.
@@ -192,3 +199,19 @@ def test_an_index_without_its_run_cannot_read_a_text(
     arguments = ["compare", str(runs[0].path), str(tmp_path / "features.h5"), "--data", str(made / "common.txt")]
     assert monosem(arguments) == 2
     assert "is not a run" in capsys.readouterr().err
+
+
+def test_shared_features_alone_keep_what_their_rows_reconstruct(made: Path, runs: list[RunFolder]) -> None:
+    """Against the formula over dense activations, the model read once more."""
+    run = runs[0]
+    weights, shared_F = load_sae(run.sae), np.arange(24) % 3 != 1
+    found = shared_variance(run, asked(made), shared_F, Silent(), TOKENS)
+    truth = brute_force(reopen(run, asked(made), Silent()), weights, "all", None)
+    n = found.tokens
+    counted = np.flatnonzero(truth.counted_N)[:n]
+    x_ND, dense_NF = truth.x_ND[counted], truth.dense_NF[counted]
+    total = ((x_ND - x_ND.mean(0)) ** 2).sum()
+    for acts_NF, value in ((dense_NF * shared_F, found.kept), (dense_NF, found.whole)):
+        error = ((x_ND - decode_by_hand(weights, acts_NF, x_ND)) ** 2).sum()
+        assert value == pytest.approx(1 - error / total, abs=1e-5)
+    assert found.kept < found.whole

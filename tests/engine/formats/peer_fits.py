@@ -22,21 +22,25 @@ from sae_lens.training.activation_scaler import ActivationScaler
 
 MODEL, HOOK, CONTEXTS, ACTIVATIONS, FOLDER = sys.argv[1:]
 ROOT = Path(FOLDER)
-F, K, TOKENS, BATCH = 512, 24, 120_000, 1024
+F, K, TOKENS, BATCH = 512, 24, 250_000, 1024
 SCALED = {"normalize_activations": "expected_average_only_in"}
 
 
 def kinds(d_in):
     sizes = {"d_in": d_in, "d_sae": F}
-    standard = standard_sae.StandardTrainingSAEConfig(**sizes, l1_coefficient=0.3, **SCALED)
+    standard = standard_sae.StandardTrainingSAEConfig(**sizes, l1_coefficient=1.0, **SCALED)
     topk = {"k": K, "normalize_activations": "covariance_whitening"}
+    # Thresholds have to follow within 250 steps: of what was kept in a batch, and of JumpReLU from its start.
+    batch = {"k": K, "topk_threshold_lr": 0.03}
+    jump = {"jumprelu_init_threshold": 0.1, "jumprelu_bandwidth": 0.5, "jumprelu_ste_to_input": True}
+    jump |= {"jumprelu_sparsity_loss_mode": "quadratic", "target_l0": 30.0, "l0_coefficient": 1.0}
     widths = {"matryoshka_widths": [64, 256, F]}
     return {
         "standard": standard,
-        "jumprelu": jumprelu_sae.JumpReLUTrainingSAEConfig(**sizes, l0_coefficient=0.3, **SCALED),
-        "gated": gated_sae.GatedTrainingSAEConfig(**sizes, l1_coefficient=0.3, **SCALED),
-        "batchtopk": batchtopk_sae.BatchTopKTrainingSAEConfig(**sizes, k=K),
-        "matryoshka": matryoshka_batchtopk_sae.MatryoshkaBatchTopKTrainingSAEConfig(**sizes, k=K, **widths),
+        "jumprelu": jumprelu_sae.JumpReLUTrainingSAEConfig(**sizes, **jump, **SCALED),
+        "gated": gated_sae.GatedTrainingSAEConfig(**sizes, l1_coefficient=1.0, **SCALED),
+        "batchtopk": batchtopk_sae.BatchTopKTrainingSAEConfig(**sizes, **batch),
+        "matryoshka": matryoshka_batchtopk_sae.MatryoshkaBatchTopKTrainingSAEConfig(**sizes, **batch, **widths),
         "whitened": topk_sae.TopKTrainingSAEConfig(**sizes, **topk),
     }
 

@@ -33,9 +33,9 @@ def stories_tokens(lm: LanguageModel) -> NDArray[np.int32]:
     return np.array(ids[: count * CONTEXT], np.int32).reshape(count, CONTEXT)
 
 
-def last_contexts(tokens_CT: NDArray[np.int32]) -> ContextBatch:
+def last_contexts(tokens_CT: NDArray[np.int32], number: int = LAST) -> ContextBatch:
     """The last contexts, without the first position of each."""
-    tokens_BT = tokens_CT[-LAST:]
+    tokens_BT = tokens_CT[-number:]
     counted_BT = np.ones(tokens_BT.shape, bool)
     counted_BT[:, 0] = False
     plain = np.zeros(tokens_BT.shape, np.int64), np.zeros(tokens_BT.shape, np.uint8)

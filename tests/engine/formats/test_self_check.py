@@ -205,6 +205,9 @@ def test_no_reading_that_explains_less_is_advised() -> None:
         for stated in (Stated(), Stated(explained_variance=0.8), Stated(l0=10.0), Stated(l0=12.0, nominal=True)):
             assert verdict([own, other], stated)[0] in ("plausible", "agrees"), (other, stated)
     assert verdict([own, trial("right", 0.96, ordinary=0.9)], Stated())[0] == "differs"
+    named = trial("wrong layer, b fits", 0.96, 40, 0.9, place="b", flag="--layer 2", named=True)
+    nearer = trial("wrong layer, c fits", 0.96, 18, 0.85, place="c", flag="--layer 3")
+    assert "b fits, which the file names (--layer 2)" in verdict([own, nearer, named], Stated())[1]
     assert verdict([trial("as read", 0.9, 7), trial("x", 0.92, 34)], Stated(l0=33.0))[0] == "differs"
 
 

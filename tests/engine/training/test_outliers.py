@@ -71,7 +71,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(arch: str, array: Path, tmp_p
     assert end.tokens == 6400 and end.outlier_tokens == outliers == broken.record().results.outlier_tokens
     assert outliers is not None and abs(outliers - 6400 / FAR) < 8
     part = 100 * outliers / (6400 + outliers)
-    assert f"{outliers} outlier tokens ({part:.2g}%) were left out of the training" in said.said
+    assert f"{outliers} outlier rows ({part:.2g}%) were left out of the training" in said.said
     assert any(line.endswith("hold 100% of the variance") for line in said.said)
     assert (load_limits(whole.ordinary, 6) == load_limits(broken.ordinary, 6)).all()  # type: ignore[union-attr]
 
@@ -165,5 +165,5 @@ def test_the_log_has_both_figures_where_a_block_has_outliers(array: Path, tmp_pa
     assert len(both) > 0.9 * len(points)  # a short last block may have no outliers
     last = both[-1]
     assert last.explained_variance_counted != pytest.approx(last.explained_variance, abs=1e-3)
-    line = f"explained variance at the end: {last.explained_variance:.3f} of ordinary tokens, "
+    line = f"explained variance at the end: {last.explained_variance:.3f} of ordinary rows, "
     assert f"{line}{last.explained_variance_counted:.3f} of all" in said.said

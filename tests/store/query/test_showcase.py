@@ -50,10 +50,10 @@ def said(folder: Path, f1s: dict[int, float], text: str = "") -> Explanations:
 def test_candidates_are_of_each_kind(columns: FeatureColumns, kinds: Kinds) -> None:
     found = candidates(columns, kinds, 10)
     counts = {kind: int((kinds.kind_F[found] == KINDS.index(kind)).sum()) for kind in KINDS}
-    assert counts == {"n-gram": 20, "context": 15, "position": 5, "token": 10, "dense": 0}
-    assert len(set(found.tolist())) == 50
+    assert counts == {"n-gram": 16, "context": 21, "position": 3, "token": 6, "dense": 0}
+    assert len(set(found.tolist())) == 46
     tokens = found[kinds.kind_F[found] == 0]
-    assert tokens.tolist() == [195 - 5 * n for n in range(10)]
+    assert tokens.tolist() == [195, 0, 190, 5, 185, 10]  # the plainest and the strongest, by turns
 
 
 def test_the_well_explained_of_each_kind_are_shown(columns: FeatureColumns, kinds: Kinds, tmp_path: Path) -> None:

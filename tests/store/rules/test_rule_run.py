@@ -138,8 +138,8 @@ def test_a_child_that_ends_is_an_error(sample: Sample, monkeypatch: pytest.Monke
     answers = rule_process.explanations(sample.run.path, ALL[:4], 0, 2)
     real = rule_process._child
 
-    def ended(path: Path, seed: int) -> object:
-        child = real(path, seed)
+    def ended(path: Path, seed: int, neurons: Path | None) -> object:
+        child = real(path, seed, neurons)
         child.kill()
         return child
 

@@ -30,7 +30,7 @@ def test_absorption_stands_beside_shuffled_words(tmp_path: Path) -> None:
     found = said(tmp_path / "run", [of_class("colour", 0.2, 0.1), of_class("\x1b[31mtool", 0.1, 0.3)])
     assert "2 classes missed on 15.0 % of their words (50.0 % shuffled)" in found
     (line,) = [line for line in found if line.startswith("absorbed on 20.0 % (0 % shuffled)")]
-    assert line.endswith("tool 30.0 %")
+    assert line.endswith("tool, 30.0 %")
     assert "\x1b" not in line
 
 

@@ -1,0 +1,123 @@
+"""A page that scrolls, with a cursor that goes from stop to stop."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+
+from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.safe_text import cut, printable
+from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
+from monosem_tui.draw.spans import MARK, Line, Role, Span, line, width_of, wrap
+from monosem_tui.widgets.scroll_view import ScrolledView
+from store.files.errors import MonosemError
+
+
+class SheetView(ScrolledView):
+    """Lines with stops; a subclass lays them out by `take_sheet`."""
+
+    class Opened(Message):
+        """The chosen stop was clicked twice."""
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(palette)
+        self._chosen: Key | None = None
+        self._sheet = Sheet([], [])
+        self._note: list[str] = []
+
+    def say(self, *sentences: str) -> None:
+        """Show sentences instead of a page."""
+        self._note = [printable(said) for said in sentences if said]
+        self.lay_out()
+        self.jump(0)
+
+    def complain(self, error: MonosemError) -> None:
+        """Show an error instead of a page."""
+        self.say(error.what, error.hint)
+
+    def note_sheet(self, cells: int) -> Sheet:
+        """Return the sentences as lines."""
+        lines: list[Line] = [()]
+        for sentence in self._note:
+            lines += wrap([line(cut(word, cells)) for word in sentence.split()], cells, " ")
+        return Sheet(lines, [])
+
+    def lay_out(self) -> None:
+        """Lay the page out as it is to be now."""
+        raise NotImplementedError
+
+    def take_sheet(self, sheet: Sheet) -> None:
+        """Show other lines; the chosen stop stays, if it is among theirs."""
+        self._sheet = sheet
+        self.rows = len(sheet.lines)
+        self.jump(self.first)
+        self.refresh()
+
+    @property
+    def stop(self) -> Stop | None:
+        """The stop under the cursor."""
+        return next((stop for stop in self._sheet.stops if stop.key == self._chosen), None)
+
+    def choose(self, key: Key | None) -> None:
+        """Put the cursor on a stop, and scroll to it."""
+        self._chosen = key
+        stop = self.stop
+        if stop is not None and stop.row < self.first + 1:
+            self.jump(stop.row - 1)
+        elif stop is not None and stop.row + stop.rows > self.first + self.room:
+            self.jump(stop.row + stop.rows - self.room)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def action_choose(self, step: int) -> None:
+        """Go to the next stop or the one before; from elsewhere, to the nearest on the screen."""
+        stops, stop = self._sheet.stops, self.stop
+        end = self.first + self.room
+        if stop is not None and self.first <= stop.row < end:
+            number = stops.index(stop) + step
+        else:
+            seen = [n for n, other in enumerate(stops) if self.first <= other.row < end] or range(len(stops))
+            number = seen[0 if step > 0 else -1] if seen else -1
+        if 0 <= number < len(stops):
+            self.choose(stops[number].key)
+
+    def action_section(self, step: int) -> None:
+        """Go to the first stop of the next section, or of the section before."""
+        stops, stop = self._sheet.stops, self.stop
+        starts = [s for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
+        row = stop.row if stop is not None else self.first - 1
+        column = stop.column if stop is not None else 0
+        later = [s for s in starts if (s.row, s.column) > (row, column)]
+        earlier = [s for s in starts if (s.row, s.column) < (row, column)]
+        found = later[:1] if step > 0 else earlier[-1:]
+        if found:
+            self.choose(found[0].key)
+
+    def reveal(self, section: str) -> None:
+        """Scroll until a section's end is on the screen."""
+        last = max((stop.row + stop.rows for stop in self._sheet.stops if stop.key.section == section), default=0)
+        if last > self.first + self.room:
+            self.jump(last - self.room)
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the clicked stop; a second click opens it."""
+        row, column = event.y - self.HEAD + self.first, event.x - width_of(self.blank())
+        for stop in self._sheet.stops:
+            inside = stop.column <= column < stop.column + stop.cells or stop.key.feature is None
+            if event.y >= self.HEAD and stop.row <= row < stop.row + stop.rows and inside:
+                self.choose(stop.key)
+                if event.chain == 2:
+                    self.post_message(self.Opened())
+
+    def resized(self) -> None:
+        """Lay the page out for its new width."""
+        self.lay_out()
+        self.post_message(self.Moved())
+
+    def row(self, number: int) -> Line:
+        """Return one line."""
+        spans, stop = self._sheet.lines[number], self.stop
+        if stop is not None and stop.row == number:
+            left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(MARK, Role.ACCENT))
+            return line(*left, *marked(spans, stop.column, stop.cells, Role.CURSOR))
+        return line(*self.blank(), *spans)
