@@ -60,7 +60,7 @@ def _pairs(places: Sequence[Place]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class StudyForecast:
-    """What a study would take."""
+    """Disk, memory and time of a study's trainings, and the numbers of its runs and pairs."""
 
     parts: tuple[tuple[str, Sequence[RunFolder], Forecast], ...]
     """Name, runs and forecast of each language model and each pass of trainings."""
