@@ -1,10 +1,10 @@
 """Splitting and absorption of the planted corpus's classes of words, whose truth is known.
 
-Looked at are the tokens that end a word. A feature fires on one where it is active. For each class, on the selecting
-half:
+Looked at are the tokens that end a word. A feature fires on one from a threshold on, as everywhere in the planted
+scores (engine.evaluation.planted_scores). For each class, on the selecting half:
 
-- the *main set* grows greedily: the feature that raises the F1 of the set's union for the class's words most joins, as
-  long as that raises it by RISE;
+- the *main set* grows greedily: the feature and threshold that raise the F1 of the set's union for the class's words
+  most join, as long as they raise it by RISE;
 - a word's *own feature* has the best F1 for that word among all words.
 
 On the measuring half: the set's F1; the *miss rate*, the share of the class's words on which no main feature fires; the
@@ -30,7 +30,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from engine.corpus.planted.lexicon import CLASS_CONCEPTS, CLASSES
+from engine.evaluation.planted_detectors import (
+    ActiveFeatures,
+    Counts,
+    SparseDetectors,
+    feature_thresholds,
+    sparse_detectors,
+)
 from engine.evaluation.planted_pass import HalfFeatures
+from engine.evaluation.planted_scores import choose
 from engine.sae.base import Sae
 
 RISE = 0.03
@@ -43,6 +51,8 @@ LEAST = 20
 """Fewest occurrences of a word, in the measuring half, for its recall to count as the worst."""
 ROUNDING = 1e-9
 """Entropy in nats that rounding alone may leave where there is one word only."""
+MOST = 32
+"""Features of a main set at most; RISE ends it before."""
 SEED = 0
 """Seed of the shuffled words."""
 
@@ -90,6 +100,8 @@ class WordHalf(NamedTuple):
 
     acts_WF: Sparse
     """Activations; entries are above zero."""
+    detectors: SparseDetectors
+    """The features on the same tokens, with the thresholds of the selecting half."""
     word_W: Numbers
     """Number of each token's word."""
 
@@ -117,81 +129,72 @@ class WordTruth(NamedTuple):
 def class_absorption(halves: tuple[HalfFeatures, HalfFeatures], sae: Sae) -> list[ClassAbsorption]:
     """Measure every class that both halves have words of."""
     truth = _truth(halves, sae)
-    both = [(one, own_features(one.selecting, len(one.names))) for one in (truth, truth.shuffled())]
+    other = truth.shuffled()
+    fired_FG = truth.selecting.detectors.counts(np.arange(truth.selecting.detectors.n_tokens))
     found = []
     for name, sets in CLASS_CONCEPTS.items():
         words = {word for one in sets for word in CLASSES[one]}
         of_class_V = np.array([word in words for word in truth.names], bool)
         counts = [int(of_class_V[half.word_W].sum()) for half in (truth.selecting, truth.measuring)]
         if all(counts):
-            figures = [class_figures(one, own_V, of_class_V) for one, own_V in both]
+            figures = [class_figures(one, fired_FG, of_class_V) for one in (truth, other)]
             found.append(ClassAbsorption(name, counts[1], *figures))
     return found
 
 
-def class_figures(truth: WordTruth, own_V: Numbers, of_class_V: NDArray[np.bool_]) -> ClassFigures:
+def class_figures(truth: WordTruth, fired_FG: Counts, of_class_V: NDArray[np.bool_]) -> ClassFigures:
     """Measure one class.
 
     Args:
         truth: the words of both halves.
-        own_V: each word's own feature.
+        fired_FG: counts of the selecting half's detectors on all of its words.
         of_class_V: which of the different words are of the class.
     """
     selecting, measuring = truth.selecting, truth.measuring
-    main = main_set(selecting.acts_WF, of_class_V[selecting.word_W])
+    having = np.flatnonzero(of_class_V[selecting.word_W])
+    chosen = choose(selecting.detectors, having, fired_FG, MOST, RISE)
+    main = [one.detector for one in chosen]
     is_W = of_class_V[measuring.word_W]
-    main_WM = measuring.acts_WF[:, main].toarray()
-    fires_W = (main_WM > 0).any(axis=1)
+    fires_WM = np.zeros((len(is_W), len(chosen)), bool)
+    for place, one in enumerate(chosen):
+        fires_WM[:, place] = measuring.detectors.fires(*one)
+    fires_W = fires_WM.sum(axis=1) > 0
     missed_W = is_W & ~fires_W
     worst_word, worst_recall = _worst(measuring.word_W[is_W], fires_W[is_W], truth.names)
     covered_W = is_W & fires_W
-    leader_W = (main_WM * np.linalg.norm(truth.decoder_FD[main], axis=1)).argmax(axis=1)
-    led_M = np.bincount(leader_W[covered_W], minlength=len(main)) / max(1, covered_W.sum())
+    leader_C = _leaders(measuring.acts_WF[covered_W][:, main].toarray() * fires_WM[covered_W], truth.decoder_FD[main])
+    led_M = np.bincount(leader_C, minlength=len(main)) / max(1, len(leader_C))
+    own_V = own_features(selecting, fired_FG, of_class_V)
     absorbed_W = _absorbed(truth, own_V, of_class_V, missed_W) if truth.contributes else None
     most = None if absorbed_W is None or not absorbed_W.any() else _commonest(measuring.word_W[absorbed_W])
     return ClassFigures(
-        main.tolist(),
+        main,
         2 * int(covered_W.sum()) / max(1, int(is_W.sum() + fires_W.sum())),
         float(missed_W.sum() / max(1, is_W.sum())),
         worst_word,
         worst_recall,
         int((led_M >= LEADS).sum()),
-        _information(leader_W[covered_W], measuring.word_W[covered_W]),
+        _information(leader_C, measuring.word_W[covered_W]),
         None if absorbed_W is None else float(absorbed_W.sum() / max(1, is_W.sum())),
         "" if most is None else truth.names[most],
         None if most is None else int(own_V[most]),
     )
 
 
-def main_set(acts_WF: Sparse, is_W: NDArray[np.bool_]) -> Numbers:
-    """Return the main set of a class: features whose union has a growing F1, ties to the lower feature."""
-    fires_FW = (acts_WF > 0).astype(np.float64).T.tocsr()
-    chosen: list[int] = []
-    free_W, best = np.ones(len(is_W)), 0.0
-    while True:
-        hits = len(is_W[is_W]) - float(free_W[is_W].sum()) + fires_FW @ (free_W * is_W)
-        fired = len(is_W) - float(free_W.sum()) + fires_FW @ free_W
-        f1_F = 2 * hits / (fired + is_W.sum())
-        f1_F[chosen] = 0
-        feature = int(f1_F.argmax())
-        if f1_F[feature] <= 0 or (chosen and f1_F[feature] - best < RISE):
-            return np.array(chosen, np.int64)
-        best = float(f1_F[feature])
-        chosen.append(feature)
-        free_W[fires_FW[feature].indices] = 0
+def _leaders(acts_CM: NDArray[np.float32], decoder_MD: NDArray[np.float32]) -> Numbers:
+    """Return the main feature that contributes most to each word that is not missed [C], of those that fire on it."""
+    if not len(acts_CM):
+        return np.empty(0, np.int64)
+    leader_C: Numbers = (acts_CM * np.linalg.norm(decoder_MD, axis=1)).argmax(axis=1).astype(np.int64)
+    return leader_C
 
 
-def own_features(half: WordHalf, n_words: int) -> Numbers:
-    """Return each word's own feature, the one with the best F1 for it [V]; ties to the lower feature."""
-    fires_WF = (half.acts_WF > 0).astype(np.float64)
-    of_word_VW = csr_matrix(
-        (np.ones(len(half.word_W)), (half.word_W, np.arange(len(half.word_W)))), (n_words, len(half.word_W))
-    )
-    hits_VF = (of_word_VW @ fires_WF).toarray()
-    count_V = np.bincount(half.word_W, minlength=n_words)
-    fired_F = np.asarray(fires_WF.sum(axis=0)).ravel()
-    f1_VF = 2 * hits_VF / np.maximum(fired_F[None] + count_V[:, None], 1)
-    own_V: Numbers = f1_VF.argmax(axis=1).astype(np.int64)
+def own_features(half: WordHalf, fired_FG: Counts, wanted_V: NDArray[np.bool_]) -> Numbers:
+    """Return the own feature of each wanted word [V]; -1 for other words, and where no feature fires on it."""
+    own_V = np.full(len(wanted_V), -1)
+    for word in np.flatnonzero(wanted_V).tolist():
+        best = choose(half.detectors, np.flatnonzero(half.word_W == word), fired_FG, most=1)
+        own_V[word] = best[0].detector if best else -1
     return own_V
 
 
@@ -250,16 +253,25 @@ def _entropy(share: Figures) -> float:
 def _truth(halves: tuple[HalfFeatures, HalfFeatures], sae: Sae) -> WordTruth:
     names = sorted({label.word for half in halves for label in half.labels if label.word})
     number = {word: place for place, word in enumerate(names)}
-    found = []
-    for half in halves:
-        words = [label.word for label in half.labels]
-        ending = np.array([bool(word) for word in words], bool)
-        entries = half.entries()
-        indptr = np.append(0, np.cumsum(entries.active))
-        acts = csr_matrix((entries.act, entries.feature, indptr), (len(words), sae.settings.d_sae))
-        found.append(
-            WordHalf(acts[np.flatnonzero(ending)], np.array([number[word] for word in words if word], np.int64))
-        )
+    acts, word = zip(*(_word_acts(half, number, sae.settings.d_sae) for half in halves), strict=True)
+    found = word_halves((acts[0], acts[1]), (word[0], word[1]))
     decoder_FD = sae.W_dec.detach().float().cpu().numpy()
     x_WD = np.concatenate([np.empty((0, sae.settings.d_in), np.float32), *halves[0].inputs])
     return WordTruth(found[0], found[1], names, x_WD, decoder_FD, sae.settings.d_out is None)
+
+
+def word_halves(acts: tuple[Sparse, Sparse], word: tuple[Numbers, Numbers]) -> tuple[WordHalf, WordHalf]:
+    """Return the halves with their detectors, from activations [W, F] and the number of each token's word [W]."""
+    entries = [ActiveFeatures(np.diff(one.indptr), one.indices.astype(np.int64), one.data) for one in acts]
+    thresholds_FG = feature_thresholds(entries[0], acts[0].shape[1])
+    detectors = [sparse_detectors(one, thresholds_FG) for one in entries]
+    return WordHalf(acts[0], detectors[0], word[0]), WordHalf(acts[1], detectors[1], word[1])
+
+
+def _word_acts(half: HalfFeatures, number: dict[str, int], d_sae: int) -> tuple[Sparse, Numbers]:
+    """Return activations of the tokens that end a word, and the numbers of their words."""
+    words, entries = [label.word for label in half.labels], half.entries()
+    indptr = np.append(0, np.cumsum(entries.active))
+    acts = csr_matrix((entries.act, entries.feature, indptr), (len(words), d_sae))
+    ending = np.flatnonzero(np.array([bool(word) for word in words], bool))
+    return acts[ending], np.array([number[word] for word in words if word], np.int64)

@@ -40,7 +40,9 @@ class Score(NamedTuple):
     """The set in the order chosen, the best single detector first; empty if no selecting token has the concept."""
 
 
-def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = MOST) -> list[ChosenDetector]:
+def choose(
+    detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = MOST, rise: float = 0.0
+) -> list[ChosenDetector]:
     """Return the best set for a concept, the best single detector first.
 
     Args:
@@ -48,6 +50,7 @@ def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = M
         having: the tokens that have the concept.
         fired_MG: `detectors.counts` of all tokens.
         most: detectors in the set.
+        rise: least F1 that another detector must add.
     """
     chosen: list[ChosenDetector] = []
     covered = np.zeros(detectors.n_tokens, bool)
@@ -61,7 +64,7 @@ def choose(detectors: Detectors, having: Tokens, fired_MG: Counts, most: int = M
         f1_MG = 2 * (n_true + fresh_true_MG) / (len(having) + n_covered + fresh_MG)
         f1_MG[[one.detector for one in chosen]] = 0
         detector, level = (int(i) for i in np.unravel_index(f1_MG.argmax(), f1_MG.shape))
-        if f1_MG[detector, level] <= best:
+        if f1_MG[detector, level] <= best or (chosen and f1_MG[detector, level] - best < rise):
             break
         best = float(f1_MG[detector, level])
         chosen.append(ChosenDetector(detector, level))

@@ -21,6 +21,8 @@ from store.index.kept_vocabulary import read_vocabulary
 from store.index.neuron_file import KIND as NEURONS
 from store.index.neuron_file import NeuronActs, neuron_path
 from store.index.open_index import described
+from store.query.completeness_file import FOLDER as COMPLETENESS
+from store.query.completeness_file import load_completeness
 from store.rules.kind_file import load_kinds
 from store.run.folder import RunFolder
 from store.run.ordinary import load_limits
@@ -70,6 +72,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
     sealed += [path for one in run.texts_indexed() for path in (one.features, *sorted(one.index.glob("*.h5")))]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
+    findings += [_measured(path) for path in sorted((run.path / COMPLETENESS).glob("*.json"))]
     sound = {finding.path for finding in findings if finding.ok}
     wrong = dict(disagreements(run, sound))
     return [
@@ -207,6 +210,15 @@ def _explained(path: Path) -> Finding:
         return Finding(path, False, f"damaged lines, which are skipped: {lines}")
     by = f" by {len(check.authors)} author{'s' * (len(check.authors) != 1)}" if check.authors else ""
     return Finding(path, True, f"readable: {check.explanations:,} explanations of {check.features:,} features{by}")
+
+
+def _measured(path: Path) -> Finding:
+    """Read the completeness of an index for a list of concepts."""
+    try:
+        _, found = load_completeness(path)
+    except MonosemError as error:
+        return Finding(path, False, error.what)
+    return Finding(path, True, f"readable: {len(found.concepts):,} concepts of {found.features:,} features")
 
 
 def _neurons(run: RunFolder) -> list[Path]:

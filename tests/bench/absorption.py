@@ -37,16 +37,16 @@ class Plan:
     model: tuple[str, ...]
     training: tuple[str, ...]
     architectures: tuple[tuple[str, ...], ...]
-    """Name, and flags of its own."""
+    """Name, and a flag of its own."""
     sizes: tuple[int, ...]
 
 
-SPARSE = ("--k", "16")
 FULL = Plan(
     ("--tokens", "800k", "--vocab", "2048", "--d-mlp", "64", "--context", "128"),
     ("--layer", "0", "--context", "128", "--tokens", "250k", "--eval-tokens", "40k", "--index-tokens", "60k"),
     (
-        *((name, *SPARSE) for name in ("topk", "batchtopk", "matryoshka", "jumprelu")),
+        ("topk", "--k", "16"),
+        *((name, "--k", "3") for name in ("topk", "batchtopk", "matryoshka", "jumprelu")),
         *((name,) for name in ("gated", "l1-norm", "relu")),
     ),
     (256, 1024, 4096),
@@ -65,19 +65,19 @@ def measure(plan: Plan = FULL) -> Table:
     with tempfile.TemporaryDirectory() as folder:
         model = str(Path(folder) / "lm")
         monosem("lm", "--data", DATA, "--out", model, *plan.model)
+        sizes = ",".join(map(str, plan.sizes))
         for name, *flags in plan.architectures:
-            sizes = ",".join(map(str, plan.sizes))
+            out = "-".join((name, *flags[1:]))
             given = ("--model", model, "--data", DATA, "--arch", name, "--d-sae", sizes, *flags, *plan.training)
-            monosem("train", *given, "--out", str(Path(folder) / name))
+            monosem("train", *given, "--out", str(Path(folder) / out))
             for size in plan.sizes:
-                run = Path(folder) / (name if len(plan.sizes) == 1 else f"{name}-f{size}")
-                rows.append(row(name, size, _evaluation(run), _completeness(run)))
-    sizes = ",".join(map(str, plan.sizes))
+                run = Path(folder) / (out if len(plan.sizes) == 1 else f"{out}-f{size}")
+                rows.append(row(" ".join((name, *flags)), size, _evaluation(run), _completeness(run)))
     notes = (
         f"`monosem lm --data {DATA} {' '.join(plan.model)}`, then for each architecture A `monosem train --data {DATA} "
-        f"--arch A --d-sae {sizes} {' '.join(plan.training)}` (`{' '.join(SPARSE)}` where it is taken). Means over "
-        "the ten classes, in brackets with shuffled words, as docs/formulas.md defines them. The last column is "
-        "completeness: judged concepts of `monosem find RUN --concepts planted` found on held-out documents.",
+        f"--arch A --d-sae {sizes} {' '.join(plan.training)}`. Means over the ten classes, in brackets with shuffled "
+        "words, as docs/formulas.md defines them. The last column is completeness: judged concepts of `monosem find "
+        "RUN --concepts planted` found on held-out documents.",
     )
     return Table(COLUMNS, rows, notes)
 

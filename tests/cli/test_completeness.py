@@ -12,6 +12,7 @@ from monosem_tui.model.open_run import open_run
 from monosem_tui.model.run_health import figures
 from store.index.reader import FeatureStore
 from store.query.completeness_file import completeness_path, kept_completeness
+from store.verify.run_check import verify_run
 from tests.sample_run import Sample, build_sample
 
 FILE = 'water\tsea|boat|water|fish|swim|ocean|beach\nsaid\trule:word("said")\nred\t\\bred\\b\nnothing\tzebra\n'
@@ -38,6 +39,7 @@ def test_found_concepts_are_printed_and_kept(sample: Sample, concepts: str, caps
         (kept,) = kept_completeness(store)
         assert str(completeness_path(store.path, "mine")) in printed.err
     assert (kept.found, len(kept.judged), kept.features) == (2, 3, 48)
+    assert all(finding.ok for finding in verify_run(sample.run))
 
 
 def test_json_has_the_figures(sample: Sample, concepts: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +85,7 @@ def test_forged_figures_are_left_out(
     kept.write_text(kept.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
     with FeatureStore.open(sample.run.path) as store:
         assert kept_completeness(store) == []
+    assert [finding.path for finding in verify_run(sample.run) if not finding.ok] == [kept]
 
 
 def test_wrong_use_is_refused_in_a_line(

@@ -75,7 +75,7 @@ def find(
     if feature is not None:
         ngrams.report(place, feature, top=asked.top, json=json)
     elif concepts is not None:
-        completeness.report(place, concepts, asked.together, json=json)
+        completeness.report(place, concepts, max(1, asked.together), json=json)
     elif labels is not None:
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)
         reports.report_labels(place, labels, options, ordinary=asked.ordinary, json=json)

@@ -15,11 +15,9 @@ from engine.evaluation.planted_absorption import (
     PART,
     RISE,
     ClassFigures,
-    WordHalf,
     WordTruth,
     class_figures,
-    main_set,
-    own_features,
+    word_halves,
 )
 
 Dense = NDArray[np.float64]
@@ -28,12 +26,13 @@ OF_CLASS_V = np.isin(NAMES, ["blue", "green", "red"])
 
 
 def truth_of(selecting: Dense, measuring: Dense, words: list[NDArray[np.int64]], x_WD: Dense, dec: Dense) -> WordTruth:
-    halves = [WordHalf(csr_matrix(acts), word) for acts, word in zip((selecting, measuring), words, strict=True)]
+    halves = word_halves((csr_matrix(selecting), csr_matrix(measuring)), (words[0], words[1]))
     return WordTruth(halves[0], halves[1], NAMES, x_WD.astype(np.float32), dec.astype(np.float32), contributes=True)
 
 
 def figures_of(truth: WordTruth) -> ClassFigures:
-    return class_figures(truth, own_features(truth.selecting, len(NAMES)), OF_CLASS_V)
+    detectors = truth.selecting.detectors
+    return class_figures(truth, detectors.counts(np.arange(detectors.n_tokens)), OF_CLASS_V)
 
 
 def f1(fires: NDArray[np.bool_], has: NDArray[np.bool_]) -> float:
@@ -50,30 +49,33 @@ def by_hand(truth: WordTruth) -> ClassFigures:
     """Every figure again, token by token over dense arrays."""
     chosen_WF, acts_WF = truth.selecting.acts_WF.toarray(), truth.measuring.acts_WF.toarray()
     is_chosen, is_W = OF_CLASS_V[truth.selecting.word_W], OF_CLASS_V[truth.measuring.word_W]
-    main: list[int] = []
-    best = 0.0
+    detectors = [(f, t) for f in range(chosen_WF.shape[1]) for t in np.unique(chosen_WF[:, f]).tolist() if t > 0]
+
+    def best_with(base_W: NDArray[np.bool_], has_W: NDArray[np.bool_], without: list[int]) -> tuple[float, int, float]:
+        tried = [(f1(base_W | (chosen_WF[:, f] >= t), has_W), -f, -t) for f, t in detectors if f not in without]
+        value, feature, threshold = max(tried)
+        return value, -feature, -threshold
+
+    main, least, best = [], [], 0.0
+    base_W = np.zeros(len(is_chosen), bool)
     while True:
-        tried = [
-            (0.0 if f in main else f1((chosen_WF[:, [*main, f]] > 0).any(1), is_chosen), -f)
-            for f in range(chosen_WF.shape[1])
-        ]
-        value, feature = max(tried)
-        if value <= 0 or (main and value - best < RISE):
+        value, feature, threshold = best_with(base_W, is_chosen, main)
+        if value <= best or (main and value - best < RISE):
             break
-        best, main = value, [*main, -feature]
-    own = [
-        max((f1(chosen_WF[:, f] > 0, truth.selecting.word_W == word), -f) for f in range(chosen_WF.shape[1]))[1] * -1
-        for word in range(len(NAMES))
-    ]
+        best, main, least = value, [*main, feature], [*least, threshold]
+        base_W = base_W | (chosen_WF[:, feature] >= threshold)
+    none_W = np.zeros(len(is_chosen), bool)
+    own = [best_with(none_W, truth.selecting.word_W == word, [])[1] for word in range(len(NAMES))]
     x = truth.x_WD.astype(np.float64)
     along_F = truth.decoder_FD.astype(np.float64) @ (x[is_chosen].mean(0) - x[~is_chosen].mean(0))
-    fires_W = (acts_WF[:, main] > 0).any(1)
+    fires_WM = acts_WF[:, main] >= np.array(least)
+    fires_W = fires_WM.any(1)
     absorbed, leaders, words = [], [], []
     for token in np.flatnonzero(is_W):
         word = int(truth.measuring.word_W[token])
         if fires_W[token]:
             norms = np.linalg.norm(truth.decoder_FD[main], axis=1)
-            leaders.append(int((acts_WF[token, main] * norms).argmax()))
+            leaders.append(int((acts_WF[token, main] * fires_WM[token] * norms).argmax()))
             words.append(word)
             continue
         parts = acts_WF[token] * along_F
@@ -113,7 +115,7 @@ def test_every_figure_by_brute_force(seed: int) -> None:
         acts = rng.exponential(1, (260, 9)) * (rng.random((260, 9)) < 0.12)
         for feature, of_feature in ((0, 0), (1, 1), (2, 3), (3, 3), (4, 4)):
             acts[:, feature] += 2 * (word == of_feature) * (rng.random(260) < 0.7)
-        halves.append(acts)
+        halves.append(np.ceil(acts.clip(0, 5) * 8) / 8)  # few values, so that each is a threshold
     x_WD = halves[0] @ dec + 0.1 * rng.standard_normal((260, 4))
     truth = truth_of(*halves, words, x_WD, dec)
     for one in (truth, truth.shuffled()):
@@ -194,5 +196,18 @@ def test_the_main_set_grows_while_it_gains() -> None:
     piece = rng.integers(0, 40, 1000)
     edges = (0, 20, 32, 39, 40)
     acts = np.stack([is_W & (piece >= low) & (piece < high) for low, high in pairwise(edges)], axis=1).astype(float)
-    assert main_set(csr_matrix(acts), is_W).tolist() == [0, 1, 2]  # the last would add less than RISE
-    assert main_set(csr_matrix(np.zeros((1000, 3))), is_W).tolist() == []
+    words = [np.where(is_W, NAMES.index("red"), NAMES.index("the")) for _ in range(2)]
+    dec = np.ones((4, 3))
+    found = figures_of(truth_of(acts, acts, words, acts @ dec, dec))
+    assert found.features == [0, 1, 2]  # the last would add less than RISE
+    silent = np.zeros((1000, 4))
+    found = figures_of(truth_of(silent, silent, words, silent @ dec, dec))
+    assert (found.features, found.f1, found.miss_rate, found.information) == ([], 0.0, 1.0, 0.0)
+
+
+def test_weak_firing_below_the_threshold_is_a_miss() -> None:
+    """The feature fires weakly on everything: only from its threshold on does it tell the class."""
+    words = [np.arange(900) % len(NAMES) for _ in range(2)]
+    halves = [0.125 + (OF_CLASS_V[word] & (np.arange(900) % 5 > 0)).astype(float)[:, None] for word in words]
+    found = figures_of(truth_of(halves[0], halves[1], words, halves[0] @ np.ones((1, 3)), np.ones((1, 3))))
+    assert found.miss_rate == pytest.approx(0.2)
