@@ -22,6 +22,7 @@ from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.index.regular_expression import compile_pattern
 from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
 from store.query.pattern_search import Inquiry, Report
@@ -180,11 +181,20 @@ class PatternSearch(ScreenPart):
             self._at, self._typed = len(self._patterns), text
         elif typed in (Typed.PREVIOUS, Typed.NEXT):
             self._turn_back(-1 if typed is Typed.PREVIOUS else 1)
-        elif typed in (Typed.KEEP, Typed.LEAVE):
-            self._host.line.close()
-            self._host.tell()
-            if typed is Typed.KEEP and text:
+        elif typed is Typed.KEEP and text:
+            try:
+                compile_pattern(text)
+            except MonosemError as error:
+                self._host.line.reject(error)
+            else:
+                self._close_line()
                 self.ask(text)
+        elif typed in (Typed.KEEP, Typed.LEAVE):
+            self._close_line()
+
+    def _close_line(self) -> None:
+        self._host.line.close()
+        self._host.tell()
 
     def _turn_back(self, step: int) -> None:
         """Put an earlier pattern or a later one into the line, passing over those that are in it already."""
