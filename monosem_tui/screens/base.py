@@ -136,9 +136,11 @@ class MonosemScreen(Screen[None]):
         self.draw_header(self.size.width)
 
     def on_screen_suspend(self) -> None:
-        """Stop what is of use only while the screen is shown."""
+        """Stop what is of use only while the screen is shown, and drop the sentence about what was done there."""
         for part in self.parts:
             part.suspended()
+        if self._said:
+            self.tell()
 
     def on_unmount(self) -> None:
         """End what the parts have begun."""
