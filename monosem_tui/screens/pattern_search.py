@@ -25,7 +25,7 @@ from store.index.reader import FeatureStore
 from store.index.regular_expression import compile_pattern
 from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
-from store.query.pattern_search import Inquiry, Report
+from store.query.pattern_search import BY_THEMSELVES, Inquiry, Report
 from store.run.counted_noun import ROW, TOKEN, CountedNoun
 
 _KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
@@ -148,9 +148,10 @@ class PatternSearch(ScreenPart):
         self._pane.follow()
 
     def _fail(self, error: MonosemError) -> None:
-        why = [printable(with_flags(text)) for text in (error.what, error.hint)]
+        hint = f"{_KEYS['tokens']} searches running text again." if error.hint == BY_THEMSELVES else error.hint
+        why = [printable(with_flags(text)) for text in (error.what, hint)]
         self._ranking.show(SearchAnswer(self.wanted), why)
-        self._host.tell(error.what)
+        self._host.tell(f"{error.what} · {hint}" if error.hint == BY_THEMSELVES else error.what)
         self._pane.follow()
 
     def _cancel(self) -> None:

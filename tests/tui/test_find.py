@@ -192,6 +192,15 @@ async def test_a_pattern_that_cannot_be_read_stays_to_be_mended(make_app: MakeAp
         assert screen.pane.state.feature == 0
 
 
+async def test_no_single_token_matches_what_running_text_has(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 24)) as pilot:
+        screen = await ask(pilot, "the sea")
+        assert len(screen.ranking.order) > 0
+        await pilot.press("w")
+        await answered(pilot)
+        assert "no single token matches 'the sea' · w searches running text again." in bottom(pilot)
+
+
 async def test_what_cannot_be_found_is_a_line(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 24)) as pilot:
         screen = await ask(pilot, "zzz")

@@ -180,6 +180,28 @@ async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: py
         assert "not a row of strengths" in screen_text(pilot)
 
 
+async def test_a_complete_text_keeps_the_clamps_it_was_written_with(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        talk = screen.connection.talk
+        assert "written with" not in screen_text(pilot)
+        await pilot.press("]")
+        await until(pilot, lambda: "the text is complete: ctrl+g writes it again" in screen_text(pilot))
+        assert "clamped · written with 0=max*2@response · " in screen_text(pilot)
+        assert talk.recipe is not None
+        assert talk.recipe.clamps == ("0=max*2@response",)
+        await pilot.press("[")
+        await pilot.pause()
+        assert "written with" not in screen_text(pilot)
+        await pilot.press("[", "h", "b")  # from a token on it obeys what the tray says
+        await until(pilot, lambda: talk.phase is Phase.RESTING and talk.recipe.clamps == ("0=max*1.5@response",))
+        assert "written with" not in screen_text(pilot)
+
+
 @pytest.mark.parametrize(
     ("opens", "typed", "caret", "why"),
     [

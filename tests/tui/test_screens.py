@@ -316,6 +316,15 @@ async def test_nothing_open_says_what_to_do(runs_app: MonosemApp) -> None:
         assert "esc: nothing to go back to; q quits" in screen_text(pilot)
 
 
+async def test_alive_and_dead_say_on_which_text(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await health(pilot)
+        text = screen_text(pilot)
+        assert "46 of 48 features alive on 930 held-out tokens" in text
+        assert "log10 of the share of 930 indexed tokens" in text
+        assert "never in the index" in text
+
+
 async def test_the_run_that_is_open_has_the_mark(runs_app: MonosemApp, root: Path) -> None:
     build_sample(root / "other")
     os.utime(root / "other" / "run.json", (1_000, 1_000))
