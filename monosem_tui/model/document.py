@@ -73,7 +73,7 @@ class Passage:
     text: str
     of: int
     """Tokens of the whole document."""
-    token_T: NDArray[np.int64]
+    token_T: NDArray[np.int32]
     place: int
     """The token at the position, counted from 0."""
     feature: int | None
