@@ -38,7 +38,7 @@ def test_titles_go_where_they_would_cost_figures(opened: OpenRun) -> None:
 
 
 def test_no_run() -> None:
-    assert shown(None, "runs", 60).split() == ["monosem", "no", "run", "open", "1", "2", "3", "4", "[5]Runs"]
+    assert shown(None, "runs", 60).split() == ["monosem", "no", "run", "open", "1", "2", "3", "4", "[5]Runs", "6"]
 
 
 @pytest.mark.parametrize("cells", range(1, 130))
