@@ -43,7 +43,7 @@ from store.files.errors import MonosemError, WorkFailed
 from store.index.merge_run import clear_merged
 from store.run.counted_noun import noun_of
 from store.run.folder import RunFolder
-from store.run.new_folders import filename, run_name, runs_to_write
+from store.run.new_folders import run_name, runs_to_write
 from store.run.ordinary import save_limits
 from store.run.weights import SaeWeights, load_sae, save_sae
 from store.settings.train import TrainGrid, TrainSettings
@@ -63,8 +63,7 @@ def planned(grid: TrainGrid, out: str | Path | None, root: Path, *, resume: bool
     """Return every combination of a grid with its folder: `out`, else a name that says what it is of, under `root`."""
     wanted = variants(grid)
     names = [run_name(one.settings, one.marks) for one in wanted]
-    endings = [filename("".join(f"-{mark}" for mark in one.marks.values())) for one in wanted]
-    runs = runs_to_write(out, root, names, endings, resume=resume)
+    runs = runs_to_write(out, root, names, [one.ending for one in wanted], resume=resume)
     return [Job(run, one.settings) for run, one in zip(runs, wanted, strict=True)]
 
 

@@ -84,9 +84,10 @@ class NeuronRows:
         """Yield some neurons at a time."""
         place, begins = self._order
         for rows in self.acts.blocks(self.memory // (2 * COPIES)):
-            acts_fT = self.acts.acts(rows.start, rows.stop)[:, place]
-            high_fU = np.maximum.reduceat(acts_fT, begins, axis=1)
-            low_fU = np.minimum.reduceat(acts_fT, begins, axis=1)
+            keys_fT = self.acts.keys(rows.start, rows.stop)[:, place]
+            high_fU, low_fU = (
+                self.acts.decoded(most.reduceat(keys_fT, begins, axis=1), rows) for most in (np.maximum, np.minimum)
+            )
             yield rows, np.where(high_fU >= -low_fU, high_fU, low_fU).astype(np.float64)
 
 

@@ -9,7 +9,8 @@ pairs of rows, U units, V units of a half, W document shifts, R resamplings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,18 +89,27 @@ class _Text:
     settings: CompareSettings
     shifts: Sequence[int]
     """Units by which the second side is shifted: 0, then those of the null."""
-    halves: tuple[NDArray[np.int64], NDArray[np.int64]] = field(init=False)
-    begins_V: NDArray[np.int64] = field(init=False)
-    """First unit of each document of the measuring half."""
-    weight_DR: Figures = field(init=False)
-    units_D: Figures = field(init=False)
 
-    def __post_init__(self) -> None:
-        halves = np.flatnonzero(~self.units.measuring_U), np.flatnonzero(self.units.measuring_U)
-        _, begins, count = np.unique(self.units.document_U[halves[1]], return_index=True, return_counts=True)
-        weight = resamplings(len(begins), self.settings.resamplings, self.settings.seed)
-        for name, value in (("halves", halves), ("begins_V", begins), ("weight_DR", weight), ("units_D", count * 1.0)):
-            object.__setattr__(self, name, value)
+    @cached_property
+    def halves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Units that choose, and units that measure."""
+        measuring_U = self.units.measuring_U
+        return np.flatnonzero(~measuring_U), np.flatnonzero(measuring_U)
+
+    @cached_property
+    def begins_D(self) -> NDArray[np.int64]:
+        """First unit of each document of the measuring half, counted in that half."""
+        return np.unique(self.units.document_U[self.halves[1]], return_index=True)[1].astype(np.int64)
+
+    @cached_property
+    def units_D(self) -> Figures:
+        """Units of each document of the measuring half."""
+        return np.diff(self.begins_D, append=len(self.halves[1])).astype(np.float64)
+
+    @cached_property
+    def weight_DR(self) -> Figures:
+        """How often each document is drawn in each resampling."""
+        return resamplings(len(self.begins_D), self.settings.resamplings, self.settings.seed)
 
     def shifted(self, values: Sparse, half: int, by: int) -> Sparse:
         """Return values at the units of a half, moved on by some units, cyclically."""
@@ -247,7 +257,7 @@ def _pieces(rows: NDArray[np.int64], units: int, memory: int) -> Iterator[NDArra
 def _take(found: _Measured, rows: NDArray[np.int64], first_sV: Figures, second_sV: Figures, text: _Text) -> None:
     """Measure pairs of rows, both turned so that they rise together."""
     parts = (first_sV * second_sV, first_sV, second_sV, first_sV**2, second_sV**2)
-    ab, a, b, aa, bb = (np.add.reduceat(part, text.begins_V, axis=1) for part in parts)
+    ab, a, b, aa, bb = (np.add.reduceat(part, text.begins_D, axis=1) for part in parts)
     sums = DocumentSums((ab, a, b, aa, bb), text.units_D)
     found.r_WF[0, rows] = sums.r()
     found.r_FR[rows] = sums.r(text.weight_DR)

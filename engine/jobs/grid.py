@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from store.files.errors import MonosemError
+from store.run.new_folders import filename
 from store.settings.architectures import known_architecture
 from store.settings.train import AXES, TrainGrid, TrainSettings
 
@@ -23,6 +24,11 @@ class Variant:
     """One value each."""
     marks: dict[str, str]
     """Differences from the other trainings: `{"arch": "topk", "k": "k16"}`; empty where it is the only one."""
+
+    @property
+    def ending(self) -> str:
+        """The differences as the end of a folder's name: `-topk-k16`."""
+        return filename("".join(f"-{mark}" for mark in self.marks.values()))
 
 
 def variants(grid: TrainGrid) -> list[Variant]:

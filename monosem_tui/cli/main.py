@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "Print a feature's page, a list of features, or a run's summary.",
     "find": "Find the features that track a regular expression, a rule or labelled text.",
     "compare": "Compare the features of runs on the text that they share.",
+    "study": "Train, explain and compare dictionaries of several models on one text, and write a report.",
     "explain": "Explain features by rules or by a language model, measured on documents that the author never saw.",
     "inspect": "Show which features fire on each token of a text.",
     "generate": "Continue a text with features clamped, beside what the model says itself.",

@@ -152,7 +152,11 @@ class NeuronActs:
 
     def acts(self, start: int, stop: int) -> NDArray[np.float32]:
         """Read the activations of neurons start … stop-1 [d, N]."""
-        return numbers_of(self.keys(start, stop)).astype(np.float32) * self.unit_D[start:stop, None]
+        return self.decoded(self.keys(start, stop), slice(start, stop))
+
+    def decoded(self, keys: Keys, neurons: slice) -> NDArray[np.float32]:
+        """Return the activations that keys of some neurons [d, …] stand for."""
+        return numbers_of(keys).astype(np.float32) * self.unit_D[neurons, None]
 
     def blocks(self, n_bytes: int) -> Iterator[slice]:
         """Yield ranges of neurons whose activations take at most `n_bytes` in float32, and at least one neuron."""

@@ -14,6 +14,8 @@ from textual.pilot import Pilot
 
 from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
+from monosem_tui.keys.actions import Where
+from monosem_tui.keys.table import at
 from monosem_tui.model.open_run import open_run
 from monosem_tui.model.pair_card import ONLY_FIRST, ONLY_SECOND, SECTIONS
 from monosem_tui.screens.browse import BrowseScreen
@@ -26,6 +28,7 @@ from tests.tui.conftest import MakeApp
 from tests.tui.pty_bytes import PtyApp
 from tests.tui.screens import assert_golden, press, screen_text, style_digest, until
 
+TEXTUAL_KEYS = {"/": "slash", "{": "left_curly_bracket", "}": "right_curly_bracket"}
 SIZES = ((80, 24), (120, 40), (200, 50))
 
 
@@ -350,6 +353,36 @@ async def test_names_of_others_never_become_paths_or_markup(make_app: MakeApp, r
         assert "../../etc⟨0x1B⟩[31m is not in" in screen_text(pilot)
         await go(pilot, "o")
         assert "\x1b" not in screen_text(pilot)
+
+
+async def test_neurons_have_figures_and_no_text(make_app: MakeApp, runs: Path) -> None:
+    kept = runs / "one" / "comparisons" / "three.h5"
+    comparison = load_comparison(kept)
+    told = replace(comparison.summary.sides[1], name="one:neurons", digest="0" * 64)
+    sides = (comparison.summary.sides[0], told)
+    save_comparison(kept, replace(comparison, summary=replace(comparison.summary, sides=sides)))
+    async with app_on(make_app, runs / "one").run_test(size=(120, 24)) as pilot:
+        await go(pilot, "6", "o")
+        lines = screen_text(pilot).splitlines()
+        assert "one with one:neurons" in lines[1]
+        assert "one:neurons have no text of their own" in lines[2]
+        await go(pilot, "enter")
+        assert "have no text" in screen_text(pilot)
+
+
+async def test_all_keys_of_the_screen_are_pressed_somewhere(make_app: MakeApp, runs: Path) -> None:
+    async with app_on(make_app, runs / "one").run_test(size=(120, 30)) as pilot:
+        screen = await go(pilot, "6", "o")
+        for before, where in ((), Where.COMPARE), (("enter",), Where.PAIR):
+            await go(pilot, *before)
+            for action in at(where):
+                if action.name != "browse":  # leads to Browse
+                    for key in action.keys:
+                        await pilot.press(TEXTUAL_KEYS.get(key, key))
+                        await pilot.press("escape") if screen.line.typing else None
+                        await shown(pilot)
+        assert pilot.app.screen is screen
+        assert screen.state.reading
 
 
 async def test_new_comparisons_come_up_by_themselves(make_app: MakeApp, runs: Path) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def report(runs: Sequence[RunFolder], forecast: Forecast, *, json: bool) -> None:
     """Print disk, memory and time, then the reasons why the command would be refused, if any."""
     if json:
-        output.emit_json(_json(runs, forecast))
+        output.emit_json(forecast_json(runs, forecast))
         return
     from engine.resources.estimates import peak
 
@@ -61,7 +61,8 @@ def _bytes(n_bytes: int) -> str:
     return f"{n_bytes / 1000:.1f} kB"
 
 
-def _json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
+def forecast_json(runs: Sequence[RunFolder], forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as JSON values."""
     from dataclasses import asdict
 
     from engine.resources.estimates import peak

@@ -102,10 +102,13 @@ def test_making_again_does_nothing_and_another_index_makes_them_outdated(run: Ru
         make_baseline(run, baseline, QUIET)
     assert before == {one: baseline_folder(run, one).stat().st_mtime_ns for one in BASELINES}
     engine.index(run.path, IndexSettings(tokens=1500), overwrite=True, progress=QUIET)
+    left = neuron_path(run).with_name(".neurons.h5.tmp-1")
+    left.write_bytes(b"of a pass that was killed")
     assert {baseline_state(run, one) for one in BASELINES} == {"outdated"}
     for baseline in BASELINES:
         make_baseline(run, baseline, QUIET)
     assert {baseline_state(run, one) for one in BASELINES} == {"made"}
+    assert not left.exists()
 
 
 def test_compare_has_rows_of_the_baselines(run: RunFolder) -> None:

@@ -1,0 +1,212 @@
+"""Figures of a study's runs, from the files that lie in their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.comparison.figures import NO_PARTNER, SHARED, Comparison, Side
+from store.files.errors import MonosemError
+from store.index.reader import FeatureStore
+from store.notes.explanations import RULES, Explanations
+from store.query.completeness import Completeness, completeness
+from store.query.completeness_file import kept_completeness, save_completeness
+from store.query.concept_lists import NAMES, read_concepts
+from store.query.histogram import density_histogram
+from store.query.labels import apply_labels, read_labels
+from store.query.probes import SIZES, sparse_probes
+from store.rules.kind_file import index_digest, kinds_path, load_kinds
+from store.run.folder import RunFolder
+from store.run.spec import SaeSpec
+from store.settings.feature_kinds import KINDS
+from store.settings.study import StudySettings
+from store.settings.train import TrainSettings
+from store.study.figures import CompletenessFigures, ProbeFigures, RuleFigures, StudyPair, StudyRun, Universal
+
+HALF, HIGH = 0.5, 0.8
+"""Values of F1 from which a rule counts as explaining a feature half way, and well."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of a run in a study: two runs are compared where they differ in one thing."""
+
+    model: str
+    """Name of the model in the study."""
+    where: tuple[object, ...]
+    """Layers and sites."""
+    seed: int
+    dictionary: tuple[object, ...]
+    """Architecture, size and sparsity."""
+
+    @classmethod
+    def of(cls, model: str, settings: TrainSettings) -> Place:
+        """Return the place of a run of the model `model` of a study."""
+        one = settings
+        return cls(
+            model,
+            (one.layer, one.site, one.layer_out, one.site_out),
+            one.seed,
+            (one.arch, one.d_sae, one.expansion, one.k, one.l1),
+        )
+
+    def differences(self, other: Place) -> int:
+        """Count the things that two runs differ in: where in which model, seed, dictionary."""
+        return (
+            ((self.model, self.where) != (other.model, other.where))
+            + (self.seed != other.seed)
+            + (self.dictionary != other.dictionary)
+        )
+
+    def is_alike(self, other: Place) -> bool:
+        """Return whether both have the same dictionary settings: in two models, or from two seeds at one place."""
+        return self.differences(other) == 1 and (self.model != other.model or self.seed != other.seed)
+
+
+@dataclass(frozen=True)
+class StudiedRun:
+    """A run of a study."""
+
+    path: Path
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """Two runs of a study, and their comparison."""
+
+    first: StudiedRun
+    second: StudiedRun
+    comparison: Comparison
+
+
+def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettings) -> StudyRun:
+    """Return the figures of one run, those that need other runs left out.
+
+    Args:
+        run: it is indexed.
+        explained: features whose explanations count.
+        settings: of the study.
+
+    Raises:
+        MonosemError: the index, the labels or a list of concepts cannot be read.
+    """
+    record = RunFolder(run.path).record()
+    found, spec = record.results, record.spec
+    with FeatureStore.open(run.path) as store:
+        histogram = density_histogram(store.columns.density_F)
+        return StudyRun(
+            name=run.name,
+            path=str(run.path),
+            model=run.place.model,
+            layer=-1 if spec.layer is None else spec.layer,
+            site=f"{spec.site}→{spec.site_out}" if spec.site_out else spec.site,
+            arch=spec.arch,
+            d_sae=spec.d_sae,
+            sparsity=_sparsity(spec),
+            seed=run.place.seed,
+            tokens=found.tokens,
+            indexed=store.n_counted,
+            explained_variance=found.explained_variance,
+            l0=found.l0,
+            alive=found.alive,
+            ce_recovered=found.ce_recovered_zero,
+            kl=found.kl,
+            density_edges=tuple(histogram.edges.tolist()),
+            density_counts=tuple(histogram.counts.tolist()),
+            kinds=_kinds(run.path, store),
+            rules=_rules(run.path, explained),
+            probes=_probes(store, settings.labels, settings.seed) if settings.labels else None,
+            completeness=tuple(_completeness(store, name) for name in settings.concepts),
+            universal=(),
+        )
+
+
+def _sparsity(spec: SaeSpec) -> str:
+    return f"k {spec.k}" if spec.k is not None else f"l1 {spec.l1:g}" if spec.l1 is not None else ""
+
+
+def _kinds(path: Path, store: FeatureStore) -> dict[str, int]:
+    kinds = load_kinds(kinds_path(path), store.d_sae, index_digest(store.path))
+    if kinds is None:
+        return {}
+    return {kind: int((kinds.kind_F == number).sum()) for number, kind in enumerate(KINDS)}
+
+
+def _rules(path: Path, explained: Sequence[int]) -> RuleFigures | None:
+    known = Explanations.load(path).by(RULES)
+    f1 = [known[one].scores.f1 for one in explained if one in known]
+    if not f1:
+        return None
+    value_J = np.array([0.0 if one is None else one.value for one in f1])
+    return RuleFigures(len(f1), float((value_J >= HALF).mean()), float((value_J >= HIGH).mean()))
+
+
+def _probes(store: FeatureStore, labels: str, seed: int) -> ProbeFigures:
+    found = sparse_probes(store, apply_labels(store, read_labels(labels)), seed)
+    return ProbeFigures(tuple(probe.label for probe in found.probes), SIZES, found.mean_accuracy())
+
+
+def _completeness(store: FeatureStore, name: str) -> CompletenessFigures:
+    """Return the completeness for a list: what is kept of this index, else measured and kept."""
+    concepts = read_concepts(name)
+    found = next((one for one in kept_completeness(store) if one.name == concepts.name), None)
+    if found is None or name not in NAMES:
+        *_, found = (step for step in completeness(store, concepts) if isinstance(step, Completeness))
+        save_completeness(store, found)
+    return CompletenessFigures(found.name, len(found.judged), found.found, found.found_by_several)
+
+
+def pair_figures(pair: ComparedRuns) -> StudyPair:
+    """Return the figures of a pair of runs."""
+    r_J = _r_of(pair.comparison.sides[0])
+    return StudyPair(pair.first.name, pair.second.name, pair.comparison.summary, tuple(np.sort(r_J)[::-1].tolist()))
+
+
+def _r_of(side: Side) -> NDArray[np.float32]:
+    """Return r of the judged features with a partner; 0 of those without."""
+    r_F: NDArray[np.float32] = np.where(side.partner_F == NO_PARTNER, 0.0, side.r_F)[side.judged_F]
+    return r_F
+
+
+def with_universal(runs: Sequence[StudyRun], pairs: Sequence[ComparedRuns]) -> list[StudyRun]:
+    """Return the runs with the shares of their features that each other model has too, and their own other seeds."""
+    best: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for pair in pairs:
+        ends = (pair.first, pair.second)
+        for own, other, side in zip(ends, ends[::-1], pair.comparison.sides, strict=True):
+            if own.place.is_alike(other.place):
+                r_F = np.where(side.judged_F, np.where(side.partner_F == NO_PARTNER, 0.0, side.r_F), np.nan)
+                key = own.name, other.place.model
+                best[key] = np.fmax(best[key], r_F) if key in best else r_F
+    return [
+        replace(run, universal=tuple(_universal(model, r_F) for (name, model), r_F in best.items() if name == run.name))
+        for run in runs
+    ]
+
+
+def _universal(model: str, r_F: NDArray[np.float64]) -> Universal:
+    r_J = r_F[~np.isnan(r_F)]
+    if not len(r_J):
+        return Universal(model, 0, 0.0, 0.0)
+    return Universal(model, len(r_J), float((r_J >= SHARED).mean()), float(np.median(r_J)))
+
+
+def drawn_features(path: Path, most: int | None, seed: int) -> tuple[int, ...]:
+    """Return the features of a run that a study explains: all that fire, or `most` of them, drawn at random.
+
+    Raises:
+        MonosemError: no feature fires.
+    """
+    with FeatureStore.open(path) as store:
+        firing = np.flatnonzero(store.columns.count_F)
+    if not len(firing):
+        raise MonosemError(f"no feature of {path} fires on the indexed text", "Train on more tokens.")
+    if most is not None and most < len(firing):
+        firing = np.sort(np.random.default_rng(seed).choice(firing, most, replace=False))
+    return tuple(firing.tolist())
