@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.safe_text import head, printable
 from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
 from monosem_tui.keys.actions import VIEWS, Action
 from monosem_tui.model.open_run import OpenRun, essential, headline
@@ -70,9 +70,20 @@ def sentence(said: str, cells: int, most: int) -> list[Line]:
     whole = line(" ", Span(printable(said), Role.BOLD))
     if width_of(whole) < cells or most <= 1:
         return [whole]
-    words = [line(Span(word, Role.BOLD)) for word in printable(said).split(" ") if word]
-    lines = [line(" ", *one) for one in wrap(words, cells - 2, " ")]
+    room = max(2, cells - 2)
+    words = [line(Span(piece, Role.BOLD)) for word in printable(said).split(" ") for piece in _pieces(word, room)]
+    lines = [line(" ", *one) for one in wrap(words, room, " ")]
     if len(lines) <= most:
         return lines
     rest = line(*lines[most - 1], *lines[most])
     return [*lines[: most - 1], crop(rest, cells)]
+
+
+def _pieces(word: str, cells: int) -> list[str]:
+    """Return a word in pieces that fit a line: paths may be longer."""
+    pieces = []
+    while word:
+        piece = head(word, cells) or word
+        pieces.append(piece)
+        word = word[len(piece) :]
+    return pieces

@@ -53,7 +53,7 @@ VISIT: tuple[Step, ...] = (
     (b"3", "live", "max × 2"),
     (b"g max=20\r", "live", "greedy"),
     (b"pthe sea\r", "live", "perplexity"),
-    (b"hhh[", "live", "takes effect"),
+    (b"hhh[", "live", "the text is complete"),
     (b"\x1b", "live", "perplexity"),
     (b"s\r", "live", "KL +0"),
     (b"\x1b", "live", "perplexity"),

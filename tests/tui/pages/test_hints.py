@@ -7,7 +7,7 @@ import pytest
 from monosem_tui.draw.spans import text_of, width_of
 from monosem_tui.keys.actions import Action, Where
 from monosem_tui.keys.table import ACTIONS
-from monosem_tui.pages.header import hints
+from monosem_tui.pages.header import hints, sentence
 
 PLACE = Where.PAGE
 OWN = [Action(f"a.{key}", "x", (key,), key, PLACE, key, f"{key} does this") for key in "abc"]
@@ -46,3 +46,13 @@ def test_why_an_action_does_nothing_can_be_read_at_60_columns() -> None:
         if not action.id.startswith(("live.", "inspect.")):
             for need in action.needs:
                 assert len(f" ctrl+u: {need.value}") <= 60, action.id
+
+
+@pytest.mark.parametrize("cells", [20, 37, 60, 200])
+def test_a_long_sentence_loses_nothing_in_the_lines_that_it_may_have(cells: int) -> None:
+    said = "cannot read /a/" + "path/" * 14 + "notes.jsonl: 日本 Permission denied"
+    lines = sentence(said, cells, 99)
+    assert all(width_of(one) <= cells for one in lines)
+    assert "".join(text_of(one) for one in lines).replace(" ", "") == said.replace(" ", "")
+    assert len(sentence(said, cells, 2)) <= 2
+    assert sentence("short", cells, 4) == sentence("short", cells, 1)
