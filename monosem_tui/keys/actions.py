@@ -83,6 +83,7 @@ class Need(Enum):
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"
     RECIPES = "no recipes: w keeps what is written, and how"
+    TAKEN_AWAY = "no recipe was taken away in this session"
     FORK = "the texts do not differ"
     TOKEN = "h and l choose a token of the text first"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_line import Quit, ShowKeys, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import Typed
@@ -93,6 +93,8 @@ class CommandLine(ScreenPart):
             return
         if isinstance(command, Quit):
             host.app.exit()
+        elif isinstance(command, ShowKeys):
+            host.action_help()
         elif isinstance(command, Themed):
             self._theme.choose(command.name)
         elif view == host.VIEW:

@@ -33,7 +33,15 @@ class TypingLine:
         """Whether a text is being typed."""
         return bool(self.input.display)
 
-    def open(self, kind: Kind, text: str, take: Callable[[Typed], object], finds: Callable[[], str] = str) -> None:
+    def open(
+        self,
+        kind: Kind,
+        text: str,
+        take: Callable[[Typed], object],
+        finds: Callable[[], str] = str,
+        *,
+        selected: bool = False,
+    ) -> None:
         """Begin a text.
 
         Args:
@@ -41,13 +49,22 @@ class TypingLine:
             text: what it begins with.
             take: called after each key with what the key did.
             finds: what the text finds, for the end of the line.
+            selected: whether the text is a proposal, whose place is taken by what is typed.
         """
         self._take, self._finds = take, finds
         self._footer.display = False
-        self.input.open(kind, text)
+        self.input.open(kind, text, selected=selected)
         self._bottom.tell()
 
-    def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
+    def ask(
+        self,
+        kind: Kind,
+        text: str,
+        take: Callable[[str], object],
+        finds: Callable[[], str] = str,
+        *,
+        selected: bool = False,
+    ) -> None:
         """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
 
         def end(typed: Typed) -> None:
@@ -61,7 +78,7 @@ class TypingLine:
                 except MonosemError as error:
                     self._bottom.complain(error)
 
-        self.open(kind, text, end, finds)
+        self.open(kind, text, end, finds, selected=selected)
 
     def close(self) -> str:
         """Show the bottom line again; return what was typed."""

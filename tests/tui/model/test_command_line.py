@@ -15,6 +15,7 @@ from monosem_tui.model.command_line import (
     GoToSaid,
     Quit,
     ShowDead,
+    ShowKeys,
     ShowScreen,
     SortBy,
     Themed,
@@ -48,7 +49,11 @@ from tests.tui.screens import browse_screen, press, screen_text, settle
         ("theme", TypedCommand(Themed(""))),
         ("health", TypedCommand(ShowScreen(), "health")),
         ("r", TypedCommand(ShowScreen(), "runs")),
+        ("sort   density ", TypedCommand(SortBy("density", True), "browse")),
         ("q", TypedCommand(Quit())),
+        ("q!", TypedCommand(Quit())),
+        ("wq", TypedCommand(Quit())),
+        ("help", TypedCommand(ShowKeys())),
         ("water", TypedCommand(GoToSaid("water"), "browse")),
         ('"the sea"', TypedCommand(GoToSaid("the sea"), "browse")),
     ],
@@ -60,13 +65,17 @@ def test_read(text: str, given: TypedCommand) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("-1", "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, quit"),
+        (
+            "-1",
+            "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, help, quit",
+        ),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
         ("f sea", ":f may be filter, find"),
         ("sort colour", "id, density, max, mean, norm"),
         ("theme pink", "dark, light, plain"),
         ("dead 3", ":dead takes no argument"),
+        ("w", "nothing to save"),
         ("\x1b[2", "a feature's number"),
     ],
 )
@@ -86,10 +95,11 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
         ("sort d", "sort density", "density"),
         ("sort -me", "sort -mean", "mean"),
         ("sort m", "sort m", "max|mean"),
+        (" sort   -me", "sort -mean", "mean"),
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
         ("zz", "zz", "in labels and explanations"),
-        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs quit"),
+        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare help quit"),
         ("41", "41", ""),
     ],
 )
@@ -101,7 +111,7 @@ def test_completion(text: str, whole: str, hint: str) -> None:
 @given(st.text(max_size=30))
 def test_anything_may_be_typed(text: str) -> None:
     try:
-        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs")
+        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs", "compare")
     except MonosemError as error:
         assert error.what
     assert suggestion(completed(text)) is not None
