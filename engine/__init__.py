@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.api.runs import TrainedRun as TrainedRun
     from engine.api.runs import load as load
     from engine.api.runs import open_run as open_run
+    from engine.api.studies import study as study
     from engine.api.training import TrainedLm as TrainedLm
     from engine.api.training import evaluate as evaluate
     from engine.api.training import export as export
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from store.settings.import_sae import ImportSettings as ImportSettings
     from store.settings.lm import LmSettings as LmSettings
     from store.settings.model_author import AuthorSettings as AuthorSettings
+    from store.settings.study import Study as Study
+    from store.settings.study import StudyModel as StudyModel
+    from store.settings.study import StudySettings as StudySettings
     from store.settings.subject import ReopenSettings as ReopenSettings
     from store.settings.train import TrainGrid as TrainGrid
     from store.settings.train import TrainSettings as TrainSettings
@@ -55,6 +59,7 @@ _HOMES = {
     "engine.api.live_model": "Continuation InspectedToken generate inspect",
     "engine.api.questions": "compare explain find make_baseline",
     "engine.api.runs": "TrainedRun load open_run",
+    "engine.api.studies": "study",
     "engine.api.training": "TrainedLm evaluate export extract import_sae index train train_lm",
     "store.settings.compare": "CompareSettings",
     "store.settings.explain": "ExplainSettings",
@@ -62,6 +67,7 @@ _HOMES = {
     "store.settings.import_sae": "ImportSettings",
     "store.settings.lm": "LmSettings",
     "store.settings.model_author": "AuthorSettings",
+    "store.settings.study": "Study StudyModel StudySettings",
     "store.settings.subject": "ReopenSettings",
     "store.settings.train": "TrainGrid TrainSettings",
     "store.settings.trained_run": "EvaluateSettings IndexSettings",

@@ -14,6 +14,7 @@ import torch
 
 from tests.bench import __main__ as bench
 from tests.bench import (
+    absorption,
     clamping,
     dashboard,
     end_to_end,
@@ -333,6 +334,19 @@ def test_a_letter_is_no_concept() -> None:
     assert birds.commonest(["nothing"]) == ""
     found = re.findall(birds.before, "the old bird saw a nest of birdsong")
     assert found == ["old", "a"]
+
+
+def test_absorption_is_a_mean_over_classes_beside_shuffled_words(tmp_path: Path) -> None:
+    found = dict.fromkeys(absorption.FIGURES, 0.5)
+    classes = [{"found": found | {"absorbed": part}, "shuffled": found | {"absorbed": 0.0}} for part in (0.1, 0.3)]
+    evaluation = {"l0": 3.0, "explained_variance": 0.9, "absorption": classes}
+    complete = {"share": 0.5, "share_set": None, "judged": 8}
+    told = absorption.row("topk --k 3", 1024, evaluation, complete)
+    assert (told[0], told[1], told[-2], told[-1]) == ("topk --k 3", "1 024", "20.0 % (0.0 %)", "50 %, – of 8")
+    (tmp_path / "run.json").write_text('{"status": "failed", "message": "the loss has exploded"}')
+    told = absorption.measured("relu", 4096, tmp_path)
+    assert told[2] == "failed: the loss has exploded"
+    assert len(told) == len(absorption.COLUMNS)
 
 
 def test_what_a_clamp_costs_is_measured() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -69,10 +70,11 @@ def measure(plan: Plan = FULL) -> Table:
         for name, *flags in plan.architectures:
             out = "-".join((name, *flags[1:]))
             given = ("--model", model, "--data", DATA, "--arch", name, "--d-sae", sizes, *flags, *plan.training)
-            monosem("train", *given, "--out", str(Path(folder) / out))
+            with suppress(RuntimeError):  # one that explodes leaves the others, and its row says so
+                monosem("train", *given, "--out", str(Path(folder) / out))
             for size in plan.sizes:
                 run = Path(folder) / (out if len(plan.sizes) == 1 else f"{out}-f{size}")
-                rows.append(row(" ".join((name, *flags)), size, _evaluation(run), _completeness(run)))
+                rows.append(measured(" ".join((name, *flags)), size, run))
     notes = (
         f"`monosem lm --data {DATA} {' '.join(plan.model)}`, then for each architecture A `monosem train --data {DATA} "
         f"--arch A --d-sae {sizes} {' '.join(plan.training)}`. Means over the ten classes, in brackets with shuffled "
@@ -82,14 +84,13 @@ def measure(plan: Plan = FULL) -> Table:
     return Table(COLUMNS, rows, notes)
 
 
-def _evaluation(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))["evaluation"]
-    return found
-
-
-def _completeness(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(monosem("find", str(run), "--concepts", "planted", "--json"))
-    return found
+def measured(name: str, size: int, run: Path) -> tuple[str, ...]:
+    """The row of a run, from its record and its completeness; of a training that failed, why."""
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    if record["status"] != "done":
+        return (name, grouped(size), f"failed: {record['message']}", *[""] * (len(COLUMNS) - 3))
+    found = json.loads(monosem("find", str(run), "--concepts", "planted", "--json"))
+    return row(name, size, record["evaluation"], found)
 
 
 def row(name: str, size: int, evaluation: dict[str, Any], found: dict[str, Any]) -> tuple[str, ...]:
