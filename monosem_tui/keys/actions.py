@@ -161,6 +161,6 @@ def entries(actions: Iterable[Action]) -> list[Entry]:
         else:
             last = found[-1]
             pairs = zip(last.keys.split(" "), keys, strict=False)
-            joined = " ".join(f"{a}/{b.removeprefix('ctrl+')}" for a, b in pairs)
+            joined = " ".join(f"{a}/{b.removeprefix('ctrl+') if a.startswith('ctrl+') else b}" for a, b in pairs)
             found[-1] = Entry(joined, last.description, (*last.actions, action))
     return [entry._replace(keys=entry.keys if len(entry.keys) < 10 else entry.keys.split(" ")[0]) for entry in found]

@@ -67,7 +67,7 @@ def test_read(text: str, given: TypedCommand) -> None:
     [
         (
             "-1",
-            "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, help, quit",
+            "or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, help, quit",
         ),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
