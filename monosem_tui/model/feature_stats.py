@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from monosem_tui.draw.bars import sparkline
+from monosem_tui.draw.bars import fitted, sparkline
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
-from monosem_tui.draw.spans import Line, Role, Span, in_role, line, wrap
+from monosem_tui.draw.spans import Line, Role, Span, crop, in_role, line, wrap
 from monosem_tui.model.feature_card import BINS, feature_name
 from store.index.reader import FeatureStore, Quantiles, Weighted
 from store.notes.note_file import FeatureNotes
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 LISTED = 10
 LABEL = 14
 """Cells of the words left of a chart, as many as `activation  0 ` on the page."""
+STRIP_END = 10
+"""Cells that charts leave at their right for a value and its scale, so that those of one page are equally wide."""
 WAITING = "…"
 """Placeholder while something is being read."""
-DRIFT_FITS = 67
-"""Least cells for the drift and its extremes on one line; with fewer, a column is two parts of the corpus."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,14 @@ def along(figures: Figures, cells: int) -> list[Line]:
     if figures.drift is None:
         return _chart("along corpus", WAITING, "", cells)
     density_S = figures.drift.density_S
-    words = f"{share(float(density_S.min()))} to {share(float(density_S.max()))}"
-    columns = len(density_S)
-    if columns % 2 == 0 and DRIFT_FITS - columns // 2 <= cells < DRIFT_FITS:
-        return _chart("along corpus", sparkline(density_S.reshape(-1, 2).mean(1)), words, cells)
-    return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
+    columns = fitted(density_S, cells - LABEL - STRIP_END)
+    low, high = share(float(density_S.min())), share(float(density_S.max()))
+    chart = line(Span(fit("along corpus", LABEL), Role.DIM), sparkline(columns))
+    percent = " %" if low.endswith(" %") and high.endswith(" %") else ""
+    for words in (f"{BETWEEN}{low} to {high}", f" {low.removesuffix(percent)}–{high}"):
+        if LABEL + len(columns) + len(words) <= cells:
+            return [line(*chart, Span(words, Role.DIM))]
+    return [crop(chart, cells)]
 
 
 def quantile_texts(figures: Figures) -> tuple[str, str]:
@@ -179,7 +182,8 @@ def links(figures: Figures, cells: int) -> Sheet:
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())
-        chart = line(Span(f"{low} ", Role.DIM), sparkline(figures.logits.counts, log=True), Span(f" {high}", Role.DIM))
+        columns = fitted(figures.logits.counts, cells - NAME - len(f"{low}  {high}"))
+        chart = line(Span(f"{low} ", Role.DIM), sparkline(columns, log=True), Span(f" {high}", Role.DIM))
         parts.append(named("LOGITS", [chart, line(Span(f"{count(n)} tokens, log", Role.DIM))], cells))
     found = [
         line(str(neuron), " ", Span(cosine(value), Role.DIM))
