@@ -80,11 +80,18 @@ class ShowKeys:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Nothing to do; say why."""
+
+    said: str
+
+
+@dataclass(frozen=True)
 class ShowScreen:
     """Show a screen."""
 
 
-Command = GoTo | GoToSaid | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowKeys | ShowScreen
+Command = GoTo | GoToSaid | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowKeys | Answer | ShowScreen
 
 
 class TypedCommand(NamedTuple):
@@ -175,7 +182,7 @@ def read_command(text: str) -> TypedCommand:
     if text in _QUIT_WORDS:
         name = "quit"
     if text in _WRITE_WORDS:
-        raise MonosemError("notes are written as they are taken: there is nothing to save")
+        return TypedCommand(Answer("notes are written as they are taken: there is nothing to save"))
     found = _beginning(name)
     if not found and any(map(str.isalpha, text)):
         return TypedCommand(GoToSaid(text.strip('"')), "browse")

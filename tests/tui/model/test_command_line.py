@@ -75,7 +75,6 @@ def test_read(text: str, given: TypedCommand) -> None:
         ("sort colour", "id, density, max, mean, norm"),
         ("theme pink", "dark, light, plain"),
         ("dead 3", ":dead takes no argument"),
-        ("w", "nothing to save"),
         ("\x1b[2", "a feature's number"),
     ],
 )
@@ -161,6 +160,11 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         assert screen.pane.state.listing.feature == 17
         await press(pilot, *typed(":nonsense⏎"))
         assert "no feature is called “nonsense”, and no command: sort, filter" in screen_text(pilot)
+        await press(pilot, *typed(":w⏎"))
+        assert "there is nothing to save" in screen_text(pilot)
+        await press(pilot, *typed(":help⏎"))
+        assert "keys in the list" in screen_text(pilot)
+        await press(pilot, *typed(":help⏎"))
         await press(pilot, *typed(":BOATS⏎"))
         assert screen.pane.state.listing.feature == 0
         await press(pilot, *typed(":so"))
