@@ -8,6 +8,7 @@ from typing import cast
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.command_line import (
     Answer,
+    Command,
     Quit,
     ShowKeys,
     ShowScreen,
@@ -87,19 +88,23 @@ class CommandLine(ScreenPart):
             host.input.replace(completed(text))
         if typed in (Typed.COMPLETE, Typed.CHANGED):
             host.tell()
-        elif typed in (Typed.KEEP, Typed.LEAVE):
-            host.line.close()
-            host.tell()
-            if typed is Typed.KEEP and text.strip():
-                self._run(text)
+        elif typed is Typed.LEAVE or not text.strip():
+            self._close()
+        elif typed is Typed.KEEP:
+            try:
+                command = read_command(text)
+            except MonosemError as error:
+                host.line.reject(error)
+            else:
+                self._close()
+                self._run(*command)
 
-    def _run(self, text: str) -> None:
+    def _close(self) -> None:
+        self._host.line.close()
+        self._host.tell()
+
+    def _run(self, command: Command, view: str) -> None:
         host = self._host
-        try:
-            command, view = read_command(text)
-        except MonosemError as error:
-            host.tell(error.what)
-            return
         if isinstance(command, Quit):
             host.app.exit()
         elif isinstance(command, ShowKeys):

@@ -130,6 +130,8 @@ class ListOrder(ScreenPart):
             self._filter(self._host.input.text)
         elif typed in (Typed.NEXT, Typed.PREVIOUS):
             self._pane.action_step(1 if typed is Typed.NEXT else -1)
+        elif typed is Typed.KEEP and self.catalogue.problem:
+            self._host.line.reject(self.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
             if typed is Typed.KEEP:

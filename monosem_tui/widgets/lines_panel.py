@@ -30,6 +30,13 @@ class LinesPanel(Widget):
             self._lines = lines
             self.refresh()
 
+    def stand(self, lines: Sequence[Line]) -> None:
+        """Show lines in as much height as they need; nothing of the panel where there are none."""
+        self.display = bool(lines)
+        if lines:
+            self.styles.height = len(lines)
+            self.show(lines)
+
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
         spans = self._lines[y] if y < len(self._lines) else ()

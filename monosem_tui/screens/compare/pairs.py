@@ -102,6 +102,8 @@ class PairOrder(ScreenPart):
             self.filter(self._host.input.text)
         elif typed in (Typed.NEXT, Typed.PREVIOUS):
             self.action_step(1 if typed is Typed.NEXT else -1)
+        elif typed is Typed.KEEP and self._state.catalogue.problem:
+            self._host.line.reject(self._state.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
             if typed is Typed.KEEP:
@@ -110,8 +112,6 @@ class PairOrder(ScreenPart):
                 before, row, first = self._unfiltered
                 self._order(self._state.catalogue.held, replace(self.ordering, text=before), row)
                 self._list.jump(first)
-            if self._state.catalogue.problem:
-                self._host.tell(self._state.catalogue.problem.what)
 
     def filter(self, text: str) -> None:
         """Show the pairs that pass a filter."""
