@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monosem_tui.draw.bars import fitted, sparkline
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
@@ -131,9 +135,9 @@ def log_bins(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     edges = figures.log_histogram.edges
-    spread = f"{activation(float(edges[0]))} to {activation(float(edges[-1]))}"
-    words = f"{spread}{BETWEEN}{count(figures.zeros)} at zero"
-    return _chart("in log bins", sparkline(figures.log_histogram.counts), words, cells)
+    low, high = (activation(float(edge)) for edge in edges[[0, -1]])
+    words = f"{BETWEEN}{low} to {high}{BETWEEN}{count(figures.zeros)} at zero"
+    return [_chart("in log bins", figures.log_histogram.counts, [words, f" {low}–{high}"], cells)]
 
 
 def along(figures: Figures, cells: int) -> list[Line]:
@@ -141,16 +145,12 @@ def along(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     if figures.drift is None:
-        return _chart("along corpus", WAITING, "", cells)
+        return [line(Span(fit("along corpus", LABEL), Role.DIM), WAITING)]
     density_S = figures.drift.density_S
-    columns = fitted(density_S, cells - LABEL - STRIP_END)
     low, high = share(float(density_S.min())), share(float(density_S.max()))
-    chart = line(Span(fit("along corpus", LABEL), Role.DIM), sparkline(columns))
     percent = " %" if low.endswith(" %") and high.endswith(" %") else ""
-    for words in (f"{BETWEEN}{low} to {high}", f" {low.removesuffix(percent)}–{high}"):
-        if LABEL + len(columns) + len(words) <= cells:
-            return [line(*chart, Span(words, Role.DIM))]
-    return [crop(chart, cells)]
+    words = [f"{BETWEEN}{low} to {high}", f" {low.removesuffix(percent)}–{high}"]
+    return [_chart("along corpus", density_S, words, cells)]
 
 
 def quantile_texts(figures: Figures) -> tuple[str, str]:
@@ -213,6 +213,9 @@ def _companion(figures: Figures, companion: Companion) -> Line:
     return line(str(companion.feature), " " if name else "", name, Span(f" {share(companion.share)} ×{lift}", Role.DIM))
 
 
-def _chart(name: str, drawn: str, words: str, cells: int) -> list[Line]:
-    parts = [line(Span(fit(name, LABEL), Role.DIM), drawn), line(Span(words, Role.DIM))]
-    return wrap(parts if words else parts[:1], cells, BETWEEN, indent=LABEL)
+def _chart(name: str, values: NDArray[np.generic], words: Sequence[str], cells: int) -> Line:
+    """Return a strip on one line, with the first of some words that fit."""
+    columns = fitted(values, cells - LABEL - STRIP_END)
+    said = next((one for one in words if LABEL + len(columns) + len(one) <= cells), "")
+    chart = line(Span(fit(name, LABEL), Role.DIM), sparkline(columns), Span(said, Role.DIM))
+    return crop(chart, cells)

@@ -16,7 +16,7 @@ from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_markdown import as_markdown
 from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
 from monosem_tui.model.feature_document import read_document
-from monosem_tui.model.feature_stats import LABEL, STRIP_END, along, read_figures, relations
+from monosem_tui.model.feature_stats import LABEL, STRIP_END, along, log_bins, read_figures, relations
 from monosem_tui.model.open_run import OpenRun, headline
 from monosem_tui.pages.feature_page import as_text, page
 from monosem_tui.pages.feature_rows import Row, columns, header, row
@@ -60,6 +60,8 @@ def test_charts_keep_together_at_any_width(log: bool, opened: OpenRun) -> None:
         strips = [text[LABEL : LABEL + columns + 1] for text in texts[at : at + 2]]
         assert all(re.fullmatch("[ ▁-█]+", strip) for strip in strips)
         assert texts[at + 2] == ""
+        bins = [text_of(spans) for spans in log_bins(figures, cells)]
+        assert [len(text) <= cells and text.startswith("in log bins") for text in bins] == [True]
         assert "at zero" in texts[at] or cells < 74
         assert "log" in texts[at] or not log
         logits = next(text for text in texts if text.startswith("LOGITS"))
