@@ -189,7 +189,9 @@ def _stale(shown: Shown) -> str:
     if recipe is None or not shown.talk.writing.complete or recipe.clamps == shown.tray.clamps:
         return ""
     former = [clamp for clamp in recipe.clamps if clamp not in shown.tray.clamps]
-    return f" · written with {printable(', '.join(former))}" if former else " · written before the clamps were changed"
+    if not former:
+        return " · written before the clamps were changed"
+    return f" · written with {printable(former[0])}" + (f" and {len(former) - 1} more" if len(former) > 1 else "")
 
 
 def _fork(fork: int | None) -> str:

@@ -94,7 +94,11 @@ class MonosemScreen(Screen[None]):
         raise NotImplementedError
 
     def obey(self, command: Command) -> None:
-        """Do what was typed after `:`, here or on the screen that was shown before."""
+        """Do what was typed after `:`, here or on the screen that was shown before.
+
+        Raises:
+            MonosemError: it cannot be done.
+        """
         if not isinstance(command, ShowScreen):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 

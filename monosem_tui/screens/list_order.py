@@ -181,11 +181,14 @@ class ListOrder(ScreenPart):
         self._pane.read()
 
     def go_to(self, feature: int) -> None:
-        """Put the cursor on a feature, showing what was filtered away if it must."""
+        """Put the cursor on a feature, showing what was filtered away if it must.
+
+        Raises:
+            MonosemError: there is no such feature.
+        """
         d_sae = self._pane.state.run.store.d_sae
         if feature >= d_sae:
-            self._host.tell(f"there is no feature {feature}: they are 0 to {d_sae - 1}")
-            return
+            raise MonosemError(f"there is no feature {feature}: they are 0 to {d_sae - 1}")
         opened = []
         if (self.ordering.text or self.ordering.only) and feature not in self.catalogue.ids:
             self._order(self._all(), None)
@@ -198,13 +201,17 @@ class ListOrder(ScreenPart):
         self._host.tell(", ".join(opened))
 
     def go_to_said(self, text: str) -> None:
-        """Go to the feature whose label or explanation contains a text; show all of them where there are several."""
+        """Go to the feature whose label or explanation contains a text; show all of them where there are several.
+
+        Raises:
+            MonosemError: nothing is said so.
+        """
         run = self._pane.state.run
         found = features_saying(run.notes, run.explanations, text)
         if not found:
             names = ", ".join(entry.name for entry in ENTRIES)
-            self._host.tell(f"no feature is called “{cut(printable(text), 20)}”, and no command: {names}")
-        elif len(found) == 1:
+            raise MonosemError(f"no feature is called “{cut(printable(text), 20)}”, and no command: {names}")
+        if len(found) == 1:
             self.go_to(found[0])
         else:
             self.choose(Selection(f"“{printable(text)}”", np.array(found, np.int64), "browse"))

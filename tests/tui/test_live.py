@@ -49,7 +49,9 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
     async with make_app().run_test(size=size) as pilot:
         await press(pilot, "c", "j", "c")
         await write(pilot)
-        await pilot.press("k", "x", "space")
+        await pilot.press("k", "x")
+        await until(pilot, lambda: "the text is complete" in screen_text(pilot))
+        await pilot.press("space")
         assert "both texts are complete" in screen_text(pilot)
         await pilot.press(*"hhhh")
         await pilot.pause()
