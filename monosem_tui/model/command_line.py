@@ -15,7 +15,6 @@ from monosem_tui.draw.palette import THEMES
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.keys.actions import VIEWS
 from store.files.errors import MonosemError
-from store.index.regular_expression import compile_pattern
 from store.query.feature_order import SORT_KEYS, SortKey
 from store.query.filter_parser import parse_filter
 
@@ -134,6 +133,8 @@ def _filter(said: str) -> TypedCommand:
 
 
 def _find(said: str) -> TypedCommand:
+    from store.index.regular_expression import compile_pattern  # Browse, the first screen, does without
+
     compile_pattern(said)
     return TypedCommand(FindPattern(said), "find")
 

@@ -28,7 +28,7 @@ from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
-from monosem_tui.widgets.sentence_panel import SentencePanel
+from monosem_tui.widgets.lines_panel import SentencePanel
 from store.files.errors import MonosemError
 
 T = TypeVar("T")

@@ -41,3 +41,9 @@ class LinesPanel(Widget):
         """Draw a line."""
         spans = self._lines[y] if y < len(self._lines) else ()
         return to_strip(spans, self.palette, self.size.width)
+
+
+class SentencePanel(LinesPanel):
+    """The lines of a long sentence. They cover what is there rather than moving it, as they go with the next key."""
+
+    DEFAULT_CSS = "SentencePanel { layer: over; dock: bottom; margin-bottom: 1; }"
