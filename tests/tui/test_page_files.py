@@ -170,7 +170,7 @@ async def test_a_key_writes_what_the_command_prints(form: str, make_app: MakeApp
         await press(pilot, KEYS[form])
         await pilot.app.workers.wait_for_complete()
         await settle(pilot)
-        assert "written to " in screen_text(pilot)
+        assert "written to" in screen_text(pilot)
     (written,) = Path.cwd().glob("sample-0.*")
     options = ["--format", form, "--output", str(written), "--top", "8", "--random", "4"]
     assert monosem(["show", str(sample.run.path), "0", *options]) == 0
@@ -214,7 +214,7 @@ async def test_the_screen_as_a_picture(make_app: MakeApp) -> None:
         await until(pilot, Path("sample-browse.svg").is_file)
         await pilot.press("4", "P")
         await until(pilot, Path("sample-health.svg").is_file)
-        await until(pilot, lambda: "written to " in screen_text(pilot))
+        await until(pilot, lambda: "written to" in screen_text(pilot))
     for view in ("browse", "health"):
         svg = Path(f"sample-{view}.svg").read_text()
         words = "".join(ElementTree.fromstring(svg).itertext()).replace("\xa0", " ")
