@@ -7,6 +7,7 @@ from pathlib import Path
 
 from store.files.atomic import read_json, write_json
 from store.files.errors import MonosemError, disk_errors
+from store.files.regular_file import own_folder
 from store.files.sealed_hdf5 import read_seal
 from store.files.typed_json import JsonError, decode
 from store.index.reader import FeatureStore
@@ -29,10 +30,7 @@ def completeness_path(path: Path, name: str) -> Path:
     Raises:
         MonosemError: the folder is a link.
     """
-    folder = beside(path, FOLDER)
-    if folder.is_symlink():
-        raise MonosemError(f"{folder} is a link", "Remove it: nothing is written through links of a run.")
-    return folder / f"{filename(name)}.json"
+    return own_folder(beside(path, FOLDER)) / f"{filename(name)}.json"
 
 
 def save_completeness(store: FeatureStore, found: Completeness) -> Path | None:
