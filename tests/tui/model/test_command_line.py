@@ -60,7 +60,10 @@ def test_read(text: str, given: TypedCommand) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("-1", "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, quit"),
+        (
+            "-1",
+            "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, quit",
+        ),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
         ("f sea", ":f may be filter, find"),
@@ -89,7 +92,7 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
         ("zz", "zz", "in labels and explanations"),
-        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs quit"),
+        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare quit"),
         ("41", "41", ""),
     ],
 )
