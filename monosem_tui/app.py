@@ -149,7 +149,7 @@ class MonosemApp(App[None]):
     async def on_document_wanted(self, message: DocumentWanted) -> None:
         """Show one document in Live."""
         await self.action_view("live")
-        cast("LiveScreen", self.screen).open_place(message.place)
+        cast("LiveScreen", self.screen).open_place(message.place, message.feature)
 
     async def on_partners_wanted(self, message: PartnersWanted) -> None:
         """Show a feature's partners in other runs in Compare."""

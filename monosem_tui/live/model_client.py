@@ -211,6 +211,8 @@ class ModelClient:
             case wire.Branched() if message.id == self._branching:
                 self._branching = 0
                 self.writing.cut(message.token)
+                if self.recipe is not None and self._in_force is not None:
+                    self.recipe = replace(self.recipe, clamps=self._in_force)
                 self.go()
             case wire.Inspected() if message.id == self._asked:
                 self.phase, self.working = Phase.RESTING, None
@@ -245,6 +247,9 @@ class ModelClient:
         self.writing, self.phase = Transcript(prompt=message.prompt), Phase.WRITING
 
     def _take_changed(self, message: wire.Changed) -> None:
+        if self.writing.complete:  # no token will obey them, so they are not those of the text
+            self.said = "the text is complete: ctrl+g writes it again with these clamps"
+            return
         before = self.recipe.clamps if self.recipe is not None else ()
         if self.recipe is not None:
             self.recipe = replace(self.recipe, clamps=message.clamps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from store.settings.generate import GenerateSettings
 
 DEFAULT = Sampling(max_new=200)
 """Longer than a recipe's default: a text on the screen can be stopped at any token."""
+_WORD = re.compile(r"[^\s,]+")
 _NAMES = {"t": "temperature", "p": "top_p", "k": "top_k", "max": "max_new", "seed": "seed"}
 _EXAMPLE = "Write t=0.8 p=0.95 k=40 max=200 seed=1, or greedy."
 
@@ -37,17 +39,18 @@ def changed(sampling: Sampling, text: str) -> Sampling:
     Raises:
         MonosemError: a word names no setting, or its number is out of range.
     """
-    for word in text.replace(",", " ").split():
+    for found in _WORD.finditer(text):
+        word, at = found[0], found.start()
         name, _, value = word.partition("=")
         if word == "greedy":
             sampling = replace(sampling, temperature=0.0)
             continue
         if name not in _NAMES:
-            raise MonosemError(_unknown(name, value), _EXAMPLE)
+            raise MonosemError(_unknown(name, value), _EXAMPLE, at)
         try:
             number = float(value) if name in "tp" else int(value)
         except ValueError:
-            raise MonosemError(f"{word!r}: {value!r} is not a number", _EXAMPLE) from None
+            raise MonosemError(f"{word!r}: {value!r} is not a number", _EXAMPLE, at) from None
         change: dict[str, Any] = {_NAMES[name]: GenerateSettings.checked(_NAMES[name], number)}
         sampling = replace(sampling, **change)
     return sampling

@@ -16,6 +16,7 @@ from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.keys.actions import VIEWS
 from store.files.errors import MonosemError
 from store.query.feature_order import SORT_KEYS, SortKey
+from store.query.filter_parser import parse_filter
 
 HERE = ""
 """View of commands that stay on the present screen."""
@@ -114,6 +115,18 @@ def _sort(said: str) -> TypedCommand:
     return TypedCommand(SortBy(key, (key != "id") != said.startswith("-")), "browse")
 
 
+def _filter(said: str) -> TypedCommand:
+    parse_filter(said)
+    return TypedCommand(FilterBy(said), "browse")
+
+
+def _find(said: str) -> TypedCommand:
+    from store.index.regular_expression import compile_pattern  # Browse, the first screen, does without
+
+    compile_pattern(said)
+    return TypedCommand(FindPattern(said), "find")
+
+
 def _theme(said: str) -> TypedCommand:
     if said and said not in THEMES:
         raise MonosemError(f"the themes are {', '.join(THEMES)}")
@@ -132,7 +145,7 @@ ENTRIES = (
         "EXPR",
         "show the features that pass a filter",
         (),
-        lambda said: TypedCommand(FilterBy(said), "browse"),
+        _filter,
     ),
     CommandEntry("dead", "", "show or hide dead features", (), lambda _: TypedCommand(ShowDead(), "browse")),
     CommandEntry(
@@ -140,7 +153,7 @@ ENTRIES = (
         "REGEX",
         "rank features by a regular expression",
         (),
-        lambda said: TypedCommand(FindPattern(said), "find"),
+        _find,
     ),
     CommandEntry("theme", "NAME", "dark, light or plain colours", THEMES, _theme),
     *(
@@ -170,10 +183,13 @@ def read_command(text: str) -> TypedCommand:
         names = ", ".join(entry.name for entry in found or ENTRIES)
         what = f":{cut(printable(name), 20)} may be {names}" if found else f"a feature's number, or one of {names}"
         raise MonosemError(what)
-    entry, said = found[0], said.strip()
+    entry, start, said = found[0], len(text) - len(said), said.strip()
     if said and not entry.argument:
-        raise MonosemError(f":{entry.name} takes no argument")
-    return entry.read(said)
+        raise MonosemError(f":{entry.name} takes no argument", at=start)
+    try:
+        return entry.read(said)
+    except MonosemError as error:
+        raise MonosemError(error.what, error.hint, start + (error.at or 0)) from None
 
 
 def completed(text: str) -> str:

@@ -65,15 +65,26 @@ def find_whole(store: FeatureStore, feature: int, place: int) -> Whole:
     return Whole(feature, place, context.start, context.start + context.length, f"context {context.number}", top, noun)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Passage:
-    """A document as text, or the part of it around a position."""
+    """A document as text, or the part of it around a position. T tokens."""
 
     name: str
     text: str
-    n_tokens: int
     of: int
     """Tokens of the whole document."""
+    token_T: NDArray[np.int32]
+    place: int
+    """The token at the position, counted from 0."""
+    feature: int | None
+    """The feature whose activations were read, if any."""
+    act_T: NDArray[np.float32]
+    """Its activations in the index; zeros without a feature."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the text."""
+        return len(self.token_T)
 
 
 def place_of(store: FeatureStore, number: int) -> int:
@@ -96,8 +107,10 @@ def place_of(store: FeatureStore, number: int) -> int:
     return int(starts[found[0]])
 
 
-def passage(store: FeatureStore, place: int, most: int = MOST_INSPECTED) -> Passage:
+def passage(store: FeatureStore, place: int, feature: int | None = None, most: int = MOST_INSPECTED) -> Passage:
     """Return at most `most` tokens of the document around a position: from its start, up to the position at least.
+
+    With a feature, its activations come along.
 
     Raises:
         MonosemError: there is no such position, or the store is damaged or has vanished.
@@ -107,10 +120,14 @@ def passage(store: FeatureStore, place: int, most: int = MOST_INSPECTED) -> Pass
     if place - start >= most:
         start = _cut(store, whole, place - most // 2, CUTS)
     stop = min(whole.stop, start + most)
-    tokens = store.tokens(start, stop)
+    kept_T = np.ones(stop - start, bool)
     if store.spec.excluded == "bos":  # Inspect adds its own BOS to each context
-        tokens = tokens[store.counted(start, stop)]
-    return Passage(whole.name, store.vocabulary.text(tokens), len(tokens), whole.stop - whole.start)
+        kept_T = store.counted(start, stop)
+    act_T = np.zeros(stop - start, np.float32) if feature is None else store.activations(feature, start, stop)
+    token_T = store.tokens(start, stop)[kept_T]
+    at = min(int(kept_T[: place - start].sum()), max(0, len(token_T) - 1))
+    text = store.vocabulary.text(token_T)
+    return Passage(whole.name, text, whole.stop - whole.start, token_T, at, feature, act_T[kept_T])
 
 
 def first_stretch(store: FeatureStore, whole: Whole, cuts: Cuts = CUTS) -> Stretch:

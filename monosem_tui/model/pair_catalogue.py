@@ -77,6 +77,8 @@ class PairCatalogue:
         """Rows of the table, in order."""
         self.problem: BadFilter | None = None
         """Why the filter cannot be applied, such as while it is typed; the list stays as it was before."""
+        self._filter = ""
+        """The filter that the rows have passed: the last one that could be applied."""
         self._made: tuple[Sequence[HeldComparison], PairView] | None = None
 
     @property
@@ -107,7 +109,7 @@ class PairCatalogue:
         except BadFilter as error:
             rows, problem = np.arange(len(self.table)), error
         if problem is None or fresh:
-            self.rows = rows
+            self.rows, self._filter = rows, ordering.text if problem is None else ""
         self.rows = self.table.ordered(self.rows, ordering.sort, descending=ordering.descending)
         self.ordering, self.problem = ordering, problem
 
@@ -115,8 +117,8 @@ class PairCatalogue:
         """Return `stories with gemma · 34 of 402 features · r ↓`."""
         ordering, view = self.ordering, self.view
         parts = [self._of(), f"{self._counted()}"]
-        if ordering.text:
-            parts.insert(1, f"/{printable(ordering.text)}")
+        if self._filter:
+            parts.insert(1, f"/{printable(self._filter)}")
         if not view.tree:
             parts.append(f"{SORT_NAMES[ordering.sort]} {ARROWS[ordering.descending]}")
         return " · ".join(parts)

@@ -82,7 +82,7 @@ def densities(store: FeatureStore) -> Densities:
     density_F = store.columns.density_F
     histogram = density_histogram(density_F)
     groups = [
-        Group("dead", np.flatnonzero(density_F == 0), "never fire"),
+        Group("dead", np.flatnonzero(density_F == 0), "never in the index"),
         _ultra_low(density_F, store.n_counted, store.plan.noun),
     ]
     for power in range(round(float(histogram.edges[0])), 0):
@@ -172,7 +172,8 @@ def figures(run: OpenRun) -> list[str]:
     found, noun = decode(_Measured, record.evaluation, lenient=True), record.noun
     said = []
     if found.alive is not None and found.d_sae is not None:
-        said.append(f"{count(found.alive)} of {count(found.d_sae)} features alive")
+        where = f" on {_evaluated_on(found, noun)}" if found.tokens is not None else ""
+        said.append(f"{count(found.alive)} of {count(found.d_sae)} features alive{where}")
     for key, name, digits in (
         ("explained_variance", "EV", 3),
         ("l0", "L0", 1),
@@ -203,14 +204,20 @@ def figures(run: OpenRun) -> list[str]:
         said.append(f"KL {with_error(found.kl, found.kl_se)}")
     losses = {key: getattr(found, f"ce_{key}") for key in ("clean", "sae", "zero", "mean")}
     said += [f"CE {key} {value:.3f}" for key, value in losses.items() if value is not None]
-    if found.tokens is not None:
-        said.append(f"on {count(found.tokens)} {printable(found.split)} {noun.many}".replace("  ", " "))
+    if found.tokens is not None and found.alive is None:
+        said.append(f"on {_evaluated_on(found, noun)}")
     said += _absorption(found.absorption or [])
     said += completeness_lines(run.store)
     said += found.variance_shares.lines(noun) if found.variance_shares else []
     if found.documents:
         said.append(printable(found.documents))
     return said or ["not evaluated yet: monosem eval does it"]
+
+
+def _evaluated_on(found: _Measured, noun: CountedNoun) -> str:
+    """Return `140 107 held-out tokens`."""
+    split = {"heldout": "held-out"}.get(found.split, printable(found.split))
+    return " ".join(filter(None, (count(found.tokens or 0), split, noun.many)))
 
 
 def _absorption(classes: list[_Class]) -> list[str]:

@@ -31,6 +31,7 @@ class Columns:
     token: int
     label: int
     kind: int = 0
+    density: int = SHARE
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,17 @@ def columns(cells: int, digits: int, sort: str, *, labels: bool, kinds: bool = F
         values = ("max", "mean", "norm") if sort == "norm" else ("max", "mean")
     # Kinds and labels together leave no room for bars.
     bar_cells = 10 if cells >= 96 else 0 if labels and kinds else 6 if cells >= 56 else 0 if labels else 4
-    used = (
-        1 + number + 1 + gap + bar_cells + (bar_cells > 0) + SHARE + sum(gap + value_cells(one) for one in values) + 2
-    )
+    # Its name with an arrow is as wide as the column and what lies before it.
+    density = SHARE + (sort == "density" and not bar_cells and gap == 1)
+    used = 1 + number + 1 + gap + bar_cells + (bar_cells > 0) + density
+    used += sum(gap + value_cells(one) for one in values) + 2
     rest = max(0, cells - used)
     kind = KIND if kinds and rest - gap - KIND >= KIND_BESIDE * (1 + labels) // 2 else 0
     rest -= kind and gap + kind
     if not labels:
-        return Columns(number, bar_cells, gap, values, min(rest, 40), 0, kind)
+        return Columns(number, bar_cells, gap, values, min(rest, 40), 0, kind, density)
     token = min(16, max(8, rest * 2 // 5))
-    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap), kind)
+    return Columns(number, bar_cells, gap, values, min(token, rest), max(0, rest - token - gap), kind, density)
 
 
 def value_cells(name: str) -> int:
@@ -96,9 +98,9 @@ def header(where: Columns, sort: str, *, descending: bool) -> Line:
 
     parts: list[Span | str] = [" ", name("id", where.id)]
     if where.bar:
-        parts += [" " * (1 + where.gap), name("density", where.bar + 1 + SHARE, "<")]
+        parts += [" " * (1 + where.gap), name("density", where.bar + 1 + where.density, "<")]
     else:
-        parts.append(name("density", 1 + where.gap + SHARE))
+        parts.append(name("density", 1 + where.gap + where.density))
     for key in where.values:
         parts += [" " * where.gap, name(key, value_cells(key))]
     if where.kind:
@@ -118,7 +120,7 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
         " " * where.gap,
         Span(drawn, Role.DIM),
         " " * (where.bar - len(drawn) + (where.bar > 0)),
-        fit(share(entry.density), SHARE, ">"),
+        fit(share(entry.density), where.density, ">"),
     ]
     for name, value in zip(where.values, entry.values, strict=True):
         parts += [" " * where.gap, fit(_value(name, value), value_cells(name), ">")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from monosem_tui.draw.spans import Line, Role, Span, line, width_of
+from monosem_tui.draw.safe_text import printable
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, width_of, wrap
 from monosem_tui.keys.actions import VIEWS, Action
 from monosem_tui.model.open_run import OpenRun, essential, headline
 
@@ -62,3 +63,16 @@ def hints(actions: list[Action], right: str, cells: int) -> Line:
         if gap >= 2:
             return line(*parts, " " * gap, *end)
     return end
+
+
+def sentence(said: str, cells: int, most: int) -> list[Line]:
+    """Return a sentence for the end of the screen in at most `most` lines, cut where it needs more."""
+    whole = line(" ", Span(printable(said), Role.BOLD))
+    if width_of(whole) < cells or most <= 1:
+        return [whole]
+    words = [line(Span(word, Role.BOLD)) for word in printable(said).split(" ") if word]
+    lines = [line(" ", *one) for one in wrap(words, cells - 2, " ")]
+    if len(lines) <= most:
+        return lines
+    rest = line(*lines[most - 1], *lines[most])
+    return [*lines[: most - 1], crop(rest, cells)]

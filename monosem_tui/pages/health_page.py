@@ -46,7 +46,7 @@ def density_lines(found: Densities, cells: int) -> list[Line]:
     ticks = "".join(fit(str(power), width) for power in range(-decades, 0)) + "0"
     title = line(
         Span("DENSITY", Role.HEADING),
-        Span(f"  log10 of the share of {count(found.n_counted)} {found.noun.many}", Role.DIM),
+        Span(f"  log10 of the share of {count(found.n_counted)} indexed {found.noun.many}", Role.DIM),
     )
     return [title, *lines, line(Span(" " * left + ticks, Role.DIM))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, MARK, Lin
 from monosem_tui.draw.token_rows import Row, flow, row_of, window
 from monosem_tui.draw.token_text import display_token, display_tokens
 from monosem_tui.live.model_client import ModelClient
+from monosem_tui.model.document import Passage
 from monosem_tui.pages.live_page import title
 from store.index.vocabulary import Vocabulary
-from store.live import wire
 from store.live.model_outputs import Firing, ReadToken
 
 MOST_HUES = len(HUES)
@@ -37,6 +38,17 @@ HOW = (
 )
 
 
+@dataclass(frozen=True)
+class InspectedText:
+    """A text as the model reads it."""
+
+    text: str = ""
+    name: str = ""
+    """Title of a text that was not typed: `document 17`."""
+    chat: bool = False
+    """Whether it is read as a chat."""
+
+
 @dataclass
 class Looked:
     """Contents of the page."""
@@ -45,7 +57,12 @@ class Looked:
     vocabulary: Vocabulary
     maximum: Callable[[int], float | None]
     label: Callable[[int], Span]
-    text: str = ""
+    asked: InspectedText = InspectedText()
+    """The text that the model was asked to read last."""
+    shown: InspectedText = InspectedText()
+    """The text on the screen."""
+    stored: tuple[ReadToken, ...] = ()
+    """Tokens of a document as the index has them, until the model has read it; then none."""
     token: int = 0
     """Index of the token under the cursor, over all contexts."""
     row: int = 0
@@ -55,36 +72,29 @@ class Looked:
     ablated: bool = False
     """Whether effects of ablation were requested."""
 
-    name: str = ""
-    """Title of a text that was not typed: `document 17`."""
     chat: bool = False
     """Whether a typed text is read as a chat."""
-    _laid: tuple[wire.Inspected | None, int, list[Row]] | None = None
+    _laid: tuple[Sequence[ReadToken], int, list[Row]] | None = None
     picked: tuple[int, ...] = ()
     """Tokens whose features are listed together; empty for the one under the cursor."""
 
     @property
-    def as_chat(self) -> bool:
-        """Whether the text is read as a chat; documents are read as they are."""
-        return self.chat and not self.name
-
-    @property
     def reads(self) -> Sequence[ReadToken]:
-        """All tokens of the last text."""
-        return self.talk.inspected.tokens if self.talk.inspected else ()
+        """All tokens of the text on the screen."""
+        return self.stored or (self.talk.inspected.tokens if self.talk.inspected else ())
 
     def rows(self, cells: int) -> list[Row]:
         """Return the text in rows; laid out once per text and width."""
-        found, laid = self.talk.inspected, self._laid
-        if laid is None or laid[0] is not found or laid[1] != cells:
-            shown = display_tokens(self.vocabulary.tokens([read.token for read in self.reads]))
-            laid = self._laid = (found, cells, flow(shown, cells))
+        reads, laid = self.reads, self._laid
+        if laid is None or laid[0] is not reads or laid[1] != cells:
+            shown = display_tokens(self.vocabulary.tokens([read.token for read in reads]))
+            laid = self._laid = (reads, cells, flow(shown, cells))
         return laid[2]
 
     @property
     def effects(self) -> Sequence[ReadToken]:
         """The same tokens with the effects of ablation known so far."""
-        found = self.talk.effects
+        found = None if self.stored else self.talk.effects
         return found.tokens if found and len(found.tokens) == len(self.reads) else ()
 
     @property
@@ -120,6 +130,29 @@ class Looked:
         """The feature under the cursor."""
         return self.firings[self.row].feature if self.row < len(self.firings) else None
 
+    def show_stored(self, text: InspectedText, tokens: tuple[ReadToken, ...], token: int) -> None:
+        """Show a document as the index has it, the cursor on a token, until `take` is called."""
+        self.shown, self.stored, self.picked = text, tokens, ()
+        self.token, self.row = token, 0
+
+    def take(self) -> None:
+        """Show the text that was asked for, which the model has read; the cursor stays with token and feature."""
+        before, feature = [read.token for read in self.stored], self.feature
+        self.shown, self.stored, self.picked = self.asked, (), ()
+        if before:
+            self.token = counterpart(before, self.token, [read.token for read in self.reads])
+            self.put_on(feature)
+        if self.token >= len(self.reads) or (feature is None and not self.firings):
+            self.begin()
+        self.move(0, 0)
+
+    def put_on(self, feature: int | None) -> None:
+        """Put the cursor on a feature; where it is not among those of the token, colour the text by it."""
+        places = [number for number, fires in enumerate(self.firings) if fires.feature == feature]
+        self.row = places[0] if places else 0
+        if not places and feature is not None:
+            self.chosen = (feature,)
+
     def begin(self) -> None:
         """Move the cursor to the first token that has features."""
         self.token = next((n for n, read in enumerate(self.reads) if read.firings), 0)
@@ -144,6 +177,26 @@ class Looked:
         else:
             self.chosen = (*self.chosen, feature)
         return True
+
+
+def stored_tokens(passage: Passage) -> tuple[ReadToken, ...]:
+    """Return the tokens of a document with the activations that the index has of one feature."""
+    feature, tokens = passage.feature, passage.token_T.tolist()
+    if feature is None:
+        return tuple(ReadToken(token, True, (), 0) for token in tokens)
+    acts = passage.act_T.tolist()
+    return tuple(
+        ReadToken(token, True, (Firing(feature, act, None),) if act > 0 else (), int(act > 0))
+        for token, act in zip(tokens, acts, strict=True)
+    )
+
+
+def counterpart(before: Sequence[int], place: int, after: Sequence[int]) -> int:
+    """Return where token `place` of `before` is in `after`, the same text with other special tokens or cuts."""
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    block = max((one for one in blocks if one.a <= place), key=lambda one: one.a, default=blocks[0])
+    found = block.b + min(place - block.a, max(block.size, 1) - 1)
+    return max(0, min(found, len(after) - 1))
 
 
 def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
@@ -172,8 +225,10 @@ def inspect_lines(looked: Looked, cells: int, height: int) -> list[Line]:
 
 
 def _text_title(looked: Looked) -> str:
-    kind = "chat" if looked.chat else "text"
-    name = f"{looked.name or kind}: {count(len(looked.reads))} tokens"
+    kind = "chat" if looked.shown.chat else "text"
+    name = f"{looked.shown.name or kind}: {count(len(looked.reads))} tokens"
+    if looked.stored:
+        return f"{name} of the index · the model has not read it yet"
     if not looked.ablated:
         return name
     if not looked.effects:
@@ -185,7 +240,11 @@ def _token_title(looked: Looked, read: ReadToken) -> str:
     name = display_token(looked.vocabulary.token(read.token)) + (f" · {read.role}" if read.role else "")
     if looked.picked:
         number = len(looked.picked)
-        return f"{number} token{'s' * (number > 1)} picked: what fires on {'all together' if number > 1 else 'it'}"
+        return f"{number} tokens picked: sum over them" if number > 1 else "1 token picked: what fires on it"
+    if looked.stored:
+        return f"token {looked.token + 1} {name}" + (
+            f" · of the index: {looked.feature} alone" if looked.firings else ""
+        )
     if not read.counted:
         return f"token {looked.token + 1} {name} · does not count"
     effects = looked.effects

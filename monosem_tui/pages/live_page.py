@@ -144,20 +144,23 @@ def _texts(shown: Shown, cells: int, room: int) -> list[Line]:
     base = [one.token for one in writing.base]
     clamped = [one.token for one in writing.clamped]
     base_title = "base" + _end(writing, writing.base_end, len(base))
-    clamped_title = "clamped" + _end(writing, writing.clamped_end, len(clamped)) + _fork(writing.fork)
+    stale = _stale(shown)
+    clamped_title = "clamped" + stale + _end(writing, writing.clamped_end, len(clamped)) + _fork(writing.fork)
     if cells >= SIDE_BY_SIDE:
         left, right = (cells - 1) // 2, cells - 1 - (cells - 1) // 2
         one = _column(shown, shown.base, base, left, room - 1, None)
         other = _column(shown, shown.clamped, clamped, right, room - 1, writing.fork)
+        other = _dimmed(other) if stale else other
         wall = Span(WALL, Role.DIM)
         heads = line(*rule(base_title, left), Span("┬", Role.DIM), *rule(clamped_title, right))
         return [heads, *(line(*_padded(a, left), wall, *b) for a, b in zip(one, other, strict=True))]
     upper = (room - 2) // 2
+    other = _column(shown, shown.clamped, clamped, cells, room - 2 - upper, writing.fork)
     return [
         rule(base_title, cells),
         *_column(shown, shown.base, base, cells, upper, None),
         rule(clamped_title, cells),
-        *_column(shown, shown.clamped, clamped, cells, room - 2 - upper, writing.fork),
+        *(_dimmed(other) if stale else other),
     ]
 
 
@@ -180,6 +183,17 @@ def _end(writing: Transcript, end: End | None, tokens: int) -> str:
     }[end]
 
 
+def _stale(shown: Shown) -> str:
+    """Return the clamps that a complete text was written with, where the tray has others now."""
+    recipe = shown.talk.recipe
+    if recipe is None or not shown.talk.writing.complete or recipe.clamps == shown.tray.clamps:
+        return ""
+    former = [clamp for clamp in recipe.clamps if clamp not in shown.tray.clamps]
+    if not former:
+        return " · written before the clamps were changed"
+    return f" · written with {printable(former[0])}" + (f" and {len(former) - 1} more" if len(former) > 1 else "")
+
+
 def _fork(fork: int | None) -> str:
     return "" if fork is None else f" · differs from token {fork + 1}"
 
@@ -195,6 +209,10 @@ def _column(shown: Shown, text: Growing, tokens: Sequence[int], cells: int, room
     first = window(len(rows), room, place)
     drawn = [_row(row, shown.cursor, fork, cells) for row in rows[first : first + room]]
     return drawn + [()] * (room - len(drawn))
+
+
+def _dimmed(lines: Sequence[Line]) -> list[Line]:
+    return [line(*(Span(text, Role.DIM if role is Role.PLAIN else role) for text, role in spans)) for spans in lines]
 
 
 def _row(row: Row, cursor: int | None, fork: int | None, cells: int) -> Line:

@@ -16,13 +16,11 @@ from textual.widget import Widget
 
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import Role, Span, line
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import at, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
-from monosem_tui.pages.header import header, hints
+from monosem_tui.pages.header import header, hints, sentence
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
@@ -30,11 +28,14 @@ from monosem_tui.widgets.command_panel import CommandPanel
 from monosem_tui.widgets.keys_panel import KeysPanel
 from monosem_tui.widgets.line_input import LineInput
 from monosem_tui.widgets.line_view import OneLine
+from monosem_tui.widgets.lines_panel import SentencePanel
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
 ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
 """Suspend, redraw and quit work even while typing, as in shells and pagers."""
+HIGHEST = 5
+"""A sentence may have this part of the screen's lines."""
 BESIDE_KEYS = 3
 """Lines that the help panel leaves: header, bottom line, and one of what it is about."""
 
@@ -61,7 +62,7 @@ class MonosemScreen(Screen[None]):
     PLACE: ClassVar[Where]
     """The place at which its actions are within reach."""
     AUTO_FOCUS = ""
-    DEFAULT_CSS = "MonosemScreen { overflow: hidden; }"
+    DEFAULT_CSS = "MonosemScreen { overflow: hidden; layers: default over; }"
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     """As in any screen, but a change of it does not repaint the whole."""
@@ -73,6 +74,7 @@ class MonosemScreen(Screen[None]):
         self.header = OneLine(palette)
         self.keys = KeysPanel(palette)
         self.panel = CommandPanel(palette)
+        self.sentence = SentencePanel(palette)
         self.footer = OneLine(palette)
         self.input = LineInput(palette)
         self.line = TypingLine(self.input, self.footer, self)
@@ -92,7 +94,11 @@ class MonosemScreen(Screen[None]):
         raise NotImplementedError
 
     def obey(self, command: Command) -> None:
-        """Do what was typed after `:`, here or on the screen that was shown before."""
+        """Do what was typed after `:`, here or on the screen that was shown before.
+
+        Raises:
+            MonosemError: it cannot be done.
+        """
         if not isinstance(command, ShowScreen):
             raise ValueError(f"{self.VIEW} cannot do {command}")
 
@@ -110,6 +116,7 @@ class MonosemScreen(Screen[None]):
         yield from self.body()
         yield self.keys
         yield self.panel
+        yield self.sentence
         yield self.footer
         yield self.input
 
@@ -133,9 +140,11 @@ class MonosemScreen(Screen[None]):
         self.draw_header(self.size.width)
 
     def on_screen_suspend(self) -> None:
-        """Stop what is of use only while the screen is shown."""
+        """Stop what is of use only while the screen is shown, and drop the sentence about what was done there."""
         for part in self.parts:
             part.suspended()
+        if self._said:
+            self.tell()
 
     def on_unmount(self) -> None:
         """End what the parts have begun."""
@@ -183,14 +192,19 @@ class MonosemScreen(Screen[None]):
         return all(table[need]() for table in tables if need in table)
 
     def tell(self, said: str = "") -> None:
-        """Draw the bottom line and the help panel: a sentence, which stays until the next key, or else the keys."""
+        """Draw the bottom line and the help panel: a sentence, which stays until the next key, or else the keys.
+
+        A sentence that is longer than the line, or that is about a text being typed there, stands above it.
+        """
         self._said = said = with_flags(said)
         cells = self.size.width
+        lines = sentence(said, cells, self.size.height // HIGHEST) if said else []
+        self.sentence.stand(lines if self.line.typing else lines[:-1])
         listed = [(action, not self.why_not(action)) for action in self.reach]
         if self.line.typing:
             self.line.redraw()
         elif said:
-            self.footer.show(line(" ", Span(printable(said), Role.BOLD)))
+            self.footer.show(lines[-1])
         else:
             hinted = [one for one, does in listed if does and all(part.worth_a_hint(one) for part in self.parts)]
             self.footer.show(hints(hinted, self._asked[1] if self._asked else self.position(), cells))
@@ -233,6 +247,8 @@ class MonosemScreen(Screen[None]):
         if event.key in ALWAYS:
             reach = at(Where.EVERYWHERE)
         elif self.line.typing:
+            if self._said:
+                self.tell()
             self.line.feed(event.key, event.character)
             return True
         elif self._asked:

@@ -92,8 +92,9 @@ class BrowseScreen(MonosemScreen):
 
     def visit(self, feature: int) -> None:
         """Show a feature's page."""
-        self.order.go_to(feature)
-        self.pane.action_open()
+        with self.mentioning():
+            self.order.go_to(feature)
+            self.pane.action_open()
 
     def obey(self, command: Command) -> None:
         """Do what was typed after `:`."""
@@ -107,6 +108,8 @@ class BrowseScreen(MonosemScreen):
         elif isinstance(command, FilterBy):
             self.pane.front("list")
             order.filter(command.text)
+            if order.catalogue.problem is not None:
+                raise order.catalogue.problem
         elif isinstance(command, ShowDead) and not order.catalogue.n_dead:
             self.tell(Need.DEAD.value)
         elif isinstance(command, ShowDead):

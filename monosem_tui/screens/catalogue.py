@@ -64,6 +64,8 @@ class Catalogue:
         self._sorted = self._sort(*self._order)
         self.ids = self._sorted
         """The features, in order."""
+        self._filter = ""
+        """The filter that they have passed: the last one that could be applied."""
 
     @property
     def n_dead(self) -> int:
@@ -93,7 +95,7 @@ class Catalogue:
         except BadFilter as error:
             ids, problem = rows, error
         if problem is None or order != self._order:
-            self.ids = ids
+            self.ids, self._filter = ids, ordering.text if problem is None else ""
         self.ordering, self.problem, self._order, self._sorted = ordering, problem, order, rows
 
     @property
@@ -105,8 +107,8 @@ class Catalogue:
         """Return `1 013 of 1 024 features · max ↓`."""
         ordering, total = self.ordering, count(self._run.store.d_sae)
         parts = [f"{count(len(self.ids))} of {total} features", self._sorted_as()]
-        if ordering.text:
-            parts.insert(1, f"/{printable(ordering.text)}")
+        if self._filter:
+            parts.insert(1, f"/{printable(self._filter)}")
         if ordering.only:
             parts.insert(1, ordering.only.title)
         return " · ".join(parts)
@@ -118,8 +120,8 @@ class Catalogue:
     def nothing(self) -> list[str]:
         """Return why the list is empty, and what to do about it."""
         found = []
-        if self.ordering.text:
-            text = printable(self.ordering.text)
+        if self._filter:
+            text = printable(self._filter)
             plain = text.isalnum()
             found.append(
                 f"no feature matches “{text}” (ids, labels, explanations, tokens searched)"
@@ -142,7 +144,7 @@ class Catalogue:
         elif dead:
             why = "dead features are hidden"
         else:
-            why = f"the filter {printable(self.ordering.text)} leaves it out"
+            why = f"the filter {printable(self._filter)} leaves it out"
         return f"not in the list: {why}"
 
     def _sort(self, ordering: Ordering, dead: bool) -> Ids:

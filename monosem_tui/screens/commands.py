@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.command_line import Quit, ShowScreen, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_line import Command, Quit, ShowScreen, Themed, completed, read_command, suggestion
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import Typed
@@ -70,7 +70,10 @@ class CommandLine(ScreenPart):
 
     def action_goto(self) -> None:
         """Type a number, or a command and its argument."""
-        self._host.line.open(":", "", self._command_typed, lambda: suggestion(self._host.input.text))
+        self._type("")
+
+    def _type(self, text: str) -> None:
+        self._host.line.open(":", text, self._command_typed, lambda: suggestion(self._host.input.text))
 
     def _command_typed(self, typed: Typed) -> None:
         host, text = self._host, self._host.input.text
@@ -78,29 +81,45 @@ class CommandLine(ScreenPart):
             host.input.replace(completed(text))
         if typed in (Typed.COMPLETE, Typed.CHANGED):
             host.tell()
-        elif typed in (Typed.KEEP, Typed.LEAVE):
-            host.line.close()
-            host.tell()
-            if typed is Typed.KEEP and text.strip():
-                self._run(text)
+        elif typed is Typed.LEAVE or not text.strip():
+            self._close()
+        elif typed is Typed.KEEP:
+            try:
+                command = read_command(text)
+            except MonosemError as error:
+                host.line.reject(error)
+            else:
+                self._close()
+                self._run(*command, text)
 
-    def _run(self, text: str) -> None:
+    def _close(self) -> None:
+        self._host.line.close()
+        self._host.tell()
+
+    def _run(self, command: Command, view: str, text: str) -> None:
         host = self._host
-        try:
-            command, view = read_command(text)
-        except MonosemError as error:
-            host.tell(error.what)
-            return
         if isinstance(command, Quit):
             host.app.exit()
         elif isinstance(command, Themed):
             self._theme.choose(command.name)
         elif view == host.VIEW:
-            host.obey(command)
+            self._obey(command, text)
         elif host.session.run is None and view != "runs":
             host.tell(Need.RUN.value)
         else:
             # The app runs both before it takes the next key, so keys of one packet find the screen.
             host.app.call_next(host.app.run_action, f"view('{view}')")
             if not isinstance(command, ShowScreen):
-                host.app.call_next(lambda: cast(MonosemScreen, host.app.screen).obey(command))
+                host.app.call_next(self._obey_there, command, text)
+
+    def _obey(self, command: Command, text: str) -> None:
+        try:
+            self._host.obey(command)
+        except MonosemError as error:
+            self._type(text)
+            self._host.line.reject(error)
+
+    def _obey_there(self, command: Command, text: str) -> None:
+        """Do what was typed on the screen that is shown now."""
+        screen = cast(MonosemScreen, self._host.app.screen)
+        next(part for part in screen.parts if isinstance(part, CommandLine))._obey(command, text)

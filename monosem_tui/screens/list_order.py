@@ -117,6 +117,8 @@ class ListOrder(ScreenPart):
             self._filter(self._host.input.text)
         elif typed in (Typed.NEXT, Typed.PREVIOUS):
             self._pane.action_step(1 if typed is Typed.NEXT else -1)
+        elif typed is Typed.KEEP and self.catalogue.problem:
+            self._host.line.reject(self.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
             self.filter(text if typed is Typed.KEEP else "")
@@ -141,11 +143,14 @@ class ListOrder(ScreenPart):
         self._pane.read()
 
     def go_to(self, feature: int) -> None:
-        """Put the cursor on a feature, showing what was filtered away if it must."""
+        """Put the cursor on a feature, showing what was filtered away if it must.
+
+        Raises:
+            MonosemError: there is no such feature.
+        """
         d_sae = self._pane.state.run.store.d_sae
         if feature >= d_sae:
-            self._host.tell(f"there is no feature {feature}: they are 0 to {d_sae - 1}")
-            return
+            raise MonosemError(f"there is no feature {feature}: they are 0 to {d_sae - 1}")
         opened = []
         if (self.ordering.text or self.ordering.only) and feature not in self.catalogue.ids:
             self._order(self._all(), None)
@@ -158,13 +163,17 @@ class ListOrder(ScreenPart):
         self._host.tell(", ".join(opened))
 
     def go_to_said(self, text: str) -> None:
-        """Go to the feature whose label or explanation contains a text; show all of them where there are several."""
+        """Go to the feature whose label or explanation contains a text; show all of them where there are several.
+
+        Raises:
+            MonosemError: nothing is said so.
+        """
         run = self._pane.state.run
         found = features_saying(run.notes, run.explanations, text)
         if not found:
             names = ", ".join(entry.name for entry in ENTRIES)
-            self._host.tell(f"no feature is called “{cut(printable(text), 20)}”, and no command: {names}")
-        elif len(found) == 1:
+            raise MonosemError(f"no feature is called “{cut(printable(text), 20)}”, and no command: {names}")
+        if len(found) == 1:
             self.go_to(found[0])
         else:
             self.choose(Selection(f"“{printable(text)}”", np.array(found, np.int64), "browse"))

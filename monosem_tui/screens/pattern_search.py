@@ -22,9 +22,10 @@ from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.index.regular_expression import compile_pattern
 from store.query.find import ORDERS, Order
 from store.query.find_process import Asking
-from store.query.pattern_search import Inquiry, Report
+from store.query.pattern_search import BY_THEMSELVES, Inquiry, Report
 from store.run.counted_noun import ROW, TOKEN, CountedNoun
 
 _KEYS = {action.id.partition(".")[2]: shown_key(action.keys[0]) for action in at(Where.FIND)}
@@ -147,9 +148,10 @@ class PatternSearch(ScreenPart):
         self._pane.follow()
 
     def _fail(self, error: MonosemError) -> None:
-        why = [printable(with_flags(text)) for text in (error.what, error.hint)]
+        hint = f"{_KEYS['tokens']} searches running text again." if error.hint == BY_THEMSELVES else error.hint
+        why = [printable(with_flags(text)) for text in (error.what, hint)]
         self._ranking.show(SearchAnswer(self.wanted), why)
-        self._host.tell(error.what)
+        self._host.tell(f"{error.what} · {hint}" if error.hint == BY_THEMSELVES else error.what)
         self._pane.follow()
 
     def _cancel(self) -> None:
@@ -180,11 +182,20 @@ class PatternSearch(ScreenPart):
             self._at, self._typed = len(self._patterns), text
         elif typed in (Typed.PREVIOUS, Typed.NEXT):
             self._turn_back(-1 if typed is Typed.PREVIOUS else 1)
-        elif typed in (Typed.KEEP, Typed.LEAVE):
-            self._host.line.close()
-            self._host.tell()
-            if typed is Typed.KEEP and text:
+        elif typed is Typed.KEEP and text:
+            try:
+                compile_pattern(text)
+            except MonosemError as error:
+                self._host.line.reject(error)
+            else:
+                self._close_line()
                 self.ask(text)
+        elif typed in (Typed.KEEP, Typed.LEAVE):
+            self._close_line()
+
+    def _close_line(self) -> None:
+        self._host.line.close()
+        self._host.tell()
 
     def _turn_back(self, step: int) -> None:
         """Put an earlier pattern or a later one into the line, passing over those that are in it already."""

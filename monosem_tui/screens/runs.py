@@ -50,11 +50,19 @@ class RunsScreen(MonosemScreen):
             self.tell(states.what)
             return
         if states != self.runs.states or not states:
-            self.runs.show(states, self.session.folder)
-            self._describe()
-            self.retell()
+            self._show(states)
         tuning, working = self.session.tuning, any(state.working for state in states)
         self.files.look_later(tuning.training if working else tuning.no_training)
+
+    def on_screen_resume(self) -> None:
+        """Mark the run that was opened since."""
+        if self.runs.states and self.runs.opened != self.session.folder:
+            self._show(self.runs.states)
+
+    def _show(self, states: tuple[RunState, ...]) -> None:
+        self.runs.show(states, self.session.folder)
+        self._describe()
+        self.retell()
 
     def position(self) -> str:
         """Return the run's number and the total."""

@@ -126,9 +126,10 @@ class FeatureWanted(Message):
 
 @dataclass
 class DocumentWanted(Message):
-    """Live is to show the document that holds a place of the corpus through all features."""
+    """Live is to show the document that holds a place of the corpus through all features, the cursor on one of them."""
 
     place: int
+    feature: int
 
 
 @dataclass

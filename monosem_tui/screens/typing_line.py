@@ -48,7 +48,7 @@ class TypingLine:
         self._bottom.tell()
 
     def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
-        """Have a text typed; what enter keeps is given to `take`, and an error that it raises is shown."""
+        """Have a text typed; what enter keeps is given to `take`. One for which it raises an error can be mended."""
 
         def end(typed: Typed) -> None:
             if typed not in (Typed.KEEP, Typed.LEAVE):
@@ -59,9 +59,16 @@ class TypingLine:
                 try:
                     take(said)
                 except MonosemError as error:
-                    self._bottom.complain(error)
+                    self.open(kind, said, end, finds)
+                    self.reject(error)
 
         self.open(kind, text, end, finds)
+
+    def reject(self, error: MonosemError) -> None:
+        """Show why the text cannot be taken; it stays, the cursor on the character at fault."""
+        if error.at is not None:
+            self.input.go_to(error.at)
+        self._bottom.complain(error)
 
     def close(self) -> str:
         """Show the bottom line again; return what was typed."""

@@ -18,8 +18,7 @@ class KeysPanel(LinesPanel):
         drawn = lines(title, actions, cells)
         if len(drawn) > rows:
             drawn = lines(title, [(action, does) for action, does in actions if does], cells)[:rows]
-        self.styles.height = len(drawn)
-        self.show(drawn)
+        self.stand(drawn)
 
 
 def lines(title: str, actions: Listed, cells: int) -> list[Line]:

@@ -94,6 +94,11 @@ class LineInput(OneLine):
         self._before, self._after = text, ""
         self._redraw()
 
+    def go_to(self, at: int) -> None:
+        """Put the cursor on character `at`, counted from 0."""
+        self._before, self._after = self.text[:at], self.text[at:]
+        self._redraw()
+
     def close(self) -> None:
         """Hide the line; its text can still be read."""
         self.display = False

@@ -30,7 +30,20 @@ class LinesPanel(Widget):
             self._lines = lines
             self.refresh()
 
+    def stand(self, lines: Sequence[Line]) -> None:
+        """Show lines in as much height as they need; nothing of the panel where there are none."""
+        self.display = bool(lines)
+        if lines:
+            self.styles.height = len(lines)
+            self.show(lines)
+
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
         spans = self._lines[y] if y < len(self._lines) else ()
         return to_strip(spans, self.palette, self.size.width)
+
+
+class SentencePanel(LinesPanel):
+    """The lines of a long sentence. They cover what is there rather than moving it, as they go with the next key."""
+
+    DEFAULT_CSS = "SentencePanel { layer: over; dock: bottom; margin-bottom: 1; }"

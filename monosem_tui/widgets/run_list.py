@@ -21,7 +21,8 @@ class RunList(CursorList):
         self._root = root
         self.states: tuple[RunState, ...] = ()
         """The listed runs."""
-        self._opened: Path | None = None
+        self.opened: Path | None = None
+        """Folder of the run whose features the other screens show; its row has a mark."""
         self._lines: list[Line] = []
         self._starts: list[int] = []
         """The first line of each run."""
@@ -38,14 +39,14 @@ class RunList(CursorList):
         return self.states[self.cursor] if self.states else None
 
     def show(self, states: tuple[RunState, ...], opened: Path | None) -> None:
-        """Show runs as they are now; the cursor stays with its run.
+        """Show runs as they are now; the cursor stays with its run, or goes to one that was opened since.
 
         Args:
             states: the runs.
             opened: folder of the one whose features the other screens show.
         """
-        kept = self.chosen.path if self.chosen else opened
-        self.states, self._opened, self._looked = states, opened, True
+        kept = self.chosen.path if self.chosen and opened == self.opened else opened
+        self.states, self.opened, self._looked = states, opened, True
         places = [number for number, state in enumerate(states) if kept is not None and _same(state.path, kept)]
         self.cursor = places[0] if places else min(self.cursor, max(0, len(states) - 1))
         self.redraw()
@@ -86,7 +87,7 @@ class RunList(CursorList):
         self._lines, self._starts = [], []
         for number, state in enumerate(self.states):
             self._starts.append(len(self._lines))
-            opened = self._opened is not None and _same(state.path, self._opened)
+            opened = self.opened is not None and _same(state.path, self.opened)
             self._lines += run_lines(state, where, cells, cursor=number == self.cursor, opened=opened)
         if not self.states and self._looked:
             self._lines = [(), line(Span(" none yet: `monosem demo` makes one, `monosem train` another", Role.DIM))]

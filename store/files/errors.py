@@ -49,10 +49,12 @@ class MonosemError(Exception):
 
     exit_code = 2
 
-    def __init__(self, what: str, hint: str = "") -> None:
+    def __init__(self, what: str, hint: str = "", at: int | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
+        self.at = at
+        """Position in the text that was typed, in characters from 0; None where no character is at fault."""
 
     @property
     def fields(self) -> tuple[str, ...]:

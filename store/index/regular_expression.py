@@ -24,6 +24,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         raise MonosemError(
             f"the pattern {pattern!r} is not a regular expression: {error.msg}{where}",
             "Put a backslash before characters that are meant literally: . * + ? ( ) [ ] { } | ^ $",
+            error.pos,
         ) from error
     except (RecursionError, OverflowError) as error:
         raise MonosemError(f"the pattern {pattern[:40]!r} … is too large a regular expression") from error

@@ -146,19 +146,26 @@ def parse_sweep(text: str) -> list[Clamp]:
     Raises:
         MonosemError: a part of it is not a clamp, or there is only one strength.
     """
-    head, at, where = text.partition("@")
-    name, _, values = head.partition("=")
+    head, *limits = text.split("@")
+    values = head.partition("=")[2]
     if "," not in values:
         raise MonosemError(
-            f"{text!r} is not a row of strengths", "Write 412=0,5,10, or 412=max*1,max*2,max*4, then @… if wanted."
+            f"{text!r} is not a row of strengths",
+            "Write 412=0,5,10, or 412=max*1,max*2,max*4, then @… if wanted.",
+            len(head),
         )
-    return [parse_clamp(f"{name}={value.strip()}{at}{where}") for value in values.split(",")]
+    feature, where = _feature(text, head), _where(text, limits, len(head) + 1)
+    clamps, at = list[Clamp](), len(head) - len(values) + 1
+    for value in values.split(","):
+        clamps.append(Clamp(feature, *_strength(text, value.strip(), at), where))
+        at += len(value) + 1
+    return clamps
 
 
 def _feature(text: str, head: str) -> int:
     name, equals, _ = head.partition("=")
     if not equals:
-        raise MonosemError(f"clamp {text!r}: expected FEATURE=STRENGTH, such as 412=max*2", _EXAMPLES)
+        raise MonosemError(f"clamp {text!r}: expected FEATURE=STRENGTH, such as 412=max*2", _EXAMPLES, len(head))
     if not re.fullmatch(_ID, name.strip(), re.ASCII):
         raise _no_clamp(text, name, 1, "not a feature number")
     return int(name)
@@ -207,7 +214,7 @@ def _narrowed(text: str, where: Where, limit: str, at: int) -> Where:
 
 
 def _no_clamp(text: str, part: str, at: int, why: str) -> MonosemError:
-    return MonosemError(f"clamp {text!r}: {part.strip()!r} is {why} (character {at})", _EXAMPLES)
+    return MonosemError(f"clamp {text!r}: {part.strip()!r} is {why} (character {at})", _EXAMPLES, at - 1)
 
 
 def _written(number: float) -> str:

@@ -54,9 +54,7 @@ class FilterError(BadFilter):
     def __init__(self, text: str, at: int, what: str) -> None:
         rest = text[at : at + 20]
         where = f"“{rest}” at character {at + 1} of the filter" if rest else f"the filter ends at character {at}"
-        super().__init__(f"{where}: {what}", 'Text in "quotes" is looked for as it is.')
-        self.at = at
-        """Position of the error, in characters."""
+        super().__init__(f"{where}: {what}", 'Text in "quotes" is looked for as it is.', at)
 
 
 def parse_filter(text: str) -> All:

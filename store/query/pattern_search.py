@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from store.files.errors import MonosemError
 from store.index.corpus_text import Mask
 from store.index.reader import FeatureStore
 from store.query.detectors import Detectors
@@ -23,6 +24,8 @@ WORDS = 12
 """Matching tokens that are named."""
 BLOCK = 1 << 16
 """Tokens that the expression sees between two reports, about."""
+BY_THEMSELVES = "Leave `tokens=True` out: running text is searched then."
+"""Advice where no token matches by itself."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def search_pattern(
     question = whole(matches).question(store, repr(inquiry.pattern), last=inquiry.last, ordinary=inquiry.ordinary)
     if of_role_N is not None:
         question = question._replace(scored_N=question.scored_N & of_role_N)
+    if inquiry.tokens and not (question.scored_N & question.matched_N).any():
+        raise MonosemError(f"no single {store.plan.noun.one} matches {question.name}", BY_THEMSELVES)
     yield from _ranked(store, question, inquiry, detectors)
 
 

@@ -144,6 +144,10 @@ async def test_a_filter_that_cannot_be_read_says_why(make_app: MakeApp, runs: Pa
         assert len(await filtered(pilot, text)) == 7
         assert screen.state.catalogue.problem is not None
         assert why in screen.state.catalogue.problem.what
+        assert f"/{text}" not in screen.state.catalogue.title()  # the list is not filtered
+        await pilot.press("slash", "enter")
+        assert (screen.line.typing, screen.input.text) == (True, text)
+        assert why in screen_text(pilot)
 
 
 async def test_a_pair_stands_on_the_same_passages(make_app: MakeApp, runs: Path) -> None:

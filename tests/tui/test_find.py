@@ -177,14 +177,34 @@ async def test_only_the_last_answers_are_kept(make_app: MakeApp) -> None:
         assert [key[0].pattern for key in screen.search._answers] == ["dog", "sea"]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "said"),
-    [("sea(", "missing ), unterminated subpattern (character 4)"), ("zzz", "nothing in the indexed corpus matches")],
-)
-async def test_what_cannot_be_found_is_a_line(pattern: str, said: str, make_app: MakeApp) -> None:
+async def test_a_pattern_that_cannot_be_read_stays_to_be_mended(make_app: MakeApp) -> None:
     async with make_app().run_test(size=(120, 24)) as pilot:
-        screen = await ask(pilot, pattern)
-        assert said in bottom(pilot)
+        await settle(pilot)
+        await pilot.press(*typed(":find (sea⏎"))
+        assert (browse_screen(pilot).input.text, browse_screen(pilot).input._before) == ("find (sea", "find ")
+        await pilot.press("escape", *typed("2/(sea⏎"))
+        screen = find_screen(pilot)
+        assert screen.line.typing
+        assert screen.input._before == ""
+        assert "missing ), unterminated subpattern (character 1)" in screen_text(pilot)
+        await pilot.press("delete", "enter")
+        await answered(pilot)
+        assert screen.pane.state.feature == 0
+
+
+async def test_no_single_token_matches_what_running_text_has(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 24)) as pilot:
+        screen = await ask(pilot, "the sea")
+        assert len(screen.ranking.order) > 0
+        await pilot.press("w")
+        await answered(pilot)
+        assert "no single token matches 'the sea' · w searches running text again." in bottom(pilot)
+
+
+async def test_what_cannot_be_found_is_a_line(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 24)) as pilot:
+        screen = await ask(pilot, "zzz")
+        assert "nothing in the indexed corpus matches" in bottom(pilot)
         assert len(screen.ranking.order) == 0
         await pilot.press("j")
         assert "the list is empty" in bottom(pilot)
@@ -450,7 +470,7 @@ async def test_find_fires(size: tuple[int, int], make_app: MakeApp) -> None:
 
 @pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(
-    ("scene", "keys"), [("start", "2"), ("typing", "2/se.+"), ("help", "2vW?"), ("error", ":find a(⏎")]
+    ("scene", "keys"), [("start", "2"), ("typing", "2/se.+"), ("help", "2vW?"), ("error", "2/a(⏎")]
 )
 async def test_find_without_an_answer(scene: str, keys: str, size: tuple[int, int], make_app: MakeApp) -> None:
     async with make_app().run_test(size=size) as pilot:

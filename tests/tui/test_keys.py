@@ -445,10 +445,17 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert sorted(screen.pane.state.listing.order.tolist()) == expected  # what was typed before stays
         await pilot.pause()
         assert "unfinished" in screen_text(pilot)
+        title = f"{len(expected)} of 48 features · /max>6 !label:water · max ↓"
+        assert title in screen_text(pilot)  # what the list shows
         await press(pilot, "enter")
         assert "a number is expected after >" in screen_text(pilot)
-        await press(pilot, "slash")
-        await press(pilot, "ctrl+u")
+        assert screen.line.typing
+        await press(pilot, "escape", "colon", *"filter ")
+        screen.line.paste("max>6 nope>1")
+        await press(pilot, "enter")
+        assert screen.input._before == "filter max>6 "
+        await press(pilot, "escape", "slash")
+        assert screen.input.text == ""
         screen.line.paste("dead")
         assert screen.pane.state.listing.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")

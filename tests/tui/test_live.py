@@ -49,7 +49,9 @@ async def test_a_text_under_clamps(size: tuple[int, int], make_app: MakeApp, mon
     async with make_app().run_test(size=size) as pilot:
         await press(pilot, "c", "j", "c")
         await write(pilot)
-        await pilot.press("k", "x", "space")
+        await pilot.press("k", "x")
+        await until(pilot, lambda: "the text is complete" in screen_text(pilot))
+        await pilot.press("space")
         assert "both texts are complete" in screen_text(pilot)
         await pilot.press(*"hhhh")
         await pilot.pause()
@@ -132,6 +134,7 @@ async def test_the_tray(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> N
             await pilot.press("a", *keys(text), "enter")
             assert screen.connection.tray.clamps == ("7=+4",)
             assert why in screen_text(pilot)
+            await pilot.press("escape")
         modes = []
         for _ in range(4):
             await pilot.press("m")
@@ -177,6 +180,59 @@ async def test_a_sweep(size: tuple[int, int], make_app: MakeApp, monkeypatch: py
         assert "KL mean" in screen_text(pilot)
         await pilot.press("s", "ctrl+u", *keys("0=1"), "enter")
         assert "not a row of strengths" in screen_text(pilot)
+
+
+async def test_a_complete_text_keeps_the_clamps_it_was_written_with(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c")
+        screen = await write(pilot)
+        talk = screen.connection.talk
+        assert "written with" not in screen_text(pilot)
+        await pilot.press("]")
+        await until(pilot, lambda: "the text is complete: ctrl+g writes it again" in screen_text(pilot))
+        assert "clamped · written with 0=max*2@response · " in screen_text(pilot)
+        assert talk.recipe is not None
+        assert talk.recipe.clamps == ("0=max*2@response",)
+        await pilot.press("[")
+        await pilot.pause()
+        assert "written with" not in screen_text(pilot)
+        await pilot.press("[", "h", "b")  # from a token on it obeys what the tray says
+        await until(pilot, lambda: talk.phase is Phase.RESTING and talk.recipe.clamps == ("0=max*1.5@response",))
+        assert "written with" not in screen_text(pilot)
+
+
+@pytest.mark.parametrize(
+    ("opens", "typed", "caret", "why"),
+    [
+        ("a", "foo", 3, "expected FEATURE=STRENGTH"),
+        ("a", "7=mux*4@response", 2, "'mux*4' is not a strength (character 3)"),
+        ("a", "7=max*1@nowhere", 8, "'@nowhere' is not a place (character 9)"),
+        ("s", "0=1,2,x", 6, "'x' is not a strength (character 7)"),
+        ("g", "temp=1", 0, "unknown setting temp; try t=1"),
+        ("g", "t=1 p=one", 4, "'one' is not a number"),
+    ],
+)
+async def test_a_text_that_cannot_be_taken_stays_to_be_mended(
+    opens: str, typed: str, caret: int, why: str, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        screen = await live(pilot)
+        before = screen.connection.tray.clamps
+        await pilot.press(opens, "ctrl+u", *keys(typed), "enter")
+        assert screen.line.typing
+        assert (screen.input._before, screen.input.text) == (typed[:caret], typed)
+        assert why in " ".join(screen_text(pilot).split())
+        await pilot.press("x")  # typed, and no command
+        assert screen.connection.tray.clamps == before
+        assert screen.input.text == f"{typed[:caret]}x{typed[caret:]}"
+        assert why not in " ".join(screen_text(pilot).split())
+        await pilot.press("escape")
+        assert not screen.line.typing
 
 
 async def test_files(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sample: Sample) -> None:

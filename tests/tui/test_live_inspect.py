@@ -9,10 +9,12 @@ from textual.pilot import Pilot
 from monosem_tui.draw.spans import HEAT_UNDER, HUES, HUES_UNDER, Role
 from monosem_tui.live.model_client import Phase
 from monosem_tui.model.document import passage, place_of
-from monosem_tui.pages.inspect_page import token_roles
+from monosem_tui.pages.inspect_page import counterpart, token_roles
 from monosem_tui.screens.live.screen import LiveScreen
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
+from store.live import wire
+from store.live.model_outputs import Firing, ReadToken
 from tests.sample_run import Sample
 from tests.tui.conftest import MakeApp
 from tests.tui.live_app import keys, live, pretend
@@ -39,7 +41,7 @@ def test_a_long_document_is_cut_around_the_place(sample: Sample) -> None:
     with FeatureStore.open(sample.run.path) as store:
         spans = [store.document_span(int(start)) for start in store.layout.documents.start]
         first, stop = max(spans, key=lambda span: span[1] - span[0])
-        found = passage(store, stop - 1, 6)
+        found = passage(store, stop - 1, most=6)
         assert found.n_tokens <= 6 < found.of == stop - first
 
 
@@ -55,12 +57,14 @@ async def test_a_document_by_its_number(make_app: MakeApp, monkeypatch: pytest.M
         screen = await live(pilot)
         number = 3
         await pilot.press("i", "o", *str(number), "enter")
-        await until(pilot, lambda: bool(screen.inspection.looked.text))
+        await until(pilot, lambda: bool(screen.inspection.looked.shown.text))
         await read(pilot, screen)
         assert f"document {number}:" in screen_text(pilot)
         await pilot.press("o", *"99999", "enter")
         await until(pilot, lambda: "document 99999 is not in the index" in screen_text(pilot))
-        await pilot.press("o", "x", "enter")
+        assert screen.line.typing
+        assert screen.input.text == "99999"  # to be mended
+        await pilot.press("escape", "o", "x", "enter")
         assert "is not the number of a document" in screen_text(pilot)
 
 
@@ -75,9 +79,10 @@ async def test_the_document_of_an_example(make_app: MakeApp, monkeypatch: pytest
         await until(pilot, lambda: isinstance(pilot.app.screen, LiveScreen))
         screen = pilot.app.screen
         assert isinstance(screen, LiveScreen)
-        await until(pilot, lambda: screen.inspection.view.display and bool(screen.inspection.looked.text))
+        looked = screen.inspection.looked
+        await until(pilot, lambda: screen.inspection.view.display and bool(looked.shown.text))
         await read(pilot, screen)
-        assert screen.inspection.looked.name.startswith("document ")
+        assert looked.shown.name.startswith("document ")
 
 
 async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +98,7 @@ async def test_tokens_picked_together(make_app: MakeApp, monkeypatch: pytest.Mon
             for fires in looked.reads[place].firings:
                 sums[fires.feature] = sums.get(fires.feature, 0.0) + fires.activation
         assert {fires.feature: fires.activation for fires in looked.firings} == sums
-        assert "2 tokens picked" in screen_text(pilot)
+        assert "2 tokens picked: sum over them" in screen_text(pilot)
         await pilot.press("L", "H", "L")
         assert looked.token == 13
         assert len(looked.firings) == 4
@@ -177,3 +182,64 @@ async def test_five_thousand_lines_pasted(make_app: MakeApp, monkeypatch: pytest
         await until(pilot, lambda: len(screen.inspection.looked.reads) == 20_000 // 15 * 4 + 3)
         await pilot.press("L", "j", "space")
         assert "token 12" in screen_text(pilot)
+
+
+async def test_an_example_keeps_its_place_and_its_feature(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(160, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter")
+        await read(pilot, screen)
+        looked = screen.inspection.looked
+        await pilot.press("space")
+        assert looked.chosen != ()  # a colour chosen for another text
+        store = screen.connection.run.store
+        monkeypatch.setattr(screen.connection.talk, "inspect", lambda *_, **__: None)  # a model that takes its time
+        feature, place = 5, int(store.postings(5, 0, 1).token[0])
+        screen.open_place(place, feature)
+        await until(pilot, lambda: bool(looked.stored))
+        first, stop = store.document_span(place)
+        assert (looked.chosen, looked.feature) == ((), feature)
+        assert looked.firings[0].activation == pytest.approx(float(store.activations(feature, place, place + 1)[0]))
+        kept_T = store.counted(first, stop) if store.spec.excluded == "bos" else np.ones(stop - first, bool)
+        assert [one.token for one in looked.reads] == store.tokens(first, stop)[kept_T].tolist()
+        assert looked.token == int(kept_T[: place - first].sum())
+        text = screen_text(pilot)
+        assert f"{looked.shown.name}: {len(looked.reads)} tokens of the index · the model has not read it yet" in text
+        assert f"coloured by {feature}, the feature under the cursor" in text
+        answer = tuple(ReadToken(one.token, True, (Firing(9, 7.0), *one.firings), 2) for one in looked.reads)
+        bos = ReadToken(0, False, (), 0)
+        before = looked.token
+        screen.connection.talk.inspected = wire.Inspected(id=1, contexts=((bos, *answer[:3]), (bos, *answer[3:])))
+        screen.redraw()
+        assert not looked.stored
+        assert looked.reads[looked.token].token == answer[before].token
+        assert looked.token == before + 1 + (before >= 3)
+        assert (looked.row, looked.feature) == (1, feature)
+
+
+async def test_the_title_is_that_of_the_text_on_the_screen(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("i", "p", *keys("a b c d"), "enter")
+        await read(pilot, screen)
+        monkeypatch.setattr(screen.connection.talk, "inspect", lambda *_, **__: None)
+        screen.inspection.read("e f", "document 5")
+        await pilot.pause()
+        assert "text: 5 tokens" in screen_text(pilot)
+        assert "document 5" not in screen_text(pilot)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ([1, 2, 3], [0, 1, 2, 3], [1, 2, 3]),
+        ([1, 2, 3, 4], [0, 1, 2, 0, 3, 4], [1, 2, 4, 5]),
+        ([1, 2, 3, 4], [1, 9, 4], [0, 0, 0, 2]),
+        ([1], [7, 8], [1]),
+        ([1, 2], [], [0, 0]),
+    ],
+)
+def test_a_token_is_found_again_in_what_the_model_read(before: list[int], after: list[int], places: list[int]) -> None:
+    assert [counterpart(before, place, after) for place in range(len(before))] == places

@@ -176,7 +176,7 @@ async def test_a_chat(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: O
         screen = await live(pilot)
         await pilot.press("a", *keys("7=5@user"), "enter")
         assert "@user is a turn of a chat" in screen_text(pilot)
-        await pilot.press("S", *keys("Be brief."), "enter")
+        await pilot.press("escape", "S", *keys("Be brief."), "enter")
         assert screen.writing.shown.chat
         await pilot.press("a", *keys("7=5@user"), "enter")
         screen = await write(pilot, "Who are you?")

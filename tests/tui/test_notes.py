@@ -215,6 +215,14 @@ async def test_notes_that_cannot_be_written_are_one_line(
         assert "★" in row(pilot, 0)
         await press(pilot, "j", "b")  # and it goes on
         assert "bookmarked" in bottom(pilot)
+        with monkeypatch.context() as patch:
+            patch.setattr("store.notes.line_file.os.open", denied)
+            await press(pilot, "l", "ctrl+u", *"boats", "enter")
+        screen = browse_screen(pilot)
+        assert (screen.line.typing, screen.input.text) == (True, "boats")  # what was typed is not lost
+        assert "notes.jsonl: Read-only file system" in screen_text(pilot)
+        await press(pilot, "enter")
+        assert "labelled" in bottom(pilot)
 
 
 async def test_notes_that_become_unreadable_are_told_once(make_app: MakeApp, own: OpenRun, path: Path) -> None:

@@ -23,7 +23,7 @@ from monosem_tui.pages.keys_page import keys_page
 from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.health import HealthScreen
 from monosem_tui.screens.runs import RunsScreen
-from monosem_tui.screens.session import Session, Tuning
+from monosem_tui.screens.session import Session, Tuning, ViewWanted
 from store.run.folder import Provenance, Results, RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from tests.sample_run import Sample, build_sample
@@ -314,6 +314,64 @@ async def test_nothing_open_says_what_to_do(runs_app: MonosemApp) -> None:
         assert pilot.app.screen is screen
         assert pilot.app.is_running
         assert "esc: nothing to go back to; q quits" in screen_text(pilot)
+
+
+async def test_alive_and_dead_say_on_which_text(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await health(pilot)
+        text = screen_text(pilot)
+        assert "46 of 48 features alive on 930 held-out tokens" in text
+        assert "log10 of the share of 930 indexed tokens" in text
+        assert "never in the index" in text
+
+
+async def test_the_run_that_is_open_has_the_mark(runs_app: MonosemApp, root: Path) -> None:
+    build_sample(root / "other")
+    os.utime(root / "other" / "run.json", (1_000, 1_000))
+
+    def marked(pilot: Pilot[None]) -> list[str]:
+        return [text.partition("◂")[0].split()[-1] for text in screen_text(pilot).splitlines() if "◂" in text]
+
+    async with runs_app.run_test(size=(120, 40)) as pilot:
+        screen = await listed(pilot)
+        for name in ("sample", "other", "sample"):
+            screen.runs.go(next(n for n, state in enumerate(screen.runs.states) if state.row.name == name))
+            screen.action_open()  # as a double click does: without a key, which would take the sentence away
+            await until(pilot, lambda: isinstance(pilot.app.screen, BrowseScreen))
+            await settle(pilot)
+            pilot.app.post_message(ViewWanted("runs"))
+            await until(pilot, lambda: pilot.app.screen is screen)
+            assert marked(pilot) == [name]
+            assert screen.runs.chosen is not None
+            assert screen.runs.chosen.row.name == name
+            assert "opening" not in screen_text(pilot)
+
+
+async def test_a_sentence_takes_several_lines_where_it_is_long(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        screen = browse_screen(pilot)
+        await press(pilot, "G")
+        first = screen.pane.state.listing.first
+        screen.tell("why " * 40)
+        await pilot.pause()
+        assert [text.split() for text in screen_text(pilot).splitlines()[-3:]] == [
+            ["why"] * 19,
+            ["why"] * 19,
+            ["why"] * 2,
+        ]
+        assert screen.pane.state.listing.first == first  # nothing moves
+        await pilot.press("k")
+        await settle(pilot)
+        assert "why" not in screen_text(pilot)
+        screen.tell("why " * 400)
+        await pilot.pause()
+        assert screen_text(pilot).count("…") == 1
+        assert sum("why" in text for text in screen_text(pilot).splitlines()) == 4
+        screen.line.open("/", "sea", bool)
+        screen.tell("why " * 30)
+        await pilot.pause()
+        *_, above, below, line = screen_text(pilot).splitlines()
+        assert ("why" in above, "why" in below, line.startswith(" / sea")) == (True, True, True)
 
 
 async def test_commands_run_what_they_name_and_say_why_not(make_app: MakeApp) -> None:

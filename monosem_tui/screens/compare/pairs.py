@@ -97,11 +97,11 @@ class PairOrder(ScreenPart):
             self.filter(self._host.input.text)
         elif typed in (Typed.NEXT, Typed.PREVIOUS):
             self.action_step(1 if typed is Typed.NEXT else -1)
+        elif typed is Typed.KEEP and self._state.catalogue.problem:
+            self._host.line.reject(self._state.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
             self.filter(text if typed is Typed.KEEP else "")
-            if self._state.catalogue.problem:
-                self._host.tell(self._state.catalogue.problem.what)
 
     def filter(self, text: str) -> None:
         """Show the pairs that pass a filter."""

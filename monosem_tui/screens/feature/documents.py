@@ -63,10 +63,10 @@ class DocumentReader(ScreenPart):
 
     def action_inspect(self) -> None:
         """Show the open document, or that of the chosen example, through all features in Live."""
-        whole, stop = self._state.document.whole, self._state.page.stop
+        whole, stop, card = self._state.document.whole, self._state.page.stop, self._state.page.card
         if self._state.in_document and self._state.reading and whole is not None:
-            self._host.post_message(DocumentWanted(whole.place))
-        elif stop is not None and stop.key.feature is None:
-            self._host.post_message(DocumentWanted(stop.key.target))
+            self._host.post_message(DocumentWanted(whole.place, whole.feature))
+        elif card is not None and stop is not None and stop.key.feature is None:
+            self._host.post_message(DocumentWanted(stop.key.target, card.feature))
         else:
             self._host.tell(Need.CHOSEN.value)

@@ -76,14 +76,17 @@ class NotesControl(ScreenPart):
     # Taking notes
 
     def _write(self, write: Callable[[], object], sentence: Callable[[], str]) -> None:
-        """Write a note, show it, and say what was done, or why it could not be."""
-        with self._host.mentioning():
-            with warnings.catch_warnings(record=True, action="always") as found:
-                write()
-            self.redraw()
-            lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
-            self._lacking |= lacking
-            self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
+        """Write a note, show it, and say what was done.
+
+        Raises:
+            MonosemError: it cannot be written.
+        """
+        with warnings.catch_warnings(record=True, action="always") as found:
+            write()
+        self.redraw()
+        lacking = {str(one.message) for one in found if one.category is UnguardedWarning} - self._lacking
+        self._lacking |= lacking
+        self._host.tell(" · ".join([sentence(), *sorted(lacking)]))
 
     def _note(self, feature: int) -> FeatureNotes:
         return self._state.run.notes.get(feature, FeatureNotes())
@@ -93,12 +96,16 @@ class NotesControl(ScreenPart):
         feature = self._state.feature
         if feature is not None:
             on = not self._note(feature).bookmark
-            self._write(lambda: self._editor.bookmark(feature, on), lambda: marked(feature, on))
+            with self._host.mentioning():
+                self._write(lambda: self._editor.bookmark(feature, on), lambda: marked(feature, on))
 
     def action_undo(self) -> None:
         """Take back the last note of this session."""
         found: list[Undone] = []
-        self._write(lambda: found.append(self._editor.undo()), lambda: undone(found[0], self._note(found[0].feature)))
+        with self._host.mentioning():
+            self._write(
+                lambda: found.append(self._editor.undo()), lambda: undone(found[0], self._note(found[0].feature))
+            )
 
     def action_label(self) -> None:
         """Type a label."""
@@ -106,7 +113,8 @@ class NotesControl(ScreenPart):
 
     def label_as(self, feature: int, text: str) -> None:
         """Take a text as one's label of a feature."""
-        self._write(lambda: self._editor.label(feature, text), lambda: labelled(feature, self._note(feature)))
+        with self._host.mentioning():
+            self._write(lambda: self._editor.label(feature, text), lambda: labelled(feature, self._note(feature)))
 
     def action_comment(self) -> None:
         """Type a comment."""

@@ -9,7 +9,7 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.live.model_client import Phase, no_template
 from monosem_tui.model.document import Passage, passage, place_of
-from monosem_tui.pages.inspect_page import MOST_HUES, Looked, inspect_lines
+from monosem_tui.pages.inspect_page import MOST_HUES, InspectedText, Looked, inspect_lines, stored_tokens
 from monosem_tui.screens.live.connection import ModelConnection
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.screens.session import FeatureWanted
@@ -44,7 +44,7 @@ class Inspection(ScreenPart):
 
     def begin(self, text: str) -> None:
         """Read a text, unless one has been read."""
-        if text and not self.looked.text:
+        if text and not self.looked.asked.text:
             self.read(text)
 
     def read(self, text: str, name: str = "") -> None:
@@ -52,25 +52,23 @@ class Inspection(ScreenPart):
         if not text.strip():
             self._host.tell("there is no text: p types or pastes one, o opens a document")
         elif self._connection.has_model:
-            self.looked.text, self.looked.name, self.looked.picked = text, name, ()
-            self._talk.inspect(text, TOP, ablate=False, chat=self.looked.as_chat)
+            asked = self.looked.asked = InspectedText(text, name, self.looked.chat and not name)
+            self._talk.inspect(text, TOP, ablate=False, chat=asked.chat)
             self._connection.redraw()
 
     def redraw(self) -> None:
         """Draw what has been read, the cursor where it was if there is such a token."""
         if self._talk.inspected is not self._shown_text:
-            before = self._shown_text
             self._shown_text = self._talk.inspected
-            if before is None or self.looked.token >= len(self.looked.reads) or not self.looked.firings:
-                self.looked.begin()
-            self.looked.move(0, 0)
+            self.looked.take()
             self._ask_effects()
         self.view.redraw()
 
     def _ask_effects(self) -> None:
         known = self._talk.effects is not None or self._talk.phase is Phase.BUSY  # what is read asks for them itself
-        if self.looked.ablated and self.looked.text and not known:
-            self._talk.inspect(self.looked.text, TOP_ABLATED, ablate=True, chat=self.looked.as_chat)
+        shown = self.looked.shown
+        if self.looked.ablated and shown.text and not known and not self.looked.stored:
+            self._talk.inspect(shown.text, TOP_ABLATED, ablate=True, chat=shown.chat)
 
     def action_look(self, tokens: int, rows: int) -> None:
         """Go to another token, or to another of its features."""
@@ -117,7 +115,7 @@ class Inspection(ScreenPart):
         """Type a text to look at; the model is loaded meanwhile."""
         if self._connection.has_model:
             self._talk.wake_up()
-            self._connection.ask("text", self.looked.text, self.read)
+            self._connection.ask("text", self.looked.asked.text, self.read)
 
     def action_as_chat(self) -> None:
         """Read a typed text as a chat, or as it is; one that has been typed is read again."""
@@ -127,8 +125,8 @@ class Inspection(ScreenPart):
             return
         looked.chat = not looked.chat
         self._host.tell(f"a typed text is read {AS_CHAT if looked.chat else 'as it is'}")
-        if looked.text and not looked.name:
-            self.read(looked.text)
+        if looked.asked.text and not looked.asked.name:
+            self.read(looked.asked.text)
         self._connection.redraw()
 
     def action_document(self) -> None:
@@ -141,18 +139,30 @@ class Inspection(ScreenPart):
         number = text.strip()
         if not (number.isdecimal() and len(number) < 10):
             raise MonosemError(f"{number!r} is not the number of a document")
-        self._read_passage(lambda: place_of(self._connection.run.store, int(number)))
-
-    def open_place(self, place: int) -> None:
-        """Read the document that holds a place of the corpus."""
-        if self._connection.has_model:
-            self._read_passage(lambda: place)
-
-    def _read_passage(self, place: Callable[[], int]) -> None:
         store = self._connection.run.store
-        self._host.away(lambda: passage(store, place()), self._take_passage, "passage", fail=self._host.complain)
+
+        def fail(error: MonosemError) -> None:
+            if self._host.line.typing:
+                self._host.complain(error)
+            else:
+                self._connection.ask("document", text, self._take_number)
+                self._host.line.reject(error)
+
+        self._read_passage(lambda: passage(store, place_of(store, int(number))), fail)
+
+    def open_place(self, place: int, feature: int) -> None:
+        """Read the document that holds a place of the corpus, the cursor there on a feature."""
+        store = self._connection.run.store
+        if self._connection.has_model:
+            self.looked.chosen = ()
+            self._read_passage(lambda: passage(store, place, feature), self._host.complain)
+
+    def _read_passage(self, read: Callable[[], Passage], fail: Callable[[MonosemError], object]) -> None:
+        self._host.away(read, self._take_passage, "passage", fail=fail)
 
     def _take_passage(self, found: Passage) -> None:
+        self.looked.show_stored(InspectedText(found.text, found.name), stored_tokens(found), found.place)
+        self.looked.put_on(found.feature)
         self.read(found.text, found.name)
         if found.n_tokens < found.of:
             self._host.tell(f"{count(found.n_tokens)} of the {count(found.of)} tokens of {found.name}")

@@ -69,7 +69,7 @@ class LiveScreen(MonosemScreen):
             self._show(self.inspection)
             self.inspection.begin(self.writing.shown.prompt)
 
-    def open_place(self, place: int) -> None:
-        """Show the document that holds a place of the corpus through all features."""
+    def open_place(self, place: int, feature: int) -> None:
+        """Show the document that holds a place of the corpus through all features, the cursor there on one of them."""
         self._show(self.inspection)
-        self.inspection.open_place(place)
+        self.inspection.open_place(place, feature)

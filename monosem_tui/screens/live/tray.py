@@ -67,7 +67,7 @@ class ClampTray(ScreenPart):
     def _type(self, text: str, put: Callable[[Clamp], None]) -> None:
         def take(text: str) -> None:
             if text.strip():
-                put(self.checked(text.strip()))
+                put(self.checked(text))
                 self._connection.follow_tray()
 
         self._connection.ask("clamp", text, take)

@@ -145,8 +145,12 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         await press(pilot, *typed(":filter said⏎"))
         assert screen.order.catalogue.ordering.text == "said"
         await press(pilot, *typed(":filter max>⏎"))
-        assert "a number is expected after >" in screen_text(pilot)
-        await press(pilot, *typed(":filter⏎"), *typed(":dead⏎"))
+        assert "a number is expected after >" in " ".join(screen_text(pilot).split())
+        assert (screen.input.text, screen.input._before) == ("filter max>", "filter max>")
+        await press(pilot, "escape", *typed(":filter like:99⏎"))
+        assert "there is no feature 99" in screen_text(pilot)
+        assert screen.input.text == "filter like:99"
+        await press(pilot, "escape", *typed(":filter⏎"), *typed(":dead⏎"))
         assert len(screen.pane.state.listing.order) == 48
         await press(pilot, *typed(":theme plain⏎"))
         assert pilot.app.screen.session.palette.plain  # type: ignore[attr-defined]
@@ -154,6 +158,11 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         assert screen.pane.state.listing.feature == 17
         await press(pilot, *typed(":nonsense⏎"))
         assert "no feature is called “nonsense”, and no command: sort, filter" in screen_text(pilot)
+        assert screen.input.text == "nonsense"
+        await press(pilot, "escape", "2", *typed(":99⏎"))  # from another screen
+        assert "there is no feature 99: they are 0 to 47" in screen_text(pilot)
+        assert (pilot.app.screen is screen, screen.input.text) == (True, "99")
+        await press(pilot, "escape")
         await press(pilot, *typed(":BOATS⏎"))
         assert screen.pane.state.listing.feature == 0
         await press(pilot, *typed(":so"))
