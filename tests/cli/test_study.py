@@ -48,6 +48,7 @@ def figures(name: str) -> StudyFigures:
         tokens=1000,
         indexed=500,
         explained_variance=0.9,
+        explained_variance_ordinary=0.7,
         l0=2.0,
         alive=8,
         ce_recovered=0.8,
