@@ -51,8 +51,9 @@ def _quality(runs: Sequence[StudyRun]) -> Table:
         )
     columns = ("run", "layer", "site", "dictionary", "tokens", "EV", "ordinary", "L0", "alive", "CE recovered", "KL")
     note = (
-        "On text held out from the training: explained variance, the same without outlier tokens, active features per token, share of features that "
-        "fire, cross-entropy recovered against zeros, and KL(clean ‖ reconstructed) in nats per token."
+        "On text held out from the training: explained variance, the same without outlier tokens, active features per "
+        "token, share of features that fire, cross-entropy recovered against zeros, and KL(clean ‖ reconstructed) in "
+        "nats per token."
     )
     return Table("Quality", note, columns, tuple(rows))
 
