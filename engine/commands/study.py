@@ -24,7 +24,7 @@ from engine.runtime.progress import Progress
 from store.comparison.file import comparison_path, load_comparison
 from store.files.atomic import write_json
 from store.files.errors import MonosemError, disk_errors
-from store.files.regular_file import read_whole
+from store.files.regular_file import own_folder, read_whole
 from store.files.sealed_hdf5 import read_seal
 from store.files.typed_json import JsonError, decode, parse
 from store.query.concept_lists import read_concepts
@@ -102,14 +102,15 @@ def run_study(study: Study, out: Path, progress: Progress) -> StudyFigures:
         progress: receives reports.
 
     Raises:
-        MonosemError: a setting is impossible, or disagrees with what the folder holds.
+        MonosemError: a setting is impossible, or disagrees with what the folder holds, or that has links inside.
         WorkFailed: a training failed.
         KeyboardInterrupt: stopped on request; the same call goes on.
     """
     check(study)
     with disk_errors(out):
-        for folder in (out, out / "runs", *([out / "models"] if any(model.lm for model in study.models) else [])):
-            folder.mkdir(exist_ok=True)
+        out.mkdir(exist_ok=True)
+        for name in ("runs", "models"):
+            own_folder(out / name).mkdir(exist_ok=True)
     runs = [run for model in study.models for run in _trained(model, out, progress)]
     shown = [*runs, *_baselines(runs, study, progress)]
     chosen = {run.name: _explained(run, study, progress) for run in shown}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monosem_tui.cli import output
-from monosem_tui.cli.progress import ConsoleProgress
 from monosem_tui.cli.run_lookup import Place, find_place
 from monosem_tui.draw.numbers import duration
 from store.files.errors import MonosemError
@@ -80,6 +79,7 @@ def _lack(run: RunFolder, baseline: Baseline) -> str:
 def _make(run: RunFolder, baseline: Baseline) -> None:
     """Say what a baseline will take, then make it."""
     from engine.commands.baselines import forecast_baseline, make_baseline
+    from monosem_tui.cli.progress import ConsoleProgress
 
     progress = ConsoleProgress()
     forecast = forecast_baseline(run, baseline, progress)

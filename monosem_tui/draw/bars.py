@@ -36,6 +36,14 @@ def sparkline(counts: Iterable[float] | NDArray[np.generic], log: bool = False) 
     return "".join(LEVELS[level] for level in levels)
 
 
+def fitted(values: Iterable[float] | NDArray[np.generic], cells: int) -> NDArray[np.float64]:
+    """Return the values, neighbours added up in pairs until there are no more of them than cells."""
+    found = np.asarray(values if isinstance(values, np.ndarray) else list(values), np.float64)
+    while len(found) > max(1, cells) and len(found) % 2 == 0:
+        found = found.reshape(-1, 2).sum(1)
+    return found
+
+
 def decades(value: float, low: float, high: float) -> float:
     """Return the position of a positive value between `low` and `high` on a logarithmic scale, from 0 to 1."""
     if value <= 0 or low <= 0:

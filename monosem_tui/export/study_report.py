@@ -13,6 +13,7 @@ from monosem_tui.export.study_plots import study_plots
 from monosem_tui.export.study_tables import Table, study_tables
 from store.files.atomic import json_text, write_text
 from store.files.errors import disk_errors
+from store.files.regular_file import own_folder
 from store.study.figures import StudyFigures
 
 _AGAIN = "`monosem study study.toml` makes all of it again; report.json holds every figure."
@@ -33,7 +34,7 @@ def write_study(figures: StudyFigures, folder: Path) -> list[Path]:
     """
     plots, tables = study_plots(figures), study_tables(figures)
     with disk_errors(folder):
-        (folder / "plots").mkdir(exist_ok=True)
+        own_folder(folder / "plots").mkdir(exist_ok=True)
     texts = {
         "report.html": "\n".join(_html(figures, tables, list(plots.values()))) + "\n",
         "report.md": "\n".join(_markdown(figures, tables, list(plots))) + "\n",

@@ -42,16 +42,18 @@ def _quality(runs: Sequence[StudyRun]) -> Table:
                 f"{run.arch} {run.d_sae} {run.sparsity}".strip(),
                 known(run.tokens, compact, "–"),
                 known(run.explained_variance, ".3f", "–"),
+                known(run.explained_variance_ordinary, ".3f", "–"),
                 known(run.l0, ".1f", "–"),
                 "–" if run.alive is None else share(run.alive / run.d_sae),
                 known(run.ce_recovered, ".3f", "–"),
                 known(run.kl, ".3f", "–"),
             )
         )
-    columns = ("run", "layer", "site", "dictionary", "tokens", "EV", "L0", "alive", "CE recovered", "KL")
+    columns = ("run", "layer", "site", "dictionary", "tokens", "EV", "ordinary", "L0", "alive", "CE recovered", "KL")
     note = (
-        "On text held out from the training: explained variance, active features per token, share of features that "
-        "fire, cross-entropy recovered against zeros, and KL(clean ‖ reconstructed) in nats per token."
+        "On text held out from the training: explained variance, the same without outlier tokens, active features per "
+        "token, share of features that fire, cross-entropy recovered against zeros, and KL(clean ‖ reconstructed) in "
+        "nats per token."
     )
     return Table("Quality", note, columns, tuple(rows))
 

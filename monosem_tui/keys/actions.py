@@ -83,6 +83,7 @@ class Need(Enum):
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"
     RECIPES = "no recipes: w keeps what is written, and how"
+    TAKEN_AWAY = "no recipe was taken away in this session"
     FORK = "the texts do not differ"
     TOKEN = "h and l choose a token of the text first"
 
@@ -160,6 +161,6 @@ def entries(actions: Iterable[Action]) -> list[Entry]:
         else:
             last = found[-1]
             pairs = zip(last.keys.split(" "), keys, strict=False)
-            joined = " ".join(f"{a}/{b.removeprefix('ctrl+')}" for a, b in pairs)
+            joined = " ".join(f"{a}/{b.removeprefix('ctrl+') if a.startswith('ctrl+') else b}" for a, b in pairs)
             found[-1] = Entry(joined, last.description, (*last.actions, action))
     return [entry._replace(keys=entry.keys if len(entry.keys) < 10 else entry.keys.split(" ")[0]) for entry in found]

@@ -83,7 +83,8 @@ NOTES = (
     _note("tags", "tags", "t", "tag the feature", "tag it", "t tag", Need.FEATURES),
     _note("comment", "comment", "C", "comment on the feature", "comment on it", need=Need.FEATURES),
     _note("explain", "explain", "E", "look for the rule that explains the feature", "explain it", need=Need.FEATURES),
-    _note("undo", "undo", "u", "take back the last note of this session", "undo a note"),
+    _note("undo", "undo", "u", "take back the last note of this session", "undo, redo a note"),
+    _note("redo", "redo", "ctrl+r", "make the note again that was taken back last"),
 )
 _form = KeyGroup(Where.FORM, "export")
 FORMS = (

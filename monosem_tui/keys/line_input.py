@@ -9,7 +9,7 @@ _pattern, _command = KeyGroup(Where.PATTERN, "pattern"), KeyGroup(Where.COMMAND,
 _live, _note = KeyGroup(Where.LIVE_TEXT, "live-text"), KeyGroup(Where.NOTE, "note")
 TYPING = (
     _filter("keep", "keep", "enter", "keep the filter", "keep it", "⏎ keep"),
-    _filter("clear", "leave", "escape ctrl+c", "clear the filter", "clear it", "esc clear"),
+    _filter("leave", "leave", "escape ctrl+c", "back to where you were", "back", "esc back"),
     _filter("next", "next", "down ctrl+n", "next feature", "next, previous"),
     _filter("previous", "previous", "up ctrl+p", "previous feature"),
     _number("go", "keep", "enter", "go to the number, or run the command", "do it", "⏎ go"),

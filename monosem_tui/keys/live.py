@@ -72,6 +72,7 @@ RECIPES = (
     _kept("previous", "choose(-1)", "k up", "previous recipe"),
     _kept("write", "replay", "enter", "write it again", "write again", "⏎ write"),
     _kept("forget", "forget", "d", "take it away", "take it away", "d take away"),
+    _recipe("unforget", "unforget", "u", "bring back the recipe taken away last", "bring back", need=Need.TAKEN_AWAY),
     _recipe("file", "recipe_file", "f", "write a file's recipe", "from a file", "f file"),
     _recipe("leave", "recipes", "o", "back to writing", "back"),
 )

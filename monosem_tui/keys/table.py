@@ -46,6 +46,14 @@ _TEXTUAL_KEYS = {
     "~": "tilde",
 }
 """Names of Textual for keys that our tables write as the character."""
+_PANES = (Where.LIST, Where.PAGE, Where.DOCUMENT)
+_OF_SCREEN = {
+    Where.BROWSE: _PANES,
+    Where.FIND: _PANES,
+    Where.COMPARE: (Where.LIST, Where.PAIR),
+    Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
+}
+"""The places of a screen beside its own."""
 
 
 def at(*places: Where) -> list[Action]:
@@ -61,3 +69,19 @@ def within_reach(*places: Where) -> list[Action]:
 def pressed(key: str, actions: list[Action]) -> Action | None:
     """Return the action of a key; None where none of them has it."""
     return next((action for action in actions if key in (_TEXTUAL_KEYS.get(k, k) for k in action.keys)), None)
+
+
+def no_use(key: str, shown: str, screen: Where) -> str:
+    """Return the sentence for a key that no action within reach has: where it works, on this screen or another.
+
+    Args:
+        key: as Textual names it.
+        shown: as a person calls it.
+        screen: the screen's own place.
+    """
+    here = _OF_SCREEN.get(screen, ())
+    actions = [action for action in ACTIONS if action.where not in TYPING + ASKING]
+    found = pressed(key, at(*here)) or pressed(key, actions)
+    return (
+        f"{shown} works {found.where.value}: {found.title}" if found else f"{shown} has no use here: ? shows the keys"
+    )

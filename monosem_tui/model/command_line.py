@@ -76,11 +76,23 @@ class Quit:
 
 
 @dataclass(frozen=True)
+class ShowKeys:
+    """Show or hide the keys."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Nothing to do; say why."""
+
+    said: str
+
+
+@dataclass(frozen=True)
 class ShowScreen:
     """Show a screen."""
 
 
-Command = GoTo | GoToSaid | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowScreen
+Command = GoTo | GoToSaid | SortBy | FilterBy | ShowDead | FindPattern | Themed | Quit | ShowKeys | Answer | ShowScreen
 
 
 class TypedCommand(NamedTuple):
@@ -161,9 +173,13 @@ ENTRIES = (
         for view in VIEWS
         if view.name != _FOUND
     ),
+    CommandEntry("help", "", "show or hide the keys", (), lambda _: TypedCommand(ShowKeys())),
     CommandEntry("quit", "", "quit", (), lambda _: TypedCommand(Quit())),
 )
 """In the order in which they are listed."""
+_QUIT_WORDS = ("q!", "qa", "qa!", "quit!", "wq", "wq!", "x", "exit")
+"""Other words that editors and shells have for quitting."""
+_WRITE_WORDS = ("w", "w!", "wa", "write")
 
 
 def read_command(text: str) -> TypedCommand:
@@ -176,6 +192,10 @@ def read_command(text: str) -> TypedCommand:
     if re.fullmatch(r"\d{1,12}", text):
         return TypedCommand(GoTo(int(text)), "browse")
     name, _, said = text.partition(" ")
+    if text in _QUIT_WORDS:
+        name = "quit"
+    if text in _WRITE_WORDS:
+        return TypedCommand(Answer("notes are written as they are taken: there is nothing to save"))
     found = _beginning(name)
     if not found and any(map(str.isalpha, text)):
         return TypedCommand(GoToSaid(text.strip('"')), "browse")
@@ -194,7 +214,8 @@ def read_command(text: str) -> TypedCommand:
 
 def completed(text: str) -> str:
     """Complete the word being typed as far as it is unambiguous."""
-    name, space, said = text.partition(" ")
+    name, space, said = text.lstrip().partition(" ")
+    said = said.lstrip()
     if not space:
         return _extended(name, [entry.name for entry in ENTRIES], text)
     found = _beginning(name)
@@ -206,7 +227,7 @@ def completed(text: str) -> str:
 
 def suggestion(text: str) -> str:
     """Return what could be typed next: names that start this way, or the command's argument."""
-    name, space, said = text.partition(" ")
+    name, space, said = text.lstrip().partition(" ")
     if name.isdecimal():
         return ""
     if not text:

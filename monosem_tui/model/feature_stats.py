@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from monosem_tui.draw.bars import sparkline
+import numpy as np
+from numpy.typing import NDArray
+
+from monosem_tui.draw.bars import fitted, sparkline
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit
 from monosem_tui.draw.sheet import BETWEEN, NAME, WITH, Sheet, joined, named, plain, room
-from monosem_tui.draw.spans import Line, Role, Span, in_role, line, wrap
+from monosem_tui.draw.spans import Line, Role, Span, crop, in_role, line, wrap
 from monosem_tui.model.feature_card import BINS, feature_name
 from store.index.reader import FeatureStore, Quantiles, Weighted
 from store.notes.note_file import FeatureNotes
@@ -22,10 +26,10 @@ if TYPE_CHECKING:
 LISTED = 10
 LABEL = 14
 """Cells of the words left of a chart, as many as `activation  0 ` on the page."""
+STRIP_END = 10
+"""Cells that charts leave at their right for a value and its scale, so that those of one page are equally wide."""
 WAITING = "…"
 """Placeholder while something is being read."""
-DRIFT_FITS = 67
-"""Least cells for the drift and its extremes on one line; with fewer, a column is two parts of the corpus."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,9 @@ def log_bins(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     edges = figures.log_histogram.edges
-    spread = f"{activation(float(edges[0]))} to {activation(float(edges[-1]))}"
-    words = f"{spread}{BETWEEN}{count(figures.zeros)} at zero"
-    return _chart("in log bins", sparkline(figures.log_histogram.counts), words, cells)
+    low, high = (activation(float(edge)) for edge in edges[[0, -1]])
+    words = f"{BETWEEN}{low} to {high}{BETWEEN}{count(figures.zeros)} at zero"
+    return [_chart("in log bins", figures.log_histogram.counts, [words, f" {low}–{high}"], cells)]
 
 
 def along(figures: Figures, cells: int) -> list[Line]:
@@ -141,13 +145,12 @@ def along(figures: Figures, cells: int) -> list[Line]:
     if not len(figures.quantiles.value):
         return []
     if figures.drift is None:
-        return _chart("along corpus", WAITING, "", cells)
+        return [line(Span(fit("along corpus", LABEL), Role.DIM), WAITING)]
     density_S = figures.drift.density_S
-    words = f"{share(float(density_S.min()))} to {share(float(density_S.max()))}"
-    columns = len(density_S)
-    if columns % 2 == 0 and DRIFT_FITS - columns // 2 <= cells < DRIFT_FITS:
-        return _chart("along corpus", sparkline(density_S.reshape(-1, 2).mean(1)), words, cells)
-    return _chart("along corpus", sparkline(density_S), words if cells >= DRIFT_FITS else "", cells)
+    low, high = share(float(density_S.min())), share(float(density_S.max()))
+    percent = " %" if low.endswith(" %") and high.endswith(" %") else ""
+    words = [f"{BETWEEN}{low} to {high}", f" {low.removesuffix(percent)}–{high}"]
+    return [_chart("along corpus", density_S, words, cells)]
 
 
 def quantile_texts(figures: Figures) -> tuple[str, str]:
@@ -179,7 +182,8 @@ def links(figures: Figures, cells: int) -> Sheet:
     if figures.logits is not None:
         low, high = (signed(float(value)) for value in figures.logits.edges[[0, -1]])
         n = int(figures.logits.counts.sum())
-        chart = line(Span(f"{low} ", Role.DIM), sparkline(figures.logits.counts, log=True), Span(f" {high}", Role.DIM))
+        columns = fitted(figures.logits.counts, cells - NAME - len(f"{low}  {high}"))
+        chart = line(Span(f"{low} ", Role.DIM), sparkline(columns, log=True), Span(f" {high}", Role.DIM))
         parts.append(named("LOGITS", [chart, line(Span(f"{count(n)} tokens, log", Role.DIM))], cells))
     found = [
         line(str(neuron), " ", Span(cosine(value), Role.DIM))
@@ -209,6 +213,9 @@ def _companion(figures: Figures, companion: Companion) -> Line:
     return line(str(companion.feature), " " if name else "", name, Span(f" {share(companion.share)} ×{lift}", Role.DIM))
 
 
-def _chart(name: str, drawn: str, words: str, cells: int) -> list[Line]:
-    parts = [line(Span(fit(name, LABEL), Role.DIM), drawn), line(Span(words, Role.DIM))]
-    return wrap(parts if words else parts[:1], cells, BETWEEN, indent=LABEL)
+def _chart(name: str, values: NDArray[np.generic], words: Sequence[str], cells: int) -> Line:
+    """Return a strip on one line, with the first of some words that fit."""
+    columns = fitted(values, cells - LABEL - STRIP_END)
+    said = next((one for one in words if LABEL + len(columns) + len(one) <= cells), "")
+    chart = line(Span(fit(name, LABEL), Role.DIM), sparkline(columns), Span(said, Role.DIM))
+    return crop(chart, cells)

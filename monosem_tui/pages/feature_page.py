@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monosem_tui.draw.bars import bar, sparkline
+from monosem_tui.draw.bars import bar, fitted, sparkline
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
 from monosem_tui.draw.safe_text import cut, fit, width
 from monosem_tui.draw.sheet import BETWEEN, EXPLAINED, NAME, NEAR, TWIN, Key, Sheet, Stop, joined, named, plain
-from monosem_tui.draw.spans import Line, Role, Span, line, spread, text_of, width_of, wrap
+from monosem_tui.draw.spans import Line, Role, Span, crop, line, spread, text_of, width_of, wrap
 from monosem_tui.model.feature_card import FeatureCard, Neighbour, ShownSection
+from monosem_tui.model.feature_stats import LABEL, STRIP_END
 from monosem_tui.pages.passage import block, frame, passage
 from store.query.examples import RANDOM, TOP
 
@@ -138,13 +139,17 @@ def _dead(card: FeatureCard) -> str:
 
 
 def _histogram(card: FeatureCard, cells: int, *, log: bool) -> list[Line]:
+    columns = fitted(card.histogram.counts, cells - LABEL - STRIP_END)
     chart = line(
-        Span("activation  0 ", Role.DIM),
-        sparkline(card.histogram.counts, log),
+        Span(fit("activation  0", LABEL), Role.DIM),
+        sparkline(columns, log),
         Span(f" {activation(card.max)}", Role.DIM),
     )
-    words = line(f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM))
-    return wrap([chart, words], cells, BETWEEN)
+    whole = line(f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM))
+    for words in (whole, line(Span("log" if log else "", Role.DIM))):
+        if words and width_of(chart) + len(BETWEEN) + width_of(words) <= cells:
+            return [line(*chart, BETWEEN, *words)]
+    return [crop(chart, cells)]
 
 
 def section_words(section: ShownSection, card: FeatureCard) -> tuple[str, str]:

@@ -37,17 +37,26 @@ def tagged(feature: int, note: FeatureNotes) -> str:
 
 def undone(done: Undone, note: FeatureNotes) -> str:
     """Return the sentence for an undo; `note` is the present state of its feature."""
+    return "nothing to undo in this session" if done.outcome == "nothing" else _restored("undone", done, note)
+
+
+def redone(done: Undone, note: FeatureNotes) -> str:
+    """Return the sentence for an undo that was taken back."""
+    return (
+        "nothing to redo: no note was taken back last" if done.outcome == "nothing" else _restored("redone", done, note)
+    )
+
+
+def _restored(what: str, done: Undone, note: FeatureNotes) -> str:
     name = _CALLED.get(done.name, done.name)
-    if done.outcome == "nothing":
-        return "nothing to undo in this session"
     if done.outcome == "changed elsewhere":
         return f"the {name} of {done.feature} changed in another terminal since: left as it is"
     if name == "bookmark":
-        return f"undone: bookmark of {done.feature} · {'set' if note.bookmark else 'none'}"
+        return f"{what}: bookmark of {done.feature} · {'set' if note.bookmark else 'none'}"
     if name == "tags":
-        return f"undone: tags of {done.feature} · {_tags(note)}"
+        return f"{what}: tags of {done.feature} · {_tags(note)}"
     text = note.label if name == "label" else note.comment
-    return f"undone: {name} of {done.feature} · {f'“{_short(text)}”' if text else 'none'}"
+    return f"{what}: {name} of {done.feature} · {f'“{_short(text)}”' if text else 'none'}"
 
 
 def passed_over(damaged: Sequence[int]) -> str:

@@ -36,6 +36,10 @@ class Recipes:
         """Move the cursor up or down."""
         self.cursor = max(0, min(self.cursor + rows, len(self.kept) - 1))
 
+    def go_to(self, name: str) -> None:
+        """Move the cursor to the recipe of a name, if it is there."""
+        self.cursor = next((number for number, one in enumerate(self.kept) if one.name == name), self.cursor)
+
     def show(self, kept: Sequence[KeptRecipe]) -> None:
         """Show another list of recipes."""
         self.kept = kept

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
-from monosem_tui.keys.table import at, pressed, within_reach
+from monosem_tui.keys.table import at, no_use, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header, hints, sentence
@@ -259,11 +259,13 @@ class MonosemScreen(Screen[None]):
             return True
         if self._said:
             self.tell()
-        action = pressed(event.key, reach)
+        action, shown = pressed(event.key, reach), event.character if event.is_printable else ""
+        shown = shown or shown_key(event.key)
         if action is None:
+            self.tell(no_use(event.key, shown, self.PLACE))
             return False
         if why := self.why_not(action):
-            self.tell(f"{event.character if event.is_printable else shown_key(event.key)}: {why}")
+            self.tell(f"{shown}: {why}")
         else:
             await self.run_owned(action)
         return True

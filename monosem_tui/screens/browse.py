@@ -107,7 +107,7 @@ class BrowseScreen(MonosemScreen):
             order.sort(replace(order.ordering, sort=command.key, descending=command.descending, ranked=False))
         elif isinstance(command, FilterBy):
             self.pane.front("list")
-            order.filter(command.text)
+            order.filter_at_once(command.text)
             if order.catalogue.problem is not None:
                 raise order.catalogue.problem
         elif isinstance(command, ShowDead) and not order.catalogue.n_dead:

@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import cast
 
 from monosem_tui.keys.actions import Need, Where
-from monosem_tui.model.command_line import Command, Quit, ShowScreen, Themed, completed, read_command, suggestion
+from monosem_tui.model.command_line import (
+    Answer,
+    Command,
+    Quit,
+    ShowKeys,
+    ShowScreen,
+    Themed,
+    completed,
+    read_command,
+    suggestion,
+)
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import Typed
@@ -100,6 +110,10 @@ class CommandLine(ScreenPart):
         host = self._host
         if isinstance(command, Quit):
             host.app.exit()
+        elif isinstance(command, ShowKeys):
+            host.action_help()
+        elif isinstance(command, Answer):
+            host.tell(command.said)
         elif isinstance(command, Themed):
             self._theme.choose(command.name)
         elif view == host.VIEW:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,17 @@ from store.query.feature_order import SORT_KEYS, SortKey
 from store.query.filters import BadFilter
 
 
+@dataclass(frozen=True)
+class ListPlace:
+    """Where one was in the list before a filter was typed."""
+
+    text: str
+    """The filter at that time."""
+    feature: int | None
+    row: int
+    """Rows of the screen above the cursor."""
+
+
 class ListOrder(ScreenPart):
     """Keeps the pane's list at what `catalogue` holds."""
 
@@ -31,6 +42,7 @@ class ListOrder(ScreenPart):
         """Begin where the last session ended, as far as that is still possible."""
         self._host, self._pane, self._list = host, pane, pane.state.listing
         self.catalogue = Catalogue(pane.state.run)
+        self._place = ListPlace("", None, 0)
         self._visiting = False
         """Whether one feature was opened from another screen, to which escape goes back."""
         self.needs = {Need.DEAD: lambda: self.catalogue.n_dead > 0}
@@ -107,6 +119,7 @@ class ListOrder(ScreenPart):
     def action_filter(self) -> None:
         """Type a filter."""
         self._pane.front("list")
+        self._remember_place()
         self._host.line.open("/", self.ordering.text, self._typed, self._finds)
 
     def _finds(self) -> str:
@@ -121,13 +134,38 @@ class ListOrder(ScreenPart):
             self._host.line.reject(self.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
-            self.filter(text if typed is Typed.KEEP else "")
+            if typed is Typed.KEEP:
+                self.filter(text)
+            else:
+                self._return_to_place()
+
+    def _remember_place(self) -> None:
+        features = self._list
+        self._place = ListPlace(self.ordering.text, features.feature, features.cursor - features.first)
+
+    def _return_to_place(self) -> None:
+        """Show the list as it was before the filter was typed, scrolled as it was."""
+        place, features = self._place, self._list
+        self._order(replace(self.ordering, text=place.text), place.feature)
+        features.jump(features.cursor - place.row)
+
+    def _clear_filter(self) -> None:
+        """Show all features; the cursor stays, or goes back where it was if the filter has left none."""
+        if self._list.feature is None and self._place.feature is not None:
+            self._order(replace(self.ordering, text=""), self._place.feature)
+        else:
+            self._filter("")
 
     def filter(self, text: str) -> None:
         """Show the features that pass a filter; where it cannot be read, say why."""
         self._filter(text)
         if self.catalogue.problem:
             self._host.tell(self.catalogue.problem.what)
+
+    def filter_at_once(self, text: str) -> None:
+        """Filter by a text that was not typed into the list's own line."""
+        self._remember_place()
+        self.filter(text)
 
     def _filter(self, text: str) -> None:
         self._order(replace(self.ordering, text=text), self._list.feature)
@@ -190,7 +228,7 @@ class ListOrder(ScreenPart):
         if self._pane.way_back():
             return None
         if self.ordering.text:
-            return lambda: self._filter("")
+            return self._clear_filter
         return self._leave_selection if self.ordering.only else None
 
     def _leave_visit(self) -> None:

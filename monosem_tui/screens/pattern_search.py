@@ -172,9 +172,9 @@ class PatternSearch(ScreenPart):
     # Typing
 
     def action_pattern(self) -> None:
-        """Type a regular expression; up and down bring back earlier ones."""
-        self._at, self._typed = len(self._patterns), self.wanted.pattern
-        self._host.line.open("find", self.wanted.pattern, self._take_typed)
+        """Type a regular expression; up brings back the last one, and those before it."""
+        self._at, self._typed = len(self._patterns), ""
+        self._host.line.open("find", "", self._take_typed)
 
     def _take_typed(self, typed: Typed) -> None:
         text = self._host.input.text

@@ -33,7 +33,15 @@ class TypingLine:
         """Whether a text is being typed."""
         return bool(self.input.display)
 
-    def open(self, kind: Kind, text: str, take: Callable[[Typed], object], finds: Callable[[], str] = str) -> None:
+    def open(
+        self,
+        kind: Kind,
+        text: str,
+        take: Callable[[Typed], object],
+        finds: Callable[[], str] = str,
+        *,
+        selected: bool = False,
+    ) -> None:
         """Begin a text.
 
         Args:
@@ -41,13 +49,22 @@ class TypingLine:
             text: what it begins with.
             take: called after each key with what the key did.
             finds: what the text finds, for the end of the line.
+            selected: whether the text is a proposal, whose place is taken by what is typed.
         """
         self._take, self._finds = take, finds
         self._footer.display = False
-        self.input.open(kind, text)
+        self.input.open(kind, text, selected=selected)
         self._bottom.tell()
 
-    def ask(self, kind: Kind, text: str, take: Callable[[str], object], finds: Callable[[], str] = str) -> None:
+    def ask(
+        self,
+        kind: Kind,
+        text: str,
+        take: Callable[[str], object],
+        finds: Callable[[], str] = str,
+        *,
+        selected: bool = False,
+    ) -> None:
         """Have a text typed; what enter keeps is given to `take`. One for which it raises an error can be mended."""
 
         def end(typed: Typed) -> None:
@@ -62,7 +79,7 @@ class TypingLine:
                     self.open(kind, said, end, finds)
                     self.reject(error)
 
-        self.open(kind, text, end, finds)
+        self.open(kind, text, end, finds, selected=selected)
 
     def reject(self, error: MonosemError) -> None:
         """Show why the text cannot be taken; it stays, the cursor on the character at fault."""

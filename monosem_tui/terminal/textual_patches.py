@@ -1,4 +1,4 @@
-"""Patches to Textual's Linux driver: input that is not UTF-8, a terminal that hung up, escape sequences in pastes."""
+"""Patches to Textual's Linux driver: bytes that are no UTF-8, a lost terminal, escapes in pastes, scraps in tmux."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from textual.app import App
+
+
+CLEAR = "\x1b[H\x1b[J"
 
 
 class PlainPastes(XTermParser):
@@ -104,10 +107,23 @@ def forgive() -> None:
     """Install the patches.
 
     Invalid bytes are read as U+FFFD (Textual decodes strictly, and one byte of another encoding would end the app);
-    pastes press no keys; and a terminal that is gone blocks nothing until SIGHUP ends the app.
+    pastes press no keys; a terminal that is gone blocks nothing until SIGHUP ends the app; the screen is left empty.
     """
     from textual.drivers import linux_driver
+
+    class Cleared(linux_driver.LinuxDriver):
+        """A driver that clears the alternate screen before it leaves it.
+
+        tmux pushes rows of the alternate screen into the scrollback when its window has another size than at the
+        beginning.
+        """
+
+        def stop_application_mode(self) -> None:
+            """Clear and leave the screen."""
+            self.write(CLEAR)
+            super().stop_application_mode()
 
     linux_driver.getincrementaldecoder = _forgiving  # type: ignore[assignment, attr-defined]
     linux_driver.XTermParser = PlainPastes  # type: ignore[attr-defined]
     linux_driver.WriterThread = LineWriter  # type: ignore[attr-defined]
+    linux_driver.LinuxDriver = Cleared  # type: ignore[misc]

@@ -62,6 +62,8 @@ class LineInput(OneLine):
         super().__init__(palette)
         self.kind: Kind = "/"
         self._before, self._after = "", ""
+        self._selected = False
+        """Whether the text is a proposal of which nothing was touched yet: what is typed takes its place."""
         self._right = self._too_long = ""
 
     @property
@@ -82,9 +84,10 @@ class LineInput(OneLine):
         """The text typed so far."""
         return self._before + self._after
 
-    def open(self, kind: Kind, text: str) -> None:
-        """Begin with `text`, the cursor at its end."""
+    def open(self, kind: Kind, text: str, *, selected: bool = False) -> None:
+        """Begin with `text`, the cursor at its end; the first character takes the place of all that is `selected`."""
         self.kind, self._before, self._after = kind, text, ""
+        self._selected = selected and bool(text)
         self._too_long = ""
         self.display = True
         self._redraw()
@@ -92,6 +95,7 @@ class LineInput(OneLine):
     def replace(self, text: str) -> None:
         """Take another text, the cursor at its end."""
         self._before, self._after = text, ""
+        self._selected = False
         self._redraw()
 
     def go_to(self, at: int) -> None:
@@ -118,6 +122,8 @@ class LineInput(OneLine):
             wanted = "".join(c for c in text if c.isprintable() or c in "\n\t")
         else:
             wanted = "".join(c for c in text.partition("\n")[0] if c.isprintable())
+        if self._selected and wanted:
+            self._before, self._selected = "", False
         room = max(0, self._longest - len(self.text))
         if self.kind in RUNNING and len(wanted) > room:
             self._too_long = f"{count(LONGEST_TEXT)} of {count(len(self.text) + len(wanted))} letters kept"
@@ -135,9 +141,10 @@ class LineInput(OneLine):
         if key in _ACTIONS:
             return _ACTIONS[key]
         before, after = self._before, self._after
+        start = "" if self._selected else before[:-1]
         edited = {
-            "backspace": (before[:-1], after),
-            "delete": (before, after[1:]),
+            "backspace": (start, after),
+            "delete": ("" if self._selected else before, after[1:]),
             "left": (before[:-1], before[-1:] + after),
             "right": (before + after[:1], after[1:]),
             "home": ("", before + after),
@@ -151,7 +158,7 @@ class LineInput(OneLine):
         if edited is None:
             return self.insert(character) if character else Typed.NOTHING
         self._before, self._after = edited
-        self._too_long = ""
+        self._too_long, self._selected = "", False
         return self._changed(self.text != before + after)
 
     def on_resize(self) -> None:
@@ -168,7 +175,8 @@ class LineInput(OneLine):
         right = hints(at(self.where), said, min(36, cells // 2))
         room = cells - width_of(right) - len(self.kind) - 4
         after = printable(self._after)
-        typed: Line = (Span(printable(self._before)), Span(after[:1] or " ", Role.CARET), Span(after[1:]))
+        role = Role.CURSOR if self._selected else Role.PLAIN
+        typed: Line = (Span(printable(self._before), role), Span(after[:1] or " ", Role.CARET), Span(after[1:]))
         missing = room - width_of(typed)
         shown = line(*typed, " " * missing) if missing >= 0 else crop_left(typed, room)
         self.show(line(" ", Span(self.kind, Role.BOLD), " ", *shown, "  ", *right))

@@ -10,8 +10,9 @@ import numpy as np
 
 from store.comparison.figures import Comparison, Side, Summary
 from store.files.array_rules import ArrayRule, Rules, check_shapes
-from store.files.errors import MonosemError, disk_errors
+from store.files.errors import disk_errors
 from store.files.hdf5_arrays import reading
+from store.files.regular_file import own_folder
 from store.files.sealed_hdf5 import create_sealed, open_described, put
 from store.files.typed_json import decode, parse
 from store.notes.note_file import beside
@@ -38,10 +39,7 @@ def comparison_path(path: Path, other: str) -> Path:
     Raises:
         MonosemError: the folder is a link.
     """
-    folder = beside(path, FOLDER)
-    if folder.is_symlink():
-        raise MonosemError(f"{folder} is a link", "Remove it: nothing is written through links of a run.")
-    return folder / f"{filename(other)}.h5"
+    return own_folder(beside(path, FOLDER)) / f"{filename(other)}.h5"
 
 
 def save_comparison(path: Path, comparison: Comparison) -> None:

@@ -52,6 +52,17 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = False) 
     return descriptor
 
 
+def own_folder(folder: Path) -> Path:
+    """Return a folder inside another, there or not, in which files are written.
+
+    Raises:
+        MonosemError: it is a link.
+    """
+    if folder.is_symlink():
+        raise MonosemError(f"{folder} is a link", "Remove it: nothing is written through links of a run.")
+    return folder
+
+
 def read_stream(path: Path, *, follow: bool = False) -> io.BufferedReader:
     """Open a regular file for reading bytes, as `open_regular` does."""
     return os.fdopen(open_regular(path, follow=follow), "rb")

@@ -2,6 +2,7 @@
 
     412=8.5       set to 8.5                      412=off      ablated: set to 0
     412=max*4     set to 4 times its maximum      412=*0.5     scaled to half of what it is
+    412=max       set to its maximum: max*1
     412=+3        3 added; +-3 takes 3 away       412=-3       set to -3
 
 A clamp changes x to x' = x + (f' - f) · W_dec[i], f the feature's activation and f' what it is clamped to; the error
@@ -174,6 +175,8 @@ def _feature(text: str, head: str) -> int:
 def _strength(text: str, value: str, at: int) -> tuple[Mode, float]:
     if value == "off":
         return "ablate", 0.0
+    if value == "max":
+        return "max", 1.0
     for mode, before in _BEFORE.items():
         if found := re.fullmatch(f"{re.escape(before)}({_NUMBER})", value, re.ASCII):
             return mode, _number(text, found[1], at)

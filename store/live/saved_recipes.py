@@ -66,6 +66,17 @@ def keep_recipe(notes: Notes, name: str, recipe: Recipe) -> None:
     _append(notes, name, recipe.as_json())
 
 
+def restore_recipe(notes: Notes, kept: KeptRecipe) -> None:
+    """Keep a recipe that was taken away again, with the time of its first keeping.
+
+    Raises:
+        MonosemError: its name has been given to another since, or the notes may not be read or written.
+    """
+    if any(one.name == kept.name for one in kept_recipes(notes.path)):
+        raise MonosemError(f"{kept.name} is the name of another recipe since", "Take that one away first.")
+    _append(notes, kept.name, kept.recipe.as_json(), kept.time)
+
+
 def forget_recipe(notes: Notes, name: str) -> None:
     """Take the recipe of a name away.
 
@@ -75,9 +86,10 @@ def forget_recipe(notes: Notes, name: str) -> None:
     _append(notes, name, {"recipe": None})
 
 
-def _append(notes: Notes, name: str, said: dict[str, Any]) -> None:
+def _append(notes: Notes, name: str, said: dict[str, Any], at: float | None = None) -> None:
+    seconds = round(time.time() if at is None else at, 3)
     texts = {key: valid_text(value) if isinstance(value, str) else value for key, value in said.items()}
-    notes.append_line(json_line({**texts, "name": valid_text(name), "time": round(time.time(), 3)}))
+    notes.append_line(json_line({**texts, "name": valid_text(name), "time": seconds}))
 
 
 def _said(line: bytes) -> dict[str, Any] | None:

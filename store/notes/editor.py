@@ -1,4 +1,4 @@
-"""Changes to notes in one session, with undo."""
+"""Changes to notes in one session, with undo and redo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store.notes.statements import Name
 
 @dataclass(frozen=True)
 class Undone:
-    """The result of an undo."""
+    """The result of an undo or a redo."""
 
     outcome: Literal["undone", "changed elsewhere", "nothing"]
     """`changed elsewhere`: another terminal has changed the same label, tag, … since; its change stays."""
@@ -32,11 +32,13 @@ class _Change:
 
 
 class NoteEditor:
-    """Changes notes, and undoes its own changes, the last first."""
+    """Changes notes, undoes its own changes, the last first, and makes them again until another change is made."""
 
     def __init__(self, notes: Notes) -> None:
         self.notes = notes
         self._changes: list[list[_Change]] = []
+        self._undone: list[list[_Change]] = []
+        """Inverses of the changes that were undone: to undo these is to make the changes again."""
 
     def label(self, feature: int, text: str) -> bool:
         """Label a feature; an empty text removes the label. Return whether that is a change: else nothing is written.
@@ -75,6 +77,7 @@ class NoteEditor:
         self.notes.change(decide)
         if change:
             self._changes.append(change)
+            self._undone.clear()
         return bool(change)
 
     def undo(self) -> Undone:
@@ -85,9 +88,21 @@ class NoteEditor:
         Raises:
             MonosemError: the notes cannot be read or written; the change can be undone later.
         """
-        if not self._changes:
+        return self._take_back(self._changes, self._undone)
+
+    def redo(self) -> Undone:
+        """Make the change again that was undone last, as `undo` does; the next undo undoes it.
+
+        Raises:
+            MonosemError: the notes cannot be read or written; the change can be made later.
+        """
+        return self._take_back(self._undone, self._changes)
+
+    def _take_back(self, made_before: list[list[_Change]], inverses: list[list[_Change]]) -> Undone:
+        """Append the inverse of the last change of a list, and put it on the other list."""
+        if not made_before:
             return Undone("nothing")
-        change, free = self._changes[-1], True
+        change, free = made_before[-1], True
 
         def decide(_: dict[int, FeatureNotes]) -> list[Statement]:
             nonlocal free
@@ -95,19 +110,21 @@ class NoteEditor:
             return [made.back for made in change] if free else []
 
         self.notes.change(decide)
-        self._changes.pop()
+        made_before.pop()
         if free:
             for made in change:
-                self._forget(made)
+                _forget(made_before, made)
+            inverses.append([_Change(made.back, made.statement, made.after, made.after + 1) for made in change])
         first = change[0].statement
         return Undone("undone" if free else "changed elsewhere", first.feature, first.name)
 
-    def _forget(self, gone: _Change) -> None:
-        """Let the change before `gone` be the last one of its field again."""
-        for change in self._changes:
-            for i, made in enumerate(change):
-                if _subject(made.statement) == _subject(gone.statement) and made.after == gone.before:
-                    change[i] = replace(made, after=gone.after + 1)
+
+def _forget(changes: list[list[_Change]], gone: _Change) -> None:
+    """Let the change before `gone` be the last one of its field again."""
+    for change in changes:
+        for i, made in enumerate(change):
+            if _subject(made.statement) == _subject(gone.statement) and made.after == gone.before:
+                change[i] = replace(made, after=gone.after + 1)
 
 
 def reverse(statement: Statement, note: FeatureNotes) -> Statement | None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from store.files.atomic import read_json, write_json
 from store.files.errors import MonosemError, disk_errors
+from store.files.regular_file import own_folder
 from store.files.sealed_hdf5 import read_seal
 from store.files.typed_json import JsonError, decode
 from store.index.reader import FeatureStore
 from store.notes.note_file import beside
 from store.query.completeness import Completeness
+from store.run.folder import COMPLETENESS
 from store.run.new_folders import filename
-
-FOLDER = "completeness"
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ def completeness_path(path: Path, name: str) -> Path:
     Raises:
         MonosemError: the folder is a link.
     """
-    folder = beside(path, FOLDER)
-    if folder.is_symlink():
-        raise MonosemError(f"{folder} is a link", "Remove it: nothing is written through links of a run.")
-    return folder / f"{filename(name)}.json"
+    return own_folder(beside(path, COMPLETENESS)) / f"{filename(name)}.json"
 
 
 def save_completeness(store: FeatureStore, found: Completeness) -> Path | None:
@@ -67,7 +64,7 @@ def load_completeness(path: Path) -> tuple[str, Completeness]:
 
 def kept_completeness(store: FeatureStore) -> list[Completeness]:
     """Return what is kept of an index, list by list; what is damaged or of another index is left out."""
-    folder = beside(store.path, FOLDER)
+    folder = beside(store.path, COMPLETENESS)
     if not store.merged or folder.is_symlink() or not folder.is_dir():
         return []
     digest, found = read_seal(store.path).sha256, []

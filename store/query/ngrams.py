@@ -83,6 +83,9 @@ def firing_ngrams(store: FeatureStore, feature: int, *, top: int = 10, block: in
     order = np.argsort(postings.token)
     corpus = _Corpus(store)
     place_P, act_P = postings.token[order], postings.act[order].astype(np.float64)
+    with store.reading():
+        if not corpus.counts(place_P):
+            raise ValueError(f"feature {feature} fires on tokens that do not count")
     windows = {}
     for name, window in WINDOWS.items():
         fired = corpus.table(place_P, act_P, window, block)
@@ -99,6 +102,10 @@ class _Corpus:
         starts = store.layout.contexts.start
         self._edges = np.append(starts, store.n_tokens)
         self.base = self._base()
+
+    def counts(self, place_P: NDArray[np.int64]) -> bool:
+        """Return whether all of some places count, as every place where a feature fires must."""
+        return bool(self._counted_N[place_P].all())
 
     def _base(self) -> int:
         highest = max(int(self._store.tokens(at, at + BLOCK).max()) for at in range(0, len(self._counted_N), BLOCK))

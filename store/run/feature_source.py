@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
 
-from store.files.errors import MonosemError
+from store.files.regular_file import own_folder
 from store.run.folder import RunFolder
 
 Baseline = Literal["neurons", "random", "seed"]
@@ -43,7 +43,5 @@ def baseline_folder(run: RunFolder, baseline: Baseline) -> Path:
         MonosemError: it is a link, or lies behind one.
     """
     folder = run.path / FOLDER / baseline
-    for one in (folder.parent, folder):
-        if one.is_symlink():
-            raise MonosemError(f"{one} is a link", "Remove it: baselines are made and read in the run's own folder.")
-    return folder
+    own_folder(folder.parent)
+    return own_folder(folder)

@@ -75,6 +75,8 @@ class StudyRun:
     indexed: int
     """Tokens that the features are indexed on."""
     explained_variance: float | None
+    explained_variance_ordinary: float | None
+    """Outlier tokens left out."""
     l0: float | None
     alive: int | None
     ce_recovered: float | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from store.query.histogram import density_histogram
 from store.query.labels import apply_labels, read_labels
 from store.query.probes import SIZES, sparse_probes
 from store.rules.kind_file import index_digest, kinds_path, load_kinds
-from store.run.folder import RunFolder
+from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.settings.feature_kinds import KINDS
 from store.settings.study import StudySettings
@@ -113,6 +114,7 @@ def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettin
             tokens=found.tokens,
             indexed=store.n_counted,
             explained_variance=found.explained_variance,
+            explained_variance_ordinary=_ordinary(record),
             l0=found.l0,
             alive=found.alive,
             ce_recovered=found.ce_recovered_zero,
@@ -125,6 +127,12 @@ def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettin
             completeness=tuple(_completeness(store, name) for name in settings.concepts),
             universal=(),
         )
+
+
+def _ordinary(record: RunRecord) -> float | None:
+    """Return the explained variance of ordinary tokens; None where the evaluation has none."""
+    value = record.evaluation.get("explained_variance_ordinary")
+    return value if isinstance(value, float) and isfinite(value) else None
 
 
 def _sparsity(spec: SaeSpec) -> str:

@@ -21,10 +21,8 @@ from store.index.kept_vocabulary import read_vocabulary
 from store.index.neuron_file import KIND as NEURONS
 from store.index.neuron_file import NeuronActs, neuron_path
 from store.index.open_index import described
-from store.query.completeness_file import FOLDER as COMPLETENESS
-from store.query.completeness_file import load_completeness
 from store.rules.kind_file import load_kinds
-from store.run.folder import RunFolder
+from store.run.folder import COMPLETENESS, RunFolder
 from store.run.ordinary import load_limits
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
@@ -214,6 +212,8 @@ def _explained(path: Path) -> Finding:
 
 def _measured(path: Path) -> Finding:
     """Read the completeness of an index for a list of concepts."""
+    from store.query.completeness_file import load_completeness  # questions' modules, for a file that few runs have
+
     try:
         _, found = load_completeness(path)
     except MonosemError as error:

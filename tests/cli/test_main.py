@@ -15,7 +15,7 @@ from tests.sample_run import Sample
 
 ORDER = [
     *("demo", "lm", "extract", "train", "import", "index", "eval"),
-    *("tui", "show", "find", "compare", "explain", "inspect", "generate", "serve", "label", "export"),
+    *("tui", "show", "find", "compare", "study", "explain", "inspect", "generate", "serve", "label", "export"),
     *("runs", "merge", "verify", "doctor"),
 ]
 """Order of the commands in the help: making a run, opening it, housekeeping."""
@@ -48,13 +48,15 @@ MOST = {
     "train --help": 22,
     "index --help": 21,
     "runs": 34,
-    "label RUN": 38,
-    "verify RUN": 79,
-    "show RUN": 90,
-    "show RUN 0": 91,
-    "find RUN the": 95,
+    "label RUN": 39,
+    "verify RUN": 84,
+    "show RUN": 103,
+    "show RUN 0": 104,
+    "find RUN the": 113,
 }
-"""Most modules of ours that a command loads, packages included. Raise a number only with a reason: each costs time."""
+"""Most modules of ours that a command loads, packages included. Raise a number only with a reason: each costs time.
+
+`show` and `find` show kinds and explanations; both, and `verify`, know of neurons."""
 
 
 @pytest.mark.parametrize("command", MOST)

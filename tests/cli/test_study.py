@@ -14,6 +14,7 @@ from monosem_tui.cli.study_file import toml_text
 from monosem_tui.draw.svg_plots import Axis
 from monosem_tui.export.study_report import write_study
 from store.comparison.figures import Shares, SideSummary, Summary
+from store.files.errors import MonosemError
 from store.study.figures import (
     CompletenessFigures,
     ProbeFigures,
@@ -47,6 +48,7 @@ def figures(name: str) -> StudyFigures:
         tokens=1000,
         indexed=500,
         explained_variance=0.9,
+        explained_variance_ordinary=0.7,
         l0=2.0,
         alive=8,
         ce_recovered=0.8,
@@ -87,6 +89,15 @@ def test_the_report_is_text_whatever_names_hold(tmp_path: Path) -> None:
         root = ElementTree.parse(path).getroot()
         assert root.tag.endswith("svg")
         assert "\x1b" not in path.read_text()
+
+
+def test_no_report_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "plots").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MonosemError, match="plots is a link"):
+        write_study(figures("one"), tmp_path / "study")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_plot_shows_its_figures() -> None:

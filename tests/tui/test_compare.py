@@ -450,3 +450,16 @@ def test_bytes_on_the_wire(original: Path) -> None:
             assert 0 < len(app.press(b"j")) <= 1_500
         assert len(app.press(b"o\r")) <= 40_000
         assert 0 < len(app.press(b"n")) <= 1_500
+
+
+async def test_escape_while_filtering_goes_back_to_the_pair(make_app: MakeApp, runs: Path) -> None:
+    async with app_on(make_app, runs / "one").run_test(size=(80, 12)) as pilot:
+        await pilot.press("6")
+        screen = await shown(pilot)
+        for _ in range(4):
+            await pilot.press("j")
+        before = screen.order._list.cursor, screen.order._list.first, listed(screen)
+        assert before[0] == 4
+        for text in ("zzzz", "only"):
+            await pilot.press("slash", *text, "escape")
+            assert (screen.order._list.cursor, screen.order._list.first, listed(screen)) == before

@@ -271,8 +271,12 @@ async def test_earlier_patterns_come_back(make_app: MakeApp) -> None:
         for key in ["up"] * 5 + ["down"] * 2:
             await pilot.press(key)
             seen.append(screen.input.text)
-        assert seen == ["sea", "older", "old", "old", "old", "older", "sea"]
+        assert seen == ["said", "sea", "older", "old", "old", "older", "sea"]
         await pilot.press("x", "up")
+        assert screen.input.text == "said"
+        await pilot.press("escape", "slash")
+        assert screen.input.text == ""
+        await pilot.press(*"seax", "up")
         assert screen.input.text == "said"
         await pilot.press("down")
         assert screen.input.text == "seax"

@@ -255,6 +255,24 @@ async def test_filter_keeps_the_cursor_on_its_feature(make_app: MakeApp) -> None
         assert state(pilot).ordering == BY_MAX
 
 
+async def test_escape_while_filtering_goes_back_to_the_place(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await press(pilot, *["pagedown"] * 2, "k", "k")
+        before = state(pilot)
+        assert 0 < before.first < before.cursor
+        for typed in ("/sea", "/zzzz", "/max>"):
+            await press(pilot, *named(typed), "escape")
+            assert state(pilot) == before
+        await press(pilot, *named("/zzzz⏎"), "escape")
+        assert state(pilot).cursor == before.cursor
+        await press(pilot, *named(":filter"), "space", *named("zzzz⏎"), "escape")
+        assert state(pilot).cursor == before.cursor
+        await press(pilot, *named("/max>0⏎"), "G")
+        kept = state(pilot)
+        await press(pilot, *named("/zz"), "escape")
+        assert state(pilot) == kept
+
+
 async def test_escape_never_quits_and_unwinds_in_order(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -460,3 +478,23 @@ async def test_a_filter_of_several_terms(make_app: MakeApp, sample: Sample) -> N
         assert screen.pane.state.listing.order.tolist() == np.flatnonzero(dense.max(axis=0) == 0).tolist()
         await press(pilot, "escape")
         assert len(screen.pane.state.listing.order) == 46
+
+
+async def test_a_key_without_a_use_says_where_it_has_one(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        for keys, sentence in {
+            "n": "n works on the page: next example or feature",
+            "}": "} works on the page: next section",
+            "[": "[ works in Live: the clamp under the cursor weaker",
+            "X": "X has no use here: ? shows the keys",
+            "⏎n⏎n": "n works on the page: next example or feature",
+            "5/": "/ works in Browse: filter the list",
+            "s": "s works in Browse: sort by the next column",
+        }.items():
+            for one in named(keys):
+                await pilot.press({"}": "right_curly_bracket", "[": "left_square_bracket"}.get(one, one))
+                await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+            assert sentence in screen_text(pilot).splitlines()[-1]
+        await pilot.press("f5")
+        assert "f5 has no use here" in screen_text(pilot)

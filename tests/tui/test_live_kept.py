@@ -62,7 +62,7 @@ async def test_a_recipe_is_kept_and_written_again(
         assert kept.recipe == Recipe(
             prompt="the sea", clamps=("0=max*2@response",), sampling=Sampling(max_new=200), dictionary=digest
         )
-        await pilot.press("w", *["backspace"], "1", "enter")
+        await pilot.press("w", "right", "backspace", "1", "enter")
         assert "is kept already" in screen_text(pilot)
         await pilot.press("d", "g", *keys(" t=0.7 seed=9"), "enter", "p", "x", "enter")
         await complete(pilot, screen)
@@ -104,6 +104,49 @@ async def test_choosing_among_recipes(make_app: MakeApp, monkeypatch: pytest.Mon
         assert [kept.name for kept in kept_recipes(own.editor.notes.path)] == ["row", "boat"]
         await pilot.press("escape", "escape")
         assert screen.here is Where.WRITING
+
+
+async def test_a_proposed_name_gives_way_to_what_is_typed(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun
+) -> None:
+    pretend(monkeypatch)
+    async with make_app(own).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        screen.writing.shown.prompt = "the sea"
+        texts = []
+        for press_first in (["x"], ["right", "x"], ["home", "x"], ["backspace", "x"], ["ctrl+u"]):
+            await pilot.press("w", *press_first)
+            texts.append(screen.input.text)
+            await pilot.press("escape")
+        assert texts == ["x", "own-1x", "xown-1", "x", ""]
+        await pilot.press("w")
+        assert "cursor" in style_digest(pilot, Palette())
+        screen.line.paste("pasted\nmore")
+        assert screen.input.text == "pasted"
+        await pilot.press("escape")
+
+
+async def test_a_recipe_taken_away_comes_back(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, own: OpenRun) -> None:
+    pretend(monkeypatch)
+    for name in ("boat", "row"):
+        keep_recipe(Notes(own.editor.notes.path), name, OTHER)
+    kept = kept_recipes(own.editor.notes.path)
+    async with make_app(own).run_test(size=(120, 40)) as pilot:
+        screen = await live(pilot)
+        await pilot.press("o", "u")
+        assert "no recipe was taken away in this session" in screen_text(pilot)
+        await pilot.press("d", "d")
+        assert "boat taken away · u brings it back" in screen_text(pilot)
+        await pilot.press("u", "u")
+        assert kept_recipes(own.editor.notes.path) == kept
+        present = screen.recipes.recipes.present
+        assert present is not None
+        assert present.name == "row"
+        assert "row is back" in screen_text(pilot)
+        await pilot.press("d")
+        keep_recipe(Notes(own.editor.notes.path), "row", Recipe(prompt="theirs"))
+        await pilot.press("u")
+        assert "row is the name of another recipe since" in screen_text(pilot)
 
 
 async def test_recipes_that_do_not_fit(
@@ -162,7 +205,7 @@ async def test_the_page_of_recipes(
 
 def test_every_key_of_choosing_is_pressed_here() -> None:
     for action in at(Where.RECIPES):
-        assert {"j", "k", "enter", "d", "f", "o"} & set(action.keys), action.id
+        assert {"j", "k", "enter", "d", "u", "f", "o"} & set(action.keys), action.id
 
 
 # Chats

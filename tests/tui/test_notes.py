@@ -62,6 +62,7 @@ def test_keys_are_those_that_are_promised() -> None:
         "note.comment": ("C",),
         "note.explain": ("E",),
         "note.undo": ("u",),
+        "note.redo": ("ctrl+r",),
     }
 
 
@@ -82,6 +83,11 @@ async def test_a_label_is_in_the_row_on_the_page_and_in_the_file(make_app: MakeA
         assert "undone: label of 5 · none" in bottom(pilot)
         await press(pilot, "u")
         assert "nothing to undo" in bottom(pilot)
+        await press(pilot, "ctrl+r")
+        assert said(path, 5).label == "q: the sea"
+        assert "redone: label of 5 · “q: the sea”" in bottom(pilot)
+        await press(pilot, "ctrl+r")
+        assert "nothing to redo" in bottom(pilot)
 
 
 async def test_the_line_of_a_note_says_what_it_is_about(make_app: MakeApp, own: OpenRun) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from rich.cells import cell_len
 
 from monosem_tui.cli.main import run as monosem
 from monosem_tui.export.feature_markdown import escaped
 from monosem_tui.export.page_files import FORMS, file_name
+from monosem_tui.screens.output_files import picture
 from store.files.errors import MonosemError
 from store.files.output_file import write_new
 from store.notes.note_file import Notes
@@ -219,3 +221,22 @@ async def test_the_screen_as_a_picture(make_app: MakeApp) -> None:
         assert ("water, boats" if view == "browse" else "DENSITY") in words
         assert not re.search(r"url\((?!#)|@import|<image|href", svg)
         assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", svg)
+
+
+async def test_each_word_of_a_picture_has_its_own_place(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        svg = ElementTree.fromstring(picture(pilot.app.screen, "x", light=False))
+        lines = screen_text(pilot).splitlines()
+    seen = 0
+    for text in svg.iter("{http://www.w3.org/2000/svg}text"):
+        row = round((float(text.get("y", "0")) - 20) / 24.4)
+        for word in text:
+            line, column = lines[row], round(float(word.get("x", "nan")) / 12.2)
+            before = next((at for at in range(len(line)) if cell_len(line[:at]) == column), -1)
+            assert before >= 0, (line, word.text, column)
+            assert word.text
+            assert line.startswith(word.text, before)
+            assert float(word.get("textLength", "nan")) == pytest.approx(12.2 * cell_len(word.text), abs=0.01)
+            seen += len(word.text)
+    assert seen == sum(len(re.sub(r"\s", "", line)) for line in lines)

@@ -90,6 +90,9 @@ def test_nothing_but_known_sequences_is_written(app: PtyApp) -> None:
 def test_quitting_gives_the_terminal_back(app: PtyApp) -> None:
     os.write(app.master, b"q")
     written = app.read_until(b"\x1b[?1049l")
+    _, cleared, after = written.partition(b"\x1b[H\x1b[J")
+    assert cleared  # else tmux keeps rows of the screen after its window was resized
+    assert not text(after.partition(b"\x1b[?1049l")[0]).strip()
     assert b"\x1b[?25h" in written + app.rest()
     assert app.wait() == 0
 

@@ -49,7 +49,6 @@ def find(
     json: o.Json = False,
 ) -> None:
     """Find the features that track a regular expression, a rule or labelled text."""
-    from monosem_tui.cli.reports import completeness, ngrams
     from monosem_tui.cli.reports import find as reports
     from monosem_tui.cli.sources import find_source
     from store.files.errors import MonosemError
@@ -73,8 +72,12 @@ def find(
     if source.neurons and pattern is None and rule is None:
         raise MonosemError("neurons are found by a PATTERN or by --rule", "Other questions are for features.")
     if feature is not None:
+        from monosem_tui.cli.reports import ngrams
+
         ngrams.report(place, feature, top=asked.top, json=json)
     elif concepts is not None:
+        from monosem_tui.cli.reports import completeness
+
         completeness.report(place, concepts, max(1, asked.together), json=json)
     elif labels is not None:
         options = FindOptions(top=asked.top, most=asked.together, held_out=asked.held_out, by=asked.by)

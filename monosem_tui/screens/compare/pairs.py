@@ -23,6 +23,8 @@ class PairOrder(ScreenPart):
         """How the list was ordered before one feature's partners were shown."""
         self._origin = ""
         """The screen that asked for them; empty for this one."""
+        self._unfiltered: tuple[str, int | None, int] = "", None, 0
+        """Filter, row of the table and scroll position before a filter was typed."""
         self._opened_readable = 0
         self.needs = {
             Need.FEATURES: lambda: len(state.catalogue.rows) > 0,
@@ -56,9 +58,11 @@ class PairOrder(ScreenPart):
             self._order(self._state.catalogue.held, self.ordering)
         self._opened_readable = readable
 
-    def _order(self, held: Sequence[HeldComparison], ordering: PairOrdering) -> None:
-        catalogue, row = self._state.catalogue, self._list.chosen if self._list.cursor else None
-        table = catalogue.table
+    def _order(self, held: Sequence[HeldComparison], ordering: PairOrdering, row: int | None = None) -> None:
+        """Show pairs in an order, the cursor on a row of the table, else where it was."""
+        catalogue, table = self._state.catalogue, self._state.catalogue.table
+        if row is None and self._list.cursor:
+            row = self._list.chosen
         catalogue.order(held, ordering)
         self._list.rearrange(row if catalogue.table is table else None)
         self._host.tell()
@@ -87,6 +91,7 @@ class PairOrder(ScreenPart):
 
     def action_filter(self) -> None:
         """Type a filter."""
+        self._unfiltered = self.ordering.text, self._list.chosen, self._list.first
         self._host.line.open("/", self.ordering.text, self._typed, self._finds)
 
     def _finds(self) -> str:
@@ -101,7 +106,12 @@ class PairOrder(ScreenPart):
             self._host.line.reject(self._state.catalogue.problem)
         elif typed in (Typed.KEEP, Typed.LEAVE):
             text = self._host.line.close()
-            self.filter(text if typed is Typed.KEEP else "")
+            if typed is Typed.KEEP:
+                self.filter(text)
+            else:
+                before, row, first = self._unfiltered
+                self._order(self._state.catalogue.held, replace(self.ordering, text=before), row)
+                self._list.jump(first)
 
     def filter(self, text: str) -> None:
         """Show the pairs that pass a filter."""

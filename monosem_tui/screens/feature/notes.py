@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from monosem_tui.model.feature_card import renoted
 from monosem_tui.model.feature_stats import renamed
-from monosem_tui.pages.note_messages import commented, labelled, marked, passed_over, tagged, undone
+from monosem_tui.pages.note_messages import commented, labelled, marked, passed_over, redone, tagged, undone
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.line_input import NoteKind
@@ -106,6 +106,11 @@ class NotesControl(ScreenPart):
             self._write(
                 lambda: found.append(self._editor.undo()), lambda: undone(found[0], self._note(found[0].feature))
             )
+
+    def action_redo(self) -> None:
+        """Make the note again that was taken back last."""
+        found: list[Undone] = []
+        self._write(lambda: found.append(self._editor.redo()), lambda: redone(found[0], self._note(found[0].feature)))
 
     def action_label(self) -> None:
         """Type a label."""

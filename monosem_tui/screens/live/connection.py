@@ -68,8 +68,8 @@ class ModelConnection(ScreenPart):
             self.host.tell(ALONE)
         return self.run.record is not None
 
-    def ask(self, kind: LiveKind, text: str, take: Callable[[str], object]) -> None:
-        """Have a text typed for `take`, and draw what comes of it."""
+    def ask(self, kind: LiveKind, text: str, take: Callable[[str], object], *, selected: bool = False) -> None:
+        """Have a text typed for `take`, and draw what comes of it; a `selected` one is a proposal."""
 
         def taken(text: str) -> None:
             try:
@@ -77,7 +77,7 @@ class ModelConnection(ScreenPart):
             finally:
                 self.redraw()
 
-        self.host.line.ask(kind, text, taken)
+        self.host.line.ask(kind, text, taken, selected=selected)
         self.redraw()
 
     def started(self) -> None:

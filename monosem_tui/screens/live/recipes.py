@@ -18,7 +18,7 @@ from monosem_tui.screens.part import ScreenPart
 from monosem_tui.widgets.live_view import CellView
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
-from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.live.saved_recipes import KeptRecipe, forget_recipe, keep_recipe, kept_recipes, restore_recipe
 from store.run.weights import sae_digest
 
 DIFFERS = " · clamps changed while this text was written"
@@ -38,7 +38,12 @@ class RecipeShelf(ScreenPart):
         self._connection, self._host, self._writing, self._show = connection, connection.host, writing, show
         self.recipes = Recipes(connection.talk, connection.label)
         self.view = CellView(self._host.session.palette, partial(recipes_lines, self.recipes), shown=False)
-        self.needs = {Need.RECIPES: lambda: bool(self.recipes.kept)}
+        self._taken_away: list[KeptRecipe] = []
+        """Recipes taken away in this session, the last one at the end."""
+        self.needs = {
+            Need.RECIPES: lambda: bool(self.recipes.kept),
+            Need.TAKEN_AWAY: lambda: bool(self._taken_away),
+        }
 
     @property
     def here(self) -> Where | None:
@@ -84,9 +89,24 @@ class RecipeShelf(ScreenPart):
         if kept is not None:
             with self._host.mentioning():
                 forget_recipe(self._connection.run.editor.notes, kept.name)
-                self._host.tell(f"{printable(kept.name)} is no longer among the recipes; its line stays in the notes")
+                self._taken_away.append(kept)
+                self._host.tell(f"{printable(kept.name)} taken away · u brings it back")
             self._read_kept()
             self._connection.redraw()
+
+    def action_unforget(self) -> None:
+        """Bring back the recipe that was taken away last."""
+        kept = self._taken_away[-1]
+        try:
+            restore_recipe(self._connection.run.editor.notes, kept)
+        except MonosemError as error:
+            self._host.complain(error)
+            return
+        self._taken_away.pop()
+        self._read_kept()
+        self.recipes.go_to(kept.name)
+        self._host.tell(f"{printable(kept.name)} is back")
+        self._connection.redraw()
 
     def action_recipe_file(self) -> None:
         """Type which file's recipe is to be written again."""
@@ -117,11 +137,12 @@ class RecipeShelf(ScreenPart):
         """Type under which name the recipe is to be kept, or in which file."""
         self._read_kept()
         name = free_name(self._connection.run.name, [kept.name for kept in self.recipes.kept])
-        self._connection.ask("recipe", name, self._keep)
+        self._connection.ask("recipe", name, self._keep, selected=True)
 
     def action_export(self) -> None:
         """Type where the texts are to be kept."""
-        self._connection.ask("export", free_file(Path(), self._connection.run.name, ".txt"), self._export)
+        name = free_file(Path(), self._connection.run.name, ".txt")
+        self._connection.ask("export", name, self._export, selected=True)
 
     def _export(self, text: str) -> None:
         if said := text.strip():

@@ -87,7 +87,7 @@ def test_every_clamp_survives_being_written(feature: int, mode: Mode, value: flo
         ("412=--3", "'--3' is not a strength", 5),
         ("412=nan", "'nan' is not a strength", 5),
         ("412=1e999", "'1e999' is too large a number", 5),
-        ("412=max", "'max' is not a strength", 5),
+        ("412=max*", "'max*' is not a strength", 5),
         ("412=٣", "'٣' is not a strength", 5),
         ("412=3@", "'@' is not a place", 7),
         ("412=3@nowhere", "'@nowhere' is not a place", 7),
@@ -133,6 +133,10 @@ def test_a_maximum_has_to_be_known_where_it_is_used() -> None:
 def test_in_words() -> None:
     assert parse_clamp("4=max*3@response").in_words() == "set to max × 3 on response"
     assert parse_clamp("4=off@2:5@if:9>1").in_words() == "ablated from position 2 to 4 where 9 > 1"
+
+
+def test_a_maximum_alone_is_taken_once() -> None:
+    assert str(parse_clamp("412=max@prompt")) == "412=max*1@prompt"
 
 
 def test_a_row_of_strengths() -> None:

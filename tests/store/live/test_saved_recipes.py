@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from store.files.errors import MonosemError
 from store.live.recipe import Recipe
-from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes
+from store.live.saved_recipes import forget_recipe, keep_recipe, kept_recipes, restore_recipe
 from store.notes.note_file import Notes
 from tests.store.live.test_recipe import FULL
 
@@ -34,6 +34,23 @@ def test_kept_read_and_taken_away(tmp_path: Path) -> None:
     assert notes.by_feature[7].label == "sea"
     assert list(notes.by_feature) == [7]
     assert notes.damaged == []
+
+
+def test_what_was_taken_away_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    notes = Notes(path)
+    keep_recipe(notes, "one", FULL)
+    keep_recipe(notes, "two", OTHER)
+    _, one = kept_recipes(path)
+    forget_recipe(notes, "one")
+    restore_recipe(notes, one)
+    assert kept_recipes(path)[0] == one
+    forget_recipe(notes, "one")
+    keep_recipe(notes, "one", OTHER)
+    before = path.read_bytes()
+    with pytest.raises(MonosemError, match="the name of another recipe"):
+        restore_recipe(notes, one)
+    assert path.read_bytes() == before
 
 
 @settings(max_examples=30)

@@ -109,6 +109,29 @@ def test_other_things_said_of_the_same_feature_do_not_stand_in_the_way(path: Pat
     assert Notes(path).load()[1].tags == ["c"]
 
 
+def test_redo_makes_again_what_was_taken_back(path: Path) -> None:
+    mine, theirs = NoteEditor(Notes(path)), NoteEditor(Notes(path))
+    assert mine.redo() == Undone("nothing")
+    mine.label(1, "a")
+    mine.label(1, "b")
+    mine.tags(1, ["t"])
+    before = comparable(Notes(path).load())
+    for _ in range(2):
+        assert [mine.undo().outcome for _ in range(3)] == ["undone"] * 3
+        assert comparable(Notes(path).load()) == {}
+        assert [mine.redo().outcome for _ in range(4)] == ["undone"] * 3 + ["nothing"]
+        assert comparable(Notes(path).load()) == before
+    mine.undo()
+    mine.undo()
+    theirs.label(1, "theirs")
+    assert mine.redo() == Undone("changed elsewhere", 1, "label")
+    assert mine.redo().outcome == "undone"
+    assert Notes(path).load()[1] == FeatureNotes("theirs", tags=["t"])
+    mine.undo()
+    mine.label(2, "new")
+    assert mine.redo() == Undone("nothing")  # another change was made since
+
+
 def test_an_undo_that_cannot_be_written_can_be_tried_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = NoteEditor(Notes(path))
     editor.label(1, "x")
@@ -130,7 +153,7 @@ TEXT = st.sampled_from(["", "a", "b", "c"])
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 1),
-        st.sampled_from(["label", "comment", "bookmark", "tags", "undo"]),
+        st.sampled_from(["label", "comment", "bookmark", "tags", "undo", "redo"]),
         st.integers(0, 1),
         TEXT,
         TEXT,
@@ -156,15 +179,21 @@ def comparable(notes: dict[int, FeatureNotes]) -> dict[int, tuple]:
 
 @settings(max_examples=80)
 @given(STEPS)
-def test_alone_undo_goes_back_through_every_state(tmp_path: Path, steps: list) -> None:
+def test_alone_undo_and_redo_go_through_every_state(tmp_path: Path, steps: list) -> None:
     path = tmp_path / "alone.jsonl"
     path.unlink(missing_ok=True)
-    editor, states = NoteEditor(Notes(path)), [comparable({})]
+    editor, states, undone = NoteEditor(Notes(path)), [comparable({})], []
     for _, name, feature, one, two in steps:
         if name == "undo":
             assert editor.undo().outcome == ("undone" if len(states) > 1 else "nothing")
+            undone += states[1:][-1:]
             states = states[:-1] or states
+        elif name == "redo":
+            assert editor.redo().outcome == ("undone" if undone else "nothing")
+            states += undone[-1:]
+            undone = undone[:-1]
         elif speak(editor, name, feature, one, two):
+            undone = []
             states.append(comparable(Notes(path).load()))
         assert comparable(Notes(path).load()) == states[-1]
     for state in reversed(states[:-1]):
@@ -176,15 +205,15 @@ def test_alone_undo_goes_back_through_every_state(tmp_path: Path, steps: list) -
 @settings(max_examples=80)
 @given(STEPS)
 def test_two_terminals_never_undo_each_other(tmp_path: Path, steps: list) -> None:
-    """An undo leaves a label, comment or bookmark alone that another writer has changed since."""
+    """Undo and redo leave a label, comment or bookmark alone that another writer has changed since."""
     path = tmp_path / "two.jsonl"
     path.unlink(missing_ok=True)
     editors = [NoteEditor(Notes(path)), NoteEditor(Notes(path))]
     last: dict[tuple[int, str], int] = {}
     for who, name, feature, one, two in steps:
         before = Notes(path).load()
-        if name == "undo":
-            done = editors[who].undo()
+        if name in ("undo", "redo"):
+            done = editors[who].undo() if name == "undo" else editors[who].redo()
         elif speak(editors[who], name, feature, one, two):
             last[feature, name] = who
             continue

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,3 +72,15 @@ def test_only_the_largest_shares() -> None:
         with FeatureStore.open(Path(folder) / "run") as store:
             every, some = firing_ngrams(store, 0, top=99), firing_ngrams(store, 0, top=2)
     assert {name: found[:2] for name, found in every.windows.items()} == some.windows
+
+
+def test_an_index_that_contradicts_itself_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forged places, where nothing counts: one line, not a division by zero."""
+    raw = random_raw(1)
+    with TemporaryDirectory() as folder:
+        build_store(Path(folder) / "run", raw, 4, merged=True)
+        with FeatureStore.open(Path(folder) / "run") as store:
+            nothing = np.zeros(store.n_tokens, bool)
+            monkeypatch.setattr(type(store.layout), "counted_tokens", lambda self, **_: nothing)
+            with pytest.raises(MonosemError, match="feature 0 fires on tokens that do not count"):
+                firing_ngrams(store, 0)

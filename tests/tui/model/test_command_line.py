@@ -15,6 +15,7 @@ from monosem_tui.model.command_line import (
     GoToSaid,
     Quit,
     ShowDead,
+    ShowKeys,
     ShowScreen,
     SortBy,
     Themed,
@@ -48,7 +49,11 @@ from tests.tui.screens import browse_screen, press, screen_text, settle
         ("theme", TypedCommand(Themed(""))),
         ("health", TypedCommand(ShowScreen(), "health")),
         ("r", TypedCommand(ShowScreen(), "runs")),
+        ("sort   density ", TypedCommand(SortBy("density", True), "browse")),
         ("q", TypedCommand(Quit())),
+        ("q!", TypedCommand(Quit())),
+        ("wq", TypedCommand(Quit())),
+        ("help", TypedCommand(ShowKeys())),
         ("water", TypedCommand(GoToSaid("water"), "browse")),
         ('"the sea"', TypedCommand(GoToSaid("the sea"), "browse")),
     ],
@@ -62,7 +67,7 @@ def test_read(text: str, given: TypedCommand) -> None:
     [
         (
             "-1",
-            "a feature's number, or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, quit",
+            "or one of sort, filter, dead, find, theme, browse, live, health, runs, compare, help, quit",
         ),
         ("1.5", "a feature's number"),
         ("9" * 13, "a feature's number"),
@@ -89,10 +94,11 @@ def test_what_cannot_be_read_says_what_there_is(text: str, said: str) -> None:
         ("sort d", "sort density", "density"),
         ("sort -me", "sort -mean", "mean"),
         ("sort m", "sort m", "max|mean"),
+        (" sort   -me", "sort -mean", "mean"),
         ("the l", "theme light", "light"),
         ("find se", "find se", "REGEX"),
         ("zz", "zz", "in labels and explanations"),
-        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare quit"),
+        ("", "", "NUMBER WORDS sort filter dead find theme browse live health runs compare help quit"),
         ("41", "41", ""),
     ],
 )
@@ -104,7 +110,7 @@ def test_completion(text: str, whole: str, hint: str) -> None:
 @given(st.text(max_size=30))
 def test_anything_may_be_typed(text: str) -> None:
     try:
-        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs")
+        assert read_command(text).view in ("", "browse", "find", "live", "health", "runs", "compare")
     except MonosemError as error:
         assert error.what
     assert suggestion(completed(text)) is not None
@@ -163,6 +169,11 @@ async def test_commands_do_what_their_keys_do(make_app: MakeApp) -> None:
         assert "there is no feature 99: they are 0 to 47" in screen_text(pilot)
         assert (pilot.app.screen is screen, screen.input.text) == (True, "99")
         await press(pilot, "escape")
+        await press(pilot, *typed(":w⏎"))
+        assert "there is nothing to save" in screen_text(pilot)
+        await press(pilot, *typed(":help⏎"))
+        assert "keys in the list" in screen_text(pilot)
+        await press(pilot, *typed(":help⏎"))
         await press(pilot, *typed(":BOATS⏎"))
         assert screen.pane.state.listing.feature == 0
         await press(pilot, *typed(":so"))

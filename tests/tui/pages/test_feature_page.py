@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from rich.cells import cell_len
 
 from monosem_tui.draw.heat import Rendering
-from monosem_tui.draw.numbers import activation
+from monosem_tui.draw.numbers import activation, signed
 from monosem_tui.draw.spans import Role, text_of, width_of
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_markdown import as_markdown
 from monosem_tui.model.feature_card import ShownExample, feature_name, read_card
 from monosem_tui.model.feature_document import read_document
+from monosem_tui.model.feature_stats import LABEL, STRIP_END, along, log_bins, read_figures, relations
 from monosem_tui.model.open_run import OpenRun, headline
 from monosem_tui.pages.feature_page import as_text, page
 from monosem_tui.pages.feature_rows import Row, columns, header, row
@@ -36,6 +38,34 @@ def test_no_line_is_wider_than_the_page(cells: int, rendering: Rendering, opened
             for spans in page(card, cells, rendering, log=log):
                 assert width_of(spans) <= cells
                 assert_harmless(text_of(spans))
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_charts_keep_together_at_any_width(log: bool, opened: OpenRun) -> None:
+    card = read_card(opened.store, opened.notes, 0)
+    figures = read_figures(opened.store, opened.notes, 0)
+    assert figures.logits is not None
+    figures = replace(figures, logits=replace(figures.logits, edges=figures.logits.edges * 10))
+    ends = {signed(float(value)) for value in figures.logits.edges[[0, -1]]}
+    for cells in range(40, 100):
+        lines = page(
+            card, cells, Rendering.MARKS, log=log, charts=along(figures, cells), relations=relations(figures, cells)
+        )
+        assert all(width_of(spans) <= cells for spans in lines)
+        texts = [text_of(spans) for spans in lines]
+        at = next(number for number, text in enumerate(texts) if text.startswith("activation"))
+        columns = 32 if cells >= LABEL + 32 + STRIP_END else 16
+        assert texts[at].startswith(f" {activation(card.max)}", LABEL + columns)
+        assert texts[at + 1].startswith("along corpus")
+        strips = [text[LABEL : LABEL + columns + 1] for text in texts[at : at + 2]]
+        assert all(re.fullmatch("[ ▁-█]+", strip) for strip in strips)
+        assert texts[at + 2] == ""
+        bins = [text_of(spans) for spans in log_bins(figures, cells)]
+        assert [len(text) <= cells and text.startswith("in log bins") for text in bins] == [True]
+        assert "at zero" in texts[at] or cells < 74
+        assert "log" in texts[at] or not log
+        logits = next(text for text in texts if text.startswith("LOGITS"))
+        assert all(end in logits for end in ends)
 
 
 def test_a_card_says_what_the_store_was_made_from(opened: OpenRun, sample: Sample) -> None:
