@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monosem_tui.draw.numbers import compact, known, share
+from monosem_tui.draw.numbers import compact, count, fixed, known, share
 from monosem_tui.draw.safe_text import printable
 from store.comparison.figures import LEVELS
 from store.settings.feature_kinds import KINDS
@@ -68,9 +68,9 @@ def _kinds(runs: Sequence[StudyRun]) -> Table:
         rows.append(
             (
                 printable(run.name),
-                compact(judged),
+                count(judged),
                 *(share(run.kinds.get(kind, 0) / judged) for kind in KINDS),
-                "–" if rules is None else compact(rules.explained),
+                "–" if rules is None else count(rules.explained),
                 "–" if rules is None else share(rules.share_f1_half),
                 "–" if rules is None else share(rules.share_f1_high),
             )
@@ -125,7 +125,7 @@ def _universal(runs: Sequence[StudyRun]) -> Table:
     for run in runs:
         for one in run.universal:
             other = "its other seeds" if one.model == run.model else printable(one.model)
-            rows.append((printable(run.name), other, compact(one.judged), share(one.share), f"{one.median_r:.3f}"))
+            rows.append((printable(run.name), other, count(one.judged), share(one.share), fixed(one.median_r)))
     note = (
         "Share of a run's judged features that have a partner with r ≥ 0.7 in any run of the other model with the same "
         "dictionary settings, at whatever layer; the best of them counts."
@@ -143,13 +143,13 @@ def _pairs(pairs: Sequence[StudyPair]) -> Table:
             rows.append(
                 (
                     f"{printable(names[own])} in {printable(names[other])}",
-                    compact(side.judged),
-                    f"{side.found.median_r:.3f}",
+                    count(side.judged),
+                    fixed(side.found.median_r),
                     *(share(one) for one in side.found.share_r),
                     share(side.mutual),
                     "–" if pair.summary.pw_mcc is None else f"{pair.summary.pw_mcc:.3f}",
                     share(side.energy),
-                    "–" if shifted is None else f"{shifted.median_r:.3f}",
+                    "–" if shifted is None else fixed(shifted.median_r),
                 )
             )
     levels = tuple(f"r > {level:g}" for level in LEVELS)
@@ -170,7 +170,7 @@ def _baselines(pairs: Sequence[StudyPair]) -> Table:
         for own, side in enumerate(pair.summary.sides):
             for one in side.baselines:
                 what = _BASELINES[one.name].format(own=printable(names[own]), other=printable(names[1 - own]))
-                rows.append((what, f"{one.found.median_r:.3f}", *(share(part) for part in one.found.share_r)))
+                rows.append((what, fixed(one.found.median_r), *(share(part) for part in one.found.share_r)))
     rows = list(dict.fromkeys(rows))
     note = "The same figures with a baseline in place of one of the runs, or of both."
     return Table("Baselines", note, ("pair", "median r", *(f"r > {level:g}" for level in LEVELS)), tuple(rows))
