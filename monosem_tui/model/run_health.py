@@ -216,7 +216,7 @@ def figures(run: OpenRun) -> list[str]:
 
 def _evaluated_on(found: _Measured, noun: CountedNoun) -> str:
     """Return `140 107 held-out tokens`."""
-    split = {"heldout": "held-out"}.get(found.split, printable(found.split))
+    split = {"heldout": "held-out", "all": ""}.get(found.split, printable(found.split))
     return " ".join(filter(None, (count(found.tokens or 0), split, noun.many)))
 
 

@@ -47,7 +47,7 @@ def test_health(tmp_path: Path) -> None:
     opened = open_run(sample.run.path)
     found = health_figures(opened)
     opened.store.close()
-    assert found[:3] == ["470 of 480 features alive", "EV 0.956", "L0 3.0"]
+    assert found[:3] == ["470 of 480 features alive on 20 000 tokens", "EV 0.956", "L0 3.0"]
     assert {"EV 0.688 without 6 outlier tokens", "EV 0.510 (mean over dimensions)", *NOTES} <= set(found)
 
 
