@@ -68,13 +68,13 @@ class Raw:
         return [token for context in self.contexts for token in context]
 
     def entries(self) -> list[Entry]:
-        """The stored activations: those above zero as float16, on counted tokens."""
+        """The stored activations: float16 of the float32 that an autoencoder gives, above zero, on counted tokens."""
         units = [2.0**exponent for exponent in self.exponents or [0] * self.d_sae]
         return [
             Entry(place, feature, stored * units[feature])
             for place, token in enumerate(self.tokens)
             for feature, act in sorted(token.acts.items())
-            if token.counted and (stored := float(np.float16(min(act / units[feature], 65504.0)))) > 0
+            if token.counted and (stored := float(np.float16(np.float32(min(act / units[feature], 65504.0))))) > 0
         ]
 
     @property
