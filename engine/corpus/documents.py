@@ -130,8 +130,13 @@ def split(chunks: Iterable[str], separator: re.Pattern[str]) -> Iterator[str]:
             end = _piece_end(tail, start)
             yield LaterPiece(tail[start:end]) if begun else tail[start:end]
             start, begun = _skip_space(tail, end), True
-        tail = tail[start:]
+        tail = tail[start:] or _line_break(tail)
     yield from _pieces(tail, begun=begun)
+
+
+def _line_break(text: str) -> str:
+    """Return the line break among the white space at the end of a text, which may begin a separator; "" without one."""
+    return "\n" if "\n" in text[len(text.rstrip()) :] else ""
 
 
 def _pieces(text: str, *, begun: bool) -> Iterator[str]:

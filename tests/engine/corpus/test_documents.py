@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.corpus import documents
@@ -42,6 +42,8 @@ def test_pieces_keep_every_character_but_white_space(text: str) -> None:
 
 
 @given(TEXTS, st.integers(1, 60), st.sampled_from([MARK, BLANK]))
+@example(text=f"a\n{' ' * 100}\na", size=1, separator=BLANK)
+@example(text=f"{'a ' * 40}\n{' ' * 200}b", size=7, separator=BLANK)
 def test_chunks_make_no_difference(text: str, size: int, separator: re.Pattern[str]) -> None:
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
     # Whole documents first, then each of them cut: what a reader with unlimited memory would do.
