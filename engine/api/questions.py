@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from engine.api.runs import RunLike, TrainedRun, open_run
 from engine.commands import baselines
@@ -17,7 +16,7 @@ from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations
-from store.query.detectors import NeuronDetectors
+from store.query.detectors import open_detectors
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, search_pattern
 from store.rules.rule_run import chosen_features, planned, work
@@ -38,11 +37,7 @@ def find(run: RunLike, pattern: str | Inquiry) -> Found:
     """
     inquiry = pattern if isinstance(pattern, Inquiry) else Inquiry(pattern)
     source = _source(run)
-    with ExitStack() as stack:
-        store, neurons = stack.enter_context(FeatureStore.open(source.path)), None
-        if source.neurons is not None:
-            acts = stack.enter_context(NeuronActs.open(source.neurons))
-            neurons = NeuronDetectors(acts, store.layout.counted_tokens())
+    with FeatureStore.open(source.path) as store, open_detectors(store, source.neurons) as neurons:
         *_, last = search_pattern(store, inquiry, detectors=neurons)
     assert last.found is not None
     return last.found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.commands.compare import ComparedSource
+from engine.commands.compare import ComparedSource, baseline_source
 from engine.commands.dry_run import Forecast, forecast_training
 from engine.commands.rerun import index_run
 from engine.commands.train import Job, train_all
@@ -22,7 +22,6 @@ from store.files.atomic import new_folder
 from store.files.errors import MonosemError
 from store.index.baselines import baseline_state
 from store.index.merge_run import features_coverage
-from store.index.neuron_file import neuron_path
 from store.run.events import EndEvent, read_events
 from store.run.feature_source import Baseline, baseline_folder
 from store.run.folder import RunFolder, RunRecord
@@ -77,10 +76,7 @@ def made_source(run: RunFolder, baseline: Baseline) -> ComparedSource:
             f"{run.name}:{baseline} is not made, or not for the text of the index of now",
             f"engine.make_baseline(run, {baseline!r}) makes it.",
         )
-    name = f"{run.name}:{baseline}"
-    if baseline == "neurons":
-        return ComparedSource(run.path, name, neuron_path(run))
-    return ComparedSource(baseline_folder(run, baseline), name)
+    return baseline_source(run, baseline, run.name)
 
 
 def forecast_baseline(run: RunFolder, baseline: Baseline, progress: Progress) -> Forecast | None:

@@ -187,10 +187,14 @@ def _baseline(source: ComparedSource, baseline: Baseline) -> ComparedSource | No
     """Return a baseline of a run; None where it is not made, or the source is none of a run's own features."""
     if source.run is None or baseline_state(source.run, baseline) != "made":
         return None
-    name = f"{source.name}:{baseline}"
+    return baseline_source(source.run, baseline, source.name)
+
+
+def baseline_source(run: RunFolder, baseline: Baseline, name: str) -> ComparedSource:
+    """Return a baseline of the run called `name` as a side of a comparison."""
     if baseline == "neurons":
-        return ComparedSource(source.path, name, neuron_path(source.run))
-    return ComparedSource(baseline_folder(source.run, baseline), name)
+        return ComparedSource(run.path, f"{name}:{baseline}", neuron_path(run))
+    return ComparedSource(baseline_folder(run, baseline), f"{name}:{baseline}")
 
 
 def _have_other_neurons(pair: tuple[ComparedSource, ComparedSource]) -> bool:

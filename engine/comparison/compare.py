@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from engine.comparison.assignment import Matching, match_decoders
 from engine.comparison.correlation import Partners, Sums, best_partners, shifted
-from engine.comparison.paired_figures import DocumentSums, of_pairs, partners_acts, resamplings
+from engine.comparison.paired_figures import (
+    DocumentSums,
+    intervals,
+    mutual_of,
+    of_pairs,
+    partners_acts,
+    resamplings,
+)
 from engine.comparison.unit_matrix import Sparse, unit_activations
 from engine.runtime.progress import Progress
 from store.comparison.figures import (
-    LEVELS,
     NO_PARTNER,
     SHARED,
     Comparison,
@@ -168,9 +174,6 @@ def _sides(
         for side in BOTH:
             partner_F = partners[side].partner_F
             found = of_pairs(measuring.acts[side], measuring.acts[1 - side], partner_F, measuring.document_U)
-            having = partner_F != NO_PARTNER
-            mutual_F = np.zeros(len(partner_F), bool)
-            mutual_F[having] = partners[1 - side].partner_F[partner_F[having]] == np.flatnonzero(having)
             sides.append(
                 Side(
                     partner_F.astype(np.int32),
@@ -184,7 +187,7 @@ def _sides(
                     _cosines(shared[0], side, partner_F),
                     _cosines(shared[1], side, partner_F),
                     judged[side],
-                    mutual_F,
+                    mutual_of(partner_F, partners[1 - side].partner_F),
                 )
             )
             bar.advance(1)
@@ -246,7 +249,7 @@ def _summary(
         int(units.measuring_U.sum()),
         units.n_documents,
         units.too_long,
-        tuple(np.bincount(units.length_U, minlength=LONGEST + 1)[1:].tolist()),
+        unit_bytes(units),
         None if matching is None else matching.mean_cosine,
         matching is not None and matching.exact,
         (told[0], told[1]),
@@ -283,14 +286,15 @@ def _side_summary(
 def _intervals(
     half: _Halves, side: int, partner_F: NDArray[np.int64], judged: NDArray[np.int64], settings: CompareSettings
 ) -> tuple[tuple[float, ...], ...]:
-    """Return 95 % intervals of the median r and of the shares above each level, from resampled documents."""
+    """Return the intervals of judged features from resampled documents."""
     mine, beside = half.acts[side][judged], partners_acts(half.acts[1 - side], partner_F)[judged]
     sums = DocumentSums.of(mine, beside, half.document_U)
-    r_JR = sums.r(resamplings(len(sums.units_D), settings.resamplings, settings.seed))
-    if not len(judged):
-        return ((0.0, 0.0),) * (1 + len(LEVELS))
-    figures = [np.median(r_JR, axis=0), *((r_JR > level).mean(axis=0) for level in LEVELS)]
-    return tuple(tuple(np.quantile(one, (0.025, 0.975)).tolist()) for one in figures)
+    return intervals(sums.r(resamplings(len(sums.units_D), settings.resamplings, settings.seed)))
+
+
+def unit_bytes(units: TextUnits) -> tuple[int, ...]:
+    """Return the numbers of units of 1, 2, … bytes."""
+    return tuple(np.bincount(units.length_U, minlength=LONGEST + 1)[1:].tolist())
 
 
 def mean_shares(nulls: Sequence[Shares]) -> Shares | None:

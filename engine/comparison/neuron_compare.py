@@ -15,14 +15,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.comparison.compare import IndexedRun, mean_shares, shared_text, shifts_of
+from engine.comparison.compare import IndexedRun, mean_shares, shared_text, shifts_of, unit_bytes
 from engine.comparison.correlation import Figures
 from engine.comparison.dense_units import FeatureRows, NeuronRows, UnitRows, dense, firing_units, some_units
-from engine.comparison.paired_figures import DocumentSums, resamplings
+from engine.comparison.paired_figures import DocumentSums, intervals, mutual_of, r_of_sums, ratio, resamplings
 from engine.comparison.unit_matrix import Sparse, unit_activations
 from engine.runtime.progress import Progress
-from store.comparison.figures import LEVELS, NO_PARTNER, SHARED, Comparison, Side, SideSummary, Summary, shares_of
-from store.query.text_units import LONGEST, TextUnits
+from store.comparison.figures import NO_PARTNER, SHARED, Comparison, Side, SideSummary, Summary, shares_of
+from store.query.text_units import TextUnits
 from store.settings.compare import CompareSettings
 
 BOTH = (0, 1)
@@ -218,9 +218,7 @@ def pair_r(first: Sparse, second: Sparse) -> Figures:
     product = first * second if isinstance(first, np.ndarray) else first.multiply(second)
     squares = [one**2 if isinstance(one, np.ndarray) else one.power(2) for one in (first, second)]
     ab, a, b, aa, bb = (np.asarray(one.sum(axis=1)).ravel() for one in (product, first, second, *squares))
-    below = np.sqrt(np.maximum(n * aa - a * a, 0) * np.maximum(n * bb - b * b, 0))
-    found: Figures = np.divide(n * ab - a * b, below, out=np.zeros_like(ab), where=below > 0)
-    return found
+    return r_of_sums(n, ab, a, b, aa, bb)
 
 
 def _measure(
@@ -264,19 +262,14 @@ def _take(found: _Measured, rows: NDArray[np.int64], first_sV: Figures, second_s
     fires, others = first_sV > 0, second_sV > 0
     joint, either = (fires & others).sum(axis=1), (fires | others).sum(axis=1)
     found.joint_F[rows] = joint
-    found.jaccard_F[rows] = _share(joint, either)
+    found.jaccard_F[rows] = ratio(joint, either)
     found.coverage_F[rows] = _mass(first_sV, fires, others)
     found.covered_F[rows] = _mass(second_sV, others, fires)
 
 
 def _mass(values_sV: Figures, fires: NDArray[np.bool_], others: NDArray[np.bool_]) -> Figures:
     """Return the share of rows' values above 0 that lies where the other one is above 0."""
-    return _share((values_sV * (fires & others)).sum(axis=1), (values_sV * fires).sum(axis=1))
-
-
-def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figures:
-    share: Figures = np.divide(part, whole, out=np.zeros(len(part)), where=np.asarray(whole) > 0)
-    return share
+    return ratio((values_sV * (fires & others)).sum(axis=1), (values_sV * fires).sum(axis=1))
 
 
 def _comparison(
@@ -285,7 +278,7 @@ def _comparison(
     units = text.units
     sides = tuple(_side(side, best, measured) for side in BOTH)
     told = tuple(_summary(both[side], side, sides[side], measured[side], text) for side in BOTH)
-    lengths = tuple(np.bincount(units.length_U, minlength=LONGEST + 1)[1:].tolist())
+    lengths = unit_bytes(units)
     n_measured = len(text.halves[1])
     summary = Summary(
         text.settings.unit, units.n_units, n_measured, units.n_documents, units.too_long, lengths, None, False, told
@@ -296,9 +289,6 @@ def _comparison(
 def _side(side: int, best: Sequence[_Best], measured: Sequence[_Measured]) -> Side:
     mine, found = best[side], measured[side]
     partner_F = mine.partner_WF[0]
-    having = np.flatnonzero(partner_F != NO_PARTNER)
-    mutual_F = np.zeros(len(partner_F), bool)
-    mutual_F[having] = best[1 - side].partner_WF[0][partner_F[having]] == having
     return Side(
         partner_F.astype(np.int32),
         found.r_WF[0].astype(np.float32),
@@ -311,7 +301,7 @@ def _side(side: int, best: Sequence[_Best], measured: Sequence[_Measured]) -> Si
         np.full(len(partner_F), np.nan, np.float32),
         np.full(len(partner_F), np.nan, np.float32),
         found.judged_F,
-        mutual_F,
+        mutual_of(partner_F, best[1 - side].partner_WF[0]),
     )
 
 
@@ -319,11 +309,6 @@ def _summary(one: IndexedRun, number: int, side: Side, found: _Measured, text: _
     judged = side.judged_F
     norm_F = 1.0 if one.neurons else one.store.columns.decoder_norm_F.astype(np.float64)
     squares = found.square_F * norm_F**2
-    ci: tuple[tuple[float, ...], ...] = ((0.0, 0.0),) * (1 + len(LEVELS))
-    if judged.any():
-        r_JR = found.r_FR[judged]
-        figures = [np.median(r_JR, axis=0), *((r_JR > level).mean(axis=0) for level in LEVELS)]
-        ci = tuple(tuple(np.quantile(figure, (0.025, 0.975)).tolist()) for figure in figures)
     return SideSummary(
         one.name,
         one.digest,
@@ -332,7 +317,7 @@ def _summary(one: IndexedRun, number: int, side: Side, found: _Measured, text: _
         int((side.units_F == 0).sum()),
         text.units.unpaired[number],
         shares_of(side.r_F[judged]),
-        ci,
+        intervals(found.r_FR[judged]),
         mean_shares([shares_of(r_F[judged]) for r_F in found.r_WF[1:]]),
         float(side.mutual_F[judged].mean()) if judged.any() else 0.0,
         float(squares[side.r_F >= SHARED].sum() / max(squares.sum(), 1e-300)),

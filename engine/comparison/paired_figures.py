@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from engine.comparison.correlation import Figures
 from engine.comparison.unit_matrix import Sparse
-from store.comparison.figures import NO_PARTNER
+from store.comparison.figures import LEVELS, NO_PARTNER
 
 FEATURES = 256
 """Features measured at once."""
@@ -50,10 +50,7 @@ class DocumentSums:
     def r(self, weight_DR: Figures | None = None) -> Figures:
         """Return r of each pair [F], or [F, R] with documents weighted; 0 where one of the two is constant."""
         weights = np.ones((len(self.units_D), 1)) if weight_DR is None else weight_DR
-        units = self.units_D @ weights
-        ab, a, b, aa, bb = (np.asarray(part @ weights) for part in self.sums)
-        below = np.sqrt(np.maximum(units * aa - a * a, 0) * np.maximum(units * bb - b * b, 0))
-        found: Figures = np.divide(units * ab - a * b, below, out=np.zeros_like(ab), where=below > 0)
+        found = r_of_sums(self.units_D @ weights, *(np.asarray(part @ weights) for part in self.sums))
         return found[:, 0] if weight_DR is None else found
 
 
@@ -70,6 +67,13 @@ class PairFigures:
     """Share of the feature's activation on units where its partner fires."""
     covered_F: Figures
     """Share of the partner's activation on units where the feature fires."""
+
+
+def r_of_sums(units: Figures | int, ab: Figures, a: Figures, b: Figures, aa: Figures, bb: Figures) -> Figures:
+    """Return r from Σab, Σa, Σb, Σa² and Σb² over some units; 0 where one of the two is constant."""
+    below = np.sqrt(np.maximum(units * aa - a * a, 0) * np.maximum(units * bb - b * b, 0))
+    found: Figures = np.divide(units * ab - a * b, below, out=np.zeros_like(ab), where=below > 0)
+    return found
 
 
 def of_pairs(
@@ -91,9 +95,9 @@ def _overlap(first_FU: Sparse, second_FU: Sparse) -> tuple[Figures, Figures, Fig
     covering, covered = first.multiply(second.sign()), second.multiply(first.sign())
     return (
         joint,
-        _share(joint, fires[0] + fires[1] - joint),
-        _share(_row_sums(covering), _row_sums(first)),
-        _share(_row_sums(covered), _row_sums(second)),
+        ratio(joint, fires[0] + fires[1] - joint),
+        ratio(_row_sums(covering), _row_sums(first)),
+        ratio(_row_sums(covered), _row_sums(second)),
     )
 
 
@@ -125,6 +129,27 @@ def resamplings(n_documents: int, times: int, seed: int = 0) -> Figures:
     return drawn.multinomial(n_documents, np.full(n_documents, 1 / n_documents), times).T.astype(np.float64)
 
 
-def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figures:
+def intervals(r_JR: Figures) -> tuple[tuple[float, ...], ...]:
+    """Return 95 % intervals of the median of r and of the shares above each of LEVELS; zeros of no pairs.
+
+    Args:
+        r_JR: r of some pairs on resampled documents.
+    """
+    if not len(r_JR):
+        return ((0.0, 0.0),) * (1 + len(LEVELS))
+    figures = [np.median(r_JR, axis=0), *((r_JR > level).mean(axis=0) for level in LEVELS)]
+    return tuple(tuple(np.quantile(one, (0.025, 0.975)).tolist()) for one in figures)
+
+
+def mutual_of(partner_F: NDArray[np.int64], others_partner_F: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which features of one side are their partner's partner."""
+    having = np.flatnonzero(partner_F != NO_PARTNER)
+    mutual_F = np.zeros(len(partner_F), bool)
+    mutual_F[having] = others_partner_F[partner_F[having]] == having
+    return mutual_F
+
+
+def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Figures:
+    """Return part / whole of each, 0 where the whole is."""
     share: Figures = np.divide(part, whole, out=np.zeros(len(part)), where=np.asarray(whole) > 0)
     return share

@@ -15,7 +15,7 @@ from store.comparison.figures import NO_PARTNER, Comparison, Side, SideSummary
 from store.files.errors import MonosemError
 
 LEAST_R = 0.2
-"""Correlation from which a feature hangs below its partner; with less it has no parent. By chance r is about 0.03."""
+"""Correlation from which a feature hangs below its partner; with less it has no parent. By chance r is about 0."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ Shapes: N tokens, M detectors, D neurons, V values of a float16.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -116,6 +118,20 @@ class NeuronDetectors:
         act_N = self.acts.acts(neuron, neuron + 1)[0]
         fires_N = (-act_N if is_low else act_N) >= np.float32(choice.threshold)
         return np.flatnonzero(fires_N & self._counted_N)
+
+
+@contextmanager
+def open_detectors(store: FeatureStore, path: Path | None) -> Iterator[NeuronDetectors | None]:
+    """Yield the neurons in a file as detectors on an index's tokens; None without a file.
+
+    Raises:
+        MonosemError: the file is missing or damaged.
+    """
+    if path is None:
+        yield None
+        return
+    with NeuronActs.open(path) as acts:
+        yield NeuronDetectors(acts, store.layout.counted_tokens())
 
 
 def neuron_of(detector: int, n_neurons: int) -> tuple[int, bool]:

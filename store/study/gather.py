@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from store.comparison.figures import NO_PARTNER, SHARED, Comparison, Side
+from store.comparison.figures import SHARED, Comparison
 from store.files.errors import MonosemError
 from store.index.reader import FeatureStore
 from store.notes.explanations import RULES, Explanations
@@ -20,7 +20,8 @@ from store.query.concept_lists import NAMES, read_concepts
 from store.query.histogram import density_histogram
 from store.query.labels import apply_labels, read_labels
 from store.query.probes import SIZES, sparse_probes
-from store.rules.kind_file import index_digest, kinds_path, load_kinds
+from store.rules.kind_file import KeptKinds
+from store.rules.rule_run import chosen_features
 from store.run.folder import RunFolder, RunRecord
 from store.run.spec import SaeSpec
 from store.settings.feature_kinds import KINDS
@@ -121,7 +122,7 @@ def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettin
             kl=found.kl,
             density_edges=tuple(histogram.edges.tolist()),
             density_counts=tuple(histogram.counts.tolist()),
-            kinds=_kinds(run.path, store),
+            kinds=_kinds(store),
             rules=_rules(run.path, explained),
             probes=_probes(store, settings.labels, settings.seed) if settings.labels else None,
             completeness=tuple(_completeness(store, name) for name in settings.concepts),
@@ -139,8 +140,8 @@ def _sparsity(spec: SaeSpec) -> str:
     return f"k {spec.k}" if spec.k is not None else f"l1 {spec.l1:g}" if spec.l1 is not None else ""
 
 
-def _kinds(path: Path, store: FeatureStore) -> dict[str, int]:
-    kinds = load_kinds(kinds_path(path), store.d_sae, index_digest(store.path))
+def _kinds(store: FeatureStore) -> dict[str, int]:
+    kinds = KeptKinds(store).present()
     if kinds is None:
         return {}
     return {kind: int((kinds.kind_F == number).sum()) for number, kind in enumerate(KINDS)}
@@ -172,14 +173,9 @@ def _completeness(store: FeatureStore, name: str) -> CompletenessFigures:
 
 def pair_figures(pair: ComparedRuns) -> StudyPair:
     """Return the figures of a pair of runs."""
-    r_J = _r_of(pair.comparison.sides[0])
+    side = pair.comparison.sides[0]
+    r_J = side.r_F[side.judged_F]
     return StudyPair(pair.first.name, pair.second.name, pair.comparison.summary, tuple(np.sort(r_J)[::-1].tolist()))
-
-
-def _r_of(side: Side) -> NDArray[np.float32]:
-    """Return r of the judged features with a partner; 0 of those without."""
-    r_F: NDArray[np.float32] = np.where(side.partner_F == NO_PARTNER, 0.0, side.r_F)[side.judged_F]
-    return r_F
 
 
 def with_universal(runs: Sequence[StudyRun], pairs: Sequence[ComparedRuns]) -> list[StudyRun]:
@@ -189,7 +185,7 @@ def with_universal(runs: Sequence[StudyRun], pairs: Sequence[ComparedRuns]) -> l
         ends = (pair.first, pair.second)
         for own, other, side in zip(ends, ends[::-1], pair.comparison.sides, strict=True):
             if own.place.is_alike(other.place):
-                r_F = np.where(side.judged_F, np.where(side.partner_F == NO_PARTNER, 0.0, side.r_F), np.nan)
+                r_F = np.where(side.judged_F, side.r_F, np.nan)
                 key = own.name, other.place.model
                 best[key] = np.fmax(best[key], r_F) if key in best else r_F
     return [
@@ -212,9 +208,9 @@ def drawn_features(path: Path, most: int | None, seed: int) -> tuple[int, ...]:
         MonosemError: no feature fires.
     """
     with FeatureStore.open(path) as store:
-        firing = np.flatnonzero(store.columns.count_F)
-    if not len(firing):
+        firing = chosen_features(store, range(store.d_sae))
+    if not firing:
         raise MonosemError(f"no feature of {path} fires on the indexed text", "Train on more tokens.")
     if most is not None and most < len(firing):
-        firing = np.sort(np.random.default_rng(seed).choice(firing, most, replace=False))
-    return tuple(firing.tolist())
+        return tuple(np.sort(np.random.default_rng(seed).choice(firing, most, replace=False)).tolist())
+    return firing

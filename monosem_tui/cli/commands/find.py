@@ -57,16 +57,7 @@ def find(
     from store.run.folder import runs_root
 
     ways = {"PATTERN": pattern, "--labels": labels, "--rule": rule, "--concepts": concepts, "--feature": feature}
-    if asked.role is not None and pattern is None and rule is None:
-        ways["--role"] = asked.role
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) != 1:
-        raise MonosemError(
-            f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
-            "Give one of PATTERN, --labels FILE, --rule RULE, --concepts LIST, --feature ID and --role ROLE.",
-        )
-    if (asked.tokens or asked.last) and pattern is None:
-        raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")
+    _refuse(asked, [name for name, value in ways.items() if value is not None])
     source = find_source(run, runs_root(runs_dir), make=make)
     place = source.place
     if source.neurons and pattern is None and rule is None:
@@ -86,3 +77,22 @@ def find(
         how = asked.tokens, asked.last, asked.held_out, asked.by, asked.top, asked.together, asked.role, asked.ordinary
         asked_for = pattern if rule is None else rule
         reports.report_pattern(source, Inquiry(asked_for or "", *how, rule=rule is not None), json=json)
+
+
+def _refuse(asked: FindSettings, given: list[str]) -> None:
+    """Refuse what does not go together; `given` are the ways in which a question was asked.
+
+    Raises:
+        MonosemError: there is not one question, or a flag is for another.
+    """
+    from store.files.errors import MonosemError
+
+    if asked.role is not None and "PATTERN" not in given and "--rule" not in given:
+        given = [*given, "--role"]
+    if len(given) != 1:
+        raise MonosemError(
+            f"{' and '.join(given)} exclude each other" if given else "nothing to find was given",
+            "Give one of PATTERN, --labels FILE, --rule RULE, --concepts LIST, --feature ID and --role ROLE.",
+        )
+    if (asked.tokens or asked.last) and "PATTERN" not in given:
+        raise MonosemError(f"`{'tokens' if asked.tokens else 'last'}` is for a PATTERN", "Leave it out.")

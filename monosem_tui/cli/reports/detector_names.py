@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +11,6 @@ from monosem_tui.draw.numbers import count
 from monosem_tui.draw.safe_text import cut
 from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.feature_explanations import best_explanation, said_of
-from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
 from store.notes.note_file import FeatureNotes
@@ -70,13 +67,3 @@ def names_of(source: FoundSource, store: FeatureStore, neurons: NeuronDetectors 
         MonosemError: notes or explanations cannot be read.
     """
     return DetectorNames(store, read_notes(source.place), Explanations.load(source.place.path), neurons)
-
-
-@contextmanager
-def neuron_detectors(source: FoundSource, store: FeatureStore) -> Iterator[NeuronDetectors | None]:
-    """Yield the neurons that are meant as detectors on an index's tokens; None where its features are meant."""
-    if source.neurons is None:
-        yield None
-        return
-    with NeuronActs.open(source.neurons) as acts:
-        yield NeuronDetectors(acts, store.layout.counted_tokens())

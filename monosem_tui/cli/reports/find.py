@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from monosem_tui.cli import output
-from monosem_tui.cli.reports.detector_names import DetectorNames, names_of, neuron_detectors
+from monosem_tui.cli.reports.detector_names import DetectorNames, names_of
 from monosem_tui.cli.reports.feature import narrate_unfinished, read_notes
 from monosem_tui.cli.run_lookup import Place
 from monosem_tui.cli.sources import FoundSource
@@ -16,7 +16,7 @@ from monosem_tui.draw.numbers import activation, count, known
 from monosem_tui.draw.safe_text import cut
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
-from store.query.detectors import NeuronDetectors
+from store.query.detectors import NeuronDetectors, open_detectors
 from store.query.find import FeatureScore, FindOptions, Found, Question, SetScore, UnevenHalves, find
 from store.query.labels import apply_labels, label_questions, read_labels
 from store.query.pattern_search import Inquiry, search_pattern
@@ -51,7 +51,7 @@ def report_pattern(source: FoundSource, inquiry: Inquiry, *, json: bool) -> None
     Raises:
         MonosemError: it is not one, nothing matches, or there is no index.
     """
-    with FeatureStore.open(source.place.path) as store, neuron_detectors(source, store) as neurons:
+    with FeatureStore.open(source.place.path) as store, open_detectors(store, source.neurons) as neurons:
         names = names_of(source, store, neurons)
         found = _answer(store, inquiry, neurons)
         if json:

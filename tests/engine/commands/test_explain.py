@@ -16,13 +16,13 @@ from engine.commands.explain import ModelReport, author_of, explain_by_model, pl
 from engine.endpoint import http_server
 from engine.endpoint.account import BudgetReached
 from engine.endpoint.answer_cache import cache_home
-from engine.runtime.progress import Silent
 from store.files.errors import MonosemError, WorkFailed
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanation, Explanations
 from store.settings.model_author import KEY_NAME, AuthorSettings
 from tests.engine.endpoint.chat_server import ChatServer, Fault, chat_server
 from tests.engine.explainer.planted_store import Oracle, PlantedText, planted_run
+from tests.engine.trainings import Spoken
 
 SOME = (0, 6)
 ASKED: dict[str, Any] = {"model": "oracle", "texts": 8, "parallel": 2, "patience": 5.0}
@@ -48,20 +48,12 @@ def server(planted: tuple[Path, PlantedText]) -> Iterator[ChatServer]:
         yield served
 
 
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.sentences.append(text)
-
-
 def explain(
-    run: Path, server: ChatServer, features: Sequence[int] = SOME, progress: Heard | None = None, **changes: Any
+    run: Path, server: ChatServer, features: Sequence[int] = SOME, progress: Spoken | None = None, **changes: Any
 ) -> ModelReport:
     report = ModelReport("oracle")
     asked = AuthorSettings(**(ASKED | changes))
-    explain_by_model(run, features, server.url, asked, progress or Heard(), report)
+    explain_by_model(run, features, server.url, asked, progress or Spoken(), report)
     return report
 
 
@@ -111,7 +103,7 @@ def test_the_key_is_that_of_the_named_variable_and_in_no_file(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
     server.key = "sk-0123456789"
-    heard = Heard()
+    heard = Spoken()
     with pytest.raises(MonosemError, match="refuses a call without a key"):
         explain(run, server, progress=heard)
     assert set(server.keys) == {""}
@@ -120,7 +112,7 @@ def test_the_key_is_that_of_the_named_variable_and_in_no_file(
     monkeypatch.setenv(KEY_NAME, "sk-9999999999")
     with pytest.raises(MonosemError, match=rf"refuses the key in \${KEY_NAME}") as caught:
         explain(run, server, (5,))
-    said = str(caught.value) + " ".join(heard.sentences)
+    said = str(caught.value) + " ".join(heard.said)
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".h5")
     assert "sk-" not in said and b"sk-0123456789" not in files and b"sk-9999" not in files
 
@@ -128,7 +120,7 @@ def test_the_key_is_that_of_the_named_variable_and_in_no_file(
 def test_no_server_is_one_line_and_leaves_nothing(run: Path, server: ChatServer) -> None:
     report = ModelReport("m")
     with pytest.raises(WorkFailed, match="there is no server at"):
-        explain_by_model(run, SOME, "http://127.0.0.1:9", AuthorSettings(**ASKED), Heard(), report)
+        explain_by_model(run, SOME, "http://127.0.0.1:9", AuthorSettings(**ASKED), Spoken(), report)
     assert not (run / "explanations.jsonl").exists() and list(cache_home().iterdir()) == []
 
 
@@ -136,7 +128,7 @@ def test_a_budget_keeps_what_was_made_and_goes_on(run: Path, server: ChatServer)
     report = ModelReport("oracle")
     asked = AuthorSettings(**(ASKED | {"price": "1,1", "budget": 0.0}))
     with pytest.raises(BudgetReached, match="nothing was asked"):
-        explain_by_model(run, SOME, server.url, asked, Heard(), report)
+        explain_by_model(run, SOME, server.url, asked, Spoken(), report)
     assert server.asked == []
     with pytest.raises(BudgetReached):
         explain(run, server, price="1,1", budget=0.003)
@@ -197,7 +189,7 @@ def test_what_goes_over_a_network_in_clear_is_said(monkeypatch: pytest.MonkeyPat
     from engine.commands.explain import open_endpoint
 
     monkeypatch.setenv(KEY_NAME, "sk-1")
-    heard = Heard()
+    heard = Spoken()
     for by in ("http://10.0.0.1/v1", "https://x.com", "http://127.0.0.1:1"):
         open_endpoint(by, AuthorSettings(), heard)
-    assert heard.sentences == ["texts and the key go to 10.0.0.1 unencrypted: its address begins with http:"]
+    assert heard.said == ["texts and the key go to 10.0.0.1 unencrypted: its address begins with http:"]

@@ -30,6 +30,7 @@ from store.settings.train import TrainSettings
 from store.settings.trained_run import EvaluateSettings, IndexSettings
 from tests.engine.small import random_texts
 from tests.engine.trained import CONTEXT, brute_force, model_folder, small_forwards, text_file
+from tests.engine.trainings import Spoken
 
 ASKED: dict[str, Any] = {
     "layer": 0,
@@ -45,17 +46,6 @@ ASKED: dict[str, Any] = {
 
 class Killed(BaseException):
     """An interruption at a bad moment."""
-
-
-class Heard(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Keep it."""
-        self.said.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +253,7 @@ def test_fewer_tokens(run: RunFolder) -> None:
 
 
 def test_another_model_is_measured_and_not_noted(run: RunFolder, tmp_path: Path) -> None:
-    before, heard = run.run_json.read_bytes(), Heard()
+    before, heard = run.run_json.read_bytes(), Spoken()
     other = str(model_folder(tmp_path / "other", scale=1.3))
     found = evaluate_again(run, EvaluateSettings(model=other), heard)
     assert found.to_json() == figures(run, {"model": other}, "heldout")
@@ -273,7 +263,7 @@ def test_another_model_is_measured_and_not_noted(run: RunFolder, tmp_path: Path)
 
 def test_the_same_model_elsewhere_is_noted(run: RunFolder, tmp_path: Path) -> None:
     run.update(evaluation={})
-    heard = Heard()
+    heard = Spoken()
     moved = shutil.copytree(run.record().config["train"]["model"], tmp_path / "moved")
     found = evaluate_again(run, EvaluateSettings(model=str(moved)), heard)
     assert run.record().evaluation == found.to_json()
@@ -285,7 +275,7 @@ def test_text_that_has_changed_is_measured_and_not_noted(run: RunFolder, tmp_pat
     data = text_file(tmp_path / "changed.txt", random_texts(60, longest=30, seed=5))
     config = run.record().config
     run.update(config=config | {"train": config["train"] | {"data": str(data)}})
-    before, heard = run.run_json.read_bytes(), Heard()
+    before, heard = run.run_json.read_bytes(), Spoken()
     evaluate_again(run, EvaluateSettings(), heard)
     assert run.run_json.read_bytes() == before
     assert any("run.json keeps" in text for text in heard.said)
@@ -304,7 +294,7 @@ def test_a_run_without_autoencoder(tmp_path: Path) -> None:
 
 def test_a_small_corpus_says_that_nothing_was_held_out(original: RunFolder, tmp_path: Path) -> None:
     data = text_file(tmp_path / "few.txt", random_texts(19, longest=30, shortest=20))
-    run, heard = RunFolder(tmp_path / "run"), Heard()
+    run, heard = RunFolder(tmp_path / "run"), Spoken()
     given = ASKED | {"model": original.record().config["train"]["model"], "data": str(data)}
     train(run, TrainSettings(**given), Silent(), resume=False)
     found = evaluate_again(run, EvaluateSettings(), heard)

@@ -33,21 +33,11 @@ from store.settings.trained_run import IndexSettings
 from store.verify.run_check import verify_run
 from tests.engine.small import random_texts
 from tests.engine.trained import CONTEXT, brute_force, decode_by_hand, model_folder, small_forwards, text_file
+from tests.engine.trainings import Spoken
 
 ASKED: dict[str, Any] = {"layer": 0, "context": CONTEXT, "device": "cpu", "tokens": 2000, "batch": 100}
 TOKENS = 500
 NAMES = ("first", "second")
-
-
-class Heard(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        """Keep it."""
-        self.said.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +86,7 @@ def test_an_index_on_a_text_is_the_one_that_index_would_make(made: Path, runs: l
 def test_it_is_used_again_and_renewed_where_the_weights_have_changed(made: Path, runs: list[RunFolder]) -> None:
     first, second = runs
     place = index_on_text(first, asked(made), TOKENS, Silent())
-    before, heard = place.features.stat(), Heard()
+    before, heard = place.features.stat(), Spoken()
     assert index_on_text(first, asked(made), TOKENS, heard).path == place.path
     assert place.features.stat().st_mtime_ns == before.st_mtime_ns
     assert any("is indexed on this text" in line for line in heard.said)
