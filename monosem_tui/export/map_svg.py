@@ -14,7 +14,7 @@ from store.map.feature_map import Box
 RAMP = ("#ffd787", "#ffaf00", "#d78700", "#af5f00", "#870000")
 """Colours of the steps of a scale: the heat of a light terminal."""
 GREY, FAINT = "#9a9a9a", "#d4d4d4"
-"""Of features without a colour, and of those that a filter leaves out."""
+"""Colours of features that have none of their own, and of those that a filter leaves out."""
 LARGE = 20_000
 """Features from which on points are small."""
 RATIO = 600 / 514

@@ -30,7 +30,7 @@ class NamedCluster(NamedTuple):
     """Mean place of its members in sight."""
     y: float
     members: int
-    """Of those in sight."""
+    """Number of its members in sight."""
 
 
 def cluster_title(words: Sequence[str], most: int = WORDS) -> str:
