@@ -77,7 +77,7 @@ class _Question(NamedTuple):
     @classmethod
     def of(cls, target: Target, domain: Domain) -> _Question:
         inside_E = domain.entries(target)
-        level_T = tuple(np.count_nonzero(inside_E[:level]) for level in target.level_T)
+        level_T = tuple(int(np.count_nonzero(inside_E[:level])) for level in target.level_T)
         covered_T = domain.covered_T or (Covered(),) * len(level_T)
         return cls(target, domain, target.place_E[inside_E], level_T, covered_T)
 

@@ -92,7 +92,7 @@ class RuleSearch:
     def _measured(self, rule: Rule, firings: Firings) -> FoundRule:
         holds_N = self.corpus.rule(rule)
         threshold, f1 = best_threshold(
-            firings, holds_N[firings.place_E], np.count_nonzero(holds_N & self.halves.choosing_N)
+            firings, holds_N[firings.place_E], int(np.count_nonzero(holds_N & self.halves.choosing_N))
         )
         return FoundRule(rule, threshold, f1)
 
@@ -147,7 +147,7 @@ class RuleSearch:
         while len(clauses) < 3 and first.f1 < GOOD:
             places = np.flatnonzero(self.corpus.rule(Rule(tuple(clauses))) & self.halves.choosing_N)
             inside_E = Domain(places).entries(target)
-            covered_T = tuple(Covered(np.count_nonzero(inside_E[:level]), len(places)) for level in target.level_T)
+            covered_T = tuple(Covered(int(np.count_nonzero(inside_E[:level])), len(places)) for level in target.level_T)
             options = self._source.options(target, Domain(places, outside=True, covered_T=covered_T))
             paid = _cost(Rule(tuple(clauses)), target) + _term_cost(target)
             if not options or options[0].score - paid <= score:
