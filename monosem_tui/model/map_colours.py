@@ -36,8 +36,7 @@ class Colouring:
     group_F: NDArray[np.int8]
     """Step or group; NONE for a feature that has none, and is drawn dim."""
     names: tuple[str, ...]
-    """Names of the groups; of a scale, the values at both ends of each step's range and between: one more than there are
-    steps."""
+    """Names of the groups; of a scale, the values between which steps lie: one more than there are steps."""
     is_scale: bool = False
     """Whether they are steps of a scale, from low to high."""
 
