@@ -150,8 +150,7 @@ def _pull(square: Floats, curve: Curve) -> Floats:
     """Return the attraction per unit of distance: −2ab d^(2b−2) / (1 + a d^2b)."""
     power = np.power(square, np.float32(curve.b))
     factor = np.float32(-2 * curve.a * curve.b) * power / np.maximum(square, np.float32(1e-12))
-    found: Floats = factor / (1 + np.float32(curve.a) * power)
-    return found
+    return (factor / (1 + np.float32(curve.a) * power)).astype(np.float32, copy=False)
 
 
 def _push(square: Floats, curve: Curve) -> Floats:

@@ -74,7 +74,8 @@ class FeatureMap:
 
     def members(self, level: int, cluster: int) -> NDArray[np.int64]:
         """Return the features of a cluster, ascending."""
-        return self.feature_N[self.cluster_LN[level] == cluster].astype(np.int64)
+        found_N: NDArray[np.int64] = self.feature_N[self.cluster_LN[level] == cluster].astype(np.int64)
+        return found_N
 
     @cached_property
     def sizes(self) -> tuple[NDArray[np.int64], ...]:
