@@ -22,7 +22,7 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, INK, LIT, Line, Role
+from monosem_tui.draw.spans import GROUPS, HEAT, HEAT_UNDER, HUES, HUES_UNDER, INK, LIT, SOLID, Line, Role
 
 THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231
@@ -52,6 +52,11 @@ DARK_INK, LIGHT_INK = (124, 130, 172, 214, 222), (172, 166, 130, 124, 88)
 """Ink of the five steps of heat, contrast 2.5 or more on black and white."""
 SIXTEEN_INK = ((3, False), (3, True), (11, False), (11, True), (15, True))
 """With 16 colours: colour, and whether it is bold."""
+
+
+DARK_GROUPS, LIGHT_GROUPS = (39, 208, 78, 170, 227, 145), (25, 130, 29, 127, 94, 240)
+"""Dots of groups: blue, orange, green, purple, yellow, grey; contrast 4 or more on black and white."""
+SIXTEEN_GROUPS = (12, 3, 2, 5, 11, 7)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,17 @@ def _styles(palette: Palette) -> dict[Role, Style]:
     for number, (role, under) in enumerate(zip(HUES, HUES_UNDER, strict=True)):
         hue = _hue(palette, number)
         styles[role], styles[under] = hue, hue + Style(underline=True)
-    return styles
+    return styles | _groups(palette)
+
+
+def _groups(palette: Palette) -> dict[Role, Style]:
+    """Return the styles of groups' dots and full cells; without colours letters tell them apart."""
+    if not palette.used:
+        return {role: Style(reverse=role in SOLID) for role in (*GROUPS, *SOLID)}
+    numbers = SIXTEEN_GROUPS if palette.used < 256 else DARK_GROUPS if palette.dark else LIGHT_GROUPS
+    colors = [Color.from_ansi(number) for number in numbers]
+    dots = {role: Style(color=color) for role, color in zip(GROUPS, colors, strict=True)}
+    return dots | {role: Style(bgcolor=color) for role, color in zip(SOLID, colors, strict=True)}
 
 
 def _own(palette: Palette) -> dict[Role, Style]:

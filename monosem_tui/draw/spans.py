@@ -70,12 +70,27 @@ class Role(Enum):
     HUE_2_UNDER = "hue 2 under"
     HUE_3_UNDER = "hue 3 under"
     HUE_4_UNDER = "hue 4 under"
+    GROUP_1 = "group 1"
+    """Dots of one of up to six groups; `SOLID` a cell full of them, drawn as a blank."""
+    GROUP_2 = "group 2"
+    GROUP_3 = "group 3"
+    GROUP_4 = "group 4"
+    GROUP_5 = "group 5"
+    GROUP_6 = "group 6"
+    SOLID_1 = "solid 1"
+    SOLID_2 = "solid 2"
+    SOLID_3 = "solid 3"
+    SOLID_4 = "solid 4"
+    SOLID_5 = "solid 5"
+    SOLID_6 = "solid 6"
 
 
 HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
 HEAT_UNDER = (Role.UNDER, *(Role[f"{role.name}_UNDER"] for role in HEAT[1:]))
 INK = (Role.PLAIN, Role.INK_1, Role.INK_2, Role.INK_3, Role.INK_4, Role.INK_5)
 HUES = (Role.HUE_1, Role.HUE_2, Role.HUE_3, Role.HUE_4)
+GROUPS = tuple(Role[f"GROUP_{number}"] for number in range(1, 7))
+SOLID = tuple(Role[f"SOLID_{number}"] for number in range(1, 7))
 HUES_UNDER = tuple(Role[f"{role.name}_UNDER"] for role in HUES)
 LIT = {
     Role.PLAIN: Role.CURSOR,

@@ -46,6 +46,11 @@ def plain(d_sae: int) -> Colouring:
     return Colouring("plain", "", np.zeros(d_sae, np.int8), ("",))
 
 
+def crowd(d_sae: int) -> Colouring:
+    """Return colours by how many features share a cell, which the picture counts."""
+    return Colouring("crowd", "features in a cell", np.zeros(d_sae, np.int8), (), is_scale=True)
+
+
 def by_density(columns: FeatureColumns) -> Colouring:
     """Return steps of density, by its logarithm."""
     value_F = np.log10(np.where(columns.count_F > 0, columns.density_F, np.nan))

@@ -6,6 +6,7 @@ Shapes: N points, F features.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,12 @@ class MapPoints:
         room = np.maximum((high - low) * MARGIN, 1e-6)
         (left, bottom), (right, top) = (low - room).tolist(), (high + room).tolist()
         return Box(left, bottom, right, top)
+
+    @cached_property
+    def rank_N(self) -> Floats:
+        """A number from 0 to 1 for each point: those below s are a share s of all, drawn once at random."""
+        rank_N: Floats = np.random.default_rng(0).permutation(len(self.feature_N)) / max(1, len(self.feature_N))
+        return rank_N
 
     def within(self, box: Box) -> NDArray[np.int64]:
         """Return the features in a part of the plane, ascending."""
