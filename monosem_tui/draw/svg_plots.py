@@ -1,4 +1,4 @@
-"""Plots as SVG with axes: lines, points, stacked bars and matrices.
+"""Plots as SVG with axes: lines, columns, points, stacked bars and matrices.
 
 Text is placed by anchors, so that a plot looks right in any font. Colours are those of Okabe and Ito (2008), which
 people of every colour vision tell apart; lines also differ in their dashes.
@@ -15,8 +15,10 @@ from monosem_tui.draw.label_places import Name, placed
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c00")
 DASHES = ("", "6 3", "2 2", "8 3 2 3")
-WIDTH = 640
+WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 34, 46
+HEAD = 24
+"""Height of a sheet's title."""
 _LEGEND = 16
 """Height of a line of the legend."""
 _EM = 7.5
@@ -53,7 +55,7 @@ class Axis:
         return [number * step for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
-def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = 300) -> str:
+def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = HEIGHT) -> str:
     """Return lines over two axes, with a legend below."""
     low, right = height - _BOTTOM, WIDTH - _RIGHT
     parts = [*_axes(x, y, low, right)]
@@ -65,6 +67,25 @@ def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = 300
         parts.append(f'<line x1="{_LEFT}" y1="{at}" x2="{_LEFT + 30}" y2="{at}" {_stroke(number)}/>')
         parts.append(_text(_LEFT + 38, at + 4, line.name))
     return _svg(title, height + _LEGEND * len(drawn) + 4, parts)
+
+
+def columns(title: str, x: Axis, y: Axis, edges: Sequence[float], heights: Sequence[float], fill: str = "") -> str:
+    """Return a histogram over two axes: a column between each two edges, none where its height is below the axis."""
+    low, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+    parts = [*_axes(x, y, low, right)]
+    for left_edge, right_edge, value in zip(edges, edges[1:], heights, strict=False):
+        left, top = x.at(left_edge, _LEFT, right), y.at(value, low, _TOP)
+        wide = x.at(right_edge, _LEFT, right) - left
+        if top < low:
+            shape = f'x="{left:.1f}" y="{top:.1f}" width="{max(0.5, wide - 0.5):.1f}" height="{low - top:.1f}"'
+            parts.append(f'<rect {shape} fill="{fill or COLOURS[0]}"/>')
+    return _svg(title, HEIGHT, parts)
+
+
+def sheet(title: str, plots: Sequence[str]) -> str:
+    """Return plots of height `HEIGHT` one below the other, as one picture."""
+    placed = [f'<g transform="translate(0 {HEAD + number * HEIGHT})">{plot}</g>' for number, plot in enumerate(plots)]
+    return _svg(title, HEAD + HEIGHT * len(plots), placed)
 
 
 def _stroke(number: int) -> str:
