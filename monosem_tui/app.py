@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.worker import WorkerFailed
 
+from monosem_tui.model.command_line import FilterBy
 from monosem_tui.model.open_run import OpenRun, open_run
 from monosem_tui.model.session_state import Memory, recall
 from monosem_tui.model.session_state import keep as remember
@@ -26,6 +27,7 @@ from monosem_tui.screens.session import (
     DocumentWanted,
     FeaturesChosen,
     FeatureWanted,
+    FilterWanted,
     PartnersWanted,
     RunChosen,
     Session,
@@ -44,6 +46,7 @@ SCREENS = {
     "health": "monosem_tui.screens.health:HealthScreen",
     "runs": "monosem_tui.screens.runs:RunsScreen",
     "compare": "monosem_tui.screens.compare.screen:CompareScreen",
+    "map": "monosem_tui.screens.map.screen:MapScreen",
 }
 """Module and class of each of `VIEWS`, imported when first shown."""
 
@@ -146,6 +149,11 @@ class MonosemApp(App[None]):
         await self.action_view("browse")
         cast(BrowseScreen, self.screen).visit(message.feature)
 
+    async def on_filter_wanted(self, message: FilterWanted) -> None:
+        """Show the features that pass a filter in Browse."""
+        await self.action_view("browse")
+        cast(BrowseScreen, self.screen).obey(FilterBy(message.text))
+
     async def on_document_wanted(self, message: DocumentWanted) -> None:
         """Show one document in Live."""
         await self.action_view("live")
@@ -202,7 +210,7 @@ class MonosemApp(App[None]):
             return
         self.keep()
         before, self.session.run = self.session.run, message.run
-        self.session.tray = None
+        self.session.tray = self.session.found = None
         self._take_memory(recall(message.run.path))
         gone = [self.views.pop(name) for name in list(self.views) if name != "runs"]
         await self.action_view("browse")

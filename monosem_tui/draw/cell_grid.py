@@ -5,6 +5,7 @@ Shapes: Y rows, X cells of a row.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class CellGrid:
         for text, role in spans:
             for character in text:
                 size = width(character)
-                if size and 0 <= x and x + size <= cells:
+                if size and x >= 0 and x + size <= cells:
                     self._free(y, x)
                     self._free(y, x + size - 1)
                     self.code_YX[y, x : x + size] = [ord(character), CONTINUED][:size]
@@ -76,7 +77,7 @@ class CellGrid:
         """Return a row."""
         codes, roles = self.code_YX[y], self.role_YX[y]
         edges = [0, *(np.flatnonzero(roles[1:] != roles[:-1]) + 1).tolist(), len(roles)]
-        texts = ("".join(map(chr, filter(None, codes[a:b].tolist()))) for a, b in zip(edges, edges[1:], strict=False))
+        texts = ("".join(map(chr, filter(None, codes[a:b].tolist()))) for a, b in pairwise(edges))
         return tuple(
             Span(text, ROLES[number]) for text, number in zip(texts, roles[edges[:-1]].tolist(), strict=True) if text
         )

@@ -32,7 +32,7 @@ class DotPlaces(NamedTuple):
 
     def those(self, wanted_I: NDArray[np.bool_]) -> DotPlaces:
         """Return some of them."""
-        return DotPlaces(*(values[wanted_I] for values in self))
+        return DotPlaces(self.point_I[wanted_I], self.column_I[wanted_I], self.row_I[wanted_I])
 
 
 def dot_places(
@@ -69,21 +69,8 @@ def counts(places: DotPlaces, rows: int, cells: int) -> NDArray[np.int64]:
     return np.bincount(places.cell_I(cells), minlength=rows * cells).reshape(rows, cells)
 
 
-def group_counts(
-    places: DotPlaces, group_I: NDArray[np.int8], groups: int, rows: int, cells: int
-) -> NDArray[np.int64]:
+def group_counts(places: DotPlaces, group_I: NDArray[np.int8], groups: int, rows: int, cells: int) -> NDArray[np.int64]:
     """Return the points of each group in each cell: [Y, X, G]; those of a negative group are left out."""
     known = group_I >= 0
     at = places.cell_I(cells)[known] * groups + group_I[known]
     return np.bincount(at, minlength=rows * cells * groups).reshape(rows, cells, groups)
-
-
-def pooled(values_YXG: NDArray[np.int64], down: int, across: int) -> NDArray[np.int64]:
-    """Return sums over blocks of cells, repeated for each of their cells: the same shape."""
-    if down == across == 1:
-        return values_YXG
-    rows, cells, groups = values_YXG.shape
-    padded = np.zeros((-(-rows // down) * down, -(-cells // across) * across, groups), values_YXG.dtype)
-    padded[:rows, :cells] = values_YXG
-    sums = padded.reshape(padded.shape[0] // down, down, padded.shape[1] // across, across, groups).sum(axis=(1, 3))
-    return sums.repeat(down, axis=0).repeat(across, axis=1)[:rows, :cells]

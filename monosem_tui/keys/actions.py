@@ -26,6 +26,7 @@ VIEWS = (
     View("4", "health", "Health", "the run as a whole"),
     View("5", "runs", "Runs", "all runs, and those in training live"),
     View("6", "compare", "Compare", "features beside those of other runs on the same text"),
+    View("7", "map", "Map", "all features as points: density and maximum, decoder directions"),
 )
 """In the header's order. The app makes one screen of each (`monosem_tui.app.SCREENS`)."""
 
@@ -49,6 +50,9 @@ class Where(Enum):
     COMPARE = "in Compare"
     PAIR = "on a pair's page"
     STUDY = "in a study's tables"
+    MAP = "in Map"
+    DOTS = "on the map"
+    BOX = "while drawing a box"
     LIVE = "in Live, whatever it does"
     WRITING = "in Live"
     INSPECT = "while inspecting"
@@ -81,6 +85,8 @@ class Need(Enum):
     OTHER_RUNS = "there is no comparison with a second run"
     ONE_OTHER = "choose one other run first (o)"
     STUDY = "this run belongs to no study: `monosem study FILE.toml` makes one"
+    NAMED_CLUSTERS = "clusters are of maps: o shows one, ctrl+g lays one out"
+    LIT = "nothing is lit: / filters, v draws a box"
     CLAMPS = "no clamps: a adds one, c in Browse takes the feature under the cursor"
     TEXT = "nothing has been written yet: ctrl+g writes"
     READ = "no token is chosen that has features: p takes a text"

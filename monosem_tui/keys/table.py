@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monosem_tui.keys import browse, compare, everywhere, find, health, live, runs
+from monosem_tui.keys import browse, compare, everywhere, find, health, live, map, runs
 from monosem_tui.keys import line_input as typing
 from monosem_tui.keys.actions import ASKING, TYPING, Action, Where
 
@@ -16,6 +16,8 @@ ACTIONS: tuple[Action, ...] = (
     *runs.RUNS,
     *compare.PAIR,
     *compare.STUDY,
+    *map.DOTS,
+    *map.BOX,
     browse.BROWSE[0],
     find.FIND[0],
     everywhere.GOTO,
@@ -23,6 +25,7 @@ ACTIONS: tuple[Action, ...] = (
     *browse.NOTES,
     *find.FIND[1:],
     *compare.COMPARE,
+    *map.MAP,
     *live.WRITING,
     *live.LIVE,
     *live.INSPECT,
@@ -52,6 +55,7 @@ _OF_SCREEN = {
     Where.BROWSE: _PANES,
     Where.FIND: _PANES,
     Where.COMPARE: (Where.LIST, Where.PAIR, Where.STUDY),
+    Where.MAP: (Where.DOTS, Where.BOX),
     Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
 }
 """The places of a screen beside its own."""

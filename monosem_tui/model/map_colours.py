@@ -40,6 +40,11 @@ class Colouring:
     is_scale: bool = False
     """Whether they are steps of a scale, from low to high."""
 
+    def same(self, other: Colouring) -> bool:
+        """Return whether another one looks the same."""
+        looks = (self.name, self.title, self.names) == (other.name, other.title, other.names)
+        return looks and np.array_equal(self.group_F, other.group_F)
+
 
 def plain(d_sae: int) -> Colouring:
     """Return no colours."""
@@ -102,7 +107,12 @@ def by_cluster(found: FeatureMap, level: int) -> Colouring:
     return Colouring("cluster", "clusters, near ones apart", group_F, ())
 
 
-def by_value(name: str, title: str, value_F: NDArray[np.floating]) -> Colouring:
+def judged(value_F: NDArray[np.floating], judged_F: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return values of the features that could be judged, NaN for the others."""
+    return np.where(judged_F, value_F, np.nan)
+
+
+def by_score(name: str, title: str, value_F: NDArray[np.floating]) -> Colouring:
     """Return steps of a figure from 0 to 1, such as F1 or r; NaN has none."""
     value_F = np.clip(np.asarray(value_F, np.float64), 0, 1)
     step_F = np.where(np.isnan(value_F), NONE, np.minimum(STEPS - 1, np.nan_to_num(value_F) * STEPS)).astype(np.int8)

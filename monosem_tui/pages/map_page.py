@@ -5,7 +5,7 @@ Shapes: Y rows, X cells of a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,8 @@ from monosem_tui.draw.label_places import Name, placed
 from monosem_tui.draw.safe_text import cut, width
 from monosem_tui.draw.spans import GROUPS, INK, Line, Role, Span, crop, line, rule, spread, width_of
 from monosem_tui.draw.svg_plots import Axis
-from monosem_tui.model.map_colours import NONE, STEPS, Colouring
+from monosem_tui.model.map_colours import NONE, Colouring
 from monosem_tui.model.map_names import clusters_in_sight
-from monosem_tui.model.map_points import MapPoints
 from monosem_tui.pages.map_picture import SYMBOLS, DotPicture
 
 TICKS = 9

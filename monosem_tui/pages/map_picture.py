@@ -1,9 +1,9 @@
 """The dots of a map as a picture of cells, in the colours of their features, within a number of bytes.
 
-A braille dot takes three bytes on the wire and a change of colour fifteen. Where a picture would take too many, colours
-are those of blocks of cells, as small as it allows; then there are none, and then dots are those of a share of the
-features, always the same ones. Cells whose dots are all set are blanks on a coloured ground, which take a third of the
-bytes.
+A braille dot takes three bytes on the wire and a change of colour fifteen. So along a row the colour changes only where
+enough features have another one: `DEARNESS` per change, the least that the bytes allow. If none of it is enough, there
+are no colours, and then the dots are those of a share of the features, always the same ones. Cells whose dots are all
+set are blanks on a coloured ground, which take a third of the bytes.
 
 Shapes: N points, I points inside, Y rows, X cells of a row, G groups.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from monosem_tui.draw.cell_grid import BLANK, NUMBER, CellGrid, cost
 from monosem_tui.draw.charts import BRAILLE
-from monosem_tui.draw.dots import FULL, DotPlaces, bits, counts, dot_places, group_counts, pooled
+from monosem_tui.draw.dots import FULL, DotPlaces, bits, counts, dot_places, group_counts
 from monosem_tui.draw.spans import GROUPS, HEAT, INK, SOLID, Role
 from monosem_tui.model.map_colours import NONE, STEPS, Colouring
 from monosem_tui.model.map_points import MapPoints
@@ -30,8 +30,10 @@ QUICK, WHOLE = 5200, 9000
 """Bytes of the dots of a picture during steps, and of one that stays; axes, names and legend come to some hundred."""
 SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08, 0.04)
 """Shares of the features that a picture may be limited to."""
-BLOCKS = ((1, 1), (1, 2), (1, 4), (2, 4), (2, 8), (4, 8), (4, 16))
-"""Rows and cells of the blocks whose colours are one."""
+DEARNESS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Features that must have another colour for it to change along a row."""
+HEAVIEST = 4
+"""Features that a cell counts as, at most."""
 SYMBOLS = "ox+#=%"
 """Letters in place of colours, by group."""
 
@@ -42,6 +44,19 @@ class _Layers(NamedTuple):
     front: DotPlaces
     bits_YX: NDArray[np.uint8]
     behind_YX: NDArray[np.uint8] | None
+
+
+class _Drawn(NamedTuple):
+    """A picture within limits: the share of the features that it has, and whether there were none."""
+
+    grid: CellGrid
+    share: float
+    is_exact: bool
+
+    @property
+    def cost(self) -> int:
+        """About how many bytes it takes."""
+        return cost(self.grid.code_YX, self.grid.role_YX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +76,12 @@ class DotPicture:
     @property
     def is_whole(self) -> bool:
         """Whether all features inside are drawn."""
-        return self._share == 1.0
+        return self._drawn.share == 1.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether more bytes would not change it."""
+        return self._drawn.is_exact
 
     @cached_property
     def places(self) -> DotPlaces:
@@ -80,37 +100,32 @@ class DotPicture:
     @cached_property
     def grid(self) -> CellGrid:
         """The picture."""
-        return self._drawn[0]
-
-    @property
-    def _share(self) -> float:
-        return self._drawn[1]
+        return self._drawn.grid
 
     @cached_property
-    def _drawn(self) -> tuple[CellGrid, float]:
-        """The picture with the smallest blocks of colour, and then with as many features, as the bytes allow."""
+    def _drawn(self) -> _Drawn:
+        """The picture with as many changes of colour, and then with as many features, as the bytes allow."""
         whole, rank_I = self._layers(self.places, self.lit_I), self.shown.rank_N[self.places.point_I]
-        limits: list[tuple[float, tuple[int, int] | None]] = [(1.0, block) for block in BLOCKS]
+        limits: list[tuple[float, float | None]] = [(1.0, dear) for dear in DEARNESS]
         limits = [*(limits if self.colors else limits[:1]), *((share, None) for share in SHARES)]
 
-        def drawn(number: int) -> tuple[CellGrid, float]:
-            share, block = limits[number]
-            if block is not None:
-                return self._coloured(whole, block), share
+        def drawn(number: int) -> _Drawn:
+            share, dear = limits[number]
+            if dear is not None:
+                return _Drawn(self._coloured(whole, dear), share, number == 0)
             kept_I = rank_I < share
-            return self._outline(
-                whole if share == 1 else self._layers(self.places.those(kept_I), self.lit_I[kept_I])
-            ), share
+            layers = whole if share == 1 else self._layers(self.places.those(kept_I), self.lit_I[kept_I])
+            return _Drawn(self._outline(layers), share, False)
 
         best = drawn(0)
-        if _cost(best) <= self.most:
+        if best.cost <= self.most:
             return best
         first, last = 1, len(limits) - 1
         best = drawn(last)
         while first < last:  # costs fall from limit to limit
             middle = (first + last) // 2
             found = drawn(middle)
-            if _cost(found) <= self.most:
+            if found.cost <= self.most:
                 best, last = found, middle
             else:
                 first = middle + 1
@@ -130,10 +145,11 @@ class DotPicture:
         self._draw(grid, layers.bits_YX, Role.PLAIN if self.lit_F is None else Role.BOLD)
         return grid
 
-    def _coloured(self, layers: _Layers, block: tuple[int, int]) -> CellGrid:
-        """Draw points in blocks of colour."""
+    def _coloured(self, layers: _Layers, dear: float) -> CellGrid:
+        """Draw points in colours, a change of which is worth so many of them."""
         grid = self._outline(layers)
-        ground_YX = self._grounds(pooled(self._tally, *block))
+        ground_YX = _steadied(self._errors, dear) if dear else self._errors.argmin(axis=2).astype(np.int8)
+        ground_YX = np.where(ground_YX == self._errors.shape[2] - 1, NONE, ground_YX).astype(np.int8)
         if self.colors == 0 and not self.colouring.is_scale and len(self.colouring.names) > 1:
             self._letters(grid, layers.bits_YX, ground_YX)
             return grid
@@ -151,26 +167,30 @@ class DotPicture:
         grid.role_YX[there_YX] = NUMBER[role]
 
     @cached_property
-    def _tally(self) -> NDArray[np.int64]:
-        """The decision on the colour of each cell: its points that stand out, by group or step."""
+    def _errors(self) -> NDArray[np.float32]:
+        """The error of each colour in each cell, in features: of those that stand out, how many have another one, or on
+        a scale by how many steps together. The last colour is that of features without one.
+        """
         rows, cells = self.window.rows, self.window.cells
         front = self.places.those(self.lit_I)
-        if self.colouring.name == "crowd":
-            return counts(front, rows, cells)[:, :, None]
-        group_I = self.colouring.group_F[self.shown.feature_N[front.point_I]]
         groups = STEPS if self.colouring.is_scale else int(self.colouring.group_F.max(initial=0)) + 1
-        return group_counts(front, group_I, groups, rows, cells)
-
-    def _grounds(self, tally_YXG: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Return the step or group of each cell; NONE where its points have none."""
         if self.colouring.name == "crowd":
-            return crowd_steps(tally_YXG[:, :, 0])
-        total_YX = tally_YXG.sum(axis=2)
-        if self.colouring.is_scale:
-            step_YX = np.rint((tally_YXG * np.arange(STEPS)).sum(axis=2) / np.maximum(total_YX, 1))
+            number_YX = counts(front, rows, cells)
+            tally_YXG = (crowd_steps(number_YX)[:, :, None] == np.arange(STEPS)) * number_YX[:, :, None]
+            without_YX = np.zeros((rows, cells), np.int64)
         else:
-            step_YX = tally_YXG.argmax(axis=2)
-        return np.where(total_YX > 0, step_YX, NONE).astype(np.int8)
+            group_I = self.colouring.group_F[self.shown.feature_N[front.point_I]]
+            tally_YXG = group_counts(front, group_I, groups, rows, cells)
+            without_YX = counts(front, rows, cells) - tally_YXG.sum(axis=2)
+        between_GG = np.abs(np.subtract.outer(np.arange(groups), np.arange(groups)))
+        if not self.colouring.is_scale:
+            between_GG = np.minimum(between_GG, 1)
+        errors_YXG = np.zeros((rows, cells, groups + 1), np.float32)
+        weight_YX = np.minimum(HEAVIEST / np.maximum(tally_YXG.sum(axis=2), 1), 1)
+        errors_YXG[:, :, :groups] = tally_YXG @ between_GG * weight_YX[:, :, None]
+        # A coloured feature among many that have no colour is what one looks for.
+        errors_YXG[:, :, groups] = np.where(tally_YXG.sum(axis=2) > 0, np.inf, -1e-3 * without_YX)
+        return errors_YXG
 
     def _roles(self, ground_YX: NDArray[np.int8]) -> NDArray[np.uint8]:
         roles = _ordered_roles(self.colors) if self.colouring.is_scale else _group_roles(self.colouring)
@@ -210,8 +230,26 @@ class DotPicture:
         return self.shown.feature_N[places.point_I[order]]
 
 
-def _cost(drawn: tuple[CellGrid, float]) -> int:
-    return cost(drawn[0].code_YX, drawn[0].role_YX)
+def _steadied(errors_YXG: NDArray[np.float32], dear: float) -> NDArray[np.int8]:
+    """Return the colour of each cell with the least errors in a row, if each change of colour counts as `dear` errors.
+
+    The best colours up to a cell are those up to the one before, or of a change there (Viterbi).
+    """
+    rows, cells, groups = errors_YXG.shape
+    best_YG = errors_YXG[:, 0]
+    stays_XYG = np.ones((cells, rows, groups), bool)
+    least_XY = np.zeros((cells, rows), np.int8)
+    for x in range(1, cells):
+        least_XY[x] = best_YG.argmin(axis=1)
+        changed_Y1 = best_YG.min(axis=1, keepdims=True) + dear
+        stays_XYG[x] = best_YG <= changed_Y1
+        best_YG = np.minimum(best_YG, changed_Y1) + errors_YXG[:, x]
+    found_YX = np.empty((rows, cells), np.int8)
+    found_YX[:, -1] = best_YG.argmin(axis=1)
+    for x in range(cells - 1, 0, -1):
+        now_Y = found_YX[:, x]
+        found_YX[:, x - 1] = np.where(stays_XYG[x, np.arange(rows), now_Y], now_Y, least_XY[x])
+    return found_YX
 
 
 def _carry(grid: CellGrid) -> None:

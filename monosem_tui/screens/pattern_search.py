@@ -17,7 +17,7 @@ from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.feature.pane import FeaturePane
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
-from monosem_tui.screens.session import FeaturesChosen
+from monosem_tui.screens.session import FeaturesChosen, SearchScores
 from monosem_tui.widgets.line_input import Typed
 from monosem_tui.widgets.ranking import FeatureRanking, SearchAnswer
 from store.files.errors import MonosemError
@@ -137,6 +137,9 @@ class PatternSearch(ScreenPart):
 
     def _keep(self, report: Report) -> None:
         self._answers[self._key()] = report
+        if report.found is not None:
+            scores = {one.choice.feature: one.tally.f1 for one in report.found.results}
+            self._host.session.found = SearchScores(printable(self.wanted.pattern), scores)
         while len(self._answers) > self._host.session.tuning.answers:
             del self._answers[next(iter(self._answers))]
         self._show(report, "")

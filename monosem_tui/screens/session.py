@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from textual.message import Message
 
 from monosem_tui.draw.palette import Palette
@@ -45,6 +48,23 @@ class Tuning:
     cuts: Cuts = CUTS
 
 
+@dataclass(frozen=True)
+class SearchScores:
+    """How well features did in the last search of Find."""
+
+    pattern: str
+    """The pattern that was searched for; printable."""
+    f1: Mapping[int, float]
+    """F1 by feature, of those that were ranked."""
+
+    def f1_of(self, d_sae: int) -> NDArray[np.float64]:
+        """Return F1 by feature [d_sae]; NaN for those that were not ranked."""
+        found_F = np.full(d_sae, np.nan)
+        for feature, f1 in self.f1.items():
+            found_F[feature] = f1
+        return found_F
+
+
 @dataclass
 class Session:
     """One session at the terminal. A screen reads it whenever it draws."""
@@ -61,6 +81,9 @@ class Session:
 
     attach: Path | None = None
     """Socket of a model's process that outlives the terminal; None starts a process of our own."""
+
+    found: SearchScores | None = None
+    """The answer of Find's last search in this run; None before the first."""
 
     tray: Tray | None = None
     """Clamps of the open run; None until they are first needed."""
@@ -122,6 +145,13 @@ class FeatureWanted(Message):
     """Browse is to show one feature's page."""
 
     feature: int
+
+
+@dataclass
+class FilterWanted(Message):
+    """Browse is to list the features that pass a filter."""
+
+    text: str
 
 
 @dataclass

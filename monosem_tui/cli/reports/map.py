@@ -14,7 +14,7 @@ from monosem_tui.cli.run_lookup import Place
 from monosem_tui.draw.numbers import count, duration, fixed
 from monosem_tui.model import map_colours
 from monosem_tui.model.map_colours import Colouring
-from monosem_tui.model.map_names import cluster_title
+from monosem_tui.model.map_names import LISTED, cluster_title, shown_level
 from monosem_tui.model.map_points import map_points
 from store.files.errors import MonosemError
 from store.files.output_file import check_output, write_output
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from engine.commands.map import Mapped
 
 COLOURS = ("cluster", "kind", "density", "max", "label", "tag", "plain")
-SHOWN = 24
-"""Clusters that are listed: the level with the most of them up to this number."""
 
 
 def report(
@@ -86,17 +84,12 @@ def _figures(found: Mapped) -> None:
             cluster_title(found.map.names[level][cluster], most=6) or "–",
             f"{middle_C2[cluster, 0]:.1f} {middle_C2[cluster, 1]:.1f}",
         ]
-        for cluster in np.argsort(-size_C, kind="stable")[:SHOWN].tolist()
+        for cluster in np.argsort(-size_C, kind="stable")[:LISTED].tolist()
     ]
     columns = [output.Column("cluster", ">"), output.Column("features", ">")]
     output.emit_table([*columns, output.Column("name", shrinks=True), output.Column("middle")], rows)
     what = "laid out" if found.laid_out else "its places were known, its names are new"
     output.narrate(f"{what} in {duration(found.seconds)}; kept in {found.kept}")
-
-
-def shown_level(found: FeatureMap) -> int:
-    """Return the level of clusters to list: the finest with at most `SHOWN`, else the coarsest."""
-    return max((level for level, size_C in enumerate(found.sizes) if len(size_C) <= SHOWN), default=0)
 
 
 def _draw(place: Place, found: Mapped, svg: Path, color: str, filter: str | None, *, overwrite: bool) -> None:

@@ -1,0 +1,76 @@
+"""`monosem map` for a parent that shows its progress: lines of JSON on standard output; ends when the parent does.
+
+A line has the `task`, what is `done` of a `total`, and its `unit`; the last has the `name` of the map, or an `error`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.commands.map import map_features
+from engine.runtime.out_of_memory import explained
+from engine.runtime.progress import Fact, Task
+from store.files.errors import MonosemError
+from store.query.find_process import end_with_standard_input
+from store.settings.map import MapSettings
+
+EVERY = 0.5
+"""Least number of seconds between two lines about one task."""
+
+
+class LineProgress:
+    """Reports as lines of JSON."""
+
+    def say(self, text: str) -> None:
+        """Report a sentence."""
+        _send({"task": text})
+
+    @contextmanager
+    def task(self, title: str, total: int | None, unit: str, done: int = 0) -> Iterator[Task]:
+        """Open a task."""
+        yield _LineTask(title, total, unit, done)
+
+
+class _LineTask:
+    def __init__(self, title: str, total: int | None, unit: str, done: int) -> None:
+        self._told = {"task": title, "total": total, "unit": unit}
+        self._done, self._sent = done, 0.0
+        self._tell()
+
+    def advance(self, amount: int, **facts: Fact) -> None:
+        """Report `amount` more units done."""
+        del facts
+        self._done += amount
+        if time.monotonic() - self._sent >= EVERY:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._sent = time.monotonic()
+        _send({**self._told, "done": self._done})
+
+
+def main(path: Path, name: str) -> None:
+    """Make the map `name` of a run folder or features.h5; an empty name is that of the layout."""
+    end_with_standard_input()
+    try:
+        with explained():
+            made = map_features(path, MapSettings(name=name or None), LineProgress())
+    except MonosemError as error:
+        _send({"error": [error.what, error.hint]})
+    else:
+        _send({"name": made.kept.stem, "seconds": made.seconds})
+
+
+def _send(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
