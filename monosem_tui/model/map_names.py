@@ -77,7 +77,8 @@ def clusters_in_sight(found: FeatureMap, box: Box) -> list[NamedCluster]:
             name = cluster_title(found.names[level][cluster])
             if name and name not in taken:
                 taken.add(name)
-                seen.append(NamedCluster(level, cluster, name, *middle_C2[cluster].tolist(), int(size_C[cluster])))
+                x, y = middle_C2[cluster].tolist()
+                seen.append(NamedCluster(level, cluster, name, x, y, int(size_C[cluster])))
     return seen
 
 
@@ -94,6 +95,6 @@ def _middles(
         count_C = np.maximum(np.bincount(kept, minlength=n_clusters), 1)
         sums = [np.bincount(kept, place_I2[near_I, axis], n_clusters) for axis in (0, 1)]
         middle_C2 = np.stack(sums, axis=1) / count_C[:, None]
-        near_I = (np.abs(place_I2 - middle_C2[cluster_I]) <= radius).all(axis=1)
+        near_I = np.all(np.abs(place_I2 - middle_C2[cluster_I]) <= radius, axis=1)
     near_C = np.bincount(cluster_I[near_I], minlength=n_clusters)
     return middle_C2, near_C / np.maximum(np.bincount(cluster_I, minlength=n_clusters), 1)

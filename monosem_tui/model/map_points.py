@@ -18,6 +18,8 @@ from store.map.feature_map import Box, FeatureMap
 Floats = NDArray[np.float64]
 MARGIN = 0.03
 """Room beside the outermost points, as a share of the whole."""
+_EXACT = 1e-6
+"""Share of the last digit that is not rounded."""
 WIDE = 30.0
 """Times that the strongest maximum exceeds the median of all from which on maxima are drawn by their logarithms."""
 
@@ -111,8 +113,8 @@ def map_points(name: str, found: FeatureMap) -> MapPoints:
 
 
 def _outwards(value: float, *, up: bool, digits: int = 4) -> float:
-    """Return a value with few digits, rounded up or down."""
+    """Return a value with few digits, rounded up or down; what has no more digits than that stays."""
     if not value:
         return 0.0
     unit = 10.0 ** (np.floor(np.log10(abs(value))) + 1 - digits)
-    return float((np.ceil if up else np.floor)(value / unit) * unit)
+    return float((np.ceil(value / unit - _EXACT) if up else np.floor(value / unit + _EXACT)) * unit)

@@ -65,6 +65,15 @@ class Window:
             down=self.down / factor,
         )
 
+    def kept_in(self, bounds: Box) -> Window:
+        """Return the window moved so that it shows nothing beside `bounds`, or all of them in its middle."""
+        half_x, half_y = self.across * ACROSS * self.cells / 2, self.down * DOWN * self.rows / 2
+        return replace(
+            self,
+            x=_inside(self.x, bounds.left + half_x, bounds.right - half_x),
+            y=_inside(self.y, bounds.bottom + half_y, bounds.top - half_y),
+        )
+
     def of_size(self, rows: int, cells: int) -> Window:
         """Return the window with the same middle and scale on a screen of another size."""
         return replace(self, rows=rows, cells=cells)
@@ -84,3 +93,8 @@ def whole(bounds: Box, rows: int, cells: int, *, equal: bool) -> Window:
     if equal:
         across = down = max(across, down)
     return Window((bounds.left + bounds.right) / 2, (bounds.bottom + bounds.top) / 2, across, down, rows, cells)
+
+
+def _inside(value: float, low: float, high: float) -> float:
+    """Return the value from `low` to `high` that is nearest; their middle where there is none."""
+    return (low + high) / 2 if low > high else min(max(value, low), high)

@@ -92,12 +92,12 @@ def _axes(grid: CellGrid, picture: DotPicture, frame: MapFrame) -> None:
         text = cut(picture.shown.y_text(value), TICKS - 2)
         grid.put(frame.top + row, frame.left - 2 - width(text), line(Span(f"{text} ┤", Role.DIM)))
     grid.put(low, frame.left - 1, line(Span("└" + "─" * frame.cells, Role.DIM)))
-    end = frame.left
+    end = 0
     for value in ticks(box.left, box.right, max(2, frame.cells // 12), log=True):
         _, cell = picture.window.cell_of(value, box.bottom)
         text = picture.shown.x_text(value)
-        start = frame.left + cell - width(text) // 2
-        if start >= end and start + width(text) <= grid.shape[1]:
+        start = min(frame.left + cell - width(text) // 2, grid.shape[1] - width(text))
+        if start >= end:
             grid.put(low, frame.left + cell, line(Span("┬", Role.DIM)))
             grid.put(low + 1, start, line(Span(text, Role.DIM)))
             end = start + width(text) + 2

@@ -148,7 +148,10 @@ class DotPicture:
     def _coloured(self, layers: _Layers, dear: float) -> CellGrid:
         """Draw points in colours, a change of which is worth so many of them."""
         grid = self._outline(layers)
-        ground_YX = _steadied(self._errors, dear) if dear else self._errors.argmin(axis=2).astype(np.int8)
+        if dear:
+            ground_YX = _steadied(_blurred(self._errors, DEARNESS.index(dear)), dear)
+        else:
+            ground_YX = self._errors.argmin(axis=2).astype(np.int8)
         ground_YX = np.where(ground_YX == self._errors.shape[2] - 1, NONE, ground_YX).astype(np.int8)
         if self.colors == 0 and not self.colouring.is_scale and len(self.colouring.names) > 1:
             self._letters(grid, layers.bits_YX, ground_YX)
@@ -228,6 +231,18 @@ class DotPicture:
         wanted = np.argpartition(apart_I, most - 1)[:most] if len(apart_I) > most else np.arange(len(apart_I))
         order = wanted[np.lexsort((places.point_I[wanted], apart_I[wanted]))]
         return self.shown.feature_N[places.point_I[order]]
+
+
+def _blurred(errors_YXG: NDArray[np.float32], times: int) -> NDArray[np.float32]:
+    """Return errors to which the rows above and below contribute, so that colours agree from row to row."""
+    edge = errors_YXG.shape[2] - 1
+    for _ in range(times):
+        above, below = np.roll(errors_YXG, 1, axis=0), np.roll(errors_YXG, -1, axis=0)
+        above[0], below[-1] = 0, 0
+        blurred = (errors_YXG / 2 + (above + below) / 4).astype(np.float32)
+        blurred[:, :, edge] = errors_YXG[:, :, edge]
+        errors_YXG = blurred
+    return errors_YXG
 
 
 def _steadied(errors_YXG: NDArray[np.float32], dear: float) -> NDArray[np.int8]:

@@ -169,6 +169,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
 ELSEWHERE = (
     *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN, Where.COMPARE, Where.PAIR, Where.STUDY),
     *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.RECIPES, Where.LIVE_TEXT),
+    *(Where.MAP, Where.DOTS, Where.BOX),
 )
 """Places with tests of their own."""
 MOVES_FEATURE = {"cursor", "ordering"}

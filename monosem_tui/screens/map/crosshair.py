@@ -10,6 +10,7 @@ import numpy as np
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.keys.actions import Need, Where
 from monosem_tui.model.map_names import clusters_in_sight
+from monosem_tui.model.map_window import CLOSEST
 from monosem_tui.pages.map_page import Place, place_of_feature
 from monosem_tui.screens.map.picture import MapPicture
 from monosem_tui.screens.map.state import MapState
@@ -132,8 +133,7 @@ class MapCrosshair(ScreenPart):
         if not (out_y or out_x):
             self.place(row, cell)
             return
-        by_y, by_x = round(out_y * PAN * frame.rows), round(out_x * PAN * frame.cells)
-        self._pan(by_y, by_x)
+        by_y, by_x = self._pan(round(out_y * PAN * frame.rows), round(out_x * PAN * frame.cells))
         self.place(row - by_y, cell - by_x)
 
     def action_pan(self, rows: float, cells: float) -> None:
@@ -142,13 +142,17 @@ class MapCrosshair(ScreenPart):
         self._pan(round(rows * frame.rows), round(cells * frame.cells))
         self.settle()
 
-    def _pan(self, rows: int, cells: int) -> None:
-        state = self._state
+    def _pan(self, rows: int, cells: int) -> tuple[int, int]:
+        """Move the picture by so many rows and cells, as far as there is something to see; return by how many."""
+        state, before = self._state, self._state.window
         corner = state.marks.corner
-        state.look_at(state.window.moved(rows, cells))
+        state.look_at(before.moved(rows, cells))
+        row, cell = before.cell_of(*state.window.middle_of(0, 0))
         if corner is not None:
-            state.marks = replace(state.marks, corner=(corner[0] - rows, corner[1] - cells))
-        self._picture.step()
+            state.marks = replace(state.marks, corner=(corner[0] - row, corner[1] - cell))
+        if row or cell:
+            self._picture.step()
+        return row, cell
 
     def action_zoom_map(self, steps: int) -> None:
         """Zoom in or out around the crosshair."""
@@ -158,13 +162,13 @@ class MapCrosshair(ScreenPart):
         """Zoom around a cell, which stays where it is."""
         state = self._state
         now = self.scale()
-        factor = min(max(factor, 0.5 / now), 4096 / now)
+        factor = min(max(factor, 1 / now), CLOSEST / now)
         if state.selecting or abs(factor - 1) < 1e-6:
             return
-        window = state.window
-        state.look_at(window.zoomed(factor, *window.middle_of(*place)))
+        point = state.window.middle_of(*place)
+        state.look_at(state.window.zoomed(factor, *point))
         self._picture.step()
-        self.settle()
+        self.place(*state.window.cell_of(*point) if place == state.marks.cursor else state.marks.cursor)
 
     def action_all_map(self) -> None:
         """Show all features."""

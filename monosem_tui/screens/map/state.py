@@ -63,7 +63,7 @@ class MapState:
         if window is None:
             self.windows.pop(self.shown.name, None)
         else:
-            self.windows[self.shown.name] = window
+            self.windows[self.shown.name] = window.kept_in(self.shown.bounds)
 
     def show(self, shown: MapPoints) -> None:
         """Show other points; the crosshair goes to the place of its feature."""

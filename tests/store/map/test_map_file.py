@@ -17,6 +17,7 @@ from store.files.sealed_hdf5 import create_sealed, put
 from store.map.feature_map import Box
 from store.map.map_file import KeptMap, load_map, map_names, map_path, save_map
 from store.verify.run_check import verify_file
+from tests.dying import DIED, dying_at, forked
 from tests.store.map.maps import small_map
 
 Parts = dict[str, Any]
@@ -141,3 +142,18 @@ def test_links_out_of_the_run_are_not_followed(tmp_path: Path) -> None:
     with pytest.raises(MonosemError, match="is a link"):
         map_path(run, "m")
     assert map_names(run) == []
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["absent", "kept"])
+def test_a_map_is_complete_or_absent_wherever_its_writer_is_killed(kept: bool, tmp_path: Path) -> None:
+    path, new = map_path(tmp_path, "m"), replace(small_map(), summary=replace(small_map().summary, seed=7))
+    if kept:
+        save_map(path, small_map())
+    places = 0
+    while forked(dying_at(places, lambda: save_map(path, new))) == DIED:
+        seeds = {load_map(path).summary.seed} if path.exists() else set()
+        assert seeds <= ({0, 7} if kept else {7}) and len(seeds) >= kept
+        assert set(map_names(tmp_path)) <= {"m"}
+        places += 1
+    assert places >= 2
+    assert load_map(path).summary.seed == 7
