@@ -16,6 +16,7 @@ ACTIONS: tuple[Action, ...] = (
     *health.HEALTH,
     *runs.RUNS,
     *compare.PAIR,
+    *compare.STUDY,
     browse.BROWSE[0],
     find.FIND[0],
     everywhere.GOTO,
@@ -51,7 +52,7 @@ _PANES = (Where.LIST, Where.PAGE, Where.DOCUMENT)
 _OF_SCREEN = {
     Where.BROWSE: _PANES,
     Where.FIND: _PANES,
-    Where.COMPARE: (Where.LIST, Where.PAIR),
+    Where.COMPARE: (Where.LIST, Where.PAIR, Where.STUDY),
     Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
 }
 """The places of a screen beside its own."""

@@ -9,7 +9,7 @@ from typing import Literal
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.numbers import activation, share
 from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, in_role, line
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, lit
 from store.settings.feature_kinds import SHARES
 
 ARROWS = {True: "↓", False: "↑"}
@@ -116,7 +116,7 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
     drawn = bar(entry.bar, where.bar)
     parts: list[Span | str] = [
         fit(str(entry.feature), where.id, ">"),
-        "★" if entry.bookmark else " ",
+        Span("★", Role.MARK) if entry.bookmark else " ",
         " " * where.gap,
         Span(drawn, Role.DIM),
         " " * (where.bar - len(drawn) + (where.bar > 0)),
@@ -129,7 +129,7 @@ def row(entry: Row, where: Columns, *, cursor: bool, focus: bool) -> Line:
     parts += ["  ", fit(entry.token, where.token)]
     if where.label:
         suggested = Span(fit(entry.suggestion, where.label), Role.DIM) if entry.suggestion else ""
-        parts += [" " * where.gap, suggested or fit(entry.label, where.label)]
+        parts += [" " * where.gap, suggested or Span(fit(entry.label, where.label), Role.MARK)]
     return listed(line(*parts), cursor=cursor, focus=focus)
 
 
@@ -141,4 +141,4 @@ def _value(name: str, value: float) -> str:
 
 def listed(spans: Line, *, cursor: bool, focus: bool) -> Line:
     """Return a row with its mark; under the cursor it is lit if the list has the focus."""
-    return line(cursor_mark(cursor), *(in_role(spans, Role.CURSOR) if cursor and focus else spans))
+    return line(cursor_mark(cursor), *(lit(spans) if cursor and focus else spans))

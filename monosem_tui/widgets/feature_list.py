@@ -129,7 +129,7 @@ class FeatureList(CursorList):
         width = self.size.width
         if y == 1:
             return header(self._columns(), self._sort, descending=self._descending)
-        return rule(self._title, width, Role.BOLD if self.active else Role.DIM)
+        return rule(self._title, width, Role.DIM, focused=self.active)
 
     def row(self, number: int) -> Line:
         """Return the row of a feature."""
