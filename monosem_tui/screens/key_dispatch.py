@@ -24,7 +24,7 @@ class Question(NamedTuple):
     where: Where
     """The place of the actions that answer it."""
     what: str
-    """What it is about, for the end of the bottom line."""
+    """Its subject, for the end of the bottom line."""
     answer: Callable[[Action], object]
 
 

@@ -25,13 +25,13 @@ from monosem_tui.screens.feature.page import PageReader
 from monosem_tui.screens.feature.state import PaneState
 from monosem_tui.screens.feature.trail import FeatureTrail
 from monosem_tui.screens.part import ScreenPart, Way
-from monosem_tui.widgets.divided import Divided
 from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
+from monosem_tui.widgets.split_pane import SplitPane
 
 
-class FeaturePane(ScreenPart, Divided):
+class FeaturePane(ScreenPart, SplitPane):
     """List left and page right; below 110 cells one of them at a time."""
 
     def __init__(
@@ -239,12 +239,12 @@ class FeaturePane(ScreenPart, Divided):
         """Column of the wall between the panes."""
         return self.state.panes.list_width if self.state.panes.split else None
 
-    def on_divided_wall_moved(self, message: Divided.WallMoved) -> None:
+    def on_split_pane_wall_moved(self, message: SplitPane.WallMoved) -> None:
         """Give the list the width that the wall was dragged to."""
         panes = self.state.panes
         self._arrange(panes.widen(message.x - panes.list_width))
 
-    def on_divided_wall_reset(self) -> None:
+    def on_split_pane_wall_reset(self) -> None:
         """Give the list its usual width."""
         self._arrange(replace(self.state.panes, wider=self.state.usually_wider))
 

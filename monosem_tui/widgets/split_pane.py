@@ -13,7 +13,7 @@ PACE = 1 / 15
 """Seconds between two moves: each lays out both panes, and a mouse sends more of them than a slow line carries."""
 
 
-class Divided(Horizontal):
+class SplitPane(Horizontal):
     """Posts `WallMoved` while the wall is dragged, and `WallReset` when it is clicked twice."""
 
     @dataclass
