@@ -1,6 +1,7 @@
 """A browser of all features in files: a searchable list and a page per feature, without a server or requests.
 
     index.html            the list, with its data inside
+    map.html              all features as points
     features/412.html     a page, which works without JavaScript
 
 Each page is self-contained, so that it can be sent and linked to. A browser opens pages from disk, where scripts may
@@ -10,7 +11,6 @@ digests.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +22,9 @@ from monosem_tui.draw.html_parts import bars, escaped, head, isolated, style_of
 from monosem_tui.draw.numbers import compact, count
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.token_text import display_token
+from monosem_tui.export.assets import asset, script_json
 from monosem_tui.export.feature_html import Browser, as_html
+from monosem_tui.export.map_html import PAGE, write_map
 from monosem_tui.model.feature_card import FeatureCard, top_token
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
@@ -73,7 +75,7 @@ def write_browser(
     """Write all pages into `folder` and return the path of the list; `origin` says where an import came from."""
     pages = folder / "features"
     pages.mkdir()
-    browser, snippets = Browser(store.d_sae, _asset("page.js")), list[Snippet]()
+    browser, snippets = Browser(store.d_sae, asset("page.js")), list[Snippet]()
     explained, kinds = Explanations.load(store.path), KeptKinds(store).sound()
     with progress.task("writing pages", store.d_sae, "features") as task:
         for feature in range(store.d_sae):
@@ -82,6 +84,7 @@ def write_browser(
             page = pages / browser.page(feature)
             page.write_text(as_html(document, browser), encoding="utf-8")
             task.advance(1)
+    write_map(store, notes, explained, kinds, name, folder)
     index = folder / "index.html"
     with index.open("w", encoding="utf-8") as file:
         for part in _index(store, notes, name, origin, snippets):
@@ -110,13 +113,14 @@ def _snippet(card: FeatureCard) -> Snippet:
 def _index(
     store: FeatureStore, notes: dict[int, FeatureNotes], name: str, origin: str, snippets: Sequence[Snippet]
 ) -> Iterator[str]:
-    script, order, noun = _asset("index.js"), order_words(store.plan.noun), store.plan.noun.one
-    yield from head(f"{printable(name)} · features", style_of(_asset("index.css")), script)
+    script, order, noun = asset("index.js"), order_words(store.plan.noun), store.plan.noun.one
+    yield from head(f"{printable(name)} · features", style_of(asset("index.css")), script)
     yield from _summary(store, name, origin)
     yield f"""<form>
 <input type="search" id="search" placeholder="label, {noun} or number" aria-label="Search" autocomplete="off">
 <button type="button" id="worth" title="{escaped(order)}">worth seeing</button>
 <label><input type="checkbox" id="dead"> dead ones too</label> <output id="said"></output>
+<a href="{PAGE}">map</a>
 <span class="dim"><kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>Enter</kbd> open</span>
 </form>
 <p class="dim order">{escaped(order)}</p>
@@ -131,7 +135,7 @@ def _index(
     rank_F = np.argsort(worth_seeing(store.columns, noted))
     for feature in range(store.d_sae):
         row = [*_row(store, notes, feature), int(rank_F[feature]), *snippets[feature]]
-        yield _harmless(row) + ("," if feature + 1 < store.d_sae else "")
+        yield script_json(row) + ("," if feature + 1 < store.d_sae else "")
     yield "]</script>"
     yield f"<script>{script}</script>"
     yield "</html>"
@@ -177,13 +181,3 @@ def _row(store: FeatureStore, notes: dict[int, FeatureNotes], feature: int) -> l
 def _figure(value: Any) -> float:
     """Round to few digits: the list shows three."""
     return float(f"{float(value):.4g}")
-
-
-def _harmless(value: Any) -> str:
-    """Return JSON in ASCII that is safe in a `<script>`: nothing in it ends the element or starts a comment."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\x7f", "\\u007f")
-
-
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

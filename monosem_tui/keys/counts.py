@@ -8,7 +8,7 @@ from dataclasses import replace
 from monosem_tui.keys.actions import Action
 
 STEPS = frozenset({"move", "scroll", "roll", "turn", "step", "choose", "section", "look", "token", "strength"})
-STEPS |= {"next_pair", "widen", "widen_text"}
+STEPS |= {"next_pair", "widen", "widen_text", "near", "cluster"}
 """Methods whose numbers count steps: a number before the key multiplies them."""
 PLACES = {"end": "entry"}
 """Methods that go to an end, and what goes to a numbered row, line or token instead."""

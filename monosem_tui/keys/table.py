@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monosem_tui.keys import browse, compare, everywhere, find, health, live, map, runs
+from monosem_tui.keys import browse, compare, everywhere, find, health, live, runs
 from monosem_tui.keys import line_input as typing
+from monosem_tui.keys import map as plane
 from monosem_tui.keys.actions import ASKING, TYPING, Action, Where
 from monosem_tui.keys.panes import TURNS
 
@@ -24,9 +25,9 @@ ACTIONS: tuple[Action, ...] = (
     *browse.NOTES,
     *find.FIND[1:],
     *compare.COMPARE,
-    *map.DOTS,
-    *map.BOX,
-    *map.MAP,
+    *plane.DOTS,
+    *plane.BOX,
+    *plane.MAP,
     *live.WRITING,
     *live.LIVE,
     *live.INSPECT,

@@ -13,7 +13,7 @@ from monosem_tui.screens.map.colours import MapColours
 from monosem_tui.screens.map.crosshair import MapCrosshair
 from monosem_tui.screens.map.picture import MapPicture
 from monosem_tui.screens.map.state import MapState
-from monosem_tui.screens.part import ScreenPart, WorkDone
+from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from store.files.errors import MonosemError
 from store.map.feature_map import FeatureMap
 from store.map.map_file import KeptMap, map_names
@@ -153,3 +153,7 @@ class MapChoice(ScreenPart):
             self._child.cancel()
             self._child = None
             self._host.tell("stopped: nothing was written")
+
+    def interruption(self) -> Way | None:
+        """Stop laying out."""
+        return self._stop if self._child is not None else None
