@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monosem_tui.draw.html_parts import escaped
-from monosem_tui.draw.label_places import Name, placed
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c00")
 DASHES = ("", "6 3", "2 2", "8 3 2 3")
@@ -164,6 +163,8 @@ def _names(
     names: Sequence[tuple[str, float, float]], x: Axis, y: Axis, frame: tuple[float, float, float, float]
 ) -> Iterable[str]:
     """Yield texts that do not cover each other, with a white edge so that they stand out from points."""
+    from monosem_tui.draw.label_places import Name, placed  # pages with other plots do without
+
     left, top, right, low = frame
     wanted = [Name(text, x.at(a, left, right) - left, y.at(b, low, top) - top, _EM * len(text)) for text, a, b in names]
     for name in placed(wanted, right - left, low - top, _LEGEND, 6):

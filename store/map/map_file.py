@@ -19,9 +19,10 @@ from store.files.sealed_hdf5 import create_sealed, open_described, put
 from store.files.typed_json import Narrowed, decode, is_unicode, parse
 from store.map.feature_map import FeatureMap, MapSummary
 from store.notes.note_file import beside
+from store.run.folder import MAPS
 from store.run.new_folders import filename
 
-KIND, FOLDER = "map", "maps"
+KIND = "map"
 MOST_WORDS, LONGEST_WORD = 8, 200
 """Words of a cluster's name, and characters of a word."""
 FARTHEST = 1e6
@@ -54,7 +55,7 @@ def maps_folder(path: Path) -> Path:
     Raises:
         MonosemError: it is a link.
     """
-    return own_folder(beside(path, FOLDER))
+    return own_folder(beside(path, MAPS))
 
 
 def map_names(path: Path) -> list[str]:

@@ -24,6 +24,8 @@ from store.run.spec import SaeSpec
 S = TypeVar("S")
 COMPLETENESS = "completeness"
 """Folder in a run of what is known of its completeness (store.query.completeness_file)."""
+MAPS = "maps"
+"""Folder in a run of the maps of its features (store.map.map_file)."""
 Time = Annotated[float, Narrowed("a time since 1970 in seconds", lambda value: 0 <= value < 1e11)]
 WORKING = ("training lm", "extracting", "training", "indexing", "evaluating")
 """Statuses of a run that a process is working on; the others are "new", "done", "stopped" and "failed"."""

@@ -21,10 +21,8 @@ from store.index.kept_vocabulary import read_vocabulary
 from store.index.neuron_file import KIND as NEURONS
 from store.index.neuron_file import NeuronActs, neuron_path
 from store.index.open_index import described
-from store.map.map_file import FOLDER as MAPS
-from store.map.map_file import load_map
 from store.rules.kind_file import load_kinds
-from store.run.folder import COMPLETENESS, RunFolder
+from store.run.folder import COMPLETENESS, MAPS, RunFolder
 from store.run.ordinary import load_limits
 from store.run.weights import load_sae
 from store.verify.crosscheck import BLOCK, index_problem
@@ -161,6 +159,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
     elif seal.kind == "comparison":
         load_comparison(path)
     elif seal.kind == "map":
+        from store.map.map_file import load_map  # few runs have one
+
         load_map(path)
     elif seal.kind not in RULES:
         return Finding(

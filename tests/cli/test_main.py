@@ -15,7 +15,8 @@ from tests.sample_run import Sample
 
 ORDER = [
     *("demo", "lm", "extract", "train", "import", "index", "eval"),
-    *("tui", "show", "find", "compare", "study", "explain", "inspect", "generate", "serve", "label", "export"),
+    *("tui", "show", "find", "compare", "map", "study", "explain", "inspect", "generate", "serve", "label"),
+    "export",
     *("runs", "merge", "verify", "doctor"),
 ]
 """Order of the commands in the help: making a run, opening it, housekeeping."""
