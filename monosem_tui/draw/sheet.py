@@ -128,8 +128,8 @@ def named(term: Term, parts: Sequence[Line], cells: int, targets: Sequence[int] 
     """
     if not parts:
         return plain([])
-    keys = [Key(term.title, target) for target in targets] or [None] * len(parts)
-    given = [(part, key, term) for part, key in zip(parts, keys, strict=True)]
+    keys: list[Key | None] = [Key(term.title, target) for target in targets]
+    given = [(part, key, term) for part, key in zip(parts, keys or [None] * len(parts), strict=True)]
     flow = flowed(given, cells - NAME, BETWEEN, rows)
     n = max(len(flow.lines), 1 + bool(term.phrase))
     words = [Span(fit(term.title, NAME), Role.HEADING), Span(fit(term.phrase, NAME), Role.DIM)]
