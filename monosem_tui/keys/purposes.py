@@ -1,4 +1,4 @@
-"""What actions are for, by which the list of keys is grouped."""
+"""Purposes of actions, by which the list of keys is grouped."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from monosem_tui.model.feature_stats import Figures, quantile_words
 from monosem_tui.pages.feature_charts import along, charts, histogram_strip, log_bins
 from monosem_tui.pages.feature_examples import example_sections
 from monosem_tui.pages.feature_relations import effects, neighbours, relations
-from monosem_tui.pages.feature_side import LEAST_BESIDE, SIDE_GAP, side_cells, side_panel
 from monosem_tui.terms.feature_page import DENSITY, EXPLANATION, KIND, MAX, MEAN, MEDIAN, NORM
 from monosem_tui.terms.term import Term
 
@@ -23,6 +22,8 @@ COPY_CELLS = 120
 TALL = 36
 """Rows of a pane from which its lists have all of their parts."""
 ALL_ROWS = 5
+LEAST_BESIDE = 92
+"""Cells of a page from which a side panel stands beside the examples."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def sheet(
         trail: lines under the numbers.
     """
     if look.side and cells >= LEAST_BESIDE:
+        from monosem_tui.pages.feature_side import SIDE_GAP, side_cells, side_panel  # the first screen is there sooner
+
         left = cells - side_cells(cells) - SIDE_GAP
         parts = [
             *_head(card, figures, left, trail, ROWS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from monosem_tui.draw.bars import bar
 from monosem_tui.draw.numbers import activation, cosine, count, share, signed
@@ -23,7 +24,9 @@ from monosem_tui.terms.feature_page import (
     TWIN,
 )
 from monosem_tui.terms.term import Term
-from store.query.cofiring import Companion
+
+if TYPE_CHECKING:
+    from store.query.cofiring import Companion
 
 EFFECT_BAR = 4
 LONGEST_TOKEN, LONGEST_NAME = 16, 20

@@ -8,8 +8,6 @@ from monosem_tui.model.feature_stats import Figures
 from monosem_tui.pages.feature_charts import tall_along, tall_histogram, tall_logits
 from monosem_tui.pages.feature_relations import effect_table, feature_table, neurons, turns
 
-LEAST_BESIDE = 92
-"""Cells of a page from which the panel stands beside the examples."""
 LEAST_SIDE, MOST_SIDE = 43, 56
 SIDE_GAP = 3
 
