@@ -62,7 +62,7 @@ class ExampleChoice:
 
     @property
     def measure(self) -> str:
-        """What intervals are equal in, in words."""
+        """The measure in which intervals are equal, in words."""
         return "by value, from 0 to the maximum" if self.by_value else "by rank, of equally many activations"
 
     @property

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monosem_tui.draw.bars import fitted, sparkline
-from monosem_tui.draw.charts import columns_chart
 from monosem_tui.draw.heat import bins
 from monosem_tui.draw.numbers import activation, count, share, signed
-from monosem_tui.draw.safe_text import fit, width
+from monosem_tui.draw.safe_text import fit
 from monosem_tui.draw.sheet import BETWEEN, NAME, Sheet, explained, joined, plain
-from monosem_tui.draw.spans import INK, Line, Role, Span, crop, in_role, line, spread, width_of, wrap
+from monosem_tui.draw.spans import INK, Line, Role, Span, crop, in_role, line, width_of, wrap
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures, quantile_texts
-from monosem_tui.terms.feature_page import DRIFT, HISTOGRAM, LOGIT_HISTOGRAM, MEDIAN
+from monosem_tui.terms.feature_page import DRIFT, HISTOGRAM, MEDIAN
 from store.query.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ STRIP_END = 10
 """Cells that strips leave at their right for a value and its scale, so that those of one page are equally wide."""
 WAITING = "…"
 """Placeholder while something is being read."""
-TALL = 8
-"""Rows of the histogram with axes."""
 
 
 def histogram_strip(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
@@ -36,7 +33,7 @@ def histogram_strip(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
     columns = fitted(card.histogram.counts, cells - NAME - STRIP_END)
     chart = line(
         Span(fit("activations  0 ", NAME), Role.DIM),
-        *inked(sparkline(columns, log), _steps(len(columns))),
+        *inked(sparkline(columns, log), heat_steps(len(columns))),
         Span(f" {activation(card.max)}", Role.DIM),
     )
     whole = line(f"{share(1 - card.density)} at zero", Span(" · log" if log else "", Role.DIM))
@@ -46,7 +43,7 @@ def histogram_strip(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
     return explained([crop(chart, cells)], HISTOGRAM)
 
 
-def _steps(n: int) -> NDArray[np.int64]:
+def heat_steps(n: int) -> NDArray[np.int64]:
     """Return the step of heat in the middle of each of `n` equal bins from 0 to the maximum."""
     return bins(((np.arange(n) + 0.5) / n).astype(np.float32), 1.0)
 
@@ -83,16 +80,16 @@ def along(figures: Figures, cells: int) -> Sheet:
         return plain([])
     if figures.drift is None:
         return explained([line(Span(fit("along corpus", NAME), Role.DIM), WAITING)], DRIFT)
-    low, high = (share(float(value)) for value in _ends(figures.drift))
-    words = [f"{BETWEEN}density {low} to {high}", f"{BETWEEN}{low} to {high}", f" {_range(low, high)}"]
+    low, high = (share(float(value)) for value in drift_ends(figures.drift))
+    words = [f"{BETWEEN}density {low} to {high}", f"{BETWEEN}{low} to {high}", f" {share_range(low, high)}"]
     return explained([_strip("along corpus", figures.drift.density_S, words, cells, Role.DIM)], DRIFT)
 
 
-def _ends(drift: Drift) -> tuple[float, float]:
+def drift_ends(drift: Drift) -> tuple[float, float]:
     return float(drift.density_S.min()), float(drift.density_S.max())
 
 
-def _range(low: str, high: str) -> str:
+def share_range(low: str, high: str) -> str:
     """Return `0.99–1.45 %` for `0.99 %` and `1.45 %`."""
     percent = " %" if low.endswith(" %") and high.endswith(" %") else ""
     return f"{low.removesuffix(percent)}–{high}"
@@ -119,73 +116,3 @@ def logit_strip(histogram: Histogram, cells: int) -> Line:
     columns = fitted(histogram.counts, cells - len(f"{low}  {high}"))
     drawn = signed_columns(histogram, columns, sparkline(columns, log=True))
     return line(Span(f"{low} ", Role.DIM), *drawn, Span(f" {high}", Role.DIM))
-
-
-# With axes
-
-
-def tall_histogram(card: FeatureCard, cells: int, *, log: bool) -> Sheet:
-    """Return the histogram in eight rows with counts at the left and activations below, where intervals are marked."""
-    counts = card.histogram.counts.astype(np.float64)
-    title = line(Span("ACTIVATIONS", Role.HEADING), Span(" · log of counts" if log else "", Role.DIM))
-    zero = line(Span(f"{share(1 - card.density)} at zero", Role.DIM))
-    tallest = int(counts.max(initial=0))
-    scale = np.log1p(counts) if log else counts
-    half = np.expm1(np.log1p(tallest) / 2) if log else tallest / 2
-    labels = {0: count(tallest), TALL // 2: count(round(half)), TALL: "0"}
-    left = max(map(len, labels.values())) + 1
-    each = max(1, (cells - left - 1) // len(counts))
-    rows = columns_chart(scale, each * len(counts), TALL)
-    steps = np.repeat(_steps(len(counts)), each)
-    lines = [spread(title, zero, cells)]
-    for number, row in enumerate(rows):
-        label = labels.get(number, "")
-        mark = "┤" if label else "│"
-        lines.append(line(Span(fit(label, left - 1, ">") + mark, Role.DIM), *inked(row, steps)))
-    lines += _axis(card, left, each * len(counts), labels[TALL])
-    return explained(lines, HISTOGRAM, cells=width_of(title))
-
-
-def _axis(card: FeatureCard, left: int, cells: int, zero: str) -> list[Line]:
-    """Return the axis of activations, marked where intervals of the page begin, with numbers that do not touch."""
-    top = card.max or 1.0
-    lows = [section.interval.low for section in card.sections if section.interval is not None]
-    marks = {min(cells - 1, round(low / top * cells)) for low in lows if low > 0}
-    axis = "".join("┬" if place in marks else "─" for place in range(cells))
-    text = list(" " * (cells + 1))
-    for place, value in ((0, 0.0), (cells, top), *sorted((place, top * place / cells) for place in marks)):
-        said = "0" if not place else activation(value)
-        at = max(0, min(place - width(said) // 2, cells + 1 - width(said)))
-        around = text[max(0, at - 1) : at + width(said) + 1]
-        if all(cell == " " for cell in around):
-            text[at : at + width(said)] = said
-    return [
-        line(Span(f"{fit(zero, left - 1, '>')}└{axis}", Role.DIM)),
-        line(Span(" " * left + "".join(text).rstrip(), Role.DIM)),
-    ]
-
-
-def tall_along(figures: Figures, cells: int) -> Sheet:
-    """Return a heading with least and largest density, and the density along the corpus below, 1 or 2 cells a range."""
-    heading = line(Span("ALONG CORPUS", Role.HEADING))
-    if figures.drift is None:
-        return explained([heading, line(Span(WAITING, Role.DIM))], DRIFT, cells=width_of(heading))
-    words = _range(*(share(float(value)) for value in _ends(figures.drift)))
-    columns = fitted(figures.drift.density_S, cells)
-    drawn = "".join(column * max(1, cells // len(columns)) for column in sparkline(columns))
-    lines = [spread(heading, line(Span(f"density {words}", Role.DIM)), cells), line(Span(drawn, Role.DIM))]
-    return explained(lines, DRIFT, cells=width_of(heading))
-
-
-def tall_logits(histogram: Histogram, cells: int, rows: int = 3) -> Sheet:
-    """Return the histogram of logit effects in some rows, with its ends below."""
-    columns = fitted(np.log1p(histogram.counts), cells)
-    n = int(histogram.counts.sum())
-    heading = line(Span(LOGIT_HISTOGRAM.title, Role.HEADING), Span(f"  of {count(n)} tokens, log of counts", Role.DIM))
-    each = max(1, cells // len(columns))
-    drawn = columns_chart(columns, each * len(columns), rows)
-    wide = np.repeat(columns, each)
-    low, high = (signed(float(value)) for value in histogram.edges[[0, -1]])
-    ends = spread(line(Span(low, Role.DIM)), line(Span(high, Role.DIM)), len(wide))
-    lines = [crop(heading, cells), *(signed_columns(histogram, wide, row) for row in drawn), ends]
-    return explained(lines, LOGIT_HISTOGRAM, cells=width(LOGIT_HISTOGRAM.title))
