@@ -16,7 +16,7 @@ class Term:
     """How it is computed."""
     unit: str = ""
     typical: str = ""
-    """What is usual, measured or published; empty where nobody has measured it."""
+    """Usual values, measured or published; empty where nobody has measured any."""
     source: str = ""
     """Where it comes from."""
     heading: str = ""
