@@ -241,11 +241,13 @@ async def test_maps_that_cannot_be_shown_are_named(mapped: OpenRun, make_app: Ma
         (mapped.path / "maps" / "stale.h5").write_bytes(b"nothing")
         screen.maps._files.look()
         await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
         await press(pilot, "o")
         assert "not a monosem file" in screen_text(pilot)
         (mapped.path / "maps" / "stale.h5").unlink()
         screen.maps._files.look()
         await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
         await press(pilot, "o")
         assert "no map of decoder directions yet: ctrl+g" in bottom(pilot)
 
