@@ -18,10 +18,13 @@ import pytest
 
 from monosem_tui.cli.main import run
 from store.index.reader import FeatureStore
+from store.map.map_file import map_path, save_map
 from store.notes.note_file import Notes
 from store.query.feature_order import worth_seeing
+from store.rules.kind_file import index_digest
 from store.run.weights import load_sae
 from tests.sample_run import VOCAB, Sample, build_sample
+from tests.store.map.maps import small_map
 from tests.tui.export.conftest import listing
 from tests.tui.export.hostile import PAYLOADS, build_hostile_pages
 
@@ -29,6 +32,7 @@ VOID = {"meta", "br", "input", "rect"}
 KNOWN = {
     *("html", "meta", "title", "style", "script", "noscript", "header", "figure", "figcaption", "form", "input"),
     *("label", "output", "kbd", "nav", "a", "p", "bdi", "br", "h1", "h2", "small", "span", "b", "div", "section"),
+    *("canvas", "select"),
     *("table", "thead", "tbody", "tr", "th", "td", "button", "svg", "rect", "main", "aside"),
 }
 
@@ -70,8 +74,12 @@ class Page(HTMLParser):
     @property
     def rows(self) -> list[list[Any]]:
         """Data of the list."""
-        data = [text for (_, found), text in zip(self.scripts, self.inside["script"], strict=True) if "id" in found]
-        return list(json.loads(data[0]))
+        return list(self.rows_of("features"))
+
+    def rows_of(self, name: str) -> Any:
+        """Data of a script element by its id."""
+        scripts = zip(self.scripts, self.inside["script"], strict=True)
+        return json.loads(next(text for (_, found), text in scripts if found.get("id") == name))
 
     @property
     def scripts(self) -> list[tuple[str, dict[str, str]]]:
@@ -128,7 +136,7 @@ def test_the_first_features_are_worth_seeing(sample: Sample, pages: Path) -> Non
 
 
 def test_every_feature_has_a_page_and_every_link_a_target(pages: Path) -> None:
-    assert listing(pages) == ["features", "index.html"]
+    assert listing(pages) == ["features", "index.html", "map.html"]
     assert len(listing(pages / "features")) == 150
     for path in (pages / "features").iterdir():
         for link in Page(path).links:
@@ -154,7 +162,7 @@ def test_a_page_shows_its_feature(pages: Path, sample: Sample) -> None:
 @pytest.mark.parametrize("which", ["pages", "hostile"])
 def test_pages_run_their_own_script_alone_and_ask_for_nothing(which: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(which)
-    for path in [folder / "index.html", *sorted((folder / "features").iterdir())]:
+    for path in [folder / "index.html", folder / "map.html", *sorted((folder / "features").iterdir())]:
         page = Page(path)
         assert {tag for tag, _ in page.tags} <= KNOWN
         attributes = [(name, value) for _, found in page.tags for name, value in found.items()]
@@ -191,6 +199,28 @@ def test_hostile_text_is_shown_as_text(hostile: Path) -> None:
     assert {row[2] for row in rows} & set(PAYLOADS[:6])
 
 
+def test_the_map_has_every_feature_that_fires_and_what_is_said_of_it(
+    sample: Sample, hostile: Path, tmp_path: Path
+) -> None:
+    made = build_sample(tmp_path / "run", n_features=60)
+    save_map(map_path(made.run.path, "plane"), small_map(index_digest(made.run.features), features=60))
+    save_map(map_path(made.run.path, "stale"), small_map("of another", features=60))
+    map_path(made.run.path, "broken").write_bytes(b"nothing")
+    Notes(made.run.notes).set(3, "label", "a label")
+    data = Page(exported(made, tmp_path / "out") / "map.html").rows_of("map")
+    assert [view["title"] for view in data["views"]] == ["density and maximum", "map plane"]
+    density, plane = data["views"]
+    alive = np.flatnonzero((made.dense_NF > 0).any(axis=0))
+    assert [place[0] for place in density["places"]] == alive.tolist()
+    assert [place[0] for place in plane["places"]] == list(range(59))
+    row = density["places"][0]
+    assert row[1] == pytest.approx(np.log10((made.dense_NF[:, row[0]] > 0).sum() / made.counted_N.sum()), abs=2e-3)
+    assert data["features"][3][1] == "a label"
+    assert len(plane["groups"]) == 60
+    hostile_data = Page(hostile / "map.html").rows_of("map")
+    assert [row[1] for row in hostile_data["features"][:6]] == list(PAYLOADS[:6])
+
+
 def test_nothing_takes_the_place_of_what_is_there(
     sample: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +241,7 @@ def test_nothing_takes_the_place_of_what_is_there(
     assert listing(tmp_path) == ["empty", "file", "full"]
     assert (listing(full), file.read_text()) == (["mine.txt"], "mine")
     exported(sample, Path("empty"))
-    assert listing(empty) == ["features", "index.html"]
+    assert listing(empty) == ["features", "index.html", "map.html"]
 
 
 def test_an_export_that_stops_leaves_nothing(

@@ -101,6 +101,34 @@ def test_searching_sorting_and_opening(page: Chromium, large: tuple[Sample, Path
     assert page.value(CURSOR) == second
 
 
+def test_the_map_says_what_is_under_the_mouse_and_leads_to_its_page(page: Chromium, large: tuple[Sample, Path]) -> None:
+    page.open(large[1] / "map.html")
+    assert page.value("views.length") == 1
+    px, py = page.value("place(view.places[5][1], view.places[5][2])")
+    row = page.value(f"nearest({px}, {py})")
+    page.value(f"hover({px}, {py})")
+    assert page.value("card.hidden") is False
+    assert page.value("card.querySelector('b').textContent") == str(row)
+    page.press("/")
+    page.write("SAID")
+    assert page.value("lit.has(1)") and 0 < page.value("lit.size") < page.value("view.places.length")
+    wheel = "canvas.dispatchEvent(new WheelEvent('wheel', {deltaY: -1, clientX: 300, clientY: 300, cancelable: true}))"
+    page.value(wheel)
+    assert page.value("at.scale[0] / whole.scale[0]") == pytest.approx(1.3)
+    page.press("Escape")
+    assert page.value("lit") is None
+    x, y = page.value("place(view.places[5][1], view.places[5][2])")
+    box = page.value("(() => { const r = canvas.getBoundingClientRect(); return [r.left, r.top]; })()")
+    aimed = page.value(f"nearest({x}, {y})")
+    pointed = f"{{clientX: {x + box[0]}, clientY: {y + box[1]}, pointerId: 1, bubbles: true}}"
+    with page.arriving():
+        page.value(
+            "canvas.setPointerCapture = () => {}; "
+            f"for (const kind of ['pointerdown', 'pointerup']) canvas.dispatchEvent(new PointerEvent(kind, {pointed}))"
+        )
+    assert page.value("location.pathname").endswith(f"/features/{aimed}.html")
+
+
 def test_the_first_screen_holds_what_tells_most(page: Chromium, large: tuple[Sample, Path]) -> None:
     """Examples, both tables of tokens, the histogram and the neighbours are on 1280 × 800."""
     page.sized(1280, 800)
