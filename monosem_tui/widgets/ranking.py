@@ -10,10 +10,13 @@ from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
 from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
 from monosem_tui.draw.token_text import display_token
+from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.feature_explanations import said_of
 from monosem_tui.model.open_run import OpenRun
+from monosem_tui.pages.feature_rows import UNKNOWN
 from monosem_tui.pages.ranking_page import RankColumns, matches_line, rank_columns, rank_header, rank_row, together_line
 from monosem_tui.widgets.feature_list import NO_NOTES, FeatureList
+from store.files.errors import MonosemError
 from store.query.find import Found
 from store.query.pattern_search import Inquiry, Report
 
@@ -54,6 +57,10 @@ class FeatureRanking(FeatureList):
     @property
     def _found(self) -> Found | None:
         return self.answer.report.found if self.answer.report else None
+
+    def key_at(self, cell: int) -> str:
+        """Return no column: the answer is in the order of one figure."""
+        return ""
 
     def head(self, y: int) -> Line:
         """Return the question, the tokens that match, the set, then the names of the columns."""
@@ -103,6 +110,13 @@ class FeatureRanking(FeatureList):
         """Return the label, else the best explanation, else the top token."""
         said = said_of(self._run.notes, self._run.explanations, feature)
         return said or Span(self._token(feature))
+
+    def _token(self, feature: int) -> str:
+        try:
+            return top_token(self._run.store, feature)
+        except MonosemError as error:  # numbers and labels are there all the same
+            self.complain_once(error)
+            return UNKNOWN
 
     def _cells(self) -> RankColumns:
         return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))
