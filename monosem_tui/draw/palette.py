@@ -1,6 +1,15 @@
-"""Styles of roles: the terminal's own colours for everything but activation and the cursor.
+"""Styles of roles: one meaning a colour, and none by colour alone.
 
-Colours are exact cells of xterm's cube, so they are the same with 256 colours and with millions. The heat ramps keep a
+- heat, red to yellow: activation, as a background of tokens and as ink of bars
+- green and magenta: plus and minus, beside their signs; they stay apart under the common colour vision deficiencies
+- cyan: the focus, beside a heavy rule and the mark `▌`
+- red: errors, which are sentences in bold
+- yellow, with 16 colours blue: what a person gave: ★, tags, labels
+
+All but heat and the row under the cursor are the terminal's own sixteen; a light theme with 256 colours takes darker
+ones of the cube, as the sixteen of many terminals are too bright to be read on white.
+
+Colours of the cube are exact cells, so they are the same with 256 colours and with millions. The heat ramps keep a
 text contrast of 4.5 or more on each step, rise strictly in luminance, and stay apart under the three common colour
 vision deficiencies (CIE ΔE of 9 or more between neighbours).
 """
@@ -13,7 +22,7 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, Line, Role
+from monosem_tui.draw.spans import HEAT, HEAT_UNDER, HUES, HUES_UNDER, INK, LIT, Line, Role
 
 THEMES = ("dark", "light", "plain")
 BLACK, WHITE = 16, 231
@@ -28,6 +37,21 @@ HUE_RAMP = ((38, BLACK), (173, BLACK), (97, WHITE), (71, BLACK))
 """Blue, orange, violet, green, for four features at once. Contrast 4.5 or more on each; blue and orange come first
 because they stay apart under every colour vision deficiency."""
 SIXTEEN_HUES = ((4, 15), (3, 0), (5, 15), (2, 0))
+OWN = {
+    Role.ACCENT: (6, 6, 30),
+    Role.ERROR: (1, 1, 124),
+    Role.MARK: (3, 12, 94),
+    Role.PLUS: (2, 2, 28),
+    Role.MINUS: (5, 5, 90),
+}
+"""Text of a role: one of the terminal's own colours; the one with 16 colours, where heat is yellow text; and a darker
+one of the cube for a light theme with 256 colours."""
+LOUD = (Role.ACCENT, Role.ERROR)
+"""Roles in bold, which is all they are without colours."""
+DARK_INK, LIGHT_INK = (124, 130, 172, 214, 222), (172, 166, 130, 124, 88)
+"""Ink of the five steps of heat, contrast 2.5 or more on black and white."""
+SIXTEEN_INK = ((3, False), (3, True), (11, False), (11, True), (15, True))
+"""With 16 colours: colour, and whether it is bold."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +96,13 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         Role.DIM: Style(dim=True),
         Role.BOLD: Style(bold=True),
         Role.HEADING: Style(bold=True),
-        Role.ACCENT: Style(bold=True),
         Role.CARET: Style(reverse=True),
-        Role.CURSOR: Style(reverse=True),
         Role.UNDER: Style(underline=True),
         Role.PEAK: Style(bold=True, underline=True),
-        Role.WARNING: Style(bold=True),
+        **_own(palette),
+        **dict(zip(INK[1:], _ink(palette), strict=True)),
     }
-    if palette.used:
-        styles[Role.ACCENT] = Style(color=Color.from_ansi(6), bold=True)
-    if palette.used >= 256:
-        background, text = (237, 255) if palette.dark else (253, 232)
-        styles[Role.CURSOR] = _style(background, text)
+    styles |= {lit: _lit(palette, styles[role]) for role, lit in LIT.items()}
     for step, (role, style) in enumerate(zip(HEAT[1:], _heat(palette), strict=True)):
         # Without colours, weight and underline still rise with the step.
         styles[role] = style if palette.used else Style(underline=True, bold=step >= 2, reverse=step >= 4)
@@ -93,6 +112,31 @@ def _styles(palette: Palette) -> dict[Role, Style]:
         hue = _hue(palette, number)
         styles[role], styles[under] = hue, hue + Style(underline=True)
     return styles
+
+
+def _own(palette: Palette) -> dict[Role, Style]:
+    """Return the styles of focus, errors, marks and signs; without colours only the first two are bold."""
+    if not palette.used:
+        return {role: Style(bold=role in LOUD or None) for role in OWN}
+    which = 1 if palette.used < 256 else 0 if palette.dark else 2
+    return {role: Style(color=Color.from_ansi(own[which]), bold=role in LOUD or None) for role, own in OWN.items()}
+
+
+def _ink(palette: Palette) -> list[Style]:
+    if not palette.used:
+        return [Style()] * 5
+    if palette.used < 256:
+        return [Style(color=Color.from_ansi(color), bold=bold) for color, bold in SIXTEEN_INK]
+    return [Style(color=Color.from_ansi(color)) for color in (DARK_INK if palette.dark else LIGHT_INK)]
+
+
+def _lit(palette: Palette, style: Style) -> Style:
+    """Return a style as it is on the row under the cursor: reversed, or with 256 colours on a grey of its own."""
+    if palette.used < 256:
+        return style + Style(reverse=True)
+    background, text, dim = (237, 255, 249) if palette.dark else (253, 232, 240)
+    color = style.color or Color.from_ansi(dim if style.dim else text)
+    return Style(color=color, bgcolor=Color.from_ansi(background), bold=style.bold)
 
 
 def _hue(palette: Palette, number: int) -> Style:

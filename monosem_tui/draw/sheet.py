@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from monosem_tui.draw.safe_text import fit, head, width
-from monosem_tui.draw.spans import Line, Role, Span, line, width_of, wrap
+from monosem_tui.draw.spans import Line, Role, Span, line, lit, width_of, wrap
 
 NAME = 8
 """Cells of a heading such as RAISES, LOWERS or NEAR."""
@@ -92,13 +92,13 @@ def named(name: str, parts: Sequence[Line], cells: int, targets: Sequence[int] =
     return Sheet([line(Span(start, Role.HEADING), *spans) for start, spans in zip(heads, rows, strict=True)], stops)
 
 
-def marked(spans: Line, column: int, cells: int, role: Role) -> Line:
-    """Return a line with another role on some of its cells."""
+def marked(spans: Line, column: int, cells: int) -> Line:
+    """Return a line with some of its cells lit."""
     found: list[Span] = []
     at = 0
     for text, own in spans:
         before = head(text, column - at)
         inside = head(text[len(before) :], column + cells - at - width(before))
-        found += [Span(before, own), Span(inside, role), Span(text[len(before) + len(inside) :], own)]
+        found += [Span(before, own), *lit([Span(inside, own)]), Span(text[len(before) + len(inside) :], own)]
         at += width(text)
     return line(*found)

@@ -14,20 +14,31 @@ class Role(Enum):
 
     PLAIN = "plain"
     DIM = "dim"
-    """Secondary: rules, units, bars."""
+    """Secondary: rules, units."""
     BOLD = "bold"
     HEADING = "heading"
     ACCENT = "accent"
-    """The mark of the cursor."""
+    """The focus: the rule and title of the pane with the keys, and the mark of its cursor."""
+    ERROR = "error"
+    """Something is wrong, or cannot be done."""
+    MARK = "mark"
+    """Given by a person: ★, tags, labels."""
+    PLUS = "plus"
+    """A value above zero, where its sign matters: it always has its sign as well."""
+    MINUS = "minus"
     CARET = "caret"
     """The position of the next letter typed."""
     CURSOR = "cursor"
-    """The row under the cursor of the focused pane."""
+    """The row under the cursor of the focused pane; `lit` gives the roles below to its other parts."""
+    CURSOR_DIM = "cursor dim"
+    CURSOR_BOLD = "cursor bold"
+    CURSOR_MARK = "cursor mark"
+    CURSOR_PLUS = "cursor plus"
+    CURSOR_MINUS = "cursor minus"
     UNDER = "under"
     """An active token, where no colour shows it."""
     PEAK = "peak"
     """One of the strongest active tokens."""
-    WARNING = "warning"
     HEAT_1 = "heat 1"
     HEAT_2 = "heat 2"
     HEAT_3 = "heat 3"
@@ -39,6 +50,17 @@ class Role(Enum):
     HEAT_3_UNDER = "heat 3 under"
     HEAT_4_UNDER = "heat 4 under"
     HEAT_5_UNDER = "heat 5 under"
+    INK_1 = "ink 1"
+    """Bars and dots in the colour of a step of heat."""
+    INK_2 = "ink 2"
+    INK_3 = "ink 3"
+    INK_4 = "ink 4"
+    INK_5 = "ink 5"
+    CURSOR_INK_1 = "cursor ink 1"
+    CURSOR_INK_2 = "cursor ink 2"
+    CURSOR_INK_3 = "cursor ink 3"
+    CURSOR_INK_4 = "cursor ink 4"
+    CURSOR_INK_5 = "cursor ink 5"
     HUE_1 = "hue 1"
     """One of up to four features that colour a text; `UNDER` where ablating it changes the loss."""
     HUE_2 = "hue 2"
@@ -52,8 +74,15 @@ class Role(Enum):
 
 HEAT = (Role.PLAIN, Role.HEAT_1, Role.HEAT_2, Role.HEAT_3, Role.HEAT_4, Role.HEAT_5)
 HEAT_UNDER = (Role.UNDER, *(Role[f"{role.name}_UNDER"] for role in HEAT[1:]))
+INK = (Role.PLAIN, Role.INK_1, Role.INK_2, Role.INK_3, Role.INK_4, Role.INK_5)
 HUES = (Role.HUE_1, Role.HUE_2, Role.HUE_3, Role.HUE_4)
 HUES_UNDER = tuple(Role[f"{role.name}_UNDER"] for role in HUES)
+LIT = {
+    Role.PLAIN: Role.CURSOR,
+    Role.HEADING: Role.CURSOR_BOLD,
+    **{role: Role[f"CURSOR_{role.name}"] for role in (Role.DIM, Role.BOLD, Role.MARK, Role.PLUS, Role.MINUS, *INK[1:])},
+}
+"""The roles of a row under the cursor; heat and hues stay as they are."""
 
 
 class Span(NamedTuple):
@@ -64,7 +93,7 @@ class Span(NamedTuple):
 
 
 Line = tuple[Span, ...]
-RULE, MARK = "─", "▌"
+RULE, FOCUSED_RULE, MARK = "─", "━", "▌"
 
 
 def line(*parts: Span | str) -> Line:
@@ -83,15 +112,27 @@ def in_role(spans: Iterable[Span], role: Role) -> Line:
     return tuple(Span(span.text, role) for span in spans)
 
 
-def ruled(left: Line, cells: int, right: Line = ()) -> Line:
-    """Return a rule from the end of `left`, cut where it is too long, to `right`."""
+def lit(spans: Iterable[Span], cells: int = 0) -> Line:
+    """Return a row as it looks under the cursor, filled with blanks to `cells` cells."""
+    found = line(*(Span(span.text, LIT.get(span.role, span.role)) for span in spans))
+    return line(*found, Span(" " * (cells - width_of(found)), Role.CURSOR))
+
+
+def ruled(left: Line, cells: int, right: Line = (), *, focused: bool = False) -> Line:
+    """Return a rule from the end of `left`, cut where it is too long, to `right`; heavy where its pane has the keys."""
     left = crop(left, cells - width_of(right))
-    return line(*left, Span(RULE * (cells - width_of(left) - width_of(right)), Role.DIM), *right)
+    return line(*left, rule_span(cells - width_of(left) - width_of(right), focused=focused), *right)
 
 
-def rule(title: str, cells: int, role: Role = Role.BOLD) -> Line:
-    """Return a rule with a title near its start."""
-    return ruled(line(Span(f"{RULE} ", Role.DIM), Span(title, role), " "), cells)
+def rule_span(cells: int, *, focused: bool = False) -> Span:
+    """Return a piece of a rule: dim, or heavy and in the accent where its pane has the keys."""
+    return Span(FOCUSED_RULE * cells, Role.ACCENT) if focused else Span(RULE * cells, Role.DIM)
+
+
+def rule(title: str, cells: int, role: Role = Role.BOLD, *, focused: bool = False) -> Line:
+    """Return a rule with a title near its start; in the accent where its pane has the keys."""
+    start = line(rule_span(1, focused=focused), " ", Span(title, Role.ACCENT if focused else role), " ")
+    return ruled(start, cells, focused=focused)
 
 
 def text_of(spans: Iterable[Span]) -> str:

@@ -42,7 +42,7 @@ def said_of(notes: Mapping[int, FeatureNotes], explanations: Explanations, featu
     """Return a feature's label, else its best explanation, dim; None where it has neither."""
     note = notes.get(feature)
     if note is not None and note.label:
-        return Span(printable(note.label))
+        return Span(printable(note.label), Role.MARK)
     suggested = suggestion(explanations, feature)
     return Span(suggested, Role.DIM) if suggested else None
 

@@ -142,9 +142,7 @@ def _state(run: OpenRun) -> list[Line]:
     if run.store.complete:
         return []
     done, planned = run.store.n_contexts, run.store.plan.n_contexts
-    return [
-        line(" · ", Span(f"index {share(done / planned)}: {count(done)} of {count(planned)} contexts", Role.WARNING))
-    ]
+    return [line(" · ", Span(f"index {share(done / planned)}: {count(done)} of {count(planned)} contexts", Role.BOLD))]
 
 
 def _numbers(run: OpenRun) -> list[Line]:

@@ -60,5 +60,5 @@ def trail_lines(trail: Trail | None, outside: str, cells: int) -> list[Line]:
         lines.append(line(name, *(left if width_of(left) <= room else crop_left(left, room)), here))
         lines[0] = crop(line(*lines[0], Span(behind, Role.DIM)), cells)
     if outside:
-        lines.append(crop(line(Span(outside, Role.WARNING)), cells))
+        lines.append(crop(line(Span(outside, Role.BOLD)), cells))
     return lines

@@ -77,13 +77,13 @@ def sheet(
 
 
 def title(card: FeatureCard) -> Line:
-    """Return number and label, the label in bold."""
-    return line(Span(str(card.feature), Role.HEADING), "  " if card.label else "", Span(card.label, Role.HEADING))
+    """Return number and label."""
+    return line(Span(str(card.feature), Role.HEADING), "  " if card.label else "", Span(card.label, Role.MARK))
 
 
 def badges(card: FeatureCard) -> Line:
     """Return the marks for bookmark and tags."""
-    return line(" ".join(["★"] * card.bookmark + [f"#{tag}" for tag in card.tags]))
+    return line(Span(" ".join(["★"] * card.bookmark + [f"#{tag}" for tag in card.tags]), Role.MARK))
 
 
 def as_text(card: FeatureCard, charts: Sequence[Line] = (), relations: Sequence[Line] = ()) -> str:
@@ -214,7 +214,8 @@ def _words(effect: tuple[str, float]) -> tuple[str, str]:
 def _effect(effect: tuple[str, float], top: float, sizes: tuple[int, ...]) -> Line:
     """Return a token, its effect and a bar, padded to columns."""
     token, value = (fit(text, size) for text, size in zip(_words(effect), sizes, strict=True))
-    return line(token, " ", Span(f"{value} {fit(bar(abs(effect[1]) / (top or 1), EFFECT_BAR), EFFECT_BAR)}", Role.DIM))
+    role = Role.PLUS if effect[1] >= 0 else Role.MINUS
+    return line(token, " ", Span(f"{value} {fit(bar(abs(effect[1]) / (top or 1), EFFECT_BAR), EFFECT_BAR)}", role))
 
 
 def _neighbour(near: Neighbour) -> Line:

@@ -19,7 +19,7 @@ from monosem_tui.draw.bars import fitted, sparkline
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, one_in
 from monosem_tui.draw.safe_text import ELLIPSIS, fit
-from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, in_role, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, line, lit, width_of
 from monosem_tui.model.snippets import Preview
 from monosem_tui.pages.passage import Frame, passage
 from store.settings.feature_kinds import SHARES
@@ -207,14 +207,18 @@ def header(where: Columns, sort: str, *, descending: bool, named: bool = False) 
 
 def row(entry: Row, where: Columns) -> Line:
     """Return one feature, without the cell of the cursor's mark."""
-    parts: list[Span | str] = [fit(str(entry.feature), where.id, ">"), "★" if entry.bookmark else " "]
+    parts: list[Span | str] = [fit(str(entry.feature), where.id, ">"), Span("★", Role.MARK) if entry.bookmark else " "]
     gap = " " * where.gap
     if where.density:
         words = "1 in " if where.density == DENSITY_IN_WORDS and entry.density > 0 else ""
         parts += [gap, fit(words + one_in(entry.density), where.density, ">")]
     for name, value in zip(where.values, entry.values, strict=True):
         marks = where.marks(name)
-        parts += [gap, fit(_value(name, value), where.value_cells(name) - marks, ">"), ("!" if entry.outlier else " ") * marks]
+        parts += [
+            gap,
+            fit(_value(name, value), where.value_cells(name) - marks, ">"),
+            ("!" if entry.outlier else " ") * marks,
+        ]
     if where.histogram:
         parts += [gap, Span(_histogram(entry.preview, where.histogram), Role.DIM)]
     if where.kind:
@@ -235,7 +239,7 @@ def _histogram(preview: Preview | None, cells: int) -> str:
 
 def _text(entry: Row, where: Columns) -> Line:
     """Return the strongest example, with a label or an explanation at its right end."""
-    name = Span(entry.label) if entry.label else Span(entry.suggestion, Role.DIM)
+    name = Span(entry.label, Role.MARK) if entry.label else Span(entry.suggestion, Role.DIM)
     if not name.text:
         *text, end = _example(entry, Frame(where.text, where.before)) or (Span(""),)
         # At the end of a row a change of style for the mark of omission alone is not worth its bytes.
@@ -254,6 +258,6 @@ def _example(entry: Row, frame: Frame) -> Line:
     return passage(entry.preview.snippet, entry.top, Rendering.BACKGROUND, frame)[0]
 
 
-def listed(spans: Line, *, cursor: bool, focus: bool) -> Line:
-    """Return a row with its mark; under the cursor it is lit if the list has the focus."""
-    return line(cursor_mark(cursor), *(in_role(spans, Role.CURSOR) if cursor and focus else spans))
+def listed(spans: Line, *, cursor: bool, focus: bool, cells: int = 0) -> Line:
+    """Return a row with its mark; under the cursor it is lit, to `cells` cells, if the list has the focus."""
+    return line(cursor_mark(cursor), *(lit(spans, cells - 1) if cursor and focus else spans))

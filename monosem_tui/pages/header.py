@@ -65,13 +65,13 @@ def hints(actions: list[Action], right: str, cells: int) -> Line:
     return end
 
 
-def sentence(said: str, cells: int, most: int) -> list[Line]:
+def sentence(said: str, cells: int, most: int, role: Role = Role.BOLD) -> list[Line]:
     """Return a sentence for the end of the screen in at most `most` lines, cut where it needs more."""
-    whole = line(" ", Span(printable(said), Role.BOLD))
+    whole = line(" ", Span(printable(said), role))
     if width_of(whole) < cells or most <= 1:
         return [whole]
     room = max(2, cells - 2)
-    words = [line(Span(piece, Role.BOLD)) for word in printable(said).split(" ") for piece in _pieces(word, room)]
+    words = [line(Span(piece, role)) for word in printable(said).split(" ") for piece in _pieces(word, room)]
     lines = [line(" ", *one) for one in wrap(words, room, " ")]
     if len(lines) <= most:
         return lines

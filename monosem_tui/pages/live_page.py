@@ -87,7 +87,7 @@ def title(talk: ModelClient, cells: int) -> list[Line]:
     why = wrap(printable(talk.problem), max(1, cells - 2))[:MOST_WHY]
     return [
         rule(f"{name} model: {state(talk)}", cells),
-        *(crop(line(" ", Span(one, Role.WARNING)), cells) for one in why),
+        *(crop(line(" ", Span(one, Role.ERROR)), cells) for one in why),
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import MINUS, count, share
 from monosem_tui.draw.safe_text import cut, fit, width
-from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, in_role, line, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, line, lit, width_of
 from monosem_tui.model.feature_card import ShownExample
 from monosem_tui.pages.passage import Frame, passage
 from store.comparison.figures import SideSummary
@@ -185,10 +185,7 @@ def branch_line(
 
 def listed_pair(lines: Sequence[Line], *, cursor: bool, focus: bool) -> list[Line]:
     """Return the lines of an entry with their marks; under the cursor they are lit if the list has the focus."""
-    return [
-        line(cursor_mark(cursor), *(in_role(_unmarked(one), Role.CURSOR) if cursor and focus else _unmarked(one)))
-        for one in lines
-    ]
+    return [line(cursor_mark(cursor), *(lit(_unmarked(one)) if cursor and focus else _unmarked(one))) for one in lines]
 
 
 def feature_text(shown: PairFeature, cells: int, where: TextColumns) -> Line:
@@ -196,7 +193,7 @@ def feature_text(shown: PairFeature, cells: int, where: TextColumns) -> Line:
     number = Span(fit(str(shown.feature), where.digits, ">"), Role.DIM)
     room = cells - where.digits - 2
     name = shown.label or shown.suggestion
-    role = Role.BOLD if shown.label else Role.DIM
+    role = Role.MARK if shown.label else Role.DIM
     if shown.snippet is None:
         rest = name or shown.token
         return crop(line(number, GAP, Span(cut(rest, room), role if name else Role.PLAIN)), cells)

@@ -82,7 +82,7 @@ def rank_row(score: FeatureScore, name: Span, where: RankColumns, *, bookmark: b
     tally = score.tally
     parts: list[Span | str] = [
         fit(str(score.choice.feature), where.id, ">"),
-        "★" if bookmark else " ",
+        Span("★", Role.MARK) if bookmark else " ",
         BETWEEN,
         *_with_interval(tally.f1, tally.f1_ci, shown=True),
         BETWEEN,

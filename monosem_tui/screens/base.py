@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
+from monosem_tui.draw.spans import Role
 from monosem_tui.keys.actions import Action, Need, Where, shown_key
 from monosem_tui.keys.table import at, no_use, pressed, within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
@@ -80,7 +81,7 @@ class MonosemScreen(Screen[None]):
         self.line = TypingLine(self.input, self.footer, self)
         self.parts: tuple[ScreenPart, ...] = ()
         """The parts of the screen, in the order in which escape closes them."""
-        self._painted, self._said = palette, ""
+        self._painted, self._said, self._said_in = palette, "", Role.BOLD
         self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
         self.needs: dict[Need, Callable[[], bool]] = {
             Need.RUN: lambda: self.session.run is not None,
@@ -191,14 +192,15 @@ class MonosemScreen(Screen[None]):
         tables = (self.needs, *(part.needs for part in self.parts))
         return all(table[need]() for table in tables if need in table)
 
-    def tell(self, said: str = "") -> None:
+    def tell(self, said: str = "", role: Role = Role.BOLD) -> None:
         """Draw the bottom line and the help panel: a sentence, which stays until the next key, or else the keys.
 
         A sentence that is longer than the line, or that is about a text being typed there, stands above it.
         """
-        self._said = said = with_flags(said)
+        said = with_flags(said)
+        self._said, self._said_in = said, role
         cells = self.size.width
-        lines = sentence(said, cells, self.size.height // HIGHEST) if said else []
+        lines = sentence(said, cells, self.size.height // HIGHEST, role) if said else []
         self.sentence.stand(lines if self.line.typing else lines[:-1])
         listed = [(action, not self.why_not(action)) for action in self.reach]
         if self.line.typing:
@@ -213,15 +215,15 @@ class MonosemScreen(Screen[None]):
 
     def retell(self) -> None:
         """Draw the bottom line again, with the sentence that stands in it."""
-        self.tell(self._said)
+        self.tell(self._said, self._said_in)
 
     def complain(self, error: MonosemError) -> None:
         """Show an error, and what to do about it, in the bottom line."""
-        self.tell(" · ".join(filter(None, (error.what, error.hint))))
+        self.tell(" · ".join(filter(None, (error.what, error.hint))), Role.ERROR)
 
     def mention(self, error: MonosemError) -> None:
         """Show an error in the bottom line, without advice."""
-        self.tell(error.what)
+        self.tell(error.what, Role.ERROR)
 
     @contextmanager
     def mentioning(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import fit
-from monosem_tui.draw.spans import RULE, Line, Role, Span, crop, cursor_mark, line, ruled, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, line, rule_span, ruled, width_of
 from monosem_tui.keys.actions import shown_key
 from monosem_tui.widgets.line_view import to_strip
 
@@ -70,8 +70,10 @@ class CommandPanel(Widget):
         return to_strip(self._title(cells) if y == 0 else self._row(y - 1, cells), self.palette, cells)
 
     def _title(self, cells: int) -> Line:
-        head = line(Span(f"{RULE} ", Role.DIM), Span("commands", Role.BOLD), Span(f" {len(self._found)} ", Role.DIM))
-        return ruled(head, cells)
+        head = line(
+            rule_span(1, focused=True), " ", Span("commands", Role.ACCENT), Span(f" {len(self._found)} ", Role.DIM)
+        )
+        return ruled(head, cells, focused=True)
 
     def _row(self, y: int, cells: int) -> Line:
         first = max(0, min(self._chosen - self._room + 1, len(self._found) - self._room))

@@ -12,7 +12,7 @@ from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, count
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut
-from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled, text_of, width_of
+from monosem_tui.draw.spans import Line, Role, Span, line, rule_span, ruled, text_of, width_of
 from monosem_tui.pages.passage import Running
 from monosem_tui.widgets.scroll_view import FORK, LEAST, ScrolledView
 
@@ -149,12 +149,13 @@ class DocumentView(ScrolledView):
         """Return the rule with feature, document and maximum."""
         cells, start = self.size.width, FORK if self.beside else ""
         if self.whole is None:
-            return ruled(line(Span(start, Role.DIM)), cells)
+            return ruled(line(Span(start, Role.DIM)), cells, focused=self.active)
         whole = self.whole
         said = f" · {whole.name} · {count(whole.stop - whole.start)} {whole.noun.many} · max {activation(whole.top)} "
         name = cut(self._title, max(LEAST_TITLE, cells - len(start) - 2 - len(said)))
-        left = line(Span(f"{start}{RULE} ", Role.DIM), Span(name, Role.BOLD if self.active else Role.PLAIN), said)
-        return ruled(left, cells)
+        title = Span(name, Role.ACCENT if self.active else Role.PLAIN)
+        left = line(Span(start, Role.DIM), rule_span(1, focused=self.active), " ", title, said)
+        return ruled(left, cells, focused=self.active)
 
     def row(self, number: int) -> Line:
         """Return one line."""

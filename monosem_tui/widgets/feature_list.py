@@ -200,13 +200,14 @@ class FeatureList(CursorList):
         """Return the title rule, then the names of the columns."""
         if y == self.HEAD - 1:
             return header(self._columns(), self._sort, descending=self._descending, named=self._named)
-        return rule(self._title, self.size.width, Role.BOLD if self.active else Role.DIM)
+        return rule(self._title, self.size.width, Role.DIM, focused=self.active)
 
     def row(self, number: int) -> Line:
         """Return the row of a feature."""
         if not len(self.order):
             return dict(enumerate(self._explanation())).get(number, ())
-        return listed(self._laid(int(self.order[number])), cursor=number == self.cursor, focus=self.active)
+        laid = self._laid(int(self.order[number]))
+        return listed(laid, cursor=number == self.cursor, focus=self.active, cells=self.size.width)
 
     def _laid(self, feature: int) -> Line:
         """Return a row as it was laid out last, if nothing has changed since."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.sheet import Sheet
-from monosem_tui.draw.spans import RULE, Line, Role, Span, crop, in_role, line, ruled, width_of
+from monosem_tui.draw.spans import Line, Role, Span, crop, in_role, line, rule_span, ruled, width_of
 from monosem_tui.model.feature_card import FeatureCard
 from monosem_tui.model.feature_stats import Figures, along, links, log_bins, quantile_words
 from monosem_tui.model.trail import Trail, trail_lines
@@ -56,12 +56,12 @@ class FeaturePage(SheetView):
         """Return the rule with number and label, bookmark and tags at its end."""
         cells, start = self.size.width, FORK if self.beside else ""
         if self.card is None:
-            return ruled(line(Span(start, Role.DIM)), cells)
-        name = in_role(title(self.card), Role.BOLD if self.active else Role.PLAIN)
-        left = crop(line(Span(f"{start}{RULE} ", Role.DIM), *name, " "), cells)
+            return ruled(line(Span(start, Role.DIM)), cells, focused=self.active)
+        name = in_role(title(self.card), Role.ACCENT) if self.active else title(self.card)
+        left = crop(line(Span(start, Role.DIM), rule_span(1, focused=self.active), " ", *name, " "), cells)
         marks = badges(self.card)
-        right = line(" ", *marks, Span(f" {RULE}", Role.DIM)) if marks else ()
-        return ruled(left, cells, right if width_of(left) + width_of(right) <= cells else ())
+        right = line(" ", *marks, " ", rule_span(1, focused=self.active)) if marks else ()
+        return ruled(left, cells, right if width_of(left) + width_of(right) <= cells else (), focused=self.active)
 
     def lay_out(self) -> None:
         """Lay the page out as it is to be now."""

@@ -86,7 +86,7 @@ class HealthView(ScrolledView):
 
     def head(self, _y: int) -> Line:
         """Return a rule with the run's name."""
-        return rule(f"health of {self._name}", self.size.width)
+        return rule(f"health of {self._name}", self.size.width, focused=True)
 
     def row(self, number: int) -> Line:
         """Return one line."""

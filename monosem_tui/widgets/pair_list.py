@@ -138,9 +138,9 @@ class PairList(CursorList):
         cells, catalogue, chosen = self.size.width, self._catalogue, self._catalogue.chosen
         if y == 0:
             title = catalogue.title() if catalogue.held else f"{self._run_name} with other runs"
-            return rule(title, cells, Role.BOLD if self.active else Role.DIM)
+            return rule(title, cells, Role.DIM, focused=self.active)
         if y == 1 and self.trouble:
-            return crop(line(" ", Span(self.trouble, Role.WARNING)), cells)
+            return crop(line(" ", Span(self.trouble, Role.ERROR)), cells)
         if not catalogue.held:
             return ()
         if y == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.spans import RULE, Line, Role, Span, crop, line, ruled
+from monosem_tui.draw.spans import Line, crop, line, rule_span, ruled
 from monosem_tui.model.pair_card import PairCard
 from monosem_tui.pages.pair_page import pair_sheet, pair_title
 from monosem_tui.widgets.scroll_view import LEAST
@@ -36,7 +36,7 @@ class PairPage(SheetView):
         """Return the rule with both numbers."""
         cells = self.size.width
         title = pair_title(self.card) if self.card is not None else ()
-        return ruled(crop(line(Span(f"{RULE} ", Role.DIM), *title, " "), cells), cells)
+        return ruled(crop(line(rule_span(1, focused=True), " ", *title, " "), cells), cells, focused=True)
 
     def lay_out(self) -> None:
         """Lay the page out as it is to be now."""

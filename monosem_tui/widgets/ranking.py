@@ -8,7 +8,7 @@ import numpy as np
 
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import printable
-from monosem_tui.draw.spans import RULE, Line, Role, Span, line, ruled
+from monosem_tui.draw.spans import Line, Role, Span, line, rule_span, ruled
 from monosem_tui.draw.token_text import display_token
 from monosem_tui.model.feature_card import top_token
 from monosem_tui.model.feature_explanations import said_of
@@ -58,7 +58,7 @@ class FeatureRanking(FeatureList):
     def _found(self) -> Found | None:
         return self.answer.report.found if self.answer.report else None
 
-    def key_at(self, cell: int) -> str:
+    def key_at(self, cell: int) -> str:  # noqa: ARG002
         """Return no column: the answer is in the order of one figure."""
         return ""
 
@@ -93,13 +93,14 @@ class FeatureRanking(FeatureList):
         )
 
     def _question(self, cells: int) -> Line:
-        inquiry, role = self.answer.inquiry, Role.BOLD if self.active else Role.DIM
+        inquiry, role = self.answer.inquiry, Role.ACCENT if self.active else Role.DIM
         many = self._run.store.plan.noun.many
         how = f" · in {many}" * inquiry.tokens + f" · last {many}" * inquiry.last + " · held out" * inquiry.held_out
         how += " · without outliers" * inquiry.ordinary
         pattern = printable(inquiry.pattern) or "find"
-        left = line(Span(f"{RULE} ", Role.DIM), Span(pattern, role), Span(f"{how} ", Role.DIM))
-        return ruled(left, cells, line(Span(f" {self.answer.state} {RULE}", Role.DIM)) if self.answer.state else ())
+        left = line(rule_span(1, focused=self.active), " ", Span(pattern, role), Span(f"{how} ", Role.DIM))
+        right = line(Span(f" {self.answer.state} ", Role.DIM), rule_span(1, focused=self.active))
+        return ruled(left, cells, right if self.answer.state else (), focused=self.active)
 
     def _matches(self, found: Found, inquiry: Inquiry, cells: int) -> Line:
         report, vocabulary, noun = self.answer.report, self._run.store.vocabulary, self._run.store.plan.noun

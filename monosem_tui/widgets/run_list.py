@@ -74,7 +74,7 @@ class RunList(CursorList):
         n, root = len(self.states), printable(str(self._root))
         where = root if self._root.is_absolute() else f"./{root}"
         found = f"{count(n)} run{'s' * (n != 1)} in" if n else "no runs yet in" if self._looked else "reading"
-        return rule(cut(f"{found} {where}", cells - 4), cells)
+        return rule(cut(f"{found} {where}", cells - 4), cells, focused=True)
 
     def row(self, number: int) -> Line:
         """Return one line."""

@@ -8,7 +8,7 @@ from textual.message import Message
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.safe_text import cut, printable
 from monosem_tui.draw.sheet import Key, Sheet, Stop, marked
-from monosem_tui.draw.spans import MARK, Line, Role, Span, line, width_of, wrap
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, lit, width_of, wrap
 from monosem_tui.widgets.scroll_view import ScrolledView
 from store.files.errors import MonosemError
 
@@ -117,7 +117,10 @@ class SheetView(ScrolledView):
     def row(self, number: int) -> Line:
         """Return one line."""
         spans, stop = self._sheet.lines[number], self.stop
-        if stop is not None and stop.row == number:
-            left = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM), Span(MARK, Role.ACCENT))
-            return line(*left, *marked(spans, stop.column, stop.cells, Role.CURSOR))
-        return line(*self.blank(), *spans)
+        if stop is None or not stop.row <= number < stop.row + stop.rows:
+            return line(*self.blank(), *spans)
+        here = stop.row == number
+        wall = line(*self.blank()[:-1], Span(self.blank()[-1].text[:-1], Role.DIM))
+        if stop.key.feature is None:
+            return line(*wall, cursor_mark(here), *lit(spans, self.size.width - width_of(self.blank())))
+        return line(*wall, cursor_mark(here), *marked(spans, stop.column, stop.cells))

@@ -18,9 +18,10 @@ from tests.patience import PATIENCE
 
 GOLDENS = Path(__file__).parent / "goldens"
 MEANINGFUL = [role for role in Role if role.name.startswith("HEAT")] + [Role.CURSOR, Role.CARET, Role.UNDER, Role.PEAK]
-MEANINGFUL += [role for role in Role if role.name.startswith("HUE")]
+MEANINGFUL += [role for role in Role if role.name.startswith(("HUE", "INK", "CURSOR_"))]
+MEANINGFUL += [Role.ERROR, Role.MARK, Role.PLUS, Role.MINUS]
 """Roles whose look says something that the text does not."""
-Look = tuple[int | None, int | None, bool, bool, bool]
+Look = tuple[int | None, int | None, bool, bool, bool, bool]
 
 
 def browse_screen(pilot: Pilot[None]) -> BrowseScreen:
@@ -81,6 +82,8 @@ def screen_text(pilot: Pilot[None]) -> str:
 def style_digest(pilot: Pilot[None], palette: Palette) -> str:
     """Styles that carry meaning: `line column+cells role`."""
     roles = {_look(palette.style(role)): role.value for role in reversed(MEANINGFUL)}
+    for role in (Role.PLAIN, Role.DIM, Role.BOLD):
+        roles.pop(_look(palette.style(role)), None)
     found = []
     for y, strip in enumerate(pilot.app.screen._compositor.render_strips()):
         x = 0
@@ -96,7 +99,9 @@ def _look(style: Style) -> Look:
     def number(color: Any) -> int | None:
         return None if color is None or color.is_default else color.number
 
-    return number(style.color), number(style.bgcolor), bool(style.bold), bool(style.underline), bool(style.reverse)
+    shown = style.bold, style.dim, style.underline, style.reverse
+    bold, dim, underline, reverse = map(bool, shown)
+    return number(style.color), number(style.bgcolor), bold, dim, underline, reverse
 
 
 def assert_golden(name: str, found: str) -> None:

@@ -225,7 +225,7 @@ async def test_escape_ends_a_pattern_that_never_would(make_app: MakeApp) -> None
         await pilot.press("escape")
         wait_for_end(asking.pid)
         assert "search stopped" in bottom(pilot)
-        assert "stopped ─" in screen_text(pilot)
+        assert "stopped ━" in screen_text(pilot)
         await ask(pilot, "sea")
         assert screen.pane.state.feature == 0
         await pilot.press("escape")

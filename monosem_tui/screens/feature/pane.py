@@ -210,7 +210,7 @@ class FeaturePane(ScreenPart, Horizontal):
     def on_trouble(self, message: Trouble) -> None:
         """Show that the store could not be read while a line was drawn."""
         self.state.page.complain(message.error)
-        self._host.tell(message.error.what)
+        self._host.mention(message.error)
 
     # Keys
 
