@@ -34,13 +34,15 @@ DENSITY, DENSITY_IN_WORDS = 5, 9
 """Cells of `1.2k` below `1 in↓`, and of `1 in 1.2k` below `density↓`."""
 HISTOGRAM, FINE_HISTOGRAM = 6, 12
 LARGEST_BEFORE, LARGEST_NAME = 48, 40
-LEAST_AFTER = 6
+LEAST_AFTER = 10
 """Cells from the peak on that a name beside the text leaves."""
 NAME_BESIDE = 34
 """Cells of text from which a name stands beside the whole text; in less, beside the peak's token alone."""
 PEAK_TOKEN = 10
 GAP = "  "
 """Between the columns and the text, and between the text and a name."""
+WEAK = 0.25
+"""Share of the maximum below which a token has no heat."""
 FIGURES = ("max", "mean", "norm", *SHARES)
 UNKNOWN = "?"
 
@@ -251,11 +253,14 @@ def _text(entry: Row, where: Columns) -> Line:
 
 
 def _example(entry: Row, frame: Frame) -> Line:
+    """Return the text around the peak; what fires weakly stays without heat, so that rows are read at a glance."""
     if entry.preview is None:
         return ()
-    if entry.preview.snippet is None:
+    snippet = entry.preview.snippet
+    if snippet is None:
         return crop(line(Span(UNKNOWN if entry.density > 0 else "never fires", Role.DIM)), frame.cells)
-    return passage(entry.preview.snippet, entry.top, Rendering.BACKGROUND, frame)[0]
+    act_T = np.where(snippet.act_T >= WEAK * snippet.act, snippet.act_T, np.float32(0))
+    return passage(replace(snippet, act_T=act_T), entry.top, Rendering.BACKGROUND, frame)[0]
 
 
 def listed(spans: Line, *, cursor: bool, focus: bool, cells: int = 0) -> Line:

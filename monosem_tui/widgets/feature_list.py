@@ -36,7 +36,7 @@ class FeatureList(CursorList):
     """
 
     class PreviewsWanted(Message):
-        """Rows have come onto the screen whose previews have not been read."""
+        """Other rows are on the screen, whose previews may not have been read."""
 
     class HeadClicked(Message):
         """The name of a column was clicked."""
@@ -123,7 +123,11 @@ class FeatureList(CursorList):
     # Previews
 
     def lacking(self, screens: float = 0.0) -> list[int]:
-        """Return the features in sight, and up to some screens above and below, that have no preview of this run."""
+        """Return the features in sight, and up to some screens above and below, that have no preview of this run.
+
+        From now on rows ask again.
+        """
+        self._asked = False
         more = round(screens * self.room)
         near = self.order[max(0, self.first - more) : self.first + self.room + more].tolist()
         return [feature for feature in near if not self._is_known(feature)]
@@ -134,7 +138,6 @@ class FeatureList(CursorList):
 
     def take_previews(self, store: FeatureStore, found: Mapping[int, Preview]) -> None:
         """Show previews read from a state of the run; those of the state before stay until theirs arrive."""
-        self._asked = False
         for feature, preview in found.items():
             self._previews.pop(feature, None)
             self._previews[feature] = store, preview
@@ -143,10 +146,14 @@ class FeatureList(CursorList):
             del self._previews[next(iter(self._previews))]
         self.refresh()
 
-    def _preview(self, feature: int) -> Preview | None:
-        if not self._asked and not self._is_known(feature):
+    def _want_previews(self) -> None:
+        if not self._asked:
             self._asked = True
             self.post_message(self.PreviewsWanted())
+
+    def _preview(self, feature: int) -> Preview | None:
+        if not self._is_known(feature):
+            self._want_previews()
         known = self._previews.get(feature)
         return known[1] if known else None
 
@@ -188,6 +195,7 @@ class FeatureList(CursorList):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Keep the cursor on the screen when a mouse wheel scrolls."""
         super().watch_scroll_y(old_value, new_value)
+        self._want_previews()
         self.go(min(max(self.cursor, self.first), self.first + self.room - 1))
 
     def resized(self) -> None:

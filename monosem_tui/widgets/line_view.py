@@ -32,7 +32,7 @@ class Trouble(Message):
 
 
 class OneLine(Widget):
-    """One line, repainted only when its content changes."""
+    """One line, of which the cells are repainted that change."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "OneLine { height: 1; width: 1fr; }"
@@ -45,9 +45,10 @@ class OneLine(Widget):
 
     def show(self, spans: Line) -> None:
         """Show a line; nothing is sent if it is the one that is there."""
-        if spans != self.spans:
-            self.spans = spans
-            self.refresh()
+        cells = changed_cells(self.spans, spans) if spans != self.spans else None
+        self.spans = spans
+        if cells is not None:
+            self.refresh(Region(cells[0], 0, cells[1] - cells[0], 1))
 
     def render_line(self, _y: int) -> Strip:
         """Draw the line."""
