@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.api.questions import explain as explain
     from engine.api.questions import find as find
     from engine.api.questions import make_baseline as make_baseline
+    from engine.api.questions import map_features as map_features
     from engine.api.runs import TrainedRun as TrainedRun
     from engine.api.runs import load as load
     from engine.api.runs import open_run as open_run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from store.settings.extract import ExtractSettings as ExtractSettings
     from store.settings.import_sae import ImportSettings as ImportSettings
     from store.settings.lm import LmSettings as LmSettings
+    from store.settings.map import MapSettings as MapSettings
     from store.settings.model_author import AuthorSettings as AuthorSettings
     from store.settings.study import Study as Study
     from store.settings.study import StudyModel as StudyModel
@@ -57,7 +59,7 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
 
 _HOMES = {
     "engine.api.live_model": "Continuation InspectedToken generate inspect",
-    "engine.api.questions": "compare explain find make_baseline",
+    "engine.api.questions": "compare explain find make_baseline map_features",
     "engine.api.runs": "TrainedRun load open_run",
     "engine.api.studies": "study",
     "engine.api.training": "TrainedLm evaluate export extract import_sae index train train_lm",
@@ -66,6 +68,7 @@ _HOMES = {
     "store.settings.extract": "ExtractSettings",
     "store.settings.import_sae": "ImportSettings",
     "store.settings.lm": "LmSettings",
+    "store.settings.map": "MapSettings",
     "store.settings.model_author": "AuthorSettings",
     "store.settings.study": "Study StudyModel StudySettings",
     "store.settings.subject": "ReopenSettings",

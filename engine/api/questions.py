@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.api.runs import RunLike, TrainedRun, open_run
 from engine.commands import baselines
+from engine.commands import map as map_command
 from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.explain import ModelReport, author_of, explain_by_model
 from engine.runtime.notebook_progress import NotebookProgress
@@ -15,6 +16,7 @@ from store.comparison.figures import Comparison
 from store.files.errors import MonosemError
 from store.index.neuron_file import NeuronActs
 from store.index.reader import FeatureStore
+from store.map.feature_map import FeatureMap
 from store.notes.explanations import Explanation, Explanations
 from store.query.detectors import open_detectors
 from store.query.find import Found
@@ -24,6 +26,7 @@ from store.run.feature_source import Baseline, FeatureSource
 from store.run.folder import RunFolder
 from store.settings.compare import CompareSettings
 from store.settings.explain import ExplainSettings
+from store.settings.map import MapSettings
 from store.settings.model_author import AuthorSettings
 
 
@@ -121,6 +124,17 @@ def compare(
     sources = [_source(run) for run in (first, second)]
     (found,) = compare_runs(sources, settings or CompareSettings(), progress or NotebookProgress())
     return found.comparison
+
+
+def map_features(run: RunLike, settings: MapSettings | None = None, *, progress: Progress | None = None) -> FeatureMap:
+    """Lay out a run's features in the plane by their decoder directions, keep the map, and return it.
+
+    Raises:
+        MonosemError: the run has no whole index, too few of its features fire, or umap-learn is asked for and missing.
+    """
+    path, shown = open_run(run).path, progress or NotebookProgress()
+    with explained():
+        return map_command.map_features(path, settings or MapSettings(), shown).map
 
 
 def make_baseline(run: RunLike, baseline: Baseline, *, progress: Progress | None = None) -> None:

@@ -19,6 +19,7 @@ from engine.commands.compare import ComparedSource, compare_runs
 from engine.commands.dry_run import Forecast, forecast_lm, forecast_training
 from engine.commands.train import Job, train_all
 from engine.commands.train_lm import train_lm
+from engine.corpus.planted.concept_patterns import named_concepts
 from engine.jobs.grid import variants
 from engine.runtime.progress import Progress
 from store.comparison.file import comparison_path, load_comparison
@@ -27,7 +28,6 @@ from store.files.errors import MonosemError, disk_errors
 from store.files.regular_file import own_folder, read_whole
 from store.files.sealed_hdf5 import read_seal
 from store.files.typed_json import JsonError, decode, parse
-from store.query.concept_lists import read_concepts
 from store.query.labels import read_labels
 from store.rules.kind_file import measured_kinds
 from store.rules.rule_run import planned as planned_rules
@@ -116,10 +116,11 @@ def run_study(study: Study, out: Path, progress: Progress) -> StudyFigures:
     chosen = {run.name: _explained(run, study, progress) for run in shown}
     pairs = _compared(runs, study, out, progress)
     settings = study.settings
+    concepts = [named_concepts(name) for name in settings.concepts]
     with progress.task("gathering figures", len(shown), "runs") as bar:
         found = []
         for run in shown:
-            found.append(run_figures(run, chosen[run.name], settings))
+            found.append(run_figures(run, chosen[run.name], concepts, settings))
             bar.advance(1)
     found = with_universal(found, pairs)
     return StudyFigures(settings.title, tuple(found), tuple(map(pair_figures, pairs)))
@@ -143,7 +144,7 @@ def check(study: Study) -> None:
     if study.settings.labels:
         read_labels(study.settings.labels)
     for name in study.settings.concepts:
-        read_concepts(name)
+        named_concepts(name)
 
 
 def jobs_of(model: StudyModel, out: Path) -> list[Job]:

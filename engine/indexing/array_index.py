@@ -19,12 +19,12 @@ from engine.data.arrays import Array, Span, sample_spans
 from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.indexing.encoder import encode_rows
 from engine.indexing.index_build import Encoded, has_begun_index, write_segments
-from engine.indexing.logit_effects import neighbours
 from engine.indexing.value_range import exponents_of
 from engine.jobs.array_source import check_row_width
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
+from engine.sae.neighbours import neighbours
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.index.segment import ROWS, TOKEN_BITS, IndexPlan, StaticColumns, TokenRows, write_common

@@ -18,7 +18,7 @@ from engine.data.ordinary_tokens import OrdinaryTokens, kept_limits, places_of
 from engine.data.prefetch import one_ahead
 from engine.indexing.encoder import encode_rows
 from engine.indexing.index_build import Encoded, has_begun_index, write_segments
-from engine.indexing.logit_effects import logit_effects, neighbours
+from engine.indexing.logit_effects import logit_effects
 from engine.indexing.neurons import aligned_neurons
 from engine.indexing.value_range import value_exponents
 from engine.jobs.subject import Subject
@@ -29,6 +29,7 @@ from engine.model.vocabulary import vocabulary_of
 from engine.runtime.progress import Progress
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
+from engine.sae.neighbours import neighbours
 from engine.sae.registry import from_weights
 from store.files.errors import MonosemError
 from store.index.segment import (

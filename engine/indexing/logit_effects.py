@@ -1,11 +1,11 @@
-"""Direct effects of features on logits, and nearest features by decoder cosine: both from the weights alone.
+"""Direct effects of features on logits, from the weights alone.
 
 The direct effect on the logits (Towards Monosemanticity, "Feature Activations and Logit Weights") is a feature's
 decoder row times the final norm's weight and the unembedding, ignoring later layers. The norm's scale, which depends on
 the token, is ignored too: it is positive and the same for the whole vocabulary, so the order does not change. Gemma's
 soft-capping of logits preserves order as well.
 
-Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens or neighbours, B = BINS.
+Shapes: F features, D = d_in of the site, M = d_model, V vocabulary, T listed tokens, B = BINS.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from engine.model.sites import Site, block_of
 from engine.runtime.progress import Progress, Silent
 from engine.runtime.sizes import SCRATCH, UNEMBEDDED
 
-COMPARED = 1 << 22
-"""Cosines computed at a time, into the same memory, which stays in the cache."""
 BINS = 40
 """Bins of the histogram of a feature's logits."""
 BINNED = 1 << 18
@@ -170,36 +168,6 @@ def _extremes(logits_FV: torch.Tensor, listed: int, groups: int, *, largest: boo
     place_FC = torch.cat([(step_N[:, None] + group_FT[:, None]).flatten(1), left_R], dim=1)
     found = logits_FV.gather(1, place_FC).topk(listed, dim=1, largest=largest)
     return found.values, place_FC.gather(1, found.indices)
-
-
-def neighbours(
-    W_dec_FD: torch.Tensor, top: int = 10, *, compared: int = COMPARED
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return ids and cosines [F, T] of the features with the most similar decoder rows, nearest first.
-
-    A feature is not its own neighbour. Rows of zeros have no direction: they are not listed, and their own lists have
-    cosines of 0. T is `top`, or less if fewer other rows have a direction.
-    """
-    W_FD = W_dec_FD.detach().float()
-    norm_F = W_FD.norm(dim=1)
-    unit_FD = torch.where(norm_F[:, None] > 0, W_FD / norm_F[:, None], 0.0)
-    n_features, directed = len(unit_FD), int((norm_F > 0).sum())
-    listed = max(0, min(top, directed - 1))
-    ids = np.zeros((n_features, listed), np.int32)
-    cosines = np.zeros((n_features, listed), np.float32)
-    rows = max(1, compared // max(1, n_features))
-    room_FF = unit_FD.new_empty(min(rows, n_features), n_features)
-    for start in range(0, n_features if listed else 0, rows):
-        at = slice(start, start + rows)
-        cosine_FF = torch.mm(unit_FD[at], unit_FD.T, out=room_FF[: len(unit_FD[at])])
-        if directed < n_features:
-            cosine_FF[:, norm_F == 0] = -torch.inf
-        own = torch.arange(len(cosine_FF), device=cosine_FF.device)
-        cosine_FF[own, own + start] = -torch.inf
-        found = cosine_FF.topk(listed, dim=1)
-        ids[at] = found.indices.cpu().numpy()
-        cosines[at] = found.values.clamp(-1, 1).cpu().numpy()
-    return ids, cosines
 
 
 def _table(n_features: int, listed: int) -> LogitTable:

@@ -23,7 +23,6 @@ from engine.data.contexts import ContextBatch
 from engine.evaluation.cross_entropy import rows_at_once
 from engine.evaluation.size import PER_LOGIT
 from engine.indexing.encoder import encode_rows
-from engine.indexing.logit_effects import neighbours
 from engine.jobs.subject import Subject
 from engine.jobs.train_settings import trainer_settings
 from engine.lm.trainer import LmTrainer, network_config
@@ -33,6 +32,7 @@ from engine.model.language_model import LanguageModel
 from engine.model.sites import Site
 from engine.runtime.sizes import LISTED, SAMPLE_ROWS
 from engine.sae.base import Sae
+from engine.sae.neighbours import neighbours
 from engine.training.trainer import SaeTrainer
 from store.settings.lm import LmSettings
 from store.settings.train import TrainSettings

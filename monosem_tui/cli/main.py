@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "Print a feature's page, a list of features, or a run's summary.",
     "find": "Find the features that track a regular expression, a rule or labelled text.",
     "compare": "Compare the features of runs on the text that they share.",
+    "map": "Lay features out in the plane, so that similar ones lie together, and name clusters of them.",
     "study": "Train, explain and compare dictionaries of several models on one text, and write a report.",
     "explain": "Explain features by rules or by a language model, measured on documents that the author never saw.",
     "inspect": "Show which features fire on each token of a text.",
@@ -48,7 +49,7 @@ class _Commands(TyperGroup):
         """Return the command `cmd_name` with its flags, None where there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        word = f"{cmd_name}_" if cmd_name in ("import", "eval") else cmd_name  # Python has taken these two names
+        word = f"{cmd_name}_" if cmd_name in ("import", "eval", "map") else cmd_name  # Python has taken these names
         function = getattr(import_module(f"monosem_tui.cli.commands.{word}"), word)
         alone = typer.Typer(rich_markup_mode=None, add_completion=False)
         alone.command(cmd_name, help=COMMANDS[cmd_name])(options.command(function))

@@ -1,4 +1,4 @@
-"""Plots as SVG with axes: lines, stacked bars and matrices.
+"""Plots as SVG with axes: lines, columns, points, stacked bars and matrices.
 
 Text is placed by anchors, so that a plot looks right in any font. Colours are those of Okabe and Ito (2008), which
 people of every colour vision tell apart; lines also differ in their dashes.
@@ -11,13 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from monosem_tui.draw.html_parts import escaped
+from monosem_tui.draw.label_places import Name, placed
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c00")
 DASHES = ("", "6 3", "2 2", "8 3 2 3")
-WIDTH = 640
+WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 34, 46
+HEAD = 24
+"""Height of a sheet's title."""
 _LEGEND = 16
 """Height of a line of the legend."""
+_EM = 7.5
+"""Width of a bold letter, as wide as those of wide fonts: names that keep apart in them do so in all."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Axis:
         return [number * step for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
-def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = 300) -> str:
+def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = HEIGHT) -> str:
     """Return lines over two axes, with a legend below."""
     low, right = height - _BOTTOM, WIDTH - _RIGHT
     parts = [*_axes(x, y, low, right)]
@@ -62,6 +67,25 @@ def lines(title: str, x: Axis, y: Axis, drawn: Sequence[Line], height: int = 300
         parts.append(f'<line x1="{_LEFT}" y1="{at}" x2="{_LEFT + 30}" y2="{at}" {_stroke(number)}/>')
         parts.append(_text(_LEFT + 38, at + 4, line.name))
     return _svg(title, height + _LEGEND * len(drawn) + 4, parts)
+
+
+def columns(title: str, x: Axis, y: Axis, edges: Sequence[float], heights: Sequence[float], fill: str = "") -> str:
+    """Return a histogram over two axes: a column between each two edges, none where its height is below the axis."""
+    low, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+    parts = [*_axes(x, y, low, right)]
+    for left_edge, right_edge, value in zip(edges, edges[1:], heights, strict=False):
+        left, top = x.at(left_edge, _LEFT, right), y.at(value, low, _TOP)
+        wide = x.at(right_edge, _LEFT, right) - left
+        if top < low:
+            shape = f'x="{left:.1f}" y="{top:.1f}" width="{max(0.5, wide - 0.5):.1f}" height="{low - top:.1f}"'
+            parts.append(f'<rect {shape} fill="{fill or COLOURS[0]}"/>')
+    return _svg(title, HEIGHT, parts)
+
+
+def sheet(title: str, plots: Sequence[str]) -> str:
+    """Return plots of height `HEIGHT` one below the other, as one picture."""
+    placed = [f'<g transform="translate(0 {HEAD + number * HEIGHT})">{plot}</g>' for number, plot in enumerate(plots)]
+    return _svg(title, HEAD + HEIGHT * len(plots), placed)
 
 
 def _stroke(number: int) -> str:
@@ -82,6 +106,73 @@ def _axes(x: Axis, y: Axis, low: int, right: int) -> Iterable[str]:
         yield _text(_LEFT - 8, at + 4, f"{tick:g}", "end")
     yield _text((_LEFT + right) / 2, low + 34, x.title, "middle")
     yield _text(_LEFT, _TOP - 6, y.title)
+
+
+@dataclass(frozen=True)
+class PointGroup:
+    """Points of one colour."""
+
+    name: str
+    """For the legend; empty for none."""
+    colour: str
+    points: Sequence[tuple[float, float]]
+
+
+def points(
+    title: str,
+    x: Axis,
+    y: Axis,
+    groups: Sequence[PointGroup],
+    *,
+    axes: bool = True,
+    names: Sequence[tuple[str, float, float]] = (),
+    height: int = 560,
+    radius: float = 1.6,
+) -> str:
+    """Return points over two axes, with a legend below.
+
+    Args:
+        title: of the picture.
+        x: the horizontal axis.
+        y: the vertical axis.
+        groups: points by colour; later ones are drawn over earlier ones.
+        axes: whether the axes mean something: ticks and titles are drawn.
+        names: texts with the points that they belong to, the most important first; those without room are left out.
+        height: of the plot.
+        radius: of a point.
+    """
+    low, right = height - _BOTTOM if axes else height - 12, WIDTH - _RIGHT
+    left = _LEFT if axes else _RIGHT
+    parts = list(_axes(x, y, low, right)) if axes else []
+    for group in groups:
+        dots = "".join(f"M{x.at(a, left, right):.1f} {y.at(b, low, _TOP):.1f}h0" for a, b in group.points)
+        if dots:
+            parts.append(
+                f'<path d="{dots}" fill="none" stroke="{group.colour}" stroke-width="{2 * radius:g}" '
+                'stroke-linecap="round" stroke-opacity="0.75"/>'
+            )
+    parts += _names(names, x, y, (left, _TOP, right, low))
+    legend = [group for group in groups if group.name]
+    for number, group in enumerate(legend):
+        at = height + 8 + number * _LEGEND
+        parts.append(f'<circle cx="{left + 8}" cy="{at}" r="4" fill="{group.colour}"/>')
+        parts.append(_text(left + 20, at + 4, group.name))
+    return _svg(title, height + _LEGEND * len(legend) + 4, parts)
+
+
+def _names(
+    names: Sequence[tuple[str, float, float]], x: Axis, y: Axis, frame: tuple[float, float, float, float]
+) -> Iterable[str]:
+    """Yield texts that do not cover each other, with a white edge so that they stand out from points."""
+    left, top, right, low = frame
+    wanted = [Name(text, x.at(a, left, right) - left, y.at(b, low, top) - top, _EM * len(text)) for text, a, b in names]
+    for name in placed(wanted, right - left, low - top, _LEGEND, 6):
+        middle = left + name.left + name.width / 2
+        yield (
+            f'<text x="{middle:.1f}" y="{top + name.y + 12:.1f}" text-anchor="middle" font-weight="bold" '
+            'fill="#222222" stroke="#ffffff" stroke-width="3" stroke-linejoin="round" paint-order="stroke">'
+            f"{escaped(name.text)}</text>"
+        )
 
 
 def stacked(title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> str:

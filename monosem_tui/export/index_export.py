@@ -7,13 +7,16 @@ from typing import Literal, get_args
 
 from monosem_tui.export.browser import ExportProgress, write_browser
 from monosem_tui.export.neuronpedia import batches, write_batch, write_explanations
+from monosem_tui.export.plots import run_plots
 from monosem_tui.export.tables import write_csv, write_parquet
-from store.files.atomic import new_folder
+from monosem_tui.model.run_health import Training, densities
+from store.files.atomic import new_folder, write_text
 from store.index.reader import FeatureStore
 from store.notes.explanations import Explanations
-from store.notes.note_file import FeatureNotes
+from store.notes.note_file import FeatureNotes, beside
+from store.run.events import TrainEvent, read_events
 
-Form = Literal["html", "neuronpedia", "csv", "parquet"]
+Form = Literal["html", "neuronpedia", "csv", "parquet", "svg"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
@@ -48,12 +51,23 @@ def write_dictionary(
             made = [write_csv(store, notes, folder / "features.csv")]
         elif form == "parquet":
             made = [write_parquet(store, notes, folder / "features.parquet")]
+        elif form == "svg":
+            made = _plots(store, folder)
         elif form == "html":
             made = [write_browser(store, notes, name, folder, progress, origin)]
         else:
             said = write_explanations(store, notes, Explanations.load(store.path), name, folder)
             made = [*_batches(store, name, folder, progress), *([said] if said else [])]
     return [out / path.relative_to(folder) for path in made]
+
+
+def _plots(store: FeatureStore, folder: Path) -> list[Path]:
+    """Write the plots of the run, curves of its training among them where their record lies beside the index."""
+    events = [one for one in read_events(beside(store.path, "events.jsonl")) if isinstance(one, TrainEvent)]
+    plots = run_plots(densities(store), Training(tuple(events)), store.plan.noun)
+    for name, plot in plots.items():
+        write_text(folder / f"{name}.svg", plot + "\n")
+    return [folder / f"{name}.svg" for name in plots]
 
 
 def _batches(store: FeatureStore, name: str, folder: Path, progress: ExportProgress) -> list[Path]:

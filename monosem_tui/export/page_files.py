@@ -9,14 +9,15 @@ from monosem_tui.draw.json_text import json_text
 from monosem_tui.export.feature_html import as_html
 from monosem_tui.export.feature_json import feature_json
 from monosem_tui.export.feature_markdown import as_markdown
+from monosem_tui.export.plots import feature_plots
 from monosem_tui.model.feature_document import read_document
 from store.index.reader import FeatureStore
 from store.notes.note_file import FeatureNotes
 from store.settings.features import ExampleSettings
 
-Form = Literal["markdown", "html", "json"]
+Form = Literal["markdown", "html", "json", "svg"]
 FORMS: tuple[Form, ...] = get_args(Form)
-_ENDINGS = {"markdown": "md", "html": "html", "json": "json", "picture": "svg", "text": "txt"}
+_ENDINGS = {"markdown": "md", "html": "html", "json": "json", "svg": "svg", "picture": "svg", "text": "txt"}
 _LONGEST_NAME = 80
 
 
@@ -29,7 +30,7 @@ def as_file(
     run: str,
     origin: str = "",
 ) -> str:
-    """Return a feature's page in one of `FORMS`; `origin` says where an imported run came from.
+    """Return a feature's page in one of `FORMS`, its plots alone as svg; `origin` says where an imported run came from.
 
     Raises:
         MonosemError: there is no such feature, or the store is damaged or has vanished.
@@ -37,6 +38,8 @@ def as_file(
     if form == "json":
         return json_text(feature_json(store, notes, feature, choice), indent=1) + "\n"
     document = read_document(store, notes, feature, choice, run, origin=origin)
+    if form == "svg":
+        return feature_plots(document) + "\n"
     return as_html(document) if form == "html" else as_markdown(document)
 
 

@@ -91,5 +91,6 @@ FORMS = (
     _form("markdown", "answer", "m", "the page as Markdown", "as Markdown", "m Markdown"),
     _form("html", "answer", "h", "the page as HTML", "as HTML", "h HTML"),
     _form("json", "answer", "j", "the page as JSON", "as JSON", "j JSON"),
+    _form("svg", "answer", "s", "the page's plots as SVG", "plots as SVG", "s plots"),
     _form("leave", "leave", "escape ctrl+c", "write nothing", "nothing", "esc back"),
 )

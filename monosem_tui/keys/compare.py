@@ -1,4 +1,4 @@
-"""Keys of Compare: the list of pairs, and the page of one."""
+"""Keys of Compare: the list of pairs, the page of one, a study's tables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ PAIR = (
     _pair("next", "next_pair(1)", "J", "next pair of the list", "another pair", "J/K next"),
     _pair("previous", "next_pair(-1)", "K", "previous pair of the list"),
     _pair("browse", "browse", "enter", "the feature's own page, in Browse", "in Browse", "⏎ Browse", Need.CHOSEN),
+)
+_study = KeyGroup(Where.STUDY, "study")
+STUDY = (
+    *scrolling(_study),
+    _study("close", "study", "T", "the list of pairs again", "the list again", "T list"),
 )
 _compare = KeyGroup(Where.COMPARE, "compare")
 COMPARE = (
@@ -36,5 +41,6 @@ COMPARE = (
     _compare(
         "partners", "partners", "V", "the feature's partners in all runs", "in all runs", "V all runs", Need.FEATURES
     ),
+    _compare("study", "study", "T", "the tables of the study that the run belongs to", "study", "T study", Need.STUDY),
     _compare("heat", "heat", "m", "another way to draw activations", "other heat style"),
 )

@@ -11,4 +11,5 @@ HEALTH = (
     _health("previous", "move(-1)", "k up", "previous group, or a line up"),
     *turning(_health),
     _health("show", "show", "enter", "show the group's features in Browse", "show these", "⏎ show", Need.GROUP),
+    _health("plots", "plots", "e", "write the plots to files (SVG)", "plots as SVG", "e plots"),
 )

@@ -15,6 +15,7 @@ ACTIONS: tuple[Action, ...] = (
     *health.HEALTH,
     *runs.RUNS,
     *compare.PAIR,
+    *compare.STUDY,
     browse.BROWSE[0],
     find.FIND[0],
     everywhere.GOTO,
@@ -50,7 +51,7 @@ _PANES = (Where.LIST, Where.PAGE, Where.DOCUMENT)
 _OF_SCREEN = {
     Where.BROWSE: _PANES,
     Where.FIND: _PANES,
-    Where.COMPARE: (Where.LIST, Where.PAIR),
+    Where.COMPARE: (Where.LIST, Where.PAIR, Where.STUDY),
     Where.LIVE: (Where.WRITING, Where.INSPECT, Where.RECIPES),
 }
 """The places of a screen beside its own."""

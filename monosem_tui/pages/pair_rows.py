@@ -229,9 +229,8 @@ def _figures(figures: PairFigures) -> Line:
 
 
 def _unmarked(spans: Line) -> Line:
-    """Return a line without its first cell, which is blank."""
-    first, *rest = spans
-    return line(Span(first.text[1:], first.role), *rest)
+    """Return a line without its first cell, which is blank; a list without width has empty lines."""
+    return line(Span(spans[0].text[1:], spans[0].role), *spans[1:]) if spans else ()
 
 
 def _padded(spans: Line, cells: int) -> Line:

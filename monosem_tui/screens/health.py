@@ -13,6 +13,7 @@ from monosem_tui.model.run_health import HealthWatch, chapters, densities, figur
 from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.catalogue import Selection
 from monosem_tui.screens.file_watch import FileWatch
+from monosem_tui.screens.output_files import write_each
 from monosem_tui.screens.session import FeaturesChosen, Session
 from monosem_tui.widgets.health_view import HealthView
 from store.files.errors import MonosemError
@@ -59,6 +60,16 @@ class HealthScreen(MonosemScreen):
             found = None
             self.tell(error.what)
         self.health.show(figures(self.run), found, self._watch.training, chapters(self.run), self.run.store.plan.noun)
+
+    def action_plots(self) -> None:
+        """Write the plots to files in the working directory."""
+        from monosem_tui.export.page_files import file_name
+        from monosem_tui.export.plots import run_plots
+
+        found = self.health.found
+        if found is not None:
+            plots = run_plots(found, self._watch.training, self.run.store.plan.noun)
+            self.tell(write_each({file_name(self.run.name, name, "picture"): plot for name, plot in plots.items()}))
 
     def position(self) -> str:
         """Return the visible lines."""

@@ -6,7 +6,7 @@ import html
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -55,10 +55,23 @@ def home_relative(path: Path) -> str:
 
 def write(name: str, content: Callable[[], str]) -> str:
     """Write `content()` to a new file; return where it is, or why it was not written."""
+    return _told(lambda: f"written to {home_relative(_new(name, content()))}")
+
+
+def write_each(texts: Mapping[str, str]) -> str:
+    """Write new files by their names; return their names, or why one was not written."""
+    return _told(lambda: "written here: " + ", ".join(_new(name, text).name for name, text in texts.items()))
+
+
+def _new(name: str, text: str) -> Path:
     from store.files.output_file import write_new
 
+    return write_new(Path.cwd() / name, text)
+
+
+def _told(work: Callable[[], str]) -> str:
     try:
-        return f"written to {home_relative(write_new(Path.cwd() / name, content()))}"
+        return work()
     except MonosemError as error:
         return f"nothing written: {error.what}"
     except OSError as error:

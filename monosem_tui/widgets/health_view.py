@@ -39,6 +39,11 @@ class HealthView(ScrolledView):
         """The group under the cursor; None where that is not on the screen."""
         return self._densities.groups[self.cursor] if self._densities and self._in_sight(self.cursor) else None
 
+    @property
+    def found(self) -> Densities | None:
+        """The densities that are shown."""
+        return self._densities
+
     def show(
         self,
         figures: Sequence[str],

@@ -45,7 +45,8 @@ _BOUND = re.compile(rf"{_SIGN}(\S*)")
 _WORD = re.compile(r"\S+")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(%|[kKM])?")
 _SCALES = {"": 1.0, "%": 0.01, "k": 1e3, "K": 1e3, "M": 1e6}
-_KEYS = (*NOTES, "token", "promotes", "like", "role", "kind", "rule")
+_MAPPED = re.compile(r"([\w.-]+)(?:\(([^()\s]*)\)|#(\d{1,9})\.(\d{1,9})(?!\d))")
+_KEYS = (*NOTES, "token", "promotes", "like", "role", "kind", "rule", "in")
 
 
 class FilterError(BadFilter):
@@ -132,6 +133,8 @@ class _Reader:
             return self._role()
         if key == "rule":
             return self._rule()
+        if key == "in":
+            return self._mapped()
         if key == "kind":
             from store.query.kind_filters import OfKind
 
@@ -152,6 +155,23 @@ class _Reader:
 
         parse_rule(found[1])
         return FiresOn(RuleName(found[1]), *(self._bound() or ()))
+
+    def _mapped(self) -> Filter:
+        from store.map.feature_map import Box
+        from store.query.map_filters import InBox, InCluster
+
+        found = self._take(_MAPPED)
+        if not found:
+            raise self._error("a map and a part of it are expected after in:, such as graph(-3,1.5,0,4) or graph#1.12")
+        if found[3]:
+            return InCluster(found[1], int(found[3]), int(found[4]))
+        edges = found[2].split(",")
+        if len(edges) != 4 or not all(number and not number[2] for number in map(_NUMBER.fullmatch, edges)):
+            raise self._error("four numbers are expected: left, bottom, right, top", found.start(2))
+        left, bottom, right, top = map(float, edges)
+        if not (left <= right and bottom <= top):
+            raise self._error("left must not exceed right, nor bottom top", found.start(2))
+        return InBox(found[1], Box(left, bottom, right, top))
 
     def _one_of(self, words: Sequence[str], key: str) -> str:
         found = self._take(re.compile("|".join(words)))

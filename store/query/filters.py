@@ -35,6 +35,8 @@ KEPT = 8
 """Results of passes over the corpus or decoder that are cached: a typed filter is applied after every letter."""
 
 if TYPE_CHECKING:
+    from store.map.feature_map import FeatureMap
+    from store.map.map_file import KeptMap
     from store.notes.explanations import Explanations
     from store.query.token_use import TokenUse
     from store.rules.kind_file import KeptKinds
@@ -80,6 +82,7 @@ class FilterSource:
     ) -> None:
         self.store, self.notes, self.explanations = store, notes, explanations
         self._known: dict[object, Any] = {}
+        self._maps: dict[str, KeptMap] = {}
 
     @property
     def columns(self) -> FeatureColumns:
@@ -138,6 +141,24 @@ class FilterSource:
         found = self._kept_kinds.present()
         if found is None:
             raise BadFilter("the kinds of features were not measured", "Measure them: monosem explain RUN.")
+        return found
+
+    def map(self, name: str) -> FeatureMap:
+        """Return a map of this very index.
+
+        Raises:
+            BadFilter: there is none of that name, or it is of another index.
+            MonosemError: its file is damaged.
+        """
+        from store.map.map_file import KeptMap, map_names
+        from store.rules.kind_file import index_digest
+
+        found = self._maps.setdefault(name, KeptMap(self.store.path, name)).present() if self.store.merged else None
+        if found is None:
+            there = ", ".join(map_names(self.store.path))
+            raise BadFilter(f"there is no map {name}", f"There is {there}." if there else "Make one: monosem map RUN.")
+        if found.summary.index_digest != index_digest(self.store.path):
+            raise BadFilter(f"the map {name} is of another index", f"Make it anew: monosem map RUN --name {name}.")
         return found
 
     def sort(self, ids: Ids, key: SortKey, *, descending: bool) -> Ids:

@@ -16,6 +16,8 @@ from store.settings.roles import ROLES
 
 POSITIONS = ((0, 2), (1, 2), (2, 3), (0, 4), (0, 8), (0, 16), (0, 32))
 _STATES = ("document_start", "sentence_start", "line_start", "quote", "bracket", "string", "comment", "item", "code")
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int64)
+"""The bits of each byte, [256, 8], in the order of `packbits`."""
 
 
 class Conditions:
@@ -39,11 +41,14 @@ class Conditions:
         self._bits_NW = np.packbits(
             np.stack([mask_N for _, mask_N in found], axis=1) if found else np.zeros((corpus.n_tokens, 0), bool), axis=1
         )
-        self.seen_Q = self.at(np.flatnonzero(counted_N)).sum(axis=0)
+        self.seen_Q = self.counts(np.flatnonzero(counted_N))
 
-    def at(self, place_P: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which predicates hold at some places: [P, Q]."""
-        return np.unpackbits(self._bits_NW[place_P], axis=1, count=len(self.predicates)).view(bool)
+    def counts(self, place_P: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return on how many of some places each predicate holds: [Q]."""
+        bits_PW = self._bits_NW[place_P]
+        bytes_WB = np.array([np.bincount(bits_P, minlength=256) for bits_P in bits_PW.T]).reshape(-1, 256)
+        found_Q: NDArray[np.int64] = (bytes_WB @ _BITS).reshape(-1)[: len(self.predicates)]
+        return found_Q
 
 
 def _at(offset: int, predicate: Predicate) -> Predicate:

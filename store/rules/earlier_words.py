@@ -61,7 +61,7 @@ class EarlierWords:
         for predicate in predicates:
             mask_N = self._corpus.holds(predicate)
             if predicate not in self._seen:
-                self._seen[predicate] = int((mask_N & self._halves.choosing_N).sum())
+                self._seen[predicate] = int(np.count_nonzero(mask_N & self._halves.choosing_N))
             yield scoped(predicate, target, mask_N, self._seen[predicate])
 
     def _candidates(self, target: Target) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from store.rules.conditions import Conditions
 from store.rules.grammar import NAMES, Predicate, Term
-from store.rules.groupings import Groupings
-from store.rules.unions import FEWEST_TOKENS, ITEM_COST, TERM_COST, Covered, best_union
+from store.rules.groupings import Grouping, Groupings
+from store.rules.unions import FEWEST_TOKENS, ITEM_COST, TERM_COST, Covered, best_union, fewest_hits
+
+_PLAINNESS = {name: number for number, name in enumerate(NAMES)}
 
 
 class Target(NamedTuple):
@@ -74,7 +77,7 @@ class _Question(NamedTuple):
     @classmethod
     def of(cls, target: Target, domain: Domain) -> _Question:
         inside_E = domain.entries(target)
-        level_T = tuple(int(inside_E[:level].sum()) for level in target.level_T)
+        level_T = tuple(int(np.count_nonzero(inside_E[:level])) for level in target.level_T)
         covered_T = domain.covered_T or (Covered(),) * len(level_T)
         return cls(target, domain, target.place_E[inside_E], level_T, covered_T)
 
@@ -94,27 +97,31 @@ class OptionSource:
     def _grouped(self, asked: _Question) -> Iterator[Option]:
         target, domain, place_E, level_T, covered_T = asked
         for grouping in self.groupings.all:
-            size = len(grouping.seen_G)
-            counts_G = None if domain.places is None else np.bincount(grouping.at(domain.places), minlength=size)
-            seen_G = domain.seen(grouping.seen_G, counts_G)
             group_E = grouping.at(place_E)
-            unions = []
+            some_S = _hit_groups(group_E, len(grouping.seen_G), target.level_T)
+            if not len(some_S):
+                continue
+            seen_S = domain.seen(grouping.seen_G[some_S], _counted(grouping, domain, some_S))
+            # Groups are numbered anew, from 1: most of a corpus's sequences never meet the feature.
+            number_G = np.zeros(len(grouping.seen_G), np.int32)
+            number_G[some_S] = np.arange(1, len(some_S) + 1)
+            number_E, unions = number_G[group_E], []
             for number, level in enumerate(level_T):
-                hits_G = np.bincount(group_E[:level], minlength=size)
+                hits = np.bincount(number_E[:level], minlength=len(some_S) + 1)
                 fired = target.level_T[number]
                 cost = max(ITEM_COST * grouping.length, FEWEST_TOKENS / (2 * fired))
-                union = best_union(hits_G, seen_G, fired, covered_T[number], cost)
+                union = best_union(hits, np.append(0, seen_S), fired, covered_T[number], cost)
                 if union is not None:
                     unions.append((union.score, -number, union))
             if unions:
                 score, number, union = max(unions)
-                yield Option(Term(grouping.named(union.groups)), -number, union.f1, score)
+                groups = some_S[np.array(union.groups) - 1].tolist()
+                yield Option(Term(grouping.named(groups)), -number, union.f1, score)
 
     def _conditions(self, asked: _Question) -> Iterator[Option]:
         target, domain, place_E, level_T, covered_T = asked
-        holds_EQ = self.conditions.at(place_E)
-        hits_TQ = np.stack([holds_EQ[:level].sum(axis=0) for level in level_T])
-        counts_Q = None if domain.places is None else self.conditions.at(domain.places).sum(axis=0)
+        hits_TQ = np.stack([self.conditions.counts(place_E[:level]) for level in level_T])
+        counts_Q = None if domain.places is None else self.conditions.counts(domain.places)
         seen_Q = domain.seen(self.conditions.seen_Q, counts_Q)
         sides = [(False, hits_TQ, seen_Q)]
         if domain.places is not None and not domain.outside:
@@ -131,13 +138,34 @@ class OptionSource:
                 yield Option(Term(self.conditions.predicates[q], negated), level, f1, f1 - TERM_COST / 2 * negated)
 
 
+def _hit_groups(group_E: NDArray[np.int32], size: int, level_T: Sequence[int]) -> NDArray[np.int64]:
+    """Return the groups with enough of a feature's entries to be in a union at any level, ascending; never group 0."""
+    hits_G = np.bincount(group_E, minlength=size)
+    hits_G[0] = 0
+    return np.flatnonzero(hits_G > fewest_hits(min(level_T)))
+
+
+def _counted(grouping: Grouping, domain: Domain, some_S: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the places of a domain in each of some groups; None where it is everywhere."""
+    if domain.places is None:
+        return None
+    return np.bincount(grouping.at(domain.places), minlength=len(grouping.seen_G))[some_S]
+
+
 def ranked(options: Sequence[Option]) -> list[Option]:
     """Return options, the best first; ties by the plainest predicate, then by the shorter text."""
-    names = {name: number for number, name in enumerate(NAMES)}
-    return sorted(
-        options,
-        key=lambda one: (-one.score, names[one.term.predicate.name], len(str(one.term)), str(one.term)),
+    in_order = sorted(options, key=lambda one: -one.score)
+    return [one for _, tied in groupby(in_order, key=lambda one: one.score) for one in _plainest_first(list(tied))]
+
+
+def _plainest_first(options: list[Option]) -> list[Option]:
+    if len(options) < 2:
+        return options
+    texts = [str(one.term) for one in options]
+    order = sorted(
+        range(len(options)), key=lambda n: (_PLAINNESS[options[n].term.predicate.name], len(texts[n]), texts[n])
     )
+    return [options[n] for n in order]
 
 
 def scoped(predicate: Predicate, target: Target, mask_N: NDArray[np.bool_], seen: int) -> Option:

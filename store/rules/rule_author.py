@@ -68,7 +68,7 @@ class RuleAuthor:
     def threshold(self, feature: int, rule: Rule) -> float:
         """Return the activation from which on a feature's firing agrees best with a rule, on the choosing half."""
         choosing, holds_N = self._firings(feature)[0], self._corpus.rule(rule)
-        holds = int((holds_N & self.halves.choosing_N).sum())
+        holds = int(np.count_nonzero(holds_N & self.halves.choosing_N))
         return best_threshold(choosing, holds_N[choosing.place_E], holds)[0]
 
     def scores(self, feature: int, rule: Rule, threshold: float) -> ExplanationScores:

@@ -27,7 +27,7 @@ _PLAIN = {
     "item": "in an item of a list",
     "code": "in code",
 }
-_LANGUAGES = {
+LANGUAGE_NAMES = {
     **{"en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "nl": "Dutch"},
     **{"pt": "Portuguese", "ru": "Russian", "uk": "Ukrainian", "el": "Greek", "he": "Hebrew", "ar": "Arabic"},
     **{"zh": "Chinese", "ja": "Japanese", "ko": "Korean"},
@@ -80,7 +80,7 @@ def _predicate(one: Predicate, text_of: Callable[[int], str]) -> str:
         "document": lambda: f"in a document with {of_token}",
         "position": lambda: _positions(*numbers),
         "role": lambda: f"in turns of the {one.texts[0]}",
-        "language": lambda: f"in {_LANGUAGES[str(one.texts[0])]} text",
+        "language": lambda: f"in {LANGUAGE_NAMES[str(one.texts[0])]} text",
     }[name]()
 
 

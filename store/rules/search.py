@@ -33,6 +33,8 @@ BEAM = 4
 """Terms that are tried as the first of a conjunction: as many again of those that hold on most firing tokens."""
 GOOD = 0.95
 """F1 from which on no longer rule is looked for."""
+BROAD = 0.8
+"""Share of the strongest firing tokens that a conjunction's broad first term holds on at least."""
 BROADEST = 60
 """A conjunction's first term may hold on this many times the firing tokens, for the search to stay fast."""
 
@@ -89,7 +91,9 @@ class RuleSearch:
 
     def _measured(self, rule: Rule, firings: Firings) -> FoundRule:
         holds_N = self.corpus.rule(rule)
-        threshold, f1 = best_threshold(firings, holds_N[firings.place_E], int((holds_N & self.halves.choosing_N).sum()))
+        threshold, f1 = best_threshold(
+            firings, holds_N[firings.place_E], int(np.count_nonzero(holds_N & self.halves.choosing_N))
+        )
         return FoundRule(rule, threshold, f1)
 
     def _places(self, terms: tuple[Term, ...]) -> NDArray[np.int64]:
@@ -118,9 +122,11 @@ class RuleSearch:
         broad = []
         for clause in begun[BEAM:]:
             mask_N = self.corpus.clause(clause.terms)
-            share = float(mask_N[target.place_E[: target.level_T[-1]]].mean())
-            size = int((mask_N & self.halves.choosing_N).sum())
-            if share >= 0.8 and size <= BROADEST * fired:
+            strongest = target.place_E[: target.level_T[-1]]
+            if np.count_nonzero(mask_N[strongest]) < BROAD * len(strongest):
+                continue
+            size = np.count_nonzero(mask_N & self.halves.choosing_N)
+            if size <= BROADEST * fired:
                 broad.append((size, str(clause.terms[0]), clause))
         return begun[:BEAM] + [clause for _, _, clause in sorted(broad, key=lambda one: one[:2])[: BEAM - 1]]
 
@@ -141,7 +147,7 @@ class RuleSearch:
         while len(clauses) < 3 and first.f1 < GOOD:
             places = np.flatnonzero(self.corpus.rule(Rule(tuple(clauses))) & self.halves.choosing_N)
             inside_E = Domain(places).entries(target)
-            covered_T = tuple(Covered(int(inside_E[:level].sum()), len(places)) for level in target.level_T)
+            covered_T = tuple(Covered(int(np.count_nonzero(inside_E[:level])), len(places)) for level in target.level_T)
             options = self._source.options(target, Domain(places, outside=True, covered_T=covered_T))
             paid = _cost(Rule(tuple(clauses)), target) + _term_cost(target)
             if not options or options[0].score - paid <= score:

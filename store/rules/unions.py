@@ -39,6 +39,11 @@ class Union(NamedTuple):
     score: float
 
 
+def fewest_hits(fired: int) -> int:
+    """Return the firing places that a group of a union must exceed."""
+    return max(1, fired // 1000)
+
+
 def best_union(
     hits_G: NDArray[np.int64], seen_G: NDArray[np.int64], fired: int, covered: Covered, cost: float = ITEM_COST
 ) -> Union | None:
@@ -51,7 +56,7 @@ def best_union(
         covered: counts of what the union is added to.
         cost: F1 that each group must add.
     """
-    some = np.flatnonzero(hits_G > max(1, fired // 1000))
+    some = np.flatnonzero(hits_G > fewest_hits(fired))
     some = some[some > 0]
     if len(some) > _LOOKED_AT:
         some = np.sort(some[np.argpartition(-hits_G[some], _LOOKED_AT)[:_LOOKED_AT]])

@@ -16,7 +16,7 @@ from store.index.reader import FeatureStore
 from store.notes.explanations import RULES, Explanations
 from store.query.completeness import Completeness, completeness
 from store.query.completeness_file import kept_completeness, save_completeness
-from store.query.concept_lists import NAMES, read_concepts
+from store.query.concept_lists import ConceptList
 from store.query.histogram import density_histogram
 from store.query.labels import apply_labels, read_labels
 from store.query.probes import SIZES, sparse_probes
@@ -87,16 +87,19 @@ class ComparedRuns:
     comparison: Comparison
 
 
-def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettings) -> StudyRun:
+def run_figures(
+    run: StudiedRun, explained: Sequence[int], concepts: Sequence[ConceptList], settings: StudySettings
+) -> StudyRun:
     """Return the figures of one run, those that need other runs left out.
 
     Args:
         run: it is indexed.
         explained: features whose explanations count.
+        concepts: lists that completeness is measured for.
         settings: of the study.
 
     Raises:
-        MonosemError: the index, the labels or a list of concepts cannot be read.
+        MonosemError: the index or the labels cannot be read.
     """
     record = RunFolder(run.path).record()
     found, spec = record.results, record.spec
@@ -125,7 +128,7 @@ def run_figures(run: StudiedRun, explained: Sequence[int], settings: StudySettin
             kinds=_kinds(store),
             rules=_rules(run.path, explained),
             probes=_probes(store, settings.labels, settings.seed) if settings.labels else None,
-            completeness=tuple(_completeness(store, name) for name in settings.concepts),
+            completeness=tuple(_completeness(store, one) for one in concepts),
             universal=(),
         )
 
@@ -161,11 +164,10 @@ def _probes(store: FeatureStore, labels: str, seed: int) -> ProbeFigures:
     return ProbeFigures(tuple(probe.label for probe in found.probes), SIZES, found.mean_accuracy())
 
 
-def _completeness(store: FeatureStore, name: str) -> CompletenessFigures:
-    """Return the completeness for a list: what is kept of this index, else measured and kept."""
-    concepts = read_concepts(name)
+def _completeness(store: FeatureStore, concepts: ConceptList) -> CompletenessFigures:
+    """Return the completeness for a list: what is kept of this index and list, else measured and kept."""
     found = next((one for one in kept_completeness(store) if one.name == concepts.name), None)
-    if found is None or name not in NAMES:
+    if found is None or tuple(one.concept for one in found.concepts) != concepts.concepts:
         *_, found = (step for step in completeness(store, concepts) if isinstance(step, Completeness))
         save_completeness(store, found)
     return CompletenessFigures(found.name, len(found.judged), found.found, found.found_by_several)

@@ -21,6 +21,8 @@ from store.index.kept_vocabulary import read_vocabulary
 from store.index.neuron_file import KIND as NEURONS
 from store.index.neuron_file import NeuronActs, neuron_path
 from store.index.open_index import described
+from store.map.map_file import FOLDER as MAPS
+from store.map.map_file import load_map
 from store.rules.kind_file import load_kinds
 from store.run.folder import COMPLETENESS, RunFolder
 from store.run.ordinary import load_limits
@@ -38,6 +40,7 @@ _KINDS = {
     r"neurons\.h5": "neurons",
     r"common\.h5": "common",
     r"comparisons/.*\.h5": "comparison",
+    r"maps/.*\.h5": "map",
     r"seg-\d+\.h5": "segment",
     r"step-\d+\.h5": "checkpoint",
     r"shard-\d+\.h5": "activations",
@@ -67,6 +70,7 @@ def verify_run(run: RunFolder) -> list[Finding]:
     sealed = [run.sae, run.ordinary, run.vocabulary, run.features, run.kinds, *sorted(run.index.glob("*.h5"))]
     sealed += [*sorted(run.checkpoints.rglob("*.h5")), *sorted(run.activations.glob("*.h5"))]
     sealed += [*sorted((run.path / FOLDER).glob("*.h5")), *_neurons(run)]
+    sealed += sorted((run.path / MAPS).glob("*.h5"))
     sealed += [path for one in run.texts_indexed() for path in (one.features, *sorted(one.index.glob("*.h5")))]
     findings = [*_record(run), *(verify_file(path) for path in sealed if os.path.lexists(path))]
     findings += [_explained(run.explanations)] if os.path.lexists(run.explanations) else []
@@ -118,8 +122,8 @@ def _attributes(path: Path, seal: Seal, file: h5py.File) -> Finding | None:
 
 
 def _told(path: Path) -> str:
-    """Return the name of a file; of a comparison, whose name a user chose, with its folder."""
-    return f"{path.parent.name}/{path.name}" if path.parent.name == FOLDER else path.name
+    """Return the name of a file; of a comparison or map, whose name a user chose, with its folder."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name in (FOLDER, MAPS) else path.name
 
 
 def _arrays(path: Path, file: h5py.File) -> Finding | None:
@@ -156,6 +160,8 @@ def _contents(path: Path, seal: Seal) -> Finding:
                 acts.keys(block.start, block.stop)
     elif seal.kind == "comparison":
         load_comparison(path)
+    elif seal.kind == "map":
+        load_map(path)
     elif seal.kind not in RULES:
         return Finding(
             path, False, f"its bytes are what was sealed, but monosem knows no files of the kind {seal.kind}"

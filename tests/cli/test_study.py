@@ -24,6 +24,7 @@ from store.study.figures import (
     StudyRun,
     Universal,
 )
+from store.study.report_file import read_report, report_of
 
 HOSTILE = "<b>|\x1b[31m]x"
 
@@ -89,6 +90,19 @@ def test_the_report_is_text_whatever_names_hold(tmp_path: Path) -> None:
         root = ElementTree.parse(path).getroot()
         assert root.tag.endswith("svg")
         assert "\x1b" not in path.read_text()
+
+
+def test_report_json_is_read_again_and_nothing_else_is(tmp_path: Path) -> None:
+    written = figures(HOSTILE)
+    write_study(written, tmp_path)
+    assert read_report(tmp_path / "report.json") == written
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    assert report_of(tmp_path / "runs" / "one") == tmp_path / "report.json"
+    assert report_of(tmp_path) is None
+    for text in ("{}", "[]", '{"title": "x", "runs": [{"name": 3}], "pairs": []}'):
+        (tmp_path / "report.json").write_text(text)
+        with pytest.raises(MonosemError, match="is no report of a study"):
+            read_report(tmp_path / "report.json")
 
 
 def test_no_report_is_written_through_a_link(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
+from monosem_tui.export.study_report import write_study
 from monosem_tui.keys.actions import Where
 from monosem_tui.keys.table import at
 from monosem_tui.model.open_run import open_run
@@ -22,6 +23,7 @@ from monosem_tui.screens.browse import BrowseScreen
 from monosem_tui.screens.compare.screen import CompareScreen
 from store.comparison.file import load_comparison, save_comparison
 from store.run.folder import RunFolder
+from store.study.figures import StudyFigures
 from tests.store.cut_texts import index_texts
 from tests.tui.compared_runs import LABEL, ONLY_ONE, RUNS, SHARED_BY_ALL, build_compared, documents
 from tests.tui.conftest import MakeApp
@@ -463,3 +465,20 @@ async def test_escape_while_filtering_goes_back_to_the_pair(make_app: MakeApp, r
         for text in ("zzzz", "only"):
             await pilot.press("slash", *text, "escape")
             assert (screen.order._list.cursor, screen.order._list.first, listed(screen)) == before
+
+
+async def test_the_study_of_a_run_is_shown_in_place_of_the_list(make_app: MakeApp, runs: Path) -> None:
+    async with app_on(make_app, runs / "one").run_test(size=(80, 24)) as pilot:
+        await go(pilot, "6")
+        await pilot.press("T")
+        await until(pilot, lambda: "belongs to no study" in screen_text(pilot))
+        write_study(StudyFigures("seas\x1b[31m", (), ()), runs.parent)
+        (runs.parent / "report.json").write_text((runs.parent / "report.json").read_text().replace("seas", "lakes"))
+        await pilot.press("T")
+        await until(pilot, lambda: "study: lakes" in screen_text(pilot))
+        assert "\x1b" not in screen_text(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "study: lakes" not in screen_text(pilot))
+        (runs.parent / "report.json").write_text("{}")
+        await pilot.press("T")
+        await until(pilot, lambda: "title is missing" in screen_text(pilot))

@@ -130,7 +130,7 @@ def test_every_other_screen(seen: Seen) -> None:
 def test_what_is_copied_and_written_is_harmless(seen: Seen, tmp_path: Path) -> None:
     seen.press(b":0\r")
     seen.press(b"y", "copied|too large")
-    for form in (b"m", b"h", b"j"):
+    for form in (b"m", b"h", b"j", b"s"):
         seen.press(b"e", "JSON")
         seen.press(form, "written to|nothing written")
     seen.press(b"P", "written to|nothing written")

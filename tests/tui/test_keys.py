@@ -167,7 +167,7 @@ EXPECTED: dict[tuple[Where, str], tuple[str, dict[str, Any]]] = {
     (ANY, "help"): ("", {"help": True}),
 }
 ELSEWHERE = (
-    *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN, Where.COMPARE, Where.PAIR),
+    *(Where.HEALTH, Where.RUNS, Where.FIND, Where.PATTERN, Where.COMPARE, Where.PAIR, Where.STUDY),
     *(Where.LIVE, Where.WRITING, Where.INSPECT, Where.RECIPES, Where.LIVE_TEXT),
 )
 """Places with tests of their own."""

@@ -14,8 +14,10 @@ from engine.corpus.planted.lexicon import (
     SECOND_VERBS,
     WORDS,
 )
-from store.query.concept_lists import Concept, ConceptList
+from store.query.concept_lists import Concept, ConceptList, read_concepts
 
+PLANTED = "planted"
+"""Name of the list of planted concepts."""
 _SECOND = "|".join((*SECOND_PARTICLES, *SECOND_NOUNS, *SECOND_VERBS))
 _STATES = {
     "quotation": r'"\w[^"]*',
@@ -35,7 +37,16 @@ def planted_concepts() -> ConceptList:
         for name, sets in CLASS_CONCEPTS.items()
     ]
     states = [Concept(f"{name} (state)" if name in WORDS else name, pattern) for name, pattern in _STATES.items()]
-    return ConceptList("planted", (*words, *classes, *states))
+    return ConceptList(PLANTED, (*words, *classes, *states))
+
+
+def named_concepts(name: str) -> ConceptList:
+    """Return the planted concepts for "planted", else the list of `read_concepts`.
+
+    Raises:
+        MonosemError: as `read_concepts` does.
+    """
+    return planted_concepts() if name == PLANTED else read_concepts(name)
 
 
 def _pattern(words: tuple[str, ...] | list[str]) -> str:

@@ -16,11 +16,12 @@ LIBRARIES = ("saelens", "sparsify", "dictionary-learning")
 def export(
     run: o.Run,
     to: Annotated[
-        Literal["saelens", "sparsify", "dictionary-learning", "neuronpedia", "html", "csv", "parquet"],
+        Literal["saelens", "sparsify", "dictionary-learning", "neuronpedia", "html", "csv", "parquet", "svg"],
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="saelens, sparsify, dictionary-learning: the autoencoder; neuronpedia, html, csv, parquet: features.",
+            help="saelens, sparsify, dictionary-learning: the autoencoder; neuronpedia, html, csv, parquet: features; "
+            "svg: plots of the run.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go; it must be empty.")],

@@ -33,8 +33,10 @@ Width = Annotated[
     typer.Option("--width", metavar="N", min=40, max=10_000, help="Columns to lay out for; else the terminal's."),
 ]
 Format = Annotated[
-    Literal["text", "markdown", "html", "json"] | None,
-    typer.Option("--format", metavar="FORMAT", help="A feature's page as text, markdown, html or json."),
+    Literal["text", "markdown", "html", "json", "svg"] | None,
+    typer.Option(
+        "--format", metavar="FORMAT", help="A feature's page as text, markdown, html or json, or its plots as svg."
+    ),
 ]
 To = Annotated[
     Path | None,

@@ -12,12 +12,14 @@ from monosem_tui.screens.compare.comparisons import ComparisonChoice
 from monosem_tui.screens.compare.page import PairReader
 from monosem_tui.screens.compare.pairs import PairOrder
 from monosem_tui.screens.compare.state import CompareState
+from monosem_tui.screens.compare.study import StudyReader
 from monosem_tui.screens.session import Session
 from monosem_tui.widgets.line_view import Trouble
+from monosem_tui.widgets.study_view import StudyView
 
 
 class CompareScreen(MonosemScreen):
-    """A list of pairs, or the page of one."""
+    """A list of pairs, or the page of one, or the tables of a study."""
 
     VIEW, PLACE = "compare", Where.COMPARE
 
@@ -27,12 +29,15 @@ class CompareScreen(MonosemScreen):
         self.order = PairOrder(self.state)
         self.reader = PairReader(self.state, self.order)
         self.choice = ComparisonChoice(self.state, self.order)
-        self.parts = (self.reader, self.order, self.choice)
+        self.tables = StudyView(session.palette)
+        self.study = StudyReader(self.state, self.tables)
+        self.parts = (self.study, self.reader, self.order, self.choice)
 
     def body(self) -> Iterable[Widget]:
-        """The list, and the page in its place."""
+        """The list, and the page or the tables in its place."""
         yield self.state.listing
         yield self.state.page
+        yield self.tables
 
     def on_mount(self) -> None:
         """Keys go to the list."""
@@ -68,5 +73,6 @@ class CompareScreen(MonosemScreen):
 
     def show_partners(self, feature: int, origin: str) -> None:
         """Show a feature's partners in all other runs; escape goes back to another screen."""
+        self.study.close()
         self.reader.close()
         self.order.show_partners(feature, origin)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-from engine.corpus.planted.concept_patterns import planted_concepts
+import pytest
+
+from engine.corpus.planted.concept_patterns import named_concepts, planted_concepts
 from engine.corpus.planted.generator import CONCEPTS, PlantedCorpus
+from store.files.errors import MonosemError
 
 
 def test_patterns_hold_on_the_characters_of_the_spans() -> None:
@@ -21,3 +24,10 @@ def test_patterns_hold_on_the_characters_of_the_spans() -> None:
             assert found == wanted, (name, document, text)
             seen |= {name} if wanted else set()
     assert seen == set(patterns)
+
+
+def test_the_planted_list_has_a_name_among_the_others() -> None:
+    assert named_concepts("planted") == planted_concepts()
+    assert named_concepts("calendar").name == "calendar"
+    with pytest.raises(MonosemError, match="no list of concepts at planed"):
+        named_concepts("planed")

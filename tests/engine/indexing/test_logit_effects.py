@@ -1,4 +1,4 @@
-"""Direct effects on the logits, against the model's own modules; and the nearest features, against numpy.
+"""Direct effects on the logits, against the model's own modules.
 
 F features, D = d_in, M = d_model, V vocabulary.
 """
@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.indexing.logit_effects import logit_directions, logit_effects, neighbours
+from engine.indexing.logit_effects import logit_directions, logit_effects
 from engine.model.language_model import LanguageModel
 from engine.model.sites import SITES, resolve_site
 from tests.engine.tiny_models import D_MODEL, VOCAB, tiny
@@ -103,12 +103,11 @@ def test_small_pieces_give_the_same() -> None:
     lm = tiny("gpt2")
     place = resolve_site(lm, "mlp_act", 0)
     W_FD = rows(N_FEATURES, place.d_in)
-    whole, near = logit_effects(lm, place, W_FD), neighbours(W_FD, 3)
+    whole = logit_effects(lm, place, W_FD)
     pieces = logit_effects(lm, place, W_FD, scratch=2 * VOCAB, block=10)
     np.testing.assert_array_equal(pieces.top_id_FT, whole.top_id_FT)
     np.testing.assert_array_equal(pieces.bottom_id_FT, whole.bottom_id_FT)
     np.testing.assert_allclose(pieces.top_value_FT, whole.top_value_FT, rtol=1e-4)
-    np.testing.assert_array_equal(neighbours(W_FD, 3, compared=2 * N_FEATURES)[0], near[0])
 
 
 @pytest.mark.parametrize("groups", [2, 3, 5])
@@ -160,39 +159,3 @@ def test_more_tokens_than_there_are() -> None:
     table = logit_effects(lm, resolve_site(lm, "mlp_out", 0), rows(2, D_MODEL), top=1000)
     assert np.array_equal(np.sort(table.top_id_FT[0]), np.arange(VOCAB))
     assert np.array_equal(table.top_id_FT[:, ::-1], table.bottom_id_FT)
-
-
-def test_neighbours_are_those_of_numpy() -> None:
-    W_FD = rows(40, 6)
-    ids, cosines = neighbours(W_FD, 5)
-    unit = W_FD.numpy() / np.linalg.norm(W_FD.numpy(), axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, -np.inf)
-    expected = np.argsort(-cosine, axis=1)[:, :5]
-    assert (ids.dtype, cosines.dtype) == (np.int32, np.float32)
-    np.testing.assert_array_equal(ids, expected)
-    np.testing.assert_allclose(cosines, np.take_along_axis(cosine, expected, 1), rtol=1e-5)
-
-
-def test_twins_and_rows_of_zeros() -> None:
-    W_FD = rows(8, 6)
-    W_FD[3] = 2 * W_FD[1]
-    W_FD[[0, 5]] = 0
-    ids, cosines = neighbours(W_FD, 5)
-    assert ids.shape == (8, 5)
-    assert not np.isin(ids, [0, 5]).any()
-    assert not (ids == np.arange(8)[:, None]).any()
-    assert (cosines[[0, 5]] == 0).all()
-    assert (ids[1, 0], ids[3, 0]) == (3, 1)
-    assert cosines[1, 0] == pytest.approx(1)
-    assert cosines.max() <= 1
-    assert np.isfinite(cosines).all()
-
-
-@pytest.mark.parametrize(("n_features", "listed"), [(1, 0), (2, 1), (4, 3)])
-def test_fewer_features_than_neighbours_asked_for(n_features: int, listed: int) -> None:
-    assert neighbours(rows(n_features, 6), 10)[0].shape == (n_features, listed)
-
-
-def test_a_dictionary_of_zeros_has_no_neighbours() -> None:
-    assert neighbours(torch.zeros(4, 6), 10)[0].shape == (4, 0)
