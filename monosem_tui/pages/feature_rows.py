@@ -16,12 +16,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from monosem_tui.draw.bars import fitted, sparkline
-from monosem_tui.draw.heat import Rendering
 from monosem_tui.draw.numbers import activation, one_in
-from monosem_tui.draw.safe_text import ELLIPSIS, fit
-from monosem_tui.draw.spans import Line, Role, Span, crop, cursor_mark, line, lit, width_of
+from monosem_tui.draw.safe_text import fit
+from monosem_tui.draw.spans import Line, Role, Span, cursor_mark, line, lit
 from monosem_tui.model.snippets import Preview
-from monosem_tui.pages.passage import Frame, passage
+from monosem_tui.pages.example_text import GAP, FeatureText, TextColumn, text_line
 from store.settings.feature_kinds import SHARES
 
 ARROWS = {True: "↓", False: "↑"}
@@ -33,18 +32,7 @@ VALUE, KIND = 6, 8
 DENSITY, DENSITY_IN_WORDS = 5, 9
 """Cells of `1.2k` below `1 in↓`, and of `1 in 1.2k` below `density↓`."""
 HISTOGRAM, FINE_HISTOGRAM = 6, 12
-LARGEST_BEFORE, LARGEST_NAME = 48, 40
-LEAST_AFTER = 10
-"""Cells from the peak on that a name beside the text leaves."""
-NAME_BESIDE = 34
-"""Cells of text from which a name stands beside the whole text; in less, beside the peak's token alone."""
-PEAK_TOKEN = 10
-GAP = "  "
-"""Between the columns and the text, and between the text and a name."""
-WEAK = 0.25
-"""Share of the maximum below which a token has no heat."""
 FIGURES = ("max", "mean", "norm", *SHARES)
-UNKNOWN = "?"
 
 
 class Head(NamedTuple):
@@ -69,7 +57,7 @@ class Columns:
     density: int
     histogram: int
     kind: int
-    text: int
+    text: TextColumn
     outliers: bool = False
     """Whether a cell after the maximum marks those that are of outlier tokens."""
 
@@ -81,18 +69,6 @@ class Columns:
         """Return the cells of a figure: its name and an arrow fit in."""
         return max(VALUE, len(name) + 1) + self.marks(name)
 
-    @property
-    def before(self) -> int:
-        """Cells of text before the peak, the same in all rows."""
-        return min(LARGEST_BEFORE, self.text * 2 // 5)
-
-    @property
-    def name(self) -> int:
-        """Cells of a label or an explanation at the right end of the text."""
-        if self.text < NAME_BESIDE:
-            return max(0, self.text - PEAK_TOKEN - len(GAP))
-        return min(LARGEST_NAME, self.text - self.before - LEAST_AFTER)
-
 
 @dataclass(frozen=True)
 class Row:
@@ -101,17 +77,11 @@ class Row:
     feature: int
     density: float
     values: tuple[float, ...]
-    top: float
-    """Its maximum, which is drawn at full heat."""
-    label: str
-    bookmark: bool
-    suggestion: str = ""
-    """The best explanation, which stands dim where there is no label."""
+    text: FeatureText
+    bookmark: bool = False
     kind: str = ""
     outlier: bool = False
     """Whether its maximum is of an outlier token."""
-    preview: Preview | None = None
-    """Its strongest example and its histogram; None while they are being read."""
 
 
 @lru_cache(32)
@@ -133,7 +103,7 @@ def columns(
         outliers: whether the maxima of some features are of outlier tokens.
     """
     first = sort if sort in FIGURES else "max"
-    least = Columns(max(4, digits), 2 if cells >= WIDE else 1, (), 0, 0, 0, 0, outliers)
+    least = Columns(max(4, digits), 2 if cells >= WIDE else 1, (), 0, 0, 0, TextColumn(0), outliers)
     found = replace(least, density=DENSITY) if sort == "density" else _plus(least, first)
     steps: tuple[tuple[int, Callable[[Columns], Columns]], ...] = (
         (LEAST_TEXT, lambda where: replace(where, histogram=HISTOGRAM)),
@@ -149,7 +119,7 @@ def columns(
         wider = more(found)
         if cells - _used(wider) >= text:
             found = wider
-    return replace(found, text=max(0, cells - _used(found)))
+    return replace(found, text=TextColumn(max(0, cells - _used(found))))
 
 
 def _plus(where: Columns, name: str) -> Columns:
@@ -184,10 +154,11 @@ def heads(where: Columns, *, named: bool) -> Iterator[Head]:
             yield Head("", name, at, size, "<")
             at += size + where.gap
     at += len(GAP) - where.gap
-    beside = named and where.text >= NAME_BESIDE
-    yield Head("", "strongest example", at, where.text - beside * (where.name + len(GAP)), "<")
+    text = where.text
+    beside = named and text.named.before > 0
+    yield Head("", "strongest example", at, text.named.cells if beside else text.cells, "<")
     if beside:
-        yield Head("", "label", at + where.text - where.name, where.name, "<")
+        yield Head("", "label", at + text.cells - text.name, text.name, "<")
 
 
 def head_at(where: Columns, cell: int) -> str:
@@ -222,10 +193,10 @@ def row(entry: Row, where: Columns) -> Line:
             ("!" if entry.outlier else " ") * marks,
         ]
     if where.histogram:
-        parts += [gap, Span(_histogram(entry.preview, where.histogram), Role.DIM)]
+        parts += [gap, Span(_histogram(entry.text.preview, where.histogram), Role.DIM)]
     if where.kind:
         parts += [gap, Span(fit(entry.kind, where.kind), Role.DIM)]
-    return line(*parts, GAP, *_text(entry, where))
+    return line(*parts, GAP, *text_line(entry.text, where.text))
 
 
 def _value(name: str, value: float) -> str:
@@ -237,30 +208,6 @@ def _value(name: str, value: float) -> str:
 def _histogram(preview: Preview | None, cells: int) -> str:
     """Draw square roots of counts: beside the many weak activations the few strong ones are still seen."""
     return sparkline(np.sqrt(fitted(preview.count_B, cells)), tallest=7) if preview else " " * cells
-
-
-def _text(entry: Row, where: Columns) -> Line:
-    """Return the strongest example, with a label or an explanation at its right end."""
-    name = Span(entry.label, Role.MARK) if entry.label else Span(entry.suggestion, Role.DIM)
-    if not name.text:
-        *text, end = _example(entry, Frame(where.text, where.before)) or (Span(""),)
-        # At the end of a row a change of style for the mark of omission alone is not worth its bytes.
-        return line(*text, Span(end.text) if end.text == ELLIPSIS else end)
-    beside = where.text >= NAME_BESIDE
-    frame = Frame(where.text - where.name - len(GAP), where.before) if beside else Frame(PEAK_TOKEN, 0)
-    example = _example(entry, frame)
-    return line(*example, " " * (frame.cells - width_of(example)), GAP, Span(fit(name.text, where.name), name.role))
-
-
-def _example(entry: Row, frame: Frame) -> Line:
-    """Return the text around the peak; what fires weakly stays without heat, so that rows are read at a glance."""
-    if entry.preview is None:
-        return ()
-    snippet = entry.preview.snippet
-    if snippet is None:
-        return crop(line(Span(UNKNOWN if entry.density > 0 else "never fires", Role.DIM)), frame.cells)
-    act_T = np.where(snippet.act_T >= WEAK * snippet.act, snippet.act_T, np.float32(0))
-    return passage(replace(snippet, act_T=act_T), entry.top, Rendering.BACKGROUND, frame)[0]
 
 
 def listed(spans: Line, *, cursor: bool, focus: bool, cells: int = 0) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from monosem_tui.draw.spans import Line, Role, in_role, line, rule, wrap
 from monosem_tui.model.feature_explanations import suggestion
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.snippets import Preview
+from monosem_tui.pages.example_text import FeatureText
 from monosem_tui.pages.feature_rows import Columns, Row, columns, head_at, header, listed, row
 from monosem_tui.widgets.cursor_list import CursorList
 from store.index.reader import FeatureStore
@@ -50,7 +51,7 @@ class FeatureList(CursorList):
         super().__init__(palette)
         self._previews: dict[int, tuple[FeatureStore, Preview]] = {}
         self._rows_laid: dict[int, Line] = {}
-        self._rows_for: Columns | None = None
+        self._rows_for: Hashable = None
         self._asked = False
         self.take_run(run)
         self.order: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -104,6 +105,7 @@ class FeatureList(CursorList):
         self._sort, self._descending = sort, descending
         if outlier_led_F is not None:
             self._outlier_led_F = outlier_led_F
+        self._rows_laid.clear()
         found = np.flatnonzero(order == feature) if feature is not None else np.zeros(0, np.int64)
         self.cursor = int(found[0]) if len(found) else 0
         self.rows = len(order) or EXPLANATION
@@ -214,23 +216,30 @@ class FeatureList(CursorList):
         """Return the row of a feature."""
         if not len(self.order):
             return dict(enumerate(self._explanation())).get(number, ())
-        laid = self._laid(int(self.order[number]))
-        return listed(laid, cursor=number == self.cursor, focus=self.active, cells=self.size.width)
+        return listed(self._laid(number), cursor=number == self.cursor, focus=self.active, cells=self.size.width)
 
-    def _laid(self, feature: int) -> Line:
+    def _laid(self, number: int) -> Line:
         """Return a row as it was laid out last, if nothing has changed since."""
-        where = self._columns()
+        where, feature = self.layout(), int(self.order[number])
         if where != self._rows_for or len(self._rows_laid) >= KEPT:
             self._rows_laid, self._rows_for = {}, where
-        known = self._is_known(feature) and self._rows_laid.get(feature)
-        if known:
-            return known
-        laid = self._rows_laid[feature] = row(self._entry(feature, where), where)
-        return laid
+        known = self._rows_laid.get(feature) if self._is_known(feature) else None
+        if known is None:
+            known = self._rows_laid[feature] = self.lay(number)
+        return known
+
+    def layout(self) -> Hashable:
+        """Return the columns."""
+        return self._columns()
+
+    def lay(self, number: int) -> Line:
+        """Return a row of `layout`, without the cell of the cursor's mark."""
+        where = self._columns()
+        return row(self._entry(int(self.order[number]), where), where)
 
     def _entry(self, feature: int, where: Columns) -> Row:
         run, table = self._run, self._table
-        note, kinds = run.notes.get(feature, NO_NOTES), run.kinds
+        kinds = run.kinds
         shares = {name: kinds.share(name) for name in SHARES if name in where.values} if kinds else {}
         return Row(
             feature=feature,
@@ -239,14 +248,16 @@ class FeatureList(CursorList):
                 float(shares[name][feature] if name in shares else column(table, name)[feature])
                 for name in where.values
             ),
-            top=float(table.max_F[feature]),
-            label=printable(note.label),
-            bookmark=note.bookmark,
-            suggestion="" if note.label else suggestion(run.explanations, feature),
+            text=self.words(feature),
+            bookmark=run.notes.get(feature, NO_NOTES).bookmark,
             kind=run.kind(feature) if where.kind else "",
             outlier=bool(self._outlier_led_F[feature]),
-            preview=self._preview(feature),
         )
+
+    def words(self, feature: int) -> FeatureText:
+        """Return a feature in words, as far as they are known; what is not is asked for."""
+        label = printable(self._run.notes.get(feature, NO_NOTES).label)
+        return FeatureText(self._preview(feature), label, "" if label else suggestion(self._run.explanations, feature))
 
     def _explanation(self) -> list[Line]:
         cells = self.size.width - 2

@@ -13,6 +13,7 @@ from monosem_tui.draw.spans import HEAT, Role, text_of, width_of
 from monosem_tui.model.feature_card import ShownExample
 from monosem_tui.model.open_run import OpenRun
 from monosem_tui.model.snippets import BINS, UNREADABLE, Preview, read_preview
+from monosem_tui.pages.example_text import FeatureText
 from monosem_tui.pages.feature_rows import Columns, Row, columns, head_at, header, heads, listed, row
 from store.query.histogram import activation_histogram
 from store.settings.feature_kinds import SHARES
@@ -30,8 +31,9 @@ def preview(before: list[str], peak: str, after: list[str], act: float = 2.0) ->
 
 
 def entry(where: Columns, **more: object) -> Row:
-    usual = Row(7, 0.5, (2.0,) * len(where.values), 2.0, "", False, preview=preview([" a"] * 30, " PEAK", [" z"] * 30))
-    return replace(usual, **more)  # type: ignore[arg-type]
+    words = {name: more.pop(name) for name in ("preview", "label", "suggestion") if name in more}
+    text = FeatureText(**{"preview": preview([" a"] * 30, " PEAK", [" z"] * 30)} | words)  # type: ignore[arg-type]
+    return replace(Row(7, 0.5, (2.0,) * len(where.values), text), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cells", WIDTHS)
@@ -79,7 +81,7 @@ def test_columns_come_one_by_one_as_the_list_gets_wider() -> None:
     assert shown(120, kinds=True) == shown(200, kinds=True) == wide
     assert "norm" in shown(200, kinds=True, norms=True)
     for cells in range(40, 200):
-        assert columns(cells, 4, "max", kinds=True).text >= 24
+        assert columns(cells, 4, "max", kinds=True).text.cells >= 24
 
 
 @pytest.mark.parametrize("cells", WIDTHS)
@@ -99,8 +101,8 @@ def test_a_name_takes_the_end_of_its_own_row_only(cells: int) -> None:
         (name,) = more.values()
         assert next(span.role for span in named if name[:6] in span.text) is role
         assert "PEAK" in text_of(named)
-        assert text_of(named)[: cells - where.text - 1] == text_of(plain)[: cells - where.text - 1]
-    unread = replace(entry(where, label="its label"), preview=None)
+        assert text_of(named)[: cells - where.text.cells - 1] == text_of(plain)[: cells - where.text.cells - 1]
+    unread = entry(where, label="its label", preview=None)
     assert "its labe" in text_of(row(unread, where))
 
 
