@@ -75,6 +75,7 @@ class Need(Enum):
     CHOSEN = "choose an example first (n)"
     PAST = "no feature was followed to come here"
     TWIN = "no feature has a twin: latents have no signs here"
+    JUMPED = "no jump to go back from: G, 42G and : jump"
     FUTURE = "there is nothing to go forward to"
     GROUP = "no features are under the cursor"
     RUNS = "there are no runs here"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from monosem_tui.keys.actions import KeyGroup, Need, Where
-from monosem_tui.keys.panes import leafing, scrolling
+from monosem_tui.keys.panes import leafing, rows, scrolling
 
 _list = KeyGroup(Where.LIST, "list", Need.FEATURES)
 LIST = (
     _list("next", "move(1)", "j down", "next feature", "next, previous", "j/k move"),
     _list("previous", "move(-1)", "k up", "previous feature"),
     *leafing(_list),
+    *rows(_list),
     _list("first", "end(-1)", "g home", "first feature", "first, last"),
     _list("last", "end(1)", "G end", "last feature"),
     _list("open", "open", "enter", "open the feature's page", "open its page", "⏎ page"),
@@ -47,7 +48,7 @@ BROWSE = (
     _browse("previous", "step(-1)", "K", "previous feature", need=Need.FEATURES),
     _browse("sort", "sort", "s", "sort by the next column", "next sort column", "s sort"),
     _browse("reverse", "reverse", "S", "reverse the order", "reverse the order"),
-    _browse("dead", "dead", "d", "show or hide dead features", "show, hide dead", "d dead", Need.DEAD),
+    _browse("dead", "dead", "D", "show or hide dead features", "show, hide dead", "D dead", Need.DEAD),
     _browse("heat", "heat", "m", "another way to draw activations", "other heat style", "m heat"),
     _browse("log", "log", "h", "logarithmic histogram", "log histogram", "h log"),
     _browse(
@@ -62,6 +63,7 @@ BROWSE = (
     _browse("zoom", "zoom", "z", "one pane on the whole width", "the whole width", "z zoom", Need.ROOM),
     _browse("wider", "widen(4)", ">", "the list wider", "wider list", need=Need.ROOM),
     _browse("narrower", "widen(-4)", "<", "the list narrower", need=Need.ROOM),
+    _browse("jump-back", "jump_back", "ctrl+o", "back to where you jumped from", "back from a jump", need=Need.JUMPED),
     _browse("switch", "switch", "tab shift+tab", "the other pane", "the other pane"),
     _browse("clamp", "clamp", "c", "put the feature into Live's tray", "clamp it", need=Need.FEATURES),
     _browse(

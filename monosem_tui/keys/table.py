@@ -5,6 +5,7 @@ from __future__ import annotations
 from monosem_tui.keys import browse, compare, everywhere, find, health, live, runs
 from monosem_tui.keys import line_input as typing
 from monosem_tui.keys.actions import ASKING, TYPING, Action, Where
+from monosem_tui.keys.panes import TURNS
 
 ACTIONS: tuple[Action, ...] = (
     *browse.LIST,
@@ -67,9 +68,19 @@ def within_reach(*places: Where) -> list[Action]:
     return at(*places) if any(place in TYPING + ASKING for place in places) else at(*places, Where.EVERYWHERE)
 
 
+def textual_key(key: str) -> str:
+    """Return a key of the tables as Textual names it."""
+    return _TEXTUAL_KEYS.get(key, key)
+
+
 def pressed(key: str, actions: list[Action]) -> Action | None:
     """Return the action of a key; None where none of them has it."""
-    return next((action for action in actions if key in (_TEXTUAL_KEYS.get(k, k) for k in action.keys)), None)
+    return next((action for action in actions if key in map(textual_key, action.keys)), None)
+
+
+def begins(key: str, actions: list[Action]) -> bool:
+    """Return whether a key begins the longer one of an action, such as zz."""
+    return any(key == longer[0] for action in actions for longer in action.keys if longer in TURNS)
 
 
 def no_use(key: str, shown: str, screen: Where) -> str:

@@ -14,6 +14,17 @@ _HEAD = """\
 
 Made from `monosem_tui/keys/` by `make keys`; do not edit. In the app, `?` shows the keys of what has the focus and
 `ctrl+p` finds a command by its name. A key that can do nothing says why in the bottom line.
+
+A number before a motion counts: `5j` goes down five rows, `3n` to the third example, `42G` to row, line or token 42.
+A digit alone shows a screen, a third of a second later, or at once if a key follows that is no motion; `esc` drops a
+number. `z` waits as long for `zz`, `zt` and `zb`.
+
+`q` closes what stands over something else (keys, panels, a document, a page in place of its list) and quits where
+nothing does. `ctrl+c` leaves the line that is typed, or stops what runs, or quits when pressed twice.
+
+The mouse, where it is on (`--mouse`): the screens in the first line, the keys in the last, and the features on a page
+take one click; rows, examples and groups are chosen by one and opened by two. The wall between list and page is
+dragged, two clicks put it back. A click into the line that is typed moves its cursor.
 """
 _COMMANDS = """
 ## Commands after :

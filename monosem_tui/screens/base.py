@@ -17,11 +17,12 @@ from textual.widget import Widget
 from monosem_tui.draw.flags import with_flags
 from monosem_tui.draw.palette import Palette
 from monosem_tui.draw.spans import Role
-from monosem_tui.keys.actions import Action, Need, Where, shown_key
-from monosem_tui.keys.table import at, no_use, pressed, within_reach
+from monosem_tui.keys.actions import Action, Need, Where
+from monosem_tui.keys.table import within_reach
 from monosem_tui.model.command_line import Command, ShowScreen
 from monosem_tui.model.session_state import Memory
 from monosem_tui.pages.header import header, hints, sentence
+from monosem_tui.screens.key_dispatch import KeyDispatch, Question
 from monosem_tui.screens.part import ScreenPart, Way, WorkDone
 from monosem_tui.screens.session import Session, ViewWanted
 from monosem_tui.screens.typing_line import TypingLine
@@ -33,8 +34,6 @@ from monosem_tui.widgets.lines_panel import SentencePanel
 from store.files.errors import MonosemError
 
 T = TypeVar("T")
-ALWAYS = ("ctrl+z", "ctrl+l", "ctrl+q")
-"""Suspend, redraw and quit work even while typing, as in shells and pagers."""
 HIGHEST = 5
 """A sentence may have this part of the screen's lines."""
 BESIDE_KEYS = 3
@@ -81,8 +80,10 @@ class MonosemScreen(Screen[None]):
         self.line = TypingLine(self.input, self.footer, self)
         self.parts: tuple[ScreenPart, ...] = ()
         """The parts of the screen, in the order in which escape closes them."""
-        self._painted, self._said, self._said_in = palette, "", Role.BOLD
-        self._asked: tuple[Where, str, Callable[[Action], object]] | None = None
+        self._painted, self._said_in = palette, Role.BOLD
+        self.said = ""
+        """The sentence in the bottom line; empty where the keys stand there."""
+        self.dispatch = KeyDispatch(self, session.tuning.pause)
         self.needs: dict[Need, Callable[[], bool]] = {
             Need.RUN: lambda: self.session.run is not None,
             Need.BACK: lambda: self.way_back() is not None,
@@ -142,9 +143,10 @@ class MonosemScreen(Screen[None]):
 
     def on_screen_suspend(self) -> None:
         """Stop what is of use only while the screen is shown, and drop the sentence about what was done there."""
+        self.dispatch.begun.clear()
         for part in self.parts:
             part.suspended()
-        if self._said:
+        if self.said:
             self.tell()
 
     def on_unmount(self) -> None:
@@ -154,7 +156,7 @@ class MonosemScreen(Screen[None]):
 
     def draw_header(self, cells: int) -> None:
         """Show the open run in the first line."""
-        self.header.show(header(self.session.run, self.VIEW, cells))
+        self.header.show_spotted(header(self.session.run, self.VIEW, cells))
 
     def repaint(self, palette: Palette) -> None:
         """Draw everything with another palette."""
@@ -174,14 +176,14 @@ class MonosemScreen(Screen[None]):
     @property
     def reach(self) -> list[Action]:
         """The actions that keys run now."""
-        places = (self.focus_place,) if self.line.typing or self._asked else (self.here, self.PLACE)
+        places = (self.focus_place,) if self.line.typing or self.dispatch.question else (self.here, self.PLACE)
         return within_reach(*places)
 
     @property
     def focus_place(self) -> Where:
         """The place that the next key goes to."""
-        if self._asked:
-            return self._asked[0]
+        if self.dispatch.question:
+            return self.dispatch.question.where
         return self.input.where if self.line.typing else self.here
 
     def why_not(self, action: Action) -> str:
@@ -198,7 +200,7 @@ class MonosemScreen(Screen[None]):
         A sentence that is longer than the line, or that is about a text being typed there, stands above it.
         """
         said = with_flags(said)
-        self._said, self._said_in = said, role
+        self.said, self._said_in = said, role
         cells = self.size.width
         lines = sentence(said, cells, self.size.height // HIGHEST, role) if said else []
         self.sentence.stand(lines if self.line.typing else lines[:-1])
@@ -209,13 +211,15 @@ class MonosemScreen(Screen[None]):
             self.footer.show(lines[-1])
         else:
             hinted = [one for one, does in listed if does and all(part.worth_a_hint(one) for part in self.parts)]
-            self.footer.show(hints(hinted, self._asked[1] if self._asked else self.position(), cells))
+            asked, begun = self.dispatch.question, self.dispatch.begun.typed
+            right = asked.what if asked else f"{begun}…" if begun else self.position()
+            self.footer.show_spotted(hints(hinted, right, cells))
         if self.keys.display:
             self.keys.show_keys(f"keys {self.focus_place.value}", listed, cells, self.size.height - BESIDE_KEYS)
 
     def retell(self) -> None:
         """Draw the bottom line again, with the sentence that stands in it."""
-        self.tell(self._said, self._said_in)
+        self.tell(self.said, self._said_in)
 
     def complain(self, error: MonosemError) -> None:
         """Show an error, and what to do about it, in the bottom line."""
@@ -240,37 +244,16 @@ class MonosemScreen(Screen[None]):
     # Keys
 
     async def take_key(self, event: events.Key) -> bool:
-        """Give a key to the text that is typed or to the question that was asked, or run its action, or show why not.
+        """Take a key, and return whether it means something here."""
+        return await self.dispatch.take(event)
 
-        Returns:
-            Whether the key means something here.
-        """
-        reach = self.reach
-        if event.key in ALWAYS:
-            reach = at(Where.EVERYWHERE)
-        elif self.line.typing:
-            if self._said:
-                self.tell()
-            self.line.feed(event.key, event.character)
-            return True
-        elif self._asked:
-            (_, _, answer), self._asked = self._asked, None
-            self.tell()
-            if (action := pressed(event.key, reach)) is not None:
-                answer(action)
-            return True
-        if self._said:
-            self.tell()
-        action, shown = pressed(event.key, reach), event.character if event.is_printable else ""
-        shown = shown or shown_key(event.key)
-        if action is None:
-            self.tell(no_use(event.key, shown, self.PLACE))
-            return False
-        if why := self.why_not(action):
-            self.tell(f"{shown}: {why}")
-        else:
-            await self.run_owned(action)
-        return True
+    async def on_one_line_clicked(self, message: OneLine.Clicked) -> None:
+        """Do what the key of the clicked hint does."""
+        await self.dispatch.click(message.action)
+
+    def on_command_panel_picked(self) -> None:
+        """Run the command that was clicked."""
+        self.line.keep()
 
     async def run_owned(self, action: Action) -> None:
         """Run an action of its owner: the widget with the focus, a part, the screen or the app."""
@@ -286,8 +269,7 @@ class MonosemScreen(Screen[None]):
 
     def offer(self, where: Where, what: str, answer: Callable[[Action], object]) -> None:
         """Let the next key choose one of the actions of `where`, which `answer` is given; show `what` it is about."""
-        self._asked = where, what, answer
-        self.tell()
+        self.dispatch.ask(Question(where, what, answer))
 
     # Work away from the keys
 
@@ -336,6 +318,15 @@ class MonosemScreen(Screen[None]):
         """Undo the last thing that was opened."""
         if (way := self.way_back()) is not None:
             way()
+
+    def action_close(self) -> None:
+        """Close what stands over something else; quit where nothing does."""
+        help_panel = self.action_help if self.keys.display else None
+        self.dispatch.close([help_panel, *(part.cover() for part in self.parts)])
+
+    def action_interrupt(self) -> None:
+        """Stop what runs; where nothing does, quit at the second time."""
+        self.dispatch.interrupt()
 
     def action_help(self) -> None:
         """Show or hide the keys."""

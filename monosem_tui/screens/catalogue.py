@@ -145,7 +145,7 @@ class Catalogue:
         if self.ordering.only:
             found.append(f"only {self.ordering.only.title}; escape shows the others")
         elif self.n_dead and not self.ordering.dead:
-            found.append(f"{count(self.n_dead)} dead features are hidden; d shows them")
+            found.append(f"{count(self.n_dead)} dead features are hidden; D shows them")
         return found
 
     def without(self, feature: int) -> str:

@@ -49,6 +49,14 @@ class ScreenPart:
         """Return what escape undoes here; None where nothing was opened."""
         return None
 
+    def cover(self) -> Way | None:
+        """Return what q closes here, as it stands over something else; None where nothing does, and q quits."""
+        return None
+
+    def interruption(self) -> Way | None:
+        """Return what ctrl+c stops here; None where nothing runs."""
+        return None
+
     def remembered(self, memory: Memory) -> Memory:
         """Return `memory` with what this part wants to find again in the next session."""
         return memory

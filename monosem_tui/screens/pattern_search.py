@@ -163,6 +163,10 @@ class PatternSearch(ScreenPart):
         """Stop the search."""
         return self._stop if self._asking is not None else None
 
+    def interruption(self) -> Way | None:
+        """Stop the search."""
+        return self.way_back()
+
     def _stop(self) -> None:
         self._cancel()
         shown = replace(self._ranking.answer, state="stopped")

@@ -24,6 +24,8 @@ class Tuning:
 
     rest: float = 0.08
     """Time the cursor must rest before the page follows: a held key then costs two rows a step."""
+    pause: float = 0.35
+    """Time that a key such as a digit is held back, as another may make it longer; 0 runs it at once."""
     keep: float = 2.0
     """Time without a key after which the session state is written."""
     notes: float = 2.0

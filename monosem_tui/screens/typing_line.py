@@ -97,6 +97,10 @@ class TypingLine:
         """Take a key."""
         self._take(self.input.feed(key, character))
 
+    def keep(self) -> None:
+        """Take the text as it is, as enter does."""
+        self._take(Typed.KEEP)
+
     def paste(self, text: str) -> None:
         """Take pasted text as typed text."""
         if self.typing:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.geometry import Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -24,6 +26,9 @@ KEYS = 8
 
 class CommandPanel(Widget):
     """The matching commands, one of them chosen."""
+
+    class Picked(Message):
+        """A command was clicked."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "CommandPanel { display: none; height: 1; }"
@@ -64,6 +69,27 @@ class CommandPanel(Widget):
             self._chosen = (self._chosen + rows) % len(self._found)
             self.refresh()
 
+    def on_click(self, event: events.Click) -> None:
+        """Run the clicked command."""
+        number = self._first + event.y - 1
+        if event.y and number < len(self._found):
+            self._chosen = number
+            self.refresh()
+            self.post_message(self.Picked())
+
+    def on_mouse_scroll_down(self) -> None:
+        """Choose the next command."""
+        self.step(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Choose the command before."""
+        self.step(-1)
+
+    @property
+    def _first(self) -> int:
+        """The first command on the screen."""
+        return max(0, min(self._chosen - self._room + 1, len(self._found) - self._room))
+
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
         cells = self.size.width
@@ -76,7 +102,7 @@ class CommandPanel(Widget):
         return ruled(head, cells, focused=True)
 
     def _row(self, y: int, cells: int) -> Line:
-        first = max(0, min(self._chosen - self._room + 1, len(self._found) - self._room))
+        first = self._first
         if not self._found and y == 0:
             return line(Span("   no command has these words", Role.DIM))
         if first + y >= len(self._found):

@@ -31,6 +31,16 @@ class CursorList(LineView):
         """Return the entry that stands on a row."""
         raise NotImplementedError
 
+    @property
+    def row_of_cursor(self) -> int:
+        """The first row of the entry under the cursor."""
+        return self.cursor
+
+    @property
+    def last(self) -> int:
+        """The last row on the screen."""
+        return min(self.rows, self.first + self.room) - 1
+
     def redraw(self) -> None:
         """Draw the list with the cursor in sight."""
         raise NotImplementedError
@@ -50,6 +60,22 @@ class CursorList(LineView):
     def action_end(self, side: int) -> None:
         """Go to the first or the last entry."""
         self.go(self.entries - 1 if side > 0 else 0)
+
+    def action_entry(self, number: int) -> None:
+        """Go to an entry by its number, counted from 1."""
+        self.go(number - 1)
+
+    def action_roll(self, lines: int) -> None:
+        """Scroll; the cursor stays with its entry as long as that is on the screen."""
+        self.jump(self.first + lines)
+        row = min(max(self.row_of_cursor, self.first), self.last)
+        entry = self.entry_at(row)
+        if row != self.row_of_cursor and entry is not None:
+            self.go(entry)
+
+    def action_stand(self, share: float) -> None:
+        """Scroll so that the cursor stands at a share of the height: 0 is the top, 1 the bottom."""
+        self.jump(self.row_of_cursor - round((self.room - 1) * share))
 
     def on_click(self, event: events.Click) -> None:
         """Go to the clicked entry; a second click opens it."""

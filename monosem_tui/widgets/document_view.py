@@ -121,6 +121,11 @@ class DocumentView(ScrolledView):
         row = max(0, bisect_right(self._places, place) - 1)
         return bisect_left(self._places, self._places[row])
 
+    def action_entry(self, number: int) -> None:
+        """Go to a token by its number in the document, counted from 1, as far as the text has been read."""
+        if self.whole is not None and self._places:
+            self.jump(self._row_of(self.whole.start + number - 1))
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Request more text if an end is near."""
         super().watch_scroll_y(old_value, new_value)

@@ -220,7 +220,7 @@ class FeatureList(CursorList):
 
     def _laid(self, number: int) -> Line:
         """Return a row as it was laid out last, if nothing has changed since."""
-        where, feature = self.layout(), int(self.order[number])
+        where, feature = self.row_columns(), int(self.order[number])
         if where != self._rows_for or len(self._rows_laid) >= KEPT:
             self._rows_laid, self._rows_for = {}, where
         known = self._rows_laid.get(feature) if self._is_known(feature) else None
@@ -228,12 +228,12 @@ class FeatureList(CursorList):
             known = self._rows_laid[feature] = self.lay(number)
         return known
 
-    def layout(self) -> Hashable:
+    def row_columns(self) -> Hashable:
         """Return the columns."""
         return self._columns()
 
     def lay(self, number: int) -> Line:
-        """Return a row of `layout`, without the cell of the cursor's mark."""
+        """Return a row of `row_columns`, without the cell of the cursor's mark."""
         where = self._columns()
         return row(self._entry(int(self.order[number]), where), where)
 

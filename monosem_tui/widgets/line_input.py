@@ -5,10 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, get_args
 
+from textual import events
+
 from monosem_tui.draw.numbers import count
 from monosem_tui.draw.palette import Palette
-from monosem_tui.draw.safe_text import cut, printable
-from monosem_tui.draw.spans import Line, Role, Span, crop_left, line, width_of
+from monosem_tui.draw.safe_text import cut
+from monosem_tui.draw.spans import Role, Span, line, width_of
+from monosem_tui.draw.typed_text import place_at, typed_text
 from monosem_tui.keys.actions import TYPING, Where
 from monosem_tui.keys.table import at
 from monosem_tui.pages.header import hints
@@ -65,6 +68,8 @@ class LineInput(OneLine):
         self._selected = False
         """Whether the text is a proposal of which nothing was touched yet: what is typed takes its place."""
         self._right = self._too_long = ""
+        self._cells, self._hidden = range(0), 0
+        """The cells that the text stands in, and those of the text that are left out at its start."""
 
     @property
     def where(self) -> Where:
@@ -161,6 +166,12 @@ class LineInput(OneLine):
         self._too_long, self._selected = "", False
         return self._changed(self.text != before + after)
 
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the clicked character; hints are clicked as in the bottom line."""
+        if event.x in self._cells:
+            self._selected = False
+            self.go_to(place_at(self.text, event.x - self._cells.start + self._hidden))
+
     def on_resize(self) -> None:
         """Draw for the new width."""
         self._redraw()
@@ -173,10 +184,9 @@ class LineInput(OneLine):
         cells = self.size.width
         said = cut(self._too_long or self._right, max(1, cells - LEFT))
         right = hints(at(self.where), said, min(36, cells // 2))
-        room = cells - width_of(right) - len(self.kind) - 4
-        after = printable(self._after)
+        name = line(" ", Span(self.kind, Role.BOLD), " ")
+        room = max(1, cells - width_of(right.spans) - width_of(name) - 2)
         role = Role.CURSOR if self._selected else Role.PLAIN
-        typed: Line = (Span(printable(self._before), role), Span(after[:1] or " ", Role.CARET), Span(after[1:]))
-        missing = room - width_of(typed)
-        shown = line(*typed, " " * missing) if missing >= 0 else crop_left(typed, room)
-        self.show(line(" ", Span(self.kind, Role.BOLD), " ", *shown, "  ", *right))
+        typed, hidden = typed_text(self._before, self._after, room, role)
+        self._cells, self._hidden = range(width_of(name), width_of(name) + room), hidden
+        self.show_spotted(right.after(line(*name, *typed, "  ")))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rich.segment import Segment
+from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -15,6 +16,7 @@ from textual.widget import Widget
 from monosem_tui.draw.cells import changed_cells
 from monosem_tui.draw.palette import Palette, paint
 from monosem_tui.draw.spans import Line, crop
+from monosem_tui.draw.spots import SpottedLine
 from store.files.errors import MonosemError
 
 
@@ -32,7 +34,14 @@ class Trouble(Message):
 
 
 class OneLine(Widget):
-    """One line, of which the cells are repainted that change."""
+    """One line, repainted only when its content changes; a click on one of its spots posts `Clicked`."""
+
+    @dataclass
+    class Clicked(Message):
+        """A spot was clicked."""
+
+        action: str
+        """Id of the action that it stands for."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "OneLine { height: 1; width: 1fr; }"
@@ -42,13 +51,25 @@ class OneLine(Widget):
         self.palette = palette
         self.spans: Line = ()
         """The line it shows."""
+        self._spotted = SpottedLine(())
 
     def show(self, spans: Line) -> None:
         """Show a line; nothing is sent if it is the one that is there."""
-        cells = changed_cells(self.spans, spans) if spans != self.spans else None
-        self.spans = spans
+        self.show_spotted(SpottedLine(spans))
+
+    def show_spotted(self, spotted: SpottedLine) -> None:
+        """Show a line with spots; only the cells that differ are sent."""
+        self._spotted = spotted
+        cells = changed_cells(self.spans, spotted.spans)
         if cells is not None:
+            self.spans = spotted.spans
             self.refresh(Region(cells[0], 0, cells[1] - cells[0], 1))
+
+    def on_click(self, event: events.Click) -> None:
+        """Post the action of the spot."""
+        action = self._spotted.action_at(event.x)
+        if action:
+            self.post_message(self.Clicked(action))
 
     def render_line(self, _y: int) -> Strip:
         """Draw the line."""

@@ -97,6 +97,11 @@ class PairList(CursorList):
         number = row // self._tall
         return number if number < self.entries else None
 
+    @property
+    def row_of_cursor(self) -> int:
+        """The first line of the entry under the cursor."""
+        return self.cursor * self._tall
+
     # Scrolling
 
     def redraw(self) -> None:

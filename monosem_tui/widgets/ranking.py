@@ -69,9 +69,9 @@ class FeatureRanking(FeatureList):
             return line(" ", *self._matches(found, inquiry, cells - 2))
         if y == 2:
             return line(" ", *together_line(found, cells - 2))
-        return rank_header(self.layout(), inquiry.by)
+        return rank_header(self.row_columns(), inquiry.by)
 
-    def layout(self) -> RankColumns:
+    def row_columns(self) -> RankColumns:
         """Return the columns."""
         return rank_columns(self.size.width, len(str(self._run.store.d_sae - 1)))
 
@@ -81,7 +81,7 @@ class FeatureRanking(FeatureList):
         score = self._found.results[number]
         feature = score.choice.feature
         bookmark = self._run.notes.get(feature, NO_NOTES).bookmark
-        return rank_row(score, self.words(feature), self.layout(), bookmark=bookmark)
+        return rank_row(score, self.words(feature), self.row_columns(), bookmark=bookmark)
 
     def _question(self, cells: int) -> Line:
         inquiry, role = self.answer.inquiry, Role.ACCENT if self.active else Role.DIM

@@ -56,6 +56,11 @@ class RunList(CursorList):
         above = [number for number, start in enumerate(self._starts) if start <= row]
         return above[-1] if above and row < self.rows else None
 
+    @property
+    def row_of_cursor(self) -> int:
+        """The first line of the run under the cursor."""
+        return self._starts[self.cursor] if self._starts else 0
+
     def action_turn(self, screens: float) -> None:
         """Move the cursor by as many runs as begin in a share of the visible lines."""
         if self._starts:

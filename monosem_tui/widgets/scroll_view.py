@@ -21,6 +21,10 @@ class ScrolledView(LineView):
     class Moved(Message):
         """Other lines are on the screen, or the cursor is elsewhere."""
 
+    def focus_on_click(self) -> bool:
+        """Return whether a click brings the keys here: not one on the wall."""
+        return not (self.beside and self.app.mouse_position.x == self.region.x)
+
     def action_scroll(self, lines: int) -> None:
         """Scroll up or down."""
         self.jump(self.first + lines)
@@ -32,6 +36,10 @@ class ScrolledView(LineView):
     def action_end(self, side: int) -> None:
         """Go to the top or the end."""
         self.jump(self.rows if side > 0 else 0)
+
+    def action_entry(self, number: int) -> None:
+        """Go to a line by its number, counted from 1."""
+        self.jump(number - 1)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Repaint, and post `Moved`."""

@@ -17,7 +17,7 @@ class SheetView(ScrolledView):
     """Lines with stops; a subclass lays them out by `take_sheet`."""
 
     class Opened(Message):
-        """The chosen stop was clicked twice."""
+        """The chosen stop was clicked: a feature once, another stop twice."""
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(palette)
@@ -72,17 +72,22 @@ class SheetView(ScrolledView):
     def action_choose(self, step: int) -> None:
         """Go to the next stop or the one before; from elsewhere, to the nearest on the screen."""
         stops, stop = self._sheet.stops, self.stop
+        if not stops:
+            return
         end = self.first + self.room
         if stop is not None and self.first <= stop.row < end:
             number = stops.index(stop) + step
         else:
             seen = [n for n, other in enumerate(stops) if self.first <= other.row < end] or range(len(stops))
-            number = seen[0 if step > 0 else -1] if seen else -1
-        if 0 <= number < len(stops):
-            self.choose(stops[number].key)
+            number = seen[0] + step - 1 if step > 0 else seen[-1] + step + 1
+        self.choose(stops[max(0, min(number, len(stops) - 1))].key)
 
     def action_section(self, step: int) -> None:
-        """Go to the first stop of the next section, or of the section before."""
+        """Go on by as many sections, to their first stops, or back."""
+        for _ in range(abs(step)):
+            self._next_section(step)
+
+    def _next_section(self, step: int) -> None:
         stops, stop = self._sheet.stops, self.stop
         starts = [s for n, s in enumerate(stops) if n == 0 or stops[n - 1].key.section != s.key.section]
         row = stop.row if stop is not None else self.first - 1
@@ -100,13 +105,15 @@ class SheetView(ScrolledView):
             self.jump(last - self.room)
 
     def on_click(self, event: events.Click) -> None:
-        """Go to the clicked stop; a second click opens it."""
+        """Go to the clicked stop and follow it if it is a feature; a second click opens any other."""
         row, column = event.y - self.HEAD + self.first, event.x - width_of(self.blank())
+        if self.beside and event.x == 0:
+            return
         for stop in self._sheet.stops:
             inside = stop.column <= column < stop.column + stop.cells or stop.key.feature is None
             if event.y >= self.HEAD and stop.row <= row < stop.row + stop.rows and inside:
                 self.choose(stop.key)
-                if event.chain == 2:
+                if event.chain == (2 if stop.key.feature is None else 1):
                     self.post_message(self.Opened())
 
     def resized(self) -> None:

@@ -25,11 +25,9 @@ import os, sys
 from pathlib import Path
 from monosem_tui.terminal import capabilities as terminal
 from monosem_tui.launch import browse
-tuning = None
-if len(sys.argv) > 2:
-    terminal.apply(terminal.decide(os.environ).settings())
-    from monosem_tui.screens.session import Tuning
-    tuning = Tuning(rest=float(sys.argv[2]))
+terminal.apply(terminal.decide(os.environ).settings())
+from monosem_tui.screens.session import Tuning
+tuning = Tuning(pause=0.0, **({"rest": float(sys.argv[2])} if len(sys.argv) > 2 else {}))
 if os.environ.get("FAKE_MODEL"):
     terminal.apply(terminal.decide(os.environ).settings())
     from tests.tui.live_app import ModelConnection, fake
@@ -61,7 +59,8 @@ TRIFLE, IDLE = 1_000_000, 5_000_000
 class PtyApp:
     """`monosem tui` on a run or a folder of runs, as a child on its own pseudo-terminal that answers no queries.
 
-    It starts with its modules loaded already, or `fresh`, as a person starts it.
+    It starts with its modules loaded already, or `fresh`, as a person starts it. A digit shows its screen at once: what
+    is awaited next would else have to be waited for, whatever a press returns.
     `debounce` is the wait, in seconds, before the page follows the cursor: PATIENCE keeps the page out of what a step
     costs, however busy the machine is, and nothing waits for it. Among the variables, `EXPORT_TO` is
     the folder that the app is started in; `TRACES` a file that takes the traceback of every exception that nobody has

@@ -11,7 +11,7 @@ from monosem_tui.app import MonosemApp
 from monosem_tui.draw.palette import Palette
 from monosem_tui.live.model_client import Phase
 from monosem_tui.model.open_run import OpenRun, open_run
-from monosem_tui.screens.session import Session
+from monosem_tui.screens.session import Session, Tuning
 from store.run.folder import RunFolder
 from tests.cli.live_runs import live_run
 from tests.engine.live.test_socket_server import Served
@@ -37,7 +37,7 @@ def opened(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def app(opened: OpenRun, place: Path) -> MonosemApp:
-    return MonosemApp(Session(opened, place.parent, Palette(), attach=place))
+    return MonosemApp(Session(opened, place.parent, Palette(), attach=place, tuning=Tuning(pause=0.0)))
 
 
 async def test_a_terminal_that_comes_back_finds_its_text(opened: OpenRun, run: RunFolder, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def runs_app(make_app: MakeApp, root: Path) -> MonosemApp:
     """The app as `monosem tui` opens it where there are several runs."""
-    return MonosemApp(Session(None, root, Palette()))
+    return MonosemApp(Session(None, root, Palette(), tuning=Tuning(pause=0.0)))
 
 
 def runs_screen(pilot: Pilot[None]) -> RunsScreen:
@@ -248,7 +248,7 @@ async def test_dead_features_are_last_in_either_direction(sorts: int, make_app: 
     silent = np.flatnonzero(sample.dense_NF.max(0) == 0)
     async with make_app().run_test(size=(80, 24)) as pilot:
         screen = browse_screen(pilot)
-        await pilot.press("d", *"s" * sorts)
+        await pilot.press("D", *"s" * sorts)
         for _ in range(2):
             await settle(pilot)
             assert sorted(screen.pane.state.listing.order[-len(silent) :].tolist()) == silent.tolist()
@@ -428,7 +428,7 @@ async def test_a_run_without_an_index_says_so_and_the_app_goes_on(runs_app: Mono
 
 
 async def test_a_training_is_followed(runs_app: MonosemApp, root: Path) -> None:
-    runs_app.session.tuning = Tuning(training=0.01)
+    runs_app.session.tuning = Tuning(training=0.01, pause=0.0)
     async with runs_app.run_test(size=(120, 40)) as pilot:
         screen = await listed(pilot)
         assert "50 % of 82k · 5k tok/s · 8.2 s left" in screen_text(pilot)

@@ -148,7 +148,7 @@ def test_every_screen_stays_readable(damage: Callable[[RunFolder], None], app: P
     screen, said = WireScreen(120, 36), ""
     screen.feed(app.press(b"\x0c"))
     damage(own)
-    for keys in (b"j", b"jjjj", b"G", b"\r", b"\x1b", b"s", b"S", b"d", b"/token:sea", b"\x1b", b"/like:3\r", b"\x1b"):
+    for keys in (b"j", b"jjjj", b"G", b"\r", b"\x1b", b"s", b"S", b"D", b"/token:sea", b"\x1b", b"/like:3\r", b"\x1b"):
         screen.feed(app.press(keys))
         assert "own" in screen.lines()[0]
         said += screen.text()

@@ -102,6 +102,10 @@ class PairReader(ScreenPart):
         """Close the page."""
         return self.close if self._state.reading else None
 
+    def cover(self) -> Way | None:
+        """Close the page."""
+        return self.way_back()
+
     def close(self) -> None:
         """Show the list again."""
         self._show(shown=False)

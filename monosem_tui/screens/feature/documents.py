@@ -61,6 +61,10 @@ class DocumentReader(ScreenPart):
         """Close the document."""
         return (lambda: self._show(False)) if self._state.reading and self._state.in_document else None
 
+    def cover(self) -> Way | None:
+        """Close the document."""
+        return self.way_back()
+
     def action_inspect(self) -> None:
         """Show the open document, or that of the chosen example, through all features in Live."""
         whole, stop, card = self._state.document.whole, self._state.page.stop, self._state.page.card

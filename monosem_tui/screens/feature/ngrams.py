@@ -36,6 +36,10 @@ class NgramsPanel(ScreenPart):
         """Close the panel."""
         return self.action_fires if self.panel.display else None
 
+    def cover(self) -> Way | None:
+        """Close the panel."""
+        return self.way_back()
+
     def resized(self, cells: int) -> None:
         """Lay the panel out for another width."""
         if self.panel.display:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -18,6 +17,7 @@ from monosem_tui.screens.base import MonosemScreen
 from monosem_tui.screens.feature.documents import DocumentReader
 from monosem_tui.screens.feature.examples import ExampleControls
 from monosem_tui.screens.feature.explanations import ExplanationControl
+from monosem_tui.screens.feature.jumps import FeatureJumps
 from monosem_tui.screens.feature.layout import PaneName, Panes
 from monosem_tui.screens.feature.ngrams import NgramsPanel
 from monosem_tui.screens.feature.notes import NotesControl
@@ -29,9 +29,10 @@ from monosem_tui.screens.part import ScreenPart, Way
 from monosem_tui.widgets.document_view import DocumentView
 from monosem_tui.widgets.feature_list import FeatureList
 from monosem_tui.widgets.line_view import Trouble
+from monosem_tui.widgets.split_pane import SplitPane
 
 
-class FeaturePane(ScreenPart, Horizontal):
+class FeaturePane(ScreenPart, SplitPane):
     """List left and page right; below 110 cells one of them at a time."""
 
     def __init__(
@@ -63,12 +64,16 @@ class FeaturePane(ScreenPart, Horizontal):
         self.documents = DocumentReader(state, self.show_document)
         self.notes = NotesControl(state)
         self.trail = FeatureTrail(state, self.documents, self.read, outside, self.notes.label_as)
+        self.jumps = FeatureJumps(state, self.trail)
         self.explanations = ExplanationControl(state)
         self.ngrams = NgramsPanel(state)
         self._previews = PreviewReader(state)
         self.on_page: tuple[ScreenPart, ...] = (self.documents, self.trail)
         """Parts that escape closes before the page."""
-        self.parts: tuple[ScreenPart, ...] = (self, self.reader, self.examples, self.notes, self.explanations)
+        self.parts: tuple[ScreenPart, ...] = (
+            *(self, self.reader, self.examples),
+            *(self.notes, self.explanations, self.jumps),
+        )
         self.needs = {
             Need.ROOM: lambda: state.panes.wide,
             Need.FEATURES: lambda: len(state.listing.order) > 0,
@@ -181,6 +186,7 @@ class FeaturePane(ScreenPart, Horizontal):
     def on_cursor_list_highlighted(self) -> None:
         """Have the page follow once the cursor rests."""
         state = self.state
+        self.jumps.moved()
         if state.in_document and state.document.whole and state.document.whole.feature != state.feature:
             self.show_document(False)
         self._host.retell()
@@ -234,9 +240,27 @@ class FeaturePane(ScreenPart, Horizontal):
         """Move the wall between the panes."""
         self._arrange(replace(self.state.panes, zoomed=None).widen(cells))
 
+    @property
+    def wall(self) -> int | None:
+        """Column of the wall between the panes."""
+        return self.state.panes.list_width if self.state.panes.split else None
+
+    def on_split_pane_wall_moved(self, message: SplitPane.WallMoved) -> None:
+        """Give the list the width that the wall was dragged to."""
+        panes = self.state.panes
+        self._arrange(panes.widen(message.x - panes.list_width))
+
+    def on_split_pane_wall_reset(self) -> None:
+        """Give the list its usual width."""
+        self._arrange(replace(self.state.panes, wider=self.state.usually_wider))
+
     def _arrange(self, panes: Panes) -> None:
         self.show_panes(panes)
         self.read()
+
+    def cover(self) -> Way | None:
+        """Close the page where it stands in place of the list."""
+        return self.way_back() if self.state.reading and not self.state.panes.shows("list") else None
 
     def way_back(self) -> Way | None:
         """Close what was opened last: the page, the zoom."""

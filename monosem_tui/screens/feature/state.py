@@ -23,6 +23,8 @@ class PaneState:
         self.document = DocumentView(palette, self.page.rendering)
         self.document.display = False
         self.panes = Panes(wider=wider)
+        self.usually_wider = wider
+        """Cells that the list has beyond its usual width until somebody moves the wall."""
         self.in_document = False
         """Whether a document stands in place of the page."""
         self.choice = sound(kept.intervals, kept.one_per_document, kept.extent)

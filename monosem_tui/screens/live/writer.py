@@ -84,11 +84,19 @@ class WritingControl(ScreenPart):
         """Stop what runs, show this page, close the sweep, follow the text to its end again."""
         if self._talk.phase in (Phase.WRITING, Phase.BUSY):
             return self.action_write
+        follow = self._follow_end if self.shown.cursor is not None else None
+        return self.cover() or follow
+
+    def cover(self) -> Way | None:
+        """Show this page, close the sweep."""
         if not self.view.display:
             return self._front
-        if self.shown.sweeping:
-            return self._close_sweep
-        return self._follow_end if self.shown.cursor is not None else None
+        return self._close_sweep if self.shown.sweeping else None
+
+    def interruption(self) -> Way | None:
+        """Stop what the model does."""
+        at_work = self._talk.phase in (Phase.WRITING, Phase.BUSY, Phase.LOADING)
+        return self.action_write if at_work else None
 
     def _close_sweep(self) -> None:
         self.shown.sweeping = False

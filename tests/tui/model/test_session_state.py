@@ -72,7 +72,7 @@ def test_where_nothing_can_be_written_nothing_breaks(tmp_path: Path, monkeypatch
 async def test_the_next_sitting_begins_where_the_last_one_ended(make_app: MakeApp, sample: Sample) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, "s", "S", "d", "slash", *"s", "enter", "j", "j", ">", "m", "h", "T", "tab")
+        await press(pilot, "s", "S", "D", "slash", *"s", "enter", "j", "j", ">", "m", "h", "T", "tab")
         await press(pilot, "i", "o", "+", "l", "escape")  # whatever was said last is gone
         before = screen_text(pilot)
     app.keep()

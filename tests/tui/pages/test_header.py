@@ -13,7 +13,7 @@ from monosem_tui.pages.header import header
 
 
 def shown(run: OpenRun | None, view: str, cells: int) -> str:
-    line = header(run, view, cells)
+    line = header(run, view, cells).spans
     assert width_of(line) <= cells
     return text_of(line)
 

@@ -15,7 +15,7 @@ BACK, HELP, QUIT = (next(action for action in ACTIONS if action.id == name) for 
 
 
 def shown(actions: list[Action], cells: int) -> list[str]:
-    found = hints(actions, "1 of 9", cells)
+    found = hints(actions, "1 of 9", cells).spans
     assert width_of(found) <= cells
     return text_of(found).split("  ")
 
