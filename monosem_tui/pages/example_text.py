@@ -32,6 +32,11 @@ class TextColumn:
     cells: int
 
     @property
+    def head(self) -> str:
+        """The column's name."""
+        return "strongest example" if self.cells >= len("strongest example") else "example"
+
+    @property
     def before(self) -> int:
         """Cells before the peak, the same in all rows."""
         return min(LARGEST_BEFORE, self.cells * 2 // 5)

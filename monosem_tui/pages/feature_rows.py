@@ -156,7 +156,7 @@ def heads(where: Columns, *, named: bool) -> Iterator[Head]:
     at += len(GAP) - where.gap
     text = where.text
     beside = named and text.named.before > 0
-    yield Head("", "strongest example", at, text.named.cells if beside else text.cells, "<")
+    yield Head("", text.head, at, text.named.cells if beside else text.cells, "<")
     if beside:
         yield Head("", "label", at + text.cells - text.name, text.name, "<")
 

@@ -74,7 +74,7 @@ def rank_header(where: RankColumns, by: str) -> Line:
         parts += [BETWEEN[1:], name("AUROC↓" if by == "auroc" else " AUROC", AUROC + 1, ranks=by == "auroc")]
     if where.threshold:
         parts += [BETWEEN, name("from", where.threshold, ">")]
-    return line(*parts, BETWEEN, name("strongest example", where.text.cells))
+    return line(*parts, BETWEEN, name(where.text.head, where.text.cells))
 
 
 def rank_row(score: FeatureScore, text: FeatureText, where: RankColumns, *, bookmark: bool) -> Line:
